@@ -1,0 +1,1 @@
+"""A Poetry plugin that ends a release only when the release is proven."""

@@ -1,0 +1,29 @@
+"""The plugin as Poetry sees it: names the commands, puts up the guard.
+
+Poetry imports this module on every call, `poetry --version` included, so it imports
+nothing heavy: what a command needs is loaded when that command is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poetry.plugins.application_plugin import ApplicationPlugin
+
+if TYPE_CHECKING:
+    from poetry.console.application import Application
+    from poetry.console.commands.command import Command
+
+
+def _publish_verified() -> Command:
+    from poetry_publish_verified.commands.publish_verified import PublishVerifiedCommand
+
+    return PublishVerifiedCommand()
+
+
+class PublishVerifiedPlugin(ApplicationPlugin):
+    """Registers the commands of this distribution with Poetry's application."""
+
+    def activate(self, application: Application) -> None:
+        """Register each command by name; its class is imported when it is run."""
+        application.command_loader.register_factory("publish-verified", _publish_verified)
