@@ -1,0 +1,205 @@
+"""Real indexes on loopback: pypiserver and devpi, each a process of its own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.beds.processes import free_port, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER = "harbour"
+PASSWORD = "a-pass/word:with%40 signs"
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    data: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Make one request past every proxy and answer its status and body."""
+    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})  # noqa: S310  # loopback
+    if auth:
+        token = base64.b64encode(":".join(auth).encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        with _DIRECT.open(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+@dataclass(frozen=True)
+class Index:
+    """A running index: where to upload, where to read, and with which credentials.
+
+    `upload_url` is what `poetry config repositories.<name>` gets, `simple_url` ends in a
+    slash, `origin` is scheme, host and port.
+    """
+
+    upload_url: str
+    simple_url: str
+    username: str | None = None
+    password: str | None = None
+    root: Path | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        parts = urllib.parse.urlsplit(self.upload_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def behind(self, origin: str) -> Index:
+        """The same index as reached by way of another origin, such as a proxy's."""
+        return Index(
+            self.upload_url.replace(self.origin, origin),
+            self.simple_url.replace(self.origin, origin),
+            self.username,
+            self.password,
+            self.root,
+        )
+
+    def environment(self, name: str = "harbour") -> dict[str, str]:
+        """The variables that make this index Poetry's repository `name`."""
+        variable = name.upper().replace("-", "_")
+        environment = {f"POETRY_REPOSITORIES_{variable}_URL": self.upload_url}
+        if self.username is not None and self.password is not None:
+            environment[f"POETRY_HTTP_BASIC_{variable}_USERNAME"] = self.username
+            environment[f"POETRY_HTTP_BASIC_{variable}_PASSWORD"] = self.password
+        return environment
+
+    def listed(self, project: str) -> dict[str, str]:
+        """What the index itself lists for the project: sha256 by filename."""
+        status, page = fetch(f"{self.simple_url}{project}/")
+        if status == 404:
+            return {}
+        assert status == 200, (status, page)
+        found = re.findall(r'href="[^"#]*#sha256=([0-9a-f]{64})"[^>]*>\s*([^<\s]+)', page.decode())
+        return {filename: digest for digest, filename in found}
+
+    def stored(self, project: str) -> dict[str, str]:
+        """What the index really holds: the sha256 of each file's own bytes by filename."""
+        if self.root is not None:
+            return {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in self.root.iterdir()
+                if path.is_file() and path.name.lower().replace("_", "-").startswith(f"{project}-")
+            }
+        status, page = fetch(f"{self.simple_url}{project}/")
+        if status == 404:
+            return {}
+        held = {}
+        for link, filename in re.findall(r'href="([^"#]*)[^"]*"[^>]*>\s*([^<\s]+)', page.decode()):
+            url = urllib.parse.urljoin(f"{self.simple_url}{project}/", link)
+            status, body = fetch(url)
+            assert status == 200, (url, status)
+            held[filename] = hashlib.sha256(body).hexdigest()
+        return held
+
+
+@contextlib.contextmanager
+def pypiserver(
+    folder: Path, *, password: bool = True, options: tuple[str, ...] = ()
+) -> Iterator[Index]:
+    """Run pypiserver over an empty folder; uploads need a password unless told otherwise.
+
+    It never falls back to the public index, except where `options` takes that away: then
+    it sends whoever asks for an unknown project there.
+    """
+    root = folder / "packages"
+    root.mkdir(parents=True)
+    port = free_port()
+    if password:
+        # The one kind of hash that needs no library to make; pypiserver checks it with passlib.
+        digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()  # noqa: S324
+        users = folder / "htpasswd"
+        users.write_text(f"{USER}:{{SHA}}{digest}\n", encoding="utf-8")
+        protect = ["-a", "update", "-P", str(users)]
+    else:
+        protect = ["-a", ".", "-P", "."]
+    command = [
+        sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port),
+        "--server", "wsgiref", "--health-endpoint", "/healthz", "--hash-algo", "sha256",
+        *protect, *(options or ("--disable-fallback",)), str(root),
+    ]  # fmt: skip
+    base = f"http://127.0.0.1:{port}/"
+    with running(command, log=folder / "pypiserver.log", health=f"{base}healthz"):
+        yield Index(
+            base,
+            f"{base}simple/",
+            USER if password else None,
+            PASSWORD if password else None,
+            root,
+        )
+
+
+@dataclass(frozen=True)
+class Devpi:
+    """A running devpi server; `index()` makes users and indexes on it."""
+
+    base: str
+
+    def _call(self, path: str, method: str, body: dict[str, Any], token: str | None = None) -> Any:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token is not None:
+            headers["X-Devpi-Auth"] = base64.b64encode(token.encode()).decode()
+        status, answer = fetch(
+            f"{self.base}{path}", method=method, data=json.dumps(body).encode(), headers=headers
+        )
+        assert status in {200, 201}, (method, path, status, answer)
+        return json.loads(answer)
+
+    def index(self, user: str, name: str = "prod", *, volatile: bool = False) -> Index:
+        """Make the user and an index of theirs without bases, and say where it is."""
+        self._call(user, "PUT", {"password": PASSWORD})
+        login = self._call("+login", "POST", {"user": user, "password": PASSWORD})
+        token = f"{user}:{login['result']['password']}"
+        settings = {"type": "stage", "volatile": volatile, "bases": []}
+        self._call(f"{user}/{name}", "PUT", settings, token)
+        base = f"{self.base}{user}/{name}/"
+        return Index(base, f"{base}+simple/", user, PASSWORD)
+
+
+@contextlib.contextmanager
+def devpi(folder: Path) -> Iterator[Devpi]:
+    """Run devpi-server over an empty folder, with password hashing made quick."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scripts = Path(sys.executable).parent
+    quick = ["--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1"]
+    state = ["--serverdir", str(folder / "server")]
+    port = free_port()
+    command = [
+        str(scripts / "devpi-server"), *state, *quick, "--host", "127.0.0.1",
+        "--port", str(port), "--role", "standalone",
+    ]  # fmt: skip
+    with (folder / "devpi-init.log").open("wb") as log:
+        subprocess.run(
+            [str(scripts / "devpi-init"), *state, "--no-root-pypi"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=True,
+            timeout=120,
+        )
+    base = f"http://127.0.0.1:{port}/"
+    with running(command, log=folder / "devpi.log", health=f"{base}+api"):
+        yield Devpi(base)

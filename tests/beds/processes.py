@@ -1,0 +1,85 @@
+"""Processes and ports that a test borrows, and always gives back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+START_UP = 60.0
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until(
+    truth: Callable[[], object], what: str, timeout: float = START_UP, pause: float = 0.02
+) -> None:
+    """Return as soon as `truth()` is true; fail with `what` was waited for."""
+    end = time.monotonic() + timeout
+    while not truth():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {timeout:g} s in vain: {what}")
+        time.sleep(pause)
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server answers at `url`, whatever it says."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    """End the process and all it has started; it leads a process group of its own."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], *, log: Path, health: str) -> Iterator[None]:
+    """Run a server for as long as the block lasts, from its first answer at `health`."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            wait_until(
+                lambda: process.poll() is not None or answers(health),
+                f"{command[0]} to answer at {health}",
+            )
+            if process.poll() is not None:
+                said = log.read_text(encoding="utf-8", errors="replace")
+                raise RuntimeError(f"{command[0]} ended with {process.returncode}:\n{said}")
+            yield
+        finally:
+            end_group(process)

@@ -1,0 +1,360 @@
+"""A proxy between a client and an index, with a fault for each test.
+
+It passes everything on and notes it, until a rule says otherwise. A rule sees one
+exchange and returns the answer to give; `exchange.forward()` asks the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import json
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import ssl
+
+JSON_PAGE = "application/vnd.pypi.simple.v1+json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asked, and when; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def is_page(self) -> bool:
+        """Whether this asks for a project's page of the simple API."""
+        return self.method == "GET" and re.search(r"/\+?simple/[^/]+/?$", self.path) is not None
+
+    def uploads(self, filename: str = "") -> bool:
+        """Whether this sends the file (any file, without a name)."""
+        return self.method == "POST" and f'filename="{filename}'.encode() in self.body
+
+
+@dataclass
+class Answer:
+    """What a client gets; `reason` and `body` may be anything at all, `body` even endless."""
+
+    status: int
+    body: bytes | Iterable[bytes] = b""
+    reason: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class CutError(Exception):
+    """Raised by a rule: the connection ends here, without an answer."""
+
+
+@dataclass
+class Exchange:
+    """One request on its way."""
+
+    request: Request
+    proxy: FaultProxy
+
+    def forward(self) -> Answer:
+        """Ask the index, as the client did, for a page that is not compressed."""
+        target = urllib.parse.urlsplit(self.proxy.upstream)
+        connection = http.client.HTTPConnection(target.netloc, timeout=60)
+        with contextlib.closing(connection):
+            skipped = {"connection", "transfer-encoding", "content-length", "accept-encoding"}
+            headers = {k: v for k, v in self.request.headers.items() if k not in skipped}
+            body = self.request.body if self.request.method in {"POST", "PUT"} else None
+            connection.request(self.request.method, self.request.path, body, headers)
+            answer = connection.getresponse()
+            kept = {
+                name: value
+                for name, value in answer.getheaders()
+                if name.lower() not in {"connection", "transfer-encoding", "content-length"}
+            }
+            return Answer(answer.status, answer.read(), answer.reason.encode("latin-1"), kept)
+
+
+Act = Callable[[Exchange], Answer]
+Match = Callable[[Request], bool]
+
+
+@dataclass
+class Rule:
+    """What to do with which requests, and how many times (None: always)."""
+
+    match: Match
+    act: Act
+    times: int | None = None
+
+    def lift(self) -> None:
+        """End the rule."""
+        self.times = 0
+
+
+def is_page(request: Request) -> bool:
+    """Match the project pages of the simple API."""
+    return request.is_page
+
+
+def is_upload(request: Request) -> bool:
+    """Match every upload."""
+    return request.uploads()
+
+
+def is_file(filename: str) -> Match:
+    """Match the download of one file."""
+
+    def match(request: Request) -> bool:
+        return request.method == "GET" and request.path.split("?")[0].endswith(f"/{filename}")
+
+    return match
+
+
+class FaultProxy:
+    """The proxy; a context that serves on a free loopback port while it is entered."""
+
+    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
+        self.upstream = upstream
+        self.requests: list[Request] = []
+        self.rules: list[Rule] = []
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self._scheme = "https" if tls else "http"
+        self.tls = tls
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port where the proxy is reached."""
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> FaultProxy:
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, args=(0.02,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=10)
+
+    # What was asked.
+
+    @property
+    def pages(self) -> list[Request]:
+        """The requests for project pages so far."""
+        return [request for request in list(self.requests) if request.is_page]
+
+    @property
+    def uploads(self) -> list[Request]:
+        """The uploads so far."""
+        return [request for request in list(self.requests) if request.uploads()]
+
+    # What to do. A later rule goes before an earlier one.
+
+    def on(self, match: Match, act: Act, times: int | None = None) -> Rule:
+        """Add a rule."""
+        rule = Rule(match, act, times)
+        self.rules.insert(0, rule)
+        return rule
+
+    def answer(self, match: Match, answer: Answer, times: int | None = None) -> Rule:
+        """Give this answer without asking the index."""
+        return self.on(match, lambda _: answer, times)
+
+    def stall(self, match: Match, times: int | None = None) -> Rule:
+        """Take the request, then say nothing at all."""
+
+        def act(_: Exchange) -> Answer:
+            self.stopped.wait(300)
+            raise CutError
+
+        return self.on(match, act, times)
+
+    def cut_after(self, match: Match, times: int | None = None) -> Rule:
+        """Let the index have the request, then cut the connection without its answer."""
+
+        def act(exchange: Exchange) -> Answer:
+            exchange.forward()
+            raise CutError
+
+        return self.on(match, act, times)
+
+    def hide(self, filename: str, seconds: float | None = None) -> Rule:
+        """Leave the file out of pages, until so long after its upload (None: for good)."""
+        stored: list[float] = []
+
+        def note(exchange: Exchange) -> Answer:
+            answer = exchange.forward()
+            if answer.status == 200:
+                stored.append(time.monotonic())
+            return answer
+
+        def act(exchange: Exchange) -> Answer:
+            answer = exchange.forward()
+            if seconds is not None and stored and time.monotonic() - stored[0] > seconds:
+                return answer
+            return edit_page(answer, filename, lambda _: None)
+
+        self.on(lambda request: request.uploads(filename), note)
+        return self.on(is_page, act)
+
+    def change_hash(self, filename: str, sha256: str) -> Rule:
+        """Say on pages that the file has another sha256."""
+        return self.on(is_page, lambda e: edit_page(e.forward(), filename, lambda _: sha256))
+
+    def serve_other_bytes(self, filename: str, body: bytes) -> Rule:
+        """Answer with these bytes when the file is downloaded."""
+        return self.answer(is_file(filename), Answer(200, body))
+
+    def redirect_page(self, origin: str, status: int = 302) -> Rule:
+        """Send whoever asks for a page to the same path of another host."""
+
+        def act(exchange: Exchange) -> Answer:
+            return Answer(status, headers={"Location": f"{origin}{exchange.request.path}"})
+
+        return self.on(is_page, act)
+
+    def require_no_auth(self) -> Rule:
+        """Take the credentials off every request before the index sees it."""
+
+        def act(exchange: Exchange) -> Answer:
+            exchange.request.headers.pop("authorization", None)
+            return exchange.forward()
+
+        return self.on(lambda _: True, act)
+
+    def act_on(self, request: Request) -> Answer:
+        """Choose the answer for one request, which is noted first."""
+        with self._lock:
+            noted = Request(
+                request.method, request.path, dict(request.headers), request.body, request.at
+            )
+            self.requests.append(noted)
+            chosen: Act = Exchange.forward
+            for rule in self.rules:
+                if rule.times != 0 and rule.match(request):
+                    if rule.times is not None:
+                        rule.times -= 1
+                    chosen = rule.act
+                    break
+        return chosen(Exchange(request, self))
+
+
+def edit_page(answer: Answer, filename: str, edit: Callable[[str], str | None]) -> Answer:
+    """Give the file another sha256 on an HTML or JSON page, or (None) leave it out."""
+    if answer.status != 200 or not isinstance(answer.body, bytes):
+        return answer
+    if b"{" in answer.body[:1]:
+        page = json.loads(answer.body)
+        kept = []
+        for entry in page["files"]:
+            if entry["filename"] == filename:
+                digest = edit(entry["hashes"].get("sha256", ""))
+                if digest is None:
+                    continue
+                entry["hashes"]["sha256"] = digest
+            kept.append(entry)
+        page["files"] = kept
+        return Answer(200, json.dumps(page).encode(), answer.reason, answer.headers)
+
+    def replace(link: re.Match[str]) -> str:
+        if link["name"] != filename:
+            return link[0]
+        digest = edit("")
+        return "" if digest is None else re.sub(r"sha256=[0-9a-f]+", f"sha256={digest}", link[0])
+
+    html = re.sub(r"<a [^>]*>\s*(?P<name>[^<\s]+)\s*</a>", replace, answer.body.decode())
+    return Answer(200, html.encode(), answer.reason, answer.headers)
+
+
+def endless(chunk: bytes = b"<!-- more -->" * 5000) -> Iterator[bytes]:
+    """Make a body that never ends."""
+    while True:
+        yield chunk
+
+
+def gzip_bomb(size: int) -> bytes:
+    """Make a small gzip body that expands to `size` bytes."""
+    return gzip.compress(b"\0" * size, compresslevel=9)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: ClassVar[FaultProxy]
+    protocol_version = "HTTP/1.1"
+    timeout = 120
+
+    def setup(self) -> None:
+        tls = self.proxy.tls
+        if tls is not None:
+            self.request = tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+        self.request.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
+        """Every request is noted by the proxy instead."""
+
+    def _exchange(self) -> None:
+        body = self._body()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, body, time.monotonic())
+        try:
+            answer = self.proxy.act_on(request)
+            self._send(answer)
+        except (CutError, OSError):
+            self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _exchange  # noqa: N815  # the base class names them
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, answer: Answer) -> None:
+        reason = answer.reason or http.client.responses.get(answer.status, "").encode()
+        lines = [b"HTTP/1.1 %d %s" % (answer.status, reason)]
+        headers = dict(answer.headers)
+        if isinstance(answer.body, bytes):
+            headers["Content-Length"] = str(len(answer.body))
+        else:
+            headers["Connection"] = "close"
+            self.close_connection = True
+        lines += [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]
+        self.wfile.write(b"\r\n".join([*lines, b"", b""]))
+        if self.command == "HEAD":
+            return
+        for chunk in [answer.body] if isinstance(answer.body, bytes) else answer.body:
+            if self.proxy.stopped.is_set():
+                return
+            self.wfile.write(chunk)

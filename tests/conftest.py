@@ -1,0 +1,130 @@
+"""What the tests share: the wheel, Poetry with it, indexes, proxies and projects."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import uuid
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import trustme
+
+from tests.beds import indexes
+from tests.beds.poetry import (
+    NEWEST_POETRY,
+    Poetry,
+    PoetryEnvironment,
+    build_wheel,
+    current_interpreter,
+    make_environment,
+)
+from tests.beds.projects import Project, make_project
+from tests.beds.proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.beds.indexes import Devpi, Index
+
+
+class MakeProxy(Protocol):
+    """Starts a proxy in front of an origin; the fixture ends it."""
+
+    def __call__(self, upstream: str, tls: ssl.SSLContext | None = None) -> FaultProxy:
+        """Start one."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built once."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def poetry_environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> PoetryEnvironment:
+    """The newest Poetry on the Python that runs the tests, with the wheel."""
+    folder = tmp_path_factory.mktemp("poetry") / "environment"
+    return make_environment(folder, current_interpreter(), NEWEST_POETRY, wheel)
+
+
+@pytest.fixture(scope="session")
+def stock_environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> PoetryEnvironment:
+    """The same, but without the plugin."""
+    folder = tmp_path_factory.mktemp("stock") / "environment"
+    return make_environment(folder, current_interpreter(), NEWEST_POETRY, wheel, plugin=False)
+
+
+@pytest.fixture
+def poetry(poetry_environment: PoetryEnvironment, tmp_path: Path) -> Poetry:
+    """Poetry with the plugin, and with a home of this test's own."""
+    return Poetry(poetry_environment, tmp_path / "home")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project named `lantern`, version 1.0, in a path with a space and an umlaut."""
+    return make_project(tmp_path / "my größe" / "lantern")
+
+
+@pytest.fixture
+def pypi(tmp_path: Path) -> Iterator[Index]:
+    """A pypiserver of this test's own, with a password."""
+    with indexes.pypiserver(tmp_path / "pypiserver") as index:
+        yield index
+
+
+@pytest.fixture
+def open_pypi(tmp_path: Path) -> Iterator[Index]:
+    """A pypiserver of this test's own, where everybody may upload."""
+    with indexes.pypiserver(tmp_path / "open-pypiserver", password=False) as index:
+        yield index
+
+
+@pytest.fixture(scope="session")
+def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
+    """One devpi for all tests."""
+    with indexes.devpi(tmp_path_factory.mktemp("devpi")) as server:
+        yield server
+
+
+@pytest.fixture
+def devpi(devpi_server: Devpi) -> Index:
+    """A non-volatile index on devpi of this test's own."""
+    return devpi_server.index(f"user{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def volatile_devpi(devpi_server: Devpi) -> Index:
+    """The same, but files may be replaced."""
+    return devpi_server.index(f"user{uuid.uuid4().hex[:8]}", volatile=True)
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[MakeProxy]:
+    """Put proxies between clients and indexes, for the length of this test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(upstream: str, tls: ssl.SSLContext | None = None) -> FaultProxy:
+            return stack.enter_context(FaultProxy(upstream, tls))
+
+        yield make
+
+
+@pytest.fixture
+def proxy(make_proxy: MakeProxy, pypi: Index) -> FaultProxy:
+    """A proxy in front of this test's pypiserver."""
+    return make_proxy(pypi.origin)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS for 127.0.0.1, and the file of the authority that vouches for it."""
+    own = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.issue_cert("127.0.0.1").configure_cert(context)
+    file = tmp_path_factory.mktemp("authority") / "ca.pem"
+    own.cert_pem.write_to_path(str(file))
+    return context, file
