@@ -1,0 +1,91 @@
+"""The table of who may import whom is enforced: each forbidden import is seen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "poetry_publish_verified"
+
+
+def lint_imports(checkout: Path) -> subprocess.CompletedProcess[str]:
+    """Check the contracts of a checkout."""
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout / "src")},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the sources with their contracts."""
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_sources_keep_every_contract(copy: Path) -> None:
+    """As they stand, the sources break no contract."""
+    done = lint_imports(copy)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("core", "os"),
+        ("core", "pathlib"),
+        ("core", "time"),
+        ("core", "httpx"),
+        ("core", "poetry.core"),
+        ("core", f"{PACKAGE}.adapters"),
+        ("errors", f"{PACKAGE}.core"),
+        ("errors", "subprocess"),
+        ("publish", "httpx"),
+        ("publish", "cleo.io"),
+        ("publish", f"{PACKAGE}.adapters"),
+        ("publish", f"{PACKAGE}.output"),
+        ("publish", f"{PACKAGE}.project"),
+        ("adapters", "httpx"),
+        ("adapters", "poetry"),
+        ("adapters", f"{PACKAGE}.output"),
+        ("adapters", f"{PACKAGE}.publish"),
+        ("adapters", f"{PACKAGE}.guard"),
+        ("output", "cleo"),
+        ("output", f"{PACKAGE}.adapters"),
+        ("guard", "httpx"),
+        ("guard", "filelock"),
+        ("guard", "poetry"),
+        ("guard", f"{PACKAGE}.core"),
+        ("guard", f"{PACKAGE}.publish"),
+        ("commands", "httpx"),
+        ("plugin", "httpx"),
+        ("plugin", "anyio"),
+        ("core", f"{PACKAGE}.commands"),
+    ],
+)
+def test_a_forbidden_import_is_seen(copy: Path, module: str, imported: str) -> None:
+    """One forbidden import in one module is enough to fail."""
+    place = copy / "src" / PACKAGE / module
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    with file.open("a", encoding="utf-8") as source:
+        source.write(f"\nimport {imported}\n")
+    done = lint_imports(copy)
+    assert done.returncode == 1, done.stdout
+    assert "BROKEN" in done.stdout
+
+
+def test_a_new_room_needs_its_place(copy: Path) -> None:
+    """A module that the table does not know is refused until it has its line there."""
+    (copy / "src" / PACKAGE / "attic.py").write_text('"""New."""\n', encoding="utf-8")
+    assert lint_imports(copy).returncode == 1
