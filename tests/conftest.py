@@ -5,28 +5,29 @@ from __future__ import annotations
 import contextlib
 import ssl
 import uuid
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+from typing import Protocol
 
 import pytest
 import trustme
 
 from tests.beds import indexes
-from tests.beds.poetry import (
-    NEWEST_POETRY,
-    Poetry,
-    PoetryEnvironment,
-    build_wheel,
-    current_interpreter,
-    make_environment,
-)
-from tests.beds.projects import Project, make_project
+from tests.beds.poetry import NEWEST_POETRY
+from tests.beds.poetry import Poetry
+from tests.beds.poetry import PoetryEnvironment
+from tests.beds.poetry import build_wheel
+from tests.beds.poetry import current_interpreter
+from tests.beds.poetry import make_environment
+from tests.beds.projects import Project
+from tests.beds.projects import make_project
 from tests.beds.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.beds.indexes import Devpi, Index
+    from tests.beds.indexes import Devpi
+    from tests.beds.indexes import Index
 
 
 class MakeProxy(Protocol):

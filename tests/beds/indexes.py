@@ -14,9 +14,11 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from typing import Any
 
-from tests.beds.processes import free_port, running
+from tests.beds.processes import free_port
+from tests.beds.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

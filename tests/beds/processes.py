@@ -13,7 +13,9 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
+    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
 
 START_UP = 60.0
