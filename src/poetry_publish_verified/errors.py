@@ -67,6 +67,59 @@ def gravest(verdicts: list[Verdict]) -> Verdict:
     return Verdict.KEPT_REMOTE if Verdict.KEPT_REMOTE in verdicts else verdicts[0]
 
 
+class Code(StrEnum):
+    """The stable code of every problem; a code is never reused for another meaning."""
+
+    SETTING = "PV101"
+    OPTION = "PV102"
+    INTERNAL = "PV109"
+
+    NO_PROJECT = "PV201"
+    NOT_A_PACKAGE = "PV202"
+    NO_DISTRIBUTIONS = "PV203"
+    BUILD_FAILED = "PV204"
+    ARCHIVE_BROKEN = "PV205"
+    METADATA_DISAGREES = "PV206"
+    METADATA_INVALID = "PV207"
+    LOCAL_VERSION = "PV208"
+    RECEIPT_NOT_WRITABLE = "PV209"
+    REHEARSAL_UNAVAILABLE = "PV210"
+    MORE_THAN_ONE_SDIST = "PV211"
+    METADATA_UNKNOWN = "PV212"
+
+    REPOSITORY_UNKNOWN = "PV301"
+    REPOSITORY_URL = "PV302"
+    INDEX_UNKNOWN = "PV303"
+    INDEX_STATE_UNKNOWN = "PV304"
+    CERTIFICATE = "PV305"
+
+    CREDENTIALS_REFUSED = "PV401"
+    EMAIL_NOT_VERIFIED = "PV402"
+    NOT_ALLOWED = "PV403"
+    FILE_TOO_LARGE = "PV404"
+    NOT_AN_UPLOAD_URL = "PV405"
+    REDIRECTED = "PV406"
+    UPLOAD_REFUSED = "PV407"
+    UPLOAD_NOT_SENT = "PV408"
+    UPLOAD_STATE_UNKNOWN = "PV409"
+
+    CONFLICT = "PV501"
+    KEPT_REMOTE = "PV502"
+
+    NOT_LISTED_IN_TIME = "PV601"
+    NOT_FETCHED_IN_TIME = "PV602"
+    INDEX_DENIED = "PV603"
+    INTERRUPTED = "PV610"
+
+    OTHER_HASH_LISTED = "PV701"
+    NO_HASH_LISTED = "PV702"
+    OTHER_BYTES_SERVED = "PV703"
+    CLIENT_CANNOT_INSTALL = "PV704"
+    NOT_INSTALLABLE_BY_NATURE = "PV705"
+    EXTRA_FILE = "PV706"
+    UNSAFE_PAGE = "PV707"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong.
@@ -75,7 +128,7 @@ class Problem:
     do next; both are plain text, cleaned of whatever a foreign server put into them.
     """
 
-    code: str
+    code: Code
     message: str
     remedy: str
     severity: Severity = "error"

@@ -1,0 +1,145 @@
+"""Real clients, asked to fetch what was released."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+from urllib.parse import urlsplit
+from urllib.parse import urlunsplit
+
+import anyio
+
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import PipTarget
+
+_SETUP_TIMEOUT = 120.0
+
+
+class Pip:
+    """pip in an environment of its own, without caches and without the user's settings."""
+
+    name = "pip"
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        indexes: Iterable[IndexTarget],
+        *,
+        proxies: bool = True,
+    ) -> None:
+        """`folder` is empty and may be thrown away; `environment` is the process's own.
+
+        `indexes` are those that may be asked for; `proxies` whether the environment's are used.
+        """
+        self._folder = folder
+        self._indexes = {index.url: index for index in indexes}
+        self._environment = {
+            key: value
+            for key, value in environment.items()
+            if not key.upper().startswith(("PIP_", "VIRTUALENV_", "PYTHON"))
+            and (proxies or not key.upper().endswith("_PROXY"))
+        }
+        self._python: Path | None = None
+
+    async def download(
+        self, requirement: str, target: PipTarget, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure:
+        """Have pip download one wheel from one index, for the machine that `target` describes."""
+        try:
+            with anyio.fail_after(timeout):
+                return await self._download(requirement, target, self._indexes[index_url])
+        except TimeoutError:
+            return ClientFailure(f"pip did not finish within {timeout:.0f} s")
+        except OSError as error:
+            return ClientFailure(f"pip could not be run: {printable(str(error))}")
+
+    async def _download(
+        self, requirement: str, target: PipTarget, index: IndexTarget
+    ) -> ClientFile | ClientFailure:
+        python = await self._installed()
+        goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
+        settings = _settings(self._folder, index)
+        done = await anyio.run_process(
+            [
+                str(python),
+                "-I",
+                "-m",
+                "pip",
+                "download",
+                "--no-deps",
+                "--no-cache-dir",
+                "--disable-pip-version-check",
+                "--no-input",
+                "--progress-bar=off",
+                "--only-binary=:all:",
+                *target.arguments,
+                "--dest",
+                str(goal),
+                requirement,
+            ],
+            env={**self._environment, "PIP_CONFIG_FILE": str(settings)},
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        got = sorted(goal.iterdir()) if goal.is_dir() else []
+        if done.returncode != 0 or len(got) != 1:
+            lines = [line for line in done.stdout.splitlines() if line.strip()]
+            errors = [line for line in lines if line.startswith(b"ERROR")] or lines[-3:]
+            return ClientFailure(printable(b" ".join(errors)))
+        with got[0].open("rb") as stream:
+            return ClientFile(got[0].name, hashlib.file_digest(stream, "sha256").hexdigest())
+
+    async def _installed(self) -> Path:
+        if self._python is None:
+            place = self._folder / "pip"
+            # virtualenv (Poetry's own) carries a pip, so nothing is fetched; venv needs
+            # ensurepip, which Debian leaves out.
+            with anyio.fail_after(_SETUP_TIMEOUT):
+                done = await anyio.run_process(
+                    [sys.executable, "-m", "virtualenv", "--quiet", "--no-download", str(place)],
+                    env=self._environment,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                )
+            if done.returncode != 0:
+                raise OSError(f"virtualenv failed: {printable(done.stdout)}")
+            folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+            self._python = place / folder / name
+        return self._python
+
+
+def _settings(folder: Path, index: IndexTarget) -> Path:
+    """pip's settings as a file of the user's own: arguments are for every process to see."""
+    parts = urlsplit(index.url)
+    lines = ["[global]", f"index-url = {_with_credentials(index.url, index.access)}"]
+    if parts.scheme == "http" or not index.access.verify:
+        lines.append(f"trusted-host = {parts.netloc}")
+    if index.access.ca is not None:
+        lines.append(f"cert = {index.access.ca}")
+    if index.access.client_cert is not None:
+        lines.append(f"client-cert = {index.access.client_cert}")
+    path = folder / "pip.conf"
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(lines) + "\n")
+    return path
+
+
+def _with_credentials(url: str, access: Access) -> str:
+    if access.basic is None:
+        return url
+    username, password = (quote(text, safe="") for text in access.basic)
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{username}:{password}@{parts.netloc}"))

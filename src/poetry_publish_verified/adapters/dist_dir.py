@@ -1,0 +1,119 @@
+"""The dist folder: which distributions of a release it holds, and what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.distribution import in_upload_order
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+_CHUNK = 1024 * 1024
+# Metadata is a page of text with a README in it; more is an accident or an attack.
+_MAX_METADATA = 16 * 1024 * 1024
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+)
+
+
+class _NoMetadataError(ValueError):
+    pass
+
+
+def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[str]:
+    """Names of the files in `dist_dir` that are distributions of this very release."""
+    try:
+        entries = [entry.name for entry in dist_dir.iterdir() if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(entry for entry in entries if belongs_to(entry, name, version))
+
+
+def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distribution, ...]:
+    """The release's distributions, in the order in which they are to be sent.
+
+    Reads every byte of each: hashes, and that the archive is whole. Raises ReleaseError with
+    all that are broken.
+    """
+    found, problems = [], []
+    for filename in filenames(dist_dir, name, version):
+        try:
+            found.append(_read(dist_dir / filename))
+        except _BROKEN as error:
+            problems.append(
+                Problem(
+                    Code.ARCHIVE_BROKEN,
+                    f"{filename} cannot be read: {printable(str(error)) or type(error).__name__}.",
+                    f"Delete {filename} and build again.",
+                    filename=filename,
+                )
+            )
+    if problems:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+    return in_upload_order(found)
+
+
+def _read(path: Path) -> Distribution:
+    digests = (
+        hashlib.md5(usedforsecurity=False),
+        hashlib.sha256(),
+        hashlib.blake2b(digest_size=32),
+    )
+    size = 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            for digest in digests:
+                digest.update(chunk)
+    metadata = _wheel_metadata(path) if path.suffix == ".whl" else _sdist_metadata(path)
+    md5, sha256, blake2_256 = (digest.hexdigest() for digest in digests)
+    return Distribution(path.name, size, md5, sha256, blake2_256, metadata)
+
+
+def _wheel_metadata(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{damaged} in it is damaged")
+        for info in archive.infolist():
+            directory, _, name = info.filename.partition("/")
+            if name == "METADATA" and directory.endswith(".dist-info"):
+                if info.file_size > _MAX_METADATA:
+                    raise _NoMetadataError("its METADATA is larger than 16 MiB")
+                return archive.read(info)
+    raise _NoMetadataError("it has no METADATA")
+
+
+def _sdist_metadata(path: Path) -> bytes:
+    metadata = None
+    with tarfile.open(path, "r:gz") as archive:
+        # To the end, so that a truncated archive is seen.
+        for member in archive:
+            parts = member.name.split("/")
+            if metadata is None and len(parts) == 2 and parts[1] == "PKG-INFO":
+                if member.size > _MAX_METADATA:
+                    raise _NoMetadataError("its PKG-INFO is larger than 16 MiB")
+                stream = archive.extractfile(member)
+                metadata = stream.read() if stream else None
+    if metadata is None:
+        raise _NoMetadataError("it has no PKG-INFO")
+    return metadata

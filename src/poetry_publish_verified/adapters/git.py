@@ -1,0 +1,56 @@
+"""What a release is built from: the commit, and a digest of the files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from poetry_publish_verified.core.events import Sources
+
+_GIT_TIMEOUT = 30
+_NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry", "node_modules"}
+
+
+def sources(project: Path, dist_dir: Path) -> Sources:
+    """Commit and digest of the project in this folder; what is built (`dist_dir`) left out.
+
+    The digest is the sha256 over the names and contents of the files that git tracks or would
+    offer to track, or, outside git, of all that are not a tool's own.
+    """
+    commit = _git(project, "rev-parse", "--verify", "HEAD")
+    listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    files = _walk(project) if listed is None else [project / name for name in listed.split("\0")]
+    digest = hashlib.sha256()
+    for file in sorted(set(files)):
+        if file.is_relative_to(dist_dir) or not file.is_file():
+            continue
+        try:
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            content = "unreadable"
+        digest.update(f"{file.relative_to(project).as_posix()}\0{content}\n".encode())
+    return Sources(commit.strip() if commit else None, digest.hexdigest())
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_GIT_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return os.fsdecode(done.stdout) if done.returncode == 0 else None
+
+
+def _walk(project: Path) -> list[Path]:
+    found = []
+    for directory, names, files in os.walk(project):
+        names[:] = [name for name in names if name not in _NOT_SOURCES]
+        found += [Path(directory, file) for file in files]
+    return found

@@ -1,0 +1,279 @@
+"""HTTP: the only importer of httpx.
+
+HTTP/1.1 throughout: upload endpoints put their message into the reason phrase, which HTTP/2
+does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ssl
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+from typing import Any
+from urllib.parse import urljoin
+
+import anyio
+import certifi
+import httpx
+
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.upload_api import Answered
+from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import origin
+from poetry_publish_verified.core.urls import same_host
+
+_CONNECT_TIMEOUT = 10.0
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MAX_REDIRECTS = 10
+# What an upload's answer may say at most.
+_MAX_ANSWER = 256 * 1024
+
+
+class HttpError(Exception):
+    """No usable answer came; the message is printable."""
+
+
+class MovedError(HttpError):
+    """The page is said to be on another server, where it is not looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole answer. `url` is where it came from in the end; header names are lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http:
+    """One run's HTTP: a connection pool per way of access. An async context manager."""
+
+    def __init__(self, user_agent: str, read_timeout: float, *, proxies: bool = True) -> None:
+        """`read_timeout` (seconds) bounds every single read and write, not whole transfers.
+
+        `proxies`: whether those of the environment are used.
+        """
+        self._proxies = proxies
+        self._headers = {"User-Agent": user_agent}
+        self._timeout = httpx.Timeout(read_timeout, connect=min(_CONNECT_TIMEOUT, read_timeout))
+        self._clients: dict[tuple[str | None, bool, str | None, bool], httpx.AsyncClient] = {}
+
+    async def __aenter__(self) -> Http:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def page(
+        self, url: str, headers: Mapping[str, str], access: Access, limit: int, timeout: float
+    ) -> Page:
+        """GET a page of at most `limit` bytes, decoded, in at most `timeout` seconds.
+
+        Redirects are followed on the same server only: MovedError for any other. HttpError
+        where no whole answer came.
+        """
+        with _errors_told(), _bounded(timeout):
+            for _ in range(_MAX_REDIRECTS):
+                async with self._stream(url, headers, access, url) as response:
+                    if response.status_code not in _REDIRECTS:
+                        body = await _body(response.aiter_bytes(), limit)
+                        return Page(url, response.status_code, _plain(response.headers), body)
+                    target = urljoin(url, response.headers.get("location", ""))
+                if not same_host(url, target):
+                    raise MovedError(f"it redirects to another server, {printable(target, 200)}")
+                url = target
+        raise HttpError("it redirects without end")
+
+    async def download(
+        self, url: str, headers: Mapping[str, str], access: Access, home: str, limit: int | None
+    ) -> tuple[int, int, str, bool]:
+        """GET a file's raw bytes: status, size, sha256, and whether it was cut at `limit` bytes.
+
+        The file may be anywhere; `access` is used only on the origin of `home`. Raises
+        HttpError where the transfer broke off.
+        """
+        with _errors_told():
+            for _ in range(_MAX_REDIRECTS):
+                async with self._stream(url, headers, access, home) as response:
+                    if response.status_code in _REDIRECTS:
+                        url = urljoin(url, response.headers.get("location", ""))
+                        continue
+                    size, sha256, cut = 0, hashlib.sha256(), False
+                    if response.status_code == httpx.codes.OK:
+                        # Raw: a server that labels a .tar.gz "Content-Encoding: gzip" must not
+                        # have it unpacked; pip does the same.
+                        async for chunk in response.aiter_raw():
+                            size += len(chunk)
+                            sha256.update(chunk)
+                            if limit is not None and size > limit:
+                                cut = True
+                                break
+                    return response.status_code, size, sha256.hexdigest(), cut
+        raise HttpError("it redirects without end")
+
+    async def post_file(
+        self,
+        url: str,
+        fields: Mapping[str, str | list[str]],
+        file: Path,
+        access: Access,
+        on_sent: Callable[[int], None],
+    ) -> Answered | NoAnswer:
+        """POST a form with one file, streamed; `on_sent` is told how much of it has been read."""
+        try:
+            with file.open("rb") as stream:
+                content = (file.name, _Told(stream, on_sent), "application/octet-stream")
+                client = self._client(access, trust_usual=False)
+                request = client.build_request(
+                    "POST",
+                    url,
+                    data=fields,
+                    files={"content": content},  # type: ignore[dict-item]
+                )
+                response = await client.send(
+                    request, auth=access.basic and httpx.BasicAuth(*access.basic), stream=True
+                )
+                try:
+                    body = await _start_of(response, _MAX_ANSWER)
+                finally:
+                    await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+            return NoAnswer(_said(error), sent=False)
+        except httpx.HTTPError as error:
+            return NoAnswer(_said(error), sent=True)
+        return Answered(response.status_code, response.extensions.get("reason_phrase", b""), body)
+
+    @contextlib.asynccontextmanager
+    async def _stream(
+        self, url: str, headers: Mapping[str, str], access: Access, home: str
+    ) -> AsyncIterator[httpx.Response]:
+        at_home = origin(url) == origin(home)
+        client = self._client(access, trust_usual=not at_home)
+        auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
+        request = client.build_request("GET", url, headers=dict(headers))
+        response = await client.send(request, auth=auth, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    def _client(self, access: Access, *, trust_usual: bool) -> httpx.AsyncClient:
+        key = (access.ca, access.verify, access.client_cert, trust_usual)
+        if key not in self._clients:
+            self._clients[key] = httpx.AsyncClient(
+                verify=tls_context(access, trust_usual=trust_usual),
+                headers=self._headers,
+                timeout=self._timeout,
+                trust_env=self._proxies,
+            )
+        return self._clients[key]
+
+
+def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
+    """The TLS settings of one origin.
+
+    `trust_usual`: for other hosts that the same index sends us to, whose certificates may be
+    the company's or the world's; and the client certificate is not shown to them.
+    Raises OSError (ssl.SSLError included) for a file that cannot be read.
+    """
+    context = ssl.create_default_context(cafile=certifi.where())
+    if access.ca is not None:
+        if not trust_usual:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        place = Path(access.ca)
+        if place.is_dir():
+            context.load_verify_locations(capath=place)
+        else:
+            context.load_verify_locations(cafile=place)
+    if not access.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if access.client_cert is not None and not trust_usual:
+        context.load_cert_chain(access.client_cert)
+    return context
+
+
+class _Told:
+    """A file that tells how much of it was read; httpx reads it in small pieces."""
+
+    def __init__(self, stream: IO[bytes], on_read: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._on_read = on_read
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        self._on_read(self._stream.tell())
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _body(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > limit:
+            raise HttpError(f"the page is larger than {limit // 1048576} MiB")
+    return bytes(body)
+
+
+async def _start_of(response: httpx.Response, limit: int) -> bytes:
+    """The first bytes of a body; the status is known already, so a broken body is no matter."""
+    body = bytearray()
+    with contextlib.suppress(httpx.HTTPError), anyio.move_on_after(_CONNECT_TIMEOUT):
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > limit:
+                break
+    return bytes(body[:limit])
+
+
+@contextlib.contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise HttpError(_said(error)) from error
+    except (httpx.InvalidURL, httpx.CookieConflict, ValueError) as error:
+        raise HttpError(printable(str(error))) from error
+
+
+@contextlib.contextmanager
+def _bounded(timeout: float) -> Iterator[None]:
+    try:
+        with anyio.fail_after(timeout):
+            yield
+    except TimeoutError:
+        raise HttpError(f"no whole answer within {timeout:.0f} s") from None
+
+
+def _said(error: Exception) -> str:
+    names: dict[type[Exception], str] = {
+        httpx.ConnectTimeout: "the server did not accept the connection in time",
+        httpx.ReadTimeout: "the server did not answer in time",
+        httpx.WriteTimeout: "the server stopped taking data",
+    }
+    text = printable(str(error))
+    return names.get(type(error), text or type(error).__name__)

@@ -1,0 +1,30 @@
+"""The receipt's file: written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def write(path: Path, receipt: Mapping[str, Any]) -> None:
+    """Replace `path` in one step, making its folder where missing. Raises OSError.
+
+    The file's mode is what the umask allows; a symlink at `path` is replaced, not followed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(receipt, stream, indent=2)
+            stream.write("\n")
+        os.replace(temporary, path)  # noqa: PTH105 - says what it does
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,103 @@
+"""A throwaway index on loopback, for the dress rehearsal."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+_START_TIMEOUT = 20.0
+_TRIES = 3
+# The server ends with its standard input: it cannot outlive us, however we die.
+_SERVE = """
+import os, sys, threading
+def end_with_parent():
+    sys.stdin.buffer.read()
+    os._exit(0)
+threading.Thread(target=end_with_parent, daemon=True).start()
+from pypiserver.__main__ import main
+main(sys.argv[1:])
+"""
+
+
+@contextlib.contextmanager
+def throwaway_index(folder: Path) -> Iterator[str]:
+    """Run pypiserver over the empty `folder`; yields its upload URL, ends it on the way out.
+
+    Raises ReleaseError where pypiserver is not installed or does not start.
+    """
+    if importlib.util.find_spec("pypiserver") is None:
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.REHEARSAL_UNAVAILABLE,
+                "A rehearsal needs pypiserver, which is not installed beside Poetry.",
+                'Run poetry self add "poetry-publish-verified[rehearsal]".',
+            ),
+        )
+    for _ in range(_TRIES):
+        port = _free_port()
+        # Unique, so that no other server that took the port answers for this one.
+        health = f"/health-{secrets.token_hex(8)}"
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", _SERVE, "run", "--interface", "127.0.0.1"),
+                *("--port", str(port), "--health-endpoint", health),
+                *("--passwords", ".", "--authenticate", "."),
+                *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            if _answers(process, f"http://127.0.0.1:{port}{health}"):
+                yield f"http://127.0.0.1:{port}/"
+                return
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    raise ReleaseError(
+        Verdict.PREFLIGHT_REFUSED,
+        Problem(
+            Code.REHEARSAL_UNAVAILABLE,
+            "The throwaway index of the rehearsal did not start.",
+            "Run python -m pypiserver run in Poetry's environment to see why.",
+        ),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+    # Proxies of the environment are for the world, not for loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            opener.open(url, timeout=2).close()
+            return True
+        time.sleep(0.05)
+    return False

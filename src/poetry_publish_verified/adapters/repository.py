@@ -1,0 +1,39 @@
+"""The repository: where distributions are uploaded to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from poetry_publish_verified.adapters.http import Http
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.upload_api import Answered
+from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_api import form_fields
+from poetry_publish_verified.core.urls import RepositoryTarget
+
+
+class HttpRepository:
+    """A repository that speaks the upload API."""
+
+    def __init__(self, http: Http, target: RepositoryTarget, dist_dir: Path) -> None:
+        """`dist_dir` holds the files."""
+        self._http = http
+        self._target = target
+        self._dist_dir = dist_dir
+
+    async def upload(
+        self, distribution: Distribution, on_sent: Callable[[int], None]
+    ) -> Answered | NoAnswer:
+        """Send one file once; `on_sent` is told the bytes that have left."""
+        try:
+            return await self._http.post_file(
+                self._target.url,
+                form_fields(distribution),
+                self._dist_dir / distribution.filename,
+                self._target.access,
+                on_sent,
+            )
+        except OSError as error:
+            return NoAnswer(f"it cannot be read: {printable(str(error))}", sent=False)

@@ -1,0 +1,287 @@
+"""`poetry publish-verified`: options and settings in, one use case, an exit code out."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import threading
+from contextlib import ExitStack
+from contextlib import contextmanager
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+
+import anyio
+from cleo.helpers import option
+from poetry.console.commands.command import Command
+from poetry.console.commands.publish import PublishCommand
+
+from poetry_publish_verified import project as poetry_project
+from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
+from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.commands.reporting import Reporting
+from poetry_publish_verified.commands.wiring import Targets
+from poetry_publish_verified.commands.wiring import run_release
+from poetry_publish_verified.core import settings as core_settings
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from cleo.io.inputs.option import Option
+    from poetry.poetry import Poetry
+
+    from poetry_publish_verified.project import Project
+
+_OWN_OPTIONS = {"index", "until", "timeout", "format", "receipt"}
+
+
+class PublishVerifiedCommand(Command):
+    """`poetry publish-verified`."""
+
+    name = "publish-verified"
+    description = "Publishes a package and succeeds only when the release is proven to be there."
+
+    options: ClassVar[list[Option]] = [
+        *PublishCommand.options,
+        option(
+            "index",
+            None,
+            "An index that must show the release, by URL or by name. Default is the"
+            " repository's own. (multiple values allowed)",
+            flag=False,
+            multiple=True,
+        ),
+        option(
+            "until",
+            None,
+            "How far to follow the release: listed, downloadable or installable."
+            " Default is downloadable.",
+            flag=False,
+        ),
+        option(
+            "timeout",
+            None,
+            "How long to wait for the indexes: 90, 90s, 15m, 1h. Default is 15m.",
+            flag=False,
+        ),
+        option("format", None, "The output's form: text or json. Default is text.", flag=False),
+        option(
+            "receipt",
+            None,
+            "Where to write the receipt. Default is"
+            " \\<dist-dir>/.publish-verified/\\<name>-\\<version>.json.",
+            flag=False,
+        ),
+        option(
+            "rehearse",
+            None,
+            "Go the whole way with a throwaway index on this machine; no credentials needed.",
+        ),
+    ]
+
+    help = """The publish-verified command builds (with <c1>--build</c1>) and uploads the package,
+waits until the index lists every file with its sha256, downloads each and compares it.
+
+It exits with 0 only when all that is proven, and otherwise with
+  1 wrong usage, 3 nothing was uploaded, 4 the upload failed, 5 the index holds other bytes,
+  6 not visible in time, 7 an index serves something else, 8 a lock was not free, 130 interrupted.
+
+All options of <c1>poetry publish</c1> mean the same here. Running it again is always safe.
+"""
+
+    loggers: ClassVar[list[str]] = ["poetry.publishing.publisher"]
+
+    def handle(self) -> int:
+        """Run it; the exit code."""
+        started = datetime.now(UTC)
+        report = Reporting(
+            self.io,
+            as_json=self._setting("format") == "json",
+            dry_run=bool(self.option("dry-run")),
+            started=started,
+        )
+        try:
+            with _terminated_like_interrupted(), ExitStack() as stack:
+                verdict = self._publish(report, stack)
+        except ReleaseError as error:
+            return report.end(error, error.verdict)
+        except KeyboardInterrupt as error:
+            return report.end(error, Verdict.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
+            return report.end(error, Verdict.ERROR)
+        return report.end(None, verdict)
+
+    def _setting(self, key: str) -> Any:
+        """An option as the command line or the environment has it, before all is checked."""
+        return self.option(key) or os.environ.get(
+            core_settings.ENVIRONMENT_PREFIX + key.upper(), ""
+        )
+
+    def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
+        explicit = self._setting("receipt")
+        if explicit:
+            report.keep_receipt(Path(explicit))
+        rehearsal, dry_run = bool(self.option("rehearse")), bool(self.option("dry-run"))
+        poetry, project = self._read_project()
+        dist_dir = project.dist_dir(self.option("dist-dir"))
+        name, release_version = project.identity.name, str(project.identity.version)
+        if not (explicit or rehearsal or dry_run):
+            report.keep_receipt(dist_dir / ".publish-verified" / f"{name}-{release_version}.json")
+        settings = core_settings.resolve(
+            {key: self.option(key) for key in _OWN_OPTIONS},
+            poetry_project.environment_settings(poetry.config),
+            project.settings,
+        )
+        if settings.receipt and not explicit:
+            report.keep_receipt(project.root / settings.receipt)
+        until = Until.INSTALLABLE if rehearsal else settings.until
+        report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
+        report(
+            ReleaseStarted(
+                name, release_version, "rehearsal" if rehearsal else self._repository_name()
+            )
+        )
+        targets = _throwaway(stack) if rehearsal else self._targets(poetry, settings.indexes)
+        report(
+            TargetsFound(
+                targets.repository.url, tuple(index.url for index in targets.indexes.shown_by)
+            )
+        )
+        if self.option("build"):
+            if rehearsal:
+                # A rehearsal leaves the user's own dist folder alone.
+                dist_dir = Path(stack.enter_context(_folder()))
+            self._build(dist_dir, project)
+        distributions = dist_dir_adapter.read(
+            dist_dir, project.identity.name, project.identity.version
+        )
+        report(
+            DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
+        )
+        plan = Plan(
+            until,
+            settings.timeout,
+            dry_run=dry_run,
+            skip_existing=bool(self.option("skip-existing")),
+            local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
+        )
+        return anyio.run(
+            run_release, Release(project.identity, distributions), plan, targets, dist_dir, report
+        )
+
+    def _repository_name(self) -> str:
+        return self.option("repository") or "pypi"
+
+    def _read_project(self) -> tuple[Poetry, Project]:
+        try:
+            poetry = self.poetry
+        except Exception as error:
+            # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
+            raise ReleaseError(
+                Verdict.PREFLIGHT_REFUSED,
+                Problem(
+                    Code.NO_PROJECT,
+                    f"There is no project to publish: {printable(str(error))}",
+                    "Run this in a folder with a valid pyproject.toml, or name one with -C;"
+                    " poetry check tells what is wrong with it.",
+                ),
+            ) from error
+        return poetry, poetry_project.read(poetry)
+
+    def _targets(self, poetry: Poetry, named: tuple[str, ...]) -> Targets:
+        paths = {
+            key: Path(value) if (value := self.option(key)) else None
+            for key in ("cert", "client-cert")
+        }
+        given = poetry_project.Credentials(
+            self.option("username"), self.option("password"), paths["cert"], paths["client-cert"]
+        )
+        repository = poetry_project.repository(poetry, self.option("repository"), given)
+        return Targets(repository, poetry_project.indexes(poetry, repository, named))
+
+    def _build(self, dist_dir: Path, project: Project) -> None:
+        identity = project.identity
+        ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
+        if ready:
+            words = f"There are <info>{len(ready)}</info> files ready for publishing in {dist_dir}."
+            if not self.io.is_interactive():
+                self.line(f"<warning>Warning: {words} Build anyway!</warning>")
+            elif not self.confirm(f"{words} Build anyway?"):
+                raise KeyboardInterrupt
+        # cleo splits this as a shell would.
+        quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
+        try:
+            code = self.call("build", f'--output "{quoted}"')
+            detail = f"poetry build ended with exit code {code}"
+        except Exception as error:
+            raise _build_failed(printable(str(error)) or type(error).__name__) from error
+        if code != 0:
+            raise _build_failed(detail)
+
+
+def _build_failed(detail: str) -> ReleaseError:
+    return ReleaseError(
+        Verdict.PREFLIGHT_REFUSED,
+        Problem(
+            Code.BUILD_FAILED,
+            f"The build failed: {detail}.",
+            "Run poetry build and mend what it says.",
+        ),
+    )
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
+
+
+def _throwaway(stack: ExitStack) -> Targets:
+    url = stack.enter_context(throwaway_index(Path(stack.enter_context(_folder()))))
+    index = IndexTarget(f"{url}simple/", Access())
+    return Targets(
+        RepositoryTarget("rehearsal", url, Access()),
+        poetry_project.Indexes(index, (index,)),
+        proxies=False,
+    )
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(on_interrupt):
+            raise KeyboardInterrupt
+        on_interrupt(number, frame)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,166 @@
+"""One run's reporting: every event goes to the receipt, its file, and the chosen output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from datetime import UTC
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from poetry.__version__ import __version__ as poetry_version
+
+from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.commands.wiring import TOOL
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunEnded
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.receipt import DURABLE
+from poetry_publish_verified.core.receipt import Receipt
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.json_lines import JsonLines
+from poetry_publish_verified.output.text import Text
+from poetry_publish_verified.output.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cleo.io.io import IO
+
+
+class _Console:
+    """cleo's io as `output.text` wants it; `quiet_output` keeps standard output clean."""
+
+    def __init__(self, io: IO, *, quiet_output: bool) -> None:
+        self._io = io
+        self._quiet_output = quiet_output
+        stream = getattr(io.output, "stream", None)
+        self.animated = (
+            not quiet_output
+            and stream is not None
+            and stream.isatty()
+            and io.is_decorated()
+            and "CI" not in os.environ
+        )
+        self.verbose = io.is_verbose()
+
+    def line(self, text: str) -> None:
+        (self._io.write_error_line if self._quiet_output else self._io.write_line)(text)
+
+    def error_line(self, text: str) -> None:
+        self._io.write_error_line(text)
+
+    def overwrite(self, text: str) -> None:
+        self._io.overwrite(text)
+
+
+class Reporting:
+    """Where a run's events go. Call it with each event; `end` once."""
+
+    def __init__(self, io: IO, *, as_json: bool, dry_run: bool, started: datetime) -> None:
+        """With `as_json`, standard output is for the events alone, people's words go to errors."""
+        self._io = io
+        self._json = JsonLines(_standard_output_of(io)) if as_json else None
+        self._text = Text(_Console(io, quiet_output=as_json), dry_run=dry_run)
+        self._receipt = Receipt(TOOL, version(TOOL), poetry_version, started)
+        self._path: Path | None = None
+        self._release: str | None = None
+
+    def keep_receipt(self, path: Path) -> None:
+        """Write the receipt to `path` from now on; ReleaseError where that is not possible."""
+        self._path = path
+        try:
+            receipt_file.write(path, self._receipt.as_dict())
+        except OSError as error:
+            self._path = None
+            raise ReleaseError(
+                Verdict.PREFLIGHT_REFUSED,
+                Problem(
+                    Code.RECEIPT_NOT_WRITABLE,
+                    f"The receipt {path} cannot be written: {printable(str(error))}.",
+                    "Name another place with --receipt FILE.",
+                ),
+            ) from error
+
+    def __call__(self, event: Event) -> None:
+        """Tell everyone of one event."""
+        now = datetime.now(UTC)
+        self._receipt.apply(event, now)
+        if isinstance(event, ReleaseStarted):
+            self._release = f"{event.name} {event.version}"
+        if isinstance(event, DURABLE):
+            self._save()
+        self._text.event(event, monotonic())
+        if self._json:
+            self._json.event(event, now)
+
+    def end(self, error: BaseException | None, verdict: Verdict) -> int:
+        """Tell how the run ended; the exit code."""
+        if isinstance(error, ReleaseError):
+            for problem in error.problems:
+                self(ProblemFound(problem))
+            self._trace(error)
+        elif error is not None and not isinstance(error, KeyboardInterrupt):
+            self(ProblemFound(_internal(error), release=False))
+            self._trace(error)
+        self(RunEnded(verdict))
+        self._text.end(verdict, self._release, str(self._path) if self._path else None)
+        if self._json:
+            self._json.end(self._receipt.as_dict(), datetime.now(UTC))
+        return 1 if verdict.exit_code is None else verdict.exit_code
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        try:
+            receipt_file.write(self._path, self._receipt.as_dict())
+        except OSError as error:
+            # Too late to refuse: what was sent is sent, and still has to be proven.
+            self._io.write_error_line(
+                f"<warning>Warning {Code.RECEIPT_NOT_WRITABLE}: the receipt"
+                f" {plain(str(self._path))} cannot be written any more:"
+                f" {plain(str(error))}</warning>"
+            )
+            self._path = None
+
+    def _trace(self, error: BaseException) -> None:
+        if self._io.is_debug():
+            lines = traceback.format_exception(error)
+            self._io.write_error_line("".join(lines).replace("<", "\\<"))
+
+
+def _internal(error: BaseException) -> Problem:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return Problem(
+        Code.INTERNAL,
+        f"{type(error).__name__}: {printable(str(error))}",
+        "This is a fault of poetry-publish-verified: please report it with the output of -vvv."
+        " Running the same command again is safe.",
+    )
+
+
+def _standard_output_of(io: IO) -> Callable[[str], None]:
+    """Take standard output away from everyone else; what writes a line to it."""
+    if getattr(io.output, "stream", None) is not sys.stdout or sys.stdout is None:
+        return io.write_line
+    # Poetry's loggers and the programs that a build runs write to descriptor 1, whatever is
+    # changed in Python: it becomes standard error for them.
+    sys.stdout.flush()
+    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def write(line: str) -> None:
+        own.write(line + "\n")
+        own.flush()
+
+    return write

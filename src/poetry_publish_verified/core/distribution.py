@@ -1,0 +1,90 @@
+"""Distributions: what a file name says, what an archive's metadata says, which ones go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Literal
+
+from packaging.metadata import RawMetadata
+from packaging.metadata import parse_email
+from packaging.tags import Tag
+from packaging.utils import InvalidSdistFilename
+from packaging.utils import InvalidWheelFilename
+from packaging.utils import NormalizedName
+from packaging.utils import parse_sdist_filename
+from packaging.utils import parse_wheel_filename
+from packaging.version import InvalidVersion
+from packaging.version import Version
+
+Kind = Literal["wheel", "sdist"]
+
+
+class InvalidFilenameError(ValueError):
+    """A file name that is neither a wheel's (PEP 427) nor an sdist's (PEP 625)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFilename:
+    """What a distribution's file name says; `tags` and `pyversion` are a wheel's."""
+
+    kind: Kind
+    name: NormalizedName
+    version: Version
+    pyversion: str = "source"
+    tags: frozenset[Tag] = frozenset()
+
+
+def parse_filename(filename: str) -> ParsedFilename:
+    """Raises InvalidFilenameError; older sdist names (`my-pkg-1.0.tar.gz`) are understood."""
+    try:
+        if filename.endswith(".whl"):
+            name, version, _, tags = parse_wheel_filename(filename)
+            pyversion = filename.removesuffix(".whl").split("-")[-3]
+            return ParsedFilename("wheel", name, version, pyversion, tags)
+        name, version = parse_sdist_filename(filename)
+        return ParsedFilename("sdist", name, version)
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
+        raise InvalidFilenameError(str(error)) from None
+
+
+def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
+    """Whether a file is of this release, by its name."""
+    try:
+        parsed = parse_filename(filename)
+    except InvalidFilenameError:
+        return False
+    return parsed.name == name and parsed.version == version
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One built file. `metadata` holds the bytes of its METADATA or PKG-INFO; `size` in bytes.
+
+    Digests are lower-case hexadecimal.
+    """
+
+    filename: str
+    size: int
+    md5: str
+    sha256: str
+    blake2_256: str
+    metadata: bytes = field(repr=False)
+
+    @property
+    def parsed(self) -> ParsedFilename:
+        """What the file name says."""
+        return parse_filename(self.filename)
+
+    @property
+    def raw_metadata(self) -> RawMetadata:
+        """The archive's own metadata, unchecked (core metadata, PEP 566 and later)."""
+        return parse_email(self.metadata)[0]
+
+
+def in_upload_order(distributions: Iterable[Distribution]) -> tuple[Distribution, ...]:
+    """Wheels before the sdist, so that nobody builds from source in between; smallest first."""
+    return tuple(
+        sorted(distributions, key=lambda d: (d.parsed.kind == "sdist", d.size, d.filename))
+    )

@@ -1,0 +1,147 @@
+"""Settings: command line before environment before pyproject.toml before default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from typing import Literal
+
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
+# Read elsewhere, before any command runs.
+_OTHER_VARIABLES = {"GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT"}
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+class Until(StrEnum):
+    """How far a release is followed before it counts as proven."""
+
+    LISTED = "listed"
+    DOWNLOADABLE = "downloadable"
+    INSTALLABLE = "installable"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for, checked. `timeout` is in seconds."""
+
+    indexes: tuple[str, ...] = ()
+    until: Until = Until.DOWNLOADABLE
+    timeout: float = 900.0
+    format: Literal["text", "json"] = "text"
+    receipt: str | None = None
+
+
+def duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `15m`, `1h` or `1h30m`; ValueError for anything else or for 0."""
+    text = text.strip()
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        seconds = float(text)
+    elif text and (match := _DURATION.fullmatch(text)):
+        hours, minutes, rest = match.groups(default="0")
+        seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest)
+    else:
+        raise ValueError("a duration such as 90, 90s, 15m or 1h30m is wanted")
+    if not 0 < seconds <= 7 * 86400:
+        raise ValueError("a duration of more than 0 and at most 7 days is wanted")
+    return seconds
+
+
+def resolve(
+    options: Mapping[str, Any], environment: Mapping[str, str], project: Mapping[str, Any]
+) -> Settings:
+    """The settings of one run.
+
+    `options` holds what the command line named (absent or None: not named),
+    `environment` the variables that begin with `POETRY_PUBLISH_VERIFIED_`, without that
+    prefix, and `project` the table `[tool.publish-verified]`.
+
+    Raises ReleaseError with every unknown key and every bad value at once.
+    """
+    problems = [_unknown(f"[tool.publish-verified] {key}") for key in project if key not in _KEYS]
+    problems += [
+        _unknown(ENVIRONMENT_PREFIX + key)
+        for key in environment
+        if key not in _OTHER_VARIABLES and key not in {name.upper() for name in _KEYS}
+    ]
+    found: dict[str, Any] = {}
+    for key, (field, read) in _KEYS.items():
+        for place, value in (
+            (f"--{key}", options.get(key)),
+            (ENVIRONMENT_PREFIX + key.upper(), environment.get(key.upper())),
+            (f"[tool.publish-verified] {key}", project.get(key)),
+        ):
+            if value is None or value in ("", []):
+                continue
+            try:
+                found.setdefault(field, read(value))
+            except ValueError as error:
+                problems.append(
+                    Problem(
+                        Code.SETTING,
+                        f"{place} has a bad value: {error}.",
+                        f"Give {place} a value of that form.",
+                    )
+                )
+    if problems:
+        raise ReleaseError(Verdict.ERROR, *problems)
+    return Settings(**found)
+
+
+def _unknown(place: str) -> Problem:
+    return Problem(
+        Code.SETTING,
+        f"{place} is not a setting of publish-verified.",
+        f"Remove it, or use one of: {', '.join(_KEYS)}.",
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("a text is wanted")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    if isinstance(value, list):
+        return tuple(_text(item) for item in value)
+    raise ValueError("a text or a list of texts is wanted")
+
+
+def _seconds(value: Any) -> float:
+    # A bare number in TOML; True is an int to Python, not to anyone else.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    return duration(_text(value))
+
+
+def _until(value: Any) -> Until:
+    if value in tuple(Until):
+        return Until(value)
+    raise ValueError(f"one of {', '.join(Until)} is wanted")
+
+
+def _format(value: Any) -> str:
+    if value in ("text", "json"):
+        return str(value)
+    raise ValueError("one of text, json is wanted")
+
+
+_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "index": ("indexes", _texts),
+    "until": ("until", _until),
+    "timeout": ("timeout", _seconds),
+    "format": ("format", _format),
+    "receipt": ("receipt", _text),
+}

@@ -1,0 +1,149 @@
+"""URLs: credentials apart, origins, and which index shows what an upload URL takes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from urllib.parse import unquote
+from urllib.parse import urlsplit
+from urllib.parse import urlunsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class InvalidUrlError(ValueError):
+    """Not an absolute http or https URL; the message never repeats the URL's credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one origin is spoken to: credentials and TLS. Never printed whole.
+
+    `ca` is a file or directory of trusted certificates (None: the usual ones),
+    `client_cert` a PEM file with certificate and key.
+    """
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    verify: bool = True
+    client_cert: str | None = None
+
+    @property
+    def basic(self) -> tuple[str, str] | None:
+        """User name and password, where there is any of them."""
+        if self.username is None and self.password is None:
+            return None
+        return self.username or "", self.password or ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTarget:
+    """A repository by Poetry's name for it, its upload URL (no credentials) and access."""
+
+    name: str
+    url: str
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTarget:
+    """Where an index is (its simple API's root, with a slash at the end) and how to speak to it."""
+
+    url: str
+    access: Access
+
+
+def split_credentials(url: str) -> tuple[str, str | None, str | None]:
+    """`url` without `user:password@`, the user name and the password.
+
+    Raises InvalidUrlError where it is no absolute http(s) URL.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise InvalidUrlError("it is not a valid URL") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise InvalidUrlError("it is not an http:// or https:// URL")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    netloc = host if port is None else f"{host}:{port}"
+    clean = urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+    username = unquote(parts.username) if parts.username is not None else None
+    password = unquote(parts.password) if parts.password is not None else None
+    return clean, username, password
+
+
+def without_credentials(url: str) -> str:
+    """`url` fit to show; a URL that cannot be read is not shown at all."""
+    try:
+        return split_credentials(url)[0]
+    except InvalidUrlError:
+        return "(an invalid URL)"
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port (RFC 6454), the port being the scheme's own where none is named."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+
+
+def same_host(url: str, other: str) -> bool:
+    """Whether `other` is the same server as `url`, or that server's https twin."""
+    here, there = origin(url), origin(other)
+    return here == there or (
+        here[1] == there[1] and here[::2] == ("http", 80) and there[::2] == ("https", 443)
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this very machine."""
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def looks_like_an_index(upload_url: str) -> bool:
+    """Whether an upload URL is that of a simple index: a usual mistake."""
+    return urlsplit(upload_url).path.rstrip("/").rsplit("/", 1)[-1] in {"simple", "+simple"}
+
+
+# Path of the upload URL, its host where the path alone is not enough, path of the index.
+# Sources: each server's own documentation.
+_INDEX_PATHS: tuple[tuple[str, str, str], ...] = (
+    (r"/legacy/", r"", "/simple/"),
+    (r"(?P<base>.*/api/pypi/[^/]+)/?", r"", "{base}/simple/"),  # Artifactory
+    (r"(?P<base>.*/repository/[^/]+)/?", r"", "{base}/simple/"),  # Nexus
+    (r"(?P<base>.*/api/v4/projects/[^/]+/packages/pypi)/?", r"", "{base}/simple/"),  # GitLab
+    (r"(?P<base>.*/_packaging/[^/]+/pypi)/upload/?", r"", "{base}/simple/"),  # Azure Artifacts
+    (r"(?P<base>/pypi/[^/]+)/?", r".*\.codeartifact\..*", "{base}/simple/"),
+    (r"(?P<base>/[^/]+/[^/]+)/?", r".*-python\.pkg\.dev", "{base}/simple/"),
+    (r"/?", r"", "/simple/"),  # pypiserver
+    (r"(?P<base>/[^/]+/[^/]+)/?", r"", "{base}/+simple/"),  # devpi
+)
+
+
+def index_of(upload_url: str) -> str | None:
+    """The simple index that shows what `upload_url` takes; None where that is not known."""
+    parts = urlsplit(upload_url)
+    for path, host, index in _INDEX_PATHS:
+        match = re.fullmatch(path, parts.path)
+        if match and (not host or re.fullmatch(host, parts.hostname or "")):
+            # PyPI takes uploads at upload.<host> and shows them at <host>.
+            netloc = parts.netloc.removeprefix("upload.") if path == "/legacy/" else parts.netloc
+            return urlunsplit((parts.scheme, netloc, index.format(**match.groupdict()), "", ""))
+    return None
+
+
+def own_index(upload_url: str, derived: str | None, named: tuple[str, ...]) -> str | None:
+    """The repository's own index among the ones the user named, else the derived one.
+
+    A named index counts as the repository's own where it is the derived one, or else
+    where it stands on the upload URL's own server; with nothing derived, the first does.
+    """
+    if derived in named:
+        return derived
+    for url in named:
+        if origin(url) == origin(upload_url):
+            return url
+    return derived or (named[0] if named else None)

@@ -1,0 +1,115 @@
+"""Verification: what was fetched against what was built, and what to ask pip for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier
+from packaging.specifiers import SpecifierSet
+from packaging.tags import Tag
+
+from poetry_publish_verified.core.distribution import ParsedFilename
+
+_INTERPRETER = re.compile(r"([a-z]+)(\d)(\d*)")
+# Beyond any released Python, so that `>=3.x` of a new project finds one.
+_NEWEST_MINOR = 40
+_NEWEST_PATCH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file as the index served it; `cut` where it was longer than it may be."""
+
+    size: int
+    sha256: str
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """A file that did not come: `final` where trying again changes nothing."""
+
+    detail: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFile:
+    """What a real client downloaded."""
+
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFailure:
+    """Why a real client did not; `detail` holds its last words."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipTarget:
+    """The machine a wheel is for, in pip's words."""
+
+    python_version: str
+    implementation: str
+    abis: tuple[str, ...]
+    platforms: tuple[str, ...]
+
+    @property
+    def arguments(self) -> list[str]:
+        """Options of `pip download`."""
+        named = ["--python-version", self.python_version, "--implementation", self.implementation]
+        for abi in self.abis:
+            named += ["--abi", abi]
+        for platform in self.platforms:
+            named += ["--platform", platform]
+        return named
+
+
+def pip_target(wheel: ParsedFilename, requires_python: str | None) -> PipTarget | None:
+    """A machine that the wheel's own tags name and its `Requires-Python` allows.
+
+    None where there is no such machine: the wheel can then be installed nowhere.
+    """
+    try:
+        allowed = SpecifierSet(requires_python or "")
+    except InvalidSpecifier:
+        return None
+    for tag in sorted(wheel.tags, key=_newest_first):
+        match = _INTERPRETER.fullmatch(tag.interpreter)
+        if match is None:
+            continue
+        implementation, major, minor = match.groups()
+        for version in _pythons(major, minor, tag):
+            if allowed.contains(version, prereleases=True):
+                alike = [t for t in wheel.tags if t.interpreter == tag.interpreter]
+                return PipTarget(
+                    version,
+                    implementation,
+                    tuple(sorted({t.abi for t in alike})),
+                    tuple(sorted({t.platform for t in alike})),
+                )
+    return None
+
+
+def _newest_first(tag: Tag) -> tuple[int, str]:
+    digits = re.sub(r"\D", "", tag.interpreter)
+    return -int(digits[:1] or 0), str(tag)
+
+
+def _pythons(major: str, minor: str, tag: Tag) -> Iterator[str]:
+    """Versions of Python that a tag's interpreter stands for, likeliest first."""
+    if minor and tag.abi not in {"abi3", "none"}:
+        minors = [int(minor)]
+    else:
+        # py3, cp39-abi3 and py38-none run on every later minor too.
+        minors = list(range(int(minor or 0), _NEWEST_MINOR))
+    for number in minors:
+        yield f"{major}.{number}"
+    for number in minors:
+        for patch in range(1, _NEWEST_PATCH):
+            yield f"{major}.{number}.{patch}"

@@ -1,0 +1,40 @@
+"""Standard output for machines: one JSON object a line, the receipt last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import UploadProgressed
+from poetry_publish_verified.core.receipt import iso
+
+
+def _name(event: Event) -> str:
+    """`UploadStarted` is `upload-started`."""
+    words = "".join(f"-{char.lower()}" if char.isupper() else char for char in type(event).__name__)
+    return words.removeprefix("-")
+
+
+class JsonLines:
+    """Writes each event as one line: `event`, `time` and its own fields."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        """`write` takes one line without its end."""
+        self._write = write
+
+    def event(self, event: Event, now: datetime) -> None:
+        """Write one event; progress is for eyes only."""
+        if not isinstance(event, UploadProgressed):
+            self._line(_name(event), now, asdict(event))
+
+    def end(self, receipt: Mapping[str, Any], now: datetime) -> None:
+        """Write the receipt, its keys beside `event` and `time`."""
+        self._line("receipt", now, receipt)
+
+    def _line(self, name: str, now: datetime, fields: Mapping[str, Any]) -> None:
+        self._write(json.dumps({"event": name, "time": iso(now), **fields}))

@@ -1,0 +1,347 @@
+"""The project, as Poetry has it: the only reader of Poetry's objects.
+
+Tried with Poetry 2.0 to 2.5.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.urls import InvalidUrlError
+from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import index_of
+from poetry_publish_verified.core.urls import looks_like_an_index
+from poetry_publish_verified.core.urls import origin
+from poetry_publish_verified.core.urls import own_index
+from poetry_publish_verified.core.urls import split_credentials
+from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poetry.config.config import Config
+    from poetry.poetry import Poetry
+    from poetry.utils.authenticator import Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project: its folder, the release it would make, `[tool.publish-verified]`."""
+
+    root: Path
+    identity: Identity
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def dist_dir(self, option: str) -> Path:
+        """The dist folder; a relative one is in the project's, as with `poetry publish`."""
+        return self.root / option
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the command line says of credentials and certificates."""
+
+    username: str | None = None
+    password: str | None = None
+    cert: Path | None = None
+    client_cert: Path | None = None
+
+
+def _refused(code: Code, message: str, remedy: str, index: str | None = None) -> ReleaseError:
+    return ReleaseError(Verdict.PREFLIGHT_REFUSED, Problem(code, message, remedy, index=index))
+
+
+def read(poetry: Poetry) -> Project:
+    """The project; ReleaseError where there is nothing to publish in it."""
+    root = poetry.file.path.parent
+    if not poetry.is_package_mode:
+        raise _refused(
+            Code.NOT_A_PACKAGE,
+            f"{root / 'pyproject.toml'} is in non-package mode, so there is nothing to publish.",
+            "Remove package-mode = false and name the package, or run this in another project.",
+        )
+    table = poetry.pyproject.data.get("tool", {}).get("publish-verified", {})
+    # tomlkit's values carry their formatting; the core takes plain ones.
+    settings = table.unwrap() if hasattr(table, "unwrap") else table
+    identity = Identity(
+        canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
+    )
+    return Project(root, identity, settings if isinstance(settings, dict) else {})
+
+
+def environment_settings(config: Config) -> dict[str, str]:
+    """The variables `POETRY_PUBLISH_VERIFIED_*` as Poetry's own configuration reads them."""
+    found = {}
+    for variable in os.environ:
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            key = variable.removeprefix(ENVIRONMENT_PREFIX)
+            value = config.get("publish-verified." + key.lower().replace("_", "-"))
+            found[key] = os.environ[variable] if value is None else str(value)
+    return found
+
+
+class _Recorder:
+    """Stands in for Poetry's uploader and keeps what it is given."""
+
+    version = ""
+
+    def __init__(self) -> None:
+        self.username: str | None = None
+        self.password: str | None = None
+        self.url = ""
+        self.cert: Path | bool = True
+        self.client_cert: Path | None = None
+
+    def auth(self, username: str | None, password: str | None) -> None:
+        self.username, self.password = username, password
+
+    def upload(
+        self,
+        url: str,
+        cert: Path | bool = True,
+        client_cert: Path | None = None,
+        dry_run: bool = False,  # noqa: ARG002 - Poetry's signature
+        skip_existing: bool = False,  # noqa: ARG002 - Poetry's signature
+    ) -> None:
+        self.url, self.cert, self.client_cert = url, cert, client_cert
+
+
+def repository(poetry: Poetry, name: str | None, given: Credentials) -> RepositoryTarget:
+    """Where Poetry would upload to, and with what: Poetry's own publisher decides.
+
+    Its options, configuration, environment and keyring all count; instead of uploading, it
+    tells. Raises ReleaseError for a repository that is not configured or has no usable URL.
+    """
+    from cleo.io.null_io import NullIO
+    from poetry.publishing.publisher import Publisher
+
+    recorder = _Recorder()
+    publisher = Publisher(poetry, NullIO())
+    publisher._uploader = recorder  # type: ignore[assignment]  # noqa: SLF001 - reading
+    label = name or "pypi"
+    try:
+        publisher.publish(name, given.username, given.password, given.cert, given.client_cert)
+    except RuntimeError as error:
+        raise _refused(
+            Code.REPOSITORY_UNKNOWN,
+            f"{printable(str(error))}.",
+            f"Run poetry config repositories.{printable(label)} <upload URL>, or set"
+            f" POETRY_REPOSITORIES_{_variable(label)}_URL.",
+        ) from error
+    try:
+        url, username, password = split_credentials(recorder.url)
+    except InvalidUrlError as error:
+        raise _refused(
+            Code.REPOSITORY_URL,
+            f"The URL of repository {printable(label)} cannot be used: {error}.",
+            f"Run poetry config repositories.{printable(label)} <upload URL>.",
+        ) from None
+    if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
+        url += "/"
+    if looks_like_an_index(url):
+        raise _refused(
+            Code.NOT_AN_UPLOAD_URL,
+            f"The URL of repository {printable(label)}, {url}, is that of a simple index, which"
+            " takes no uploads.",
+            f"Give the upload URL, often the same without its last part: poetry config"
+            f" repositories.{printable(label)} <upload URL>.",
+        )
+    if recorder.username is not None and recorder.password is not None:
+        username, password = recorder.username, recorder.password
+    return RepositoryTarget(
+        label, url, _access(url, username, password, recorder.cert, recorder.client_cert)
+    )
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_").replace(".", "_")
+
+
+def _access(
+    url: str,
+    username: str | None,
+    password: str | None,
+    cert: Path | bool,
+    client_cert: Path | None,
+) -> Access:
+    if username is None and password is None:
+        # requests, and so Poetry, looks here last.
+        from requests.utils import get_netrc_auth
+
+        username, password = get_netrc_auth(url) or (None, None)
+    if isinstance(cert, Path):
+        ca: str | None = str(cert)
+    else:
+        ca = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return Access(
+        username=username,
+        password=password,
+        ca=ca if cert is not False else None,
+        verify=cert is not False,
+        client_cert=str(client_cert) if client_cert else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """The repository's own index, and every index that must show the release."""
+
+    own: IndexTarget
+    shown_by: tuple[IndexTarget, ...]
+
+
+def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Indexes:
+    """The indexes of a repository.
+
+    Those named, else a Poetry source of the repository's name, else the one that the upload
+    URL implies. Raises ReleaseError with everything that cannot be found.
+    """
+    finder = _Finder(poetry, upload)
+    found = [finder.find(name) for name in named]
+    problems = [item for item in found if isinstance(item, Problem)]
+    if problems:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+    targets = {item.url: item for item in found if isinstance(item, IndexTarget)}
+    derived = finder.implied()
+    own = own_index(upload.url, derived.url if derived else None, tuple(targets))
+    own_target = targets.get(own or "", derived)
+    if own_target is None:
+        raise _refused(
+            Code.INDEX_UNKNOWN,
+            f"Which index shows what is uploaded to {upload.url} is not known.",
+            "Name it with --index URL, set index in [tool.publish-verified], or add a Poetry"
+            f" source of the same name: poetry source add {upload.name} <URL of its simple API>.",
+        )
+    return Indexes(own_target, tuple(targets.values()) or (own_target,))
+
+
+class _Finder:
+    """Finds index URLs and how to speak to them."""
+
+    def __init__(self, poetry: Poetry, upload: RepositoryTarget) -> None:
+        self._config = poetry.config
+        self._upload = upload
+        self._sources = {
+            source.name.lower(): source.url for source in poetry.get_sources() if source.url
+        }
+
+    def find(self, name: str) -> IndexTarget | Problem:
+        """An index by URL, or by the name of a source, a repository, or PyPI."""
+        if "://" in name:
+            try:
+                return self._target(name)
+            except InvalidUrlError as error:
+                return _unknown(f"The index {without_credentials(name)} cannot be used: {error}.")
+        if name.lower() in self._sources:
+            return self._of_source(name.lower())
+        if name.lower() == "pypi":
+            return self._target(pypi_index())
+        if name == self._upload.name:
+            implied: str | None = index_of(self._upload.url)
+        else:
+            upload_url = self._config.get(f"repositories.{name}.url")
+            implied = index_of(without_credentials(upload_url)) if upload_url else None
+        if implied is None:
+            return _unknown(f"There is no index {printable(name)}.")
+        return self._target(implied)
+
+    def implied(self) -> IndexTarget | None:
+        """The index of the repository itself, where it can be known."""
+        if self._upload.name.lower() in self._sources:
+            return self._of_source(self._upload.name.lower())
+        url = index_of(self._upload.url)
+        return self._target(url) if url else None
+
+    def _of_source(self, name: str) -> IndexTarget:
+        try:
+            return self._target(self._sources[name], name)
+        except InvalidUrlError as error:
+            raise _refused(
+                Code.INDEX_UNKNOWN,
+                f"The URL of Poetry source {printable(name)} cannot be used: {error}.",
+                "Mend it in pyproject.toml.",
+            ) from None
+
+    def _target(self, url: str, source: str | None = None) -> IndexTarget:
+        url, username, password = split_credentials(url)
+        url = url.rstrip("/") + "/"
+        source = source or next(
+            (name for name, at in self._sources.items() if _same_index(at, url)), None
+        )
+        own_access = self._upload.access if origin(url) == origin(self._upload.url) else None
+        cert: Path | bool = True
+        client_cert = None
+        if source is not None:
+            from poetry.utils.authenticator import Authenticator
+
+            authenticator = Authenticator(self._config)
+            authenticator.add_repository(source, url)
+            if username is None:
+                username, password = _credentials(authenticator, source)
+            certificates = authenticator.get_certs_for_repository(source)
+            cert = certificates.cert or certificates.verify
+            client_cert = certificates.client_cert
+        if own_access is None:
+            return IndexTarget(url, _access(url, username, password, cert, client_cert))
+        if username is None:
+            username, password = own_access.username, own_access.password
+        if cert is True and client_cert is None:
+            return IndexTarget(
+                url,
+                Access(
+                    username, password, own_access.ca, own_access.verify, own_access.client_cert
+                ),
+            )
+        return IndexTarget(url, _access(url, username, password, cert, client_cert))
+
+
+def _same_index(source_url: str, url: str) -> bool:
+    return without_credentials(source_url).rstrip("/") == url.rstrip("/")
+
+
+def _credentials(authenticator: Authenticator, source: str) -> tuple[str | None, str | None]:
+    credential = authenticator.get_http_auth(source)
+    if credential is None or credential.password is None:
+        return None, None
+    return credential.username, credential.password
+
+
+def _unknown(message: str) -> Problem:
+    return Problem(
+        Code.INDEX_UNKNOWN,
+        message,
+        "Name an index by the URL of its simple API, or by the name of a Poetry source or"
+        " repository.",
+    )
+
+
+def pypi_index() -> str:
+    """PyPI's simple API, at the address that Poetry has for it."""
+    from poetry.repositories.pypi_repository import PyPiRepository
+
+    return PyPiRepository(disable_cache=True).url.rstrip("/") + "/simple/"
+
+
+def takes_local_versions(upload_url: str) -> bool:
+    """Whether an index may take `1.0+local` (PEP 440): PyPI and TestPyPI never do."""
+    pypi = urlsplit(pypi_index()).hostname or ""
+    host = urlsplit(upload_url).hostname or ""
+    return host != pypi and not host.endswith("." + pypi)
