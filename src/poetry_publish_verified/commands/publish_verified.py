@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import tempfile
 import threading
 from contextlib import ExitStack
@@ -227,29 +228,26 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
         if ready:
             words = f"There are <info>{len(ready)}</info> files ready for publishing in {dist_dir}."
-            if not self.io.is_interactive():
+            # cleo asks for ever where nobody can answer.
+            if not (self.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
                 self.line(f"<warning>Warning: {words} Build anyway!</warning>")
             elif not self.confirm(f"{words} Build anyway?"):
-                raise KeyboardInterrupt
+                raise _not_built(Code.BUILD_DECLINED, "The build was declined.")
         # cleo splits this as a shell would.
         quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
         try:
             code = self.call("build", f'--output "{quoted}"')
-            detail = f"poetry build ended with exit code {code}"
         except Exception as error:
-            raise _build_failed(printable(str(error)) or type(error).__name__) from error
+            words = printable(str(error)) or type(error).__name__
+            raise _not_built(Code.BUILD_FAILED, f"The build failed: {words}") from error
         if code != 0:
-            raise _build_failed(detail)
+            raise _not_built(Code.BUILD_FAILED, f"poetry build ended with exit code {code}.")
 
 
-def _build_failed(detail: str) -> ReleaseError:
+def _not_built(code: Code, message: str) -> ReleaseError:
     return ReleaseError(
         Verdict.PREFLIGHT_REFUSED,
-        Problem(
-            Code.BUILD_FAILED,
-            f"The build failed: {detail}.",
-            "Run poetry build and mend what it says.",
-        ),
+        Problem(code, message, "Run poetry build, mend what it says, and leave --build out."),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
-_MARKUP = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(rb"<(head|script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 def printable(text: str | bytes, limit: int = 500) -> str:
@@ -28,4 +29,5 @@ def _unsafe(char: str) -> bool:
 
 def words_of_html(body: bytes, limit: int = 500) -> str:
     """The words of an HTML (or plain) body, markup left out."""
-    return printable(_MARKUP.sub(b" ", body[:65536]), limit)
+    text = _MARKUP.sub(b" ", body[:65536]).decode("utf-8", "replace")
+    return printable(html.unescape(text), limit)
