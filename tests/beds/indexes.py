@@ -120,12 +120,16 @@ class Index:
 
 @contextlib.contextmanager
 def pypiserver(
-    folder: Path, *, password: bool = True, options: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    password: bool = True,
+    protect: str = "update",
+    options: tuple[str, ...] = ("--disable-fallback",),
 ) -> Iterator[Index]:
-    """Run pypiserver over an empty folder; uploads need a password unless told otherwise.
+    """Run pypiserver over an empty folder; what `protect` names needs the password.
 
-    It never falls back to the public index, except where `options` takes that away: then
-    it sends whoever asks for an unknown project there.
+    Without `--disable-fallback` among the options, it sends whoever asks for an unknown
+    project to the public index.
     """
     root = folder / "packages"
     root.mkdir(parents=True)
@@ -135,13 +139,13 @@ def pypiserver(
         digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()  # noqa: S324
         users = folder / "htpasswd"
         users.write_text(f"{USER}:{{SHA}}{digest}\n", encoding="utf-8")
-        protect = ["-a", "update", "-P", str(users)]
+        passwords = ["-a", protect, "-P", str(users)]
     else:
-        protect = ["-a", ".", "-P", "."]
+        passwords = ["-a", ".", "-P", "."]
     command = [
         sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port),
         "--server", "wsgiref", "--health-endpoint", "/healthz", "--hash-algo", "sha256",
-        *protect, *(options or ("--disable-fallback",)), str(root),
+        *passwords, *options, str(root),
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}/"
     with running(command, log=folder / "pypiserver.log", health=f"{base}healthz"):

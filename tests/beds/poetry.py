@@ -190,11 +190,27 @@ class Poetry:
         """The same Poetry with more environment variables."""
         return Poetry(self.environment, self.home, {**self.variables, **variables})
 
+    @property
+    def temporary(self) -> Path:
+        """Where temporary files go."""
+        return self.home / "temporary"
+
+    def left_over(self) -> list[str]:
+        """The command lines of what still runs with this home, and the temporary files."""
+        mark = f"HOME={self.home}\0".encode()
+        found = [str(path) for path in self.temporary.iterdir()]
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (process / "environ").read_bytes() + b"\0":
+                    found.append((process / "cmdline").read_bytes().decode().replace("\0", " "))
+        return found
+
     def surroundings(self) -> dict[str, str]:
         """All environment variables of a call: nothing of this machine's configuration."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.temporary.mkdir(parents=True, exist_ok=True)
         return {
             "PATH": os.environ.get("PATH", os.defpath),
+            "TMPDIR": str(self.temporary),
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
             "POETRY_CONFIG_DIR": str(self.home / "poetry-config"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from poetry.core.factory import Factory
 from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
@@ -90,7 +91,8 @@ def make_project(
     path: Path, name: str = "lantern", version: str = "1.0", more: str = ""
 ) -> Project:
     """Make a small package; `more` goes to the end of its pyproject.toml."""
-    module = name.replace("-", "_")
+    normalised = str(canonicalize_name(name))
+    module = normalised.replace("-", "_")
     (path / module).mkdir(parents=True)
     (path / module / "__init__.py").write_text('"""A lantern."""\n', encoding="utf-8")
     (path / "README.md").write_text(f"# {name}\n\nIt gives light: ä, ö, ü.\n", encoding="utf-8")
@@ -110,4 +112,4 @@ build-backend = "poetry.core.masonry.api"
 {more}""",
         encoding="utf-8",
     )
-    return Project(path, name, version)
+    return Project(path, normalised, version)

@@ -233,6 +233,22 @@ class FaultProxy:
 
         return self.on(is_page, act)
 
+    def send_files_to(self, origin: str) -> Rule:
+        """Let pages say that the files are on another host, under the same paths."""
+
+        def act(exchange: Exchange) -> Answer:
+            answer = exchange.forward()
+            page = exchange.request.path
+            if answer.status == 200 and isinstance(answer.body, bytes):
+                answer.body = re.sub(
+                    r'(?<=href=")[^"]+',
+                    lambda link: origin + urllib.parse.urljoin(page, link[0]),
+                    answer.body.decode(),
+                ).encode()
+            return answer
+
+        return self.on(is_page, act)
+
     def require_no_auth(self) -> Rule:
         """Take the credentials off every request before the index sees it."""
 

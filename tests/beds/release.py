@@ -1,0 +1,56 @@
+"""What most tests of a release do: publish, and hold the end against the receipt and the index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
+    from tests.beds.projects import Project
+
+REPOSITORY = "harbour"
+
+
+def publish(
+    poetry: Poetry,
+    project: Project,
+    index: Index,
+    *options: str | Path,
+    repository: str = REPOSITORY,
+) -> Run:
+    """Call `poetry publish-verified` for the index, with its credentials in the environment."""
+    poetry = poetry.with_variables(**index.environment(repository))
+    return poetry.run(
+        "publish-verified", "--no-interaction", "-r", repository, *options, cwd=project.path
+    )
+
+
+def ended(run: Run, code: int) -> None:
+    """See that the run ended with this code, and as a well-behaved program does."""
+    assert run.code == code, f"exit code {run.code} instead of {code}\n{run.said}"
+    assert "Traceback" not in run.said, run.said
+    assert "\x1b" not in run.said, run.said
+
+
+def holds(receipt: Mapping[str, Any], verdict: str, code: int | None) -> dict[str, Any]:
+    """See that the receipt has this end, and answer its one release."""
+    assert (receipt["verdict"], receipt["exit_code"]) == (verdict, code), receipt
+    (release,) = receipt["releases"]
+    assert isinstance(release, dict)
+    return release
+
+
+def uploads(release: Mapping[str, Any]) -> dict[str, str]:
+    """What became of each file, by filename."""
+    return {file["filename"]: file["upload"] for file in release["distributions"]}
+
+
+def problems(receipt: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All problems of a receipt, those of no release included."""
+    return [*receipt["problems"], *(p for r in receipt["releases"] for p in r["problems"])]

@@ -1,0 +1,141 @@
+"""Credentials and certificates come from where they do for `poetry publish`."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.indexes import PASSWORD
+from tests.beds.indexes import USER
+from tests.beds.indexes import Index
+from tests.beds.indexes import pypiserver
+from tests.beds.projects import make_project
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.poetry import Poetry
+    from tests.beds.projects import Project
+    from tests.conftest import MakeProxy
+
+CALL = ("publish-verified", "--no-interaction", "-r", "harbour")
+
+
+def test_options(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """`--username` and `--password` come before everything else."""
+    project.build()
+    wrong = Index(pypi.upload_url, "", "nobody", "nothing")
+    ended(publish(poetry, project, wrong, "--username", USER, "--password", PASSWORD), 0)
+    holds(project.receipt(), "verified", 0)
+    assert pypi.stored("lantern") == project.hashes()
+
+
+def test_poetry_config(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """What `poetry config` stored serves: the repository and its credentials."""
+    project.build()
+    for setting in (
+        ("repositories.harbour", pypi.upload_url),
+        ("http-basic.harbour", USER, PASSWORD),
+    ):
+        ended(poetry.run("config", *setting, cwd=project.path), 0)
+    ended(poetry.run(*CALL, cwd=project.path), 0)
+    assert pypi.stored("lantern") == project.hashes()
+
+
+def test_pypi_token(poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy) -> None:
+    """A token is sent under the user name `__token__`, and refused here as any wrong password."""
+    project.build()
+    proxy = make_proxy(pypi.origin)
+    with_token = poetry.with_variables(
+        POETRY_REPOSITORIES_HARBOUR_URL=f"{proxy.origin}/", POETRY_PYPI_TOKEN_HARBOUR="pypi-abc"
+    )
+    run = with_token.run(*CALL, cwd=project.path)
+    ended(run, 4)
+    assert [r.headers["authorization"] for r in proxy.uploads] == ["Basic X190b2tlbl9fOnB5cGktYWJj"]
+    assert "pypi-abc" not in run.said
+
+
+def test_netrc(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """`~/.netrc` serves for the index, as with Poetry and pip, where nothing else is named."""
+    project.build()
+    with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
+        poetry.surroundings()
+        netrc = poetry.home / ".netrc"
+        netrc.write_text(
+            f"machine 127.0.0.1 login {USER} password {PASSWORD!r}\n".replace("'", '"')
+        )
+        netrc.chmod(0o600)
+        bare = Index(index.upload_url, index.simple_url)
+        ended(publish(poetry, project, bare), 0)
+        assert index.stored("lantern") == project.hashes()
+
+
+def test_a_source_of_the_same_name(
+    poetry: Poetry, pypi: Index, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """A Poetry source named like the repository is the index that must show the release."""
+    mirror = make_proxy(pypi.origin)
+    project = make_project(
+        tmp_path / "source",
+        more=f"""
+[[tool.poetry.source]]
+name = "harbour"
+url = "{mirror.origin}/simple/"
+priority = "explicit"
+""",
+    )
+    project.build()
+    ended(publish(poetry, project, pypi), 0)
+    release = holds(project.receipt(), "verified", 0)
+    assert [index["url"] for index in release["indexes"]] == [f"{mirror.origin}/simple/"]
+    assert mirror.pages
+
+
+@pytest.mark.parametrize("place", ["option", "config", "environment", "requests"])
+def test_certificate_authority(
+    poetry: Poetry,
+    project: Project,
+    open_pypi: Index,
+    make_proxy: MakeProxy,
+    authority: tuple[ssl.SSLContext, Path],
+    place: str,
+) -> None:
+    """An authority of one's own is trusted where it is named, by pip too, and nowhere else."""
+    context, file = authority
+    project.build()
+    through = open_pypi.behind(make_proxy(open_pypi.origin, context).origin)
+    refused = publish(poetry, project, through, "--timeout", "2s")
+    assert refused.code in {3, 4}, refused.said
+    assert "certificate" in refused.said.lower()
+    assert open_pypi.stored("lantern") == {}
+    options: tuple[str, ...] = ("--until", "installable")
+    if place == "option":
+        options = (*options, "--cert", str(file))
+    if place == "config":
+        ended(poetry.run("config", "certificates.harbour.cert", file, cwd=project.path), 0)
+    if place == "environment":
+        poetry = poetry.with_variables(POETRY_CERTIFICATES_HARBOUR_CERT=str(file))
+    if place == "requests":
+        poetry = poetry.with_variables(REQUESTS_CA_BUNDLE=str(file))
+    ended(publish(poetry, project, through, *options), 0)
+    holds(project.receipt(), "verified", 0)
+    assert open_pypi.stored("lantern") == project.hashes()
+
+
+def test_an_authority_file_that_is_none(
+    poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
+) -> None:
+    """A missing or empty certificate file is a refusal that names it."""
+    project.build()
+    empty = tmp_path / "empty.pem"
+    empty.write_text("", encoding="utf-8")
+    for file in (empty, tmp_path / "missing.pem"):
+        run = publish(poetry, project, pypi, "--cert", file)
+        ended(run, 3)
+        assert str(file) in run.said
+    assert pypi.stored("lantern") == {}

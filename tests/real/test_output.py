@@ -1,0 +1,149 @@
+"""What a run says, to people and to programs, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from datetime import datetime
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.indexes import PASSWORD
+from tests.beds.processes import wait_until
+from tests.beds.projects import read_receipt
+from tests.beds.proxy import is_upload
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import publish
+from tests.beds.release import uploads
+
+if TYPE_CHECKING:
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
+
+CALL = ("publish-verified", "--no-interaction", "-r", "harbour")
+
+
+@pytest.mark.parametrize("options", [("--build",), ("--build", "-v"), ("--build", "-q")])
+def test_json_lines(
+    poetry: Poetry, project: Project, pypi: Index, options: tuple[str, ...]
+) -> None:
+    """Standard output is one JSON object a line, and the last is the receipt of the file."""
+    run = publish(poetry, project, pypi, "--format", "json", *options)
+    ended(run, 0)
+    for event in run.events:
+        assert isinstance(event["event"], str)
+        assert datetime.fromisoformat(event["time"]).utcoffset() == timedelta(0)
+    last = dict(run.events[-1])
+    assert last.pop("event") == "receipt"
+    last.pop("time")
+    assert last == project.receipt()
+    assert [event["event"] for event in run.events].count("receipt") == 1
+    assert len(run.events) > 5
+
+
+@pytest.mark.parametrize("fault", ["no-files", "bad-option", "no-project"])
+def test_json_lines_of_a_refusal(poetry: Poetry, project: Project, pypi: Index, fault: str) -> None:
+    """A refusal is JSON lines as well, with the receipt last."""
+    poetry = poetry.with_variables(**pypi.environment())
+    more = ("--timeout", "soon") if fault == "bad-option" else ()
+    cwd = project.path.parent if fault == "no-project" else project.path
+    run = poetry.run(*CALL, "--format", "json", *more, cwd=cwd)
+    ended(run, 1 if fault == "bad-option" else 3)
+    assert run.events[-1]["event"] == "receipt"
+    assert run.events[-1]["exit_code"] == run.code
+
+
+def test_no_progress_bar_in_a_log(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Where nobody watches there are neither colours nor a bar that is drawn again and again."""
+    run = publish(poetry, project, pypi, "--build")
+    ended(run, 0)
+    assert "\r" not in run.said
+    assert "\x08" not in run.said
+
+
+def test_no_secret_anywhere(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """At the highest verbosity, and in the receipt, there is no password."""
+    project.build()
+    run = publish(poetry, project, pypi, "-vvv", "--until", "installable")
+    assert run.code == 0, run.said
+    for text in (run.said, json.dumps(project.receipt())):
+        assert PASSWORD not in text
+
+
+def test_credentials_in_urls_are_not_shown(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """User name and password within a URL serve, and are left out wherever it is shown."""
+    project.build()
+    token = "s3cret-in-url"  # pypiserver reads need no password, so any will do
+    with_token = pypi.simple_url.replace("http://", f"http://someone:{token}@")
+    run = publish(poetry, project, pypi, "--index", with_token, "-v")
+    ended(run, 0)
+    release = holds(project.receipt(), "verified", 0)
+    assert [index["url"] for index in release["indexes"]] == [pypi.simple_url]
+    assert token not in run.said
+    assert token not in json.dumps(project.receipt())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_waiting(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, number: signal.Signals
+) -> None:
+    """Ctrl-C during the wait ends in 130 at once; the receipt says how far it came."""
+    project.build()
+    proxy.hide(project.wheel)
+    through = pypi.behind(proxy.origin)
+    started = poetry.with_variables(**through.environment())
+    with started.started(*CALL, cwd=project.path) as process:
+        wait_until(lambda: len(proxy.uploads) == 2 and len(proxy.pages) >= 3, "the wait")
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
+    assert "Traceback" not in out + err
+    release = holds(project.receipt(), "interrupted", 130)
+    assert set(uploads(release).values()) == {"uploaded"}
+    assert started.left_over() == []
+
+
+def test_interrupted_while_uploading(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
+) -> None:
+    """Ctrl-C during an upload leaves that file's state unknown, and the next run finds out."""
+    project.build()
+    stalled = proxy.stall(is_upload)
+    through = pypi.behind(proxy.origin)
+    started = poetry.with_variables(**through.environment())
+    with started.started(*CALL, "--format", "json", cwd=project.path) as process:
+        wait_until(lambda: proxy.uploads, "the first upload")
+        receipt = project.receipt()
+        assert (receipt["verdict"], receipt["exit_code"]) == ("running", None)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, f"{out}\n{err}"
+    assert json.loads(out.splitlines()[-1])["verdict"] == "interrupted"
+    release = holds(project.receipt(), "interrupted", 130)
+    assert uploads(release) == {project.wheel: "unknown", project.sdist: "not-sent"}
+    stalled.lift()
+    ended(publish(poetry, project, through), 0)
+    assert pypi.stored("lantern") == project.hashes()
+
+
+def test_killed(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> None:
+    """A killed run leaves a receipt that says `running`, and what it knew."""
+    project.build()
+    proxy.hide(project.wheel)
+    started = poetry.with_variables(**pypi.behind(proxy.origin).environment())
+    with started.started(*CALL, cwd=project.path) as process:
+        wait_until(lambda: len(proxy.uploads) == 2 and len(proxy.pages) >= 3, "the wait")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=20)
+    receipt = read_receipt(project.receipt_file)
+    release = holds(receipt, "running", None)
+    assert receipt["finished"] is None
+    assert set(uploads(release).values()) == {"uploaded"}
+    folder = project.receipt_file.parent
+    assert [path.name for path in folder.iterdir()] == [project.receipt_file.name]

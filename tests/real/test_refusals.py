@@ -1,0 +1,316 @@
+"""Bad input: one sentence, a remedy, the right exit code, a receipt, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
+
+from tests.beds.indexes import Index
+from tests.beds.processes import free_port
+from tests.beds.projects import make_project
+from tests.beds.projects import read_receipt
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import problems
+from tests.beds.release import publish
+from tests.beds.release import uploads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
+    from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
+
+
+def refused(run: Run, receipt: dict[str, Any], words: str, code: int = 3) -> None:
+    """See that the run was refused, with a problem that says these words, and a remedy."""
+    ended(run, code)
+    verdict = {1: "error", 3: "preflight-refused", 4: "upload-failed"}[code]
+    assert (receipt["verdict"], receipt["exit_code"]) == (verdict, code)
+    found = problems(receipt)
+    assert found
+    for problem in found:
+        assert re.fullmatch(r"PV\d{3}", problem["code"])
+        assert problem["remedy"]
+        assert "\n" not in problem["message"]
+        assert problem["code"] in run.said
+        assert problem["remedy"] in run.said
+    assert words.lower() in " ".join(p["message"] + p["remedy"] for p in found).lower()
+
+
+def test_no_files(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Without a file of this version there is nothing to send, and the remedy is to build."""
+    run = publish(poetry, project, pypi)
+    refused(run, project.receipt(), "--build")
+    assert pypi.stored("lantern") == {}
+
+
+def test_only_files_of_another_version(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Files of other versions do not count: nothing is sent in place of this version."""
+    project.build()
+    newer = project.set_version("1.1")
+    run = publish(poetry, newer, pypi)
+    refused(run, newer.receipt(), "1.1")
+    assert pypi.stored("lantern") == {}
+
+
+def test_no_project(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+    """Outside a project there is nothing to publish; only a receipt asked for is written."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    poetry = poetry.with_variables(**pypi.environment())
+    call = ("publish-verified", "-n", "-r", "harbour")
+    ended(poetry.run(*call, cwd=empty), 3)
+    assert list(empty.iterdir()) == []
+    run = poetry.run(*call, "--receipt", tmp_path / "receipt.json", cwd=empty)
+    receipt = read_receipt(tmp_path / "receipt.json")
+    refused(run, receipt, "pyproject.toml")
+    assert receipt["releases"] == []
+
+
+@pytest.mark.parametrize("text", ["[project\n", "[project]\nname = 3\n", "\x00"])
+def test_broken_project(poetry: Poetry, pypi: Index, tmp_path: Path, text: str) -> None:
+    """A pyproject.toml that Poetry cannot read is refused in one sentence."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    file = tmp_path / "receipt.json"
+    poetry = poetry.with_variables(**pypi.environment())
+    run = poetry.run("publish-verified", "-n", "-r", "harbour", "--receipt", file, cwd=folder)
+    refused(run, read_receipt(file), "pyproject.toml")
+
+
+def test_non_package_mode(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+    """A project that is not a package has no release."""
+    project = make_project(tmp_path / "mode", more="\n[tool.poetry]\npackage-mode = false\n")
+    file = tmp_path / "receipt.json"
+    run = publish(poetry, project, pypi, "--build", "--receipt", file)
+    refused(run, read_receipt(file), "package")
+    assert pypi.stored("lantern") == {}
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+@pytest.mark.parametrize("damage", ["junk", "cut", "empty"])
+def test_corrupt_archive(
+    poetry: Poetry, project: Project, pypi: Index, kind: str, damage: str
+) -> None:
+    """A distribution that is no archive, or only half of one, keeps everything at home."""
+    project.build()
+    file = project.dist / getattr(project, kind)
+    whole = file.read_bytes()
+    file.write_bytes({"junk": b"junk" * 100, "cut": whole[: len(whole) // 2], "empty": b""}[damage])
+    run = publish(poetry, project, pypi)
+    refused(run, project.receipt(), file.name)
+    assert pypi.stored("lantern") == {}
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_metadata_disagrees(poetry: Poetry, project: Project, pypi: Index, kind: str) -> None:
+    """A file that was renamed says another version inside than its name does."""
+    project.build()
+    newer = project.set_version("2.0")
+    for path in list(project.dist.iterdir()):
+        if path.name == getattr(project, kind):
+            path.rename(project.dist / getattr(newer, kind))
+        else:
+            path.unlink()
+    run = publish(poetry, newer, pypi)
+    refused(run, newer.receipt(), getattr(newer, kind))
+    assert pypi.stored("lantern") == {}
+
+
+def test_all_faults_at_once(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Two bad files are two problems, told in one run."""
+    project.build()
+    for filename in project.filenames:
+        (project.dist / filename).write_bytes(b"junk")
+    run = publish(poetry, project, pypi)
+    refused(run, project.receipt(), project.wheel)
+    assert {p["filename"] for p in problems(project.receipt())} == project.filenames
+
+
+def test_repository_not_configured(poetry: Poetry, project: Project) -> None:
+    """A repository that nobody configured is named, with how to configure it."""
+    project.build()
+    run = poetry.run("publish-verified", "-n", "-r", "nowhere", cwd=project.path)
+    refused(run, project.receipt(), "nowhere")
+
+
+def test_no_index_for_the_repository(poetry: Poetry, project: Project) -> None:
+    """Where no index can be derived from the upload URL, the remedy says how to name one."""
+    project.build()
+    odd = Index(f"http://127.0.0.1:{free_port()}/one/two/three/four", "")
+    run = publish(poetry, project, odd)
+    refused(run, project.receipt(), "--index")
+
+
+def test_upload_url_is_an_index_url(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """The address of a simple index takes no uploads, and that is said before one is tried."""
+    project.build()
+    wrong = Index(pypi.simple_url, pypi.simple_url, pypi.username, pypi.password)
+    run = publish(poetry, project, wrong)
+    refused(run, project.receipt(), "upload url")
+    assert pypi.stored("lantern") == {}
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "harbour", "http://"])
+def test_upload_url_is_no_url(poetry: Poetry, project: Project, url: str) -> None:
+    """A repository URL that is none is a refusal that names the repository."""
+    project.build()
+    run = publish(poetry, project, Index(url, ""))
+    refused(run, project.receipt(), "harbour")
+
+
+def test_local_version(poetry: Poetry, tmp_path: Path) -> None:
+    """A local version is refused before it is sent to an index that takes none."""
+    project = make_project(tmp_path / "local", version="1.0+local")
+    project.build()
+    closed = Index("http://upload.index.invalid/legacy/", "")
+    run = publish(poetry, project, closed, "--timeout", "2s")
+    refused(run, project.receipt(), "local version")
+
+
+def test_index_not_reachable(poetry: Poetry, project: Project) -> None:
+    """Nobody listens: what is there is unknown, so nothing is sent."""
+    project.build()
+    port = free_port()
+    run = publish(poetry, project, Index(f"http://127.0.0.1:{port}/", ""), "--timeout", "2s")
+    refused(run, project.receipt(), f"http://127.0.0.1:{port}/simple/")
+    (release,) = project.receipt()["releases"]
+    assert uploads(release) == {project.wheel: "not-sent", project.sdist: "not-sent"}
+
+
+def test_upload_server_not_reachable(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """The index is there and the upload server is not: 4, and the receipt says what was tried."""
+    project.build()
+    dead = Index(f"http://127.0.0.1:{free_port()}/upload/", "", "harbour", "x")
+    run = publish(poetry, project, dead, "--index", pypi.simple_url)
+    refused(run, project.receipt(), project.wheel, code=4)
+    release = holds(project.receipt(), "upload-failed", 4)
+    assert uploads(release) == {project.wheel: "failed", project.sdist: "not-sent"}
+    assert pypi.stored("lantern") == {}
+
+
+def test_server_that_hangs(poetry: Poetry, project: Project) -> None:
+    """A server that accepts and never answers ends the run in time, without a promise."""
+    project.build()
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        index = Index(f"http://127.0.0.1:{silent.getsockname()[1]}/", "")
+        run = publish(poetry, project, index, "--timeout", "3s")
+    refused(run, project.receipt(), index.upload_url)
+    assert run.seconds < 90
+    (release,) = project.receipt()["releases"]
+    assert set(uploads(release).values()) == {"not-sent"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--until", "tomorrow"), "--until"),
+        (("--timeout", "soon"), "--timeout"),
+        (("--format", "xml"), "--format"),
+    ],
+)
+def test_bad_option(
+    poetry: Poetry, project: Project, pypi: Index, options: tuple[str, str], words: str
+) -> None:
+    """A bad value of an option is wrong usage, and names the option."""
+    project.build()
+    run = publish(poetry, project, pypi, *options)
+    ended(run, 1)
+    assert words in run.said
+    assert pypi.stored("lantern") == {}
+
+
+def test_bad_settings_all_at_once(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+    """Unknown keys and bad values of every place are told in one run, and a receipt has them."""
+    project = make_project(
+        tmp_path / "settings",
+        more='\n[tool.publish-verified]\nuntill = "listed"\ntimeout = "soon"\n',
+    )
+    project.build()
+    file = tmp_path / "receipt.json"
+    disturbed = poetry.with_variables(POETRY_PUBLISH_VERIFIED_UNTIL="never")
+    run = publish(disturbed, project, pypi, "--receipt", file)
+    ended(run, 1)
+    receipt = read_receipt(file)
+    assert (receipt["verdict"], receipt["exit_code"]) == ("error", 1)
+    told = " ".join(problem["message"] for problem in receipt["problems"])
+    for key in ("untill", "timeout", "POETRY_PUBLISH_VERIFIED_UNTIL"):
+        assert key in told
+    assert pypi.stored("lantern") == {}
+
+
+def test_settings_come_in_order(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+    """The command line comes before the environment, and that before pyproject.toml."""
+    project = make_project(
+        tmp_path / "order", more='\n[tool.publish-verified]\nuntil = "installable"\n'
+    )
+    project.build()
+    disturbed = poetry.with_variables(POETRY_PUBLISH_VERIFIED_UNTIL="listed")
+    ended(publish(disturbed, project, pypi), 0)
+    assert project.receipt()["until"] == "listed"
+    ended(publish(disturbed, project, pypi, "--until", "downloadable"), 0)
+    assert project.receipt()["until"] == "downloadable"
+    ended(publish(poetry, project, pypi), 0)
+    assert project.receipt()["until"] == "installable"
+
+
+def test_broken_build(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A build that fails ends the run before anything is sent."""
+    shutil.rmtree(project.path / "lantern")
+    run = publish(poetry, project, pypi, "--build")
+    refused(run, project.receipt(), "build")
+    assert pypi.stored("lantern") == {}
+
+
+def test_traceback_only_when_asked_for(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """`-vvv` shows where a problem comes from; nothing else does."""
+    trace = re.compile(r"Traceback|Stack trace")
+    assert not trace.search(publish(poetry, project, pypi).said)
+    run = publish(poetry, project, pypi, "-vvv")
+    assert run.code == 3
+    assert trace.search(run.said), run.said
+
+
+def test_receipt_that_cannot_be_written(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Where the receipt cannot go, nothing is sent."""
+    project.build()
+    (project.path / "file").write_text("", encoding="utf-8")
+    run = publish(poetry, project, pypi, "--receipt", project.path / "file" / "receipt.json")
+    ended(run, 3)
+    assert "receipt" in run.said.lower()
+    assert pypi.stored("lantern") == {}
+
+
+@pytest.mark.parametrize("place", ["url", "option", "environment"])
+def test_wrong_password(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, place: str
+) -> None:
+    """A wrong password ends in 4 after one try, says so, and stands in no output."""
+    project.build()
+    secret = "very-secret-99"
+    through = pypi.behind(proxy.origin)
+    url = through.upload_url.replace("http://", f"http://harbour:{secret}@")
+    run = {
+        "url": lambda: publish(poetry, project, Index(url, "")),
+        "option": lambda: publish(poetry, project, through, "-u", "harbour", "-p", secret),
+        "environment": lambda: publish(
+            poetry, project, Index(through.upload_url, "", "harbour", secret)
+        ),
+    }[place]()
+    refused(run, project.receipt(), "password", code=4)
+    assert len(proxy.uploads) == 1
+    assert pypi.stored("lantern") == {}
+    release = holds(project.receipt(), "upload-failed", 4)
+    assert uploads(release) == {project.wheel: "failed", project.sdist: "not-sent"}
+    assert secret not in run.said
+    assert secret not in json.dumps(project.receipt())

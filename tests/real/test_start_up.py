@@ -1,0 +1,78 @@
+"""What the plugin costs every other command of Poetry: nothing to speak of."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.beds.poetry import Poetry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.poetry import PoetryEnvironment
+
+# Loaded only inside a command, however Poetry itself comes by them.
+HEAVY = {
+    "anyio", "asyncio", "filelock", "httpx", "multiprocessing", "packaging.metadata",
+    "poetry.factory", "poetry.installation", "poetry.publishing", "poetry.repositories",
+    "pypiserver", "requests", "ssl",
+}  # fmt: skip
+
+
+def test_what_the_plugin_imports(poetry_environment: PoetryEnvironment) -> None:
+    """Importing the plugin brings in itself, and nothing that is heavy."""
+    program = """
+import json, sys
+import poetry.plugins.application_plugin
+before = set(sys.modules)
+import poetry_publish_verified.plugin
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run(
+        [poetry_environment.python, "-I", "-c", program],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    brought = set(json.loads(done.stdout))
+    assert brought == {"poetry_publish_verified", "poetry_publish_verified.plugin"}
+
+
+def test_heavy_modules_stay_out_of_other_commands(
+    poetry_environment: PoetryEnvironment, stock_environment: PoetryEnvironment
+) -> None:
+    """`poetry list` with the plugin loads what it loads without, and the plugin's own few."""
+    program = """
+import json, os, sys
+from poetry.console.application import Application
+from cleo.io.inputs.string_input import StringInput
+from cleo.io.outputs.null_output import NullOutput
+application = Application()
+application.auto_exits(False)
+application.run(StringInput("about"), NullOutput(), NullOutput())
+print(json.dumps(sorted(sys.modules)))
+"""
+
+    def loaded(environment: PoetryEnvironment) -> set[str]:
+        done = subprocess.run(
+            [environment.python, "-I", "-c", program], check=True, capture_output=True, text=True
+        )
+        return set(json.loads(done.stdout))
+
+    more = loaded(poetry_environment) - loaded(stock_environment)
+    assert "poetry_publish_verified.plugin" in more
+    assert not more & HEAVY
+    assert {name for name in more if not name.startswith("poetry_publish_verified")} == set()
+
+
+def test_start_up_time(
+    poetry_environment: PoetryEnvironment, stock_environment: PoetryEnvironment, tmp_path: Path
+) -> None:
+    """`poetry --version` is as quick with the plugin as without, best of several."""
+
+    def best(environment: PoetryEnvironment) -> float:
+        poetry = Poetry(environment, tmp_path / "home")
+        return min(poetry.run("--version", cwd=tmp_path).seconds for _ in range(5))
+
+    with_plugin, without = best(poetry_environment), best(stock_environment)
+    assert with_plugin < without * 1.25 + 0.1, (with_plugin, without)

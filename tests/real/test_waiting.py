@@ -1,0 +1,317 @@
+"""The way from uploaded to proven, over an index that is slow, wrong or hostile."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.indexes import PASSWORD
+from tests.beds.indexes import pypiserver
+from tests.beds.proxy import Answer
+from tests.beds.proxy import endless
+from tests.beds.proxy import gzip_bomb
+from tests.beds.proxy import is_file
+from tests.beds.proxy import is_page
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import problems
+from tests.beds.release import publish
+from tests.beds.release import uploads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
+
+MIB = 1024 * 1024
+HTML = {"Content-Type": "text/html"}
+
+
+@pytest.fixture
+def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
+    """The index as reached through the proxy, with the project built."""
+    project.build()
+    return pypi.behind(proxy.origin)
+
+
+@pytest.mark.parametrize("kind", ["pypi", "devpi"])
+def test_a_file_that_shows_late(
+    poetry: Poetry,
+    project: Project,
+    kind: str,
+    make_proxy: MakeProxy,
+    request: pytest.FixtureRequest,
+) -> None:
+    """A file that the index shows some seconds later is waited for, and then proven."""
+    index: Index = request.getfixturevalue(kind)
+    proxy = make_proxy(index.origin)
+    proxy.hide(project.sdist, seconds=3)
+    project.build()
+    run = publish(poetry, project, index.behind(proxy.origin), "--timeout", "60s")
+    ended(run, 0)
+    assert run.seconds >= 3
+    release = holds(project.receipt(), "verified", 0)
+    assert index.stored("lantern") == project.hashes()
+    assert all(v["requests"] >= 3 for i in release["indexes"] for v in i["variants"])
+
+
+def test_at_most_one_page_request_a_second(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """However long it takes, no page is asked for more often than once a second."""
+    proxy.hide(project.wheel, seconds=4)
+    ended(publish(poetry, project, behind), 0)
+    moments = [request.at for request in proxy.pages]
+    assert len(moments) >= 4
+    pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(pauses) >= 0.9, pauses  # as seen from the server, on a machine that is busy
+    assert (moments[-1] - moments[0]) / len(pauses) >= 1.0, pauses
+
+
+def test_a_file_that_does_not_show_in_time(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
+) -> None:
+    """What is not listed when the time is over ends in 6, and the receipt says what is there."""
+    proxy.hide(project.wheel)
+    run = publish(poetry, project, behind, "--timeout", "3s")
+    ended(run, 6)
+    assert 3 <= run.seconds < 30
+    receipt = project.receipt()
+    release = holds(receipt, "not-visible", 6)
+    assert uploads(release) == {project.wheel: "uploaded", project.sdist: "uploaded"}
+    assert project.wheel in run.said
+    assert all(problem["remedy"] for problem in problems(receipt))
+    assert [v["visible_at"] for i in release["indexes"] for v in i["variants"]] == [None]
+    assert set(pypi.stored("lantern")) == project.filenames
+
+
+def test_after_time_out_again(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """After a time-out, the same command again proves the release without sending it twice."""
+    hidden = proxy.hide(project.wheel)
+    ended(publish(poetry, project, behind, "--timeout", "2s"), 6)
+    hidden.lift()
+    sent = len(proxy.uploads)
+    ended(publish(poetry, project, behind), 0)
+    assert len(proxy.uploads) == sent
+    holds(project.receipt(), "verified", 0)
+
+
+@pytest.mark.parametrize("kind", ["pypi", "devpi"])
+def test_other_bytes_are_served(
+    poetry: Poetry,
+    project: Project,
+    kind: str,
+    make_proxy: MakeProxy,
+    request: pytest.FixtureRequest,
+) -> None:
+    """A file that comes back with other bytes ends in 7, under whatever hash it is listed."""
+    index: Index = request.getfixturevalue(kind)
+    proxy = make_proxy(index.origin)
+    project.build()
+    # devpi's links have a query or none, and both a path that ends in the file's name.
+    proxy.serve_other_bytes(project.wheel, b"x" * (project.dist / project.wheel).stat().st_size)
+    run = publish(poetry, project, index.behind(proxy.origin), "--timeout", "20s")
+    ended(run, 7)
+    receipt = project.receipt()
+    holds(receipt, "verification-failed", 7)
+    assert project.wheel in {problem["filename"] for problem in problems(receipt)}
+    assert index.stored("lantern") == project.hashes()
+
+
+def test_a_longer_file_is_served(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """A file without end is not downloaded to the end: its size is known."""
+    proxy.answer(is_file(project.sdist), Answer(200, endless()))
+    run = publish(poetry, project, behind, "--timeout", "20s")
+    ended(run, 7)
+    holds(project.receipt(), "verification-failed", 7)
+
+
+def test_another_hash_is_listed(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
+) -> None:
+    """A page that gives the new file another hash ends in 7 and not in a wait."""
+    project_hash = "0" * 64
+    proxy.change_hash(project.wheel, project_hash)
+    run = publish(poetry, project, behind, "--timeout", "60s")
+    ended(run, 7)
+    assert run.seconds < 30
+    holds(project.receipt(), "verification-failed", 7)
+    assert set(pypi.stored("lantern")) == project.filenames
+
+
+def test_listed_does_not_download(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """At `--until listed` the page is enough, and no file is fetched."""
+    proxy.serve_other_bytes(project.wheel, b"other")
+    ended(publish(poetry, project, behind, "--until", "listed"), 0)
+    assert holds(project.receipt(), "verified", 0)
+    assert not [r for r in proxy.requests if r.method == "GET" and "packages" in r.path]
+
+
+def test_a_file_that_is_listed_but_answers_later(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """A listed file that answers 502 and 404 for a while is asked for again until it comes."""
+    proxy.answer(is_file(project.wheel), Answer(404), times=1)
+    proxy.answer(is_file(project.wheel), Answer(502), times=1)
+    ended(publish(poetry, project, behind, "--timeout", "60s"), 0)
+    holds(project.receipt(), "verified", 0)
+
+
+def test_a_page_from_another_host_is_refused(
+    poetry: Poetry, project: Project, make_proxy: MakeProxy, pypi: Index
+) -> None:
+    """A page that is redirected to another host proves nothing, and is not even asked for."""
+    project.build()
+    elsewhere = make_proxy(pypi.origin)
+    proxy = make_proxy(pypi.origin)
+    proxy.redirect_page(elsewhere.origin)
+    ended(publish(poetry, project, pypi.behind(proxy.origin), "--timeout", "2s"), 6)
+    holds(project.receipt(), "not-visible", 6)
+    assert elsewhere.requests == []
+
+
+def test_pypiserver_with_its_fallback(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """A pypiserver that sends unknown projects to the public index is no obstacle."""
+    project.build()
+    with pypiserver(
+        tmp_path / "fallback", options=("--fallback-url", "http://127.0.0.1:9/")
+    ) as index:
+        ended(publish(poetry, project, index, "--timeout", "20s"), 0)
+        assert set(index.stored("lantern")) == project.filenames
+    holds(project.receipt(), "verified", 0)
+
+
+def test_credentials_stay_at_home(
+    poetry: Poetry, project: Project, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """Files may be on another host, which is then asked without the credentials."""
+    project.build()
+    with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
+        proxy, elsewhere = make_proxy(index.origin), make_proxy(index.origin)
+        proxy.send_files_to(elsewhere.origin)
+        for filename in project.filenames:
+            elsewhere.serve_other_bytes(filename, (project.dist / filename).read_bytes())
+        ended(publish(poetry, project, index.behind(proxy.origin)), 0)
+    holds(project.receipt(), "verified", 0)
+    assert {r.path.rsplit("/", 1)[-1] for r in elsewhere.requests} == project.filenames
+    assert not any("authorization" in request.headers for request in elsewhere.requests)
+    assert all("authorization" in request.headers for request in proxy.pages[1:])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(200, endless(), headers=HTML), id="endless"),
+        pytest.param(Answer(200, b"<p>" * (22 * MIB), headers=HTML), id="oversized"),
+        pytest.param(
+            Answer(200, gzip_bomb(300 * MIB), headers={**HTML, "Content-Encoding": "gzip"}),
+            id="gzip-bomb",
+        ),
+        pytest.param(
+            Answer(200, b'<a href="../../../etc/x.whl">../../../etc/x.whl</a>', headers=HTML),
+            id="path-in-a-filename",
+        ),
+        pytest.param(
+            Answer(200, b"{" * 100_000, headers={"Content-Type": "x/json"}), id="nonsense"
+        ),
+        pytest.param(
+            Answer(
+                200,
+                b"[" * 100_000,
+                headers={"Content-Type": "application/vnd.pypi.simple.v1+json"},
+            ),
+            id="deep-json",
+        ),
+        pytest.param(
+            Answer(503, b"\x1b[2Jno\x07", b"\x1b[31mgone\x9b\x07"), id="control-characters"
+        ),
+    ],
+)
+def test_a_hostile_page(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index, answer: Answer
+) -> None:
+    """A page that is too large, without end, or not what it seems does no harm."""
+    hostile = proxy.answer(is_page, answer)
+    hostile.match = lambda request: request.is_page and bool(proxy.uploads)
+    run = publish(poetry, project, behind, "--timeout", "4s")
+    assert run.code in {6, 7}, run.said
+    ended(run, run.code)
+    assert not any(c < " " and c not in "\n\r\t" for c in run.said), run.said
+    release = holds(
+        project.receipt(), {6: "not-visible", 7: "verification-failed"}[run.code], run.code
+    )
+    assert uploads(release) == {project.wheel: "uploaded", project.sdist: "uploaded"}
+
+
+def test_a_page_that_hangs(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """An index that takes the question and never answers ends in 6, in time."""
+    hanging = proxy.stall(is_page)
+    hanging.match = lambda request: request.is_page and bool(proxy.uploads)
+    run = publish(poetry, project, behind, "--timeout", "3s")
+    ended(run, 6)
+    assert run.seconds < 40
+    assert proxy.uploads
+    holds(project.receipt(), "not-visible", 6)
+
+
+def test_more_indexes(poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy) -> None:
+    """Every index named with `--index` has to show the release, the slow mirror too."""
+    mirror = make_proxy(pypi.origin)
+    mirror.hide(project.wheel, seconds=None)
+    project.build()
+    both = ("--index", pypi.simple_url, "--index", f"{mirror.origin}/simple/")
+    ended(publish(poetry, project, pypi, *both, "--timeout", "3s"), 6)
+    release = holds(project.receipt(), "not-visible", 6)
+    assert {i["url"] for i in release["indexes"]} == {pypi.simple_url, f"{mirror.origin}/simple/"}
+    mirror.rules.clear()
+    ended(publish(poetry, project, pypi, *both), 0)
+    release = holds(project.receipt(), "verified", 0)
+    assert all(v["visible_at"] for i in release["indexes"] for v in i["variants"])
+    assert mirror.uploads == []
+
+
+def test_a_wrong_index_password(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """An index that does not let itself be read is not waited for until the time is over."""
+    denied = proxy.answer(is_page, Answer(403))
+    denied.match = lambda request: request.is_page and bool(proxy.uploads)
+    run = publish(poetry, project, behind, "--timeout", "90s")
+    ended(run, 6)
+    assert run.seconds < 40
+    assert PASSWORD not in json.dumps(project.receipt())
+
+
+def test_the_wait_ends_soon_after_the_file_shows(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """The wait is over within seconds of the file being there."""
+    hidden = proxy.hide(project.wheel)
+    environment = poetry.with_variables(**behind.environment())
+    with environment.started(
+        "publish-verified", "-n", "-r", "harbour", cwd=project.path
+    ) as process:
+        while len(proxy.pages) < 4:
+            assert process.poll() is None
+            time.sleep(0.02)
+        hidden.lift()
+        lifted = time.monotonic()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, f"{out}\n{err}"
+    assert time.monotonic() - lifted < 10
