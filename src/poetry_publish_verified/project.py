@@ -81,10 +81,19 @@ def read(poetry: Poetry) -> Project:
     table = poetry.pyproject.data.get("tool", {}).get("publish-verified", {})
     # tomlkit's values carry their formatting; the core takes plain ones.
     settings = table.unwrap() if hasattr(table, "unwrap") else table
+    if not isinstance(settings, dict):
+        raise ReleaseError(
+            Verdict.ERROR,
+            Problem(
+                Code.SETTING,
+                "tool.publish-verified in pyproject.toml is not a table.",
+                "Write [tool.publish-verified] and one setting a line below it.",
+            ),
+        )
     identity = Identity(
         canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
     )
-    return Project(root, identity, settings if isinstance(settings, dict) else {})
+    return Project(root, identity, settings)
 
 
 def environment_settings(config: Config) -> dict[str, str]:

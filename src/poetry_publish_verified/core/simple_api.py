@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -23,7 +24,6 @@ from poetry_publish_verified.core.foreign import printable
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 
 _HASH = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512)=([0-9a-fA-F]+)")
-_HEX = re.compile(r"[0-9a-fA-F]{32,128}")
 
 
 class UnsafePageError(ValueError):
@@ -70,19 +70,24 @@ class ProjectPage:
 def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
     """Read a JSON or HTML page that came from `url`.
 
-    Raises UnsafePageError where it is neither, or names a file in a way no index should.
+    An entry that no installer could use (no usable URL, a path for a name) is left out.
+    Raises UnsafePageError where the page is neither, or lists one name with two hashes.
     """
     kind = content_type.split(";", 1)[0].strip().lower()
     if kind in {"application/vnd.pypi.simple.v1+json", "application/json"}:
-        files = _files_of_json(body, url)
+        listed = _files_of_json(body, url)
     elif kind in {"text/html", "application/vnd.pypi.simple.v1+html", "application/xhtml+xml"}:
-        files = _files_of_html(body, url)
+        listed = _files_of_html(body, url)
     else:
         raise UnsafePageError(f"the content type {printable(kind, 80)!r} is no simple API page")
-    return ProjectPage({file.filename: file for file in files})
+    files: dict[str, IndexFile] = {}
+    for file in listed:
+        if files.setdefault(file.filename, file).sha256 != file.sha256:
+            raise UnsafePageError(f"the page lists {file.filename} with two different hashes")
+    return ProjectPage(files)
 
 
-def _files_of_json(body: bytes, url: str) -> list[IndexFile]:
+def _files_of_json(body: bytes, url: str) -> Iterator[IndexFile]:
     try:
         page = json.loads(body)
     except (ValueError, RecursionError):
@@ -93,46 +98,41 @@ def _files_of_json(body: bytes, url: str) -> list[IndexFile]:
     entries = _mapping(page).get("files")
     if not isinstance(entries, list):
         raise UnsafePageError("the page has no list of files")
-    files = []
     for entry in map(_mapping, entries):
         filename, address = entry.get("filename"), entry.get("url")
         if not isinstance(filename, str) or not isinstance(address, str):
-            raise UnsafePageError("a file of the page has no name or no URL")
+            continue
+        absolute, _ = _absolute(url, address)
+        if absolute is None or not _is_filename(filename):
+            continue
         sha256 = _mapping(entry.get("hashes")).get("sha256")
         size = entry.get("size")
-        files.append(
-            IndexFile(
-                _safe_filename(filename),
-                _absolute(url, address)[0],
-                sha256.lower() if isinstance(sha256, str) and _HEX.fullmatch(sha256) else None,
-                size if isinstance(size, int) and not isinstance(size, bool) else None,
-            )
+        yield IndexFile(
+            filename,
+            absolute,
+            sha256.lower() if isinstance(sha256, str) else None,
+            size if isinstance(size, int) and not isinstance(size, bool) else None,
         )
-    return files
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _files_of_html(body: bytes, url: str) -> list[IndexFile]:
+def _files_of_html(body: bytes, url: str) -> Iterator[IndexFile]:
     anchors = _Anchors()
     anchors.feed(body.decode("utf-8", "replace"))
     anchors.close()
-    base = urljoin(url, anchors.base) if anchors.base else url
-    files = []
+    base = (_absolute(url, anchors.base)[0] if anchors.base else None) or url
     for href in anchors.hrefs:
-        address, fragment = _absolute(base, href)
-        filename = unquote(urlsplit(address).path.rsplit("/", 1)[-1])
-        # Pages of whole directories hold other links too ("..", a home page).
-        if not filename.endswith((".whl", ".tar.gz", ".zip", ".tar.bz2", ".egg")):
+        absolute, fragment = _absolute(base, href)
+        if absolute is None:
             continue
-        hashes = dict(_HASH.findall(fragment))
-        sha256 = hashes.get("sha256")
-        files.append(
-            IndexFile(_safe_filename(filename), address, sha256.lower() if sha256 else None)
-        )
-    return files
+        filename = unquote(urlsplit(absolute).path.rsplit("/", 1)[-1])
+        if not _is_filename(filename):
+            continue
+        sha256 = dict(_HASH.findall(fragment)).get("sha256")
+        yield IndexFile(filename, absolute, sha256.lower() if sha256 else None)
 
 
 class _Anchors(HTMLParser):
@@ -149,26 +149,18 @@ class _Anchors(HTMLParser):
             self.base = href
 
 
-def _safe_filename(filename: str) -> str:
-    if (
-        not filename
-        or filename != printable(filename, 300)
-        or re.search(r"[/\\]|^\.\.?$", filename)
-    ):
-        raise UnsafePageError(f"the page names a file {printable(filename, 80)!r}")
-    return filename
+def _is_filename(name: str) -> bool:
+    # Hidden characters would let one name look like another.
+    return name == printable(name, 300) and re.search(r"[/\\]|^\.*$", name) is None
 
 
-def _absolute(base: str, address: str) -> tuple[str, str]:
-    """The URL without its fragment, and the fragment."""
+def _absolute(base: str, address: str) -> tuple[str | None, str]:
+    """The http(s) URL without its fragment, None where it is no such; and the fragment."""
     try:
         parts = urlsplit(urljoin(base, address.strip()))
         _ = parts.port
     except ValueError:
-        raise UnsafePageError(f"the page links to {printable(address, 80)!r}") from None
+        return None, ""
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        # Links that are no downloads ("mailto:") have no file name that counts.
-        if re.search(r"\.(whl|tar\.gz|zip)$", parts.path):
-            raise UnsafePageError(f"the page links to {printable(address, 80)!r}")
-        return base, ""
+        return None, ""
     return urlunsplit(parts._replace(fragment="")), parts.fragment
