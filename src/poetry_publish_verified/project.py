@@ -24,6 +24,7 @@ from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.core.urls import index_of
+from poetry_publish_verified.core.urls import is_guess
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import own_index
@@ -230,7 +231,14 @@ def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) ->
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
     targets = {item.url: item for item in found if isinstance(item, IndexTarget)}
     derived = finder.implied()
-    own = own_index(upload.url, derived.url if derived else None, tuple(targets))
+    own = own_index(
+        upload.url,
+        derived.url if derived else None,
+        tuple(targets),
+        guessed=derived is not None
+        and derived.url == index_of(upload.url)
+        and is_guess(derived.url),
+    )
     own_target = targets.get(own or "", derived)
     if own_target is None:
         raise _refused(

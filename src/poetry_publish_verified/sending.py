@@ -9,6 +9,7 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import Upload
+from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
@@ -189,6 +190,7 @@ async def _settle(
 ) -> str:
     """Find out by hash what became of a file whose upload had a doubtful answer."""
     filename = distribution.filename
+    outside.report(UploadDoubted(filename, doubt.words))
     patience = _PATIENCE_EXISTS if doubt.says_exists else _PATIENCE_LOST
     deadline = outside.clock.monotonic() + min(patience, plan.timeout)
     while True:

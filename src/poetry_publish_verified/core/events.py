@@ -88,6 +88,14 @@ class UploadProgressed:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadDoubted:
+    """The answer to an upload proves nothing (`words` says what it was): the index is asked."""
+
+    filename: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class UploadEnded:
     """What became of one file."""
 
@@ -159,6 +167,7 @@ Event = (
     | FileCompared
     | UploadStarted
     | UploadProgressed
+    | UploadDoubted
     | UploadEnded
     | WaitStarted
     | Looked

@@ -135,15 +135,22 @@ def index_of(upload_url: str) -> str | None:
     return None
 
 
-def own_index(upload_url: str, derived: str | None, named: tuple[str, ...]) -> str | None:
-    """The repository's own index among the ones the user named, else the derived one.
+def own_index(
+    upload_url: str, derived: str | None, named: tuple[str, ...], *, guessed: bool = False
+) -> str | None:
+    """The repository's own index: the derived one, or else one that the user named.
 
-    A named index counts as the repository's own where it is the derived one, or else
-    where it stands on the upload URL's own server; with nothing derived, the first does.
+    Where the derived one is only `guessed`, a named one on the upload URL's own server is
+    believed instead; with nothing derived, such a one, or else the first named.
     """
-    if derived in named:
+    if derived is not None and (derived in named or not guessed):
         return derived
     for url in named:
         if origin(url) == origin(upload_url):
             return url
     return derived or (named[0] if named else None)
+
+
+def is_guess(index_url: str) -> bool:
+    """Whether an index came from the shape of a path that other servers may have too."""
+    return index_url.endswith("/+simple/")

@@ -12,6 +12,7 @@ from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
@@ -109,6 +110,13 @@ class Text:
             self._terminal.line(text)
 
     @event.register
+    def _(self, event: UploadDoubted, _seconds: float) -> None:
+        self._terminal.line(
+            f" - <c1>{plain(event.filename)}</c1>: looking whether it is there, as the upload"
+            f" ended with: {plain(event.words)}"
+        )
+
+    @event.register
     def _(self, event: WaitStarted, _seconds: float) -> None:
         self._terminal.line(f"Waiting for <info>{plain(event.index)}</info>")
 
@@ -121,10 +129,9 @@ class Text:
             return
         self._told[event.index] = (seconds, state)
         missing = ", ".join(event.missing) or "nothing"
-        detail = f" ({event.detail})" if event.detail else ""
+        detail = f" ({plain(event.detail)})" if event.detail else ""
         self._terminal.line(
-            f" - <info>{plain(event.index)}</info>{plain(detail)} does not list"
-            f" {plain(missing)} yet"
+            f" - <info>{plain(event.index)}</info> does not list {plain(missing)} yet{detail}"
         )
 
     @event.register
