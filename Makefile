@@ -20,7 +20,7 @@ help:
 # The release, rehearsed: as a user has it, so with the built wheel in Poetry's own
 # environment, and with a Poetry that shares nothing with the one you may have.
 rehearse: $(REHEARSE)/.wheel
-	@cd $(SAMPLE) && rm -rf dist && env -u POETRY_HOME \
+	@cd $(SAMPLE) && env -u POETRY_HOME \
 	  POETRY_CONFIG_DIR="$(CURDIR)/.venv/poetry-home/config" \
 	  POETRY_CACHE_DIR="$(CURDIR)/.venv/poetry-home/cache" \
 	  POETRY_DATA_DIR="$(CURDIR)/.venv/poetry-home/data" \
@@ -29,7 +29,7 @@ rehearse: $(REHEARSE)/.wheel
 	  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
 
 test: $(DEV)/.stamp
-	$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(DEV)/bin/python -m pytest --numprocesses 3 $(PYTEST_ARGS)
 
 lint: $(DEV)/.stamp
 	$(DEV)/bin/python -m ruff check

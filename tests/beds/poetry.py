@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from filelock import FileLock
+
 from tests.beds.processes import end_group
 
 if TYPE_CHECKING:
@@ -110,18 +112,17 @@ def _base(interpreter: Interpreter, poetry: str, wheel: Path) -> Path:
     """Poetry with all that the wheel needs, made once per checkout and never changed."""
     key = hashlib.sha256(f"{_requirements(wheel)}\n{poetry}".encode()).hexdigest()[:12]
     finished = STORE / f"python-{interpreter}-{key}"
-    if not finished.exists():
-        STORE.mkdir(parents=True, exist_ok=True)
-        private = STORE / f"new-{uuid.uuid4().hex}"
-        try:
-            subprocess.run(
-                [interpreter.path, "-m", "venv", "--without-pip", private], check=True, timeout=120
-            )
-            _pip("install", poetry, f"{wheel}[rehearsal]", python=private / "bin" / "python")
-            with contextlib.suppress(OSError):  # another test run has just made the same
+    STORE.mkdir(parents=True, exist_ok=True)
+    with FileLock(STORE / f"{finished.name}.lock"):  # other test processes want the same
+        if not finished.exists():
+            private = STORE / f"new-{uuid.uuid4().hex}"
+            try:
+                command = [interpreter.path, "-m", "venv", "--without-pip", str(private)]
+                subprocess.run(command, check=True, timeout=120)
+                _pip("install", poetry, f"{wheel}[rehearsal]", python=private / "bin" / "python")
                 private.rename(finished)
-        finally:
-            shutil.rmtree(private, ignore_errors=True)
+            finally:
+                shutil.rmtree(private, ignore_errors=True)
     return finished
 
 

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
 
     from tests.beds.poetry import PoetryEnvironment
 
-# Loaded only inside a command, however Poetry itself comes by them.
-HEAVY = {
-    "anyio", "asyncio", "filelock", "httpx", "multiprocessing", "packaging.metadata",
-    "poetry.factory", "poetry.installation", "poetry.publishing", "poetry.repositories",
-    "pypiserver", "requests", "ssl",
-}  # fmt: skip
-
 
 def test_what_the_plugin_imports(poetry_environment: PoetryEnvironment) -> None:
     """Importing the plugin brings in itself, and nothing that is heavy."""
@@ -41,9 +34,9 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 def test_heavy_modules_stay_out_of_other_commands(
     poetry_environment: PoetryEnvironment, stock_environment: PoetryEnvironment
 ) -> None:
-    """`poetry list` with the plugin loads what it loads without, and the plugin's own few."""
+    """`poetry about` with the plugin loads what it loads without, and the plugin's own few."""
     program = """
-import json, os, sys
+import json, sys
 from poetry.console.application import Application
 from cleo.io.inputs.string_input import StringInput
 from cleo.io.outputs.null_output import NullOutput
@@ -61,7 +54,6 @@ print(json.dumps(sorted(sys.modules)))
 
     more = loaded(poetry_environment) - loaded(stock_environment)
     assert "poetry_publish_verified.plugin" in more
-    assert not more & HEAVY
     assert {name for name in more if not name.startswith("poetry_publish_verified")} == set()
 
 
@@ -70,9 +62,10 @@ def test_start_up_time(
 ) -> None:
     """`poetry --version` is as quick with the plugin as without, best of several."""
 
-    def best(environment: PoetryEnvironment) -> float:
-        poetry = Poetry(environment, tmp_path / "home")
-        return min(poetry.run("--version", cwd=tmp_path).seconds for _ in range(5))
+    def seconds(environment: PoetryEnvironment) -> float:
+        return Poetry(environment, tmp_path / "home").run("--version", cwd=tmp_path).seconds
 
-    with_plugin, without = best(poetry_environment), best(stock_environment)
+    # Taken in turns, so that what else the machine does slows both.
+    pairs = [(seconds(poetry_environment), seconds(stock_environment)) for _ in range(6)]
+    with_plugin, without = (min(column) for column in zip(*pairs, strict=True))
     assert with_plugin < without * 1.25 + 0.1, (with_plugin, without)
