@@ -170,12 +170,14 @@ def test_upload_url_is_no_url(poetry: Poetry, project: Project, url: str) -> Non
 
 
 def test_local_version(poetry: Poetry, tmp_path: Path) -> None:
-    """A local version is refused before it is sent to an index that takes none."""
+    """A local version is refused before PyPI, which takes none, is even asked."""
     project = make_project(tmp_path / "local", version="1.0+local")
     project.build()
-    closed = Index("http://upload.index.invalid/legacy/", "")
-    run = publish(poetry, project, closed, "--timeout", "2s")
-    refused(run, project.receipt(), "local version")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    offline = poetry.with_variables(HTTPS_PROXY=nowhere, HTTP_PROXY=nowhere)
+    file = tmp_path / "receipt.json"
+    call = ("publish-verified", "-n", "--dry-run", "--receipt", file)
+    refused(offline.run(*call, cwd=project.path), read_receipt(file), "local version")
 
 
 def test_index_not_reachable(poetry: Poetry, project: Project) -> None:
