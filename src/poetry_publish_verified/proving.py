@@ -6,6 +6,7 @@ import anyio
 
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import FileListed
 from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
@@ -85,6 +86,9 @@ class _Proof:
         page = await self._visible()
         if page is None:
             return self._failures
+        for file in self._expected:
+            name = file.distribution.filename
+            self._outside.report(FileListed(self._index.url, name, page.files[name].sha256))
         self._warn_of_extra_files(page)
         if self._plan.until is Until.LISTED:
             self._demand_hashes(page)
@@ -260,7 +264,7 @@ class _Proof:
                 name,
             )
         else:
-            self._outside.report(FileVerified(self._index.url, name, "http"))
+            self._outside.report(FileVerified(self._index.url, name, fetched.sha256, "http"))
 
     async def _verify_client(self) -> None:
         """Have a real client download every wheel."""
@@ -324,4 +328,4 @@ class _Proof:
                 name,
             )
         else:
-            self._outside.report(FileVerified(self._index.url, name, client.name))
+            self._outside.report(FileVerified(self._index.url, name, file.sha256, client.name))

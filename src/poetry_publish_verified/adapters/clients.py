@@ -69,26 +69,13 @@ class Pip:
     ) -> ClientFile | ClientFailure:
         python = await self._installed()
         goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
-        settings = _settings(self._folder, index)
         done = await anyio.run_process(
             [
-                str(python),
-                "-I",
-                "-m",
-                "pip",
-                "download",
-                "--no-deps",
-                "--no-cache-dir",
-                "--disable-pip-version-check",
-                "--no-input",
-                "--progress-bar=off",
-                "--only-binary=:all:",
-                *target.arguments,
-                "--dest",
-                str(goal),
-                requirement,
+                *(str(python), "-I", "-m", "pip", "download", "--no-deps", "--no-input"),
+                *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off"),
+                *("--only-binary=:all:", *target.arguments, "--dest", str(goal), requirement),
             ],
-            env={**self._environment, "PIP_CONFIG_FILE": str(settings)},
+            env=self._environment | _settings(index),
             stderr=subprocess.STDOUT,
             check=False,
         )
@@ -107,8 +94,13 @@ class Pip:
             # ensurepip, which Debian leaves out.
             with anyio.fail_after(_SETUP_TIMEOUT):
                 done = await anyio.run_process(
-                    [sys.executable, "-m", "virtualenv", "--quiet", "--no-download", str(place)],
-                    env=self._environment,
+                    [
+                        *(sys.executable, "-m", "virtualenv", "--quiet", "--no-download"),
+                        # Else it looks for newer versions behind our back, and keeps files.
+                        *("--no-periodic-update", "--app-data", str(self._folder / "app-data")),
+                        str(place),
+                    ],
+                    env=self._environment | {"VIRTUALENV_CONFIG_FILE": os.devnull},
                     stderr=subprocess.STDOUT,
                     check=False,
                 )
@@ -119,22 +111,23 @@ class Pip:
         return self._python
 
 
-def _settings(folder: Path, index: IndexTarget) -> Path:
-    """pip's settings as a file of the user's own: arguments are for every process to see."""
+def _settings(index: IndexTarget) -> dict[str, str]:
+    """pip's settings, all of them: any file of settings could name other places to look.
+
+    In the environment, since arguments are for every user to see.
+    """
+    settings = {
+        "PIP_CONFIG_FILE": os.devnull,  # turns off the machine's, the user's and the site's
+        "PIP_INDEX_URL": _with_credentials(index.url, index.access),
+    }
     parts = urlsplit(index.url)
-    lines = ["[global]", f"index-url = {_with_credentials(index.url, index.access)}"]
     if parts.scheme == "http" or not index.access.verify:
-        lines.append(f"trusted-host = {parts.netloc}")
+        settings["PIP_TRUSTED_HOST"] = parts.netloc
     if index.access.ca is not None:
-        lines.append(f"cert = {index.access.ca}")
+        settings["PIP_CERT"] = index.access.ca
     if index.access.client_cert is not None:
-        lines.append(f"client-cert = {index.access.client_cert}")
-    path = folder / "pip.conf"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write("\n".join(lines) + "\n")
-    return path
+        settings["PIP_CLIENT_CERT"] = index.access.client_cert
+    return settings
 
 
 def _with_credentials(url: str, access: Access) -> str:

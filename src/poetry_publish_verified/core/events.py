@@ -136,11 +136,21 @@ class BecameVisible:
 
 
 @dataclass(frozen=True, slots=True)
-class FileVerified:
-    """A file came back from an index unchanged; `client` fetched it."""
+class FileListed:
+    """An index lists a file under this hash; None where its page gives none."""
 
     index: str
     filename: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileVerified:
+    """A file came back from an index with this hash, as it should; `client` fetched it."""
+
+    index: str
+    filename: str
+    sha256: str
     client: str
 
 
@@ -172,6 +182,7 @@ Event = (
     | WaitStarted
     | Looked
     | BecameVisible
+    | FileListed
     | FileVerified
     | ProblemFound
     | RunEnded

@@ -13,6 +13,8 @@ from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import FileListed
+from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseStarted
@@ -123,6 +125,12 @@ class Receipt:
     def _(self, event: BecameVisible, now: datetime) -> None:
         variant = self._variant(event.index, event.variant)
         variant |= {"requests": event.requests, "edge": event.edge, "visible_at": iso(now)}
+
+    @apply.register(FileListed)
+    @apply.register(FileVerified)
+    def _(self, event: FileListed | FileVerified, _now: datetime) -> None:
+        if event.sha256 is not None:
+            self._distribution(event.filename)["remote_sha256"] = event.sha256
 
     @apply.register
     def _(self, event: ProblemFound, _now: datetime) -> None:
