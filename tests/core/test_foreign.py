@@ -1,0 +1,97 @@
+"""Foreign text is harmless wherever it is printed."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import words_of_html
+
+ANYTHING = st.one_of(
+    st.text(st.characters(codec=None)),
+    st.binary(),
+    # What terminals and CI systems obey, often and in any mixture.
+    st.lists(
+        st.sampled_from(["\x1b[31m", "\r", "\n", "\u2028", "\u202e", "##[", "::", "#", "[", " a"])
+    ).map("".join),
+)
+
+
+def is_harmless(text: str) -> bool:
+    """Whether nothing in a text is obeyed by a terminal or a CI system."""
+    unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return (
+        not any(unicodedata.category(char) in unsafe for char in text)
+        and len(text.splitlines()) <= 1
+        and "##[" not in text
+    )
+
+
+@settings(deadline=None)
+@given(ANYTHING, st.integers(1, 600))
+def test_whatever_comes_is_one_short_harmless_line(text: str | bytes, limit: int) -> None:
+    """Any text or bytes become one line of at most the limit, without control characters."""
+    shown = printable(text, limit)
+    assert is_harmless(shown)
+    assert len(shown) <= limit
+
+
+@settings(deadline=None)
+@given(ANYTHING)
+def test_cleaning_twice_changes_nothing(text: str | bytes) -> None:
+    """What is printable already stays as it is."""
+    assert printable(printable(text)) == printable(text)
+
+
+@settings(deadline=None)
+@given(st.binary())
+def test_any_body_becomes_harmless_words(body: bytes) -> None:
+    """The words of any body are one harmless line."""
+    assert is_harmless(words_of_html(body))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Größe: 3 µm", "Größe: 3 µm"),
+        ("a\nb\r\n\tc", "a b c"),
+        ("\x1b]0;title\x07done", "]0;title done"),
+        ("one\n::error::two", "one ::error::two"),
+        ("##[command]rm", "## [command]rm"),
+        ("#\u202e#[x", "# #[x"),
+        ("Gr\xf6\xdfe".encode(), "Größe"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        ("", ""),
+    ],
+)
+def test_known_texts(text: str | bytes, shown: str) -> None:
+    """Words stay, what would be obeyed goes."""
+    assert printable(text) == shown
+
+
+def test_a_long_text_ends_in_an_ellipsis() -> None:
+    """Where something was cut off, it is seen."""
+    assert printable("x" * 500) == "x" * 500
+    assert printable("x" * 501) == "x" * 499 + "…"
+
+
+def test_markup_and_scripts_are_left_out() -> None:
+    """Of an HTML page only the words remain, none of its scripts and styles."""
+    body = b"""<html><head><style>p {color: red}</style><SCRIPT>alert("a")</SCRIPT ></head>
+    <body class="x"><h1>403 Forbidden</h1> <p>Access was\n denied.</p></body></html>"""
+    assert words_of_html(body) == "403 Forbidden Access was denied."
+
+
+@pytest.mark.parametrize("piece", [b"<", b"<script", b"</p", b"&"])
+def test_broken_markup_takes_no_time(piece: bytes) -> None:
+    """A body made of markup that never closes is read at once."""
+    body = piece * (65536 // len(piece))
+    start = time.perf_counter()
+    words_of_html(body)
+    assert time.perf_counter() - start < 1.0

@@ -1,0 +1,151 @@
+"""Every fault of what was built is told before a byte leaves."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+from tests.core.making import core_metadata
+from tests.core.making import distribution
+
+LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
+
+
+def faults(*distributions: Distribution, release: Identity = LANTERN) -> list[Problem]:
+    """What preflight finds for an index that takes any version."""
+    return list(check(release, distributions, local_versions=True))
+
+
+def test_a_sound_release_has_no_fault() -> None:
+    """A wheel and an sdist with the same plain metadata pass."""
+    assert faults(distribution(WHEEL), distribution(SDIST)) == []
+
+
+def test_nothing_built() -> None:
+    """Without a distribution there is one fault, and its remedy is to build."""
+    (fault,) = faults()
+    assert fault.code is Code.NO_DISTRIBUTIONS
+    assert "poetry build" in fault.remedy
+
+
+def test_two_sdists() -> None:
+    """An index takes one sdist per release, so both names are told."""
+    other = "lantern-1.0.zip"
+    (fault,) = faults(distribution(SDIST), distribution(other))
+    assert fault.code is Code.MORE_THAN_ONE_SDIST
+    assert SDIST in fault.message
+    assert other in fault.message
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_local_version(allowed: bool) -> None:
+    """A version with a + is refused where the index takes none, and only there."""
+    wheel = "lantern-1.0+dark-py3-none-any.whl"
+    built = distribution(wheel, metadata=core_metadata(version="1.0+dark"))
+    release = Identity(canonicalize_name("lantern"), Version("1.0+dark"))
+    found = check(release, [built], local_versions=allowed)
+    assert [fault.code for fault in found] == ([] if allowed else [Code.LOCAL_VERSION])
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("torch", "1.0"),
+        ("lantern", "1.1"),
+        ("lantern", "one"),
+        ("lantern", ""),
+        ("", "1.0"),
+        pytest.param("lantern", "9" * 5000, id="a-number-too-long-for-python"),
+    ],
+)
+def test_metadata_that_says_something_else(name: str, version: str) -> None:
+    """A file whose metadata names another project or version is refused by name."""
+    found = faults(distribution(WHEEL, metadata=core_metadata(name=name, version=version)))
+    (fault,) = [fault for fault in found if fault.code is Code.METADATA_DISAGREES]
+    assert fault.filename == WHEEL
+    assert fault.severity == "error"
+
+
+@pytest.mark.parametrize(("name", "version"), [("Lantern", "1.0.0"), ("LANTERN", "v1.0")])
+def test_another_spelling_is_the_same(name: str, version: str) -> None:
+    """Names and versions are compared as the packaging rules have them, not by letter."""
+    found = faults(distribution(WHEEL, metadata=core_metadata(name=name, version=version)))
+    assert Code.METADATA_DISAGREES not in [fault.code for fault in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("Requires-Python: newest", "requires-python"),
+        ("Requires-Dist: a b c", "requires-dist"),
+        ("Description-Content-Type: text/word", "description-content-type"),
+        ("Provides-Extra: !", "provides-extra"),
+        ("License-Expression: Free Beer", "license-expression"),
+        ("License-File: ../LICENSE", "license-file"),
+        ("Dynamic: name", "dynamic"),
+    ],
+)
+def test_a_field_that_the_specification_forbids(line: str, field: str) -> None:
+    """A bad field is named, and it is an error of that file."""
+    (fault,) = faults(distribution(WHEEL, metadata=core_metadata(line)))
+    assert (fault.code, fault.severity) == (Code.METADATA_INVALID, "error")
+    assert fault.filename == WHEEL
+    assert f"field {field}" in fault.message.replace("license-files", "license-file")
+
+
+def test_every_fault_of_every_file() -> None:
+    """Two files with two bad fields each are four faults."""
+    bad = core_metadata("Requires-Python: newest", "Dynamic: name")
+    found = faults(distribution(WHEEL, metadata=bad), distribution(SDIST, metadata=bad))
+    assert [(f.code, f.filename) for f in found] == [
+        (Code.METADATA_INVALID, WHEEL),
+        (Code.METADATA_INVALID, WHEEL),
+        (Code.METADATA_INVALID, SDIST),
+        (Code.METADATA_INVALID, SDIST),
+    ]
+
+
+def test_metadata_newer_than_we_know_is_a_warning() -> None:
+    """A metadata version from the future is told and does not stop the release."""
+    future = core_metadata().replace(b"Metadata-Version: 2.4", b"Metadata-Version: 2.99")
+    (fault,) = faults(distribution(WHEEL, metadata=future))
+    assert (fault.code, fault.severity) == (Code.METADATA_UNKNOWN, "warning")
+
+
+def test_no_metadata_version_is_an_error() -> None:
+    """Metadata without its version is invalid, not merely unknown."""
+    without = core_metadata().replace(b"Metadata-Version: 2.4\n", b"")
+    (fault,) = faults(distribution(WHEEL, metadata=without))
+    assert fault.severity == "error"
+
+
+def test_a_message_is_harmless() -> None:
+    """What stands in foreign metadata reaches a message on one line and without colours."""
+    found = faults(
+        distribution(WHEEL, metadata=core_metadata("Requires-Python: \x1b[31mred", name="\x1b[1mx"))
+    )
+    assert {fault.code for fault in found} >= {Code.METADATA_DISAGREES, Code.METADATA_INVALID}
+    assert not any("\x1b" in fault.message for fault in found)
+
+
+@given(st.binary())
+@example(b"Metadata-Version: \xff")
+@example(b"Metadata-Version: 2.4\nName: lantern\nVersion: 1.0\nName: lantern")
+@example(b"Metadata-Version: 2.4\nName: lantern\nVersion: 1.0\nProject-URL: a\nProject-URL: a")
+def test_any_metadata_passes_or_is_told(metadata: bytes) -> None:
+    """No bytes make preflight fail, and none but this release's own pass without an error."""
+    found = faults(distribution(WHEEL, metadata=metadata))
+    raw = distribution(WHEEL, metadata=metadata).raw_metadata
+    if not any(fault.severity == "error" for fault in found):
+        assert raw["name"] == "lantern"

@@ -1,0 +1,234 @@
+"""URLs: credentials apart, origins, and the index that shows what was uploaded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import InvalidUrlError
+from poetry_publish_verified.core.urls import index_of
+from poetry_publish_verified.core.urls import is_guess
+from poetry_publish_verified.core.urls import is_loopback
+from poetry_publish_verified.core.urls import looks_like_an_index
+from poetry_publish_verified.core.urls import origin
+from poetry_publish_verified.core.urls import own_index
+from poetry_publish_verified.core.urls import same_host
+from poetry_publish_verified.core.urls import split_credentials
+from poetry_publish_verified.core.urls import without_credentials
+
+
+@pytest.mark.parametrize(
+    ("url", "clean", "username", "password"),
+    [
+        ("https://index.example/simple/", "https://index.example/simple/", None, None),
+        (" https://index.example \n", "https://index.example", None, None),
+        ("https://me:secret@index.example/", "https://index.example/", "me", "secret"),
+        ("https://me@index.example/", "https://index.example/", "me", None),
+        ("https://:token@index.example/", "https://index.example/", "", "token"),
+        ("https://a%40b:p%2Fw%3A@index.example/", "https://index.example/", "a@b", "p/w:"),
+        ("https://me:p@ss@index.example/", "https://index.example/", "me", "p@ss"),
+        ("https://me:pw@[::1]:8443/a?b=c#d", "https://[::1]:8443/a?b=c", "me", "pw"),
+        ("HTTPS://INDEX.example:443/", "https://index.example:443/", None, None),
+    ],
+)
+def test_credentials_are_taken_out(
+    url: str, clean: str, username: str | None, password: str | None
+) -> None:
+    """User name and password come out decoded, and the rest is the URL without them."""
+    assert split_credentials(url) == (clean, username, password)
+    assert without_credentials(url) == clean
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "index.example", "//me:secret@index.example/", "ftp://me:secret@index.example/"),
+        *("file:///etc/passwd", "https://", "https:///simple", "https://me:secret@/"),
+        *("https://me:secret@index.example:port/", "https://me:secret@index.example:65536/"),
+        "https://me:secret@[::1/",
+    ],
+)
+def test_what_is_no_url_is_not_shown(url: str) -> None:
+    """An unusable URL is refused, and neither the error nor the display repeats it."""
+    with pytest.raises(InvalidUrlError) as caught:
+        split_credentials(url)
+    assert "secret" not in str(caught.value)
+    assert without_credentials(url) == "(an invalid URL)"
+
+
+PRINTED = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
+
+
+@given(PRINTED.filter(lambda text: not set(text) & set("/?#@:[]\\")), PRINTED)
+def test_no_password_is_ever_shown(username: str, password: str) -> None:
+    """Whatever stands before the @ of an acceptable URL is gone from the shown one."""
+    try:
+        shown = without_credentials(f"https://{username}:{password}@index.example/x/")
+    except ValueError:  # pragma: no cover
+        pytest.fail("a URL that cannot be read has to be shown as such")
+    # A / ? or # in a password ends the host: then it is no longer the password to any reader.
+    if not set(password) & set("/?#"):
+        assert shown in {"https://index.example/x/", "(an invalid URL)"}
+
+
+def test_access_does_not_show_its_password() -> None:
+    """How an origin is spoken to can be printed by accident without harm."""
+    assert "secret" not in repr(Access("me", "secret"))
+
+
+@pytest.mark.parametrize(
+    ("access", "basic"),
+    [
+        (Access(), None),
+        (Access("me", "secret"), ("me", "secret")),
+        (Access("me"), ("me", "")),
+        (Access(None, "token"), ("", "token")),
+        (Access("", ""), ("", "")),
+    ],
+)
+def test_basic_authentication(access: Access, basic: tuple[str, str] | None) -> None:
+    """Half of a user name and password is enough to send both."""
+    assert access.basic == basic
+
+
+@pytest.mark.parametrize(
+    ("url", "other", "same"),
+    [
+        ("https://index.example/a", "https://index.example/b", True),
+        ("https://index.example/", "https://INDEX.example:443/", True),
+        ("http://index.example/", "http://index.example:80/", True),
+        ("http://index.example/", "https://index.example/", True),
+        ("https://index.example/", "http://index.example/", False),
+        ("http://index.example:8080/", "https://index.example/", False),
+        ("http://index.example/", "https://index.example:8443/", False),
+        ("https://index.example/", "https://index.example:8443/", False),
+        ("https://index.example/", "https://index.example.evil.example/", False),
+        ("https://index.example/", "https://me@evil.example/", False),
+        ("https://index.example/", "https://files.index.example/", False),
+        ("https://index.example/", "file:///simple/", False),
+    ],
+)
+def test_the_same_server(url: str, other: str, same: bool) -> None:
+    """A server is its scheme, host and port; from http to its own https is a way up only."""
+    assert same_host(url, other) is same
+
+
+def test_an_origin() -> None:
+    """The scheme's own port counts as named."""
+    assert origin("https://me:pw@Index.example/a") == ("https", "index.example", 443)
+    assert origin("http://index.example:8080") == ("http", "index.example", 8080)
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("http://localhost:8080/", True),
+        ("http://127.0.0.1/", True),
+        ("http://127.8.9.1/", True),
+        ("http://[::1]:8080/", True),
+        ("http://index.example/", False),
+        ("http://localhost.example/", False),
+        ("http://127.0.0.1.example/", False),
+        ("http://127.example/", False),
+        ("http://10.127.0.1/", False),
+    ],
+)
+def test_this_very_machine(url: str, loopback: bool) -> None:
+    """Only addresses of this machine are loopback, not names that begin like one."""
+    assert is_loopback(url) is loopback
+
+
+@pytest.mark.parametrize(
+    ("url", "index"),
+    [
+        ("https://index.example/simple/", True),
+        ("https://index.example/simple", True),
+        ("https://index.example/user/stage/+simple/", True),
+        ("https://index.example/legacy/", False),
+        ("https://index.example/simple/upload/", False),
+        ("https://index.example/simple-index/", False),
+        ("https://simple/", False),
+    ],
+)
+def test_an_index_given_as_upload_url(url: str, index: bool) -> None:
+    """The usual mistake is known by the last part of the path."""
+    assert looks_like_an_index(url) is index
+
+
+@pytest.mark.parametrize(
+    ("upload", "index"),
+    [
+        ("https://upload.index.example/legacy/", "https://index.example/simple/"),
+        ("https://test.index.example/legacy/", "https://test.index.example/simple/"),
+        ("http://index.example", "http://index.example/simple/"),
+        ("http://index.example:8080/", "http://index.example:8080/simple/"),
+        ("http://index.example/user/stage/", "http://index.example/user/stage/+simple/"),
+        ("http://index.example/user/stage", "http://index.example/user/stage/+simple/"),
+        (
+            "https://art.example/artifactory/api/pypi/local",
+            "https://art.example/artifactory/api/pypi/local/simple/",
+        ),
+        (
+            "https://nexus.example/repository/local/",
+            "https://nexus.example/repository/local/simple/",
+        ),
+        (
+            "https://git.example/api/v4/projects/a%2Fb/packages/pypi",
+            "https://git.example/api/v4/projects/a%2Fb/packages/pypi/simple/",
+        ),
+        (
+            "https://d-1.d.codeartifact.example/pypi/local/",
+            "https://d-1.d.codeartifact.example/pypi/local/simple/",
+        ),
+        (
+            "https://azure.example/org/_packaging/feed/pypi/upload/",
+            "https://azure.example/org/_packaging/feed/pypi/simple/",
+        ),
+        ("https://upload.index.example/", "https://upload.index.example/simple/"),
+        ("https://index.example/a/{b}/", "https://index.example/a/{b}/+simple/"),
+        ("https://index.example/one", None),
+        ("https://index.example/one/two/three", None),
+    ],
+)
+def test_the_index_of_an_upload_url(upload: str, index: str | None) -> None:
+    """Each server's index follows from its upload URL; where it does not, nothing is guessed."""
+    assert index_of(upload) == index
+
+
+UPLOAD = "https://up.example/user/stage/"
+DERIVED = "https://up.example/user/stage/+simple/"
+ELSEWHERE = "https://mirror.example/simple/"
+SAME_SERVER = "https://up.example/other/+simple/"
+
+
+@pytest.mark.parametrize(
+    ("derived", "guessed", "named", "own"),
+    [
+        (DERIVED, False, (), DERIVED),
+        (DERIVED, False, (ELSEWHERE,), DERIVED),
+        (DERIVED, False, (ELSEWHERE, DERIVED), DERIVED),
+        (DERIVED, False, (SAME_SERVER,), DERIVED),
+        (DERIVED, True, (), DERIVED),
+        (DERIVED, True, (ELSEWHERE,), DERIVED),
+        (DERIVED, True, (ELSEWHERE, SAME_SERVER), SAME_SERVER),
+        (DERIVED, True, (SAME_SERVER, DERIVED), DERIVED),
+        (None, False, (ELSEWHERE, SAME_SERVER), SAME_SERVER),
+        (None, False, (ELSEWHERE,), ELSEWHERE),
+        (None, False, (), None),
+    ],
+)
+def test_the_repositorys_own_index(
+    derived: str | None, guessed: bool, named: tuple[str, ...], own: str | None
+) -> None:
+    """What is known to be the own index stays so; a guess yields to a named one beside it."""
+    assert own_index(UPLOAD, derived, named, guessed=guessed) == own
+
+
+def test_only_the_shape_that_others_share_is_a_guess() -> None:
+    """Two parts of a path may be devpi or anything; the other shapes are a server's own."""
+    index = index_of("https://git.example/api/v4/projects/5/packages/pypi")
+    assert index is not None
+    assert not is_guess(index)
+    assert is_guess(DERIVED)
