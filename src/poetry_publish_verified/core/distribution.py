@@ -10,12 +10,9 @@ from typing import Literal
 from packaging.metadata import RawMetadata
 from packaging.metadata import parse_email
 from packaging.tags import Tag
-from packaging.utils import InvalidSdistFilename
-from packaging.utils import InvalidWheelFilename
 from packaging.utils import NormalizedName
 from packaging.utils import parse_sdist_filename
 from packaging.utils import parse_wheel_filename
-from packaging.version import InvalidVersion
 from packaging.version import Version
 
 Kind = Literal["wheel", "sdist"]
@@ -45,7 +42,7 @@ def parse_filename(filename: str) -> ParsedFilename:
             return ParsedFilename("wheel", name, version, pyversion, tags)
         name, version = parse_sdist_filename(filename)
         return ParsedFilename("sdist", name, version)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion) as error:
+    except ValueError as error:  # packaging's own, and int's for absurdly long numbers
         raise InvalidFilenameError(str(error)) from None
 
 

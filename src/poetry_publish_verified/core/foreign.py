@@ -6,7 +6,8 @@ import html
 import re
 import unicodedata
 
-_MARKUP = re.compile(rb"<(head|script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^<>]*>")
+_NO_WORDS = ("head", "script", "style")
 
 
 def printable(text: str | bytes, limit: int = 500) -> str:
@@ -16,10 +17,18 @@ def printable(text: str | bytes, limit: int = 500) -> str:
     `##[command]` anywhere as an order; a terminal obeys escape sequences.
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
+        text = decoded(text)
     kept = "".join(" " if _unsafe(char) else char for char in text[: limit * 8])
     kept = " ".join(kept.split()).replace("##[", "## [")
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def decoded(text: bytes) -> str:
+    """UTF-8 where it is that, else Latin-1, as HTTP once had it: nothing is lost."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _unsafe(char: str) -> bool:
@@ -29,5 +38,19 @@ def _unsafe(char: str) -> bool:
 
 def words_of_html(body: bytes, limit: int = 500) -> str:
     """The words of an HTML (or plain) body, markup left out."""
-    text = _MARKUP.sub(b" ", body[:65536]).decode("utf-8", "replace")
-    return printable(html.unescape(text), limit)
+    text = decoded(body)[:65536]
+    for element in _NO_WORDS:
+        text = _without(text, element)
+    return printable(html.unescape(_TAG.sub(" ", text)), limit)
+
+
+def _without(text: str, element: str) -> str:
+    """`text` without whole elements of that name; in linear time, as it is foreign."""
+    lower, kept, start = text.lower(), [], 0
+    while (begin := lower.find(f"<{element}", start)) >= 0:
+        end = lower.find(f"</{element}", begin)
+        if end < 0:
+            break
+        kept.append(text[start:begin])
+        start = end
+    return "".join([*kept, text[start:]])

@@ -10,7 +10,6 @@ from packaging.metadata import InvalidMetadata
 from packaging.metadata import Metadata
 from packaging.utils import NormalizedName
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
@@ -73,7 +72,7 @@ def _disagreements(release: Identity, distribution: Distribution) -> Iterator[Pr
     said_name, said_version = raw.get("name", ""), raw.get("version", "")
     try:
         agrees = Version(said_version) == release.version
-    except InvalidVersion:
+    except ValueError:
         agrees = False
     if canonicalize_name(said_name) == release.name and agrees:
         return

@@ -7,12 +7,12 @@ or refused, never trusted.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote
 from urllib.parse import urljoin
@@ -23,6 +23,10 @@ from poetry_publish_verified.core.foreign import printable
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_TAG = re.compile(r"(a|base)(?=[\s/])", re.IGNORECASE)
+_ATTRIBUTES = re.compile(r"""(?:[^>"']|"[^"]*"|'[^']*')*""")
+_HREF = re.compile(r"""(?<![\w-])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _HASH = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512)=([0-9a-fA-F]+)")
 
 
@@ -110,7 +114,7 @@ def _files_of_json(body: bytes, url: str) -> Iterator[IndexFile]:
         yield IndexFile(
             filename,
             absolute,
-            sha256.lower() if isinstance(sha256, str) else None,
+            _digest(sha256),
             size if isinstance(size, int) and not isinstance(size, bool) else None,
         )
 
@@ -120,33 +124,48 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _files_of_html(body: bytes, url: str) -> Iterator[IndexFile]:
-    anchors = _Anchors()
-    anchors.feed(body.decode("utf-8", "replace"))
-    anchors.close()
-    base = (_absolute(url, anchors.base)[0] if anchors.base else None) or url
-    for href in anchors.hrefs:
+    base = url
+    for tag, href in _links(_without_comments(body.decode("utf-8", "replace"))):
         absolute, fragment = _absolute(base, href)
         if absolute is None:
+            continue
+        if tag == "base":
+            base = absolute if base == url else base
             continue
         filename = unquote(urlsplit(absolute).path.rsplit("/", 1)[-1])
         if not _is_filename(filename):
             continue
-        sha256 = dict(_HASH.findall(fragment)).get("sha256")
-        yield IndexFile(filename, absolute, sha256.lower() if sha256 else None)
+        yield IndexFile(filename, absolute, _digest(dict(_HASH.findall(fragment)).get("sha256")))
 
 
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.base: str | None = None
-        self.hrefs: list[str] = []
+def _links(text: str) -> Iterator[tuple[str, str]]:
+    """The links of a page: `a` or `base`, and the href.
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        href = dict(attrs).get("href")
-        if href and tag == "a":
-            self.hrefs.append(href)
-        elif href and tag == "base" and self.base is None:
-            self.base = href
+    The standard library's parser takes quadratic time over broken markup, and pages may be
+    large; this takes linear time over any.
+    """
+    for piece in text.split("<"):
+        tag = _TAG.match(piece)
+        if tag is None:
+            continue
+        attributes = _ATTRIBUTES.match(piece, tag.end())
+        href = _HREF.search(attributes.group()) if attributes else None
+        if href:
+            yield tag.group(1).lower(), html.unescape(next(filter(None, href.groups()), ""))
+
+
+def _without_comments(text: str) -> str:
+    kept, start = [], 0
+    while (comment := text.find("<!--", start)) >= 0:
+        kept.append(text[start:comment])
+        end = text.find("-->", comment + 4)
+        start = len(text) if end < 0 else end + 3
+    return "".join([*kept, text[start:]])
+
+
+def _digest(value: Any) -> str | None:
+    """A sha256 in lower case, None for what is none."""
+    return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value) else None
 
 
 def _is_filename(name: str) -> bool:

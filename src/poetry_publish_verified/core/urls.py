@@ -97,12 +97,6 @@ def same_host(url: str, other: str) -> bool:
     )
 
 
-def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this very machine."""
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
 def looks_like_an_index(upload_url: str) -> bool:
     """Whether an upload URL is that of a simple index: a usual mistake."""
     return urlsplit(upload_url).path.rstrip("/").rsplit("/", 1)[-1] in {"simple", "+simple"}

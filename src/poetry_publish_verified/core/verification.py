@@ -103,11 +103,10 @@ def _newest_first(tag: Tag) -> tuple[int, str]:
 
 def _pythons(major: str, minor: str, tag: Tag) -> Iterator[str]:
     """Versions of Python that a tag's interpreter stands for, likeliest first."""
-    if minor and tag.abi not in {"abi3", "none"}:
-        minors = [int(minor)]
-    else:
-        # py3, cp39-abi3 and py38-none run on every later minor too.
-        minors = list(range(int(minor or 0), _NEWEST_MINOR))
+    later_too = not minor or tag.abi == "abi3" or tag.interpreter.startswith("py")
+    first = int(minor or 0)
+    # py3, py38 and cp39-abi3 run on every later minor too, cp38-none and cp38-cp38 do not.
+    minors = range(first, _NEWEST_MINOR) if later_too else range(first, first + 1)
     for number in minors:
         yield f"{major}.{number}"
     for number in minors:
