@@ -1,0 +1,57 @@
+"""Which verdict names a run, and that each is told apart by its exit code."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import gravest
+
+# 130, 1, 7, 5, 4, 6, 8, 3: the documented order.
+ORDER = [
+    Verdict.INTERRUPTED,
+    Verdict.ERROR,
+    Verdict.VERIFICATION_FAILED,
+    Verdict.CONFLICT,
+    Verdict.UPLOAD_FAILED,
+    Verdict.NOT_VISIBLE,
+    Verdict.LOCK_TIMEOUT,
+    Verdict.PREFLIGHT_REFUSED,
+    Verdict.KEPT_REMOTE,
+    Verdict.VERIFIED,
+]
+
+
+@pytest.mark.parametrize(("graver", "other"), list(itertools.combinations(ORDER, 2)))
+def test_the_graver_names_the_run(graver: Verdict, other: Verdict) -> None:
+    """Of two ends the graver one counts, in whatever order they came."""
+    assert gravest([graver, other]) is graver
+    assert gravest([other, graver]) is graver
+
+
+def test_exit_codes() -> None:
+    """Failures have exit codes of their own; what is not over has none."""
+    failures = [verdict.exit_code for verdict in ORDER[:8]]
+    assert failures == [130, 1, 7, 5, 4, 6, 8, 3]
+    assert Verdict.RUNNING.exit_code is None
+    assert Verdict.BLOCKED.exit_code is None
+
+
+def test_every_code_is_one_of_its_own() -> None:
+    """No two problems share a code, and each looks like one."""
+    values = [str(code) for code in Code.__members__.values()]
+    assert len(values) == len(set(values))
+    assert all(value.startswith("PV") and value[2:].isdigit() for value in values)
+
+
+def test_an_error_says_all_its_problems() -> None:
+    """A release's error holds its verdict and every problem, and reads as their messages."""
+    problems = [Problem(Code.SETTING, text, "Mend it.") for text in ("One.", "Two.")]
+    error = ReleaseError(Verdict.ERROR, *problems)
+    assert str(error) == "One.; Two."
+    assert (error.verdict, error.problems) == (Verdict.ERROR, tuple(problems))

@@ -1,0 +1,216 @@
+"""The receipt after each event: what a run that ends there leaves behind."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
+from typing import Any
+
+import pytest
+
+from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import FileCompared
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import FileListed
+from poetry_publish_verified.core.events import FileVerified
+from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunEnded
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.events import UploadEnded
+from poetry_publish_verified.core.events import UploadProgressed
+from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core.receipt import DURABLE
+from poetry_publish_verified.core.receipt import Receipt
+from poetry_publish_verified.core.receipt import iso
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Verdict
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+
+NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+INDEX = "https://index.example/simple/"
+BEGINNING: list[Event] = [
+    RunStarted("downloadable", rehearsal=False, sources=Sources("c0ffee", "d1")),
+    ReleaseStarted("lantern", "1.0", "harbour"),
+    TargetsFound("https://index.example/", (INDEX,)),
+    DistributionsRead((FileFacts(WHEEL, 5, "aa"), FileFacts(SDIST, 6, "bb"))),
+]
+PROBLEM = Problem(Code.UPLOAD_REFUSED, "It was refused.", "Mend it.", filename=WHEEL, index=INDEX)
+
+
+def receipt_after(*events: Event) -> dict[str, Any]:
+    """The receipt of a run in which these events happened, a second apart."""
+    receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
+    for second, event in enumerate(events, 1):
+        receipt.apply(event, NOON + timedelta(seconds=second))
+    read = json.loads(json.dumps(receipt.as_dict()))
+    assert isinstance(read, dict)
+    return read
+
+
+def file_after(*events: Event) -> dict[str, Any]:
+    """What the receipt says of the wheel after these."""
+    (release,) = receipt_after(*BEGINNING, *events)["releases"]
+    (file,) = [each for each in release["distributions"] if each["filename"] == WHEEL]
+    assert isinstance(file, dict)
+    return file
+
+
+def test_a_receipt_of_nothing() -> None:
+    """Before the first event there is a whole receipt that says `running`."""
+    assert receipt_after() == {
+        "schema": "publish-verified.receipt/1",
+        "tool": {"name": "poetry-publish-verified", "version": "0.1.0"},
+        "poetry": "2.5.1",
+        "started": "2026-01-02T12:00:00.000Z",
+        "finished": None,
+        "verdict": "running",
+        "exit_code": None,
+        "rehearsal": False,
+        "sources": {"commit": None, "digest": None},
+        "until": None,
+        "problems": [],
+        "releases": [],
+    }
+
+
+def test_a_receipt_before_the_first_byte() -> None:
+    """Once the files are read, everything that is known stands there and nothing was sent."""
+    receipt = receipt_after(*BEGINNING)
+    assert receipt["until"] == "downloadable"
+    assert receipt["sources"] == {"commit": "c0ffee", "digest": "d1"}
+    plain = {"remote_sha256": None, "upload": "not-sent", "attempts": 0}
+    assert receipt["releases"] == [
+        {
+            "name": "lantern",
+            "version": "1.0",
+            "verdict": "running",
+            "blocked_by": [],
+            "repository": {"name": "harbour", "url": "https://index.example/"},
+            "distributions": [
+                {"filename": WHEEL, "size": 5, "sha256": "aa", **plain},
+                {"filename": SDIST, "size": 6, "sha256": "bb", **plain},
+            ],
+            "indexes": [{"url": INDEX, "variants": []}],
+            "problems": [],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "upload", "remote", "attempts"),
+    [
+        ([], "not-sent", None, 0),
+        ([FileCompared(WHEEL, "absent")], "not-sent", None, 0),
+        ([FileCompared(WHEEL, "identical", "aa")], "already-there", "aa", 0),
+        ([FileCompared(WHEEL, "other", "xx")], "not-sent", "xx", 0),
+        ([FileListed(INDEX, WHEEL, "aa")], "not-sent", "aa", 0),
+        ([FileListed(INDEX, WHEEL, None)], "not-sent", None, 0),
+        ([FileVerified(INDEX, WHEEL, "aa", "http")], "not-sent", "aa", 0),
+        ([UploadStarted(WHEEL, 5, 1)], "unknown", None, 1),
+        ([UploadStarted(WHEEL, 5, 1), UploadProgressed(WHEEL, 3)], "unknown", None, 1),
+        ([UploadStarted(WHEEL, 5, 1), UploadStarted(WHEEL, 5, 2)], "unknown", None, 2),
+        ([UploadStarted(WHEEL, 5, 1), UploadEnded(WHEEL, "uploaded")], "uploaded", None, 1),
+        ([UploadStarted(WHEEL, 5, 1), UploadEnded(WHEEL, "failed")], "failed", None, 1),
+        (
+            [FileCompared(WHEEL, "other", "xx"), UploadEnded(WHEEL, "kept-remote", "xx")],
+            *("kept-remote", "xx", 0),
+        ),
+    ],
+)
+def test_what_became_of_a_file(
+    events: list[Event], upload: str, remote: str | None, attempts: int
+) -> None:
+    """After each step the receipt says no more of a file than is known."""
+    file = file_after(*events)
+    assert (file["upload"], file["remote_sha256"], file["attempts"]) == (upload, remote, attempts)
+    other = {"filename": SDIST, "size": 6, "sha256": "bb"}
+    (release,) = receipt_after(*BEGINNING, *events)["releases"]
+    assert other.items() <= release["distributions"][1].items()
+    assert release["distributions"][1]["upload"] == "not-sent"
+
+
+def test_what_an_index_showed() -> None:
+    """Looks are counted, and the moment at which a release became visible is kept."""
+    edge = {"x-served-by": "cache-1"}
+    looked = Looked(INDEX, "pip", 1, (WHEEL,), "404", None)
+    (release,) = receipt_after(*BEGINNING, WaitStarted(INDEX, 9.0), looked)["releases"]
+    waiting = {"variant": "pip", "visible_at": None, "requests": 1, "edge": None}
+    assert release["indexes"] == [{"url": INDEX, "variants": [waiting]}]
+    visible = BecameVisible(INDEX, "pip", 2, 1.5, edge)
+    (release,) = receipt_after(
+        *BEGINNING, looked, visible, FileVerified(INDEX, WHEEL, "aa", "http")
+    )["releases"]
+    shown = {
+        "variant": "pip",
+        "visible_at": "2026-01-02T12:00:06.000Z",
+        "requests": 2,
+        "edge": edge,
+    }
+    assert release["indexes"] == [{"url": INDEX, "variants": [shown]}]
+
+
+def test_where_a_problem_stands() -> None:
+    """A release's problem stands with it, others at the top; all fields are there."""
+    written = {
+        "code": "PV407",
+        "severity": "error",
+        "message": "It was refused.",
+        "remedy": "Mend it.",
+        "filename": WHEEL,
+        "index": INDEX,
+    }
+    receipt = receipt_after(*BEGINNING, ProblemFound(PROBLEM))
+    assert receipt["problems"] == []
+    assert receipt["releases"][0]["problems"] == [written]
+    receipt = receipt_after(*BEGINNING, ProblemFound(PROBLEM, release=False))
+    assert receipt["problems"] == [written]
+    assert receipt_after(ProblemFound(PROBLEM))["problems"] == [written]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict.VERIFIED, 0),
+        (Verdict.KEPT_REMOTE, 0),
+        (Verdict.DRY_RUN, 0),
+        (Verdict.ERROR, 1),
+        (Verdict.PREFLIGHT_REFUSED, 3),
+        (Verdict.UPLOAD_FAILED, 4),
+        (Verdict.CONFLICT, 5),
+        (Verdict.NOT_VISIBLE, 6),
+        (Verdict.VERIFICATION_FAILED, 7),
+        (Verdict.LOCK_TIMEOUT, 8),
+        (Verdict.INTERRUPTED, 130),
+    ],
+)
+def test_the_end(verdict: Verdict, code: int) -> None:
+    """The verdict, its exit code and the moment stand in the run; the release has it too."""
+    receipt = receipt_after(*BEGINNING, RunEnded(verdict))
+    assert (receipt["verdict"], receipt["exit_code"]) == (str(verdict), code)
+    assert receipt["finished"] == "2026-01-02T12:00:05.000Z"
+    assert receipt["releases"][0]["verdict"] == str(verdict)
+
+
+def test_a_moment_is_utc() -> None:
+    """Moments of any time zone are written in UTC, to the millisecond."""
+    elsewhere = timezone(timedelta(hours=5, minutes=30))
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, elsewhere)
+    assert iso(moment) == "2026-01-01T21:34:05.678Z"
+
+
+def test_what_is_written_at_once() -> None:
+    """A kill after a byte left, or after a file's end is known, finds it in the file."""
+    assert {RunStarted, DistributionsRead, UploadStarted, UploadEnded, RunEnded} <= set(DURABLE)
+    assert not issubclass(UploadProgressed, DURABLE)

@@ -1,0 +1,397 @@
+"""The form that is sent, and what an answer proves."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import time
+import zipfile
+from importlib.metadata import version
+from io import BytesIO
+from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from poetry.core.factory import Factory
+from poetry.core.masonry.builders.sdist import SdistBuilder
+from poetry.core.masonry.builders.wheel import WheelBuilder
+
+from poetry_publish_verified.adapters import dist_dir
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.upload_api import Answered
+from poetry_publish_verified.core.upload_api import Doubtful
+from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_api import Refused
+from poetry_publish_verified.core.upload_api import Stored
+from poetry_publish_verified.core.upload_api import form_fields
+from poetry_publish_verified.core.upload_api import judge
+from poetry_publish_verified.core.upload_api import server_words
+from poetry_publish_verified.errors import Code
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+from tests.core.making import core_metadata
+from tests.core.making import distribution
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POETRY = Version(version("poetry"))
+
+UNUSUAL = core_metadata(
+    "Dynamic: Requires-Dist",
+    "Dynamic: Classifier",
+    "Platform: any",
+    "Platform: other",
+    "Supported-Platform: RedHat 7.2",
+    "Summary: Gives light: ä, ö, ü",
+    "Keywords: light,dark, a lamp",
+    "Home-page: https://lantern.example/",
+    "Download-URL: https://lantern.example/get",
+    "Author: Ünal, A.",
+    "Author-email: Ünal <a@lantern.example>, b@lantern.example",
+    "Maintainer: B",
+    "Maintainer-email: b@lantern.example",
+    "License-Expression: MIT OR Apache-2.0",
+    "License-File: LICENSE",
+    "License-File: licenses/APACHE.txt",
+    "Classifier: Topic :: Utilities",
+    "Classifier: Typing :: Typed",
+    "Requires-Python: >=3.11,!=3.12.0",
+    'Requires-Dist: httpx[http2]>=0.27; extra == "net"',
+    "Requires-Dist: anyio",
+    "Requires-External: C",
+    "Provides-Extra: net",
+    "Provides-Extra: all",
+    "Project-URL: Home page, https://lantern.example/, really",
+    "Project-URL: Bugs, https://lantern.example/bugs",
+    "Provides-Dist: lamp",
+    "Obsoletes-Dist: torch",
+    "Description-Content-Type: text/markdown; charset=UTF-8",
+    "",
+    "# Lantern",
+    "",
+    "Größe: 3",
+)
+
+
+def test_the_fields_of_a_wheel() -> None:
+    """Each metadata field has the form field of the upload API; what may repeat is a list."""
+    built = distribution("lantern-1.0-py2.py3-none-any.whl", b"light", UNUSUAL)
+    fields = form_fields(built)
+    assert fields == {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "filetype": "bdist_wheel",
+        "pyversion": "py2.py3",
+        "md5_digest": built.md5,
+        "sha256_digest": built.sha256,
+        "blake2_256_digest": built.blake2_256,
+        "metadata_version": "2.4",
+        "name": "lantern",
+        "version": "1.0",
+        "dynamic": ["Requires-Dist", "Classifier"],
+        "platform": ["any", "other"],
+        "supported_platform": ["RedHat 7.2"],
+        "summary": "Gives light: ä, ö, ü",
+        "keywords": "light, dark, a lamp",
+        "home_page": "https://lantern.example/",
+        "download_url": "https://lantern.example/get",
+        "author": "Ünal, A.",
+        "author_email": "Ünal <a@lantern.example>, b@lantern.example",
+        "maintainer": "B",
+        "maintainer_email": "b@lantern.example",
+        "license_expression": "MIT OR Apache-2.0",
+        "license_file": ["LICENSE", "licenses/APACHE.txt"],
+        "classifiers": ["Topic :: Utilities", "Typing :: Typed"],
+        "requires_python": ">=3.11,!=3.12.0",
+        "requires_dist": ['httpx[http2]>=0.27; extra == "net"', "anyio"],
+        "requires_external": ["C"],
+        "provides_extra": ["net", "all"],
+        "project_urls": [
+            "Home page, https://lantern.example/, really",
+            "Bugs, https://lantern.example/bugs",
+        ],
+        "provides_dist": ["lamp"],
+        "obsoletes_dist": ["torch"],
+        "description_content_type": "text/markdown; charset=UTF-8",
+        "description": fields["description"],
+    }
+    assert str(fields["description"]).strip() == "# Lantern\n\nGröße: 3"
+
+
+def test_the_fields_of_an_sdist() -> None:
+    """An sdist is of no Python in particular."""
+    fields = form_fields(distribution(SDIST))
+    assert (fields["filetype"], fields["pyversion"]) == ("sdist", "source")
+
+
+def poetrys_form(file: Path) -> dict[str, Any]:
+    """The form that Poetry's own uploader would send."""
+    from poetry.publishing.uploader import Uploader
+
+    return {**Uploader.post_data(file), ":action": "file_upload", "protocol_version": "1"}
+
+
+@pytest.mark.skipif(
+    Version("2.3") > POETRY,
+    reason=f"Poetry {POETRY} reads pyproject.toml and not the archive; 2.3 is the first that does",
+)
+@pytest.mark.parametrize("maker", ["by-hand", "by-poetry"])
+def test_poetry_would_send_the_same(tmp_path: Path, maker: str) -> None:
+    """For a wheel and an sdist with unusual metadata, the form is the one that Poetry sends."""
+    (write_by_hand if maker == "by-hand" else build_with_poetry)(tmp_path)
+    built = dist_dir.read(tmp_path / "dist", canonicalize_name("lantern"), Version("1.0"))
+    assert [d.parsed.kind for d in built] == ["wheel", "sdist"]
+    for each in built:
+        fields = form_fields(each)
+        assert fields == poetrys_form(tmp_path / "dist" / each.filename)
+        assert {"keywords", "project_urls", "license_file", "provides_extra"} <= fields.keys()
+        assert "dynamic" in fields or maker == "by-poetry"
+
+
+def write_by_hand(folder: Path) -> None:
+    """A wheel and an sdist whose metadata has all fields that there are."""
+    dist = folder / "dist"
+    dist.mkdir()
+    with zipfile.ZipFile(dist / WHEEL, "w") as wheel:
+        wheel.writestr("lantern-1.0.dist-info/METADATA", UNUSUAL)
+    with tarfile.open(dist / SDIST, "w:gz") as sdist:
+        info = tarfile.TarInfo("lantern-1.0/PKG-INFO")
+        info.size = len(UNUSUAL)
+        sdist.addfile(info, BytesIO(UNUSUAL))
+
+
+def build_with_poetry(folder: Path) -> None:
+    """A wheel and an sdist, built by poetry-core from a project with unusual metadata."""
+    (folder / "lantern").mkdir()
+    (folder / "lantern" / "__init__.py").touch()
+    (folder / "README.md").write_text("# Größe\n", encoding="utf-8")
+    for name in ("LICENSE", "AUTHORS.txt"):
+        (folder / name).write_text("free\n", encoding="utf-8")
+    (folder / "pyproject.toml").write_text(
+        """\
+[project]
+name = "lantern"
+version = "1.0"
+description = "Gives light: ä"
+readme = "README.md"
+requires-python = ">=3.11,!=3.12.0"
+license = "MIT OR Apache-2.0"
+license-files = ["LICENSE", "AUTHORS.txt"]
+authors = [{ name = "Ünal", email = "a@lantern.example" }, { name = "B" }]
+maintainers = [{ email = "b@lantern.example" }]
+keywords = ["light", "a lamp"]
+dynamic = ["classifiers"]
+dependencies = ["anyio>=4; python_version < '4'"]
+
+[project.optional-dependencies]
+net = ["httpx[http2]>=0.27"]
+
+[project.urls]
+"Home page" = "https://lantern.example/"
+Bugs = "https://lantern.example/bugs"
+
+[tool.poetry]
+classifiers = ["Topic :: Utilities"]
+
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+""",
+        encoding="utf-8",
+    )
+    poetry = Factory().create_poetry(folder)
+    for builder in (SdistBuilder(poetry), WheelBuilder(poetry)):
+        builder.build(folder / "dist")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_stored(status: int) -> None:
+    """Only a success says that the file was taken."""
+    assert judge(Answered(status, b"OK"), WHEEL) == Stored()
+
+
+BYTES = st.one_of(
+    st.binary(),
+    st.sampled_from([b"File already exists.", b"\xff", b'{"message": {"a": [1]}}', b'"x"', b"[]"]),
+    st.recursive(
+        st.one_of(st.none(), st.text(), st.integers()),
+        lambda inner: st.dictionaries(
+            st.sampled_from(["message", "detail", "error", "errors"]), inner
+        ),
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@settings(deadline=None)
+@given(st.integers(100, 599), BYTES, BYTES)
+def test_no_other_answer_is_a_success(status: int, reason: bytes, body: bytes) -> None:
+    """Whatever a server says, without a 2xx nothing counts as stored; words stay harmless."""
+    judged = judge(Answered(status, reason, body), WHEEL)
+    assert isinstance(judged, Stored) is (200 <= status < 300)
+    words = server_words(Answered(status, reason, body))
+    assert words == printable(words, 800)
+    assert words.startswith(str(status))
+    if isinstance(judged, Refused):
+        assert judged.problem.filename == WHEEL
+        assert judged.problem.message == printable(judged.problem.message, 2000)
+    assert isinstance(judged, Refused | Doubtful) or 200 <= status < 300
+
+
+@settings(deadline=None)
+@given(st.text(), st.booleans())
+def test_no_answer_is_never_a_success(detail: str, sent: bool) -> None:
+    """What was sent and not answered is doubtful; what never left was not stored."""
+    judged = judge(NoAnswer(detail, sent=sent), WHEEL)
+    assert isinstance(judged, Doubtful if sent else Refused)
+
+
+def test_never_sent() -> None:
+    """An upload that never left says so, with the reason."""
+    judged = judge(NoAnswer("connection refused", sent=False), WHEEL)
+    assert isinstance(judged, Refused)
+    assert judged.problem.code is Code.UPLOAD_NOT_SENT
+    assert "connection refused" in judged.problem.message
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "body"),
+    [
+        (400, "File already exists ('lantern-1.0.tar.gz', with blake2_256 hash 'ab').", b""),
+        (400, "Bad Request", b'{"error": {"message": "Package lantern already exists"}}'),
+        (400, "Repository does not allow updating assets: local", b""),
+        (400, "Bad Request", b"<p>a.whl cannot be updated</p>"),
+        (400, "Bad Request", b'{"message": {"file_name": ["has already been taken"]}}'),
+        (
+            403,
+            "Forbidden",
+            b'{"errors": [{"message": "Not enough permissions to overwrite artifact"}]}',
+        ),
+        (409, "Conflict", b""),
+        (409, "lantern-1.0.tar.gz already exists in stage", b""),
+        (409, "Conflict", b"<h1>Package already exists!</h1>"),
+    ],
+)
+def test_an_index_that_says_it_has_the_file(status: int, reason: str, body: bytes) -> None:
+    """Each index's way to say that the name is taken sends us to look, and is not believed."""
+    judged = judge(Answered(status, reason.encode(), body), SDIST)
+    assert isinstance(judged, Doubtful)
+    assert judged.says_exists
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+def test_a_server_error_leaves_doubt(status: int) -> None:
+    """After a 5xx the file may be there or not."""
+    judged = judge(Answered(status, b"no healthy backends"), WHEEL)
+    assert judged == Doubtful(says_exists=False, words=f"{status} no healthy backends")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        (401, "Unauthorized", Code.CREDENTIALS_REFUSED),
+        (403, "Forbidden", Code.CREDENTIALS_REFUSED),
+        (403, "Invalid or non-existent authentication information.", Code.CREDENTIALS_REFUSED),
+        (
+            403,
+            "Username/Password authentication is no longer supported.",
+            Code.CREDENTIALS_REFUSED,
+        ),
+        (403, "Invalid API Token: project-scoped token is not valid", Code.CREDENTIALS_REFUSED),
+        (
+            403,
+            "User 'a' does not have a verified primary email address.",
+            Code.EMAIL_NOT_VERIFIED,
+        ),
+        (
+            400,
+            "User 'a' does not have a verified primary email address.",
+            Code.EMAIL_NOT_VERIFIED,
+        ),
+        (403, "The user 'a' isn't allowed to upload to project 'lantern'.", Code.NOT_ALLOWED),
+        (400, "File too large. Limit for project 'lantern' is 100 MB.", Code.FILE_TOO_LARGE),
+        (400, "Project size too large. Limit is 10 GB.", Code.FILE_TOO_LARGE),
+        (413, "Payload Too Large", Code.FILE_TOO_LARGE),
+        (413, "Request Entity", Code.FILE_TOO_LARGE),
+        (404, "Not Found", Code.NOT_AN_UPLOAD_URL),
+        (405, "Method Not Allowed", Code.NOT_AN_UPLOAD_URL),
+        (410, "This API is no longer supported.", Code.NOT_AN_UPLOAD_URL),
+        (308, "Permanent Redirect", Code.REDIRECTED),
+        (303, "See Other", Code.REDIRECTED),
+        (429, "Too many new projects created", Code.UPLOAD_REFUSED),
+        (400, "The name 'lantern' conflicts with an existing project.", Code.UPLOAD_REFUSED),
+        (400, "The digest supplied does not match", Code.UPLOAD_REFUSED),
+        (
+            400,
+            "This filename was previously used by a file that has since been deleted.",
+            Code.UPLOAD_REFUSED,
+        ),
+        (100, "Continue", Code.UPLOAD_REFUSED),
+    ],
+)
+def test_a_refusal(status: int, reason: str, code: Code) -> None:
+    """Each known refusal has its code, and its message repeats what the server said."""
+    judged = judge(Answered(status, reason.encode(), b"<html>generic</html>"), WHEEL)
+    assert isinstance(judged, Refused)
+    assert judged.problem.code is code
+    assert reason in judged.problem.message
+    assert judged.problem.remedy
+
+
+@pytest.mark.parametrize("reason", ["Read-only mode: uploads are temporarily disabled"])
+def test_a_switch_of_the_administrators_is_no_fault_of_the_credentials(reason: str) -> None:
+    """Nobody is sent to change a password while the index takes no uploads at all."""
+    judged = judge(Answered(403, reason.encode()), WHEEL)
+    assert isinstance(judged, Refused)
+    assert judged.problem.code is not Code.CREDENTIALS_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("reason", "body", "words"),
+    [
+        (b"File too large", b"", "400 File too large"),
+        (b"", b"", "400"),
+        (b"", b"plain words", "400 plain words"),
+        (b"Bad Request", b"Bad Request", "400 Bad Request"),
+        (b"Bad Request", b'{"message": "no"}', "400 Bad Request: no"),
+        (b"Bad Request", b'{"error": {"detail": "no"}}', '400 Bad Request: {"detail": "no"}'),
+        (b"Bad Request", b'"no"', "400 Bad Request: no"),
+        (b"Bad Request", b'{"broken', '400 Bad Request: {"broken'),
+        (b"No", b"<html><body><h1>Because</h1></body></html>", "400 No: Because"),
+        ("Größe".encode(), b"", "400 Größe"),
+        (b"\x1b[31mred", b"\r\n::error::x", "400 [31mred: ::error::x"),
+    ],
+)
+def test_the_servers_words(reason: bytes, body: bytes, words: str) -> None:
+    """Reason phrase and body come together on one harmless line, nothing twice."""
+    assert server_words(Answered(400, reason, body)) == words
+
+
+def test_a_reason_in_latin_1_is_readable() -> None:
+    """HTTP's old encoding is understood where a reason phrase is not UTF-8."""
+    assert server_words(Answered(400, "Größe".encode("latin-1"))) == "400 Größe"
+
+
+def test_long_words_are_cut() -> None:
+    """A page of an answer does not fill the terminal."""
+    assert len(server_words(Answered(400, b"x" * 9000, b"y" * 90000))) <= 800
+
+
+@pytest.mark.parametrize("depth", [*range(900, 1000, 7), 5_000, 60_000])
+def test_deep_json_is_only_words(depth: int) -> None:
+    """An answer nested without end is judged as any other."""
+    body = b"[" * depth + b"]" * depth
+    assert isinstance(judge(Answered(400, b"No", body), WHEEL), Refused)
+
+
+@pytest.mark.parametrize("piece", [b"<", b"[", b"{", b'{"message":'])
+def test_a_hostile_body_takes_no_time(piece: bytes) -> None:
+    """A body that goes on for ever in the same way is read in no time."""
+    start = time.perf_counter()
+    judge(Answered(400, b"No", b"x" + piece * 60_000), WHEEL)
+    assert time.perf_counter() - start < 1.0

@@ -1,0 +1,113 @@
+"""Which machine a wheel is asked for with."""
+
+from __future__ import annotations
+
+import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.tags import Tag
+from packaging.tags import compatible_tags
+from packaging.tags import cpython_tags
+from packaging.tags import generic_tags
+
+from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.verification import PipTarget
+from poetry_publish_verified.core.verification import pip_target
+
+
+def accepted(target: PipTarget) -> set[Tag]:
+    """The tags that pip takes for a target, as pip itself finds them."""
+    version = [int(part) for part in target.python_version.split(".")][:2]
+    interpreter = f"{target.implementation}{version[0]}{version[1]}"
+    abis, platforms = list(target.abis), list(target.platforms)
+    own = (
+        cpython_tags(version, abis, platforms)
+        if target.implementation == "cp"
+        else generic_tags(interpreter, abis, platforms)
+    )
+    return {*own, *compatible_tags(version, interpreter, platforms)}
+
+
+@pytest.mark.parametrize(
+    ("tags", "requires", "version", "implementation"),
+    [
+        ("py3-none-any", None, "3.0", "py"),
+        ("py3-none-any", ">=3.11", "3.11", "py"),
+        ("py3-none-any", ">=3.11,!=3.11.*", "3.12", "py"),
+        ("py3-none-any", "==3.11.4", "3.11.4", "py"),
+        ("py2.py3-none-any", ">=3.8", "3.8", "py"),
+        ("cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", ">=3.9", "3.11", "cp"),
+        ("cp39-abi3-win_amd64", ">=3.12", "3.12", "cp"),
+        ("cp312-cp312-macosx_11_0_arm64", ">=3.12.3", "3.12.3", "cp"),
+        ("cp310.cp311-none-any", "<3.11", "3.10", "cp"),
+        ("pp310-pypy310_pp73-linux_x86_64", ">=3.9", "3.10", "pp"),
+        ("cp313-cp313t-linux_x86_64", None, "3.13", "cp"),
+    ],
+)
+def test_a_machine_for_a_wheel(
+    tags: str, requires: str | None, version: str, implementation: str
+) -> None:
+    """The target is the first Python that tags and Requires-Python allow; pip takes it there."""
+    parsed = parse_filename(f"lantern-1.0-{tags}.whl")
+    target = pip_target(parsed, requires)
+    assert target is not None
+    assert target.implementation == implementation
+    assert target.python_version == version
+    assert SpecifierSet(requires or "").contains(target.python_version)
+    assert accepted(target) & parsed.tags
+
+
+@pytest.mark.parametrize(
+    ("tags", "requires"),
+    [
+        ("py3-none-any", "<3"),
+        ("cp311-cp311-linux_x86_64", ">=3.12"),
+        ("cp39-abi3-linux_x86_64", "<3.9"),
+        ("py3-none-any", "newest"),
+        ("weird-none-any", None),
+    ],
+)
+def test_a_wheel_for_no_machine(tags: str, requires: str | None) -> None:
+    """Where tags and Requires-Python exclude each other there is no target."""
+    assert pip_target(parse_filename(f"lantern-1.0-{tags}.whl"), requires) is None
+
+
+TAGS = [
+    *("py3-none-any", "py2.py3-none-any", "py2-none-any", "py38-none-any", "py3-none-win_amd64"),
+    *("cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", "cp38-abi3-win32.win_amd64"),
+    *("cp314-cp314t-linux_x86_64", "pp310-pypy310_pp73-linux_x86_64", "cp38-none-any"),
+    *("cp310.cp311-none-macosx_11_0_arm64", "py3.cp311-none-any", "cp37-cp37m-linux_x86_64"),
+]
+REQUIRES = [
+    *("", ">=3.9", ">=3.12", "<3.12", "==3.14.*", ">=2.7,<3", ">=3.11.5,<3.12", "!=3.8.*"),
+    *("~=3.10", "===3.11", ">=4"),
+]
+
+
+@pytest.mark.parametrize("requires", REQUIRES)
+@pytest.mark.parametrize("tags", TAGS)
+def test_pip_takes_the_wheel_for_the_target(tags: str, requires: str) -> None:
+    """A target is always one for which pip accepts the wheel and Requires-Python is met."""
+    parsed = parse_filename(f"lantern-1.0-{tags}.whl")
+    target = pip_target(parsed, requires)
+    if target is not None:
+        assert SpecifierSet(requires).contains(target.python_version)
+        assert accepted(target) & parsed.tags
+        return
+    for minor in range(20):
+        assert not SpecifierSet(requires).contains(f"3.{minor}") or not parsed.tags & accepted(
+            PipTarget(
+                f"3.{minor}",
+                tags[:2] if "." not in tags.split("-", maxsplit=1)[0] else "py",
+                tuple({tag.abi for tag in parsed.tags}),
+                tuple({tag.platform for tag in parsed.tags}),
+            )
+        )
+
+
+def test_the_arguments() -> None:
+    """pip is told version, implementation, and each ABI and platform."""
+    target = PipTarget("3.11", "cp", ("abi3", "cp311"), ("linux_x86_64",))
+    assert target.arguments == [
+        *("--python-version", "3.11", "--implementation", "cp"),
+        *("--abi", "abi3", "--abi", "cp311", "--platform", "linux_x86_64"),
+    ]
