@@ -1,0 +1,313 @@
+"""A world made of scripts: an index, a repository, a client and a clock without waiting."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunEnded
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.receipt import Receipt
+from poetry_publish_verified.core.simple_api import IndexFile
+from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.upload_api import Answered
+from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.publish import publish
+from poetry_publish_verified.world import Outside
+from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from poetry_publish_verified.core.distribution import Distribution
+    from poetry_publish_verified.core.simple_api import Variant
+    from poetry_publish_verified.core.verification import PipTarget
+
+EventT = TypeVar("EventT")
+# More turns than any task here takes before it sleeps or ends.
+_TURNS = 25
+
+
+class VirtualClock:
+    """Time that passes only when every task sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._waking: list[float] = []
+        self._changes = 0
+
+    def monotonic(self) -> float:
+        """Seconds since the beginning of the test."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep until the other tasks have let so many seconds pass."""
+        end = self.now + seconds
+        insort(self._waking, end)
+        self._changes += 1
+        try:
+            while self.now < end:
+                changes = self._changes
+                for _ in range(_TURNS):
+                    await anyio.lowlevel.checkpoint()
+                if changes == self._changes and self._waking[0] == end:
+                    self.now = end
+        finally:
+            self._waking.remove(end)
+            self._changes += 1
+
+
+@dataclass
+class Shelved:
+    """One file of an index: the hash its page gives, what it serves, and since when."""
+
+    sha256: str | None
+    served: Fetched
+    since: float = 0.0
+
+
+@dataclass
+class ScriptedIndex:
+    """An index that shows what is put on its shelf `delay` seconds later.
+
+    Observations in `answers` come first, of the variant of that name, and those in `fetches`
+    for the file of that name.
+    """
+
+    clock: VirtualClock
+    url: str = "https://index.example/simple/"
+    delay: float = 0.0
+    hides_hashes: bool = False
+    shelf: dict[str, Shelved] = field(default_factory=dict)
+    answers: dict[str, list[Observation]] = field(default_factory=lambda: defaultdict(list))
+    fetches: dict[str, list[Fetched | NotFetched]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    looks: list[tuple[float, str]] = field(default_factory=list)
+    limits: list[int | None] = field(default_factory=list)
+
+    def put(self, distribution: Distribution, *, since: float | None = None) -> Shelved:
+        """Put a file on the shelf, to be seen after the index's delay."""
+        sha256 = None if self.hides_hashes else distribution.sha256
+        served = Fetched(distribution.size, distribution.sha256)
+        since = self.clock.now + self.delay if since is None else since
+        self.shelf[distribution.filename] = Shelved(sha256, served, since)
+        return self.shelf[distribution.filename]
+
+    async def look(self, project: str, variant: Variant) -> Observation:
+        """One observation."""
+        await anyio.lowlevel.checkpoint()
+        self.looks.append((self.clock.now, variant.name))
+        if self.answers[variant.name]:
+            return self.answers[variant.name].pop(0)
+        files = {
+            name: IndexFile(name, f"https://files.example/{project}/{name}", shelved.sha256)
+            for name, shelved in self.shelf.items()
+            if shelved.since <= self.clock.now
+        }
+        return Observation("page", ProjectPage(files)) if files else Observation("absent")
+
+    async def fetch(self, file: IndexFile, limit: int | None) -> Fetched | NotFetched:
+        """What the index serves for a file."""
+        await anyio.lowlevel.checkpoint()
+        self.limits.append(limit)
+        if self.fetches[file.filename]:
+            return self.fetches[file.filename].pop(0)
+        served = self.shelf[file.filename].served
+        if limit is not None and served.size > limit:
+            return Fetched(limit + 1, "cut", cut=True)
+        return served
+
+
+@dataclass(frozen=True)
+class Says:
+    """How one upload ends: the answer, and whether the file arrived."""
+
+    answer: Answered | NoAnswer
+    stored: bool
+
+
+OK = Says(Answered(200, b"OK"), stored=True)
+
+
+@dataclass
+class ScriptedRepository:
+    """A repository that puts what it is sent on the shelves of its indexes."""
+
+    shows_on: list[ScriptedIndex]
+    script: list[Says] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    before: Callable[[Distribution], None] = lambda _: None
+
+    async def upload(
+        self, distribution: Distribution, on_sent: Callable[[int], None]
+    ) -> Answered | NoAnswer:
+        """Take a file as the script says, by default with 200."""
+        await anyio.lowlevel.checkpoint()
+        self.sent.append(distribution.filename)
+        on_sent(distribution.size // 2)
+        self.before(distribution)
+        await anyio.lowlevel.checkpoint()
+        on_sent(distribution.size)
+        says = self.script.pop(0) if self.script else OK
+        if says.stored:
+            for index in self.shows_on:
+                index.put(distribution)
+        return says.answer
+
+
+@dataclass
+class ScriptedClient:
+    """A client that gets what the shelf of its index has, unless scripted."""
+
+    index: ScriptedIndex
+    name: str = "pip"
+    script: list[ClientFile | ClientFailure] = field(default_factory=list)
+    asked: list[tuple[str, PipTarget, str]] = field(default_factory=list)
+
+    async def download(
+        self, requirement: str, target: PipTarget, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure:
+        """The first wheel of the shelf."""
+        await anyio.lowlevel.checkpoint()
+        assert timeout > 0
+        self.asked.append((requirement, target, index_url))
+        if self.script:
+            return self.script.pop(0)
+        wheels = [name for name in sorted(self.index.shelf) if name.endswith(".whl")]
+        return ClientFile(wheels[0], self.index.shelf[wheels[0]].served.sha256)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a story ended: its verdict, all problems in order, and the receipt it leaves."""
+
+    verdict: Verdict
+    problems: tuple[Problem, ...]
+    receipt: dict[str, Any]
+
+    @property
+    def codes(self) -> list[str]:
+        """The problems' codes."""
+        return [str(problem.code) for problem in self.problems]
+
+    @property
+    def release(self) -> dict[str, Any]:
+        """The receipt's one release."""
+        (release,) = self.receipt["releases"]
+        assert isinstance(release, dict)
+        return release
+
+    @property
+    def uploads(self) -> dict[str, str]:
+        """What became of each file, by name."""
+        return {file["filename"]: file["upload"] for file in self.release["distributions"]}
+
+
+class World:
+    """Everything that a release is given, with a happy end unless a test scripts another."""
+
+    def __init__(self, *, delay: float = 0.0) -> None:
+        """`delay`: seconds until the index shows what was uploaded."""
+        self.clock = VirtualClock()
+        self.index = ScriptedIndex(self.clock, delay=delay)
+        self.indexes = [self.index]
+        self.repository = ScriptedRepository(self.indexes)
+        self.client: ScriptedClient = ScriptedClient(self.index)
+        self.events: list[Event] = []
+        self.receipt = Receipt(
+            "poetry-publish-verified", "0", "0", datetime(2026, 1, 1, tzinfo=UTC)
+        )
+
+    def another_index(self, url: str, *, delay: float = 0.0) -> ScriptedIndex:
+        """An index beside the repository's own that must show the release too."""
+        self.indexes.append(ScriptedIndex(self.clock, url, delay))
+        return self.indexes[-1]
+
+    def tell(self, event: Event) -> None:
+        """Take in an event, as the command does."""
+        self.events.append(event)
+        self.receipt.apply(
+            event, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.clock.now)
+        )
+
+    def story(self, plan: Plan, *distributions: Distribution) -> Ending:
+        """Publish these distributions of lantern 1.0 and tell how that ended."""
+        return anyio.run(self.live, plan, *distributions)
+
+    async def live(self, plan: Plan, *distributions: Distribution) -> Ending:
+        """The same, inside an event loop."""
+        self.tell(RunStarted(plan.until, rehearsal=False, sources=Sources(None, None)))
+        self.tell(ReleaseStarted("lantern", "1.0", "harbour"))
+        self.tell(TargetsFound("https://index.example/", tuple(i.url for i in self.indexes)))
+        self.tell(
+            DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
+        )
+        release = Release(Identity(canonicalize_name("lantern"), Version("1.0")), distributions)
+        try:
+            verdict = await publish(release, plan, self.outside())
+        except ReleaseError as error:
+            verdict = error.verdict
+            for problem in error.problems:
+                self.tell(ProblemFound(problem))
+        except anyio.get_cancelled_exc_class():
+            self.tell(RunEnded(Verdict.INTERRUPTED))
+            raise
+        self.tell(RunEnded(verdict))
+        return self.ending(verdict)
+
+    def outside(self) -> Outside:
+        """The world as the story takes it."""
+        return Outside(
+            repository=self.repository,
+            own=self.index,
+            indexes=tuple(self.indexes),
+            client=self.client,
+            clock=self.clock,
+            report=self.tell,
+        )
+
+    def ending(self, verdict: Verdict) -> Ending:
+        """What is known by now."""
+        found = tuple(event.problem for event in self.events if isinstance(event, ProblemFound))
+        return Ending(verdict, found, self.receipt.as_dict())
+
+    def told(self, kind: type[EventT]) -> list[EventT]:
+        """The events of a kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def changed(distribution: Distribution, sha256: str) -> Distribution:
+    """A distribution of the same name with other bytes."""
+    return replace(distribution, sha256=sha256)
