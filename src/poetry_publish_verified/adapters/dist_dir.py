@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -23,17 +22,6 @@ from poetry_publish_verified.errors import Verdict
 _CHUNK = 1024 * 1024
 # Metadata is a page of text with a README in it; more is an accident or an attack.
 _MAX_METADATA = 16 * 1024 * 1024
-_BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-)
 
 
 class _NoMetadataError(ValueError):
@@ -41,11 +29,23 @@ class _NoMetadataError(ValueError):
 
 
 def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[str]:
-    """Names of the files in `dist_dir` that are distributions of this very release."""
+    """Names of the files in `dist_dir` that are distributions of this very release.
+
+    Raises ReleaseError where the folder is there and cannot be read.
+    """
     try:
         entries = [entry.name for entry in dist_dir.iterdir() if entry.is_file()]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.DIST_DIR_UNREADABLE,
+                f"The dist folder {dist_dir} cannot be read: {printable(str(error))}.",
+                "Mend its permissions, or name another folder with --dist-dir.",
+            ),
+        ) from error
     return sorted(entry for entry in entries if belongs_to(entry, name, version))
 
 
@@ -59,7 +59,7 @@ def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distri
     for filename in filenames(dist_dir, name, version):
         try:
             found.append(_read(dist_dir / filename))
-        except _BROKEN as error:
+        except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
             problems.append(
                 Problem(
                     Code.ARCHIVE_BROKEN,

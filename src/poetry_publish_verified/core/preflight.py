@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +17,6 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
-
-# Newer metadata than the installed `packaging` knows is not the release's fault.
-_NEWEST_KNOWN = "metadata_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +85,26 @@ def _disagreements(release: Identity, distribution: Distribution) -> Iterator[Pr
 
 def _invalid_metadata(distribution: Distribution) -> Iterator[Problem]:
     """What the core metadata specification forbids, field by field."""
+    raw = distribution.raw_metadata
     try:
-        Metadata.from_raw(distribution.raw_metadata, validate=True)
-    except ExceptionGroup as group:
-        errors = [error for error in group.exceptions if isinstance(error, InvalidMetadata)]
-    except InvalidMetadata as error:
-        errors = [error]
-    else:
+        Metadata.from_raw(raw, validate=True)
         return
-    for fault in errors:
-        unknown = fault.field.replace("-", "_").lower() == _NEWEST_KNOWN
+    except ExceptionGroup as group:
+        faults = group.exceptions
+    except ValueError as error:
+        faults = (error,)
+    for fault in faults:
+        field = fault.field if isinstance(fault, InvalidMetadata) else "unknown"
+        # Newer metadata than the installed `packaging` knows is not the release's fault.
+        newer = field == "metadata-version" and re.fullmatch(
+            r"\d+\.\d+", raw.get("metadata_version", "")
+        )
         yield Problem(
-            Code.METADATA_UNKNOWN if unknown else Code.METADATA_INVALID,
-            f"{distribution.filename}: metadata field {fault.field}: {printable(str(fault))}.",
+            Code.METADATA_UNKNOWN if newer else Code.METADATA_INVALID,
+            f"{distribution.filename}: metadata field {field}: {printable(str(fault))}.",
             "Check that the index knows this version of the core metadata."
-            if unknown
+            if newer
             else "Mend that field in pyproject.toml and build again.",
-            severity="warning" if unknown else "error",
+            severity="warning" if newer else "error",
             filename=distribution.filename,
         )

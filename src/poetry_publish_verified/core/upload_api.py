@@ -186,6 +186,16 @@ _REFUSALS = (
         "this account or token may not upload to this project",
         "Ask an owner of the project for the Maintainer role, or use a token of this project.",
     ),
+    *(
+        _Row(
+            (403,),
+            words,
+            Code.CLOSED,
+            "the index takes no uploads at the moment",
+            "Run the same command again later; the index's status page may say when.",
+        )
+        for words in ("read-only mode", "temporarily disabled")
+    ),
     _Row((401, 403), "", Code.CREDENTIALS_REFUSED, "the credentials were refused", _CHECK_LOGIN),
     _Row(
         (400, 413),
