@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import tarfile
 import zipfile
 from pathlib import Path
+from pathlib import PurePosixPath
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -35,7 +37,7 @@ def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[st
     """
     try:
         entries = [entry.name for entry in dist_dir.iterdir() if entry.is_file()]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise ReleaseError(
@@ -104,16 +106,22 @@ def _wheel_metadata(path: Path) -> bytes:
 
 
 def _sdist_metadata(path: Path) -> bytes:
+    # To the end, which tarfile does not do: only there gzip tells of a truncated or damaged file.
+    length = 0
+    with gzip.open(path) as stream:
+        while chunk := stream.read(_CHUNK):
+            length += len(chunk)
     metadata = None
     with tarfile.open(path, "r:gz") as archive:
-        # To the end, so that a truncated archive is seen.
         for member in archive:
-            parts = member.name.split("/")
+            if member.offset_data + (member.size if member.isreg() else 0) > length:
+                raise tarfile.ReadError(f"{member.name} in it is truncated")
+            parts = PurePosixPath(member.name).parts
             if metadata is None and len(parts) == 2 and parts[1] == "PKG-INFO":
                 if member.size > _MAX_METADATA:
                     raise _NoMetadataError("its PKG-INFO is larger than 16 MiB")
-                stream = archive.extractfile(member)
-                metadata = stream.read() if stream else None
+                content = archive.extractfile(member)
+                metadata = content.read() if content else None
     if metadata is None:
         raise _NoMetadataError("it has no PKG-INFO")
     return metadata

@@ -30,7 +30,8 @@ def sources(project: Path, dist_dir: Path) -> Sources:
             content = hashlib.sha256(file.read_bytes()).hexdigest()
         except OSError:
             content = "unreadable"
-        digest.update(f"{file.relative_to(project).as_posix()}\0{content}\n".encode())
+        name = os.fsencode(file.relative_to(project).as_posix())
+        digest.update(name + f"\0{content}\n".encode())
     return Sources(commit.strip() if commit else None, digest.hexdigest())
 
 

@@ -14,17 +14,27 @@ from typing import Any
 def write(path: Path, receipt: Mapping[str, Any]) -> None:
     """Replace `path` in one step, making its folder where missing. Raises OSError.
 
-    The file's mode is what the umask allows; a symlink at `path` is replaced, not followed.
+    The file's mode is what the umask allows; a symlink at `path` is replaced, not followed. What
+    is no file (a pipe, /dev/stdout) is written to.
     """
+    text = json.dumps(receipt, indent=2) + "\n"
+    if _is_no_file(path):
+        path.write_text(text, encoding="utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(receipt, stream, indent=2)
-            stream.write("\n")
+            stream.write(text)
         os.replace(temporary, path)  # noqa: PTH105 - says what it does
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _is_no_file(path: Path) -> bool:
+    # /dev/stdout is a symlink, often to a file: replacing it would break the machine.
+    system = path.is_absolute() and path.parts[1:2] in {("dev",), ("proc",)}
+    return path.exists() and not path.is_dir() and (system or not path.is_file())
