@@ -1,0 +1,182 @@
+"""The commit and the digest that say what a release was built from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.adapters.git import sources
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the settings of whoever runs the tests, and repositories around, out of them."""
+    for variable in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small project outside git."""
+    root = tmp_path / "lantern"
+    (root / "lantern").mkdir(parents=True)
+    (root / "lantern" / "__init__.py").write_text("light = 1\n", encoding="utf-8")
+    (root / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+    (root / "größe.txt").write_text("3\n", encoding="utf-8")
+    return root
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Call git in a folder."""
+    done = subprocess.run(
+        ["git", "-c", "user.name=T", "-c", "user.email=t@lantern.example", *arguments],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    """The same project, committed."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    git(project, "init", "--quiet")
+    (project / ".gitignore").write_text("/dist/\n*.log\n", encoding="utf-8")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "Begin")
+    return project
+
+
+@pytest.fixture(params=["project", "repository"])
+def either(request: pytest.FixtureRequest) -> Path:
+    """The project once outside git and once in it."""
+    root: Path = request.getfixturevalue(request.param)
+    return root
+
+
+def digest(root: Path, dist: str = "dist") -> str:
+    """The digest of a project's sources."""
+    found = sources(root, root / dist).digest
+    assert found is not None
+    assert len(found) == 64
+    return found
+
+
+def test_the_commit(repository: Path) -> None:
+    """In git the commit is the one that is checked out."""
+    assert sources(repository, repository / "dist").commit == git(repository, "rev-parse", "HEAD")
+
+
+def test_no_commit(project: Path) -> None:
+    """Outside git there is none, and a digest all the same."""
+    found = sources(project, project / "dist")
+    assert found.commit is None
+    assert found.digest
+
+
+def test_no_commit_yet(project: Path) -> None:
+    """A repository without a commit has a digest and no commit."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    git(project, "init", "--quiet")
+    assert sources(project, project / "dist").commit is None
+    assert digest(project)
+
+
+def test_without_git_installed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where git cannot be run, the files are found without it."""
+    monkeypatch.setenv("PATH", str(repository))
+    found = sources(repository, repository / "dist")
+    assert found.commit is None
+    assert found.digest
+
+
+def test_the_same_sources_have_the_same_digest(either: Path, tmp_path: Path) -> None:
+    """A copy elsewhere has the same digest, and asking twice changes nothing."""
+    copy = tmp_path / "copy"
+    shutil.copytree(either, copy)
+    assert digest(either) == digest(either) == digest(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "lantern" / "__init__.py").write_text("light = 2\n", "utf-8"),
+        lambda root: (root / "lantern" / "new.py").touch(),
+        lambda root: (root / "größe.txt").unlink(),
+        lambda root: (root / "größe.txt").rename(root / "grösse.txt"),
+    ],
+    ids=["changed", "added", "removed", "renamed"],
+)
+def test_a_change_changes_the_digest(either: Path, change: object) -> None:
+    """Content, names, and files that are not yet committed all count."""
+    before = digest(either)
+    assert callable(change)
+    change(either)
+    assert digest(either) != before
+
+
+def test_what_was_built_does_not_count(either: Path) -> None:
+    """The dist folder is no source, under whatever name."""
+    before = digest(either, "out")
+    (either / "out").mkdir()
+    (either / "out" / "lantern-1.0.tar.gz").write_bytes(b"x")
+    assert digest(either, "out") == before
+
+
+def test_what_git_ignores_does_not_count(repository: Path) -> None:
+    """A log file that git ignores leaves the digest as it was."""
+    before = digest(repository)
+    (repository / "run.log").write_text("x", encoding="utf-8")
+    assert digest(repository) == before
+
+
+@pytest.mark.parametrize("folder", [".venv", "__pycache__", "node_modules", ".poetry"])
+def test_a_tools_own_folder_does_not_count(project: Path, folder: str) -> None:
+    """Outside git, what tools leave behind is no source."""
+    before = digest(project)
+    (project / folder).mkdir()
+    (project / folder / "x").touch()
+    assert digest(project) == before
+
+
+def test_a_project_in_a_larger_repository(repository: Path) -> None:
+    """In a monorepo the commit is the whole's, the digest is this project's alone."""
+    part = repository / "parts" / "lamp"
+    part.mkdir(parents=True)
+    (part / "lamp.py").touch()
+    before = digest(part)
+    (repository / "pyproject.toml").write_text("[changed]\n", encoding="utf-8")
+    assert digest(part) == before
+    (part / "lamp.py").write_text("x = 1\n", encoding="utf-8")
+    assert digest(part) != before
+    assert sources(part, part / "dist").commit == git(repository, "rev-parse", "HEAD")
+
+
+def test_names_that_are_no_text(either: Path) -> None:
+    """A file whose name is no UTF-8 counts as any other."""
+    before = digest(either)
+    try:
+        Path(os.fsdecode(os.fsencode(either) + b"/\xff.txt")).touch()
+    except OSError:
+        pytest.skip("this filesystem takes no such name")
+    assert digest(either) != before
+
+
+def test_links_and_oddities(either: Path) -> None:
+    """Dangling links, links to folders and pipes neither stop it nor hang it."""
+    (either / "dangling").symlink_to(either / "nowhere")
+    (either / "loop").symlink_to(either)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(either / "pipe")
+    assert digest(either)

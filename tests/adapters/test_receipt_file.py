@@ -1,0 +1,154 @@
+"""The receipt's file is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_publish_verified.adapters.receipt_file import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a receipt goes; the folder is not there yet."""
+    return tmp_path / "dist" / ".publish-verified" / "lantern-1.0.json"
+
+
+@pytest.fixture
+def umask() -> Iterator[int]:
+    """A umask other than the usual."""
+    before = os.umask(0o027)
+    yield 0o027
+    os.umask(before)
+
+
+def test_written(path: Path) -> None:
+    """A receipt is JSON for people too, with its folder, and nothing is left beside it."""
+    write(path, {"verdict": "running", "größe": "\udcff"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"verdict": "running", "größe": "\udcff"}
+    assert path.read_text(encoding="utf-8").endswith("}\n")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_replaced(path: Path) -> None:
+    """A later receipt takes the place of the earlier one, a longer one included."""
+    write(path, {"a": "x" * 5000})
+    write(path, {"b": 1})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"b": 1}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_the_umask_is_honoured(path: Path, umask: int) -> None:
+    """Who may read a receipt is what the umask says, the first and every later time."""
+    for _ in range(2):
+        write(path, {})
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_failure_keeps_the_old_one(path: Path) -> None:
+    """What cannot be written leaves the earlier receipt as it was, and nothing else."""
+    write(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write(path, {"b": object()})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_at_the_last_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted before it is in place, the file has the old content and no neighbour."""
+    write(path, {"a": 1})
+
+    def interrupted(_source: Path, _target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, {"b": 1})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_reader_never_sees_half(path: Path) -> None:
+    """Who reads while it is written sees one whole receipt or the other."""
+    receipts = [{"n": number, "more": ["x" * 100] * 300} for number in range(2)]
+    write(path, receipts[0])
+    done = threading.Event()
+    seen: list[object] = []
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(json.loads(path.read_text(encoding="utf-8")))
+
+    reader = threading.Thread(target=watch)
+    reader.start()
+    try:
+        for number in range(100):
+            write(path, receipts[number % 2])
+    finally:
+        done.set()
+        reader.join()
+    assert seen
+    assert all(each in receipts for each in seen)
+
+
+def test_a_symlink_is_replaced(path: Path, tmp_path: Path) -> None:
+    """A symlink in the receipt's place does not lead the writer to another file."""
+    other = tmp_path / "precious"
+    other.write_text("precious", encoding="utf-8")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(other)
+    write(path, {})
+    assert not path.is_symlink()
+    assert other.read_text(encoding="utf-8") == "precious"
+
+
+def test_a_symlink_in_the_temporary_files_place_is_not_followed(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where its name could be guessed, the temporary file must be a new one."""
+    monkeypatch.setattr("secrets.token_hex", lambda _length: "guessed")
+    path.parent.mkdir(parents=True)
+    (path.parent / f".{path.name}.guessed.tmp").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        write(path, {})
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_device_is_never_replaced(tmp_path: Path) -> None:
+    """A pipe or device (/dev/null!) in the receipt's place is used as it is or refused."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Somebody reads, so that a writer is not held up.
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write(pipe, {})
+    except OSError:
+        pass
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("place", ["folder", "under-a-file"])
+def test_an_impossible_place(tmp_path: Path, place: str) -> None:
+    """A folder in its place, or a file in its folder's, is an OSError and leaves nothing."""
+    if place == "folder":
+        path = tmp_path / "receipt.json"
+        path.mkdir()
+    else:
+        (tmp_path / "file").touch()
+        path = tmp_path / "file" / "receipt.json"
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OSError, match=r"receipt|file"):
+        write(path, {})
+    assert sorted(tmp_path.rglob("*")) == before
