@@ -10,7 +10,6 @@ from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import index_of
 from poetry_publish_verified.core.urls import is_guess
-from poetry_publish_verified.core.urls import is_loopback
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import own_index
@@ -119,25 +118,6 @@ def test_an_origin() -> None:
     """The scheme's own port counts as named."""
     assert origin("https://me:pw@Index.example/a") == ("https", "index.example", 443)
     assert origin("http://index.example:8080") == ("http", "index.example", 8080)
-
-
-@pytest.mark.parametrize(
-    ("url", "loopback"),
-    [
-        ("http://localhost:8080/", True),
-        ("http://127.0.0.1/", True),
-        ("http://127.8.9.1/", True),
-        ("http://[::1]:8080/", True),
-        ("http://index.example/", False),
-        ("http://localhost.example/", False),
-        ("http://127.0.0.1.example/", False),
-        ("http://127.example/", False),
-        ("http://10.127.0.1/", False),
-    ],
-)
-def test_this_very_machine(url: str, loopback: bool) -> None:
-    """Only addresses of this machine are loopback, not names that begin like one."""
-    assert is_loopback(url) is loopback
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,805 @@
+"""HTTP against servers that redirect, lie, drip, expand and hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import email
+import gzip
+import hashlib
+import os
+import ssl
+import time
+import tracemalloc
+import zlib
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+import pytest
+import trustme
+
+from poetry_publish_verified.adapters.http import Http
+from poetry_publish_verified.adapters.http import HttpError
+from poetry_publish_verified.adapters.http import MovedError
+from poetry_publish_verified.adapters.http import Page
+from poetry_publish_verified.adapters.http import tls_context
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.upload_api import Answered
+from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.urls import Access
+from tests.adapters.loopback import Answer
+from tests.adapters.loopback import Request
+from tests.adapters.loopback import answer
+from tests.adapters.loopback import raw
+from tests.adapters.loopback import serving
+from tests.adapters.loopback import silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+ResultT = TypeVar("ResultT")
+MiB = 1024 * 1024
+ME = Access("me", "p:ä/@")
+MY_AUTHORIZATION = "Basic " + base64.b64encode("me:p:ä/@".encode()).decode()
+HEADERS = {"Accept": "text/html"}
+LIMIT = 100_000
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the proxies of whoever runs the tests out of them."""
+    for variable in [name for name in os.environ if name.upper().endswith("_PROXY")]:
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file to upload."""
+    path = tmp_path / "lantern-1.0.tar.gz"
+    path.write_bytes(bytes(range(256)) * 1000)
+    return path
+
+
+def run(story: Coroutine[object, object, ResultT]) -> ResultT:
+    """Run to the end, and never for longer than five seconds."""
+
+    async def bounded() -> ResultT:
+        async with asyncio.timeout(5):
+            return await story
+
+    return asyncio.run(bounded())
+
+
+async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: float = 3.0) -> Page:
+    """Ask once for a page."""
+    async with Http("tester/1", 2.0) as http:
+        return await http.page(url, HEADERS, access, limit, timeout)
+
+
+async def download(
+    url: str, home: str, limit: int | None = None, read_timeout: float = 2.0
+) -> tuple[int, int, str, bool]:
+    """Ask once for a file."""
+    async with Http("tester/1", read_timeout) as http:
+        return await http.download(url, {"Accept-Encoding": "identity"}, ME, home, limit)
+
+
+async def post(
+    url: str, file: Path, access: Access = ME, *, read_timeout: float = 2.0
+) -> Answered | NoAnswer:
+    """Upload a file once."""
+    async with Http("tester/1", read_timeout) as http:
+        return await http.post_file(url, {":action": "file_upload"}, file, access, lambda _: None)
+
+
+def to(place: str, status: int = 302) -> tuple[str, bytes, tuple[str, ...]]:
+    """The parts of a redirect."""
+    return f"{status} Moved", b"", (f"Location: {place}",)
+
+
+# Pages
+
+
+def test_a_page() -> None:
+    """A page is asked for with our headers, and comes with its status, headers and body."""
+
+    async def story() -> None:
+        async with serving(answer("203 Fine", b"light", ("X-Served-By: a", "ETag: b"))) as server:
+            got = await page(f"{server.url}simple/")
+            assert (got.url, got.status, got.body) == (f"{server.url}simple/", 203, b"light")
+            assert got.headers["x-served-by"] == "a"
+            (request,) = server.requests
+            assert request.line == "GET /simple/ HTTP/1.1"
+            assert request.headers["user-agent"] == "tester/1"
+            assert request.headers["accept"] == "text/html"
+            assert request.headers["authorization"] == MY_AUTHORIZATION
+
+    run(story())
+
+
+def test_no_credentials_are_none() -> None:
+    """Without a user name and password no authorization is sent."""
+
+    async def story() -> None:
+        async with serving(answer()) as server:
+            await page(server.url, Access())
+            assert server.authorizations == [None]
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_on_the_same_server(status: int) -> None:
+    """A redirect within the server is followed, with credentials, and the new URL is told."""
+
+    async def moving(request: Request) -> None:
+        there = request.line.startswith("GET /new/")
+        await (answer("200 OK", b"light") if there else answer(*to("/new/", status)))(request)
+
+    async def story() -> None:
+        async with serving(moving) as server:
+            got = await page(f"{server.url}old")
+            assert (got.url, got.body) == (f"{server.url}new/", b"light")
+            assert server.authorizations == [MY_AUTHORIZATION] * 2
+
+    run(story())
+
+
+def test_a_redirect_to_another_server() -> None:
+    """Another port is another server: it is not even asked."""
+
+    async def story() -> None:
+        async with serving(answer()) as other:
+            async with serving(answer(*to(f"{other.url}simple/lantern/", 303))) as server:
+                with pytest.raises(MovedError, match="another server"):
+                    await page(server.url)
+            assert other.requests == []
+
+    run(story())
+
+
+def test_a_redirect_with_credentials_is_told_without_them() -> None:
+    """What is said of a redirect is fit to print: the server, and no password of anyone's."""
+
+    async def story() -> None:
+        place = "https://me:secret@other.example/simple/"
+        async with serving(answer(*to(place))) as server:
+            with pytest.raises(HttpError) as caught:
+                await page(server.url)
+            said = str(caught.value)
+            assert "other.example" in said
+            assert "secret" not in said
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("", "/", "http://[::", "http://host:99999/", "file:///etc/passwd", "//", "http://"),
+        *("http://\xfc.example/", "javascript:x", "?" * 5000, "http://a\tb/"),
+    ],
+)
+def test_a_redirect_to_nowhere(place: str) -> None:
+    """A redirect without end or to no address at all ends in an error."""
+
+    async def story() -> None:
+        async with serving(answer(*to(place))) as server:
+            with pytest.raises(HttpError):
+                await page(server.url)
+            assert len(server.requests) <= 12
+
+    run(story())
+
+
+@pytest.mark.parametrize("length", [LIMIT, LIMIT + 1])
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
+def test_the_largest_page(length: int, encoding: str) -> None:
+    """The limit counts the bytes after decoding: just as many are taken, one more is refused."""
+    packed: dict[str, Callable[[bytes], bytes]] = {
+        "identity": bytes,
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+    }
+    body = packed[encoding](b"x" * length)
+
+    async def story() -> None:
+        async with serving(answer("200 OK", body, (f"Content-Encoding: {encoding}",))) as server:
+            if length <= LIMIT:
+                assert (await page(server.url)).body == b"x" * length
+            else:
+                with pytest.raises(HttpError, match="larger than"):
+                    await page(server.url)
+
+    run(story())
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_bomb(layers: int) -> None:
+    """A small body that expands without end costs neither the time nor the memory it asks for."""
+    body = gzip.compress(bytes(300 * MiB), 1)
+    for _ in range(layers - 1):
+        body = gzip.compress(body)
+
+    async def story() -> None:
+        encodings = ", ".join(["gzip"] * layers)
+        async with serving(answer("200 OK", body, (f"Content-Encoding: {encodings}",))) as server:
+            with pytest.raises(HttpError):
+                await page(server.url)
+
+    tracemalloc.start()
+    try:
+        run(story())
+        assert tracemalloc.get_traced_memory()[1] < 160 * MiB
+    finally:
+        tracemalloc.stop()
+
+
+async def endless(request: Request) -> None:
+    """A body that never ends."""
+    await request.body()
+    await request.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        await request.send(b"x" * 65536)
+
+
+async def dripping(request: Request) -> None:
+    """A body that comes a byte at a time, always in time for a read."""
+    await request.body()
+    await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        await request.send(b"x")
+        await asyncio.sleep(0.02)
+
+
+def test_an_endless_page() -> None:
+    """A page without end is given up at the limit."""
+
+    async def story() -> None:
+        async with serving(endless) as server:
+            with pytest.raises(HttpError, match="larger than"):
+                await page(server.url)
+
+    run(story())
+
+
+@pytest.mark.parametrize("slow", [dripping, silence])
+def test_a_slow_page(slow: Answer) -> None:
+    """A page that does not come whole in time is given up then."""
+
+    async def story() -> None:
+        async with serving(slow) as server:
+            start = time.monotonic()
+            with pytest.raises(HttpError, match="within"):
+                await page(server.url, timeout=0.3)
+            assert time.monotonic() - start < 2.0
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        b"",
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000,
+        b"HTTP/1.1 999999 OK\r\n\r\n",
+    ],
+)
+def test_a_broken_answer(answered: bytes) -> None:
+    """An answer that is cut, garbled or no HTTP is no answer, told in harmless words."""
+
+    async def story() -> None:
+        async with serving(raw(answered)) as server:
+            with pytest.raises(HttpError) as caught:
+                await page(server.url)
+            assert str(caught.value) == printable(str(caught.value))
+            assert str(caught.value)
+
+    run(story())
+
+
+UNUSABLE = ["http://\u2603.example/", "http://xn--/", "http://a\x7fb/", "http://127.0.0.1:1/"]
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_a_page_of_nobody(url: str) -> None:
+    """An address that is none, or where nobody listens, is told as an error."""
+    with pytest.raises(HttpError):
+        run(page(url))
+
+
+# Files
+
+
+def test_a_file() -> None:
+    """A file's size and hash are those of its raw bytes."""
+    body = bytes(range(256)) * 300
+
+    async def story() -> None:
+        async with serving(answer("200 OK", body)) as server:
+            got = await download(f"{server.url}a.whl", server.url, len(body))
+            assert got == (200, len(body), hashlib.sha256(body).hexdigest(), False)
+            assert server.requests[0].headers["accept-encoding"] == "identity"
+
+    run(story())
+
+
+def test_a_file_that_is_labelled_as_packed() -> None:
+    """A .tar.gz that is sent as `Content-Encoding: gzip` is not unpacked."""
+    body = gzip.compress(b"light" * 1000)
+
+    async def story() -> None:
+        async with serving(answer("200 OK", body, ("Content-Encoding: gzip",))) as server:
+            got = await download(server.url, server.url, len(body))
+            assert got == (200, len(body), hashlib.sha256(body).hexdigest(), False)
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "500 Oops", "206 Partial"])
+def test_no_file(status: str) -> None:
+    """Anything but 200 is told by its status, and its body is not counted as the file."""
+
+    async def story() -> None:
+        async with serving(answer(status, b"sorry")) as server:
+            got = await download(server.url, server.url)
+            assert got[:2] == (int(status[:3]), 0)
+
+    run(story())
+
+
+def test_an_endless_file() -> None:
+    """A file longer than it may be is cut there."""
+
+    async def story() -> None:
+        async with serving(endless) as server:
+            status, size, _, cut = await download(server.url, server.url, 1000)
+            assert (status, cut) == (200, True)
+            assert 1000 < size <= 10 * MiB
+
+    run(story())
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_whose_files_get_credentials(elsewhere: bool) -> None:
+    """Credentials go to the index's own origin and nowhere else."""
+
+    async def story() -> None:
+        async with serving(answer()) as home, serving(answer()) as other:
+            asked = other if elsewhere else home
+            await download(f"{asked.url}a.whl", f"{home.url}simple/")
+            assert asked.authorizations == [None if elsewhere else MY_AUTHORIZATION]
+
+    run(story())
+
+
+def test_a_file_that_moved_away() -> None:
+    """A redirect to another server is followed without credentials, and back home with them."""
+
+    async def story() -> None:
+        places: dict[str, str] = {}
+
+        async def moving(request: Request) -> None:
+            place = places.get(request.line.split()[1])
+            await (answer("200 OK", b"light") if place is None else answer(*to(place)))(request)
+
+        async with serving(moving) as home, serving(moving) as other:
+            places["/first"] = f"{other.url}second"
+            places["/second"] = f"{home.url}third"
+            got = await download(f"{home.url}first", f"{home.url}simple/")
+            assert got[:2] == (200, 5)
+            assert home.authorizations == [MY_AUTHORIZATION, MY_AUTHORIZATION]
+            assert other.authorizations == [None]
+
+    run(story())
+
+
+@pytest.mark.parametrize("place", ["", "file:///etc/passwd", "http://[::", "http://h:99999/"])
+def test_a_file_that_moved_to_nowhere(place: str) -> None:
+    """A redirect that leads nowhere ends in an error."""
+
+    async def story() -> None:
+        async with serving(answer(*to(place))) as server:
+            with pytest.raises(HttpError):
+                await download(server.url, server.url)
+
+    run(story())
+
+
+def test_a_file_that_breaks_off() -> None:
+    """A transfer that breaks off is an error, not a short file."""
+
+    async def story() -> None:
+        cut = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x" * 500)
+        async with serving(cut) as server:
+            with pytest.raises(HttpError):
+                await download(server.url, server.url)
+
+    run(story())
+
+
+def test_a_file_that_stops() -> None:
+    """A transfer that stops is an error when the next read takes too long."""
+
+    async def story() -> None:
+        async def stopping(request: Request) -> None:
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
+            await silence(request)
+
+        async with serving(stopping) as server:
+            with pytest.raises(HttpError, match="in time"):
+                await download(server.url, server.url, read_timeout=0.2)
+
+    run(story())
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_a_file_of_nobody(url: str) -> None:
+    """An address that is none, or where nobody listens, is told as an error."""
+    with pytest.raises(HttpError):
+        run(download(url, url))
+
+
+# Uploads
+
+
+def test_an_upload(file: Path) -> None:
+    """The form arrives as it was given, lists item by item, with the file and credentials."""
+    told: list[int] = []
+    fields: dict[str, str | list[str]] = {
+        ":action": "file_upload",
+        "summary": "Größe\nzwei Zeilen",
+        "classifiers": ["A :: B", "C"],
+    }
+    bodies = []
+
+    async def story() -> None:
+        async def taking(request: Request) -> None:
+            bodies.append(await request.body())
+            await request.send(b"HTTP/1.1 200 Thanks\r\nContent-Length: 2\r\n\r\nOK")
+
+        async with serving(taking) as server, Http("tester/1", 2.0) as http:
+            got = await http.post_file(f"{server.url}legacy/", fields, file, ME, told.append)
+            assert got == Answered(200, b"Thanks", b"OK")
+            (request,) = server.requests
+            assert request.line == "POST /legacy/ HTTP/1.1"
+            assert request.headers["authorization"] == MY_AUTHORIZATION
+            kind = request.headers["content-type"].encode()
+            form = email.message_from_bytes(b"Content-Type: " + kind + b"\r\n\r\n" + bodies[0])
+            parts = [
+                (
+                    part.get_param("name", header="content-disposition"),
+                    part.get_payload(decode=True),
+                )
+                for part in form.walk()
+                if not part.is_multipart()
+            ]
+            assert parts == [
+                (":action", b"file_upload"),
+                ("summary", "Größe\nzwei Zeilen".encode()),
+                ("classifiers", b"A :: B"),
+                ("classifiers", b"C"),
+                ("content", file.read_bytes()),
+            ]
+
+    run(story())
+    assert told == sorted(told)
+    assert told[-1] == file.stat().st_size
+
+
+def test_a_large_upload_is_streamed(tmp_path: Path) -> None:
+    """A file is never in memory as a whole."""
+    large = tmp_path / "lantern-1.0.tar.gz"
+    with large.open("wb") as stream:
+        stream.truncate(32 * MiB)
+
+    async def story() -> None:
+        async def swallowing(request: Request) -> None:
+            left = int(request.headers["content-length"])
+            while left > 0:
+                left -= len(await request.reader.read(65536))
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        async with serving(swallowing) as server:
+            assert await post(server.url, large) == Answered(200, b"OK", b"")
+
+    tracemalloc.start()
+    try:
+        run(story())
+        assert tracemalloc.get_traced_memory()[1] < 12 * MiB
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "reason", [b"File already exists.", "Größe".encode(), "Größe".encode("latin-1"), b""]
+)
+def test_the_raw_reason_phrase(file: Path, reason: bytes) -> None:
+    """The server's message comes byte by byte, whatever its encoding."""
+
+    async def story() -> None:
+        async with serving(raw(b"HTTP/1.1 400 " + reason + b"\r\n\r\nbody")) as server:
+            assert await post(server.url, file) == Answered(400, reason, b"body")
+
+    run(story())
+
+
+def test_an_upload_is_not_sent_on(file: Path) -> None:
+    """A redirect of an upload is an answer like any other; nothing goes to the other place."""
+
+    async def story() -> None:
+        async with serving(answer()) as other:
+            async with serving(answer(*to(other.url, 308))) as server:
+                assert await post(server.url, file) == Answered(308, b"Moved", b"")
+                assert len(server.requests) == 1
+            assert other.requests == []
+
+    run(story())
+
+
+@pytest.fixture
+def larger_than_buffers(tmp_path: Path) -> Path:
+    """A file that does not fit into what the system holds between two processes."""
+    path = tmp_path / "lantern-1.0-py3-none-any.whl"
+    with path.open("wb") as stream:
+        stream.truncate(24 * MiB)
+    return path
+
+
+def test_an_early_answer(larger_than_buffers: Path) -> None:
+    """A server that says no while the file is still being sent is heard."""
+
+    async def story() -> None:
+        async def refusing(request: Request) -> None:
+            await request.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+            while await request.reader.read(65536):
+                pass
+
+        async with serving(refusing) as server:
+            assert await post(server.url, larger_than_buffers) == Answered(413, b"Too Large", b"no")
+
+    run(story())
+
+
+def test_an_early_answer_and_the_end(larger_than_buffers: Path) -> None:
+    """A server that says no and hangs up is heard or leaves doubt, and never counts as silent."""
+
+    async def story() -> None:
+        async def refusing(request: Request) -> None:
+            await request.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+
+        async with serving(refusing) as server:
+            got = await post(server.url, larger_than_buffers)
+            assert isinstance(got, NoAnswer) or got == Answered(403, b"No", b"")
+            assert not isinstance(got, NoAnswer) or got.sent
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "answered", [b"", b"HTTP/1.1 2", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-"]
+)
+def test_a_lost_answer(file: Path, answered: bytes) -> None:
+    """A connection that ends without an answer leaves doubt: the file may be there."""
+
+    async def story() -> None:
+        async with serving(raw(answered)) as server:
+            got = await post(server.url, file)
+            assert isinstance(got, NoAnswer)
+            assert got.sent
+            assert got.detail
+
+    run(story())
+
+
+def test_a_server_that_hangs(file: Path, larger_than_buffers: Path) -> None:
+    """A server that takes the file and says nothing, or takes nothing, leaves doubt in time."""
+
+    async def story() -> None:
+        for each in (file, larger_than_buffers):
+            async with serving(silence) as server:
+                got = await post(server.url, each, read_timeout=0.2)
+                assert isinstance(got, NoAnswer)
+                assert got.sent
+                assert "server" in got.detail
+
+    run(story())
+
+
+def test_a_status_is_enough(file: Path) -> None:
+    """Once the status is known, a body that breaks off does not take it back."""
+
+    async def story() -> None:
+        cut = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart")
+        async with serving(cut) as server:
+            got = await post(server.url, file)
+            assert isinstance(got, Answered)
+            assert got.status == 200
+
+    run(story())
+
+
+def test_an_endless_answer(file: Path) -> None:
+    """Of an answer without end only the start is read."""
+
+    async def story() -> None:
+        async with serving(endless) as server:
+            got = await post(server.url, file)
+            assert isinstance(got, Answered)
+            assert 0 < len(got.body) <= 256 * 1024
+
+    run(story())
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_an_upload_to_nobody(file: Path, url: str) -> None:
+    """An address that is none, or where nobody listens, surely took nothing."""
+    got = run(post(url, file))
+    assert isinstance(got, NoAnswer)
+    assert not got.sent
+    assert got.detail
+
+
+def test_an_upload_of_nothing(tmp_path: Path) -> None:
+    """A file that has gone is an OSError, for the caller to tell."""
+    with pytest.raises(FileNotFoundError):
+        run(post("http://127.0.0.1:1/", tmp_path / "gone"))
+
+
+# Proxies
+
+
+def test_the_proxy_of_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages and uploads go by way of HTTP_PROXY, except to hosts in NO_PROXY."""
+
+    async def story() -> None:
+        async with serving(answer("200 OK", b"light")) as proxy, serving(answer()) as direct:
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+            assert (await page("http://index.example/simple/")).body == b"light"
+            assert isinstance(await post("http://index.example/legacy/", file), Answered)
+            assert proxy.lines == [
+                "GET http://index.example/simple/ HTTP/1.1",
+                "POST http://index.example/legacy/ HTTP/1.1",
+            ]
+            await page(direct.url)
+            assert len(proxy.lines) == 2
+            assert len(direct.lines) == 1
+
+    run(story())
+
+
+def test_no_proxy_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throwaway index on loopback is spoken to directly, whatever the environment says."""
+
+    async def story() -> None:
+        async with serving(answer()) as proxy, serving(answer()) as direct:
+            for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+                monkeypatch.setenv(variable, proxy.url)
+            async with Http("tester/1", 2.0, proxies=False) as http:
+                await http.page(direct.url, HEADERS, ME, LIMIT, 2.0)
+            assert proxy.lines == []
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "502 No"])
+def test_a_proxy_that_refuses(file: Path, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the proxy lets nothing through, the upload surely never arrived."""
+
+    async def story() -> None:
+        async with serving(answer(status)) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            with pytest.raises(HttpError):
+                await page("https://index.example/simple/")
+            got = await post("https://index.example/legacy/", file)
+            assert isinstance(got, NoAnswer)
+            assert not got.sent
+            # It was asked for a tunnel only, and not shown what is for the index.
+            assert set(proxy.lines) == {"CONNECT index.example:443 HTTP/1.1"}
+            assert set(proxy.authorizations) == {None}
+
+    run(story())
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://x", "http://[::"])
+def test_a_proxy_that_cannot_be_used(
+    file: Path, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of a kind that cannot be used is told in words, for pages and uploads alike."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(HttpError):
+        run(page("http://index.example/"))
+    with pytest.raises(HttpError):
+        run(download("http://index.example/a.whl", "http://index.example/"))
+    got = run(post("http://index.example/", file))
+    assert isinstance(got, NoAnswer)
+    assert not got.sent
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """An authority that the world does not know."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca(tmp_path: Path, authority: trustme.CA) -> str:
+    """Its certificate as a file."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def test_an_own_authority_replaces_the_usual_ones(ca: str) -> None:
+    """With a certificate file only that authority vouches for the index."""
+    assert len(tls_context(Access(ca=ca)).get_ca_certs()) == 1
+    assert len(tls_context(Access()).get_ca_certs()) > 1
+
+
+def test_other_hosts_may_be_the_worlds(ca: str) -> None:
+    """Hosts that an index sends us to may be known to either."""
+    assert len(tls_context(Access(ca=ca), trust_usual=True).get_ca_certs()) > 1
+
+
+def test_no_verification_where_none_is_asked_for() -> None:
+    """Only who turns certificates off gets none checked."""
+    checked, unchecked = tls_context(Access()), tls_context(Access(verify=False))
+    assert (checked.verify_mode, checked.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert (unchecked.verify_mode, unchecked.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.parametrize("which", ["ca", "client_cert"])
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_certificate_that_cannot_be_read(tmp_path: Path, which: str, content: str | None) -> None:
+    """A missing, empty or garbled certificate file is an OSError."""
+    path = tmp_path / "file.pem"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    access = Access(ca=str(path)) if which == "ca" else Access(client_cert=str(path))
+    with pytest.raises(OSError, match=r"."):
+        tls_context(access)
+
+
+def test_a_client_certificate_is_for_its_own_origin(tmp_path: Path) -> None:
+    """To other hosts the client certificate is not shown, so it is not even read."""
+    gone = Access(client_cert=str(tmp_path / "gone.pem"))
+    with pytest.raises(FileNotFoundError):
+        tls_context(gone)
+    tls_context(gone, trust_usual=True)
+
+
+def test_an_unknown_certificate(file: Path, authority: trustme.CA, ca: str) -> None:
+    """A server that nobody vouches for gets nothing; with its authority named it does."""
+
+    async def story() -> None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlight")
+                await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=tls) as listener:
+            url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+            with pytest.raises(HttpError, match=r"(?i)certificate"):
+                await page(url, Access())
+            got = await post(url, file, Access())
+            assert isinstance(got, NoAnswer)
+            assert not got.sent
+            assert (await page(url, Access(ca=ca))).body == b"light"
+
+    run(story())
