@@ -100,6 +100,7 @@ def test_basic_authentication(access: Access, basic: tuple[str, str] | None) -> 
         ("http://index.example/", "http://index.example:80/", True),
         ("http://index.example/", "https://index.example/", True),
         ("https://index.example/", "http://index.example/", False),
+        ("http://index.example/", "https://evil.example/", False),
         ("http://index.example:8080/", "https://index.example/", False),
         ("http://index.example/", "https://index.example:8443/", False),
         ("https://index.example/", "https://index.example:8443/", False),
