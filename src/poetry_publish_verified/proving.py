@@ -40,6 +40,7 @@ from poetry_publish_verified.world import Release
 
 _CLIENT_TRIES = 4
 _DOWNLOADS_AT_ONCE = 4
+_NAMES_SHOWN = 10
 
 
 async def prove_everywhere(
@@ -195,13 +196,14 @@ class _Proof:
             for name in page.files
             if name not in ours and belongs_to(name, identity.name, identity.version)
         )
+        shown = ", ".join(extra[:_NAMES_SHOWN]) + (" and more" if extra[_NAMES_SHOWN:] else "")
         if extra:
             self._outside.report(
                 ProblemFound(
                     Problem(
                         Code.EXTRA_FILE,
                         f"{self._index.url} lists more files of this version than are in the dist"
-                        f" folder: {', '.join(extra)}. They were not checked.",
+                        f" folder: {shown}. They were not checked.",
                         "Nothing is to be done where another job published them.",
                         severity="warning",
                         index=self._index.url,
@@ -328,4 +330,6 @@ class _Proof:
                 name,
             )
         else:
-            self._outside.report(FileVerified(self._index.url, name, file.sha256, client.name))
+            self._outside.report(
+                FileVerified(self._index.url, got.filename, got.sha256, client.name)
+            )

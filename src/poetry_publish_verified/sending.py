@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+import anyio
+
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
@@ -20,6 +22,7 @@ from poetry_publish_verified.core.upload_api import Refused
 from poetry_publish_verified.core.upload_api import Stored
 from poetry_publish_verified.core.upload_api import judge
 from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -49,7 +52,11 @@ async def reconcile(release: Release, plan: Plan, outside: Outside) -> Mapping[s
     conflicts = []
     for distribution in release.distributions:
         try:
-            sha256 = await _remote_sha256(outside.own, page, distribution) if page else None
+            sha256 = (
+                await _remote_sha256(outside.own, page, distribution, plan.timeout)
+                if page
+                else None
+            )
         except _NotToldError as error:
             raise _unknown_state(outside.own, str(error), denied=False) from None
         if sha256 is None:
@@ -104,14 +111,21 @@ class _NotToldError(Exception):
     """The index lists a file without a sha256, and the file does not come either."""
 
 
-async def _remote_sha256(index: Index, page: ProjectPage, distribution: Distribution) -> str | None:
-    """The hash under which an index holds a file; fetched and counted where the page has none."""
+async def _remote_sha256(
+    index: Index, page: ProjectPage, distribution: Distribution, patience: float
+) -> str | None:
+    """The hash under which an index holds a file; fetched and counted where the page has none.
+
+    Raises _NotToldError where the file is needed and does not come within `patience` seconds.
+    """
     file = page.files.get(distribution.filename)
     if file is None:
         return None
     if file.sha256 is not None:
         return file.sha256
-    fetched = await index.fetch(file, limit=None)
+    fetched: Fetched | NotFetched = NotFetched("it did not come in time")
+    with anyio.move_on_after(patience):
+        fetched = await index.fetch(file, limit=None)
     if isinstance(fetched, Fetched):
         return fetched.sha256
     raise _NotToldError(
@@ -198,7 +212,7 @@ async def _settle(
         sha256 = None
         if seen.page is not None:
             with contextlib.suppress(_NotToldError):
-                sha256 = await _remote_sha256(outside.own, seen.page, distribution)
+                sha256 = await _remote_sha256(outside.own, seen.page, distribution, plan.timeout)
         if sha256 == distribution.sha256:
             outcome: Upload = "already-there" if doubt.says_exists else "uploaded"
             outside.report(UploadEnded(filename, outcome, sha256))

@@ -117,7 +117,7 @@ def test_a_symlink_in_the_temporary_files_place_is_not_followed(
     """Even where its name could be guessed, the temporary file must be a new one."""
     monkeypatch.setattr("secrets.token_hex", lambda _length: "guessed")
     path.parent.mkdir(parents=True)
-    (path.parent / f".{path.name}.guessed.tmp").symlink_to(tmp_path / "elsewhere")
+    (path.parent / ".guessed.tmp").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
         write(path, {})
     assert not (tmp_path / "elsewhere").exists()

@@ -41,7 +41,7 @@ def test_nothing_built() -> None:
 
 def test_two_sdists() -> None:
     """An index takes one sdist per release, so both names are told."""
-    other = "lantern-1.0.zip"
+    other = "lantern-1.0.0.tar.gz"
     (fault,) = faults(distribution(SDIST), distribution(other))
     assert fault.code is Code.MORE_THAN_ONE_SDIST
     assert SDIST in fault.message

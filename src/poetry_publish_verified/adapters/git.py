@@ -21,10 +21,11 @@ def sources(project: Path, dist_dir: Path) -> Sources:
     """
     commit = _git(project, "rev-parse", "--verify", "HEAD")
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    files = _walk(project) if listed is None else [project / name for name in listed.split("\0")]
+    # Nothing is listed in a folder that the repository around it ignores.
+    files = [project / name for name in listed.split("\0")] if listed else _walk(project)
     digest = hashlib.sha256()
     for file in sorted(set(files)):
-        if file.is_relative_to(dist_dir) or not file.is_file():
+        if _is_built(file, project, dist_dir) or not file.is_file():
             continue
         try:
             content = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -33,6 +34,13 @@ def sources(project: Path, dist_dir: Path) -> Sources:
         name = os.fsencode(file.relative_to(project).as_posix())
         digest.update(name + f"\0{content}\n".encode())
     return Sources(commit.strip() if commit else None, digest.hexdigest())
+
+
+def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:
+    if not project.is_relative_to(dist_dir):
+        return file.is_relative_to(dist_dir)
+    # The dist folder is the project's own or around it: only what is made there counts.
+    return file.name.endswith((".whl", ".tar.gz")) or ".publish-verified" in file.parts
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

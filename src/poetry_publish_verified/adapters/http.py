@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ssl
+import zlib
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -30,12 +31,25 @@ from poetry_publish_verified.core.upload_api import NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import same_host
+from poetry_publish_verified.core.urls import without_credentials
 
 _CONNECT_TIMEOUT = 10.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 # What an upload's answer may say at most.
 _MAX_ANSWER = 256 * 1024
+
+
+# Addresses and proxy settings that no request can be made with; a SOCKS proxy needs an extra
+# package, which httpx tells by ImportError.
+_UNUSABLE = (httpx.InvalidURL, ValueError, ImportError)
+_NEVER_ARRIVED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class HttpError(Exception):
@@ -93,11 +107,11 @@ class Http:
             for _ in range(_MAX_REDIRECTS):
                 async with self._stream(url, headers, access, url) as response:
                     if response.status_code not in _REDIRECTS:
-                        body = await _body(response.aiter_bytes(), limit)
+                        body = await _whole_body(response, limit)
                         return Page(url, response.status_code, _plain(response.headers), body)
                     target = urljoin(url, response.headers.get("location", ""))
                 if not same_host(url, target):
-                    raise MovedError(f"it redirects to another server, {printable(target, 200)}")
+                    raise MovedError(f"it redirects to another server, {_place(target)}")
                 url = target
         raise HttpError("it redirects without end")
 
@@ -137,27 +151,30 @@ class Http:
         on_sent: Callable[[int], None],
     ) -> Answered | NoAnswer:
         """POST a form with one file, streamed; `on_sent` is told how much of it has been read."""
-        try:
-            with file.open("rb") as stream:
-                content = (file.name, _Told(stream, on_sent), "application/octet-stream")
+        with file.open("rb") as stream:
+            content = (file.name, _Told(stream, on_sent), "application/octet-stream")
+            try:
                 client = self._client(access, trust_usual=False)
                 request = client.build_request(
                     "POST",
                     url,
                     data=fields,
                     files={"content": content},  # type: ignore[dict-item]
+                    headers={"Accept-Encoding": "identity"},
                 )
-                response = await client.send(
-                    request, auth=access.basic and httpx.BasicAuth(*access.basic), stream=True
-                )
-                try:
-                    body = await _start_of(response, _MAX_ANSWER)
-                finally:
-                    await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            return NoAnswer(_said(error), sent=False)
-        except httpx.HTTPError as error:
-            return NoAnswer(_said(error), sent=True)
+            except _UNUSABLE as error:
+                return NoAnswer(_said(error), sent=False)
+            auth = httpx.BasicAuth(*access.basic) if access.basic else None
+            try:
+                response = await client.send(request, auth=auth, stream=True)
+            except (*_UNUSABLE, *_NEVER_ARRIVED) as error:
+                return NoAnswer(_said(error), sent=False)
+            except httpx.HTTPError as error:
+                return NoAnswer(_said(error), sent=True)
+            try:
+                body = await _start_of_body(response, _MAX_ANSWER)
+            finally:
+                await response.aclose()
         return Answered(response.status_code, response.extensions.get("reason_phrase", b""), body)
 
     @contextlib.asynccontextmanager
@@ -230,24 +247,42 @@ def _plain(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-async def _body(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+async def _whole_body(response: httpx.Response, limit: int) -> bytes:
+    """A body, decoded, of at most `limit` bytes.
+
+    httpx's own decoding expands a piece before anyone can count it.
+    """
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        raise HttpError(f"it is encoded as {printable(coding, 40)}, which was not asked for")
+    inflate = None if coding in {"", "identity"} else zlib.decompressobj(_GZIP_OR_ZLIB)
     body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > limit:
-            raise HttpError(f"the page is larger than {limit // 1048576} MiB")
+    try:
+        async for chunk in response.aiter_raw():
+            body += inflate.decompress(chunk, limit - len(body) + 1) if inflate else chunk
+            if len(body) > limit:
+                raise HttpError(f"it is larger than {limit // 1048576} MiB")
+    except zlib.error as error:
+        raise HttpError(f"it is not the {coding} that it says it is") from error
+    if inflate and not inflate.eof and (body or inflate.unconsumed_tail):
+        raise HttpError("it broke off in the middle")
     return bytes(body)
 
 
-async def _start_of(response: httpx.Response, limit: int) -> bytes:
-    """The first bytes of a body; the status is known already, so a broken body is no matter."""
+async def _start_of_body(response: httpx.Response, limit: int) -> bytes:
+    """The first bytes of a body, as they are; the status is known, so a broken one is no matter."""
     body = bytearray()
     with contextlib.suppress(httpx.HTTPError), anyio.move_on_after(_CONNECT_TIMEOUT):
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > limit:
                 break
     return bytes(body[:limit])
+
+
+def _place(url: str) -> str:
+    """A foreign URL fit to show: without credentials, query (signatures) and control characters."""
+    return printable(without_credentials(url).split("?", 1)[0], 200)
 
 
 @contextlib.contextmanager
@@ -256,8 +291,8 @@ def _errors_told() -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         raise HttpError(_said(error)) from error
-    except (httpx.InvalidURL, httpx.CookieConflict, ValueError) as error:
-        raise HttpError(printable(str(error))) from error
+    except _UNUSABLE as error:
+        raise HttpError(_said(error)) from error
 
 
 @contextlib.contextmanager

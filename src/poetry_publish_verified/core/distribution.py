@@ -40,7 +40,8 @@ def parse_filename(filename: str) -> ParsedFilename:
             name, version, _, tags = parse_wheel_filename(filename)
             pyversion = filename.removesuffix(".whl").split("-")[-3]
             return ParsedFilename("wheel", name, version, pyversion, tags)
-        name, version = parse_sdist_filename(filename)
+        # PEP 625; indexes take no .zip any more.
+        name, version = parse_sdist_filename(filename if filename.endswith(".tar.gz") else "")
         return ParsedFilename("sdist", name, version)
     except ValueError as error:  # packaging's own, and int's for absurdly long numbers
         raise InvalidFilenameError(str(error)) from None
