@@ -50,6 +50,8 @@ class Pip:
             if not key.upper().startswith(("PIP_", "VIRTUALENV_", "PYTHON"))
             and (proxies or not key.upper().endswith("_PROXY"))
         }
+        # Its own home too: pip and what it asks about the machine would write into the user's.
+        self._environment |= {"HOME": str(folder), "USERPROFILE": str(folder)}
         self._python: Path | None = None
 
     async def download(
