@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from poetry.plugins.application_plugin import ApplicationPlugin
 
+from poetry_publish_verified.guard.entry import put_up
+
 if TYPE_CHECKING:
     from poetry.console.application import Application
     from poetry.console.commands.command import Command
@@ -27,3 +29,4 @@ class PublishVerifiedPlugin(ApplicationPlugin):
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
         application.command_loader.register_factory("publish-verified", _publish_verified)
+        put_up(application)

@@ -1,0 +1,1 @@
+"""Keeps Poetry's shared directories whole while many Poetry processes use them."""

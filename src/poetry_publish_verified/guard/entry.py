@@ -1,0 +1,54 @@
+"""Puts up the guard: the little that every Poetry command pays for.
+
+In a project without project plugins this reads pyproject.toml once and imports nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from poetry.console.application import Application
+
+SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
+
+
+def put_up(application: Application) -> None:
+    """Guard the project's plugins, if it has any and the guard is not switched off.
+
+    Whatever fails in the guard itself becomes one warning, and Poetry goes on as stock; the
+    errors of the project's plugins pass through, as they would without the guard.
+    """
+    if os.environ.get(SWITCH, "").lower() == "off":
+        return
+    try:
+        load = _decide(application)
+    except Exception as error:
+        from poetry_publish_verified.guard.poetry_seams import voice
+
+        reason = f"{type(error).__name__}: {error}"
+        voice(application).warn(
+            f"poetry-publish-verified leaves the project's plugins to Poetry: {reason}."
+            f" ({SWITCH}=off silences this.)"
+        )
+        return
+    if load is not None:
+        load()
+
+
+def _decide(application: Application) -> Callable[[], None] | None:
+    from poetry_publish_verified.guard import poetry_seams
+
+    file = poetry_seams.project_file(application)
+    # TOML is parsed only if these bytes are there.
+    if file is None or b"requires-plugins" not in file.read_bytes():
+        return None
+    mismatch = poetry_seams.mismatch(application)
+    if mismatch is not None:
+        raise NotImplementedError(f"not the Poetry it knows, {mismatch}")
+    from poetry_publish_verified.guard.project_plugins import ProjectPlugins
+
+    return ProjectPlugins(application, file).begin()

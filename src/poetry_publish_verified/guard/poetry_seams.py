@@ -1,0 +1,360 @@
+"""Every touch of Poetry's private behaviour, and every attribute of Poetry's that is replaced.
+
+Tried with Poetry 2.0, 2.1, 2.2, 2.3, 2.4 and 2.5. `mismatch` checks at start what is relied
+upon; where Poetry is not as expected the guard steps aside with one warning, and Poetry goes
+on as stock. What is touched, and why:
+
+`Application._run_command`, replaced on the application object
+    The only place around a whole command from which a `with` reaches and an exit code can be
+    chosen; a listener can do neither, and one added during dispatch is never called. It is
+    cleo's method in all versions tried; if anyone replaced it, we do not.
+`PluginManager.ensure_project_plugins`, replaced while `install` or `sync` runs
+    Stock's own step, which removes and fills `.poetry/plugins`. Called by both commands on
+    the class, hence replaced there; put back at the end.
+`Application._poetry`, read
+    Plugins of the group `poetry.plugin` are activated while Poetry's project object is made:
+    if another plugin had it made already, ours must be activated on it.
+`Application._io`, `Application._project_directory`, `ArgvInput._tokens`, read
+    `activate` is given no input. Poetry 2.0 has no public `project_directory`.
+`Env.paths` of an environment object of our own, changed before anything else reads it
+    `Env.set_paths` came with 2.1 and knows neither `scripts` nor `data`; without those,
+    console scripts of project plugins overwrite those in Poetry's own bin directory.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import site
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from poetry_publish_verified.guard.environment import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from cleo.io.io import IO
+    from poetry.console.application import Application
+    from poetry.console.commands.command import Command
+    from poetry.core.packages.dependency import Dependency
+    from poetry.core.packages.package import Package
+    from poetry.repositories import RepositoryPool
+
+PLUGIN_GROUPS = ("poetry.application.plugin", "poetry.plugin")
+
+
+def mismatch(application: Application) -> str | None:
+    """What of Poetry is not as expected, in a few words; None if all is."""
+    from poetry.installation import Installer
+    from poetry.installation.executor import Executor
+    from poetry.plugins.plugin_manager import PluginManager, ProjectPluginCache
+
+    run = getattr(application, "_run_command", None)
+    if getattr(run, "__module__", "") != "cleo.application" or "_run_command" in vars(application):
+        return "Application._run_command is not cleo's"
+    step = getattr(PluginManager, "ensure_project_plugins", None)
+    if getattr(step, "__module__", "") != "poetry.plugins.plugin_manager":
+        return "PluginManager.ensure_project_plugins is not Poetry's"
+    if getattr(ProjectPluginCache, "PATH", None) is None:
+        return "project plugins have no path"
+    if ProjectPluginCache.PATH.parts != (".poetry", "plugins"):
+        return f"project plugins live in {ProjectPluginCache.PATH}"
+    if not {"_poetry", "_io"} <= vars(application).keys():
+        return "Application keeps its project elsewhere"
+    if not {"installed", "executor", "pool"} <= inspect.signature(Installer).parameters.keys():
+        return "Installer takes other arguments"
+    if not {"env", "pool", "config", "io"} <= inspect.signature(Executor).parameters.keys():
+        return "Executor takes other arguments"
+    return None
+
+
+def poetry_version() -> str:
+    """The version of the Poetry that runs."""
+    from poetry.__version__ import __version__
+
+    return __version__
+
+
+def project_file(application: Application) -> Path | None:
+    """The pyproject.toml Poetry would use, `-C` and `-P` heeded; None outside a project."""
+    from poetry.factory import Factory
+
+    # 2.0 has only the private name; from 2.1 on that may be None.
+    directory = getattr(application, "project_directory", None) or application._project_directory
+    try:
+        return Factory.locate(directory).absolute()
+    except RuntimeError:
+        return None
+
+
+def command_words(application: Application) -> tuple[str, ...]:
+    """The command line's command: its first word, and after `self` the second.
+
+    Empty where no command runs: `poetry`, `poetry --version`.
+    """
+    io = application._io
+    given = io.input if io is not None else None
+    first = given.first_argument if given is not None else None
+    if given is None or first is None or given.has_parameter_option(["--version", "-V"], True):
+        return ()
+    if first != "self":
+        return (first,)
+    tokens: list[str] = getattr(given, "_tokens", [])
+    rest = tokens[tokens.index(first) + 1 :] if first in tokens else []
+    return (first, *[word for word in rest if not word.startswith("-")][:1])
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Says something to people on standard error, by Poetry's own formatter."""
+
+    io: IO
+
+    def warn(self, text: str) -> None:
+        """One line that everybody sees."""
+        self.io.write_error_line(f"<warning>{self._plain(text)}</warning>")
+
+    def explain(self, text: str) -> None:
+        """One line that is seen at `-v`."""
+        if self.io.is_verbose():
+            self.io.write_error_line(self._plain(text))
+
+    def inform(self, text: str) -> None:
+        """One line among those of `install`."""
+        self.io.write_line(f"<info>{self._plain(text)}</info>")
+
+    def _plain(self, text: str) -> str:
+        from cleo.formatters.formatter import Formatter
+
+        return Formatter.escape(text)
+
+
+def voice(application: Application) -> Voice:
+    """The voice of the application's present input and output."""
+    from cleo.io.null_io import NullIO
+
+    return Voice(application._io or NullIO())
+
+
+def put_around_commands(
+    application: Application, around: Callable[[Callable[[], int], str, IO], int]
+) -> None:
+    """From now on `around(run, name, io)` runs each command of this application."""
+    run_command = application._run_command
+
+    def guarded(command: Command, io: IO) -> int:
+        return around(lambda: run_command(command, io), command.name or "", io)
+
+    application._run_command = guarded  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def stock_step_replaced(
+    replacement: Callable[[Callable[[], None]], None],
+) -> Iterator[None]:
+    """Run `replacement(stock)` where `install` would run stock's own plugin step."""
+    from poetry.plugins.plugin_manager import PluginManager
+
+    stock = vars(PluginManager)["ensure_project_plugins"]
+
+    def step(cls: type[PluginManager], *args: Any, **kwargs: Any) -> None:
+        replacement(lambda: stock.__get__(None, cls)(*args, **kwargs))
+
+    PluginManager.ensure_project_plugins = classmethod(step)  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        PluginManager.ensure_project_plugins = stock  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """A project's required plugins, those that markers exclude left out."""
+
+    missing: tuple[Dependency, ...]
+    """Not in Poetry's own environment."""
+    unsatisfied: tuple[tuple[Dependency, str], ...]
+    """In Poetry's own environment, but in this version, which the project rules out."""
+
+
+def required_plugins(
+    section: Mapping[str, Any], root: Path, environment: Mapping[str, str]
+) -> Required:
+    """Judge `requires-plugins` against Poetry's own environment (name → version).
+
+    Raises ValueError or TypeError where an entry is no dependency.
+    """
+    from poetry.core.packages.package import Package
+    from poetry.factory import Factory
+    from poetry.utils.env import EnvManager
+
+    marker_env = EnvManager.get_system_env(naive=True).marker_env
+    relevant: dict[str, Dependency] = {}
+    for name, constraints in section.items():
+        for constraint in constraints if isinstance(constraints, list) else [constraints]:
+            # Stock gives no root: its relative paths depend on where Poetry was called.
+            dependency = Factory.create_dependency(name, constraint, root_dir=root)
+            if dependency.marker.validate(marker_env):
+                relevant[dependency.name] = dependency
+    missing, unsatisfied = [], []
+    for name, dependency in relevant.items():
+        version = environment.get(name)
+        if version is None:
+            missing.append(dependency)
+        elif not _installed(name, version, dependency, Package).satisfies(dependency):
+            unsatisfied.append((dependency, version))
+    return Required(tuple(missing), tuple(unsatisfied))
+
+
+def _installed(name: str, version: str, dependency: Dependency, package: type[Package]) -> Package:
+    if dependency.source_type is not None:
+        # Only a path, URL or VCS requirement asks where an installed package came from.
+        for found in installed_packages():
+            if found.name == name:
+                return found
+    return package(name, version)
+
+
+def installed_packages() -> list[Package]:
+    """What Poetry itself finds on the present `sys.path`."""
+    from poetry.repositories.installed_repository import InstalledRepository
+    from poetry.utils.env import EnvManager
+
+    return InstalledRepository.load(EnvManager.get_system_env(naive=True)).packages
+
+
+def install_plugins(root: Path, io: IO, plugins: Sequence[Dependency], into: Path) -> None:
+    """Resolve and install `plugins` and what they need beyond Poetry's environment.
+
+    Modules go to `into/site-packages`, everything else beside it. Raises what Poetry's
+    solver raises, and RuntimeError where an installation failed (Poetry has said why).
+    """
+    from poetry.core.packages.package import Package
+    from poetry.core.packages.project_package import ProjectPackage
+    from poetry.factory import Factory
+    from poetry.installation import Installer
+    from poetry.installation.executor import Executor
+    from poetry.packages import Locker
+    from poetry.repositories.installed_repository import InstalledRepository
+    from poetry.utils.env import EnvManager
+
+    poetry = Factory().create_poetry(cwd=root, io=io)
+    env = EnvManager.get_system_env(naive=True)
+    _redirect(env.paths, into)
+
+    # Without their origin: what was installed from a file must not be asked for again there.
+    facts = [Package(found.name, found.version) for found in installed_packages()]
+    project = ProjectPackage(name="poetry-project-instance", version="0")
+    project.python_versions = ".".join(str(part) for part in env.version_info[:3])
+    for plugin in plugins:
+        project.add_dependency(plugin)
+    installer = Installer(
+        io,
+        env,
+        project,
+        Locker(into / "poetry.lock", {}),
+        _pool_with_facts(poetry.pool, facts, poetry.config),
+        poetry.config,
+        InstalledRepository(facts),
+        Executor(env, poetry.pool, poetry.config, io, disable_cache=poetry.disable_cache),
+    )
+    installer.update(True)
+    if installer.run() != 0:
+        raise RuntimeError("Failed to install the Poetry plugins that the project requires")
+
+
+def _redirect(paths: Any, into: Path) -> None:
+    lib = str(into / "site-packages")
+    paths.update(purelib=lib, platlib=lib)
+    paths.update(scripts=str(into / "bin"), data=str(into), include=str(into / "include"))
+    # Where the user's own site directory is enabled Poetry would fall back on it.
+    for user in ("usersite", "userbase"):
+        paths.pop(user, None)
+
+
+def _pool_with_facts(real: RepositoryPool, facts: Sequence[Package], config: Any) -> RepositoryPool:
+    """The project's repositories, except that `facts` answer for their own names.
+
+    Given to the solver as pins instead, each would have to be on the project's index:
+    this very plugin, pip or xattr often are not.
+    """
+    from poetry.repositories import RepositoryPool
+
+    known: dict[str, Package] = {fact.name: fact for fact in facts}
+
+    class PoolWithFacts(RepositoryPool):
+        def find_packages(self, dependency: Dependency) -> list[Package]:
+            fact = known.get(dependency.name)
+            if fact is None:
+                return super().find_packages(dependency)
+            if dependency.extras:
+                fact = known[fact.name] = _with_extras(fact)
+            return [fact] if dependency.constraint.allows(fact.version) else []
+
+        # 2.0 has one more argument between version and repository_name.
+        def package(self, name: str, version: Any, *args: Any, **kwargs: Any) -> Package:
+            fact = known.get(canonical(name))
+            if fact is not None and fact.version == version:
+                return fact
+            return super().package(name, version, *args, **kwargs)
+
+    pool = PoolWithFacts(config=config)
+    for repository in real.all_repositories:
+        pool.add_repository(repository, priority=real.get_priority(repository.name))
+    return pool
+
+
+def _with_extras(fact: Package) -> Package:
+    """The fact with what only its extras need: Poetry's environment may lack that."""
+    from poetry.core.packages.dependency import Dependency
+    from poetry.core.packages.package import Package
+
+    package = Package(fact.name, fact.version)
+    extras: dict[Any, list[Dependency]] = {}
+    for requirement in metadata.requires(fact.name) or []:
+        dependency = Dependency.create_from_pep_508(requirement)
+        for extra in dependency.in_extras:
+            extras.setdefault(extra, []).append(dependency)
+        if dependency.in_extras:
+            package.add_dependency(dependency)
+    package.extras = extras
+    return package
+
+
+def load_plugins(application: Application, directory: Path, without: Collection[str]) -> None:
+    """Put `directory` on `sys.path` and load its plugins as Poetry does its own.
+
+    Distributions named in `without` are not loaded. A plugin's own errors pass through.
+    """
+    from poetry.plugins.application_plugin import ApplicationPlugin
+    from poetry.plugins.plugin import Plugin
+    from poetry.plugins.plugin_manager import PluginManager
+
+    sys.path.insert(0, str(directory))
+    # For the .pth files; Poetry does this from 2.3 on, editable plugins need it before too.
+    site.addsitedir(str(directory))
+    importlib.invalidate_caches()
+    entry_points = [
+        entry_point
+        for distribution in metadata.distributions(path=[str(directory)])
+        if canonical(distribution.name) not in without
+        for entry_point in distribution.entry_points
+    ]
+
+    class OfThisSet(PluginManager):
+        def get_plugin_entry_points(self) -> list[metadata.EntryPoint]:
+            return [found for found in entry_points if found.group == self._group]
+
+    if application._poetry is not None:
+        # Made before this set was on sys.path, by another plugin's activate.
+        manager = OfThisSet(Plugin.group)
+        manager.load_plugins()
+        manager.activate(application._poetry, application._io)
+    manager = OfThisSet(ApplicationPlugin.group)
+    manager.load_plugins()
+    manager.activate(application)

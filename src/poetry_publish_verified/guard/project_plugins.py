@@ -1,0 +1,295 @@
+"""The story of one Poetry process in a project that requires plugins."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import tomllib
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poetry_publish_verified.guard import poetry_seams as seams
+from poetry_publish_verified.guard.environment import canonical, distributions, interpreter
+from poetry_publish_verified.guard.locks import Resource, held
+from poetry_publish_verified.guard.plugin_sets import (
+    DIRECTORY_VARIABLE,
+    PluginSet,
+    PluginSets,
+    SetKey,
+    finish,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cleo.io.io import IO
+    from poetry.console.application import Application
+
+OWN_NAME = "poetry-publish-verified"
+_INSTALLING = ("install", "sync")
+# These have no use for the project's plugins: no word about missing ones.
+_WITHOUT_PROJECT = ("about", "cache", "config", "help", "init", "list", "new", "python", "self")
+
+
+class ProjectPlugins:
+    """Decides which plugin set this process uses, and lets `install` and `sync` build it."""
+
+    def __init__(self, application: Application, file: Path) -> None:
+        """Read what decides.
+
+        Raises ValueError or TypeError where pyproject.toml's entries cannot be read.
+        """
+        self._application = application
+        self._voice = seams.voice(application)
+        self._words = seams.command_words(application)
+        self._root = file.parent
+        self._sets = PluginSets.of_project(self._root)
+        self._stale = _entries_of(self._sets.stock)
+        settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+        self._section: dict[str, Any] = settings.get("poetry", {}).get("requires-plugins", {})
+        self._environment = distributions(entry for entry in sys.path if not self._is_stale(entry))
+        self._required = seams.required_plugins(self._section, self._root, self._environment)
+        self._key = SetKey(
+            interpreter=interpreter(),
+            poetry=seams.poetry_version(),
+            plugins=self._section,
+            sources=settings.get("poetry", {}).get("source", []),
+            environment=self._environment,
+            project=str(self._root.resolve()) if _points_into_project(self._section) else None,
+        )
+        self._stock_in_use = False
+        self._loaded: PluginSet | None = None
+
+    def begin(self) -> Callable[[], None] | None:
+        """Decide what this process loads; the answer loads it, with the plugins' own errors.
+
+        None where nothing is to be loaded.
+        """
+        if not self._section:
+            return None
+        if self._is_project_plugin():
+            self._voice.explain(
+                f"{OWN_NAME} is installed as a project plugin only, where it cannot protect"
+                f" the project's plugins: install it with `poetry self add {OWN_NAME}`."
+            )
+            return None
+        if self._required.unsatisfied:
+            if self._words[:1] != ("self",):
+                self._say_unsatisfied()
+        elif self._takes_over_from_stock():
+            found = self._choose()
+            if found is not None:
+                seams.put_around_commands(self._application, self._around)
+                return lambda: self._load(found)
+        seams.put_around_commands(self._application, self._around)
+        return None
+
+    def _is_project_plugin(self) -> bool:
+        if Path(__file__).is_relative_to(self._sets.stock):
+            return True
+        stock = distributions([str(self._sets.stock)])
+        return OWN_NAME in stock and OWN_NAME not in self._environment
+
+    def _say_unsatisfied(self) -> None:
+        for plugin, version in self._required.unsatisfied:
+            self._voice.warn(
+                f"Poetry's own environment holds {plugin.name} {version}, but the project"
+                f" requires {plugin.pretty_constraint}: run `poetry self update {plugin.name}`."
+                " Until then parallel Poetry processes of this project are not protected."
+            )
+
+    def _takes_over_from_stock(self) -> bool:
+        """Whether this process is free to load a set: Poetry has taken nothing from its own."""
+        on_path = [entry for entry in sys.path if self._is_stale(entry)]
+        if self._sets.stock.exists() and self._sets.directory.is_dir():
+            self._voice.explain(
+                f"There is {self._sets.stock} beside plugin sets: a Poetry without"
+                f" {OWN_NAME} made it; the next `poetry install` with it removes it."
+            )
+        if not on_path:
+            return True
+        self._stock_in_use = _is_in_use(self._sets.stock)
+        if not self._stock_in_use:
+            # An empty husk: what a killed `install` without the guard leaves behind.
+            sys.path[:] = [entry for entry in sys.path if not self._is_stale(entry)]
+        return not self._stock_in_use
+
+    def _choose(self) -> PluginSet | None:
+        changes_poetry = self._words[:1] == ("self",) and self._words[1:] != ("show",)
+        # `self add` would see the set's distributions as installed in Poetry's environment.
+        if not self._required.missing or changes_poetry:
+            return None
+        found = self._sets.find(self._key)
+        if self._words[:1] and self._words[0] in _INSTALLING:
+            return found if found is not None and found.is_whole() else None
+        if found is not None:
+            return found
+        names = ", ".join(plugin.name for plugin in self._required.missing)
+        found = self._sets.newest_serving(self._key.interpreter, self._environment)
+        if not self._words or self._words[0] in _WITHOUT_PROJECT:
+            return found
+        if found is not None:
+            self._voice.warn(
+                "The project's plugins have changed and are not built yet: an older set is"
+                " used. Run `poetry install`."
+            )
+        else:
+            self._voice.warn(
+                "The project's plugins are not built yet for this Poetry and Python, and are"
+                f" not active: {names}. Run `poetry install`."
+            )
+        return found
+
+    def _load(self, found: PluginSet) -> None:
+        self._loaded = found
+        found.touch()
+        seams.load_plugins(self._application, found.site, without=[OWN_NAME])
+
+    def _around(self, run: Callable[[], int], name: str, io: IO) -> int:
+        if name not in _INSTALLING:
+            return run()
+        self._voice = seams.Voice(io)
+        if self._required.unsatisfied:
+            with seams.stock_step_replaced(self._stock_under_lock):
+                return run()
+        try:
+            found = self._ensure(io)
+        except (AttributeError, ImportError, KeyError, TypeError) as error:
+            # Ours, not the network's or the project's: Poetry is not as expected.
+            self._voice.warn(f"{OWN_NAME} leaves the project's plugins to Poetry: {error!r}.")
+            return run()
+        if found is not None and self._loaded is None and not self._stock_in_use:
+            # Whatever was read of the project so far was read without its plugins.
+            self._application.reset_poetry()
+            self._load(found)
+        if not self._stock_in_use:
+            self._tidy(found)
+        with seams.stock_step_replaced(lambda stock: None):
+            code = run()
+        if self._stock_in_use:
+            # Not earlier: this process may still import from there.
+            self._tidy(found)
+        return code
+
+    def _stock_under_lock(self, stock: Callable[[], None]) -> None:
+        lock = Resource("the project's plugins", self._root / ".poetry" / ".locks-1" / "plugins")
+        with held(lock, self._voice.warn):
+            stock()
+
+    def _ensure(self, io: IO) -> PluginSet | None:
+        """The set for the present key, built if need be; None where none is needed."""
+        if not self._required.missing:
+            return None
+        found = self._sets.find(self._key)
+        if found is not None and found.is_whole():
+            return found
+        if found is not None:
+            self._voice.warn(f"{found.path} has lost files and is built again.")
+            self._sets.discard(found)
+        if not self._sets.is_writable():
+            self._voice.warn(
+                f"Nothing can be written to {self._sets.directory}: the plugins are built for"
+                f" this process alone. {DIRECTORY_VARIABLE} names another directory."
+            )
+            return self._build(self._temporary(), io)
+        with held(self._sets.lock(self._key), self._voice.warn):
+            found = self._sets.find(self._key) or self._build(self._sets, io)
+        return found or self._build(self._temporary(), io)
+
+    def _temporary(self) -> PluginSets:
+        directory = tempfile.mkdtemp(prefix="poetry-plugin-sets-")
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+        return PluginSets(self._root, Path(directory))
+
+    def _build(self, sets: PluginSets, io: IO) -> PluginSet | None:
+        plugins = self._required.missing
+        names = ", ".join(f"{plugin.name} ({plugin.pretty_constraint})" for plugin in plugins)
+        self._voice.inform(f"Building the plugin set that the project requires: {names}")
+        final = sets.directory / self._key.directory
+        with sets.private() as private:
+            with self._without_stale_entries():
+                seams.install_plugins(self._root, io, plugins, private)
+            finish(private, self._key, final, self._root.stat().st_mode)
+            published = sets.publish(self._key, private)
+        self._voice.inform("")
+        return published
+
+    @contextmanager
+    def _without_stale_entries(self) -> Iterator[None]:
+        # Else Poetry finds the old plugins installed already, and the new set stays empty.
+        before = sys.path[:]
+        sys.path[:] = [entry for entry in before if not self._is_stale(entry)]
+        try:
+            yield
+        finally:
+            sys.path[:] = before
+
+    def _tidy(self, found: PluginSet | None) -> None:
+        if self._sets.retire_stock():
+            self._voice.explain(f"Removed {self._sets.stock}: plugin sets replace it.")
+        self._sets.sweep(found)
+
+    def _is_stale(self, entry: str) -> bool:
+        return os.path.abspath(entry) in self._stale
+
+
+def missing_plugins(file: Path) -> list[str]:
+    """The plugins that the project at `file` requires and this process does not have active.
+
+    `NAME (constraint)` each. Right with the guard and without: it asks what is on `sys.path`
+    in a fitting version and, where that has plugins, whether they are loaded.
+    """
+    settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    section = settings.get("poetry", {}).get("requires-plugins", {})
+    present = distributions(sys.path)
+    required = seams.required_plugins(section, file.parent, present)
+    wrong = [*required.missing, *(plugin for plugin, _ in required.unsatisfied)]
+    idle = [canonical(name) for name in section if _is_idle(canonical(name), present)]
+    named = [f"{plugin.name} ({plugin.pretty_constraint})" for plugin in wrong]
+    return named + [name for name in idle if name not in {plugin.name for plugin in wrong}]
+
+
+def _is_idle(name: str, present: Mapping[str, str]) -> bool:
+    """Whether a distribution is there, with plugins, none of which is imported."""
+    if name not in present:
+        return False
+    points = metadata.distribution(name).entry_points
+    modules = [found.module for found in points if found.group in seams.PLUGIN_GROUPS]
+    return bool(modules) and not any(module in sys.modules for module in modules)
+
+
+def _entries_of(directory: Path) -> set[str]:
+    """What Poetry puts on `sys.path` for a plugin directory: itself, what its .pth name."""
+    entries = {os.path.abspath(directory)}
+    for file in directory.glob("*.pth"):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                entries.add(os.path.abspath(directory / line.strip()))
+    return entries
+
+
+def _is_in_use(stock: Path) -> bool:
+    """Whether Poetry has taken, or will take, anything from its own plugin directory."""
+    inside = str(stock) + os.sep
+    if any(
+        str(getattr(module, "__file__", None) or "").startswith(inside)
+        for module in list(sys.modules.values())
+    ):
+        return True
+    return any(
+        found.group in seams.PLUGIN_GROUPS
+        for distribution in metadata.distributions(path=[str(stock)])
+        for found in distribution.entry_points
+    )
+
+
+def _points_into_project(section: Mapping[str, Any]) -> bool:
+    constraints = [
+        one for given in section.values() for one in (given if isinstance(given, list) else [given])
+    ]
+    return any(isinstance(one, dict) and one.get("develop") for one in constraints)
