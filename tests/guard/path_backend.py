@@ -1,0 +1,29 @@
+"""The smallest build backend: a pure module `local_plugin`, copied or in place."""
+
+import os
+import zipfile
+
+_INFO = "local_plugin-1.0.dist-info"
+
+
+def _wheel(directory, files):
+    name = "local_plugin-1.0-py3-none-any.whl"
+    files[f"{_INFO}/METADATA"] = "Metadata-Version: 2.1\nName: local-plugin\nVersion: 1.0\n"
+    files[f"{_INFO}/WHEEL"] = (
+        "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    files[f"{_INFO}/entry_points.txt"] = "[poetry.plugin]\nlocal = local_plugin:Local\n"
+    files[f"{_INFO}/RECORD"] = "".join(f"{file},,\n" for file in files)
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as wheel:
+        for file, text in files.items():
+            wheel.writestr(file, text)
+    return name
+
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    with open("local_plugin.py", encoding="utf-8") as file:
+        return _wheel(directory, {"local_plugin.py": file.read()})
+
+
+def build_editable(directory, config_settings=None, metadata_directory=None):
+    return _wheel(directory, {"local_plugin.pth": os.getcwd() + "\n"})

@@ -1,0 +1,233 @@
+"""Each seam, with real processes of every Poetry minor it was tried with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Poetry  # type: ignore[import-not-found]
+
+from tests.stress.testbed import Index, write_project
+
+NOT_ACTIVE = "are not active: stamp-plugin"
+
+
+def tree(directory: Path) -> dict[str, tuple[int, int]]:
+    """Every file of a tree with its size and modification time."""
+    found = {path: path.stat() for path in directory.rglob("*")}
+    return {str(path): (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
+
+
+def unpacked(wheels: Path, name: str, directory: Path) -> str:
+    """A plugin for PYTHONPATH: Poetry loads what is first on `sys.path` first."""
+    with zipfile.ZipFile(wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
+        wheel.extractall(directory / name)
+    return str(directory / name)
+
+
+def test_the_first_install_is_right(poetry: Poetry) -> None:
+    """A fresh clone: readers are told, `install` builds, and installs the right version."""
+    before = poetry.run("version")
+    assert before.ok() == "demo 0.0.0\n"
+    assert before.err.count(NOT_ACTIVE) == 1
+    assert "poetry install" in before.err
+
+    poetry.run("install").ok()
+    site = poetry.project / ".venv" / "lib"
+    assert [path.name for path in site.rglob("demo-*.dist-info")] == ["demo-9.1.0.dist-info"]
+    assert not (poetry.project / ".poetry" / "plugins").exists()
+    assert (poetry.project / ".poetry" / ".gitignore").read_text() == "*"
+    (only,) = poetry.sets
+    built = tree(only)
+
+    again = poetry.run("install")
+    assert "Building" not in again.ok()
+    after = poetry.run("version")
+    assert (after.ok(), after.err) == ("demo 9.1.0\n", "")
+    assert tree(only) == built
+    leftover = [path.name for path in only.parent.iterdir() if path != only]
+    assert leftover == [".locks-1"]
+
+
+def test_sync_builds_too(poetry: Poetry) -> None:
+    """`sync` is an `install` of another name."""
+    poetry.run("sync").ok()
+    assert len(poetry.sets) == 1
+    assert poetry.run("version").ok() == "demo 9.1.0\n"
+
+
+def test_global_options(poetry: Poetry, tmp_path: Path) -> None:
+    """`-C`, `-P` and `--no-plugins` mean what they mean to Poetry; the guard can be off."""
+    project = str(poetry.project)
+    poetry.run("-C", project, "install", cwd=tmp_path).ok()
+    assert len(poetry.sets) == 1
+    assert poetry.run("-C", project, "version", cwd=tmp_path).ok() == "demo 9.1.0\n"
+    assert poetry.run("-P", project, "version", cwd=tmp_path).ok() == "demo 9.1.0\n"
+    without = poetry.run("--no-plugins", "version")
+    assert (without.ok(), without.err) == ("demo 0.0.0\n", "")
+    off = poetry.run("version", POETRY_PUBLISH_VERIFIED_GUARD="off")
+    assert (off.ok(), off.err) == ("demo 0.0.0\n", "")
+
+
+def test_listeners_scripts_and_data(poetry: Poetry, index: Index) -> None:
+    """A plugin listens from its very first command on; nothing lands outside the set."""
+    write_project(poetry.project, index.url, 'listening-plugin = "1.0"')
+    assert "heard install" in poetry.run("install").err
+    assert "heard version" in poetry.run("version").err
+    (only,) = poetry.sets
+    assert not (poetry.executable.parent / "listening").exists()
+    assert (only / "bin" / "listening").exists()
+    assert (only / "share" / "listening.txt").read_text() == "data"
+    assert not (poetry.executable.parents[1] / "share" / "listening.txt").exists()
+
+
+def test_self_show_plugins(poetry: Poetry) -> None:
+    """Poetry lists the set's plugins as it lists its own."""
+    poetry.run("install").ok()
+    assert "stamp-plugin (1.0)" in poetry.run("self", "show", "plugins").ok()
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_plugins_of_the_project_object(
+    poetry: Poetry, early: bool, index: Index, wheels: Path, tmp_path: Path
+) -> None:
+    """`poetry.plugin` plugins work, also where another plugin was first at `application.poetry`."""
+    first = {"PYTHONPATH": unpacked(wheels, "early_plugin", tmp_path)} if early else {}
+    write_project(poetry.project, index.url, 'project-plugin = "1.0"')
+    poetry.run("install", **first).ok()
+    assert next(poetry.project.rglob("demo-*.dist-info")).name == "demo-5.5.5.dist-info"
+    assert poetry.run("version", **first).ok() == "demo 5.5.5\n"
+
+
+def test_plugin_in_poetrys_own_environment(
+    poetry: Poetry, index: Index, wheels: Path, environment: Callable[..., Path], version: str
+) -> None:
+    """Satisfied: nothing to build. Not satisfied: Poetry's own way, and one line says so."""
+    own = (wheels / f"stamp_{name}-1.0-py3-none-any.whl" for name in ("plugin", "helper"))
+    poetry.executable = environment(version, *own)
+    done = poetry.run("install")
+    assert "Building" not in done.ok()
+    assert not list(poetry.project.glob(".poetry/*"))
+    assert poetry.run("version").ok() == "demo 9.1.0\n"
+
+    write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')
+    done = poetry.run("install")
+    assert done.err.count("poetry self update stamp-plugin") == 1
+    assert "Installing Poetry plugins only for the current project" in done.out
+    assert not poetry.sets
+    assert (poetry.project / ".poetry" / ".locks-1" / "plugins").exists()
+
+
+@pytest.mark.parametrize("develop", ["false", "true"])
+def test_path_dependencies(poetry: Poetry, index: Index, develop: str) -> None:
+    """A plugin of the checkout itself, copied or in place; an edit in place counts at once."""
+    here = poetry.project / "tools" / "local-plugin"
+    here.mkdir(parents=True)
+    (here / "pyproject.toml").write_text(
+        '[project]\nname = "local-plugin"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+        '[project.entry-points."poetry.plugin"]\nlocal = "local_plugin:Local"\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    shutil.copy(Path(__file__).with_name("path_backend.py"), here / "backend.py")
+    code = (
+        "from poetry.plugins.plugin import Plugin\n\nclass Local(Plugin):\n"
+        "    def activate(self, poetry, io):\n        poetry.package.version = '{}'\n"
+    )
+    (here / "local_plugin.py").write_text(code.format("3.1"))
+    entry = f'local-plugin = {{ path = "tools/local-plugin", develop = {develop} }}'
+    write_project(poetry.project, index.url, entry)
+    poetry.run("install").ok()
+    assert poetry.run("version").ok() == "demo 3.1\n"
+    elsewhere = poetry.run("-C", str(poetry.project / "demo"), "version")
+    assert elsewhere.ok() == "demo 3.1\n"
+    (here / "local_plugin.py").write_text(code.format("3.22"))
+    assert poetry.run("version").ok() == f"demo {'3.22' if develop == 'true' else '3.1'}\n"
+
+
+def test_nested_poetry(poetry: Poetry) -> None:
+    """`poetry` inside `poetry run` finds its set like any other process."""
+    poetry.run("install").ok()
+    nested = poetry.run("run", str(poetry.executable), "version")
+    assert nested.ok() == "demo 9.1.0\n"
+
+
+def test_a_husk_heals(poetry: Poetry) -> None:
+    """A killed stock `install` left only config.toml: one `install` heals all of it."""
+    husk = poetry.project / ".poetry" / "plugins"
+    husk.mkdir(parents=True)
+    (husk / "config.toml").write_text('python = "x"\n')
+    assert NOT_ACTIVE in poetry.run("version").err
+    poetry.run("install").ok()
+    assert next(poetry.project.rglob("demo-*.dist-info")).name == "demo-9.1.0.dist-info"
+    assert not husk.exists()
+
+
+def test_stocks_directory_is_retired(poetry: Poetry) -> None:
+    """Poetry has loaded its own plugins: this process loads no set, the next one does."""
+    poetry.run("install").ok()
+    (only,) = poetry.sets
+    stock = poetry.project / ".poetry" / "plugins"
+    shutil.copytree(only / "site-packages", stock)
+    reader = poetry.run("-v", "version")
+    assert reader.ok().endswith("demo 9.1.0\n")
+    assert "a Poetry without poetry-publish-verified made it" in reader.err
+    done = poetry.run("-v", "install")
+    done.ok()
+    assert not stock.exists()
+    assert not list(stock.parent.glob(".trash*"))
+    assert poetry.run("version").ok() == "demo 9.1.0\n"
+
+
+def test_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
+    """Another plugin replaced what the guard relies on: one warning, Poetry as stock."""
+    first = unpacked(wheels, "meddling_plugin", tmp_path)
+    aside = poetry.run("version", PYTHONPATH=first)
+    assert aside.ok() == "demo 0.0.0\n"
+    assert aside.err.count("leaves the project's plugins to Poetry") == 1
+    assert len(aside.err.strip().splitlines()) == 1
+    done = poetry.run("install", PYTHONPATH=first)
+    assert "Installing Poetry plugins only for the current project" in done.out
+
+
+def test_an_edited_list(poetry: Poetry, index: Index) -> None:
+    """Until the new set is built readers use the old one, and are told; `install` never does."""
+    poetry.run("install").ok()
+    write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')
+    reader = poetry.run("version")
+    assert reader.ok() == "demo 9.1.0\n"
+    assert reader.err.count("an older set is used") == 1
+    poetry.run("install").ok()
+    assert poetry.run("version").ok() == "demo 9.2.0\n"
+    assert len(poetry.sets) == 2
+
+
+def test_missing_plugins_can_be_asked_for(
+    poetry: Poetry, index: Index, wheels: Path, environment: Callable[..., Path], version: str
+) -> None:
+    """What `publish-verified` asks: which required plugins this process goes without."""
+    poetry.executable = environment(version, wheels / "asking_plugin-1.0-py3-none-any.whl")
+    assert poetry.run("ask").ok() == "['stamp-plugin (>=1,<2)']\n"
+    poetry.run("install").ok()
+    assert poetry.run("ask").ok() == "[]\n"
+    write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')
+    assert poetry.run("ask").ok() == "['stamp-plugin (>=2)']\n"
+
+
+def test_only_a_project_plugin(
+    poetry: Poetry, own_wheel: Path, tmp_path: Path, version: str
+) -> None:
+    """Found in `.poetry/plugins` alone, the guard does nothing but say so at `-v`."""
+    from tests.stress.testbed import poetry_environment, uv
+
+    executable = tmp_path / "stock"
+    poetry.executable = poetry_environment(executable, version)
+    stock = poetry.project / ".poetry" / "plugins"
+    command = [uv(), "pip", "install", "--quiet", "--no-deps", "--target", str(stock)]
+    assert os.spawnv(os.P_WAIT, command[0], [*command, str(own_wheel)]) == 0
+    quiet = poetry.run("version")
+    assert (quiet.ok(), quiet.err) == ("demo 0.0.0\n", "")
+    assert "poetry self add poetry-publish-verified" in poetry.run("-v", "version").err
