@@ -23,10 +23,17 @@ def _publish_verified() -> Command:
     return PublishVerifiedCommand()
 
 
+def _doctor() -> Command:
+    from poetry_publish_verified.commands.doctor import DoctorCommand
+
+    return DoctorCommand()
+
+
 class PublishVerifiedPlugin(ApplicationPlugin):
     """Registers the commands of this distribution with Poetry's application."""
 
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
         application.command_loader.register_factory("publish-verified", _publish_verified)
+        application.command_loader.register_factory("publish-verified doctor", _doctor)
         put_up(application)

@@ -185,11 +185,10 @@ class PluginSets:
     def sweep(self, in_use: PluginSet | None) -> None:
         """Remove what dead builders left, what is half removed, and sets long unused."""
         with suppress(OSError):
-            for item in sorted(self.directory.iterdir()):
-                if item.name.startswith(_TRASH):
-                    shutil.rmtree(item, ignore_errors=True)
-                elif item.name.startswith(_BUILDING) and _is_abandoned(item):
-                    self._remove(item)
+            for item in self.directory.glob(f"{_TRASH}*"):
+                shutil.rmtree(item, ignore_errors=True)
+        for item in self.abandoned():
+            self._remove(item)
         mine = [found for found in self._all() if _is_mine(found.path)]
         for found in mine:
             if in_use is not None and found.path == in_use.path:
@@ -201,6 +200,16 @@ class PluginSets:
             )
             if newer and _age(found.path / _RECORD) > UNUSED_AFTER:
                 self._remove(found.path)
+
+    def abandoned(self) -> list[Path]:
+        """Private directories whose builder is dead, or unknown and silent for a day."""
+        return sorted(item for item in self.directory.glob(f"{_BUILDING}*") if _is_abandoned(item))
+
+    def damaged(self) -> list[Path]:
+        """What has a set's name and is none, or has lost files."""
+        lost = [found.path for found in self._all() if not found.is_whole()]
+        named = self.directory.glob("py*") if self.directory.is_dir() else ()
+        return sorted([*lost, *(path for path in named if _is_damaged(path))])
 
     def is_writable(self) -> bool:
         """Whether sets can be built here; makes the directory."""

@@ -326,6 +326,19 @@ def _with_extras(fact: Package) -> Package:
     return package
 
 
+def names_required(requirements: Sequence[str]) -> list[str]:
+    """The distributions that these requirements ask for in Poetry's environment, without extras.
+
+    Raises ValueError where a requirement cannot be read.
+    """
+    from poetry.core.packages.dependency import Dependency
+    from poetry.utils.env import EnvManager
+
+    marker_env = EnvManager.get_system_env(naive=True).marker_env
+    read = [Dependency.create_from_pep_508(requirement) for requirement in requirements]
+    return [one.name for one in read if not one.in_extras and one.marker.validate(marker_env)]
+
+
 def load_plugins(application: Application, directory: Path, without: Collection[str]) -> None:
     """Put `directory` on `sys.path` and load its plugins as Poetry does its own.
 

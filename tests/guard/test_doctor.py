@@ -1,0 +1,83 @@
+"""`publish-verified doctor` and what it is made of: stuck checkouts, looked at from outside."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import Poetry  # type: ignore[import-not-found]
+
+from poetry_publish_verified.guard.doctor import diagnose
+
+
+def unpack(wheels: Path, names: list[str], stock: Path) -> None:
+    """Put wheels into Poetry's own plugin directory, as its installer would."""
+    for name in names:
+        with zipfile.ZipFile(wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
+            wheel.extractall(stock)
+
+
+def codes(root: Path) -> list[str]:
+    """The codes of all problems."""
+    return [problem.code for problem in diagnose(root, {"poetry"})]
+
+
+def test_a_sound_checkout(project: Path, wheels: Path) -> None:
+    """No plugin directory, or a complete one: nothing to say."""
+    assert codes(project) == []
+    stock = project / ".poetry" / "plugins"
+    unpack(wheels, ["stamp_plugin", "stamp_helper"], stock)
+    (stock / "config.toml").touch()
+    assert codes(project) == []
+
+
+def test_stuck_checkouts(project: Path, wheels: Path) -> None:
+    """Each way in which a killed stock `install` leaves a checkout stuck is named."""
+    stock = project / ".poetry" / "plugins"
+    stock.mkdir(parents=True)
+    (stock / "config.toml").touch()
+    assert codes(project) == ["guard.stock-empty"]
+    unpack(wheels, ["stamp_plugin"], stock)
+    assert codes(project) == ["guard.stock-broken"]
+    unpack(wheels, ["stamp_helper"], stock)
+    (stock / "stamp_plugin.py").unlink()
+    assert codes(project) == ["guard.stock-broken"]
+    unpack(wheels, ["stamp_plugin"], stock)
+    (stock / "config.toml").unlink()
+    assert codes(project) == ["guard.stock-unfinished"]
+
+
+def test_the_command_heals_from_elsewhere(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
+    """Where every command dies, the doctor names the directory; without it `install` works."""
+    stock = poetry.project / ".poetry" / "plugins"
+    unpack(wheels, ["stamp_plugin"], stock)
+    assert poetry.run("version").code != 0
+    told = poetry.run("publish-verified", "doctor", str(poetry.project), cwd=tmp_path)
+    assert told.code == 3
+    assert f"Delete {stock}" in told.out.replace("\n", " ")
+    shutil.rmtree(stock)
+    poetry.run("install").ok()
+    assert "nothing wrong" in poetry.run("publish-verified", "doctor").ok()
+
+
+def test_damaged_and_abandoned_sets(newest: Poetry) -> None:
+    """A set that lost files is reported, and the next `install` builds it again."""
+    newest.run("install").ok()
+    (only,) = newest.sets
+    (only / "site-packages" / "stamp_plugin.py").unlink()
+    left = only.parent / ".building-000000000000-1-1-00000000"
+    left.mkdir()
+    assert codes(newest.project) == ["guard.set-damaged"]
+    again = newest.run("install")
+    again.ok()
+    assert "lost files" in again.err
+    assert newest.run("version").ok() == "demo 9.1.0\n"
+    assert codes(newest.project) == []
+
+
+@pytest.mark.parametrize("path", ["nowhere", "pyproject.toml"])
+def test_a_path_that_is_none(newest: Poetry, path: str) -> None:
+    """Wrong usage exits 1."""
+    assert newest.run("publish-verified", "doctor", path).code == 1
