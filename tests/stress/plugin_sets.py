@@ -58,7 +58,8 @@ class Bed:
     ) -> Path:
         """A Poetry, guarded or stock."""
         kind = "stock" if stock else "guarded"
-        name = f"{kind}-{version}-{Path(os.path.realpath(python)).name}"
+        interpreter = os.path.realpath(python).strip("/").replace("/", "_")
+        name = f"{kind}-{version}-{interpreter}"
         packages = [] if stock else [self.own_wheel]
         return poetry_environment(self.work / "envs" / name, version, *packages, python=python)
 

@@ -6,10 +6,12 @@ In a project without project plugins this reads pyproject.toml once and imports 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from poetry.console.application import Application
 
@@ -43,12 +45,35 @@ def _decide(application: Application) -> Callable[[], None] | None:
     from poetry_publish_verified.guard import poetry_seams
 
     file = poetry_seams.project_file(application)
-    # TOML is parsed only if these bytes are there.
-    if file is None or b"requires-plugins" not in file.read_bytes():
+    settings = _settings(file) if file is not None else None
+    if file is None or settings is None:
         return None
     mismatch = poetry_seams.mismatch(application)
     if mismatch is not None:
         raise NotImplementedError(f"not the Poetry it knows, {mismatch}")
     from poetry_publish_verified.guard.project_plugins import ProjectPlugins
 
-    return ProjectPlugins(application, file).begin()
+    return ProjectPlugins(application, file, settings).begin()
+
+
+def _settings(file: Path) -> dict[str, Any] | None:
+    """`[tool.poetry]` of a project that seems to require plugins, else None.
+
+    Plugins that write pyproject.toml in place leave it empty or cut for a moment: it is read
+    again a few times before that is believed. Raises ValueError if it stays no TOML.
+    """
+    for patience in range(10, -1, -1):
+        content = file.read_bytes()
+        # TOML is parsed only if these bytes are there.
+        if content and b"requires-plugins" not in content:
+            return None
+        if content:
+            import tomllib
+
+            try:
+                return tomllib.loads(content.decode()).get("tool", {}).get("poetry", {})
+            except ValueError:
+                if not patience:
+                    raise
+        time.sleep(0.02)
+    return None

@@ -121,7 +121,11 @@ class _Attempt:
 def _file_lock(path: Path) -> Any:
     from filelock import FileLock
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # As open as the directory around it, whatever the umask: others lock here too.
+        with suppress(OSError):
+            path.parent.chmod(path.parent.parent.stat().st_mode & 0o7777)
     options: dict[str, Any] = {
         # Other users of the directory must be able to open the file too.
         "mode": 0o600 | (path.parent.stat().st_mode & 0o066),

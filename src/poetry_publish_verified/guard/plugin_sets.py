@@ -228,7 +228,13 @@ class PluginSets:
         return [one for one in found if one is not None]
 
     def _prepare(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.directory.is_dir():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            # Whoever may read or write the project may use and build sets: umask or not.
+            for made in (self.directory, *self.directory.parents):
+                if made == self._root or not made.is_relative_to(self._root):
+                    break
+                _add_mode(str(made), self._root.stat().st_mode & 0o077)
         ignored = self._root / ".poetry" / ".gitignore"
         if ignored.parent.is_dir() and not ignored.exists():
             ignored.write_text("*", encoding="utf-8")

@@ -39,10 +39,10 @@ _WITHOUT_PROJECT = ("about", "cache", "config", "help", "init", "list", "new", "
 class ProjectPlugins:
     """Decides which plugin set this process uses, and lets `install` and `sync` build it."""
 
-    def __init__(self, application: Application, file: Path) -> None:
-        """Read what decides.
+    def __init__(self, application: Application, file: Path, settings: Mapping[str, Any]) -> None:
+        """Read what decides; `settings` is `[tool.poetry]` of the project's `file`.
 
-        Raises ValueError or TypeError where pyproject.toml's entries cannot be read.
+        Raises ValueError or TypeError where an entry of `requires-plugins` is no dependency.
         """
         self._application = application
         self._voice = seams.voice(application)
@@ -50,15 +50,14 @@ class ProjectPlugins:
         self._root = file.parent
         self._sets = PluginSets.of_project(self._root)
         self._stale = _entries_of(self._sets.stock)
-        settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-        self._section: dict[str, Any] = settings.get("poetry", {}).get("requires-plugins", {})
+        self._section: dict[str, Any] = settings.get("requires-plugins", {})
         self._environment = distributions(entry for entry in sys.path if not self._is_stale(entry))
         self._required = seams.required_plugins(self._section, self._root, self._environment)
         self._key = SetKey(
             interpreter=interpreter(),
             poetry=seams.poetry_version(),
             plugins=self._section,
-            sources=settings.get("poetry", {}).get("source", []),
+            sources=settings.get("source", []),
             environment=self._environment,
             project=str(self._root.resolve()) if _points_into_project(self._section) else None,
         )

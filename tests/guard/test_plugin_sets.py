@@ -1,0 +1,224 @@
+"""Keys, publishing, and the life of sets, without a Poetry process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.guard.environment import Builder, distributions, interpreter
+from poetry_publish_verified.guard.plugin_sets import (
+    UNUSED_AFTER,
+    PluginSet,
+    PluginSets,
+    SetKey,
+    finish,
+)
+
+BASE = SetKey(
+    interpreter={"python": "3.11.7 (main)", "extensions": ".so", "machine": "m", "libc": "g"},
+    poetry="2.5.1",
+    plugins={"a-plugin": {"version": ">=1", "extras": ["x"]}},
+    sources=[{"name": "s", "url": "https://index.example/simple/"}],
+    environment={"poetry": "2.5.1", "jinja2": "3.1"},
+)
+
+
+def key(**changed: object) -> SetKey:
+    """The base key, changed in one part."""
+    parts = {name: getattr(BASE, name) for name in BASE.__slots__}
+    return SetKey(**{**parts, **changed})  # type: ignore[arg-type]
+
+
+def build(sets: PluginSets, of: SetKey, text: str = "x = 1\n") -> PluginSet | None:
+    """Build and publish a set of one module."""
+    with sets.private() as private:
+        (private / "site-packages").mkdir()
+        (private / "site-packages" / "module.py").write_text(text)
+        finish(private, of, sets.directory / of.directory, 0o755)
+        return sets.publish(of, private)
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> PluginSets:
+    """The sets of an empty project."""
+    return PluginSets.of_project(tmp_path)
+
+
+def test_every_part_changes_the_key() -> None:
+    """Whatever makes a set differ gives it another name; the order of tables does not."""
+    others = [key(interpreter={**BASE.interpreter, name: "other"}) for name in BASE.interpreter]
+    others += [
+        key(poetry="2.4.3"),
+        key(plugins={"a-plugin": ">=1"}),
+        key(sources=[]),
+        key(environment={"poetry": "2.5.1"}),
+        key(environment={"poetry": "2.5.1", "jinja2": "3.2"}),
+        key(project="/somewhere"),
+    ]
+    names = {one.directory for one in [BASE, *others]}
+    assert len(names) == len(others) + 1
+    reordered = key(plugins={"a-plugin": {"extras": ["x"], "version": ">=1"}})
+    assert reordered.directory == BASE.directory
+
+
+def test_a_published_set_is_whole_and_compiled(sets: PluginSets) -> None:
+    """It holds its record and its compiled modules; beside it stays nothing."""
+    built = build(sets, BASE)
+    assert built is not None
+    assert built.path == sets.directory / BASE.directory
+    assert built.is_whole()
+    assert sets.find(BASE) == built
+    assert list((built.site / "__pycache__").iterdir())
+    assert list(sets.directory.iterdir()) == [built.path]
+    (built.site / "module.py").write_text("shorter")
+    assert not built.is_whole()
+
+
+def test_the_first_to_publish_wins(sets: PluginSets) -> None:
+    """Eight builders of one key publish at once: one set, and all use it."""
+    used: list[PluginSet | None] = []
+    barrier = threading.Barrier(8)
+
+    def publish(number: int) -> None:
+        with sets.private() as private:
+            finish(private, key(sources=number), Path("x"), 0o755)
+            barrier.wait()
+            used.append(sets.publish(BASE, private))
+
+    threads = [threading.Thread(target=publish, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    records = {json.dumps(one.record, sort_keys=True) for one in used if one}
+    assert len(used) == 8
+    assert len(records) == 1
+    assert [path.name for path in sets.directory.iterdir()] == [BASE.directory]
+
+
+def test_readers_may_read_what_the_project_lets_them(sets: PluginSets) -> None:
+    """A builder with a private umask still makes a set for all who may read the project."""
+    before = os.umask(0o077)
+    try:
+        built = build(sets, BASE)
+    finally:
+        os.umask(before)
+    assert built is not None
+    modes = {path.stat().st_mode & 0o777 for path in [built.path, *built.path.rglob("*")]}
+    assert modes == {0o755, 0o644}
+
+
+def test_a_set_that_lost_its_record_is_built_again(sets: PluginSets) -> None:
+    """Its name is taken by what is no set: that gives way."""
+    built = build(sets, BASE)
+    assert built is not None
+    (built.path / "set.json").unlink()
+    assert sets.find(BASE) is None
+    assert sets.damaged() == [built.path]
+    assert build(sets, BASE) is not None
+
+
+def test_which_set_may_stand_in(sets: PluginSets) -> None:
+    """The newest of this interpreter, if all it was built upon stands and nothing doubles."""
+    build(sets, key(sources=1))
+    newer = build(sets, key(sources=2))
+    build(sets, key(interpreter={**BASE.interpreter, "libc": "musl"}))
+    assert sets.newest_serving(BASE.interpreter, BASE.environment) == newer
+    more = {**BASE.environment, "click": "8"}
+    assert sets.newest_serving(BASE.interpreter, more) == newer
+    assert sets.newest_serving(BASE.interpreter, {"poetry": "2.5.1"}) is None
+    assert newer is not None
+    doubled = PluginSet(newer.path, {**newer.record, "distributions": {"click": "8"}})
+    assert not doubled.serves(BASE.interpreter, more)
+
+
+def test_sweeping(sets: PluginSets) -> None:
+    """Only long unused sets with a newer one go, half-built ones of the dead, and trash."""
+    old, other = build(sets, key(sources=1)), build(sets, key(interpreter={"python": "3.12"}))
+    used, newest = build(sets, key(sources=2)), build(sets, BASE)
+    assert old and other and used and newest
+    long_ago = time.time() - UNUSED_AFTER - 60
+    for one in (old, other, newest):
+        os.utime(one.path / "set.json", (long_ago, long_ago))
+    me = Builder.this_process()
+    dead = Builder(me.host, _dead_pid(), "1")
+    far = Builder("0" * 12, 1, "1")
+    for builder in (me, dead, far):
+        (sets.directory / f".building-{builder}-00000000").mkdir()
+    silent = sets.directory / f".building-{far}-11111111"
+    silent.mkdir()
+    os.utime(silent, (long_ago, long_ago))
+    (sets.directory / ".trash-1").mkdir()
+
+    sets.sweep(in_use=newest)
+    left = sorted(path.name for path in sets.directory.iterdir())
+    kept = [one.path.name for one in (other, used, newest)]
+    assert left == sorted([*kept, f".building-{me}-00000000", f".building-{far}-00000000"])
+
+
+def _dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_own_process_is_alive() -> None:
+    """A process knows itself, what is gone, what took a dead one's id, and what it cannot know."""
+    me = Builder.this_process()
+    assert Builder.parse(str(me)) == me
+    assert Builder.parse("else") is None
+    assert me.is_dead() is False
+    assert Builder(me.host, me.pid, "1").is_dead() is True
+    assert Builder(me.host, _dead_pid(), "1").is_dead() is True
+    assert Builder("0" * 12, me.pid, me.started).is_dead() is None
+
+
+def test_touching(sets: PluginSets) -> None:
+    """Use is noted once a day."""
+    built = build(sets, BASE)
+    assert built is not None
+    record = built.path / "set.json"
+    hour_ago, two_days_ago = time.time() - 3600, time.time() - 2 * 86400
+    os.utime(record, (hour_ago, hour_ago))
+    built.touch()
+    assert record.stat().st_mtime == pytest.approx(hour_ago)
+    os.utime(record, (two_days_ago, two_days_ago))
+    built.touch()
+    assert record.stat().st_mtime == pytest.approx(time.time(), abs=60)
+
+
+def test_sets_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable moves them, into one folder a project."""
+    monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
+    roots = [tmp_path / "one" / "app", tmp_path / "two" / "app"]
+    folders = {PluginSets.of_project(root).directory for root in roots}
+    assert len(folders) == 2
+    assert {folder.parent for folder in folders} == {tmp_path / "sets"}
+    sets = PluginSets.of_project(roots[0])
+    assert build(sets, BASE) is not None
+    assert not roots[0].exists()
+
+
+def test_distributions(tmp_path: Path) -> None:
+    """Names and versions come from directory names; leavings of pip do not count."""
+    for name in ("Foo_Bar-1.0.dist-info", "~oo_bar-0.9.dist-info", "half-1.dist-info"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "Foo_Bar-1.0.dist-info" / "METADATA").touch()
+    (tmp_path / "~oo_bar-0.9.dist-info" / "METADATA").touch()
+    egg = tmp_path / "Egg.egg-info"
+    egg.mkdir()
+    (egg / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: Egg\nVersion: 2\n")
+    assert distributions([str(tmp_path), "/nowhere"]) == {"foo-bar": "1.0", "egg": "2"}
+
+
+def test_this_interpreter() -> None:
+    """It is named by what its compiled code depends on."""
+    assert interpreter()["python"] == sys.version
+    assert all(interpreter().values())
