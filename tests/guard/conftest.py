@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from tests.stress.testbed import (
-    POETRY_MINORS,
-    Index,
-    WheelSource,
-    build_own_wheel,
-    isolated_environ,
-    poetry_environment,
-    stamp_helper,
-    stamp_plugin,
-    uv,
-    write_project,
-)
-
-
-@dataclass
-class Poetry:
-    """One Poetry, run in one project; `run` gives what `subprocess.run` gives."""
-
-    executable: Path
-    project: Path
-    home: Path
-
-    def run(self, *args: str, cwd: Path | None = None, **environ: str) -> Ran:
-        """Run it; stdout and stderr as text."""
-        done = subprocess.run(
-            [str(self.executable), *args],
-            cwd=cwd or self.project,
-            env=isolated_environ(self.home, **environ),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    @property
-    def sets(self) -> list[Path]:
-        """The published plugin sets of the project."""
-        return sorted(self.project.glob(".poetry/plugin-sets/py*"))
-
-
-@dataclass
-class Ran:
-    """What a Poetry process did."""
-
-    code: int
-    out: str
-    err: str
-
-    def ok(self) -> str:
-        """Its output, if it succeeded."""
-        assert self.code == 0, self.out + self.err
-        return self.out
+from tests.stress.testbed import POETRY_MINORS
+from tests.stress.testbed import Index
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import WheelSource
+from tests.stress.testbed import build_own_wheel
+from tests.stress.testbed import poetry_environment
+from tests.stress.testbed import stamp_helper
+from tests.stress.testbed import stamp_plugin
+from tests.stress.testbed import uv
+from tests.stress.testbed import write_project
 
 
 @pytest.fixture(scope="session")

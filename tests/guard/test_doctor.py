@@ -7,9 +7,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Poetry  # type: ignore[import-not-found]
+from tests.stress.testbed import Poetry
 
 from poetry_publish_verified.guard.doctor import diagnose
+
+# A library of Poetry's warns when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def unpack(wheels: Path, names: list[str], stock: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.locks import Resource, held, timeout_from_environment
+from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.locks import timeout_from_environment
 
 HOLDER = """
 import sys, time

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.environment import Builder, distributions, interpreter
-from poetry_publish_verified.guard.plugin_sets import (
-    UNUSED_AFTER,
-    PluginSet,
-    PluginSets,
-    SetKey,
-    finish,
-)
+from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard.environment import distributions
+from poetry_publish_verified.guard.environment import interpreter
+from poetry_publish_verified.guard.plugin_sets import UNUSED_AFTER
+from poetry_publish_verified.guard.plugin_sets import PluginSet
+from poetry_publish_verified.guard.plugin_sets import PluginSets
+from poetry_publish_verified.guard.plugin_sets import SetKey
+from poetry_publish_verified.guard.plugin_sets import finish
 
 BASE = SetKey(
     interpreter={"python": "3.11.7 (main)", "extensions": ".so", "machine": "m", "libc": "g"},
@@ -33,7 +33,7 @@ BASE = SetKey(
 def key(**changed: object) -> SetKey:
     """The base key, changed in one part."""
     parts = {name: getattr(BASE, name) for name in BASE.__slots__}
-    return SetKey(**{**parts, **changed})  # type: ignore[arg-type]
+    return SetKey(**{**parts, **changed})
 
 
 def build(sets: PluginSets, of: SetKey, text: str = "x = 1\n") -> PluginSet | None:
@@ -143,7 +143,10 @@ def test_sweeping(sets: PluginSets) -> None:
     """Only long unused sets with a newer one go, half-built ones of the dead, and trash."""
     old, other = build(sets, key(sources=1)), build(sets, key(interpreter={"python": "3.12"}))
     used, newest = build(sets, key(sources=2)), build(sets, BASE)
-    assert old and other and used and newest
+    assert old
+    assert other
+    assert used
+    assert newest
     long_ago = time.time() - UNUSED_AFTER - 60
     for one in (old, other, newest):
         os.utime(one.path / "set.json", (long_ago, long_ago))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Poetry  # type: ignore[import-not-found]
-
-from tests.stress.testbed import Index, write_project
+from tests.stress.testbed import Index
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import write_project
 
 NOT_ACTIVE = "are not active: stamp-plugin"
 
@@ -96,11 +96,11 @@ def test_plugins_of_the_project_object(
     poetry: Poetry, early: bool, index: Index, wheels: Path, tmp_path: Path
 ) -> None:
     """`poetry.plugin` plugins work, also where another plugin was first at `application.poetry`."""
-    first = {"PYTHONPATH": unpacked(wheels, "early_plugin", tmp_path)} if early else {}
+    first = unpacked(wheels, "early_plugin", tmp_path) if early else ""
     write_project(poetry.project, index.url, 'project-plugin = "1.0"')
-    poetry.run("install", **first).ok()
+    poetry.run("install", PYTHONPATH=first).ok()
     assert next(poetry.project.rglob("demo-*.dist-info")).name == "demo-5.5.5.dist-info"
-    assert poetry.run("version", **first).ok() == "demo 5.5.5\n"
+    assert poetry.run("version", PYTHONPATH=first).ok() == "demo 5.5.5\n"
 
 
 def test_plugin_in_poetrys_own_environment(
@@ -221,13 +221,14 @@ def test_only_a_project_plugin(
     poetry: Poetry, own_wheel: Path, tmp_path: Path, version: str
 ) -> None:
     """Found in `.poetry/plugins` alone, the guard does nothing but say so at `-v`."""
-    from tests.stress.testbed import poetry_environment, uv
+    from tests.stress.testbed import poetry_environment
+    from tests.stress.testbed import uv
 
     executable = tmp_path / "stock"
     poetry.executable = poetry_environment(executable, version)
     stock = poetry.project / ".poetry" / "plugins"
     command = [uv(), "pip", "install", "--quiet", "--no-deps", "--target", str(stock)]
-    assert os.spawnv(os.P_WAIT, command[0], [*command, str(own_wheel)]) == 0
+    subprocess.run([*command, str(own_wheel)], check=True)
     quiet = poetry.run("version")
     assert (quiet.ok(), quiet.err) == ("demo 0.0.0\n", "")
     assert "poetry self add poetry-publish-verified" in poetry.run("-v", "version").err

@@ -21,23 +21,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.stress.racing import Ended, Start, Tally, race, run, run_and_kill
-from tests.stress.testbed import (
-    Index,
-    WheelSource,
-    build_own_wheel,
-    isolated_environ,
-    poetry_environment,
-    pythons,
-    stamp_helper,
-    stamp_plugin,
-    write_project,
-)
+from tests.stress.racing import Ended
+from tests.stress.racing import Start
+from tests.stress.racing import Tally
+from tests.stress.racing import race
+from tests.stress.racing import run
+from tests.stress.racing import run_and_kill
+from tests.stress.testbed import Index
+from tests.stress.testbed import WheelSource
+from tests.stress.testbed import build_own_wheel
+from tests.stress.testbed import isolated_environ
+from tests.stress.testbed import poetry_environment
+from tests.stress.testbed import pythons
+from tests.stress.testbed import stamp_helper
+from tests.stress.testbed import stamp_plugin
+from tests.stress.testbed import write_project
 
 NEWEST, OLDEST = "2.5.1", "2.0.1"
 OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
@@ -106,9 +110,8 @@ class Bed:
 
 def cold(bed: Bed, count: int, under: Path | None = None, stock: bool = True) -> list[Tally]:
     """(a) `count` parallel first installs, each into its own environment."""
-    tallies = []
-    for kind in ("stock", "guarded") if stock else ("guarded",):
-        tallies.append(Tally(f"(a) cold, N = {count}, {kind}"))
+    kinds = ("stock", "guarded") if stock else ("guarded",)
+    tallies = [Tally(f"(a) cold, N = {count}, {kind}") for kind in kinds]
     for _ in range(bed.rounds):
         for tally in tallies:
             is_stock = tally.name.endswith("stock")
@@ -181,7 +184,7 @@ def killed(bed: Bed) -> list[Tally]:
         with bed.home() as home, bed.project() as checkout:
             for _ in range(3):
                 victim = bed.start(poetry, checkout, home, "install")
-                run_and_kill(victim, random.uniform(0.4, 2.2))
+                run_and_kill(victim, random.uniform(0.4, 2.2))  # noqa: S311 - any moment will do
             tally.add(race([bed.start(poetry, checkout, home, "install", "9.1.0") for _ in "12"]))
             tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
             _nothing_left(tally, checkout)
@@ -246,7 +249,7 @@ def two_users(bed: Bed) -> list[Tally]:
         "python3.11", path="/usr/bin"
     )
     if os.geteuid() != 0 or python is None:
-        raise Unavailable("needs root, and a Python that other users can read")
+        raise UnavailableError("needs root, and a Python that other users can read")
     poetry = bed.poetry(python=python)
     for _ in range(bed.rounds):
         with bed.project() as checkout:
@@ -269,7 +272,7 @@ def two_users(bed: Bed) -> list[Tally]:
             tally.add(race(starts))
             last = bed.start(poetry, checkout, bed.work, "version", "9.1.0")
             last.argv = ["setpriv", "--reuid=23452", "--regid=23452", "--clear-groups", *last.argv]
-            last.environ |= {"POETRY_CACHE_DIR": "/tmp/none"}
+            last.environ |= {"POETRY_CACHE_DIR": str(bed.work / "nobody")}
             tally.add([run(last)])
     return [tally]
 
@@ -287,7 +290,7 @@ def full_and_read_only(bed: Bed) -> list[Tally]:
     """(h) A full disk, then one with space again; a checkout that nobody can write."""
     tally = Tally("(h) full disk and read-only, guarded")
     if os.geteuid() != 0:
-        raise Unavailable("needs root")
+        raise UnavailableError("needs root")
     poetry = bed.poetry()
     point = Path(tempfile.mkdtemp(prefix="small-", dir=bed.work))
     _call("mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(point))
@@ -320,21 +323,21 @@ def full_and_read_only(bed: Bed) -> list[Tally]:
     return [tally]
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The machine lacks something that a scenario needs."""
 
 
 def _need(*tools: str) -> None:
     lacking = [tool for tool in tools if shutil.which(tool) is None]
     if lacking:
-        raise Unavailable(f"needs {', '.join(lacking)}")
+        raise UnavailableError(f"needs {', '.join(lacking)}")
 
 
 def _call(*argv: str) -> None:
     try:
         subprocess.run(argv, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Unavailable(f"{argv[0]} does not work here: {error}") from error
+        raise UnavailableError(f"{argv[0]} does not work here: {error}") from error
 
 
 SCENARIOS = {
@@ -383,10 +386,16 @@ def _verdict(tallies: Sequence[Tally]) -> list[str]:
     walls = {tally.name: statistics.median(tally.walls) for tally in tallies if tally.walls}
     stock, guarded = (walls.get(f"(a) cold, N = 8, {kind}") for kind in ("stock", "guarded"))
     if stock and guarded:
-        print(f"cold installs, N = 8: guarded takes {guarded / stock:.2f} of stock's time")
+        _say(f"cold installs, N = 8: guarded takes {guarded / stock:.2f} of stock's time")
         if guarded > 0.75 * stock:
             faults.append("eight guarded cold installs take more than 0.75 of stock's time")
     return faults
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -414,13 +423,13 @@ def main() -> int:
             for name in "acd" if options.short else options.scenarios:
                 try:
                     found = SCENARIOS[name](bed)
-                except Unavailable as reason:
-                    print(f"({name}) skipped: {reason}")
+                except UnavailableError as reason:
+                    _say(f"({name}) skipped: {reason}")
                     continue
                 tallies += found
-                print(*(tally.line() for tally in found), sep="\n", flush=True)
+                _say(*(tally.line() for tally in found))
     faults = _verdict(tallies)
-    print(*faults, sep="\n")
+    _say(*faults)
     return 1 if faults else 0
 
 

@@ -7,8 +7,10 @@ import statistics
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 # Processes that start at once hide the race: they overwrite files with identical ones.
@@ -32,7 +34,7 @@ class Start:
     argv: Sequence[str]
     cwd: Path
     environ: dict[str, str]
-    check: Callable[[Ended], str | None] = lambda ended: None
+    check: Callable[[Ended], str | None] = lambda _: None
     label: str = ""
 
 

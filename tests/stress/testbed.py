@@ -12,9 +12,11 @@ import sys
 import textwrap
 import threading
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
@@ -133,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             wheel = self._index.wheels / name
             self._send(wheel.read_bytes() if wheel.is_file() else None, "application/zip")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the base class asks for this name
 
     def _send(self, body: bytes | None, kind: str) -> None:
         self.send_response(404 if body is None else 200)
@@ -195,6 +197,47 @@ def pythons() -> list[str]:
         if (pyenv or named) and (3, minor) not in found:
             found[3, minor] = str(pyenv[-1]) if pyenv else str(named)
     return list(found.values())
+
+
+@dataclass
+class Ran:
+    """What a Poetry process did."""
+
+    code: int
+    out: str
+    err: str
+
+    def ok(self) -> str:
+        """Its output, if it succeeded."""
+        assert self.code == 0, self.out + self.err
+        return self.out
+
+
+@dataclass
+class Poetry:
+    """One Poetry, run in one project; `run` gives what `subprocess.run` gives."""
+
+    executable: Path
+    project: Path
+    home: Path
+
+    def run(self, *args: str, cwd: Path | None = None, **environ: str) -> Ran:
+        """Run it; stdout and stderr as text."""
+        done = subprocess.run(
+            [str(self.executable), *args],
+            cwd=cwd or self.project,
+            env=isolated_environ(self.home, **environ),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def sets(self) -> list[Path]:
+        """The published plugin sets of the project."""
+        return sorted(self.project.glob(".poetry/plugin-sets/py*"))
 
 
 def write_project(directory: Path, index_url: str, plugins: str, extra: str = "") -> Path:

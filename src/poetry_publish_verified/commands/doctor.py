@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from cleo.helpers import argument
 from poetry.console.commands.command import Command
@@ -37,13 +38,13 @@ class DoctorCommand(Command):
             return 1
         root = next((one for one in (given, *given.parents) if _is_project(one)), given)
         own = distributions(entry for entry in sys.path if not Path(entry).is_relative_to(root))
-        problems = diagnose(root, own)
-        for problem in problems:
-            style = "error" if problem.severity == "error" else "warning"
-            self.line(f"<{style}>{problem.message}</{style}>\n  {problem.remedy}")
-        if not problems:
+        findings = diagnose(root, own)
+        for found in findings:
+            style = "error" if found.stops else "warning"
+            self.line(f"<{style}>{found.message}</{style}>\n  {found.remedy}")
+        if not findings:
             self.line(f"Project plugins of {root}: nothing wrong.")
-        return _TROUBLED if any(problem.severity == "error" for problem in problems) else 0
+        return _TROUBLED if any(found.stops for found in findings) else 0
 
 
 def _is_project(directory: Path) -> bool:

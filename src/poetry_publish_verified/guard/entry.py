@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from typing import Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from poetry.console.application import Application
+    from poetry_publish_verified.guard.poetry_seams import Application
 
 SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
 
@@ -28,7 +29,8 @@ def put_up(application: Application) -> None:
         return
     try:
         load = _decide(application)
-    except Exception as error:
+    # A fault of the guard must never become one of Poetry.
+    except Exception as error:  # noqa: BLE001
         from poetry_publish_verified.guard.poetry_seams import voice
 
         reason = f"{type(error).__name__}: {error}"
@@ -71,7 +73,9 @@ def _settings(file: Path) -> dict[str, Any] | None:
             import tomllib
 
             try:
-                return tomllib.loads(content.decode()).get("tool", {}).get("poetry", {})
+                settings: dict[str, Any] = tomllib.loads(content.decode()).get("tool", {})
+                poetry: dict[str, Any] = settings.get("poetry", {})
+                return poetry
             except ValueError:
                 if not patience:
                     raise

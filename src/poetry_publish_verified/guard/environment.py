@@ -50,7 +50,8 @@ def distributions(path: Iterable[str]) -> dict[str, str]:
     for entry in path:
         with suppress(OSError), os.scandir(entry or os.curdir) as listing:
             for item in sorted(listing, key=lambda item: item.name):
-                stem, suffix = os.path.splitext(item.name)
+                stem, _, ending = item.name.rpartition(".")
+                suffix = f".{ending}"
                 if suffix not in _METADATA_OF or stem.startswith("~"):
                     continue
                 named = _name_and_version(item.path, stem, suffix)
@@ -62,10 +63,10 @@ def distributions(path: Iterable[str]) -> dict[str, str]:
 def _name_and_version(directory: str, stem: str, suffix: str) -> tuple[str, str] | None:
     name, _, version = stem.rpartition("-")
     if suffix == ".dist-info" and name:
-        whole = os.path.isfile(os.path.join(directory, _METADATA_OF[suffix]))
+        whole = Path(directory, _METADATA_OF[suffix]).is_file()
         return (name, version) if whole else None
     metadata = importlib.metadata.PathDistribution(Path(directory)).metadata
-    if metadata is None or "Name" not in metadata or "Version" not in metadata:
+    if "Name" not in metadata or "Version" not in metadata:
         return None
     return metadata["Name"], metadata["Version"]
 
@@ -116,7 +117,7 @@ def _host() -> str:
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
     with suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 

@@ -10,12 +10,15 @@ import inspect
 import os
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from typing import Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
 TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
@@ -107,7 +110,7 @@ class _Attempt:
             lock = _file_lock(self._resource.path)
             lock.acquire(timeout=self._limit, poll_interval=0.05)
         # Whatever goes wrong with a lock, work goes on without it.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._error = error
             return
         with self._decision:

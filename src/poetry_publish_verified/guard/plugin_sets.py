@@ -22,16 +22,20 @@ import secrets
 import shutil
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from typing import Any
 
-from poetry_publish_verified.guard.environment import Builder, distributions
+from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.locks import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 FORMAT = 1
 DIRECTORY_VARIABLE = "POETRY_PUBLISH_VERIFIED_PLUGIN_SETS"
@@ -85,7 +89,7 @@ class PluginSet:
         """Whether every recorded file is there in its size: cleaners of /tmp take some."""
         try:
             return all(
-                os.stat(os.path.join(self.path, name)).st_size == size
+                (self.path / name).stat().st_size == size
                 for name, size in self.record["files"].items()
             )
         except OSError:
@@ -170,11 +174,11 @@ class PluginSets:
         if _is_damaged(target):
             self._remove(target)
         try:
-            os.rename(private, target)
+            private.rename(target)
         except OSError:
             # Listing makes a network filesystem forget that the name did not exist.
             with suppress(OSError):
-                os.listdir(self.directory)
+                sorted(self.directory.iterdir())
             return _read(target)
         return _read(target)
 
@@ -221,10 +225,10 @@ class PluginSets:
 
     def _all(self) -> list[PluginSet]:
         try:
-            names = sorted(os.listdir(self.directory))
+            paths = sorted(self.directory.iterdir())
         except OSError:
             return []
-        found = (_read(self.directory / name) for name in names if not name.startswith("."))
+        found = (_read(path) for path in paths if not path.name.startswith("."))
         return [one for one in found if one is not None]
 
     def _prepare(self) -> None:
@@ -234,7 +238,7 @@ class PluginSets:
             for made in (self.directory, *self.directory.parents):
                 if made == self._root or not made.is_relative_to(self._root):
                     break
-                _add_mode(str(made), self._root.stat().st_mode & 0o077)
+                _add_mode(made, self._root.stat().st_mode & 0o077)
         ignored = self._root / ".poetry" / ".gitignore"
         if ignored.parent.is_dir() and not ignored.exists():
             ignored.write_text("*", encoding="utf-8")
@@ -254,7 +258,7 @@ class PluginSets:
 def _remove_by_way_of(directory: Path, path: Path) -> bool:
     aside = directory / f"{_TRASH}{secrets.token_hex(8)}"
     try:
-        os.rename(path, aside)
+        path.rename(aside)
     except OSError:
         return False
     shutil.rmtree(aside, ignore_errors=True)
@@ -270,7 +274,7 @@ def finish(private: Path, key: SetKey, final: Path, mode: int) -> PluginSet:
     site.mkdir(exist_ok=True)
     _compile(site, final / _SITE)
     files = {
-        str(Path(folder, name).relative_to(private)): os.stat(Path(folder, name)).st_size
+        str(Path(folder, name).relative_to(private)): Path(folder, name).stat().st_size
         for folder, _, names in os.walk(private)
         for name in names
     }
@@ -313,16 +317,16 @@ def _compile(site: Path, final: Path) -> None:
 
 def _open_to_readers(private: Path, mode: int) -> None:
     for folder, _, names in os.walk(private):
-        _add_mode(folder, mode & 0o055)
+        _add_mode(Path(folder), mode & 0o055)
         for name in names:
-            _add_mode(os.path.join(folder, name), mode & 0o044)
+            _add_mode(Path(folder, name), mode & 0o044)
 
 
-def _add_mode(path: str, wanted: int) -> None:
+def _add_mode(path: Path, wanted: int) -> None:
     with suppress(OSError):
-        present = os.lstat(path).st_mode & 0o7777
+        present = path.lstat().st_mode & 0o7777
         if wanted & ~present:
-            os.chmod(path, present | wanted)
+            path.chmod(present | wanted)
 
 
 def _read(path: Path) -> PluginSet | None:
@@ -336,7 +340,7 @@ def _read(path: Path) -> PluginSet | None:
 def _is_damaged(path: Path) -> bool:
     """Whether a directory at a set's name is none: it has lost its record since."""
     try:
-        return _RECORD not in os.listdir(path)
+        return path / _RECORD not in list(path.iterdir())
     # Absent, or not ours to read.
     except OSError:
         return False

@@ -21,6 +21,8 @@ on as stock. What is touched, and why:
     console scripts of project plugins overwrite those in Poetry's own bin directory.
 """
 
+# Poetry's private names are what this file is for.
+# ruff: noqa: SLF001
 from __future__ import annotations
 
 import importlib
@@ -30,16 +32,22 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from typing import Any
 
 from poetry_publish_verified.guard.environment import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable
+    from collections.abc import Collection
+    from collections.abc import Iterator
+    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from cleo.io.io import IO
-    from poetry.console.application import Application
+    # By these names the rest of the guard knows them.
+    from cleo.io.io import IO as IO  # noqa: PLC0414
+    from poetry.console.application import Application as Application  # noqa: PLC0414
     from poetry.console.commands.command import Command
     from poetry.core.packages.dependency import Dependency
     from poetry.core.packages.package import Package
@@ -52,7 +60,8 @@ def mismatch(application: Application) -> str | None:
     """What of Poetry is not as expected, in a few words; None if all is."""
     from poetry.installation import Installer
     from poetry.installation.executor import Executor
-    from poetry.plugins.plugin_manager import PluginManager, ProjectPluginCache
+    from poetry.plugins.plugin_manager import PluginManager
+    from poetry.plugins.plugin_manager import ProjectPluginCache
 
     run = getattr(application, "_run_command", None)
     if getattr(run, "__module__", "") != "cleo.application" or "_run_command" in vars(application):

@@ -11,24 +11,28 @@ import tomllib
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from typing import Any
 
 from poetry_publish_verified.guard import poetry_seams as seams
-from poetry_publish_verified.guard.environment import canonical, distributions, interpreter
-from poetry_publish_verified.guard.locks import Resource, held
-from poetry_publish_verified.guard.plugin_sets import (
-    DIRECTORY_VARIABLE,
-    PluginSet,
-    PluginSets,
-    SetKey,
-    finish,
-)
+from poetry_publish_verified.guard.environment import canonical
+from poetry_publish_verified.guard.environment import distributions
+from poetry_publish_verified.guard.environment import interpreter
+from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.plugin_sets import DIRECTORY_VARIABLE
+from poetry_publish_verified.guard.plugin_sets import PluginSet
+from poetry_publish_verified.guard.plugin_sets import PluginSets
+from poetry_publish_verified.guard.plugin_sets import SetKey
+from poetry_publish_verified.guard.plugin_sets import finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
+    from collections.abc import Iterator
+    from collections.abc import Mapping
 
-    from cleo.io.io import IO
-    from poetry.console.application import Application
+    from poetry_publish_verified.guard.poetry_seams import IO
+    from poetry_publish_verified.guard.poetry_seams import Application
 
 OWN_NAME = "poetry-publish-verified"
 _INSTALLING = ("install", "sync")
@@ -168,7 +172,7 @@ class ProjectPlugins:
             self._load(found)
         if not self._stock_in_use:
             self._tidy(found)
-        with seams.stock_step_replaced(lambda stock: None):
+        with seams.stock_step_replaced(lambda _: None):
             code = run()
         if self._stock_in_use:
             # Not earlier: this process may still import from there.
@@ -234,7 +238,7 @@ class ProjectPlugins:
         self._sets.sweep(found)
 
     def _is_stale(self, entry: str) -> bool:
-        return os.path.abspath(entry) in self._stale
+        return _absolute(entry) in self._stale
 
 
 def missing_plugins(file: Path) -> list[str]:
@@ -264,12 +268,17 @@ def _is_idle(name: str, present: Mapping[str, str]) -> bool:
 
 def _entries_of(directory: Path) -> set[str]:
     """What Poetry puts on `sys.path` for a plugin directory: itself, what its .pth name."""
-    entries = {os.path.abspath(directory)}
+    entries = {_absolute(directory)}
     for file in directory.glob("*.pth"):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.strip() and not line.startswith(("#", "import ", "import\t")):
-                entries.add(os.path.abspath(directory / line.strip()))
+                entries.add(_absolute(directory / line.strip()))
     return entries
+
+
+def _absolute(path: str | Path) -> str:
+    # Links stay as they are: Poetry compares and imports by the path as written.
+    return os.path.normpath(Path(path).absolute())
 
 
 def _is_in_use(stock: Path) -> bool:

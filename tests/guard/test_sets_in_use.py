@@ -1,0 +1,177 @@
+"""Plugin sets in real processes of the newest Poetry: where, when, by whom, at what cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.stress.testbed import POETRY_MINORS
+from tests.stress.testbed import Index
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import isolated_environ
+from tests.stress.testbed import pythons
+from tests.stress.testbed import write_project
+
+ELSEWHERE = "POETRY_PUBLISH_VERIFIED_PLUGIN_SETS"
+
+
+def test_two_interpreters_have_two_sets(
+    newest: Poetry, environment: Callable[..., Path], tmp_path: Path
+) -> None:
+    """They take turns in one checkout, and neither builds twice."""
+    others = pythons()[1:]
+    if not others:
+        pytest.skip("needs a second Python")
+    other = Poetry(
+        environment(POETRY_MINORS[-1], python=others[0]), newest.project, tmp_path / "home"
+    )
+    for poetry in (newest, other):
+        assert "Building" in poetry.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false").ok()
+    for poetry in (newest, other, newest):
+        again = poetry.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false")
+        assert "Building" not in again.ok()
+        assert poetry.run("version").ok() == "demo 9.1.0\n"
+    assert len(newest.sets) == 2
+
+
+def test_sets_in_another_directory(newest: Poetry, tmp_path: Path) -> None:
+    """With the variable nothing is written to the project's `.poetry`."""
+    sets = str(tmp_path / "sets")
+    newest.run("install", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=sets).ok()
+    version = newest.run("version", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=sets)
+    assert version.ok() == "demo 9.1.0\n"
+    assert not (newest.project / ".poetry").exists()
+    assert [path.name[:8] for path in (tmp_path / "sets").iterdir()] == ["project-"]
+
+
+def test_an_odd_path(environment: Callable[..., Path], index: Index, tmp_path: Path) -> None:
+    """Spaces and umlauts."""
+    project = write_project(tmp_path / "ein Pfad" / "Ümläut", index.url, 'stamp-plugin = "1.0"')
+    poetry = Poetry(environment(POETRY_MINORS[-1]), project, tmp_path / "höme")
+    poetry.run("install").ok()
+    assert poetry.run("version").ok() == "demo 9.1.0\n"
+
+
+def test_an_index_without_poetrys_own_distributions(newest: Poetry, index: Index) -> None:
+    """The index knows neither this plugin nor pip nor Poetry, and is not asked for them."""
+    index.requests.clear()
+    newest.run("install").ok()
+    asked = {path.split("/")[2] for path in index.requests if path.startswith("/simple/")}
+    assert asked == {"stamp-plugin", "stamp-helper"}
+
+
+def test_commands_that_change_poetry_go_without(newest: Poetry) -> None:
+    """`self` commands must not take the set's distributions for Poetry's own."""
+    newest.run("install").ok()
+    shown = newest.run("self", "show", "plugins")
+    assert "stamp-plugin" in shown.ok()
+    lock = newest.run("-vv", "self", "lock", POETRY_REPOSITORIES_NONE_URL="http://127.0.0.1:9/")
+    assert "stamp" not in lock.out + lock.err
+
+
+def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: Index) -> None:
+    """What the guard cannot read it leaves to Poetry, with one warning."""
+    write_project(newest.project, index.url, 'stamp-plugin = "not a version"')
+    done = newest.run("version")
+    assert done.ok() == "demo 0.0.0\n"
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_plugins_that_cannot_be_had(newest: Poetry, index: Index) -> None:
+    """`install` fails as it would with stock Poetry, and leaves nothing behind."""
+    write_project(newest.project, index.url, 'stamp-plugin = ">=7"')
+    done = newest.run("install")
+    assert done.code == 1
+    assert "stamp-plugin" in done.err
+    assert [path.name for path in newest.project.glob(".poetry/plugin-sets/*")] == [".locks-1"]
+
+
+def test_excluded_by_a_marker(newest: Poetry, index: Index) -> None:
+    """A plugin for another system is not missing."""
+    entry = 'stamp-plugin = { version = ">=1", markers = "sys_platform == \'nowhere\'" }'
+    write_project(newest.project, index.url, entry)
+    done = newest.run("version")
+    assert (done.ok(), done.err) == ("demo 0.0.0\n", "")
+    newest.run("install").ok()
+    assert not list(newest.project.glob(".poetry/*"))
+
+
+def test_a_dead_builders_leavings_go(newest: Poetry) -> None:
+    """kill -9 while it builds: the next `install` builds, and sweeps."""
+    builder = subprocess.Popen(
+        [str(newest.executable), "install"],
+        cwd=newest.project,
+        env=isolated_environ(newest.home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    sets = newest.project / ".poetry" / "plugin-sets"
+    deadline = time.monotonic() + 60
+    while not list(sets.glob(".building-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    builder.kill()
+    builder.wait()
+    assert list(sets.glob(".building-*"))
+    newest.run("install").ok()
+    assert newest.run("version").ok() == "demo 9.1.0\n"
+    assert sorted(path.name for path in sets.iterdir())[1:] == [newest.sets[0].name]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_project(newest: Poetry) -> None:
+    """Without a place for sets `install` builds one for itself, and says so."""
+    newest.project.chmod(0o555)
+    try:
+        done = newest.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false")
+    finally:
+        newest.project.chmod(0o755)
+    done.ok()
+    assert ELSEWHERE in done.err
+
+
+def test_without_project_plugins_it_costs_nothing(newest: Poetry, index: Index) -> None:
+    """No file is written, and the guard takes no 5 ms, its imports included."""
+    write_project(newest.project, index.url, "")
+    shutil.rmtree(newest.project / ".poetry", ignore_errors=True)
+    script = """
+import json, time
+from cleo.io.inputs.argv_input import ArgvInput
+from pathlib import Path
+from poetry.console.application import Application
+from poetry.plugins.plugin_manager import PluginManager
+# As Poetry does before it activates a plugin.
+PluginManager.add_project_plugin_path(Path.cwd())
+application = Application()
+application.create_io(ArgvInput(["poetry", "version"]))
+application._configure_io(application._io)
+started = time.perf_counter()
+from poetry_publish_verified.guard.entry import put_up
+put_up(application)
+first = time.perf_counter() - started
+import sys
+heavy = [name for name in sys.modules if name.startswith("poetry_publish_verified.guard.")]
+print(json.dumps([first, heavy]))
+"""
+    taken = []
+    for _ in range(7):
+        done = subprocess.run(
+            [str(newest.executable.with_name("python")), "-c", script],
+            cwd=newest.project,
+            env=isolated_environ(newest.home),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds, modules = json.loads(done.stdout)
+        taken.append(seconds)
+        assert "poetry_publish_verified.guard.project_plugins" not in modules
+    assert statistics.median(taken) < 0.005
+    assert not (newest.project / ".poetry").exists()
