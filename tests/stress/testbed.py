@@ -26,8 +26,8 @@ PLUGIN_GROUP = "poetry.application.plugin"
 
 # The machine's own settings would override a test's, or let it look elsewhere.
 _NOT_INHERITED = (
-    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH",
-    "VIRTUAL_ENV", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "PYTHONHOME",
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV",
+    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def isolated_environ(home: Path, **extra: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in _NOT_INHERITED and not name.startswith(("PIP_", "POETRY_", "UV_"))
+        if name not in _NOT_INHERITED and not name.startswith(("PIP_", "POETRY_", "PYTHON", "UV_"))
     }
     return {
         **kept,
@@ -184,6 +184,8 @@ def poetry_environment(
     if not poetry.exists():
         subprocess.run([uv(), "venv", "--quiet", "--python", python, str(directory)], check=True)
         install = [uv(), "pip", "install", "--quiet", "--python", str(directory)]
+        # As pip and pipx do: else each process that may not write there compiles for itself.
+        install.append("--compile-bytecode")
         subprocess.run([*install, f"poetry=={version}", *map(str, packages)], check=True)
     return poetry
 
