@@ -123,6 +123,15 @@ _PLUGINS = (
         {"poetry.plugin": {"project": "project_plugin:ProjectPlugin"}},
     ),
     WheelSource(
+        "wanting-plugin",
+        "1.0",
+        {"wanting_plugin.py": "import socks\n"},
+        {_APPLICATION: {"wanting": "stamp_plugin:Stamp"}},
+        # Poetry's environment has requests, at a version of its own, but not this extra's need.
+        ("requests[socks]", "stamp-plugin", "poetry-publish-verified"),
+    ),
+    WheelSource("pysocks", "1.7.1", {"socks.py": ""}),
+    WheelSource(
         "early-plugin",
         "1.0",
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import zipfile
@@ -83,6 +84,23 @@ def test_listeners_scripts_and_data(poetry: Poetry, index: Index) -> None:
     assert (only / "bin" / "listening").exists()
     assert (only / "share" / "listening.txt").read_text() == "data"
     assert not (poetry.executable.parents[1] / "share" / "listening.txt").exists()
+
+
+@pytest.mark.parametrize("re_resolve", ["false", "true"])
+def test_what_poetrys_environment_holds_is_not_installed(
+    poetry: Poetry, index: Index, re_resolve: str
+) -> None:
+    """Neither this plugin nor what Poetry has; but what an extra of that lacks."""
+    write_project(
+        poetry.project, index.url, 'wanting-plugin = "1.0"\npoetry-publish-verified = "*"'
+    )
+    index.requests.clear()
+    poetry.run("install", POETRY_INSTALLER_RE_RESOLVE=re_resolve).ok()
+    (only,) = poetry.sets
+    installed = json.loads((only / "set.json").read_text())["distributions"]
+    assert set(installed) == {"wanting-plugin", "stamp-plugin", "stamp-helper", "pysocks"}
+    asked = {path.split("/")[2] for path in index.requests if path.startswith("/simple/")}
+    assert asked == set(installed)
 
 
 def test_self_show_plugins(poetry: Poetry) -> None:

@@ -30,6 +30,7 @@ import inspect
 import site
 import sys
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -243,7 +244,6 @@ def install_plugins(root: Path, io: IO, plugins: Sequence[Dependency], into: Pat
     Modules go to `into/site-packages`, everything else beside it. Raises what Poetry's
     solver raises, and RuntimeError where an installation failed (Poetry has said why).
     """
-    from poetry.core.packages.package import Package
     from poetry.core.packages.project_package import ProjectPackage
     from poetry.factory import Factory
     from poetry.installation import Installer
@@ -257,7 +257,7 @@ def install_plugins(root: Path, io: IO, plugins: Sequence[Dependency], into: Pat
     _redirect(env.paths, into)
 
     # Without their origin: what was installed from a file must not be asked for again there.
-    facts = [Package(found.name, found.version) for found in installed_packages()]
+    facts = [_fact(found) for found in installed_packages()]
     project = ProjectPackage(name="poetry-project-instance", version="0")
     project.python_versions = ".".join(str(part) for part in env.version_info[:3])
     for plugin in plugins:
@@ -301,8 +301,6 @@ def _pool_with_facts(real: RepositoryPool, facts: Sequence[Package], config: Any
             fact = known.get(dependency.name)
             if fact is None:
                 return super().find_packages(dependency)
-            if dependency.extras:
-                fact = known[fact.name] = _with_extras(fact)
             return [fact] if dependency.constraint.allows(fact.version) else []
 
         # 2.0 has one more argument between version and repository_name.
@@ -318,21 +316,24 @@ def _pool_with_facts(real: RepositoryPool, facts: Sequence[Package], config: Any
     return pool
 
 
-def _with_extras(fact: Package) -> Package:
-    """The fact with what only its extras need: Poetry's environment may lack that."""
+def _fact(found: Package) -> Package:
+    """An installed package without requirements, but for those of extras it may lack."""
     from poetry.core.packages.dependency import Dependency
     from poetry.core.packages.package import Package
 
-    package = Package(fact.name, fact.version)
+    fact = Package(found.name, found.version)
     extras: dict[Any, list[Dependency]] = {}
-    for requirement in metadata.requires(fact.name) or []:
-        dependency = Dependency.create_from_pep_508(requirement)
-        for extra in dependency.in_extras:
-            extras.setdefault(extra, []).append(dependency)
-        if dependency.in_extras:
-            package.add_dependency(dependency)
-    package.extras = extras
-    return package
+    optional = (one for one in metadata.requires(found.name) or [] if "extra" in one)
+    for requirement in optional:
+        # What cannot be read was no hindrance to installing it.
+        with suppress(ValueError):
+            dependency = Dependency.create_from_pep_508(requirement)
+            for extra in dependency.in_extras:
+                extras.setdefault(extra, []).append(dependency)
+            if dependency.in_extras:
+                fact.add_dependency(dependency)
+    fact.extras = extras
+    return fact
 
 
 def names_required(requirements: Sequence[str]) -> list[str]:
