@@ -1,6 +1,6 @@
 """Stress the guard of project plugins with real Poetry processes, stock beside guarded.
 
-    python -m tests.stress.plugin_sets [--short] [--rounds N] [--scenarios abcdefgh]
+    python -m tests.stress.plugin_sets [--short] [--rounds N] [--scenarios abcdefghi]
 
 Prints one line a scenario: processes, failures by kind, builds per key, wall time. Exits 1 if
 a guarded process failed, a key was built twice on an honest filesystem, or eight guarded cold
@@ -41,9 +41,11 @@ from tests.stress.testbed import poetry_environment
 from tests.stress.testbed import pythons
 from tests.stress.testbed import stamp_helper
 from tests.stress.testbed import stamp_plugin
+from tests.stress.testbed import uv
 from tests.stress.testbed import write_project
 
 NEWEST, OLDEST = "2.5.1", "2.0.1"
+NO_WRITING = "POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO"
 OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
 
 
@@ -56,6 +58,8 @@ class Bed:
     index: Index
     lock_file: Path
     rounds: int
+    real_wheels: bool = False
+    """Whether the index has poetry-dynamic-versioning, and whole wheels of all that Poetry has."""
 
     def poetry(
         self, version: str = NEWEST, python: str = sys.executable, stock: bool = False
@@ -108,8 +112,26 @@ class Bed:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def cold(bed: Bed, count: int, under: Path | None = None, stock: bool = True) -> list[Tally]:
-    """(a) `count` parallel first installs, each into its own environment."""
+def dynamic(checkout: Path) -> None:
+    """Let poetry-dynamic-versioning find the project's version, in a tag."""
+    file = checkout / "pyproject.toml"
+    text = file.read_text(encoding="utf-8").replace('version = "0.0.0"', 'dynamic = ["version"]')
+    text = text.replace(OLD_LIST, 'poetry-dynamic-versioning = ">=1,<2"')
+    text = text.replace("[tool.poetry]", '[tool.poetry]\nversion = "0.0.0"')
+    file.write_text(f"{text}\n[tool.poetry-dynamic-versioning]\nenable = true\n", encoding="utf-8")
+    who = ["-c", "user.name=stress", "-c", "user.email=stress@example.org"]
+    for command in (["init"], ["add", "--all"], [*who, "commit", "-m", "First"], ["tag", "v1.2.3"]):
+        subprocess.run(["git", *command], cwd=checkout, check=True, capture_output=True)
+
+
+def cold(
+    bed: Bed, count: int, under: Path | None = None, stock: bool = True, writing: bool = False
+) -> list[Tally]:
+    """(a) `count` parallel first installs, each into its own environment.
+
+    With poetry-dynamic-versioning where that is to be had; `writing` leaves it its own way of
+    rewriting pyproject.toml in place, which is a race of its own.
+    """
     kinds = ("stock", "guarded") if stock else ("guarded",)
     tallies = [Tally(f"(a) cold, N = {count}, {kind}") for kind in kinds]
     for _ in range(bed.rounds):
@@ -117,15 +139,30 @@ def cold(bed: Bed, count: int, under: Path | None = None, stock: bool = True) ->
             is_stock = tally.name.endswith("stock")
             poetry = bed.poetry(stock=is_stock)
             # Stock's first run is always without the plugin: not what is raced for here.
-            right = ("9.1.0", "0.0.0") if is_stock else ("9.1.0",)
+            version = "1.2.3" if bed.real_wheels else "9.1.0"
+            right = (version, "0.0.0") if is_stock else (version,)
             with bed.home() as home, bed.project(under=under) as checkout:
+                if bed.real_wheels:
+                    dynamic(checkout)
                 starts = [
                     bed.start(poetry, checkout, home, "install", *right) for _ in range(count)
                 ]
+                last = bed.start(poetry, checkout, home, "version", version)
+                for start in () if writing else (*starts, last):
+                    start.environ[NO_WRITING] = "install,version"
                 begun = time.monotonic()
-                ended = race(starts)
-                tally.add(ended, time.monotonic() - begun)
-                tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
+                tally.add(race(starts), time.monotonic() - begun)
+                tally.add([run(last)])
+    return tallies
+
+
+def writing(bed: Bed) -> list[Tally]:
+    """(i) As (a), with poetry-dynamic-versioning rewriting pyproject.toml in place."""
+    if not bed.real_wheels:
+        raise UnavailableError("needs poetry-dynamic-versioning")
+    tallies = cold(bed, 8, writing=True)
+    for tally in tallies:
+        tally.name = tally.name.replace("(a) cold", "(i) cold, writing in place")
     return tallies
 
 
@@ -349,13 +386,20 @@ SCENARIOS = {
     "f": two_users,
     "g": odd_path,
     "h": full_and_read_only,
+    "i": writing,
 }
+# Its failures are the other plugin's: they are only counted.
+_ONLY_COUNTED = "(i)"
 # Where locks lie a set may be built twice; nothing else may happen.
 _MAY_BUILD_TWICE = ("(e)", "(f)")
 
 
-def _fill_index(wheels: Path, poetry: Path) -> None:
-    """Put on the index what stock asks for: all of Poetry's environment, as metadata only."""
+def _fill_index(wheels: Path, poetry: Path) -> bool:
+    """Put on the index what stock asks for: all of Poetry's environment.
+
+    Whole wheels and poetry-dynamic-versioning, if pip can fetch them (then it answers True),
+    else Poetry's distributions as metadata only: less work for stock than it really has.
+    """
     for source in (stamp_plugin("1.0"), stamp_plugin("2.0"), stamp_helper()):
         source.build(wheels)
     (site,) = poetry.parents[1].glob("lib/python*/site-packages")
@@ -370,6 +414,18 @@ def _fill_index(wheels: Path, poetry: Path) -> None:
             if match and _canonical(match[0]) not in named:
                 # Of another platform: never installed, but the solver asks.
                 WheelSource(match[0], lowest[1] if lowest else "1.0", {}).build(wheels)
+    download = [uv(), "tool", "run", "--python", sys.executable, "pip", "download", "--quiet"]
+    fetched = wheels.with_name("fetched")
+    pins = [f"{name}=={found.version}" for name, found in installed.items()]
+    plugin = ["poetry-dynamic-versioning>=1,<2", *pins]
+    done = subprocess.run(
+        [*download, "--only-binary", ":all:", "--dest", str(fetched), *plugin], check=False
+    )
+    for wheel in fetched.glob("*.whl") if done.returncode == 0 else ():
+        for stub in wheels.glob(f"{'-'.join(wheel.name.split('-')[:2])}-*.whl"):
+            stub.unlink()
+        shutil.copy(wheel, wheels)
+    return done.returncode == 0
 
 
 def _canonical(name: str) -> str:
@@ -379,7 +435,7 @@ def _canonical(name: str) -> str:
 def _verdict(tallies: Sequence[Tally]) -> list[str]:
     faults = []
     for tally in tallies:
-        if tally.name.endswith("guarded"):
+        if tally.name.endswith("guarded") and not tally.name.startswith(_ONLY_COUNTED):
             faults += [f"{tally.name}: {kind}\n{text}" for kind, text in tally.examples.items()]
             if tally.most_builds > 1 and not tally.name.startswith(_MAY_BUILD_TWICE):
                 faults.append(f"{tally.name}: {tally.most_builds} builds of one key")
@@ -416,7 +472,7 @@ def main() -> int:
             bed = Bed(
                 work, build_own_wheel(work / "dist"), index, work / "lock/poetry.lock", rounds
             )
-            _fill_index(work / "wheels", bed.poetry(stock=True))
+            bed.real_wheels = _fill_index(work / "wheels", bed.poetry(stock=True))
             write_project(work / "lock", index.url, "")
             locking = bed.start(bed.poetry(stock=True), work / "lock", work, "lock")
             assert run(locking).code == 0

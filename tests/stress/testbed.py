@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html
 import os
@@ -143,7 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body or b"")
+            # A killed client has gone.
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body or b"")
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output readable."""
