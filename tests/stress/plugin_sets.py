@@ -11,105 +11,34 @@ have are skipped with a reason.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import os
 import random
-import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.stress.racing import Ended
-from tests.stress.racing import Start
+from tests.stress.bed import NEW_LIST
+from tests.stress.bed import NO_WRITING
+from tests.stress.bed import OLD_LIST
+from tests.stress.bed import OLDEST
+from tests.stress.bed import Bed
+from tests.stress.bed import UnavailableError
+from tests.stress.bed import fill_index
+from tests.stress.bed import nothing_left
+from tests.stress.hostile import full_and_read_only
+from tests.stress.hostile import two_mounts
+from tests.stress.hostile import two_users
 from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
 from tests.stress.racing import run_and_kill
 from tests.stress.testbed import Index
-from tests.stress.testbed import WheelSource
 from tests.stress.testbed import build_own_wheel
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import poetry_environment
 from tests.stress.testbed import pythons
-from tests.stress.testbed import stamp_helper
-from tests.stress.testbed import stamp_plugin
-from tests.stress.testbed import uv
 from tests.stress.testbed import write_project
-
-NEWEST, OLDEST = "2.5.1", "2.0.1"
-NO_WRITING = "POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO"
-OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
-
-
-@dataclass
-class Bed:
-    """Everything that all scenarios share."""
-
-    work: Path
-    own_wheel: Path
-    index: Index
-    lock_file: Path
-    rounds: int
-    real_wheels: bool = False
-    """Whether the index has poetry-dynamic-versioning, and whole wheels of all that Poetry has."""
-
-    def poetry(
-        self, version: str = NEWEST, python: str = sys.executable, stock: bool = False
-    ) -> Path:
-        """A Poetry, guarded or stock."""
-        kind = "stock" if stock else "guarded"
-        interpreter = os.path.realpath(python).strip("/").replace("/", "_")
-        name = f"{kind}-{version}-{interpreter}"
-        packages = [] if stock else [self.own_wheel]
-        return poetry_environment(self.work / "envs" / name, version, *packages, python=python)
-
-    @contextmanager
-    def project(self, plugins: str = OLD_LIST, under: Path | None = None) -> Iterator[Path]:
-        """A fresh checkout with its lock file."""
-        checkout = Path(tempfile.mkdtemp(prefix="checkout-", dir=under or self.work))
-        write_project(checkout, self.index.url, plugins)
-        shutil.copy(self.lock_file, checkout / "poetry.lock")
-        try:
-            yield checkout
-        finally:
-            shutil.rmtree(checkout, ignore_errors=True)
-
-    def start(self, poetry: Path, checkout: Path, home: Path, command: str, *right: str) -> Start:
-        """`install` into a new environment of its own, or `version`, which must say `right`."""
-        venvs = Path(tempfile.mkdtemp(prefix="venvs-", dir=home))
-        environ = isolated_environ(
-            home, POETRY_VIRTUALENVS_IN_PROJECT="false", POETRY_VIRTUALENVS_PATH=str(venvs)
-        )
-
-        def check(ended: Ended) -> str | None:
-            if command == "version":
-                said = ended.out.strip().removeprefix("demo ")
-            else:
-                found = next(venvs.rglob("demo-*.dist-info"), None)
-                said = (
-                    found.name.removeprefix("demo-").removesuffix(".dist-info") if found else "none"
-                )
-            shutil.rmtree(venvs, ignore_errors=True)
-            return None if said in right else f"silent: {command} with {said}"
-
-        return Start([str(poetry), command], checkout, environ, check, str(poetry.parents[1]))
-
-    @contextmanager
-    def home(self) -> Iterator[Path]:
-        """A home with a cold cache."""
-        path = Path(tempfile.mkdtemp(prefix="home-", dir=self.work))
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def dynamic(checkout: Path) -> None:
@@ -224,93 +153,7 @@ def killed(bed: Bed) -> list[Tally]:
                 run_and_kill(victim, random.uniform(0.4, 2.2))  # noqa: S311 - any moment will do
             tally.add(race([bed.start(poetry, checkout, home, "install", "9.1.0") for _ in "12"]))
             tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
-            _nothing_left(tally, checkout)
-    return [tally]
-
-
-def _nothing_left(tally: Tally, checkout: Path) -> None:
-    sets = [path.name for path in (checkout / ".poetry" / "plugin-sets").iterdir()]
-    others = [path.name for path in (checkout / ".poetry").iterdir()]
-    if len(sets) != 2 or set(others) != {".gitignore", "plugin-sets"}:
-        tally.fail("left over", f"{sets} {others}")
-
-
-def two_mounts(bed: Bed) -> list[Tally]:
-    """(e) One directory mounted twice, other PID and UTS namespaces: locks lie there."""
-    tally = Tally("(e) two mounts and namespaces, guarded")
-    _need("bindfs", "unshare", "fusermount")
-    poetry = bed.poetry()
-    for _ in range(bed.rounds):
-        with bed.home() as home, bed.project() as checkout, _mounts(bed, checkout) as mounts:
-            starts = []
-            for number in range(4):
-                one = bed.start(poetry, mounts[number % 2], home, "install", "9.1.0")
-                name = f'hostname host{number % 2}; exec "$@"'
-                apart = [
-                    "unshare",
-                    "--pid",
-                    "--fork",
-                    "--uts",
-                    "--mount-proc",
-                    "sh",
-                    "-c",
-                    name,
-                    "sh",
-                ]
-                one.argv = [*apart, *one.argv]
-                starts.append(one)
-            ended = race(starts)
-            tally.add(ended)
-            tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
-            _nothing_left(tally, checkout)
-    return [tally]
-
-
-@contextmanager
-def _mounts(bed: Bed, checkout: Path) -> Iterator[list[Path]]:
-    points = [Path(tempfile.mkdtemp(prefix="mount-", dir=bed.work)) for _ in "12"]
-    try:
-        for point in points:
-            _call("bindfs", str(checkout), str(point))
-        yield points
-    finally:
-        for point in points:
-            subprocess.run(["fusermount", "-u", "-z", str(point)], check=False)
-
-
-def two_users(bed: Bed) -> list[Tally]:
-    """(f) Two users in one checkout that both may write; one of them hides what it makes."""
-    tally = Tally("(f) two users, guarded")
-    _need("setpriv")
-    python = shutil.which("python3.13", path="/usr/bin") or shutil.which(
-        "python3.11", path="/usr/bin"
-    )
-    if os.geteuid() != 0 or python is None:
-        raise UnavailableError("needs root, and a Python that other users can read")
-    poetry = bed.poetry(python=python)
-    for _ in range(bed.rounds):
-        with bed.project() as checkout:
-            for path in (checkout, *checkout.rglob("*")):
-                path.chmod(0o777 if path.is_dir() else 0o666)
-            starts = []
-            for number in range(4):
-                user = 23450 + number % 2
-                home = Path(tempfile.mkdtemp(prefix="home-", dir=bed.work))
-                command = "install" if number < 3 else "version"
-                one = bed.start(
-                    poetry, checkout, home, command, "9.1.0", *(["0.0.0"] * (number == 3))
-                )
-                for path in (home, *home.rglob("*")):
-                    os.chown(path, user, user)
-                mask = f'umask {"077" if number % 2 else "022"}; exec "$@"'
-                drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-                one.argv = [*drop, "sh", "-c", mask, "sh", *one.argv]
-                starts.append(one)
-            tally.add(race(starts))
-            last = bed.start(poetry, checkout, bed.work, "version", "9.1.0")
-            last.argv = ["setpriv", "--reuid=23452", "--regid=23452", "--clear-groups", *last.argv]
-            last.environ |= {"POETRY_CACHE_DIR": str(bed.work / "nobody")}
-            tally.add([run(last)])
+            nothing_left(tally, checkout)
     return [tally]
 
 
@@ -321,60 +164,6 @@ def odd_path(bed: Bed) -> list[Tally]:
     (tally,) = cold(bed, 2, under, stock=False)
     tally.name = "(g) spaces and umlauts, guarded"
     return [tally]
-
-
-def full_and_read_only(bed: Bed) -> list[Tally]:
-    """(h) A full disk, then one with space again; a checkout that nobody can write."""
-    tally = Tally("(h) full disk and read-only, guarded")
-    if os.geteuid() != 0:
-        raise UnavailableError("needs root")
-    poetry = bed.poetry()
-    point = Path(tempfile.mkdtemp(prefix="small-", dir=bed.work))
-    _call("mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(point))
-    try:
-        with bed.home() as home, bed.project(under=point) as checkout:
-            (point / "filler").write_bytes(b"." * 300_000)
-            full = run(bed.start(poetry, checkout, home, "install"))
-            tally.processes += 1
-            if full.code != 1 or list((checkout / ".poetry" / "plugin-sets").glob(".building*")):
-                tally.fail("a full disk was not told", full.out + full.err)
-            (point / "filler").unlink()
-            _call("mount", "-o", "remount,size=20m", str(point))
-            tally.add([run(bed.start(poetry, checkout, home, "install", "9.1.0"))])
-            _nothing_left(tally, checkout)
-            _call("mount", "-o", "remount,ro", str(point))
-            commands = ("version", "install", "version")
-            tally.add([run(bed.start(poetry, checkout, home, one, "9.1.0")) for one in commands])
-            _call("mount", "-o", "remount,rw", str(point))
-            shutil.rmtree(checkout / ".poetry")
-            _call("mount", "-o", "remount,ro", str(point))
-            tally.add([run(bed.start(poetry, checkout, home, "install", "9.1.0"))])
-            sets = {"POETRY_PUBLISH_VERIFIED_PLUGIN_SETS": str(home / "sets")}
-            for command in ("install", "version"):
-                one = bed.start(poetry, checkout, home, command, "9.1.0")
-                one.environ |= sets
-                tally.add([run(one)])
-            _call("mount", "-o", "remount,rw", str(point))
-    finally:
-        subprocess.run(["umount", "-l", str(point)], check=False)
-    return [tally]
-
-
-class UnavailableError(Exception):
-    """The machine lacks something that a scenario needs."""
-
-
-def _need(*tools: str) -> None:
-    lacking = [tool for tool in tools if shutil.which(tool) is None]
-    if lacking:
-        raise UnavailableError(f"needs {', '.join(lacking)}")
-
-
-def _call(*argv: str) -> None:
-    try:
-        subprocess.run(argv, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UnavailableError(f"{argv[0]} does not work here: {error}") from error
 
 
 SCENARIOS = {
@@ -392,44 +181,6 @@ SCENARIOS = {
 _ONLY_COUNTED = "(i)"
 # Where locks lie a set may be built twice; nothing else may happen.
 _MAY_BUILD_TWICE = ("(e)", "(f)")
-
-
-def _fill_index(wheels: Path, poetry: Path) -> bool:
-    """Put on the index what stock asks for: all of Poetry's environment.
-
-    Whole wheels and poetry-dynamic-versioning, if pip can fetch them (then it answers True),
-    else Poetry's distributions as metadata only: less work for stock than it really has.
-    """
-    for source in (stamp_plugin("1.0"), stamp_plugin("2.0"), stamp_helper()):
-        source.build(wheels)
-    (site,) = poetry.parents[1].glob("lib/python*/site-packages")
-    installed = {found.name: found for found in importlib.metadata.distributions(path=[str(site)])}
-    named = {_canonical(name) for name in installed}
-    for name, found in installed.items():
-        needed = [one for one in found.requires or [] if "extra ==" not in one]
-        WheelSource(name, found.version, {}, requires=tuple(needed)).build(wheels)
-        for requirement in needed:
-            match = re.match(r"[\w.-]+", requirement)
-            lowest = re.search(r"[>~=]=\s*([\w.]+)", requirement)
-            if match and _canonical(match[0]) not in named:
-                # Of another platform: never installed, but the solver asks.
-                WheelSource(match[0], lowest[1] if lowest else "1.0", {}).build(wheels)
-    download = [uv(), "tool", "run", "--python", sys.executable, "pip", "download", "--quiet"]
-    fetched = wheels.with_name("fetched")
-    pins = [f"{name}=={found.version}" for name, found in installed.items()]
-    plugin = ["poetry-dynamic-versioning>=1,<2", *pins]
-    done = subprocess.run(
-        [*download, "--only-binary", ":all:", "--dest", str(fetched), *plugin], check=False
-    )
-    for wheel in fetched.glob("*.whl") if done.returncode == 0 else ():
-        for stub in wheels.glob(f"{'-'.join(wheel.name.split('-')[:2])}-*.whl"):
-            stub.unlink()
-        shutil.copy(wheel, wheels)
-    return done.returncode == 0
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _verdict(tallies: Sequence[Tally]) -> list[str]:
@@ -472,7 +223,7 @@ def main() -> int:
             bed = Bed(
                 work, build_own_wheel(work / "dist"), index, work / "lock/poetry.lock", rounds
             )
-            bed.real_wheels = _fill_index(work / "wheels", bed.poetry(stock=True))
+            bed.real_wheels = fill_index(work / "wheels", bed.poetry(stock=True))
             write_project(work / "lock", index.url, "")
             locking = bed.start(bed.poetry(stock=True), work / "lock", work, "lock")
             assert run(locking).code == 0

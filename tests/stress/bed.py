@@ -1,0 +1,159 @@
+"""What all scenarios share: Poetries, an index, checkouts, homes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.stress.racing import Ended
+from tests.stress.racing import Start
+from tests.stress.racing import Tally
+from tests.stress.testbed import Index
+from tests.stress.testbed import WheelSource
+from tests.stress.testbed import isolated_environ
+from tests.stress.testbed import poetry_environment
+from tests.stress.testbed import stamp_helper
+from tests.stress.testbed import stamp_plugin
+from tests.stress.testbed import uv
+from tests.stress.testbed import write_project
+
+NEWEST, OLDEST = "2.5.1", "2.0.1"
+NO_WRITING = "POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO"
+OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
+
+
+@dataclass
+class Bed:
+    """Everything that all scenarios share."""
+
+    work: Path
+    own_wheel: Path
+    index: Index
+    lock_file: Path
+    rounds: int
+    real_wheels: bool = False
+    """Whether the index has poetry-dynamic-versioning, and whole wheels of all that Poetry has."""
+
+    def poetry(
+        self, version: str = NEWEST, python: str = sys.executable, stock: bool = False
+    ) -> Path:
+        """A Poetry, guarded or stock."""
+        kind = "stock" if stock else "guarded"
+        interpreter = os.path.realpath(python).strip("/").replace("/", "_")
+        name = f"{kind}-{version}-{interpreter}"
+        packages = [] if stock else [self.own_wheel]
+        return poetry_environment(self.work / "envs" / name, version, *packages, python=python)
+
+    @contextmanager
+    def project(self, plugins: str = OLD_LIST, under: Path | None = None) -> Iterator[Path]:
+        """A fresh checkout with its lock file."""
+        checkout = Path(tempfile.mkdtemp(prefix="checkout-", dir=under or self.work))
+        write_project(checkout, self.index.url, plugins)
+        shutil.copy(self.lock_file, checkout / "poetry.lock")
+        try:
+            yield checkout
+        finally:
+            shutil.rmtree(checkout, ignore_errors=True)
+
+    def start(self, poetry: Path, checkout: Path, home: Path, command: str, *right: str) -> Start:
+        """`install` into a new environment of its own, or `version`, which must say `right`."""
+        venvs = Path(tempfile.mkdtemp(prefix="venvs-", dir=home))
+        environ = isolated_environ(
+            home, POETRY_VIRTUALENVS_IN_PROJECT="false", POETRY_VIRTUALENVS_PATH=str(venvs)
+        )
+
+        def check(ended: Ended) -> str | None:
+            if command == "version":
+                said = ended.out.strip().removeprefix("demo ")
+            else:
+                found = next(venvs.rglob("demo-*.dist-info"), None)
+                said = (
+                    found.name.removeprefix("demo-").removesuffix(".dist-info") if found else "none"
+                )
+            shutil.rmtree(venvs, ignore_errors=True)
+            return None if said in right else f"silent: {command} with {said}"
+
+        return Start([str(poetry), command], checkout, environ, check, str(poetry.parents[1]))
+
+    @contextmanager
+    def home(self) -> Iterator[Path]:
+        """A home with a cold cache."""
+        path = Path(tempfile.mkdtemp(prefix="home-", dir=self.work))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def nothing_left(tally: Tally, checkout: Path) -> None:
+    """Count it a failure if `.poetry` holds more than one set and the locks."""
+    sets = [path.name for path in (checkout / ".poetry" / "plugin-sets").iterdir()]
+    others = [path.name for path in (checkout / ".poetry").iterdir()]
+    if len(sets) != 2 or set(others) != {".gitignore", "plugin-sets"}:
+        tally.fail("left over", f"{sets} {others}")
+
+
+class UnavailableError(Exception):
+    """The machine lacks something that a scenario needs."""
+
+
+def need(*tools: str) -> None:
+    """Raise UnavailableError if one of these programs is not there."""
+    lacking = [tool for tool in tools if shutil.which(tool) is None]
+    if lacking:
+        raise UnavailableError(f"needs {', '.join(lacking)}")
+
+
+def call(*argv: str) -> None:
+    """Run a program, or raise UnavailableError."""
+    try:
+        subprocess.run(argv, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UnavailableError(f"{argv[0]} does not work here: {error}") from error
+
+
+def fill_index(wheels: Path, poetry: Path) -> bool:
+    """Put on the index what stock asks for: all of Poetry's environment.
+
+    Whole wheels and poetry-dynamic-versioning, if pip can fetch them (then it answers True),
+    else Poetry's distributions as metadata only: less work for stock than it really has.
+    """
+    for source in (stamp_plugin("1.0"), stamp_plugin("2.0"), stamp_helper()):
+        source.build(wheels)
+    (site,) = poetry.parents[1].glob("lib/python*/site-packages")
+    installed = {found.name: found for found in importlib.metadata.distributions(path=[str(site)])}
+    named = {_canonical(name) for name in installed}
+    for name, found in installed.items():
+        needed = [one for one in found.requires or [] if "extra ==" not in one]
+        WheelSource(name, found.version, {}, requires=tuple(needed)).build(wheels)
+        for requirement in needed:
+            match = re.match(r"[\w.-]+", requirement)
+            lowest = re.search(r"[>~=]=\s*([\w.]+)", requirement)
+            if match and _canonical(match[0]) not in named:
+                # Of another platform: never installed, but the solver asks.
+                WheelSource(match[0], lowest[1] if lowest else "1.0", {}).build(wheels)
+    download = [uv(), "tool", "run", "--python", sys.executable, "pip", "download", "--quiet"]
+    fetched = wheels.with_name("fetched")
+    pins = [f"{name}=={found.version}" for name, found in installed.items()]
+    plugin = ["poetry-dynamic-versioning>=1,<2", *pins]
+    done = subprocess.run(
+        [*download, "--only-binary", ":all:", "--dest", str(fetched), *plugin], check=False
+    )
+    for wheel in fetched.glob("*.whl") if done.returncode == 0 else ():
+        for stub in wheels.glob(f"{'-'.join(wheel.name.split('-')[:2])}-*.whl"):
+            stub.unlink()
+        shutil.copy(wheel, wheels)
+    return done.returncode == 0
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
