@@ -109,6 +109,8 @@ class _Attempt:
         try:
             lock = _file_lock(self._resource.path)
             lock.acquire(timeout=self._limit, poll_interval=0.05)
+        except TimeoutError:
+            return
         # Whatever goes wrong with a lock, work goes on without it.
         except Exception as error:  # noqa: BLE001
             self._error = error
