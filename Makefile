@@ -4,7 +4,7 @@
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help rehearse test lint format clean
+.PHONY: help rehearse test stress stress-short lint format clean
 
 DEV := .venv/dev
 REHEARSE := .venv/rehearse
@@ -14,6 +14,7 @@ SOURCES := $(shell find src -name '*.py') pyproject.toml README.md LICENSE
 help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
+	@echo 'make stress    race real Poetry processes, guarded against stock (15 to 30 minutes)'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
 
@@ -30,6 +31,12 @@ rehearse: $(REHEARSE)/.wheel
 
 test: $(DEV)/.stamp
 	$(DEV)/bin/python -m pytest --numprocesses 3 $(PYTEST_ARGS)
+
+stress: $(DEV)/.stamp
+	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 12 $(STRESS_ARGS)
+
+stress-short: $(DEV)/.stamp
+	$(DEV)/bin/python -m tests.stress.plugin_sets --short
 
 lint: $(DEV)/.stamp
 	$(DEV)/bin/python -m ruff check

@@ -95,6 +95,7 @@ class Code(StrEnum):
     METADATA_UNKNOWN = "PV212", "The metadata is of a version newer than this installation knows."
     BUILD_DECLINED = "PV213", "The question whether to build anyway was answered with no."
     DIST_DIR_UNREADABLE = "PV214", "The dist folder cannot be read."
+    PLUGINS_NOT_ACTIVE = "PV215", "Plugins that the project requires are not active."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL cannot be used."
     INDEX_UNKNOWN = "PV303", "Which index shows what is uploaded is not known."

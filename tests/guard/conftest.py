@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.stress.testbed import POETRY_MINORS
 from tests.stress.testbed import Index
 from tests.stress.testbed import Poetry

@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.stress.testbed import Poetry
 
 from poetry_publish_verified.guard.doctor import diagnose
+from tests.stress.testbed import Poetry
 
 # A library of Poetry's warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

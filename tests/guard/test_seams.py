@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.stress.testbed import Index
 from tests.stress.testbed import Poetry
 from tests.stress.testbed import write_project

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.stress.testbed import POETRY_MINORS
 from tests.stress.testbed import Index
 from tests.stress.testbed import Poetry

@@ -28,7 +28,12 @@ print(json.dumps(sorted(set(sys.modules) - before)))
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     brought = set(json.loads(done.stdout))
-    assert brought == {"poetry_publish_verified", "poetry_publish_verified.plugin"}
+    assert brought == {
+        "poetry_publish_verified",
+        "poetry_publish_verified.guard",
+        "poetry_publish_verified.guard.entry",
+        "poetry_publish_verified.plugin",
+    }
 
 
 def test_heavy_modules_stay_out_of_other_commands(

@@ -3,9 +3,9 @@
     python -m tests.stress.plugin_sets [--short] [--rounds N] [--scenarios abcdefghi]
 
 Prints one line a scenario: processes, failures by kind, builds per key, wall time. Exits 1 if
-a guarded process failed, a key was built twice on an honest filesystem, or eight guarded cold
-installs were not faster than three quarters of stock's. Scenarios that this machine cannot
-have are skipped with a reason.
+a guarded process failed, a key was built twice on an honest filesystem, or (not with --short)
+eight guarded cold installs took more than three quarters of stock's time. Scenarios that this
+machine cannot have are skipped with a reason.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ _ONLY_COUNTED = "(i)"
 _MAY_BUILD_TWICE = ("(e)", "(f)")
 
 
-def _verdict(tallies: Sequence[Tally]) -> list[str]:
+def _verdict(tallies: Sequence[Tally], *, timed: bool) -> list[str]:
     faults = []
     for tally in tallies:
         if tally.name.endswith("guarded") and not tally.name.startswith(_ONLY_COUNTED):
@@ -194,7 +194,7 @@ def _verdict(tallies: Sequence[Tally]) -> list[str]:
     stock, guarded = (walls.get(f"(a) cold, N = 8, {kind}") for kind in ("stock", "guarded"))
     if stock and guarded:
         _say(f"cold installs, N = 8: guarded takes {guarded / stock:.2f} of stock's time")
-        if guarded > 0.75 * stock:
+        if timed and guarded > 0.75 * stock:
             faults.append("eight guarded cold installs take more than 0.75 of stock's time")
     return faults
 
@@ -235,7 +235,8 @@ def main() -> int:
                     continue
                 tallies += found
                 _say(*(tally.line() for tally in found))
-    faults = _verdict(tallies)
+    # One round on a shared machine says nothing of speed.
+    faults = _verdict(tallies, timed=not options.short)
     _say(*faults)
     return 1 if faults else 0
 

@@ -44,6 +44,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.project_plugins import missing_plugins
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
@@ -210,7 +211,19 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
                     " poetry check tells what is wrong with it.",
                 ),
             ) from error
-        return poetry, poetry_project.read(poetry)
+        project = poetry_project.read(poetry)
+        if missing := missing_plugins(poetry.pyproject_path):
+            raise ReleaseError(
+                Verdict.PREFLIGHT_REFUSED,
+                Problem(
+                    Code.PLUGINS_NOT_ACTIVE,
+                    "The project requires Poetry plugins that are not active:"
+                    f" {printable(', '.join(missing))}. A version that one of them sets would be"
+                    " silently wrong.",
+                    "Run poetry install, or poetry self add with the plugin's name.",
+                ),
+            )
+        return poetry, project
 
     def _targets(self, poetry: Poetry, named: tuple[str, ...]) -> Targets:
         paths = {
