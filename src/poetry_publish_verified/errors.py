@@ -96,6 +96,7 @@ class Code(StrEnum):
     BUILD_DECLINED = "PV213", "The question whether to build anyway was answered with no."
     DIST_DIR_UNREADABLE = "PV214", "The dist folder cannot be read."
     PLUGINS_NOT_ACTIVE = "PV215", "Plugins that the project requires are not active."
+    CLIENT_UNAVAILABLE = "PV216", "The client that is to be asked at the end cannot be set up."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL cannot be used."
     INDEX_UNKNOWN = "PV303", "Which index shows what is uploaded is not known."
@@ -111,6 +112,7 @@ class Code(StrEnum):
     UPLOAD_NOT_SENT = "PV408", "A file could not be sent at all."
     UPLOAD_STATE_UNKNOWN = "PV409", "Whether a file was stored is unknown."
     CLOSED = "PV410", "The index takes no uploads at the moment."
+    TRY_LATER = "PV411", "The index asks to wait before the next upload."
     CONFLICT = "PV501", "The index holds other bytes under the same file name."
     KEPT_REMOTE = "PV502", "Other bytes are on the index, and were kept as asked."
     NOT_LISTED_IN_TIME = "PV601", "An index did not list every file in time."
@@ -122,6 +124,7 @@ class Code(StrEnum):
     CLIENT_CANNOT_INSTALL = "PV704", "A real client cannot download what was published."
     NOT_INSTALLABLE_BY_NATURE = "PV705", "The release has no wheel, so installable was not checked."
     EXTRA_FILE = "PV706", "An index lists more files of this version than were built here."
+    CLIENT_TAKES_ANOTHER = "PV707", "A real client prefers another wheel of this release."
 
 
 @dataclass(frozen=True, slots=True)

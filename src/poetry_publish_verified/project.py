@@ -79,6 +79,15 @@ def read(poetry: Poetry) -> Project:
             f"{root / 'pyproject.toml'} is in non-package mode, so there is nothing to publish.",
             "Remove package-mode = false and name the package, or run this in another project.",
         )
+    settings = settings_table(poetry)
+    identity = Identity(
+        canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
+    )
+    return Project(root, identity, settings)
+
+
+def settings_table(poetry: Poetry) -> Mapping[str, Any]:
+    """`[tool.publish-verified]`; ReleaseError where it is no table."""
     table = poetry.pyproject.data.get("tool", {}).get("publish-verified", {})
     # tomlkit's values carry their formatting; the core takes plain ones.
     settings = table.unwrap() if hasattr(table, "unwrap") else table
@@ -91,10 +100,7 @@ def read(poetry: Poetry) -> Project:
                 "Write [tool.publish-verified] and one setting a line below it.",
             ),
         )
-    identity = Identity(
-        canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
-    )
-    return Project(root, identity, settings)
+    return settings
 
 
 def environment_settings(config: Config) -> dict[str, str]:
@@ -134,6 +140,17 @@ class _Recorder:
         self.url, self.cert, self.client_cert = url, cert, client_cert
 
 
+def repository_name(option: str | None) -> str:
+    """The repository's name; ReleaseError where a URL was given, which may hold a password."""
+    if option and ("://" in option or "@" in option):
+        raise _refused(
+            Code.REPOSITORY_UNKNOWN,
+            "--repository takes the name of a repository, not a URL.",
+            "Run poetry config repositories.<name> <upload URL>, and give that name.",
+        )
+    return option or "pypi"
+
+
 def repository(poetry: Poetry, name: str | None, given: Credentials) -> RepositoryTarget:
     """Where Poetry would upload to, and with what: Poetry's own publisher decides.
 
@@ -152,8 +169,10 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     except RuntimeError as error:
         raise _refused(
             Code.REPOSITORY_UNKNOWN,
-            f"{printable(str(error))}.",
-            f"Run poetry config repositories.{printable(label)} <upload URL>, or set"
+            f"{printable(str(error)).rstrip('.')}.",
+            "Leave --repository out to publish to PyPI."
+            if label.lower() == "pypi"
+            else f"Run poetry config repositories.{printable(label)} <upload URL>, or set"
             f" POETRY_REPOSITORIES_{_variable(label)}_URL.",
         ) from error
     try:
@@ -266,7 +285,8 @@ class _Finder:
             try:
                 return self._target(name)
             except InvalidUrlError as error:
-                return _unknown(f"The index {without_credentials(name)} cannot be used: {error}.")
+                shown = printable(without_credentials(name))
+                return _unknown(f"The index {shown} cannot be used: {error}.")
         if name.lower() in self._sources:
             return self._of_source(name.lower())
         if name.lower() == "pypi":
@@ -277,7 +297,8 @@ class _Finder:
             upload_url = self._config.get(f"repositories.{name}.url")
             implied = index_of(without_credentials(upload_url)) if upload_url else None
         if implied is None:
-            return _unknown(f"There is no index {printable(name)}.")
+            shown = printable(without_credentials(name))
+            return _unknown(f"There is no index of the name {shown!r}.")
         return self._target(implied)
 
     def implied(self) -> IndexTarget | None:
@@ -348,6 +369,16 @@ def _unknown(message: str) -> Problem:
         "Name an index by the URL of its simple API, or by the name of a Poetry source or"
         " repository.",
     )
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that Poetry would use for a URL: `*_proxy`, `no_proxy`, the system's settings."""
+    from requests.utils import get_environ_proxies
+    from requests.utils import prepend_scheme_if_needed
+    from requests.utils import select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return prepend_scheme_if_needed(proxy, "http") if proxy else None
 
 
 def pypi_index() -> str:

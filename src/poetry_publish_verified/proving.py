@@ -91,8 +91,8 @@ class _Proof:
             name = file.distribution.filename
             self._outside.report(FileListed(self._index.url, name, page.files[name].sha256))
         self._warn_of_extra_files(page)
+        self._judge_missing_hashes(page)
         if self._plan.until is Until.LISTED:
-            self._demand_hashes(page)
             return self._failures
         await self._verify_bytes(page)
         if self._plan.until is Until.INSTALLABLE and not self._failures:
@@ -104,6 +104,10 @@ class _Proof:
     ) -> None:
         problem = Problem(code, message, remedy, filename=filename, index=self._index.url)
         self._failures.append((verdict, problem))
+
+    def _warn(self, code: Code, message: str, remedy: str) -> None:
+        problem = Problem(code, message, remedy, severity="warning", index=self._index.url)
+        self._outside.report(ProblemFound(problem))
 
     def _left(self) -> float:
         return max(self._deadline - self._outside.clock.monotonic(), 0.0)
@@ -157,20 +161,25 @@ class _Proof:
                 PIP.name,
                 watch.requests,
                 watch.missing.absent,
-                watch.last_detail,
+                watch.last.detail,
                 edge,
             )
         )
 
     def _report_not_listed(self, watch: Watch) -> None:
-        detail = f" (the last answer: {watch.last_detail})" if watch.last_detail else ""
+        detail = f" (last: {watch.last.detail})" if watch.last.detail else ""
+        remedy = (
+            "If the index has moved there, name its new address with --index."
+            if watch.last.state == "moved"
+            else "Run the same command again to go on waiting: nothing is sent twice. Raise"
+            " --timeout if this index is always that slow."
+        )
         self._fail(
             Verdict.NOT_VISIBLE,
             Code.NOT_LISTED_IN_TIME,
             f"{self._index.url} did not list {', '.join(watch.missing.absent)} within"
             f" {self._plan.timeout:.0f} s{detail}. The upload itself is done.",
-            "Run the same command again to go on waiting: nothing is sent twice. Raise --timeout"
-            " if this index is always that slow.",
+            remedy,
         )
 
     def _report_other_hashes(self, page: ProjectPage | None, filenames: tuple[str, ...]) -> None:
@@ -198,30 +207,33 @@ class _Proof:
         )
         shown = ", ".join(extra[:_NAMES_SHOWN]) + (" and more" if extra[_NAMES_SHOWN:] else "")
         if extra:
-            self._outside.report(
-                ProblemFound(
-                    Problem(
-                        Code.EXTRA_FILE,
-                        f"{self._index.url} lists more files of this version than are in the dist"
-                        f" folder: {shown}. They were not checked.",
-                        "Nothing is to be done where another job published them.",
-                        severity="warning",
-                        index=self._index.url,
-                    )
-                )
+            self._warn(
+                Code.EXTRA_FILE,
+                f"{self._index.url} lists more files of this version than are in the dist folder:"
+                f" {shown}. They were not checked.",
+                "Nothing is to be done where another job published them.",
             )
 
-    def _demand_hashes(self, page: ProjectPage) -> None:
-        for file in self._expected:
-            name = file.distribution.filename
-            if page.files[name].sha256 is None:
-                self._fail(
-                    Verdict.VERIFICATION_FAILED,
-                    Code.NO_HASH_LISTED,
-                    f"{self._index.url} lists {name} without a sha256, which proves nothing.",
-                    "Use --until downloadable, which compares the bytes themselves.",
-                    name,
-                )
+    def _judge_missing_hashes(self, page: ProjectPage) -> None:
+        """Without a sha256 a listing proves nothing; the bytes themselves may still do so."""
+        names = [file.distribution.filename for file in self._expected]
+        bare = [name for name in names if page.files[name].sha256 is None]
+        if not bare:
+            return
+        message = f"{self._index.url} lists {', '.join(bare)} without a sha256"
+        if self._plan.until is Until.LISTED:
+            self._fail(
+                Verdict.VERIFICATION_FAILED,
+                Code.NO_HASH_LISTED,
+                f"{message}, which proves nothing.",
+                "Use --until downloadable, which compares the bytes themselves.",
+            )
+        else:
+            self._warn(
+                Code.NO_HASH_LISTED,
+                f"{message}: installers cannot check what they get from there.",
+                "Nothing is to be done for this release: its bytes are compared.",
+            )
 
     async def _verify_bytes(self, page: ProjectPage) -> None:
         """Download every file from where the page says it is, and compare."""
@@ -273,17 +285,11 @@ class _Proof:
         client = self._outside.client
         wheels = [file for file in self._expected if file.distribution.parsed.kind == "wheel"]
         if not wheels:
-            self._outside.report(
-                ProblemFound(
-                    Problem(
-                        Code.NOT_INSTALLABLE_BY_NATURE,
-                        "installable is not applicable: the release has no wheel, and building an"
-                        " sdist would prove more than the index.",
-                        "Nothing is to be done, unless a wheel was meant to be there.",
-                        severity="warning",
-                        index=self._index.url,
-                    )
-                )
+            self._warn(
+                Code.NOT_INSTALLABLE_BY_NATURE,
+                "installable is not applicable: the release has no wheel, and building an sdist"
+                " would prove more than the index.",
+                "Nothing is to be done, unless a wheel was meant to be there.",
             )
         if client is not None:
             for file in wheels:
@@ -329,7 +335,12 @@ class _Proof:
                 "Remove the other file from the index, or raise the version.",
                 name,
             )
-        else:
-            self._outside.report(
-                FileVerified(self._index.url, got.filename, got.sha256, client.name)
+        elif got.filename != name:
+            self._warn(
+                Code.CLIENT_TAKES_ANOTHER,
+                f"{client.name}, asked for {name}, takes {got.filename}: only the build tag tells"
+                " them apart, so nobody gets the former.",
+                "Nothing is to be done if that is meant.",
             )
+        else:
+            self._outside.report(FileVerified(self._index.url, name, got.sha256, client.name))

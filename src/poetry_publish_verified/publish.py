@@ -31,7 +31,10 @@ async def publish(release: Release, plan: Plan, outside: Outside) -> Verdict:
 
 def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:
     problems = preflight.check(
-        release.identity, release.distributions, local_versions=plan.local_versions
+        release.identity,
+        release.distributions,
+        local_versions=plan.local_versions,
+        place=release.place,
     )
     errors = [problem for problem in problems if problem.severity == "error"]
     for problem in problems:

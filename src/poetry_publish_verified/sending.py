@@ -79,7 +79,7 @@ async def _first_page(release: Release, outside: Outside) -> ProjectPage | None:
     seen = Observation("unknown")
     for attempt in range(_FIRST_LOOKS):
         seen = await outside.own.look(release.identity.name, UNSEEN)
-        if seen.state in {"page", "absent"}:
+        if seen.state in {"page", "absent", "moved"}:
             return seen.page
         if seen.state == "denied":
             break
@@ -93,6 +93,9 @@ def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
         "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
         " the repository or of a Poetry source for it."
         if denied
+        else "Name the certificates to trust with --cert, or with poetry config"
+        " certificates.<name>.cert."
+        if "certificate" in detail.lower()
         else "Check the index's address and whether it is up, and run the same command again."
         " Another address is named with --index."
     )
@@ -108,7 +111,7 @@ def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
 
 
 class _NotToldError(Exception):
-    """The index lists a file without a sha256, and the file does not come either."""
+    """The index lists a file, but not under which one sha256."""
 
 
 async def _remote_sha256(
@@ -121,6 +124,8 @@ async def _remote_sha256(
     file = page.files.get(distribution.filename)
     if file is None:
         return None
+    if distribution.filename in page.ambiguous:
+        raise _NotToldError(f"it lists {distribution.filename} with two different hashes")
     if file.sha256 is not None:
         return file.sha256
     fetched: Fetched | NotFetched = NotFetched("it did not come in time")

@@ -70,10 +70,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What goes out: the project's own name and version, and the files built for it."""
+    """What goes out: the project's own name and version, and the files built for it.
+
+    `place` tells people where those files were looked for.
+    """
 
     identity: preflight.Identity
     distributions: tuple[Distribution, ...]
+    place: str = "the dist folder"
 
 
 @dataclass(frozen=True, slots=True)

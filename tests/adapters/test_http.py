@@ -28,6 +28,7 @@ from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
 from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.project import proxy_for
 from tests.adapters.loopback import Answer
 from tests.adapters.loopback import Request
 from tests.adapters.loopback import answer
@@ -75,7 +76,7 @@ def run(story: Coroutine[object, object, ResultT]) -> ResultT:
 
 async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: float = 3.0) -> Page:
     """Ask once for a page."""
-    async with Http("tester/1", 2.0) as http:
+    async with Http("tester/1", 2.0, proxy_for) as http:
         return await http.page(url, HEADERS, access, limit, timeout)
 
 
@@ -83,7 +84,7 @@ async def download(
     url: str, home: str, limit: int | None = None, read_timeout: float = 2.0
 ) -> tuple[int, int, str, bool]:
     """Ask once for a file."""
-    async with Http("tester/1", read_timeout) as http:
+    async with Http("tester/1", read_timeout, proxy_for) as http:
         return await http.download(url, {"Accept-Encoding": "identity"}, ME, home, limit)
 
 
@@ -91,7 +92,7 @@ async def post(
     url: str, file: Path, access: Access = ME, *, read_timeout: float = 2.0
 ) -> Answered | NoAnswer:
     """Upload a file once."""
-    async with Http("tester/1", read_timeout) as http:
+    async with Http("tester/1", read_timeout, proxy_for) as http:
         return await http.post_file(url, {":action": "file_upload"}, file, access, lambda _: None)
 
 
@@ -465,7 +466,7 @@ def test_an_upload(file: Path) -> None:
             bodies.append(await request.body())
             await request.send(b"HTTP/1.1 200 Thanks\r\nContent-Length: 2\r\n\r\nOK")
 
-        async with serving(taking) as server, Http("tester/1", 2.0) as http:
+        async with serving(taking) as server, Http("tester/1", 2.0, proxy_for) as http:
             got = await http.post_file(f"{server.url}legacy/", fields, file, ME, told.append)
             assert got == Answered(200, b"Thanks", b"OK")
             (request,) = server.requests
@@ -683,7 +684,7 @@ def test_no_proxy_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
         async with serving(answer()) as proxy, serving(answer()) as direct:
             for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
                 monkeypatch.setenv(variable, proxy.url)
-            async with Http("tester/1", 2.0, proxies=False) as http:
+            async with Http("tester/1", 2.0, lambda _: None) as http:
                 await http.page(direct.url, HEADERS, ME, LIMIT, 2.0)
             assert proxy.lines == []
 

@@ -123,16 +123,23 @@ def test_names_that_only_begin_alike() -> None:
 
 
 def test_a_name_listed_twice() -> None:
-    """The same file twice is one; twice with different hashes is a page not to be trusted."""
-    assert set(html(*[f'"{WHEEL}#sha256={HASH}"'] * 2).files) == {WHEEL}
-    assert set(json_page(entry(), entry()).files) == {WHEEL}
+    """The same file twice is one; twice with different hashes it is ambiguous, and only it."""
+    assert not html(*[f'"{WHEEL}#sha256={HASH}"'] * 2).ambiguous
+    assert not json_page(entry(), entry()).ambiguous
     other = "cd" * 32
-    with pytest.raises(UnsafePageError, match="two different hashes"):
-        html(f'"{WHEEL}#sha256={HASH}"', f'"{WHEEL}#sha256={other}"')
-    with pytest.raises(UnsafePageError, match="two different hashes"):
-        json_page(entry(), entry(hashes={"sha256": other}))
-    with pytest.raises(UnsafePageError, match="two different hashes"):
-        json_page(entry(), entry(hashes={}))
+    both = html(f'"{WHEEL}#sha256={HASH}"', f'"{WHEEL}#sha256={other}"', f'"{SDIST}#sha256={HASH}"')
+    assert both.ambiguous == {WHEEL}
+    assert json_page(entry(), entry(hashes={"sha256": other})).ambiguous == {WHEEL}
+
+
+def test_a_name_listed_with_and_without_a_hash() -> None:
+    """What is listed twice, once without a hash, has the one that is given."""
+    for page in (
+        json_page(entry(), entry(hashes={})),
+        json_page(entry(hashes={}), entry()),
+    ):
+        assert not page.ambiguous
+        assert page.files[WHEEL].sha256 == HASH
 
 
 def test_json() -> None:

@@ -323,7 +323,7 @@ def test_a_server_error_leaves_doubt(status: int) -> None:
         (410, "This API is no longer supported.", Code.NOT_AN_UPLOAD_URL),
         (308, "Permanent Redirect", Code.REDIRECTED),
         (303, "See Other", Code.REDIRECTED),
-        (429, "Too many new projects created", Code.UPLOAD_REFUSED),
+        (429, "Too many new projects created", Code.TRY_LATER),
         (400, "The name 'lantern' conflicts with an existing project.", Code.UPLOAD_REFUSED),
         (400, "The digest supplied does not match", Code.UPLOAD_REFUSED),
         (

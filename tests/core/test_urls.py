@@ -49,12 +49,12 @@ def test_credentials_are_taken_out(
         "https://me:secret@[::1/",
     ],
 )
-def test_what_is_no_url_is_not_shown(url: str) -> None:
-    """An unusable URL is refused, and neither the error nor the display repeats it."""
+def test_of_what_is_no_url_no_password_is_shown(url: str) -> None:
+    """An unusable URL is refused, and neither the error nor the display has its password."""
     with pytest.raises(InvalidUrlError) as caught:
         split_credentials(url)
     assert "secret" not in str(caught.value)
-    assert without_credentials(url) == "(an invalid URL)"
+    assert "secret" not in without_credentials(url)
 
 
 PRINTED = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
@@ -69,7 +69,7 @@ def test_no_password_is_ever_shown(username: str, password: str) -> None:
         pytest.fail("a URL that cannot be read has to be shown as such")
     # A / ? or # in a password ends the host: then it is no longer the password to any reader.
     if not set(password) & set("/?#"):
-        assert shown in {"https://index.example/x/", "(an invalid URL)"}
+        assert shown in {"https://index.example/x/", "index.example/x/"}
 
 
 def test_access_does_not_show_its_password() -> None:

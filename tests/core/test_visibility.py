@@ -97,7 +97,7 @@ def test_what_is_remembered() -> None:
     watch.observe(seen(a="aa"), 0.0)
     assert (watch.requests, watch.missing.absent) == (1, ("b.tar.gz",))
     watch.observe(UNKNOWN, 1.0)
-    assert (watch.requests, watch.last_detail) == (2, UNKNOWN.detail)
+    assert (watch.requests, watch.last) == (2, UNKNOWN)
     assert watch.missing.absent == ("b.tar.gz",)
 
 

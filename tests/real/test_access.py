@@ -139,3 +139,12 @@ def test_an_authority_file_that_is_none(
         ended(run, 3)
         assert str(file) in run.said
     assert pypi.stored("lantern") == {}
+
+
+def test_no_proxy_as_poetry_reads_it(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A range of addresses in no_proxy keeps them off the proxy, as with `poetry publish`."""
+    project.build()
+    around = poetry.with_variables(
+        http_proxy="http://127.0.0.1:1", all_proxy="socks5://127.0.0.1:1", no_proxy="127.0.0.0/8"
+    )
+    ended(publish(around, project, pypi), 0)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.beds.indexes import PASSWORD
 from tests.beds.processes import wait_until
+from tests.beds.projects import make_project
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import is_upload
 from tests.beds.release import ended
@@ -147,3 +148,51 @@ def test_killed(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
     assert set(uploads(release).values()) == {"uploaded"}
     folder = project.receipt_file.parent
     assert [path.name for path in folder.iterdir()] == [project.receipt_file.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_building(
+    poetry: Poetry, pypi: Index, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C during a build ends in 130, not as a build that failed."""
+    more = '\n[tool.poetry.build]\nscript = "slow.py"\n'
+    project = make_project(tmp_path / "slow", more=more)
+    started_building = tmp_path / "building"
+    (project.path / "slow.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(started_building)!r}).touch()\ntime.sleep(60)\n",
+        encoding="utf-8",
+    )
+    # Without a build environment of its own the script needs no package from anywhere.
+    config = {"POETRY_VIRTUALENVS_CREATE": "false"}
+    call = poetry.with_variables(**config, **pypi.environment())
+    with call.started(*CALL, "--build", cwd=project.path) as process:
+        wait_until(lambda: started_building.exists() or process.poll() is not None, "the build")
+        if process.poll() is not None:
+            pytest.skip("a build script needs poetry-core from an index, and there is none")
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
+    holds(project.receipt(), "interrupted", 130)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_reader_that_goes_away(poetry: Poetry, project: Project, pypi: Index, form: str) -> None:
+    """Whoever closes the pipe misses the words, and the release goes on to its end."""
+    project.build()
+    call = poetry.with_variables(**pypi.environment())
+    with call.started(*CALL, "--format", form, cwd=project.path) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    holds(project.receipt(), "verified", 0)
+
+
+def test_a_terminal_without_umlauts(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """In the C locale a path with umlauts is shown as well as can be, and nothing fails."""
+    project.build()
+    plain = poetry.with_variables(LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    ended(publish(plain, project, pypi), 0)
+    holds(project.receipt(), "verified", 0)

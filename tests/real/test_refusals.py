@@ -316,3 +316,51 @@ def test_wrong_password(
     assert uploads(release) == {project.wheel: "failed", project.sdist: "not-sent"}
     assert secret not in run.said
     assert secret not in json.dumps(project.receipt())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-r", "http://me:topsecret@index.example/"),
+        ("--index", "me:topsecret@index.example/simple"),
+        ("--index", "ftp://me:topsecret@index.example/simple"),
+    ],
+)
+def test_a_url_in_the_wrong_place(
+    poetry: Poetry, project: Project, pypi: Index, options: tuple[str, str]
+) -> None:
+    """A URL where a name is wanted is refused, and its password shown nowhere."""
+    project.build()
+    run = publish(poetry, project, pypi, *options)
+    ended(run, 3)
+    assert "topsecret" not in run.said
+    assert "topsecret" not in json.dumps(project.receipt())
+    assert pypi.stored("lantern") == {}
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "."])
+def test_a_receipt_never_replaces_anything_else(
+    poetry: Poetry, project: Project, pypi: Index, name: str
+) -> None:
+    """A file that is no receipt, or a folder, is left as it is, and nothing is sent."""
+    project.build()
+    before = (project.path / "pyproject.toml").read_bytes()
+    run = publish(poetry, project, pypi, "--receipt", name)
+    ended(run, 3)
+    assert "receipt" in run.said.lower()
+    assert (project.path / "pyproject.toml").read_bytes() == before
+    assert pypi.stored("lantern") == {}
+
+
+def test_format_and_receipt_from_pyproject(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+    """Both are heeded from the start: JSON from the first line on, and one receipt only."""
+    more = '\n[tool.publish-verified]\nformat = "json"\nreceipt = "out/receipt.json"\n'
+    project = make_project(tmp_path / "set", more=more)
+    project.build()
+    run = publish(poetry, project, pypi)
+    ended(run, 0)
+    events = [json.loads(line) for line in run.out.splitlines()]
+    assert events[-1]["event"] == "receipt"
+    receipt = json.loads((project.path / "out" / "receipt.json").read_text(encoding="utf-8"))
+    holds(receipt, "verified", 0)
+    assert not (project.path / "dist" / ".publish-verified").exists()

@@ -172,7 +172,7 @@ def test_there_without_a_hash(world: World) -> None:
     world.index.hides_hashes = True
     world.index.put(BUILT_WHEEL)
     ending = world.story(PLAN, *BUILT)
-    ends(ending, Verdict.VERIFIED)
+    ends(ending, Verdict.VERIFIED, Code.NO_HASH_LISTED)
     assert world.repository.sent == [SDIST]
 
 
@@ -483,14 +483,14 @@ def test_listed_without_a_hash_proves_nothing(world: World) -> None:
     """Until `listed` every file must be listed with its sha256."""
     world.index.hides_hashes = True
     ending = world.story(Plan(Until.LISTED, 900.0), *BUILT)
-    ends(ending, Verdict.VERIFICATION_FAILED, Code.NO_HASH_LISTED, Code.NO_HASH_LISTED)
+    ends(ending, Verdict.VERIFICATION_FAILED, Code.NO_HASH_LISTED)
     assert world.told(FileVerified) == []
 
 
 def test_downloadable_without_a_hash(world: World) -> None:
     """Until `downloadable` the bytes prove what the page does not say."""
     world.index.hides_hashes = True
-    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED, Code.NO_HASH_LISTED)
     assert len(world.told(FileVerified)) == 2
 
 
@@ -600,7 +600,8 @@ def test_only_what_a_client_brought_counts_as_fetched_by_it(world: World) -> Non
     """A wheel in whose place the client prefers another one is not said to have come."""
     second = distribution("lantern-1.0-2-py3-none-any.whl", b"second build")
     world.client.script = [ClientFile(second.filename, second.sha256)] * 2
-    world.story(INSTALLABLE, *in_upload_order([BUILT_WHEEL, second]))
+    ending = world.story(INSTALLABLE, *in_upload_order([BUILT_WHEEL, second]))
+    ends(ending, Verdict.VERIFIED, Code.CLIENT_TAKES_ANOTHER)
     by_pip = {event.filename for event in world.told(FileVerified) if event.client == "pip"}
     assert WHEEL not in by_pip
 

@@ -52,46 +52,14 @@ class Pip:
         }
         # Its own home too: pip and what it asks about the machine would write into the user's.
         self._environment |= {"HOME": str(folder), "USERPROFILE": str(folder)}
-        self._python: Path | None = None
+        self._python = Path(sys.executable)  # until `prepare` has made its own
 
-    async def download(
-        self, requirement: str, target: PipTarget, index_url: str, timeout: float
-    ) -> ClientFile | ClientFailure:
-        """Have pip download one wheel from one index, for the machine that `target` describes."""
+    async def prepare(self) -> str | None:
+        """Set pip up; why that failed, None where it did not."""
+        folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+        place = self._folder / "pip"
+        self._python = place / folder / name
         try:
-            with anyio.fail_after(timeout):
-                return await self._download(requirement, target, self._indexes[index_url])
-        except TimeoutError:
-            return ClientFailure(f"pip did not finish within {timeout:.0f} s")
-        except OSError as error:
-            return ClientFailure(f"pip could not be run: {printable(str(error))}")
-
-    async def _download(
-        self, requirement: str, target: PipTarget, index: IndexTarget
-    ) -> ClientFile | ClientFailure:
-        python = await self._installed()
-        goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
-        done = await anyio.run_process(
-            [
-                *(str(python), "-I", "-m", "pip", "download", "--no-deps", "--no-input"),
-                *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off"),
-                *("--only-binary=:all:", *target.arguments, "--dest", str(goal), requirement),
-            ],
-            env=self._environment | _settings(index),
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        got = sorted(goal.iterdir()) if goal.is_dir() else []
-        if done.returncode != 0 or len(got) != 1:
-            lines = [line for line in done.stdout.splitlines() if line.strip()]
-            errors = [line for line in lines if line.startswith(b"ERROR")] or lines[-3:]
-            return ClientFailure(printable(b" ".join(errors)))
-        with got[0].open("rb") as stream:
-            return ClientFile(got[0].name, hashlib.file_digest(stream, "sha256").hexdigest())
-
-    async def _installed(self) -> Path:
-        if self._python is None:
-            place = self._folder / "pip"
             # virtualenv (Poetry's own) carries a pip, so nothing is fetched; venv needs
             # ensurepip, which Debian leaves out.
             with anyio.fail_after(_SETUP_TIMEOUT):
@@ -106,11 +74,50 @@ class Pip:
                     stderr=subprocess.STDOUT,
                     check=False,
                 )
-            if done.returncode != 0:
-                raise OSError(f"virtualenv failed: {printable(done.stdout)}")
-            folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-            self._python = place / folder / name
-        return self._python
+        except TimeoutError:
+            return f"virtualenv did not finish within {_SETUP_TIMEOUT:.0f} s"
+        except OSError as error:
+            return printable(str(error))
+        if done.returncode != 0:
+            return printable(b" ".join(done.stdout.splitlines()[-1:]))
+        return None
+
+    async def download(
+        self, requirement: str, target: PipTarget, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure:
+        """Have pip download one wheel from one index, for the machine that `target` describes.
+
+        `prepare` comes first.
+        """
+        try:
+            with anyio.fail_after(timeout):
+                return await self._download(requirement, target, self._indexes[index_url])
+        except TimeoutError:
+            return ClientFailure(f"pip did not finish within {timeout:.0f} s")
+        except OSError as error:
+            return ClientFailure(f"pip could not be run: {printable(str(error))}")
+
+    async def _download(
+        self, requirement: str, target: PipTarget, index: IndexTarget
+    ) -> ClientFile | ClientFailure:
+        goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
+        done = await anyio.run_process(
+            [
+                *(str(self._python), "-I", "-m", "pip", "download", "--no-deps", "--no-input"),
+                *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off"),
+                *("--only-binary=:all:", *target.arguments, "--dest", str(goal), requirement),
+            ],
+            env=self._environment | _settings(index),
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        got = sorted(goal.iterdir()) if goal.is_dir() else []
+        if done.returncode != 0 or len(got) != 1:
+            lines = [line for line in done.stdout.splitlines() if line.strip()]
+            errors = [line for line in lines if line.startswith(b"ERROR")] or lines[-3:]
+            return ClientFailure(printable(b" ".join(errors)))
+        with got[0].open("rb") as stream:
+            return ClientFile(got[0].name, hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def _settings(index: IndexTarget) -> dict[str, str]:

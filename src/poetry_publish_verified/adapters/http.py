@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import ssl
 import zlib
 from collections.abc import AsyncIterator
@@ -52,6 +53,11 @@ _NEVER_ARRIVED = (
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
+# Their lines would bring foreign text and signed addresses to the terminal, as they are.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
 class HttpError(Exception):
     """No usable answer came; the message is printable."""
 
@@ -73,15 +79,17 @@ class Page:
 class Http:
     """One run's HTTP: a connection pool per way of access. An async context manager."""
 
-    def __init__(self, user_agent: str, read_timeout: float, *, proxies: bool = True) -> None:
+    def __init__(
+        self, user_agent: str, read_timeout: float, proxy_for: Callable[[str], str | None]
+    ) -> None:
         """`read_timeout` (seconds) bounds every single read and write, not whole transfers.
 
-        `proxies`: whether those of the environment are used.
+        `proxy_for` gives the proxy for a URL, or None.
         """
-        self._proxies = proxies
+        self._proxy_for = proxy_for
         self._headers = {"User-Agent": user_agent}
         self._timeout = httpx.Timeout(read_timeout, connect=min(_CONNECT_TIMEOUT, read_timeout))
-        self._clients: dict[tuple[str | None, bool, str | None, bool], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[Access, bool, str | None], httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> Http:
         return self
@@ -154,7 +162,7 @@ class Http:
         with file.open("rb") as stream:
             content = (file.name, _Told(stream, on_sent), "application/octet-stream")
             try:
-                client = self._client(access, trust_usual=False)
+                client = self._client(url, access, trust_usual=False)
                 request = client.build_request(
                     "POST",
                     url,
@@ -182,7 +190,7 @@ class Http:
         self, url: str, headers: Mapping[str, str], access: Access, home: str
     ) -> AsyncIterator[httpx.Response]:
         at_home = origin(url) == origin(home)
-        client = self._client(access, trust_usual=not at_home)
+        client = self._client(url, access, trust_usual=not at_home)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
         request = client.build_request("GET", url, headers=dict(headers))
         response = await client.send(request, auth=auth, stream=True)
@@ -191,14 +199,17 @@ class Http:
         finally:
             await response.aclose()
 
-    def _client(self, access: Access, *, trust_usual: bool) -> httpx.AsyncClient:
-        key = (access.ca, access.verify, access.client_cert, trust_usual)
+    def _client(self, url: str, access: Access, *, trust_usual: bool) -> httpx.AsyncClient:
+        proxy = self._proxy_for(url)
+        key = (access, trust_usual, proxy)
         if key not in self._clients:
             self._clients[key] = httpx.AsyncClient(
                 verify=tls_context(access, trust_usual=trust_usual),
                 headers=self._headers,
                 timeout=self._timeout,
-                trust_env=self._proxies,
+                proxy=proxy,
+                # httpx reads no_proxy in its own way; what counts is what Poetry does.
+                trust_env=False,
             )
         return self._clients[key]
 
@@ -304,11 +315,19 @@ def _bounded(timeout: float) -> Iterator[None]:
         raise HttpError(f"no whole answer within {timeout:.0f} s") from None
 
 
+_WORDS: dict[type[BaseException], str] = {
+    httpx.ConnectTimeout: "the server did not accept the connection in time",
+    httpx.ReadTimeout: "the server did not answer in time",
+    httpx.WriteTimeout: "the server stopped taking data",
+    httpx.ReadError: "the connection broke off",
+    httpx.WriteError: "the connection broke off",
+}
+
+
 def _said(error: Exception) -> str:
-    names: dict[type[Exception], str] = {
-        httpx.ConnectTimeout: "the server did not accept the connection in time",
-        httpx.ReadTimeout: "the server did not answer in time",
-        httpx.WriteTimeout: "the server stopped taking data",
-    }
-    text = printable(str(error))
-    return names.get(type(error), text or type(error).__name__)
+    text = printable(str(error)).rstrip(".")
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"the server's certificate is not trusted: {text}"
+    if isinstance(error, ImportError):
+        return f"the proxy cannot be used: {text}"
+    return _WORDS.get(type(error), text or type(error).__name__)

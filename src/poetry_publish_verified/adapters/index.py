@@ -61,7 +61,7 @@ class SimpleIndex:
                 self._timeout,
             )
         except MovedError as error:
-            return Observation("absent", detail=str(error))
+            return Observation("moved", detail=str(error))
         except HttpError as error:
             return Observation("unknown", detail=str(error))
         edge = {
@@ -70,11 +70,11 @@ class SimpleIndex:
             if name in page.headers
         } or None
         if page.status in {404, 410}:
-            return Observation("absent", detail=f"{page.status}", edge=edge)
+            return Observation("absent", detail=f"it answered {page.status}", edge=edge)
         if page.status in {401, 403}:
-            return Observation("denied", detail=f"{page.status}", edge=edge)
+            return Observation("denied", detail=f"it answered {page.status}", edge=edge)
         if page.status != 200:
-            return Observation("unknown", detail=f"the index answered {page.status}", edge=edge)
+            return Observation("unknown", detail=f"it answered {page.status}", edge=edge)
         try:
             listed = parse_page(page.body, page.headers.get("content-type", ""), page.url)
         except UnsafePageError as error:

@@ -21,6 +21,8 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
     if _is_no_file(path):
         path.write_text(text, encoding="utf-8")
         return
+    if path.is_dir() or not path.name:
+        raise IsADirectoryError(f"{path} is a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -32,6 +34,16 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def refuse_to_replace(path: Path, schema: str) -> None:
+    """Raise OSError where `path` is a file with anything else in it than a receipt."""
+    if _is_no_file(path) or path.is_symlink() or not path.is_file():
+        return
+    with path.open("rb") as stream:
+        start = stream.read(200)
+    if start and schema.encode() not in start:
+        raise FileExistsError("it is there already, and is no receipt")
 
 
 def _is_no_file(path: Path) -> bool:

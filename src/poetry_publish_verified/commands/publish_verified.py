@@ -49,7 +49,9 @@ from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
+    from collections.abc import Mapping
     from types import FrameType
 
     from cleo.io.inputs.option import Option
@@ -72,7 +74,7 @@ class PublishVerifiedCommand(Command):
             "index",
             None,
             "An index that must show the release, by URL or by name. Default is the"
-            " repository's own. (multiple values allowed)",
+            " repository's own.",
             flag=False,
             multiple=True,
         ),
@@ -137,15 +139,20 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         return report.end(None, verdict)
 
     def _setting(self, key: str) -> Any:
-        """An option as the command line or the environment has it, before all is checked."""
-        return self.option(key) or os.environ.get(
-            core_settings.ENVIRONMENT_PREFIX + key.upper(), ""
-        )
+        """A setting as it seems to be, before all of them are checked."""
+        variable = core_settings.ENVIRONMENT_PREFIX + key.upper()
+        return self.option(key) or os.environ.get(variable) or self._table().get(key)
+
+    def _table(self) -> Mapping[str, Any]:
+        try:
+            return poetry_project.settings_table(self.poetry)
+        except Exception:  # noqa: BLE001 - told when the project is read in earnest
+            return {}
 
     def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
-        explicit = self._setting("receipt")
+        explicit = self._receipt_path()
         if explicit:
-            report.keep_receipt(Path(explicit))
+            report.keep_receipt(explicit)
         rehearsal, dry_run = bool(self.option("rehearse")), bool(self.option("dry-run"))
         poetry, project = self._read_project()
         dist_dir = project.dist_dir(self.option("dist-dir"))
@@ -157,13 +164,15 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             poetry_project.environment_settings(poetry.config),
             project.settings,
         )
-        if settings.receipt and not explicit:
-            report.keep_receipt(project.root / settings.receipt)
         until = Until.INSTALLABLE if rehearsal else settings.until
         report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
         report(
             ReleaseStarted(
-                name, release_version, "rehearsal" if rehearsal else self._repository_name()
+                name,
+                release_version,
+                "rehearsal"
+                if rehearsal
+                else poetry_project.repository_name(self.option("repository")),
             )
         )
         targets = _throwaway(stack) if rehearsal else self._targets(poetry, settings.indexes)
@@ -191,11 +200,21 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
         )
         return anyio.run(
-            run_release, Release(project.identity, distributions), plan, targets, dist_dir, report
+            run_release,
+            Release(project.identity, distributions, str(dist_dir)),
+            plan,
+            targets,
+            dist_dir,
+            report,
         )
 
-    def _repository_name(self) -> str:
-        return self.option("repository") or "pypi"
+    def _receipt_path(self) -> Path | None:
+        """The receipt asked for; one set in pyproject.toml is relative to the project."""
+        variable = core_settings.ENVIRONMENT_PREFIX + "RECEIPT"
+        if named := self.option("receipt") or os.environ.get(variable):
+            return Path(named)
+        named = self._table().get("receipt")
+        return self.poetry.file.path.parent / named if named and isinstance(named, str) else None
 
     def _read_project(self) -> tuple[Poetry, Project]:
         try:
@@ -249,10 +268,13 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         # cleo splits this as a shell would.
         quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
         try:
-            code = self.call("build", f'--output "{quoted}"')
+            with _interrupts_noted() as noted:
+                code = self.call("build", f'--output "{quoted}"')
         except Exception as error:
             words = printable(str(error)) or type(error).__name__
             raise _not_built(Code.BUILD_FAILED, f"The build failed: {words}") from error
+        if noted:
+            raise KeyboardInterrupt
         if code != 0:
             raise _not_built(Code.BUILD_FAILED, f"poetry build ended with exit code {code}.")
 
@@ -280,7 +302,7 @@ def _throwaway(stack: ExitStack) -> Targets:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         on_interrupt = signal.getsignal(signal.SIGINT)
@@ -288,11 +310,38 @@ def _terminated_like_interrupted() -> Iterator[None]:
             raise KeyboardInterrupt
         on_interrupt(number, frame)
 
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    with _handlers({getattr(signal, name): interrupt for name in names}):
+        yield
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """Interrupts that come meanwhile: cleo makes exit code 1 of them, as of a failed build."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with _handlers({signal.SIGINT: note} if ours else {}):
+        yield noted
+
+
+@contextmanager
+def _handlers(wanted: Mapping[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    # An ignored SIGHUP (nohup) stays so.
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in wanted.items()
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import contextmanager
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from importlib.metadata import version
@@ -22,6 +24,7 @@ from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.receipt import DURABLE
+from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -33,6 +36,7 @@ from poetry_publish_verified.output.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
     from cleo.io.io import IO
 
@@ -44,6 +48,7 @@ class _Console:
         self._io = io
         self._quiet_output = quiet_output
         stream = getattr(io.output, "stream", None)
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self.animated = (
             not quiet_output
             and stream is not None
@@ -54,13 +59,18 @@ class _Console:
         self.verbose = io.is_verbose()
 
     def line(self, text: str) -> None:
-        (self._io.write_error_line if self._quiet_output else self._io.write_line)(text)
+        write = self._io.write_error_line if self._quiet_output else self._io.write_line
+        write(self._fit(text))
 
     def error_line(self, text: str) -> None:
-        self._io.write_error_line(text)
+        self._io.write_error_line(self._fit(text))
 
     def overwrite(self, text: str) -> None:
-        self._io.overwrite(text)
+        self._io.overwrite(self._fit(text))
+
+    def _fit(self, text: str) -> str:
+        # A terminal of the C locale knows no umlauts; that is no reason to fail.
+        return text.encode(self._encoding, "replace").decode(self._encoding)
 
 
 class Reporting:
@@ -77,11 +87,11 @@ class Reporting:
 
     def keep_receipt(self, path: Path) -> None:
         """Write the receipt to `path` from now on; ReleaseError where that is not possible."""
-        self._path = path
         try:
+            receipt_file.refuse_to_replace(path, SCHEMA)
             receipt_file.write(path, self._receipt.as_dict())
-        except OSError as error:
-            self._path = None
+            self._path = path
+        except (OSError, ValueError) as error:
             raise ReleaseError(
                 Verdict.PREFLIGHT_REFUSED,
                 Problem(
@@ -99,9 +109,11 @@ class Reporting:
             self._release = f"{event.name} {event.version}"
         if isinstance(event, DURABLE):
             self._save()
-        self._text.event(event, monotonic())
-        if self._json:
-            self._json.event(event, now)
+        with self._output():
+            self._text.event(event, monotonic())
+        with self._output():
+            if self._json:
+                self._json.event(event, now)
 
     def end(self, error: BaseException | None, verdict: Verdict) -> int:
         """Tell how the run ended; the exit code."""
@@ -113,10 +125,21 @@ class Reporting:
             self(ProblemFound(_internal(error), release=False))
             self._trace(error)
         self(RunEnded(verdict))
-        self._text.end(verdict, self._release, str(self._path) if self._path else None)
-        if self._json:
-            self._json.end(self._receipt.as_dict(), datetime.now(UTC))
+        with self._output():
+            self._text.end(verdict, self._release, str(self._path) if self._path else None)
+        with self._output():
+            if self._json:
+                self._json.end(self._receipt.as_dict(), datetime.now(UTC))
+            sys.stdout.flush()
         return 1 if verdict.exit_code is None else verdict.exit_code
+
+    @contextmanager
+    def _output(self) -> Iterator[None]:
+        """A reader that has gone, or a full disk behind a pipe, is no fault of the release."""
+        try:
+            yield
+        except OSError:
+            _send_to_nowhere()
 
     def _save(self) -> None:
         if self._path is None:
@@ -136,6 +159,17 @@ class Reporting:
         if self._io.is_debug():
             lines = traceback.format_exception(error)
             self._io.write_error_line("".join(lines).replace("<", "\\<"))
+
+
+def _send_to_nowhere() -> None:
+    """Give both outputs up; else Python fails again when it flushes them at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+            continue
+        with suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
 
 
 def _internal(error: BaseException) -> Problem:

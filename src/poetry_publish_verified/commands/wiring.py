@@ -29,6 +29,7 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.project import Indexes
+from poetry_publish_verified.project import proxy_for
 from poetry_publish_verified.publish import publish
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
@@ -59,7 +60,11 @@ async def run_release(
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(
-            Http(user_agent(), min(_READ_TIMEOUT, plan.timeout), proxies=targets.proxies)
+            Http(
+                user_agent(),
+                min(_READ_TIMEOUT, plan.timeout),
+                proxy_for if targets.proxies else lambda _: None,
+            )
         )
         indexes = {
             url: SimpleIndex(http, target, clock, plan.timeout) for url, target in everyone.items()
@@ -70,6 +75,16 @@ async def run_release(
                 tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
             )
             client = Pip(Path(folder), os.environ, everyone.values(), proxies=targets.proxies)
+            if (fault := await client.prepare()) is not None:
+                raise ReleaseError(
+                    Verdict.PREFLIGHT_REFUSED,
+                    Problem(
+                        Code.CLIENT_UNAVAILABLE,
+                        f"pip cannot be set up for --until installable: {fault}",
+                        "Make room in the folder for temporary files (TMPDIR), or use --until"
+                        " downloadable.",
+                    ),
+                )
         outside = Outside(
             repository=HttpRepository(http, targets.repository, dist_dir),
             own=indexes[targets.indexes.own.url],

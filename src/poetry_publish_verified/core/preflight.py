@@ -28,16 +28,23 @@ class Identity:
 
 
 def check(
-    release: Identity, distributions: Iterable[Distribution], *, local_versions: bool
+    release: Identity,
+    distributions: Iterable[Distribution],
+    *,
+    local_versions: bool,
+    place: str = "the dist folder",
 ) -> tuple[Problem, ...]:
-    """Every fault of these distributions; `local_versions` says whether the index takes any."""
+    """Every fault of these distributions.
+
+    `local_versions` says whether the index takes any, `place` where the files were looked for.
+    """
     distributions = tuple(distributions)
     problems: list[Problem] = []
     if not distributions:
         problems.append(
             Problem(
                 Code.NO_DISTRIBUTIONS,
-                f"There is no distribution of {release.name} {release.version} to publish.",
+                f"There is no distribution of {release.name} {release.version} in {place}.",
                 "Run poetry build first, or add --build.",
             )
         )

@@ -89,7 +89,7 @@ def resolve(
                     Problem(
                         Code.SETTING,
                         f"{place} has a bad value: {error}.",
-                        f"Give {place} a value of that form.",
+                        f"Mend {place}.",
                     )
                 )
     if problems:
@@ -115,7 +115,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(value.replace(",", " ").split())
     if isinstance(value, list):
-        return tuple(_text(item) for item in value)
+        return tuple(_text(item) for item in value if item != "")
     raise ValueError("a text or a list of texts is wanted")
 
 

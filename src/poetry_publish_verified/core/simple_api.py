@@ -22,7 +22,10 @@ from urllib.parse import urlunsplit
 from poetry_publish_verified.core.foreign import printable
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
+# Several times what the largest projects have.
+_MAX_FILES = 200_000
 
+_DISTRIBUTION = re.compile(r"\.(?:whl|tar\.gz|zip|tar\.bz2|egg)(?:[#?]|$)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _TAG = re.compile(r"(a|base)(?=[\s/])", re.IGNORECASE)
 _ATTRIBUTES = re.compile(r"""(?:[^>"']|"[^"]*"|'[^']*')*""")
@@ -66,16 +69,17 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
-    """A project's page: its files by name."""
+    """A project's page: its files by name; `ambiguous` are listed with two different hashes."""
 
     files: Mapping[str, IndexFile]
+    ambiguous: frozenset[str] = frozenset()
 
 
 def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
     """Read a JSON or HTML page that came from `url`.
 
     An entry that no installer could use (no usable URL, a path for a name) is left out.
-    Raises UnsafePageError where the page is neither, or lists one name with two hashes.
+    Raises UnsafePageError where the page is neither.
     """
     kind = content_type.split(";", 1)[0].strip().lower()
     if kind in {"application/vnd.pypi.simple.v1+json", "application/json"}:
@@ -85,10 +89,16 @@ def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
     else:
         raise UnsafePageError(f"the content type {printable(kind, 80)!r} is no simple API page")
     files: dict[str, IndexFile] = {}
-    for file in listed:
-        if files.setdefault(file.filename, file).sha256 != file.sha256:
-            raise UnsafePageError(f"the page lists {file.filename} with two different hashes")
-    return ProjectPage(files)
+    ambiguous = set()
+    for number, file in enumerate(listed):
+        if number >= _MAX_FILES:
+            raise UnsafePageError(f"the page lists more than {_MAX_FILES} files")
+        known = files.setdefault(file.filename, file)
+        if known.sha256 is None:
+            files[file.filename] = file
+        elif file.sha256 not in {None, known.sha256}:
+            ambiguous.add(file.filename)
+    return ProjectPage(files, frozenset(ambiguous))
 
 
 def _files_of_json(body: bytes, url: str) -> Iterator[IndexFile]:
@@ -126,6 +136,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _files_of_html(body: bytes, url: str) -> Iterator[IndexFile]:
     base = url
     for tag, href in _links(_without_comments(body.decode("utf-8", "replace"))):
+        if tag == "a" and not _DISTRIBUTION.search(href):
+            continue
         absolute, fragment = _absolute(base, href)
         if absolute is None:
             continue

@@ -196,6 +196,16 @@ _REFUSALS = (
         )
         for words in ("read-only mode", "temporarily disabled")
     ),
+    *(
+        _Row(
+            (status,),
+            "",
+            Code.TRY_LATER,
+            "the index asks to wait",
+            "Wait some minutes and run the same command again; do not build again.",
+        )
+        for status in (408, 429)
+    ),
     _Row((401, 403), "", Code.CREDENTIALS_REFUSED, "the credentials were refused", _CHECK_LOGIN),
     _Row(
         (400, 413),
@@ -242,6 +252,7 @@ def _refusal(answer: Answered, words: str, filename: str) -> Problem:
     return Problem(
         Code.UPLOAD_REFUSED,
         f"{filename} was refused. The server said: {words}",
-        "Mend what the server names, build again, and run the same command again.",
+        "Mend what the server names and run the same command again. If that takes a new build and"
+        " some files of this version are there already, raise the version.",
         filename=filename,
     )

@@ -76,11 +76,11 @@ def split_credentials(url: str) -> tuple[str, str | None, str | None]:
 
 
 def without_credentials(url: str) -> str:
-    """`url` fit to show; a URL that cannot be read is not shown at all."""
+    """`url` without what could be a password; of an unreadable one, what follows the last @."""
     try:
         return split_credentials(url)[0]
     except InvalidUrlError:
-        return "(an invalid URL)"
+        return url.rpartition("@")[2]
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -21,12 +21,13 @@ _GROWTH = 0.1  # of the time waited so far: a release late by t is seen at most 
 class Observation:
     """One answer of one index to one variant.
 
-    `state`: `page` (it is in `page`), `absent` (the index has no such project), `denied`
-    (401 or 403) or `unknown` (no usable answer; `detail` says why). `edge` holds the headers
-    that name the edge that answered. *No answer is unknown, never absent.*
+    `state`: `page` (it is in `page`), `absent` (the index has no such project), `moved` (it
+    redirects to another server, where it is not looked for), `denied` (401 or 403) or `unknown`
+    (no usable answer; `detail` says why). `edge` holds the headers that name the edge that
+    answered. *No answer is unknown, never absent.*
     """
 
-    state: Literal["page", "absent", "denied", "unknown"]
+    state: Literal["page", "absent", "moved", "denied", "unknown"]
     page: ProjectPage | None = None
     detail: str = ""
     edge: Mapping[str, str] | None = None
@@ -50,7 +51,7 @@ def compare(page: ProjectPage, expected: Mapping[str, str]) -> Missing:
             absent.append(filename)
         elif file.sha256 is None:
             without_hash.append(filename)
-        elif file.sha256 != sha256:
+        elif file.sha256 != sha256 or filename in page.ambiguous:
             other_hash.append(filename)
     return Missing(tuple(absent), tuple(without_hash), tuple(other_hash))
 
@@ -97,12 +98,12 @@ class Watch:
         self._deadline = deadline
         self.requests = 0
         self.missing = Missing(tuple(expected))
-        self.last_detail = ""
+        self.last = Observation("unknown")
 
     def observe(self, observation: Observation, now: float) -> Step:
         """Take in one observation and say what to do next."""
         self.requests += 1
-        self.last_detail = observation.detail
+        self.last = observation
         if observation.state == "denied":
             return Denied()
         if observation.page is not None:

@@ -128,11 +128,12 @@ class Text:
         if told == state and seconds - told_at < _QUIET_SECONDS:
             return
         self._told[event.index] = (seconds, state)
-        missing = ", ".join(event.missing) or "nothing"
         detail = f" ({plain(event.detail)})" if event.detail else ""
-        self._terminal.line(
-            f" - <info>{plain(event.index)}</info> does not list {plain(missing)} yet{detail}"
-        )
+        if event.missing:
+            missing = plain(", ".join(event.missing))
+            self._terminal.line(
+                f" - <info>{plain(event.index)}</info> does not list {missing} yet{detail}"
+            )
 
     @event.register
     def _(self, event: BecameVisible, _seconds: float) -> None:
