@@ -247,7 +247,7 @@ def test_an_encrypted_wheel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [tar(), b"BZh9" + b"x" * 100, gzip.compress(b"no tar"), wheel()]
+    "content", [tar(), b"BZh9" + b"x" * 100, gzip.compress(b"no tar", mtime=0), wheel()]
 )
 def test_an_sdist_of_another_kind(tmp_path: Path, content: bytes) -> None:
     """What is called .tar.gz must be just that."""

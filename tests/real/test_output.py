@@ -22,6 +22,8 @@ from tests.beds.release import publish
 from tests.beds.release import uploads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
@@ -155,20 +157,23 @@ def test_interrupted_while_building(
     poetry: Poetry, pypi: Index, tmp_path: Path, number: signal.Signals
 ) -> None:
     """Ctrl-C during a build ends in 130, not as a build that failed."""
-    more = '\n[tool.poetry.build]\nscript = "slow.py"\n'
-    project = make_project(tmp_path / "slow", more=more)
-    started_building = tmp_path / "building"
+    project = make_project(tmp_path / "slow")
+    pyproject = project.path / "pyproject.toml"
+    # A build backend of the project's own, so that none has to come from an index.
+    text = pyproject.read_text(encoding="utf-8").partition("[build-system]")[0]
+    text += '[build-system]\nrequires = []\nbuild-backend = "slow"\nbackend-path = ["."]\n'
+    pyproject.write_text(text, encoding="utf-8")
+    building = tmp_path / "building"
     (project.path / "slow.py").write_text(
-        f"import pathlib, time\npathlib.Path({str(started_building)!r}).touch()\ntime.sleep(60)\n",
+        "import pathlib, time\n"
+        "def build_sdist(*arguments):\n"
+        f"    pathlib.Path({str(building)!r}).touch()\n"
+        "    time.sleep(60)\n",
         encoding="utf-8",
     )
-    # Without a build environment of its own the script needs no package from anywhere.
-    config = {"POETRY_VIRTUALENVS_CREATE": "false"}
-    call = poetry.with_variables(**config, **pypi.environment())
+    call = poetry.with_variables(**pypi.environment())
     with call.started(*CALL, "--build", cwd=project.path) as process:
-        wait_until(lambda: started_building.exists() or process.poll() is not None, "the build")
-        if process.poll() is not None:
-            pytest.skip("a build script needs poetry-core from an index, and there is none")
+        wait_until(building.exists, "the build")
         os.killpg(process.pid, number)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
