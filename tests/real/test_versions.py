@@ -53,3 +53,37 @@ def test_the_whole_way(
     assert set(uploads(holds(project.receipt(), "verified", 0)).values()) == {"already-there"}
     ended(poetry.run("publish-verified", "-n", "--rehearse", cwd=project.path), 0)
     ended(publish(poetry, project, pypi, "-u", "nobody", "-p", "wrong", "--skip-existing"), 0)
+
+
+LATE = """
+from cleo.events.console_events import COMMAND
+from poetry.core.constraints.version import Version
+from poetry.plugins.application_plugin import ApplicationPlugin
+
+class Late(ApplicationPlugin):
+    def activate(self, application):
+        application.event_dispatcher.add_listener(COMMAND, self.set_version)
+
+    def set_version(self, event, *_):
+        if event.command.name == "build":
+            event.command.poetry.package.version = Version.parse("3.2.1")
+"""
+
+
+def test_a_version_that_the_build_sets(
+    poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
+) -> None:
+    """Where a plugin sets the version during the build, that release goes out, under its name."""
+    plugins = tmp_path / "plugins"
+    information = plugins / "late-1.0.dist-info"
+    information.mkdir(parents=True)
+    (plugins / "late.py").write_text(LATE, encoding="utf-8")
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[poetry.application.plugin]\nl = late:Late\n")
+    late = poetry.with_variables(PYTHONPATH=str(plugins))
+    ended(publish(late, project, pypi, "--build"), 0)
+    assert {name.split("-")[1].removesuffix(".tar.gz") for name in pypi.stored("lantern")} == {
+        "3.2.1"
+    }
+    folder = project.path / "dist" / ".publish-verified"
+    assert [path.name for path in folder.iterdir()] == ["lantern-3.2.1.json"]

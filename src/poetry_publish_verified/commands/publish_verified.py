@@ -35,6 +35,7 @@ from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import Access
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from cleo.io.inputs.option import Option
-    from poetry.poetry import Poetry
 
+    from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
 
 _OWN_OPTIONS = {"index", "until", "timeout", "format", "receipt"}
@@ -150,42 +151,30 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             return {}
 
     def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
-        explicit = self._receipt_path()
-        if explicit:
-            report.keep_receipt(explicit)
+        named = self._receipt_path()
+        if named:
+            report.keep_receipt(named)
         rehearsal, dry_run = bool(self.option("rehearse")), bool(self.option("dry-run"))
-        poetry, project = self._read_project()
+        project = self._read_project()
+        keeps_receipt = not (named or rehearsal or dry_run)
         dist_dir = project.dist_dir(self.option("dist-dir"))
-        name, release_version = project.identity.name, str(project.identity.version)
-        if not (explicit or rehearsal or dry_run):
-            report.keep_receipt(dist_dir / ".publish-verified" / f"{name}-{release_version}.json")
-        settings = core_settings.resolve(
-            {key: self.option(key) for key in _OWN_OPTIONS},
-            poetry_project.environment_settings(poetry.config),
-            project.settings,
-        )
+        if keeps_receipt:
+            report.keep_receipt(_default_receipt(dist_dir, project))
+        settings = self._settings(project)
         until = Until.INSTALLABLE if rehearsal else settings.until
         report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
-        report(
-            ReleaseStarted(
-                name,
-                release_version,
-                "rehearsal"
-                if rehearsal
-                else poetry_project.repository_name(self.option("repository")),
-            )
-        )
-        targets = _throwaway(stack) if rehearsal else self._targets(poetry, settings.indexes)
-        report(
-            TargetsFound(
-                targets.repository.url, tuple(index.url for index in targets.indexes.shown_by)
-            )
-        )
+        targets = self._start(report, project, settings, stack)
         if self.option("build"):
             if rehearsal:
                 # A rehearsal leaves the user's own dist folder alone.
                 dist_dir = Path(stack.enter_context(_folder()))
             self._build(dist_dir, project)
+            built = poetry_project.read(self.poetry)
+            if built.identity != project.identity:
+                project = built
+                report(VersionSet(str(project.identity.version)))
+                if keeps_receipt:
+                    report.keep_receipt(_default_receipt(dist_dir, project))
         distributions = dist_dir_adapter.read(
             dist_dir, project.identity.name, project.identity.version
         )
@@ -199,14 +188,31 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             skip_existing=bool(self.option("skip-existing")),
             local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
         )
-        return anyio.run(
-            run_release,
-            Release(project.identity, distributions, str(dist_dir)),
-            plan,
-            targets,
-            dist_dir,
-            report,
+        release = Release(project.identity, distributions, str(dist_dir))
+        return anyio.run(run_release, release, plan, targets, dist_dir, report)
+
+    def _settings(self, project: Project) -> Settings:
+        return core_settings.resolve(
+            {key: self.option(key) for key in _OWN_OPTIONS},
+            poetry_project.environment_settings(self.poetry.config),
+            project.settings,
         )
+
+    def _start(
+        self, report: Reporting, project: Project, settings: Settings, stack: ExitStack
+    ) -> Targets:
+        """Tell which release goes where, and find out where that is."""
+        name, version = project.identity.name, str(project.identity.version)
+        if self.option("rehearse"):
+            report(ReleaseStarted(name, version, "rehearsal"))
+            targets = _throwaway(stack)
+        else:
+            repository = poetry_project.repository_name(self.option("repository"))
+            report(ReleaseStarted(name, version, repository))
+            targets = self._targets(settings.indexes)
+        indexes = tuple(index.url for index in targets.indexes.shown_by)
+        report(TargetsFound(targets.repository.url, indexes))
+        return targets
 
     def _receipt_path(self) -> Path | None:
         """The receipt asked for; one set in pyproject.toml is relative to the project."""
@@ -216,7 +222,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         named = self._table().get("receipt")
         return self.poetry.file.path.parent / named if named and isinstance(named, str) else None
 
-    def _read_project(self) -> tuple[Poetry, Project]:
+    def _read_project(self) -> Project:
         try:
             poetry = self.poetry
         except Exception as error:
@@ -242,9 +248,9 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
                     "Run poetry install, or poetry self add with the plugin's name.",
                 ),
             )
-        return poetry, project
+        return project
 
-    def _targets(self, poetry: Poetry, named: tuple[str, ...]) -> Targets:
+    def _targets(self, named: tuple[str, ...]) -> Targets:
         paths = {
             key: Path(value) if (value := self.option(key)) else None
             for key in ("cert", "client-cert")
@@ -252,8 +258,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         given = poetry_project.Credentials(
             self.option("username"), self.option("password"), paths["cert"], paths["client-cert"]
         )
-        repository = poetry_project.repository(poetry, self.option("repository"), given)
-        return Targets(repository, poetry_project.indexes(poetry, repository, named))
+        repository = poetry_project.repository(self.poetry, self.option("repository"), given)
+        return Targets(repository, poetry_project.indexes(self.poetry, repository, named))
 
     def _build(self, dist_dir: Path, project: Project) -> None:
         identity = project.identity
@@ -284,6 +290,11 @@ def _not_built(code: Code, message: str) -> ReleaseError:
         Verdict.PREFLIGHT_REFUSED,
         Problem(code, message, "Run poetry build, mend what it says, and leave --build out."),
     )
+
+
+def _default_receipt(dist_dir: Path, project: Project) -> Path:
+    identity = project.identity
+    return dist_dir / ".publish-verified" / f"{identity.name}-{identity.version}.json"
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

@@ -22,6 +22,7 @@ from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
+from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import SCHEMA
@@ -83,13 +84,19 @@ class Reporting:
         self._text = Text(_Console(io, quiet_output=as_json), dry_run=dry_run)
         self._receipt = Receipt(TOOL, version(TOOL), poetry_version, started)
         self._path: Path | None = None
-        self._release: str | None = None
+        self._name = self._version = ""
 
     def keep_receipt(self, path: Path) -> None:
-        """Write the receipt to `path` from now on; ReleaseError where that is not possible."""
+        """Write the receipt to `path` from now on; ReleaseError where that is not possible.
+
+        One that this run has written elsewhere is taken away.
+        """
         try:
             receipt_file.refuse_to_replace(path, SCHEMA)
             receipt_file.write(path, self._receipt.as_dict())
+            if self._path not in {None, path}:
+                with suppress(OSError):
+                    self._path.unlink()
             self._path = path
         except (OSError, ValueError) as error:
             raise ReleaseError(
@@ -106,7 +113,9 @@ class Reporting:
         now = datetime.now(UTC)
         self._receipt.apply(event, now)
         if isinstance(event, ReleaseStarted):
-            self._release = f"{event.name} {event.version}"
+            self._name, self._version = event.name, event.version
+        elif isinstance(event, VersionSet):
+            self._version = event.version
         if isinstance(event, DURABLE):
             self._save()
         with self._output():
@@ -126,7 +135,8 @@ class Reporting:
             self._trace(error)
         self(RunEnded(verdict))
         with self._output():
-            self._text.end(verdict, self._release, str(self._path) if self._path else None)
+            release = f"{self._name} {self._version}".strip()
+            self._text.end(verdict, release, str(self._path) if self._path else None)
         with self._output():
             if self._json:
                 self._json.end(self._receipt.as_dict(), datetime.now(UTC))

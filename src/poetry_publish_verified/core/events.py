@@ -47,6 +47,13 @@ class ReleaseStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionSet:
+    """A plugin has set the release's version while it was built."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class TargetsFound:
     """Where the release goes and which indexes must show it. URLs are without credentials."""
 
@@ -172,6 +179,7 @@ class RunEnded:
 Event = (
     RunStarted
     | ReleaseStarted
+    | VersionSet
     | TargetsFound
     | DistributionsRead
     | FileCompared

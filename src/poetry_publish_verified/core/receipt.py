@@ -23,6 +23,7 @@ from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.errors import Verdict
 
 SCHEMA = "publish-verified.receipt/1"
@@ -81,6 +82,10 @@ class Receipt:
     @apply.register
     def _(self, event: ReleaseStarted, _now: datetime) -> None:
         self._run["releases"].append(_release(event))
+
+    @apply.register
+    def _(self, event: VersionSet, _now: datetime) -> None:
+        self._run["releases"][-1]["version"] = event.version
 
     @apply.register
     def _(self, event: TargetsFound, _now: datetime) -> None:

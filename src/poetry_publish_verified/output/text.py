@@ -16,6 +16,7 @@ from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Verdict
@@ -87,6 +88,10 @@ class Text:
         )
 
     @event.register
+    def _(self, event: VersionSet, _seconds: float) -> None:
+        self._terminal.line(f"The build has set the version to <c2>{plain(event.version)}</c2>")
+
+    @event.register
     def _(self, event: FileCompared, _seconds: float) -> None:
         if self._dry_run or self._terminal.verbose:
             self._terminal.line(f" - <c1>{plain(event.filename)}</c1> {_COMPARED[event.state]}")
@@ -154,7 +159,7 @@ class Text:
         self._terminal.error_line(f"<{style}>{words}</{style}>")
         self._terminal.error_line(f"  <c1>{plain(problem.remedy)}</c1>")
 
-    def end(self, verdict: Verdict, release: str | None, receipt: str | None) -> None:
+    def end(self, verdict: Verdict, release: str, receipt: str | None) -> None:
         """The last words: the verdict, of which release, and where the receipt is."""
         good = verdict.exit_code == 0
         words = f"{_SUMMARIES[verdict]}{f': {plain(release)}' if release else ''}"
