@@ -217,8 +217,8 @@ class Http:
 def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
     """The TLS settings of one origin.
 
-    `trust_usual`: for other hosts that the same index sends us to, whose certificates may be
-    the company's or the world's; and the client certificate is not shown to them.
+    `trust_usual`: for other hosts that the same index sends us to. Their certificates may be the
+    company's or the world's, and are checked; the client certificate is not shown to them.
     Raises OSError (ssl.SSLError included) for a file that cannot be read.
     """
     context = ssl.create_default_context(cafile=certifi.where())
@@ -230,7 +230,7 @@ def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
             context.load_verify_locations(capath=place)
         else:
             context.load_verify_locations(cafile=place)
-    if not access.verify:
+    if not access.verify and not trust_usual:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if access.client_cert is not None and not trust_usual:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
 
 
+class UnexpectedPoetryError(Exception):
+    """Poetry's inside is not as the guard knows it."""
+
+
 def put_up(application: Application) -> None:
     """Guard the project's plugins, if it has any and the guard is not switched off.
 
@@ -52,7 +56,7 @@ def _decide(application: Application) -> Callable[[], None] | None:
         return None
     mismatch = poetry_seams.mismatch(application)
     if mismatch is not None:
-        raise NotImplementedError(f"not the Poetry it knows, {mismatch}")
+        raise UnexpectedPoetryError(mismatch)
     from poetry_publish_verified.guard.project_plugins import ProjectPlugins
 
     return ProjectPlugins(application, file, settings).begin()
