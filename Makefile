@@ -14,7 +14,7 @@ SOURCES := $(shell find src -name '*.py') pyproject.toml README.md LICENSE
 help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
-	@echo 'make stress    race real Poetry processes, guarded against stock (15 to 30 minutes)'
+	@echo 'make stress    race real Poetry processes, guarded against stock (about half an hour)'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
 
@@ -33,7 +33,7 @@ test: $(DEV)/.stamp
 	$(DEV)/bin/python -m pytest --numprocesses 3 $(PYTEST_ARGS)
 
 stress: $(DEV)/.stamp
-	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 12 $(STRESS_ARGS)
+	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 15 $(STRESS_ARGS)
 
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short
