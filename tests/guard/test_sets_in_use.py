@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -139,11 +138,11 @@ def test_a_read_only_project(newest: Poetry) -> None:
 
 
 def test_without_project_plugins_it_costs_nothing(newest: Poetry, index: Index) -> None:
-    """No file is written, and the guard takes no 5 ms, its imports included."""
+    """No file is written, nothing heavy imported, and no TOML parsed."""
     write_project(newest.project, index.url, "")
     shutil.rmtree(newest.project / ".poetry", ignore_errors=True)
     script = """
-import json, time
+import json, sys, tomllib
 from cleo.io.inputs.argv_input import ArgvInput
 from pathlib import Path
 from poetry.console.application import Application
@@ -153,26 +152,28 @@ PluginManager.add_project_plugin_path(Path.cwd())
 application = Application()
 application.create_io(ArgvInput(["poetry", "version"]))
 application._configure_io(application._io)
-started = time.perf_counter()
+del tomllib.loads
+before = set(sys.modules)
 from poetry_publish_verified.guard.entry import put_up
 put_up(application)
-first = time.perf_counter() - started
-import sys
-heavy = [name for name in sys.modules if name.startswith("poetry_publish_verified.guard.")]
-print(json.dumps([first, heavy]))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
-    taken = []
-    for _ in range(7):
-        done = subprocess.run(
-            [str(newest.executable.with_name("python")), "-c", script],
-            cwd=newest.project,
-            env=isolated_environ(newest.home),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds, modules = json.loads(done.stdout)
-        taken.append(seconds)
-        assert "poetry_publish_verified.guard.project_plugins" not in modules
-    assert statistics.median(taken) < 0.005
+    done = subprocess.run(
+        [str(newest.executable.with_name("python")), "-c", script],
+        cwd=newest.project,
+        env=isolated_environ(newest.home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    brought = json.loads(done.stdout)
+    # What Poetry loads for almost every command anyway does not count.
+    own = [name for name in brought if not name.startswith(("poetry.", "importlib.", "_"))]
+    assert own == [
+        "poetry_publish_verified",
+        "poetry_publish_verified.guard",
+        "poetry_publish_verified.guard.entry",
+        "poetry_publish_verified.guard.environment",
+        "poetry_publish_verified.guard.poetry_seams",
+    ]
     assert not (newest.project / ".poetry").exists()

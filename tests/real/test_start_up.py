@@ -6,11 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.beds.poetry import Poetry
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.beds.poetry import PoetryEnvironment
 
 
@@ -60,17 +56,3 @@ print(json.dumps(sorted(sys.modules)))
     more = loaded(poetry_environment) - loaded(stock_environment)
     assert "poetry_publish_verified.plugin" in more
     assert {name for name in more if not name.startswith("poetry_publish_verified")} == set()
-
-
-def test_start_up_time(
-    poetry_environment: PoetryEnvironment, stock_environment: PoetryEnvironment, tmp_path: Path
-) -> None:
-    """`poetry --version` is as quick with the plugin as without, best of several."""
-
-    def seconds(environment: PoetryEnvironment) -> float:
-        return Poetry(environment, tmp_path / "home").run("--version", cwd=tmp_path).seconds
-
-    # Taken in turns, so that what else the machine does slows both.
-    pairs = [(seconds(poetry_environment), seconds(stock_environment)) for _ in range(6)]
-    with_plugin, without = (min(column) for column in zip(*pairs, strict=True))
-    assert with_plugin < without * 1.25 + 0.1, (with_plugin, without)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard import poetry_seams as seams
+from poetry_publish_verified.guard import requiring
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.plugin_sets import PluginSets
 
@@ -60,7 +61,7 @@ def _stock(stock: Path, environment: Collection[str]) -> Iterator[Finding]:
         lost = [
             file for file in plugin.files or [] if not Path(str(plugin.locate_file(file))).is_file()
         ]
-        needed = seams.names_required(plugin.requires or [])
+        needed = requiring.names_required(plugin.requires or [])
         lacking = [one for one in needed if one not in found and one not in environment]
         if lost or lacking:
             what = ", ".join([*lacking, *map(str, lost)][:3])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from poetry_publish_verified.guard import poetry_seams as seams
+from poetry_publish_verified.guard import requiring
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.environment import interpreter
@@ -56,7 +57,7 @@ class ProjectPlugins:
         self._stale = _entries_of(self._sets.stock)
         self._section: dict[str, Any] = settings.get("requires-plugins", {})
         self._environment = distributions(entry for entry in sys.path if not self._is_stale(entry))
-        self._required = seams.required_plugins(self._section, self._root, self._environment)
+        self._required = requiring.required_plugins(self._section, self._root, self._environment)
         self._key = SetKey(
             interpreter=interpreter(),
             poetry=seams.poetry_version(),
@@ -216,7 +217,7 @@ class ProjectPlugins:
         final = sets.directory / self._key.directory
         with sets.private() as private:
             with self._without_stale_entries():
-                seams.install_plugins(self._root, io, plugins, private)
+                requiring.install_plugins(self._root, io, plugins, private)
             finish(private, self._key, final, self._root.stat().st_mode)
             published = sets.publish(self._key, private)
         self._voice.inform("")
@@ -250,7 +251,7 @@ def missing_plugins(file: Path) -> list[str]:
     settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
     section = settings.get("poetry", {}).get("requires-plugins", {})
     present = distributions(sys.path)
-    required = seams.required_plugins(section, file.parent, present)
+    required = requiring.required_plugins(section, file.parent, present)
     wrong = [*required.missing, *(plugin for plugin, _ in required.unsatisfied)]
     idle = [canonical(name) for name in section if _is_idle(canonical(name), present)]
     named = [f"{plugin.name} ({plugin.pretty_constraint})" for plugin in wrong]
