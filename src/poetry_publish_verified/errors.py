@@ -125,6 +125,9 @@ class Code(StrEnum):
     NOT_INSTALLABLE_BY_NATURE = "PV705", "The release has no wheel, so installable was not checked."
     EXTRA_FILE = "PV706", "An index lists more files of this version than were built here."
     CLIENT_TAKES_ANOTHER = "PV707", "A real client prefers another wheel of this release."
+    LOCK_NOT_FREE = "PV801", "Another process did not let go of a lock in time."
+    LOCK_UNAVAILABLE = "PV802", "A lock that is needed cannot be had on this filesystem."
+    LOCK_ORDER = "PV803", "A nested command would have to wait for what its parent may wait for."
 
 
 @dataclass(frozen=True, slots=True)

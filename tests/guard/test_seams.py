@@ -130,7 +130,7 @@ def test_plugin_in_poetrys_own_environment(
     poetry.executable = environment(version, *own)
     done = poetry.run("install")
     assert "Building" not in done.ok()
-    assert not list(poetry.project.glob(".poetry/*"))
+    assert not list(poetry.project.glob(".poetry/plugin*"))
     assert poetry.run("version").ok() == "demo 9.1.0\n"
 
     write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')

@@ -1,4 +1,4 @@
-"""`poetry publish-verified doctor`: what keeps a checkout from its project plugins."""
+"""`poetry publish-verified doctor`: a checkout's plugins, the locks, and who holds them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cleo.helpers import argument
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.text import plain
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
@@ -22,7 +23,7 @@ class DoctorCommand(Command):
     """Looks at a checkout from outside; works where no project is, and changes nothing."""
 
     name = "publish-verified doctor"
-    description = "Checks a checkout's project plugins, and says what to delete."
+    description = "Checks a checkout's project plugins and the locks, and says what to do."
     arguments: ClassVar[list[Argument]] = [
         argument("path", "The checkout to look at (default: the current directory).", optional=True)
     ]
@@ -41,10 +42,37 @@ class DoctorCommand(Command):
         findings = diagnose(root, own)
         for found in findings:
             style = "error" if found.stops else "warning"
-            self.line(f"<{style}>{found.message}</{style}>\n  {found.remedy}")
+            self.line(f"<{style}>{plain(found.message)}</{style}>\n  {plain(found.remedy)}")
         if not findings:
-            self.line(f"Project plugins of {root}: nothing wrong.")
-        return _TROUBLED if any(found.stops for found in findings) else 0
+            self.line(f"Project plugins of {plain(str(root))}: nothing wrong.")
+        sound = self._locks(root if _is_project(root) else None)
+        return _TROUBLED if any(found.stops for found in findings) or not sound else 0
+
+    def _locks(self, root: Path | None) -> bool:
+        from poetry_publish_verified.guard.locks_in_use import directories
+        from poetry_publish_verified.guard.locks_in_use import holders_of
+        from poetry_publish_verified.guard.locks_in_use import try_all
+
+        places = directories(root)
+        tried = try_all(places)
+        sound = True
+        for one in tried:
+            works = one.trial is not None and one.trial.is_sound
+            # What cannot be written cannot be broken by two at once either.
+            sound = sound and (works or one.trial is None)
+            self.line(plain(one.words) if works else f"<warning>{plain(one.words)}</warning>")
+        if not sound:
+            self.line(
+                "  Parallel Poetry processes can still break each other there; publish-verified"
+                " refuses where it can have no lock."
+            )
+        for holder in holders_of(places):
+            what = f"<c1>{plain(holder.resource)}</c1>"
+            if holder.is_gone:
+                self.line(f"{what} was in use by {plain(str(holder))}: it was killed, and is free.")
+            else:
+                self.line(f"{what} is in use by {plain(str(holder))}.")
+        return sound
 
 
 def _is_project(directory: Path) -> bool:

@@ -45,7 +45,12 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.locks import LockRefusedError
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.poetry_seams import Voice
+from poetry_publish_verified.guard.poetry_seams import cache_directory
 from poetry_publish_verified.guard.project_plugins import missing_plugins
+from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
@@ -158,17 +163,27 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         project = self._read_project()
         keeps_receipt = not (named or rehearsal or dry_run)
         dist_dir = project.dist_dir(self.option("dist-dir"))
+        try:
+            settings = self._settings(project)
+            until = Until.INSTALLABLE if rehearsal else settings.until
+            report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
+            targets = self._start(report, project, settings, stack)
+            if self.option("build") and not rehearsal:
+                self._ask_before_building(dist_dir, project)
+        except Exception:
+            if keeps_receipt:
+                report.keep_receipt(_default_receipt(dist_dir, project))
+            raise
+        if not rehearsal:
+            # After the last question; the receipt at its usual place is the holder's.
+            self._alone(project, targets, stack)
         if keeps_receipt:
             report.keep_receipt(_default_receipt(dist_dir, project))
-        settings = self._settings(project)
-        until = Until.INSTALLABLE if rehearsal else settings.until
-        report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
-        targets = self._start(report, project, settings, stack)
         if self.option("build"):
             if rehearsal:
                 # A rehearsal leaves the user's own dist folder alone.
                 dist_dir = Path(stack.enter_context(_folder()))
-            self._build(dist_dir, project)
+            self._build(dist_dir)
             built = poetry_project.read(self.poetry)
             if built.identity != project.identity:
                 project = built
@@ -261,7 +276,17 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         repository = poetry_project.repository(self.poetry, self.option("repository"), given)
         return Targets(repository, poetry_project.indexes(self.poetry, repository, named))
 
-    def _build(self, dist_dir: Path, project: Project) -> None:
+    def _alone(self, project: Project, targets: Targets, stack: ExitStack) -> None:
+        """One release of a project to a repository at a time, in one checkout."""
+        places = Places(cache_directory())
+        resource = places.release(project.root, targets.repository.url)
+        dry_run = bool(self.option("dry-run"))
+        try:
+            stack.enter_context(held(resource, Voice(self.io).warn, needed=not dry_run))
+        except LockRefusedError as error:
+            raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
+
+    def _ask_before_building(self, dist_dir: Path, project: Project) -> None:
         identity = project.identity
         ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
         if ready:
@@ -271,6 +296,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
                 self.line(f"<warning>Warning: {words} Build anyway!</warning>")
             elif not self.confirm(f"{words} Build anyway?"):
                 raise _not_built(Code.BUILD_DECLINED, "The build was declined.")
+
+    def _build(self, dist_dir: Path) -> None:
         # cleo splits this as a shell would.
         quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
         try:

@@ -17,7 +17,7 @@ from poetry_publish_verified.errors import Verdict
 
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 # Read elsewhere, before any command runs.
-_OTHER_VARIABLES = {"GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT"}
+_OTHER_VARIABLES = {"GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD"}
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 

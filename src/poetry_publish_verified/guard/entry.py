@@ -1,22 +1,27 @@
 """Puts up the guard: the little that every Poetry command pays for.
 
-In a project without project plugins this reads pyproject.toml once and imports nothing more.
+In a project without project plugins this reads pyproject.toml once; what a command shares with
+other processes is found out when it is run.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from poetry_publish_verified.guard.poetry_seams import IO
     from poetry_publish_verified.guard.poetry_seams import Application
+    from poetry_publish_verified.guard.poetry_seams import Command
 
 SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
+_SHARES_NOTHING = ("about", "help", "list")
+_PROJECT_PLUGINS = "/.poetry/plugins/"
 
 
 class UnexpectedPoetryError(Exception):
@@ -24,30 +29,27 @@ class UnexpectedPoetryError(Exception):
 
 
 def put_up(application: Application) -> None:
-    """Guard the project's plugins, if it has any and the guard is not switched off.
+    """Guard what this process shares with others, unless the guard is switched off.
 
     Whatever fails in the guard itself becomes one warning, and Poetry goes on as stock; the
     errors of the project's plugins pass through, as they would without the guard.
     """
     if os.environ.get(SWITCH, "").lower() == "off":
         return
+    load = None
     try:
-        load = _decide(application)
+        load = _project_plugins(application)
+        _locks(application)
     # A fault of the guard must never become one of Poetry.
     except Exception as error:  # noqa: BLE001
         from poetry_publish_verified.guard.poetry_seams import voice
 
-        reason = f"{type(error).__name__}: {error}"
-        voice(application).warn(
-            f"poetry-publish-verified leaves the project's plugins to Poetry: {reason}."
-            f" ({SWITCH}=off silences this.)"
-        )
-        return
+        voice(application).step_aside(f"{type(error).__name__}: {error}")
     if load is not None:
         load()
 
 
-def _decide(application: Application) -> Callable[[], None] | None:
+def _project_plugins(application: Application) -> Callable[[], None] | None:
     from poetry_publish_verified.guard import poetry_seams
 
     file = poetry_seams.project_file(application)
@@ -60,6 +62,25 @@ def _decide(application: Application) -> Callable[[], None] | None:
     from poetry_publish_verified.guard.project_plugins import ProjectPlugins
 
     return ProjectPlugins(application, file, settings).begin()
+
+
+def _locks(application: Application) -> None:
+    """Run each command under the locks it needs; the outermost of what is put around it."""
+    # A copy among the project's plugins came too late for the rest of them.
+    if _PROJECT_PLUGINS in Path(__file__).as_posix():
+        return
+    from poetry_publish_verified.guard import poetry_seams
+
+    words = poetry_seams.command_words(application)
+    if not words or words[0] in _SHARES_NOTHING:
+        return
+
+    def around(run: Callable[[], int], command: Command, io: IO) -> int:
+        from poetry_publish_verified.guard.commands import CommandLocks
+
+        return CommandLocks(application).around(run, command, io)
+
+    poetry_seams.put_around_commands(application, around)
 
 
 def _settings(file: Path) -> dict[str, Any] | None:

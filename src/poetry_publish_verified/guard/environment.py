@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.machinery
 import importlib.metadata
@@ -112,6 +113,7 @@ class Builder:
         return _start_time(self.pid) != self.started
 
 
+@functools.cache
 def _host() -> str:
     parts = [socket.gethostname()]
     with suppress(OSError):

@@ -148,7 +148,8 @@ class PluginSets:
 
     def lock(self, key: SetKey) -> Resource:
         """The lock that saves building one set twice; no set's wholeness depends on it."""
-        return Resource("the project's plugin set", self.directory / ".locks-1" / key.directory)
+        path = self.directory / ".locks-1" / key.directory
+        return Resource("the project's plugin set", path, saves_work=True)
 
     @contextmanager
     def private(self) -> Iterator[Path]:

@@ -16,6 +16,13 @@ on as stock. What is touched, and why:
     if another plugin had it made already, ours must be activated on it.
 `Application._io`, `Application._project_directory`, `ArgvInput._tokens`, read
     `activate` is given no input. Poetry 2.0 has no public `project_directory`.
+`EnvManager.get`, `create_venv`, `build_venv`, `remove_venv`, `activate`, `deactivate`, `remove`
+    Wrapped while a command runs that has to do with environments: there is no event for their
+    making, and which one it will be is known only inside.
+`SelfCommand.generate_system_pyproject`, wrapped while a `self` command runs
+    Every one of them rewrites Poetry's system project, those that only show something too.
+`FileConfigSource.secure`, wrapped while `config` runs
+    The reading, changing and writing of one setting; a question may be asked before, not in it.
 `Env.paths` of an environment object of our own, changed before anything else reads it
     `Env.set_paths` came with 2.1 and knows neither `scripts` nor `data`; without those,
     console scripts of project plugins overwrite those in Poetry's own bin directory.
@@ -25,13 +32,17 @@ on as stock. What is touched, and why:
 # ruff: noqa: SLF001
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import os
 import site
 import sys
+from contextlib import ExitStack
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -41,12 +52,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Collection
     from collections.abc import Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
     # By these names the rest of the guard knows them.
     from cleo.io.io import IO as IO  # noqa: PLC0414
     from poetry.console.application import Application as Application  # noqa: PLC0414
-    from poetry.console.commands.command import Command
+    from poetry.console.commands.command import Command as Command  # noqa: PLC0414
+
+    from poetry_publish_verified.errors import Problem
+    from poetry_publish_verified.guard.environments import Environments
 
 PLUGIN_GROUPS = ("poetry.application.plugin", "poetry.plugin")
 
@@ -113,6 +127,61 @@ def command_words(application: Application) -> tuple[str, ...]:
     return (first, *[word for word in rest if not word.startswith("-")][:1])
 
 
+def arguments_given(io: IO, command: str) -> list[str]:
+    """What follows a command's name on the command line and is no option."""
+    tokens: list[str] = getattr(io.input, "_tokens", [])
+    rest = tokens[tokens.index(command) + 1 :] if command in tokens else []
+    return [word for word in rest if not word.startswith("-")]
+
+
+def has_option(io: IO, name: str) -> bool:
+    """Whether the command line has this option, before a `--`."""
+    return bool(io.input.has_parameter_option(name, only_params=True))
+
+
+def is_installer(command: Command) -> bool:
+    """Whether it is one of the commands that run Poetry's installer."""
+    return _inherits(command, "poetry.console.commands.installer_command")
+
+
+def uses_environment(command: Command) -> bool:
+    """Whether the command may make, change or remove the project's virtual environment."""
+    is_of_env = _inherits(command, "poetry.console.commands.env_command")
+    return is_of_env or (command.name or "").startswith("env ")
+
+
+def _inherits(command: Command, module: str) -> bool:
+    # By name: importing these would cost the commands that have nothing to do with them.
+    return any(one.__module__ == module for one in type(command).__mro__)
+
+
+def config_directory() -> Path:
+    """Where Poetry keeps its settings and its system project."""
+    from poetry.locations import CONFIG_DIR
+
+    return CONFIG_DIR
+
+
+def cache_directory() -> Path:
+    """Poetry's cache directory, the setting `cache-dir` of config.toml left aside."""
+    from poetry.locations import DEFAULT_CACHE_DIR
+
+    named = os.environ.get("POETRY_CACHE_DIR")
+    return Path(named).expanduser() if named else DEFAULT_CACHE_DIR
+
+
+def environments_directory() -> Path:
+    """Where Poetry makes virtual environments that are not in their project."""
+    from poetry.config.config import Config
+
+    return Config.create().virtualenvs_path
+
+
+def poetry_prefix() -> Path:
+    """The environment that Poetry itself runs in, and `self` commands change."""
+    return Path(sys.prefix)
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """Says something to people on standard error, by Poetry's own formatter."""
@@ -122,6 +191,20 @@ class Voice:
     def warn(self, text: str) -> None:
         """One line that everybody sees."""
         self.io.write_error_line(f"<warning>{self._plain(text)}</warning>")
+
+    def step_aside(self, reason: str) -> None:
+        """Say that the guard leaves everything to Poetry, and how to silence that."""
+        self.warn(
+            f"poetry-publish-verified leaves the project's plugins to Poetry: {reason}."
+            " (POETRY_PUBLISH_VERIFIED_GUARD=off silences this.)"
+        )
+
+    def refuse(self, problem: Problem) -> None:
+        """Say why the command does not run, and what to do."""
+        self.io.write_error_line(
+            f"<error>Error {problem.code}: {self._plain(problem.message)}</error>\n"
+            f"  {self._plain(problem.remedy)}"
+        )
 
     def explain(self, text: str) -> None:
         """One line that is seen at `-v`."""
@@ -146,15 +229,142 @@ def voice(application: Application) -> Voice:
 
 
 def put_around_commands(
-    application: Application, around: Callable[[Callable[[], int], str, IO], int]
+    application: Application, around: Callable[[Callable[[], int], Command, IO], int]
 ) -> None:
-    """From now on `around(run, name, io)` runs each command of this application."""
+    """From now on `around(run, command, io)` runs each command of this application."""
     run_command = application._run_command
 
     def guarded(command: Command, io: IO) -> int:
-        return around(lambda: run_command(command, io), command.name or "", io)
+        return around(lambda: run_command(command, io), command, io)
 
     application._run_command = guarded  # type: ignore[method-assign, assignment]
+
+
+_ABSENT = object()
+_WATCHED_OF_MANAGER = (
+    "get", "create_venv", "build_venv", "remove_venv", "activate", "deactivate", "remove",
+)  # fmt: skip
+
+
+@contextmanager
+def replaced(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """`owner.name` is `make(stock)` for a while, where it is Poetry's own; else all stays.
+
+    `make` is given the plain function, of a class method too, and answers one like it.
+    """
+    stock = vars(owner).get(name, _ABSENT)
+    function = getattr(stock, "__func__", stock)
+    if not str(getattr(function, "__module__", "")).startswith("poetry."):
+        yield
+        return
+    made = functools.wraps(function)(make(function))
+    setattr(owner, name, type(stock)(made) if isinstance(stock, classmethod) else made)
+    try:
+        yield
+    finally:
+        setattr(owner, name, stock)
+
+
+class _WatchedManager:
+    """What stands in for methods of Poetry's `EnvManager` while `watch` is told of them."""
+
+    def __init__(self, watch: Environments) -> None:
+        self._watch = watch
+
+    def get(self, stock: Any) -> Any:
+        def watched(manager: Any, reload: bool = False) -> Any:
+            env = stock(manager, reload)
+            return stock(manager, True) if self._watch.waits_for(env.path) else env
+
+        return watched
+
+    def create_venv(self, stock: Any) -> Any:
+        def watched(manager: Any, *args: Any, **kwargs: Any) -> Any:
+            # The third in all versions, after name and python or executable.
+            forced = bool(kwargs.get("force", args[2:] and args[2]))
+            with self._watch.making(forced=forced) as making:
+                env = stock(manager, *args, **kwargs)
+                if making.is_left_half:
+                    env = stock(manager, *args[:2], **{**kwargs, "force": True})
+                # Not for ever: somebody may remove it again and again.
+                for _ in range(making.tries):
+                    if self._watch.settled(env.path):
+                        break
+                    env = stock(manager, *args, **kwargs)
+            return env
+
+        return watched
+
+    def build_venv(self, stock: Any) -> Any:
+        def watched(cls: Any, path: Path, *args: Any, **kwargs: Any) -> Any:
+            may = self._watch.may_make(Path(path))
+            return stock(cls, path, *args, **kwargs) if may else None
+
+        return watched
+
+    def remove_venv(self, stock: Any) -> Any:
+        def watched(cls: Any, path: Path) -> None:
+            if self._watch.may_remove(Path(path)):
+                stock(cls, path)
+
+        return watched
+
+    def activate(self, stock: Any) -> Any:
+        def watched(manager: Any, *args: Any, **kwargs: Any) -> Any:
+            with self._watch.listing(manager.envs_file.path):
+                return stock(manager, *args, **kwargs)
+
+        return watched
+
+    deactivate = remove = activate
+
+
+@contextmanager
+def environments_watched(watch: Environments) -> Iterator[None]:
+    """Tell `watch` what Poetry's environment manager is about to do, and heed what it says."""
+    from poetry.utils.env import EnvManager
+
+    ours = _WatchedManager(watch)
+    with ExitStack() as stack:
+        for name in _WATCHED_OF_MANAGER:
+            stack.enter_context(replaced(EnvManager, name, getattr(ours, name)))
+        yield
+
+
+@contextmanager
+def system_project_watched(
+    around: Callable[[Path], AbstractContextManager[bool]],
+) -> Iterator[None]:
+    """Write Poetry's system project inside `around(file)`, and only if that yields True."""
+    from poetry.console.commands.self.self_command import SelfCommand
+
+    def generate(stock: Any) -> Any:
+        def watched(self: SelfCommand) -> None:
+            with around(self.system_pyproject) as may:
+                if may:
+                    stock(self)
+
+        return watched
+
+    with replaced(SelfCommand, "generate_system_pyproject", generate):
+        yield
+
+
+@contextmanager
+def settings_watched(around: Callable[[Path], AbstractContextManager[None]]) -> Iterator[None]:
+    """Read, change and write each setting inside `around(file)`."""
+    from poetry.config.file_config_source import FileConfigSource
+
+    def secure(stock: Any) -> Any:
+        @contextmanager
+        def watched(self: FileConfigSource) -> Iterator[Any]:
+            with around(self.file.path), stock(self) as settings:
+                yield settings
+
+        return watched
+
+    with replaced(FileConfigSource, "secure", secure):
+        yield
 
 
 @contextmanager

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.guard.poetry_seams import IO
     from poetry_publish_verified.guard.poetry_seams import Application
+    from poetry_publish_verified.guard.poetry_seams import Command
 
 OWN_NAME = "poetry-publish-verified"
 _INSTALLING = ("install", "sync")
@@ -88,9 +89,9 @@ class ProjectPlugins:
         elif self._takes_over_from_stock():
             found = self._choose()
             if found is not None:
-                seams.put_around_commands(self._application, self._around)
+                seams.put_around_commands(self._application, self.around)
                 return lambda: self._load(found)
-        seams.put_around_commands(self._application, self._around)
+        seams.put_around_commands(self._application, self.around)
         return None
 
     def _is_project_plugin(self) -> bool:
@@ -154,8 +155,9 @@ class ProjectPlugins:
         found.touch()
         seams.load_plugins(self._application, found.site, without=[OWN_NAME])
 
-    def _around(self, run: Callable[[], int], name: str, io: IO) -> int:
-        if name not in _INSTALLING:
+    def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
+        """Run a command; `install` and `sync` build the set first that is missing."""
+        if command.name not in _INSTALLING:
             return run()
         self._voice = seams.Voice(io)
         if self._required.unsatisfied:

@@ -1,0 +1,118 @@
+"""What one Poetry command holds while it runs: the locks of the table, and those of the moment."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard import holders
+from poetry_publish_verified.guard import poetry_seams as seams
+from poetry_publish_verified.guard.environments import Environments
+from poetry_publish_verified.guard.locks import LockRefusedError
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import NEEDS
+from poetry_publish_verified.guard.resources import OF_OTHER_INSTALLERS
+from poetry_publish_verified.guard.resources import Needs
+from poetry_publish_verified.guard.resources import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from poetry_publish_verified.guard.locks import Resource
+    from poetry_publish_verified.guard.poetry_seams import IO
+    from poetry_publish_verified.guard.poetry_seams import Application
+    from poetry_publish_verified.guard.poetry_seams import Command
+
+_REFUSED = Verdict.LOCK_TIMEOUT.exit_code or 1
+# A wait this long may have been for somebody who changed the project.
+_A_WHILE = 0.1
+
+
+def needs_of(command: Command, io: IO) -> Needs:
+    """What a command holds from beginning to end."""
+    name = command.name or ""
+    needs = NEEDS.get(name)
+    if needs is None:
+        is_installer = seams.is_installer(command) and not name.startswith("self ")
+        needs = OF_OTHER_INSTALLERS if is_installer else Needs()
+    if name == "version" and not seams.arguments_given(io, name):
+        return Needs()
+    if needs.poetry:
+        return needs
+    if seams.has_option(io, "--dry-run"):
+        return Needs()
+    return Needs(
+        needs.poetry, needs.project, needs.environment and not seams.has_option(io, "--lock")
+    )
+
+
+class CommandLocks:
+    """The locks of one command of one application."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._places = Places(seams.cache_directory())
+        self._voice = seams.voice(application)
+
+    def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
+        """Run a command under its locks; exit code 8 where waiting could never end."""
+        self._voice = seams.Voice(io)
+        try:
+            with ExitStack() as stack:
+                self._prepare(command, io, stack)
+                return run()
+        except LockRefusedError as error:
+            self._voice.refuse(error.problem)
+            return _REFUSED
+
+    def _prepare(self, command: Command, io: IO, stack: ExitStack) -> None:
+        needs, name = needs_of(command, io), command.name or ""
+        self._hold(needs, stack)
+        if seams.uses_environment(command):
+            environments = Environments(self._places, self._say, stack, fills=needs.environment)
+            stack.enter_context(seams.environments_watched(environments))
+        if name.startswith("self "):
+            stack.enter_context(seams.system_project_watched(self._may_generate))
+        if name == "config":
+            stack.enter_context(seams.settings_watched(self._writing_settings))
+
+    def _say(self, text: str) -> None:
+        self._voice.warn(text)
+
+    def _hold(self, needs: Needs, stack: ExitStack) -> None:
+        if needs.poetry:
+            stack.enter_context(held(self._config(), self._say))
+            own = self._places.poetry_environment(seams.poetry_prefix())
+            stack.enter_context(held(own, self._say))
+        file = seams.project_file(self._application) if needs.project else None
+        if file is not None:
+            begun = time.monotonic()
+            stack.enter_context(held(self._places.project(file.parent), self._say))
+            if time.monotonic() - begun > _A_WHILE:
+                # Another plugin may have had it read before.
+                self._application.reset_poetry()
+
+    def _config(self) -> Resource:
+        return self._places.config(seams.config_directory())
+
+    @contextmanager
+    def _may_generate(self, file: Path) -> Iterator[bool]:
+        """Around the writing of Poetry's system project, which every `self` command does.
+
+        Those that only show something leave it to whoever is changing it at the moment.
+        """
+        with held(self._config(), self._say, timeout=0) as ours:
+            holder = None if ours else holders.read(self._config().path)
+            yield ours or holder is None or holder.is_gone or not file.exists()
+
+    @contextmanager
+    def _writing_settings(self, file: Path) -> Iterator[None]:
+        in_config = file.parent == seams.config_directory()
+        resource = self._config() if in_config else self._places.project(file.parent)
+        with held(resource, self._say):
+            yield

@@ -1,0 +1,178 @@
+"""Who holds a lock: a record beside it, for people and for nested processes; advisory only.
+
+The lock itself is the operating system's. A record may be missing, or be left by a process
+that was killed, so nothing is decided by it but what is said, and which ancestor counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poetry_publish_verified.guard.environment import Builder
+
+_ENDING = ".holder"
+_LONGEST = 200
+_SECRET_OPTIONS = re.compile(r"(-p|--password|-u|--username)(=.*)?$")
+# Whatever stands between // and @ of an address.
+_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lock, as it wrote it down itself."""
+
+    resource: str
+    """What is held, by its name for people."""
+    process: str
+    """`str(Builder)`: host and boot, process id, start time."""
+    host: str
+    pid: int
+    command: str
+    since: float
+    """Seconds since the epoch, by the holder's clock."""
+    nonce: str
+    """Of this one holding; a nested process shows it."""
+
+    @classmethod
+    def this_process(cls, resource: str) -> Holder:
+        """This very process, from now on."""
+        process = Builder.this_process()
+        return cls(
+            resource=resource,
+            process=str(process),
+            host=socket.gethostname(),
+            pid=process.pid,
+            command=command_line(sys.argv),
+            since=time.time(),
+            nonce=secrets.token_hex(8),
+        )
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process has ended for certain: another host's is never said to have."""
+        process = Builder.parse(self.process)
+        return process is None or process.is_dead() is True
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it runs where this process cannot ask: another host, or another container."""
+        process = Builder.parse(self.process)
+        return process is None or process.host != Builder.this_process().host
+
+    def __str__(self) -> str:
+        held = max(0, round(time.time() - self.since))
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        where = f"on {self.host}" + (", another host or container" if self.is_elsewhere else "")
+        return f"`{self.command}` (process {self.pid} {where}) since {began}, for {held} s now"
+
+
+def write(lock: Path, holder: Holder) -> bool:
+    """Leave the record beside `lock`; whether that could be done."""
+    target = _record(lock)
+    private = target.with_name(f"{target.name}.{holder.nonce}")
+    try:
+        private.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+        # Whoever may lock may read who does, whatever the umask.
+        private.chmod(0o600 | (lock.stat().st_mode & 0o044))
+        private.replace(target)
+    except OSError:
+        with suppress(OSError):
+            private.unlink()
+        return False
+    return True
+
+
+def erase(lock: Path) -> None:
+    """Remove the record, while the lock is still held."""
+    with suppress(OSError):
+        _record(lock).unlink()
+
+
+def read(lock: Path) -> Holder | None:
+    """The record beside `lock`, its text made fit for a terminal; None if there is none."""
+    try:
+        found = json.loads(_record(lock).read_text(encoding="utf-8"))
+        return Holder(
+            resource=_plain(found["resource"]),
+            process=_plain(found["process"]),
+            host=_plain(found["host"]),
+            pid=int(found["pid"]),
+            command=_plain(found["command"]),
+            since=float(found["since"]),
+            nonce=_plain(found["nonce"]),
+        )
+    # Somebody else's file: anything may stand there.
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+def of_directory(directory: Path) -> list[Holder]:
+    """The records in a directory of locks."""
+    records = sorted(directory.glob(f"*{_ENDING}"))
+    found = (read(record.with_name(record.name.removesuffix(_ENDING))) for record in records)
+    return [holder for holder in found if holder is not None]
+
+
+def command_line(argv: list[str]) -> str:
+    """A command line for others to read: names of options, no passwords, no tokens."""
+    shown = [Path(argv[0]).name if argv else "poetry"]
+    if shown[0] == "__main__.py":
+        shown = ["poetry"]
+    hide = False
+    for word in argv[1:]:
+        if hide:
+            hide = False
+            continue
+        if _SECRET_OPTIONS.match(word):
+            hide = "=" not in word
+            shown.append(f"{word.partition('=')[0]} …")
+            continue
+        # `-psecret`: one word.
+        if re.match(r"-[pu]\S", word):
+            shown.append(f"{word[:2]} …")
+            continue
+        shown.append(_USERINFO.sub("…@", word))
+        if word.startswith(("http-basic.", "pypi-token.")):
+            # What follows is a name and a password, or a token.
+            shown.append("…")
+            break
+    return _plain(" ".join(shown))
+
+
+def _record(lock: Path) -> Path:
+    return lock.with_name(lock.name + _ENDING)
+
+
+def _plain(text: Any) -> str:
+    shown = "".join(one if one.isprintable() else "?" for one in str(text))
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+
+def is_ancestor(process: Builder) -> bool:
+    """Whether `process` is alive, and this process or one that it descends from.
+
+    Where the system does not tell who descends from whom, being alive is enough.
+    """
+    if process.host != Builder.this_process().host or process.is_dead() is not False:
+        return False
+    pid = os.getpid()
+    while pid > 0:
+        if pid == process.pid:
+            return True
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            pid = int(stat.rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return not Path("/proc/self/stat").exists()
+    return False

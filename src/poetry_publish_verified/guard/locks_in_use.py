@@ -1,0 +1,88 @@
+"""Where this user's Poetry locks: what the filesystems' locks are worth, and who holds which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poetry_publish_verified.guard import holders
+from poetry_publish_verified.guard import poetry_seams as seams
+from poetry_publish_verified.guard.filesystems import filesystem_of
+from poetry_publish_verified.guard.lock_trial import try_locks
+from poetry_publish_verified.guard.resources import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from poetry_publish_verified.guard.holders import Holder
+    from poetry_publish_verified.guard.lock_trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The locks of one filesystem, and what of Poetry's lies on it."""
+
+    names: tuple[str, ...]
+    trial: Trial | None
+    error: OSError | None = None
+    """Why nothing could be tried: no lock is made there either."""
+
+    @property
+    def words(self) -> str:
+        """One or two sentences for people."""
+        what = ", ".join(self.names)
+        if self.trial is None:
+            return f"Locks for {what} cannot be tried: {self.error}."
+        filesystem, trial = self.trial.filesystem, self.trial
+        where = f"on {filesystem} ({what})"
+        if trial.error is not None:
+            return f"There are no locks {where}: {trial.error}"
+        if not trial.excludes:
+            return f"Locks {where} do not exclude: two processes had one at the same time."
+        if not trial.frees:
+            return f"A lock {where} was not free after its holder had been killed."
+        sound = f"Locks {where} work between processes of this host, and after kill -9."
+        unknown = " Whether they do between hosts cannot be known from one of them."
+        return sound + (unknown if filesystem.is_shared else "")
+
+
+def directories(root: Path | None) -> dict[str, Path]:
+    """By its name for people, each directory of locks of the project, if any, and of this user."""
+    places = Places(seams.cache_directory())
+    config = seams.config_directory()
+    found = {
+        "Poetry's configuration": places.config(config).path.parent,
+        "Poetry's own environment": places.poetry_environment(seams.poetry_prefix()).path.parent,
+        "virtual environments": places.environments_file(
+            seams.environments_directory() / "envs.toml"
+        ).path.parent,
+        "Poetry's cache": places.fallback(config).parent,
+    }
+    return {"the project": places.project(root).path.parent, **found} if root else found
+
+
+def try_all(places: Mapping[str, Path]) -> list[Tried]:
+    """Try each filesystem once."""
+    by_filesystem: dict[str, list[str]] = {}
+    for name, directory in places.items():
+        by_filesystem.setdefault(str(filesystem_of(directory)), []).append(name)
+    found = []
+    for names in by_filesystem.values():
+        error = None
+        # One of them may be read-only where another is not.
+        for name in names:
+            try:
+                found.append(Tried(tuple(names), try_locks(places[name])))
+                break
+            except OSError as why:
+                error = why
+        else:
+            found.append(Tried(tuple(names), None, error))
+    return found
+
+
+def holders_of(places: Mapping[str, Path]) -> list[Holder]:
+    """Who says to hold a lock, also those that were killed since."""
+    directories = dict.fromkeys(places.values())
+    return [holder for directory in directories for holder in holders.of_directory(directory)]

@@ -1,0 +1,116 @@
+"""What Poetry processes share, where the lock of each lies, and which command needs which.
+
+Lock files stand beside what they protect, never inside what a command deletes, in a directory
+with a version in its name; whoever cannot write there uses one in Poetry's cache directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from poetry_publish_verified.guard.locks import Order
+from poetry_publish_verified.guard.locks import Resource
+
+IN_PROJECT = Path(".poetry", ".locks-1")
+ELSEWHERE = ".poetry-locks-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one command holds from its beginning to its end."""
+
+    poetry: bool = False
+    """Poetry's configuration and Poetry's own environment."""
+    project: bool = False
+    """pyproject.toml and poetry.lock."""
+    environment: bool = False
+    """The project's virtual environment, once it is known which."""
+
+
+# Whatever is not named here holds nothing for the whole of a command: a missing virtual
+# environment is made, a setting written, an archive fetched under a lock of its own.
+NEEDS = {
+    "self add": Needs(poetry=True),
+    "self install": Needs(poetry=True),
+    "self lock": Needs(poetry=True),
+    "self remove": Needs(poetry=True),
+    "self sync": Needs(poetry=True),
+    "self update": Needs(poetry=True),
+    "add": Needs(project=True, environment=True),
+    "remove": Needs(project=True, environment=True),
+    "update": Needs(project=True, environment=True),
+    "install": Needs(environment=True),
+    "sync": Needs(environment=True),
+    "lock": Needs(project=True),
+    "source add": Needs(project=True),
+    "source remove": Needs(project=True),
+    "version": Needs(project=True),
+}
+# Commands of other plugins that install: as `update`, since they may rewrite everything.
+OF_OTHER_INSTALLERS = NEEDS["update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where locks lie; `cache` is Poetry's cache directory."""
+
+    cache: Path
+
+    def config(self, directory: Path) -> Resource:
+        """The settings in Poetry's configuration directory."""
+        lock = _resolved(directory) / ELSEWHERE / "config"
+        return self._resource("Poetry's configuration", lock, Order.CONFIG)
+
+    def poetry_environment(self, prefix: Path) -> Resource:
+        """The environment that Poetry itself runs in."""
+        return self._beside(_resolved(prefix), "Poetry's own environment", Order.POETRY)
+
+    def project(self, root: Path) -> Resource:
+        """A project's pyproject.toml and poetry.lock."""
+        lock = _resolved(root) / IN_PROJECT / "project"
+        return self._resource(f"the project {root.name}", lock, Order.PROJECT)
+
+    def release(self, root: Path, repository_url: str) -> Resource:
+        """The releasing of one project to one repository."""
+        lock = _resolved(root) / IN_PROJECT / f"release-{_hash(repository_url)}"
+        name = f"the release of {root.name} to this repository"
+        return self._resource(name, lock, Order.PROJECT)
+
+    def environment(self, path: Path) -> Resource:
+        """A virtual environment, or the system's."""
+        resolved = _resolved(path)
+        if (resolved.parent / "pyproject.toml").is_file():
+            lock = resolved.parent / IN_PROJECT / f"environment-{resolved.name}"
+            return self._resource(f"the environment {path}", lock, Order.ENVIRONMENT)
+        return self._beside(resolved, f"the environment {path}", Order.ENVIRONMENT)
+
+    def environments_file(self, file: Path) -> Resource:
+        """The list of the environments that projects use."""
+        lock = _resolved(file.parent) / ELSEWHERE / file.name
+        return self._resource("Poetry's list of environments", lock, Order.ENVIRONMENT)
+
+    def fallback(self, lock: Path) -> Path:
+        """The lock file of whoever cannot write where `lock` is."""
+        return _resolved(self.cache) / ELSEWHERE / f"{lock.name}-{_hash(str(lock))}"
+
+    def _beside(self, path: Path, name: str, order: Order) -> Resource:
+        if path == _resolved(Path(sys.base_prefix)):
+            # The system's own: beside it is no place for files of ours.
+            return Resource(name, self.fallback(path), order)
+        return self._resource(name, path.parent / ELSEWHERE / path.name, order)
+
+    def _resource(self, name: str, lock: Path, order: Order) -> Resource:
+        return Resource(name, lock, order, self.fallback(lock))
+
+
+def _resolved(path: Path) -> Path:
+    # One resource, one lock, however the path is spelled.
+    return Path(os.path.realpath(path))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
