@@ -2,31 +2,80 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.guard import holders
+from poetry_publish_verified.guard import locks
+from poetry_publish_verified.guard.locks import LockRefusedError
+from poetry_publish_verified.guard.locks import Order
 from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.locks import timeout_from_environment
 
 HOLDER = """
-import sys, time
+import subprocess, sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks import Resource, held
-with held(Resource("a thing", Path(sys.argv[1])), print) as ours:
+from poetry_publish_verified.guard.locks import Order, Resource, held
+order = Order[sys.argv[2]]
+with held(Resource("a thing", Path(sys.argv[1]), order), print) as ours:
     print("held" if ours else "without", flush=True)
-    time.sleep(60)
+    if len(sys.argv) > 3:
+        subprocess.run([sys.executable, "-c", *sys.argv[3:]])
+    sys.stdin.readline()
 """
+NESTED = """
+import sys
+from pathlib import Path
+from poetry_publish_verified.guard.locks import LockRefusedError, Order, Resource, held
+try:
+    with held(Resource("another", Path(sys.argv[1]), Order[sys.argv[2]]), print) as ours:
+        print("nested", ours, flush=True)
+except LockRefusedError as error:
+    print("refused", error.problem.code, flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What one test was told once must be told to the next again."""
+    monkeypatch.setattr(locks, "_SAID", set())
+    yield
+    assert locks.TOKEN_VARIABLE not in os.environ
 
 
 @pytest.fixture
 def resource(tmp_path: Path) -> Resource:
     """Something to lock, in a directory that is not there yet."""
-    return Resource("a thing", tmp_path / "locks" / "thing")
+    return Resource("a thing", tmp_path / "locks" / "thing", Order.PROJECT)
+
+
+@contextmanager
+def holder_of(
+    resource: Resource, *nested: str, secret: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds it, until its standard input ends."""
+    argv = [sys.executable, "-c", HOLDER, str(resource.path), resource.order.name]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*argv, *nested, *secret], stdin=pipe, stdout=pipe, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_one_after_the_other(resource: Resource) -> None:
@@ -35,38 +84,136 @@ def test_one_after_the_other(resource: Resource) -> None:
     for _ in range(2):
         with held(resource, said.append) as ours:
             assert ours
+            assert holders.read(resource.path) is not None
+        assert holders.read(resource.path) is None
     assert said == []
 
 
 def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits with a word, gives up in time, and has the lock at once after kill -9."""
-    argv = [sys.executable, "-c", HOLDER, str(resource.path)]
-    holder = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    """It says for whom it waits, gives up in time, and has the lock at once after kill -9."""
+    with holder_of(resource) as process:
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "1.5")
         said: list[str] = []
-        begun = time.monotonic()
         with held(resource, said.append) as ours:
             assert not ours
-        assert 1 < time.monotonic() - begun < 10
-        assert "Waiting for a thing" in said[0]
-        assert "Going on without" in said[-1]
-    finally:
-        holder.kill()
-        holder.communicate()
-    with held(resource, said.append) as ours:
+        waiting, going_on = said
+        assert "Waiting for a thing" in waiting
+        assert f"process {process.pid} on {os.uname().nodename}" in waiting
+        assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, for \d+ s now", waiting)
+        assert "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT" in waiting
+        assert "not free within 1.5 s" in going_on
+        with pytest.raises(LockRefusedError) as refused, held(resource, said.append, needed=True):
+            pytest.fail("It has what another process holds")
+        assert refused.value.problem.code is Code.LOCK_NOT_FREE
+        process.send_signal(signal.SIGSTOP)
+        with held(resource, said.append, timeout=0) as ours:
+            assert not ours
+    assert holders.read(resource.path) is not None
+    with held(resource, said.append, timeout=5) as ours:
         assert ours
 
 
-def test_no_lock_to_be_had(tmp_path: Path) -> None:
-    """Where the lock file cannot be made, work goes on without, and one line says so."""
+def test_what_a_killed_holder_left(resource: Resource) -> None:
+    """The record of a process that is gone is known for what it is, its id reused or not."""
+    with holder_of(resource) as process:
+        alive = holders.read(resource.path)
+        assert alive is not None
+        assert (alive.pid, alive.is_gone) == (process.pid, False)
+    left = holders.read(resource.path)
+    assert left is not None
+    assert left.is_gone
+    started = left.process.rpartition("-")
+    reused = f"{started[0].rpartition('-')[0]}-{os.getpid()}-{started[2]}"
+    file = resource.path.with_name("thing.holder")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "process": reused}))
+    again = holders.read(resource.path)
+    assert again is not None
+    assert again.is_gone
+
+
+def test_a_holder_elsewhere(resource: Resource) -> None:
+    """Of another host's process it is said where it runs, and never that it has ended."""
+    with held(resource, print):
+        file = resource.path.with_name("thing.holder")
+        away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far\x1b[1m"}
+        file.write_text(json.dumps(away))
+        found = holders.read(resource.path)
+        assert found is not None
+        assert found.is_elsewhere
+        assert not found.is_gone
+        assert "on far?[1m, another host or container" in str(found)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": "x"}', "\udcff"])
+def test_a_record_that_is_none(resource: Resource, content: str) -> None:
+    """Whatever lies there in its place, the lock is had."""
+    resource.path.parent.mkdir(parents=True)
+    record = resource.path.with_name("thing.holder")
+    record.write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert holders.read(resource.path) is None
+    with held(resource, print) as ours:
+        assert ours
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_no_lock_to_be_had(tmp_path: Path, needed: bool) -> None:
+    """Where the lock file cannot be made one line says so once, and names the filesystem."""
     (tmp_path / "file").touch()
+    nowhere = Resource("a thing", tmp_path / "file" / "lock")
     said: list[str] = []
-    with held(Resource("a thing", tmp_path / "file" / "lock"), said.append) as ours:
+    if needed:
+        with pytest.raises(LockRefusedError) as refused, held(nowhere, said.append, needed=True):
+            pytest.fail("There can be no such lock")
+        assert refused.value.problem.code is Code.LOCK_UNAVAILABLE
+        return
+    for _ in range(2):
+        with held(nowhere, said.append) as ours:
+            assert not ours
+    (only,) = said
+    assert re.search(r"a thing \(\w+ at /.*\) cannot be locked", only)
+
+
+def test_a_fallback(tmp_path: Path) -> None:
+    """Who cannot make a lock file beside the thing locks in the other place."""
+    (tmp_path / "file").touch()
+    away = Resource("a thing", tmp_path / "file" / "lock", fallback=tmp_path / "other" / "lock")
+    said: list[str] = []
+    with held(away, said.append) as ours:
+        assert ours
+        assert (tmp_path / "other" / "lock").exists()
+    assert said == []
+
+
+@pytest.mark.parametrize("what", ["directory", "file"])
+def test_never_through_a_symlink(resource: Resource, tmp_path: Path, what: str) -> None:
+    """A link in the lock's place is not followed: its target stays as it is."""
+    target = tmp_path / "target"
+    if what == "directory":
+        target.mkdir()
+        resource.path.parent.symlink_to(target)
+    else:
+        resource.path.parent.mkdir()
+        target.write_text("precious")
+        resource.path.symlink_to(target)
+    said: list[str] = []
+    with held(resource, said.append) as ours:
         assert not ours
     assert len(said) == 1
+    assert list(target.iterdir()) == [] if what == "directory" else target.read_text() == "precious"
+
+
+def test_open_to_those_of_the_directory(resource: Resource, tmp_path: Path) -> None:
+    """Who may write to the directory may lock, whatever the umask of who was first."""
+    tmp_path.chmod(0o2777)
+    before = os.umask(0o077)
+    try:
+        with held(resource, print):
+            record = resource.path.with_name("thing.holder")
+            assert resource.path.parent.stat().st_mode & 0o7777 == 0o2777
+            assert resource.path.stat().st_mode & 0o777 == 0o666
+            assert record.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
 
 
 def test_errors_pass_and_release(resource: Resource) -> None:
@@ -75,6 +222,98 @@ def test_errors_pass_and_release(resource: Resource) -> None:
         raise KeyError
     with held(resource, print) as ours:
         assert ours
+
+
+def test_again_in_the_same_process(resource: Resource) -> None:
+    """Who has it has it again, and keeps it until the first of them lets go."""
+    with held(resource, print):
+        with held(resource, print, timeout=0) as ours:
+            assert ours
+        assert holders.read(resource.path) is not None
+
+
+def test_threads_exclude_each_other(resource: Resource) -> None:
+    """What a worker thread holds another one has to wait for."""
+    found: list[str] = []
+    inside, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with held(resource, print):
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait(10)
+    with held(resource, found.append, timeout=0) as ours:
+        assert not ours
+    done.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("order", "busy", "said"),
+    [
+        # The very lock, one that is free, one later in the order, one earlier that is in use.
+        (Order.PROJECT, None, "nested True"),
+        (Order.CONFIG, False, "nested True"),
+        (Order.ENVIRONMENT, False, "nested True"),
+        (Order.CONFIG, True, f"refused {Code.LOCK_ORDER}"),
+    ],
+)
+def test_nested(
+    resource: Resource, tmp_path: Path, order: Order, busy: bool | None, said: str
+) -> None:
+    """A child has what its parent holds, and never waits for what comes earlier."""
+    path = resource.path if busy is None else tmp_path / "locks" / "another"
+    another = Resource("another", path, order)
+    with (
+        holder_of(another) if busy else held(Resource("x", tmp_path / "x"), print),
+        holder_of(resource, NESTED, str(path), order.name) as parent,
+    ):
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == f"{said}\n"
+
+
+def test_a_token_that_nobody_holds(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token counts neither without its ancestor nor once the lock has been let go."""
+    with holder_of(resource) as process:
+        holder = holders.read(resource.path)
+        assert holder is not None
+        token = {
+            "lock": str(resource.path), "order": 3, "process": holder.process,
+            "nonce": holder.nonce, "record": str(resource.path),
+        }  # fmt: skip
+        # Alive, but no ancestor of this process.
+        monkeypatch.setenv(locks.TOKEN_VARIABLE, json.dumps([token]))
+        with held(resource, print, timeout=0) as ours:
+            assert not ours
+        assert process.poll() is None
+    own = holders.Holder.this_process("a thing").process
+    for made_up in ("nonsense", "{}", '["x"]', json.dumps([{**token, "process": own}])):
+        monkeypatch.setenv(locks.TOKEN_VARIABLE, made_up)
+        with held(resource, print, timeout=5) as ours:
+            assert ours
+            assert holders.read(resource.path) is not None
+    monkeypatch.delenv(locks.TOKEN_VARIABLE)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("/usr/bin/poetry install --no-root", "poetry install --no-root"),
+        ("/x/poetry/__main__.py lock", "poetry lock"),
+        ("poetry publish-verified -u me -p s3cret", "poetry publish-verified -u … -p …"),
+        ("poetry publish --password=s3cret -ps3cret", "poetry publish --password … -p …"),
+        ("poetry config pypi-token.x s3cret", "poetry config pypi-token.x …"),
+        ("poetry config http-basic.x me s3cret", "poetry config http-basic.x …"),
+        ("poetry add git+https://me:s3@example.org/x", "poetry add git+https://…@example.org/x"),
+        ("poetry add a\x1b[2Jb", "poetry add a?[2Jb"),
+    ],
+)
+def test_command_lines_without_secrets(line: str, shown: str) -> None:
+    """What others are shown of a command names no password and no token."""
+    assert holders.command_line(line.split(" ")) == shown
 
 
 def test_timeout_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:

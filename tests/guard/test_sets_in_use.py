@@ -42,12 +42,12 @@ def test_two_interpreters_have_two_sets(
 
 
 def test_sets_in_another_directory(newest: Poetry, tmp_path: Path) -> None:
-    """With the variable nothing is written to the project's `.poetry`."""
+    """With the variable no set is written to the project's `.poetry`."""
     sets = str(tmp_path / "sets")
     newest.run("install", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=sets).ok()
     version = newest.run("version", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=sets)
     assert version.ok() == "demo 9.1.0\n"
-    assert not (newest.project / ".poetry").exists()
+    assert not list(newest.project.glob(".poetry/plugin*"))
     assert [path.name[:8] for path in (tmp_path / "sets").iterdir()] == ["project-"]
 
 

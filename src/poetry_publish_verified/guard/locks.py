@@ -350,6 +350,8 @@ def _make_place(path: Path) -> None:
                 (made / ".gitignore").write_text("*", encoding="utf-8")
     if directory.is_symlink():
         raise OSError(errno.ELOOP, "a symbolic link is not followed", str(directory))
+    if not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
     target = path if path.exists() else directory
     if not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
