@@ -6,11 +6,9 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,18 +21,8 @@ from poetry_publish_verified.guard.locks import Order
 from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.locks import timeout_from_environment
+from tests.guard.holding import holder_of
 
-HOLDER = """
-import subprocess, sys
-from pathlib import Path
-from poetry_publish_verified.guard.locks import Order, Resource, held
-order = Order[sys.argv[2]]
-with held(Resource("a thing", Path(sys.argv[1]), order), print) as ours:
-    print("held" if ours else "without", flush=True)
-    if len(sys.argv) > 3:
-        subprocess.run([sys.executable, "-c", *sys.argv[3:]])
-    sys.stdin.readline()
-"""
 NESTED = """
 import sys
 from pathlib import Path
@@ -59,23 +47,6 @@ def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def resource(tmp_path: Path) -> Resource:
     """Something to lock, in a directory that is not there yet."""
     return Resource("a thing", tmp_path / "locks" / "thing", Order.PROJECT)
-
-
-@contextmanager
-def holder_of(
-    resource: Resource, *nested: str, secret: tuple[str, ...] = ()
-) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds it, until its standard input ends."""
-    argv = [sys.executable, "-c", HOLDER, str(resource.path), resource.order.name]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen([*argv, *nested, *secret], stdin=pipe, stdout=pipe, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_one_after_the_other(resource: Resource) -> None:
@@ -269,7 +240,7 @@ def test_nested(
     another = Resource("another", path, order)
     with (
         holder_of(another) if busy else held(Resource("x", tmp_path / "x"), print),
-        holder_of(resource, NESTED, str(path), order.name) as parent,
+        holder_of(resource, sys.executable, "-c", NESTED, str(path), order.name) as parent,
     ):
         assert parent.stdout is not None
         assert parent.stdout.readline() == f"{said}\n"

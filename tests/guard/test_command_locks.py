@@ -1,0 +1,218 @@
+"""What each command of each Poetry minor holds, and what it never waits for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.resources import NEEDS
+from poetry_publish_verified.guard.resources import Places
+from tests.guard.holding import holder_argv
+from tests.guard.holding import holder_of
+from tests.stress.testbed import Index
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import isolated_environ
+from tests.stress.testbed import write_project
+
+AT_ONCE = {"POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT": "0.2"}
+WITHOUT = "Going on without a lock"
+
+
+@pytest.fixture
+def project(tmp_path: Path, index: Index) -> Path:
+    """A project without project plugins, and with a dependency."""
+    directory = write_project(tmp_path / "project", index.url, "")
+    file = directory / "pyproject.toml"
+    text = file.read_text().replace("\n[tool.poetry]", 'dependencies = ["pysocks"]\n[tool.poetry]')
+    file.write_text(text)
+    return directory
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Where the test's own Poetry locks."""
+    return Places(tmp_path / "home" / "cache")
+
+
+def without_lock(poetry: Poetry, *command: str) -> bool:
+    """Whether a command wanted a lock that it could not have, and went on all the same."""
+    done = poetry.run(*command, cwd=None, **AT_ONCE)
+    done.ok()
+    assert done.err.count(WITHOUT) <= 1
+    return WITHOUT in done.err
+
+
+def test_the_project(poetry: Poetry, places: Places) -> None:
+    """Who rewrites pyproject.toml or poetry.lock waits for others who do; nobody else."""
+    poetry.run("install").ok()
+    with holder_of(places.project(poetry.project)):
+        assert without_lock(poetry, "lock")
+        assert without_lock(poetry, "version", "patch")
+        assert not without_lock(poetry, "version")
+        assert not without_lock(poetry, "install")
+        assert not without_lock(poetry, "add", "stamp-helper", "--dry-run")
+        assert not without_lock(poetry, "run", "python", "-c", "")
+        assert without_lock(poetry, "add", "stamp-helper")
+    assert poetry.run("version", "-s").ok() == "0.0.1\n"
+    assert "stamp-helper" in (poetry.project / "pyproject.toml").read_text()
+    for command in (("remove", "stamp-helper"), ("update",)):
+        poetry.run(*command).ok()
+
+
+@pytest.mark.parametrize("in_project", ["true", "false"])
+def test_the_environment(poetry: Poetry, places: Places, in_project: str) -> None:
+    """Who installs into it waits for others who do; who only uses it does not."""
+    variables = {"POETRY_VIRTUALENVS_IN_PROJECT": in_project}
+    poetry.run("install", cwd=None, **variables).ok()
+    path = poetry.run("env", "info", "--path", cwd=None, **variables).ok().strip()
+    with holder_of(places.environment(Path(path))):
+        for command, waits in {
+            "install": True, "sync": True, "update": True, "run python -c 1": False,
+            "env info": False, "lock": False, "build": False, "install --dry-run": False,
+        }.items():  # fmt: skip
+            done = poetry.run(*command.split(), cwd=None, **variables, **AT_ONCE)
+            done.ok()
+            assert (WITHOUT in done.err) == waits, command
+
+
+def test_an_active_environment(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+    """One that is activated has its lock beside it, wherever it is."""
+    active = tmp_path / "elsewhere" / "active"
+    poetry.run("install").ok()
+    shutil.copytree(poetry.project / ".venv", active, symlinks=True)
+    with holder_of(places.environment(active)):
+        done = poetry.run("install", cwd=None, VIRTUAL_ENV=str(active), **AT_ONCE)
+        done.ok()
+        assert WITHOUT in done.err
+    assert [path.name for path in active.parent.iterdir()] == [".poetry-locks-1", "active"]
+
+
+def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+    """Who writes a setting waits for others who do; who reads one does not."""
+    with holder_of(places.config(tmp_path / "home" / "config")):
+        assert without_lock(poetry, "config", "virtualenvs.prompt", "x")
+        assert not without_lock(poetry, "config", "virtualenvs.prompt")
+        assert not without_lock(poetry, "config", "--list")
+        assert not without_lock(poetry, "config", "--local", "virtualenvs.prompt", "y")
+        # Somebody is changing Poetry: what only shows leaves the system project to them.
+        system = tmp_path / "home" / "config" / "pyproject.toml"
+        assert not without_lock(poetry, "self", "show", "plugins")
+        before = f"{system.read_text()}# as it is\n"
+        system.write_text(before)
+        assert not without_lock(poetry, "self", "show", "plugins")
+        assert system.read_text() == before
+    poetry.run("self", "show", "plugins").ok()
+    assert system.read_text() != before
+    assert poetry.run("config", "virtualenvs.prompt").ok() == "y\n"
+
+
+def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+    """`self lock` stands for all that change Poetry: they hold its settings and environment."""
+    changing = {name for name, needs in NEEDS.items() if needs.poetry}
+    assert changing == {
+        f"self {word}" for word in ["add", "install", "lock", "remove", "sync", "update"]
+    }
+    prefix = poetry.executable.parents[1]
+    for resource in (
+        places.config(tmp_path / "home" / "config"),
+        places.poetry_environment(prefix),
+    ):
+        with holder_of(resource):
+            done = poetry.run("self", "lock", cwd=None, **AT_ONCE)
+            assert WITHOUT in done.err
+    assert WITHOUT not in poetry.run("self", "lock").err
+
+
+def test_a_half_made_environment(poetry: Poetry) -> None:
+    """What a killed process left of an environment is made anew, by whoever needs it first."""
+    poetry.run("install").ok()
+    whole = poetry.project / ".venv"
+    (whole / "pyvenv.cfg").unlink()
+    done = poetry.run("run", "python", "-c", "import sys; print(sys.prefix)")
+    assert done.ok() == f"{whole}\n"
+    assert (whole / "pyvenv.cfg").exists()
+
+
+def test_removing_and_choosing_environments(poetry: Poetry, places: Places) -> None:
+    """`env remove` waits for whoever installs; `env use` for whoever changes the list."""
+    variables = {"POETRY_VIRTUALENVS_IN_PROJECT": "false", **AT_ONCE}
+    poetry.run("install", cwd=None, **variables).ok()
+    path = Path(poetry.run("env", "info", "--path", cwd=None, **variables).ok().strip())
+    with holder_of(places.environments_file(path.parent / "envs.toml")):
+        used = poetry.run("env", "use", "python", cwd=None, **variables)
+        used.ok()
+        assert WITHOUT in used.err
+    with holder_of(places.environment(path)):
+        removed = poetry.run("env", "remove", "--all", cwd=None, **variables)
+        removed.ok()
+        assert WITHOUT in removed.err
+    assert not path.exists()
+
+
+def test_nested(poetry: Poetry, places: Places) -> None:
+    """Inside `poetry run` nothing is held; and a nested command never waits for what is earlier."""
+    show = "import os; print(os.environ.get('POETRY_PUBLISH_VERIFIED_LOCKS_HELD'))"
+    poetry.run("install").ok()
+    assert poetry.run("run", "python", "-c", show).ok() == "None\n"
+    poetry.run("run", str(poetry.executable), "install").ok()
+    poetry.run("run", str(poetry.executable), "run", str(poetry.executable), "lock").ok()
+
+    def inside(outer: Resource, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            holder_argv(outer, str(poetry.executable), *command),
+            cwd=poetry.project, env=isolated_environ(poetry.home),
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    environment = places.environment(poetry.project / ".venv")
+    assert inside(environment, "install").returncode == 0
+    assert inside(environment, "lock").returncode == 0
+    with holder_of(places.project(poetry.project)):
+        refused = inside(environment, "lock")
+    assert refused.returncode == 8
+    assert "PV803" in refused.stderr
+    assert "Nothing was changed" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_who_is_in_the_way(poetry: Poetry, places: Places) -> None:
+    """The line names the resource, the process, its command and host, and the variable."""
+    with holder_of(places.project(poetry.project)) as holder:
+        done = poetry.run("lock", POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT="1.3")
+        done.ok()
+        (waiting,) = re.findall(r"^Waiting for .*", done.err, re.MULTILINE)
+        assert "the project project, in use by `-c" in waiting
+        assert f"process {holder.pid} on " in waiting
+        assert "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT" in waiting
+        off = poetry.run("lock", POETRY_PUBLISH_VERIFIED_GUARD="off")
+        assert "Waiting" not in off.ok() + off.err
+
+
+def test_what_is_read_after_a_wait(
+    poetry: Poetry, places: Places, wheels: Path, tmp_path: Path
+) -> None:
+    """A project that a plugin had read before the wait is read again after it."""
+    from tests.guard.test_seams import unpacked
+
+    first = unpacked(wheels, "early_plugin", tmp_path)
+    argv = [str(poetry.executable), "lock", "-n"]
+    with holder_of(places.project(poetry.project)) as holder:
+        waiting = subprocess.Popen(
+            argv, cwd=poetry.project, env=isolated_environ(poetry.home, PYTHONPATH=first),
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert waiting.stderr is not None
+        assert "Waiting for" in waiting.stderr.readline()
+        file = poetry.project / "pyproject.toml"
+        file.write_text(file.read_text().replace('"pysocks"', '"stamp-helper"'))
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        waiting.communicate(timeout=60)
+    lock = (poetry.project / "poetry.lock").read_text()
+    assert ('name = "stamp-helper"' in lock, 'name = "pysocks"' in lock) == (True, False)

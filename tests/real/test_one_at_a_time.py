@@ -1,0 +1,77 @@
+"""One release of one project to one repository at a time, in one checkout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poetry_publish_verified.guard.locks import Resource
+from tests.beds.indexes import Index
+from tests.beds.projects import read_receipt
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import publish
+from tests.guard.holding import holder_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.poetry import Poetry
+    from tests.beds.projects import Project
+
+
+def lock_of(project: Project) -> Resource:
+    """The lock that a release of this project has left."""
+    (path,) = (project.path / ".poetry" / ".locks-1").glob("release-*[!r]")
+    return Resource("the release", path)
+
+
+def test_refused_while_another_releases(
+    poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
+) -> None:
+    """Who has to wait too long ends with 8: nothing built, nothing sent, no receipt touched."""
+    project.build()
+    ended(publish(poetry, project, pypi), 0)
+    before = project.receipt()
+    stored = pypi.stored("lantern")
+    short = poetry.with_variables(POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT="1.2")
+    named = tmp_path / "named.json"
+    with holder_of(lock_of(project)) as holder:
+        quiet = publish(short, project, pypi)
+        dry = publish(short, project, pypi, "--dry-run")
+        newer = project.set_version("1.1")
+        run = publish(short, newer, pypi, "--build", "--receipt", named)
+    ended(run, 8)
+    assert "PV801" in run.said
+    assert f"process {holder.pid} on" in run.said
+    assert "Nothing was changed" in run.said
+    holds(read_receipt(named), "lock-timeout", 8)
+    assert not list((project.path / "dist").glob("*1.1*"))
+    ended(quiet, 8)
+    assert project.receipt() == before
+    ended(dry, 0)
+    assert pypi.stored("lantern") == stored
+
+
+def test_refused_where_there_are_no_locks(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A lock that cannot be had at all is a refusal too; a rehearsal needs none."""
+    project.build()
+    ended(publish(poetry, project, pypi), 0)
+    lock = lock_of(project).path
+    lock.unlink()
+    lock.symlink_to(project.path / "pyproject.toml")
+    run = publish(poetry, project, pypi)
+    ended(run, 8)
+    assert "PV802" in run.said
+    assert "doctor" in run.said
+    ended(poetry.run("publish-verified", "--rehearse", "-n", cwd=project.path), 0)
+
+
+def test_another_repository_or_project(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """What goes elsewhere waits for nobody."""
+    project.build()
+    ended(publish(poetry, project, pypi), 0)
+    other = Resource("another", lock_of(project).path.with_name("release-0123456789abcdef"))
+    with holder_of(other):
+        run = publish(poetry, project, pypi)
+    ended(run, 0)
+    assert "Waiting for the release" not in run.said
