@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
 _SHARES_NOTHING = ("about", "help", "list")
+# Where nothing can be put around these, that is worth a word.
+_CHANGES_SOMETHING = (
+    "add", "config", "env", "install", "lock", "remove", "self", "source", "sync", "update",
+)  # fmt: skip
 _PROJECT_PLUGINS = "/.poetry/plugins/"
 
 
@@ -38,8 +42,11 @@ def put_up(application: Application) -> None:
         return
     load = None
     try:
+        locks = _locks(application)
         load = _project_plugins(application)
-        _locks(application)
+        if locks is not None:
+            # The outermost of what is put around a command.
+            locks()
     # A fault of the guard must never become one of Poetry.
     except Exception as error:  # noqa: BLE001
         from poetry_publish_verified.guard.poetry_seams import voice
@@ -64,23 +71,27 @@ def _project_plugins(application: Application) -> Callable[[], None] | None:
     return ProjectPlugins(application, file, settings).begin()
 
 
-def _locks(application: Application) -> None:
-    """Run each command under the locks it needs; the outermost of what is put around it."""
+def _locks(application: Application) -> Callable[[], None] | None:
+    """What puts each command under the locks it needs; None for those that share nothing."""
     # A copy among the project's plugins came too late for the rest of them.
     if _PROJECT_PLUGINS in Path(__file__).as_posix():
-        return
+        return None
     from poetry_publish_verified.guard import poetry_seams
 
     words = poetry_seams.command_words(application)
     if not words or words[0] in _SHARES_NOTHING:
-        return
+        return None
+    if not poetry_seams.runs_commands_as_cleo(application):
+        if words[0] in _CHANGES_SOMETHING:
+            raise UnexpectedPoetryError("Application._run_command is not cleo's")
+        return None
 
     def around(run: Callable[[], int], command: Command, io: IO) -> int:
         from poetry_publish_verified.guard.commands import CommandLocks
 
         return CommandLocks(application).around(run, command, io)
 
-    poetry_seams.put_around_commands(application, around)
+    return lambda: poetry_seams.put_around_commands(application, around)
 
 
 def _settings(file: Path) -> dict[str, Any] | None:

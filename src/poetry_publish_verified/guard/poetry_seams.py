@@ -72,8 +72,7 @@ def mismatch(application: Application) -> str | None:
     from poetry.plugins.plugin_manager import PluginManager
     from poetry.plugins.plugin_manager import ProjectPluginCache
 
-    run = getattr(application, "_run_command", None)
-    if getattr(run, "__module__", "") != "cleo.application" or "_run_command" in vars(application):
+    if not runs_commands_as_cleo(application):
         return "Application._run_command is not cleo's"
     step = getattr(PluginManager, "ensure_project_plugins", None)
     if getattr(step, "__module__", "") != "poetry.plugins.plugin_manager":
@@ -89,6 +88,13 @@ def mismatch(application: Application) -> str | None:
     if not {"env", "pool", "config", "io"} <= inspect.signature(Executor).parameters.keys():
         return "Executor takes other arguments"
     return None
+
+
+def runs_commands_as_cleo(application: Application) -> bool:
+    """Whether nobody has put anything around the application's commands yet."""
+    run = getattr(application, "_run_command", None)
+    replaced = "_run_command" in vars(application)
+    return getattr(run, "__module__", "") == "cleo.application" and not replaced
 
 
 def poetry_version() -> str:
@@ -195,7 +201,7 @@ class Voice:
     def step_aside(self, reason: str) -> None:
         """Say that the guard leaves everything to Poetry, and how to silence that."""
         self.warn(
-            f"poetry-publish-verified leaves the project's plugins to Poetry: {reason}."
+            f"poetry-publish-verified steps aside, and Poetry goes on without it: {reason}."
             " (POETRY_PUBLISH_VERIFIED_GUARD=off silences this.)"
         )
 

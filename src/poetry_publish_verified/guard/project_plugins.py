@@ -26,6 +26,7 @@ from poetry_publish_verified.guard.plugin_sets import PluginSet
 from poetry_publish_verified.guard.plugin_sets import PluginSets
 from poetry_publish_verified.guard.plugin_sets import SetKey
 from poetry_publish_verified.guard.plugin_sets import finish
+from poetry_publish_verified.guard.resources import IN_PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +184,8 @@ class ProjectPlugins:
         return code
 
     def _stock_under_lock(self, stock: Callable[[], None]) -> None:
-        lock = Resource("the project's plugins", self._root / ".poetry" / ".locks-1" / "plugins")
+        path = self._root / IN_PROJECT / "plugins"
+        lock = Resource("the project's plugins", path, saves_work=True)
         with held(lock, self._voice.warn):
             stock()
 
