@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from poetry_publish_verified.guard.doctor import diagnose
+from poetry_publish_verified.guard.filesystems import Filesystem
+from poetry_publish_verified.guard.filesystems import filesystem_of
+from poetry_publish_verified.guard.lock_trial import try_locks
+from poetry_publish_verified.guard.resources import Places
+from tests.guard.holding import holder_of
 from tests.stress.testbed import Poetry
+from tests.stress.testbed import isolated_environ
 
 # A library of Poetry's warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -84,3 +92,71 @@ def test_damaged_and_abandoned_sets(newest: Poetry) -> None:
 def test_a_path_that_is_none(newest: Poetry, path: str) -> None:
     """Wrong usage exits 1."""
     assert newest.run("publish-verified", "doctor", path).code == 1
+
+
+def test_locks_and_holders(newest: Poetry, tmp_path: Path) -> None:
+    """The locks in use are tried, and whoever holds one, or was killed with it, is named."""
+    place = Places(tmp_path / "home" / "cache").project(newest.project)
+    with holder_of(place) as holder:
+        told = newest.run("publish-verified", "doctor").ok()
+        assert f"a thing is in use by `-c {place.path}" in told.replace("\n", " ")
+        assert f"process {holder.pid} on" in told
+    assert "work between processes of this host, and after kill -9" in told
+    assert told.count("Locks on") == 1
+    after = newest.run("publish-verified", "doctor").ok()
+    assert "it was killed, and is free" in after
+    left = {path.name for path in newest.project.rglob("*") if "trial" in path.name}
+    assert left == set()
+
+
+def test_locks_that_do_not_exist(newest: Poetry) -> None:
+    """A filesystem without locks is a finding, and what follows from it is said."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("needs strace")
+    trace = [strace, "-qq", "-f", "-e", "trace=flock", "-e", "inject=flock:error=ENOLCK"]
+    done = subprocess.run(
+        [*trace, "-o", os.devnull, str(newest.executable), "publish-verified", "doctor"],
+        cwd=newest.project, env=isolated_environ(newest.home), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "There are no locks on" in done.stdout
+    assert "No locks available" in done.stdout
+    assert "publish-verified refuses" in done.stdout
+
+
+def test_a_mount_that_others_share(tmp_path: Path) -> None:
+    """A FUSE mount is known as one: its locks may mean nothing to whoever comes another way."""
+    if shutil.which("bindfs") is None:
+        pytest.skip("needs bindfs")
+    (tmp_path / "real").mkdir()
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    mounted = subprocess.run(
+        ["bindfs", str(tmp_path / "real"), str(mount)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("bindfs does not work here")
+    try:
+        trial = try_locks(mount / "not" / "there" / "yet")
+        assert trial.filesystem.is_shared
+        assert trial.filesystem.mount == mount
+        assert trial.is_sound
+        assert list(mount.iterdir()) == []
+    finally:
+        subprocess.run(["fusermount", "-u", str(mount)], check=False)
+
+
+def test_mount_points_with_odd_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The kernel writes a space in a mount point in octal; the last of the longest counts."""
+    table = (
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"2 1 0:5 / {tmp_path!s}/my\\040share rw shared:1 - tmpfs none rw\n"
+        f"3 1 0:6 / {tmp_path!s}/my\\040share rw - nfs4 server:/x rw\nnonsense\n"
+    )
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
+    assert filesystem_of(tmp_path) == Filesystem("ext4", Path("/"))
+    shared = filesystem_of(tmp_path / "my share" / "below")
+    assert (shared.kind, shared.is_shared) == ("nfs4", True)
+    assert filesystem_of(tmp_path / "my share2").kind == "ext4"
