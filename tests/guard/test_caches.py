@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -249,3 +250,22 @@ def test_build(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         caches.build(tmp_path / "new", fail)
     assert names(tmp_path / "new") == ["demo.whl"]
+
+
+@pytest.mark.parametrize("whose", ["stock", "ours"])
+def test_one_cache_under_stress(tmp_path: Path, whose: str) -> None:
+    """Four processes put, get, forget and flush: stock's fail hundredfold, ours never."""
+    script = Path(__file__).with_name("hammer.py")
+    command = [sys.executable, str(script), whose, str(tmp_path / "cache"), "1.5"]
+    processes = [
+        subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    answers = [process.communicate(timeout=60) for process in processes]
+    errors = [json.loads(out) for out, _ in answers]
+    corrupt = sum(err.count("Corrupt") for _, err in answers)
+    if whose == "stock":
+        assert any(errors)
+    else:
+        assert (errors, corrupt) == ([{}] * 4, 0)
+        assert names(tmp_path) in ([], ["cache"])
