@@ -2,7 +2,8 @@
 
 Tried with Poetry 2.0, 2.1, 2.2, 2.3, 2.4 and 2.5. `mismatch` checks at start what is relied
 upon; where Poetry is not as expected the guard steps aside with one warning, and Poetry goes
-on as stock. What is touched, and why:
+on as stock. What is replaced to keep Poetry's files whole stands in `storage_seams`. What is
+touched, and why:
 
 `Application._run_command`, replaced on the application object
     The only place around a whole command from which a `with` reaches and an exit code can be

@@ -1,0 +1,74 @@
+"""Files, mounts and users to write with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.guard.environment import Builder
+
+OLD = b'value = "old"\n'
+NEW = b'value = "new, and longer than before"\r\n'
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and change users")
+
+
+def write_new(path: Path) -> None:
+    """What stock Poetry does: truncate, then write."""
+    path.write_bytes(NEW)
+
+
+@contextmanager
+def mounted(directory: Path, *args: str) -> Iterator[None]:
+    """`mount ARGS directory` for a while; skips the test where the machine refuses."""
+    done = subprocess.run(
+        ["mount", *args, str(directory)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"cannot mount: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def names(directory: Path) -> list[str]:
+    """What is in a directory."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+def dead_builder() -> Builder:
+    """A process of this host that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    mine = Builder.this_process()
+    return Builder(mine.host, ended.pid, "1")
+
+
+def as_another_user(code: str, *args: Path) -> subprocess.CompletedProcess[str]:
+    """Run code that has `caches`, `paths` and `write` as a user who is not root."""
+    head = (
+        "import os, sys; from pathlib import Path\n"
+        "from poetry_publish_verified.guard import caches\n"
+        "paths = [Path(arg) for arg in sys.argv[1:]]\n"
+        f"write = lambda path: path.write_bytes({NEW!r})\n"
+        # What is imported on first use is not readable later.
+        "caches.Builder.this_process(); os.setegid(65534); os.seteuid(65534)\n"
+    )
+    command = [sys.executable, "-c", head + code, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def open_directory() -> Iterator[Path]:
+    """A new directory that every user can reach and write; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        yield Path(directory)

@@ -1,0 +1,57 @@
+"""Uses one of Poetry's caches as hard as it can: `hammer.py stock|ours DIRECTORY SECONDS`.
+
+Prints the errors it met, as JSON: kind to number.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+from poetry.utils.cache import FileCache
+
+from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+
+
+def main() -> None:
+    """Put, get, forget and, once in a while, flush."""
+    whose, directory, seconds = sys.argv[1:]
+    cache: FileCache[list[int]] = FileCache(path=Path(directory))
+    errors: collections.Counter[str] = collections.Counter()
+    # Long enough that a reader can meet it half-written.
+    value = list(range(2000))
+
+    def get(key: str) -> None:
+        found = cache.get(key)
+        if found is not None and found != value:
+            raise ValueError(key)
+
+    def flush() -> None:
+        if Path(directory).exists():
+            cache.flush()
+
+    with storage_made_atomic(print) if whose == "ours" else contextlib.nullcontext():
+        end = time.monotonic() + float(seconds)
+        while time.monotonic() < end:
+            key = f"package:{random.randrange(4)}"  # noqa: S311
+            chance = random.random()  # noqa: S311
+            try:
+                if chance < 0.4:
+                    cache.put(key, value)
+                elif chance < 0.8:
+                    get(key)
+                elif chance < 0.99:
+                    cache.forget(key)
+                else:
+                    flush()
+            except Exception as error:  # noqa: BLE001
+                errors[type(error).__name__] += 1
+    print(json.dumps(errors))  # noqa: T201
+
+
+main()

@@ -1,0 +1,247 @@
+"""Settings replaced in one step, on real filesystems: links, mounts, full disks, users."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.guard import caches
+from poetry_publish_verified.guard.environment import Builder
+from tests.guard.filesystems import NEW
+from tests.guard.filesystems import OLD
+from tests.guard.filesystems import as_another_user
+from tests.guard.filesystems import dead_builder
+from tests.guard.filesystems import mounted
+from tests.guard.filesystems import names
+from tests.guard.filesystems import needs_root
+from tests.guard.filesystems import open_directory
+from tests.guard.filesystems import write_new
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A settings file that is there already."""
+    (tmp_path / "home").mkdir()
+    file = tmp_path / "home" / "config.toml"
+    file.write_bytes(OLD)
+    return file
+
+
+def test_rewrite_replaces(target: Path) -> None:
+    """A reader that has the file open goes on with the old one, whole."""
+    with target.open("rb") as reader:
+        caches.rewrite(target, write_new)
+        assert reader.read() == OLD
+    assert target.read_bytes() == NEW
+    assert names(target.parent) == ["config.toml"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_rewrite_keeps_the_mode(target: Path, mode: int) -> None:
+    """auth.toml stays 0600, and nobody else can read the private file before either."""
+    target.chmod(mode)
+    seen = []
+
+    def write(path: Path) -> None:
+        seen.append(stat.S_IMODE(path.stat().st_mode))
+        write_new(path)
+
+    caches.rewrite(target, write)
+    assert seen == [0o600]
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_new_file_has_the_umasks_mode(tmp_path: Path, umask: int) -> None:
+    """As where stock Poetry opens it."""
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from poetry_publish_verified.guard import caches\n"
+        f"os.umask({umask}); caches.rewrite(Path(sys.argv[1]), lambda path: path.write_text('x'))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "new")], check=True)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_rewrite_follows_links(target: Path, tmp_path: Path, exists: bool) -> None:
+    """A link, also one to nothing yet, stays a link, and its target is written."""
+    link = tmp_path / "link"
+    link.symlink_to("home/config.toml")
+    if not exists:
+        target.unlink()
+    caches.rewrite(link, write_new)
+    assert link.readlink() == Path("home/config.toml")
+    assert target.read_bytes() == NEW
+    assert names(target.parent) == ["config.toml"]
+
+
+def test_rewrite_keeps_hard_links(target: Path, tmp_path: Path) -> None:
+    """The other name of the file shows the new content, too."""
+    other = tmp_path / "other"
+    other.hardlink_to(target)
+    caches.rewrite(target, write_new)
+    assert other.read_bytes() == NEW
+    caches.rewrite(target, lambda path: path.write_bytes(OLD))
+    assert other.read_bytes() == OLD
+    assert other.samefile(target)
+    assert names(target.parent) == ["config.toml"]
+
+
+def test_rewrite_keeps_attributes(target: Path) -> None:
+    """What cannot be carried over to a new file keeps the old one in use."""
+    try:
+        os.setxattr(target, "user.note", b"mine")
+    except OSError as error:
+        pytest.skip(f"no extended attributes here: {error}")
+    caches.rewrite(target, write_new)
+    assert (target.read_bytes(), os.getxattr(target, "user.note")) == (NEW, b"mine")
+
+
+def test_rewrite_of_no_file(tmp_path: Path) -> None:
+    """What is no ordinary file (a config.toml that leads to /dev/null) is never replaced."""
+    # Not /dev/null itself: a fault here, run by root, would cost the machine its own.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "config.toml").symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        caches.rewrite(tmp_path / "config.toml", write_new)
+        assert pipe.is_fifo()
+        assert os.read(reader, 1000) == NEW
+    finally:
+        os.close(reader)
+    assert names(tmp_path) == ["config.toml", "pipe"]
+
+
+@needs_root
+def test_rewrite_of_a_bind_mounted_file(target: Path, tmp_path: Path) -> None:
+    """Docker mounts single files: they cannot be replaced, so they are overwritten."""
+    mountpoint = tmp_path / "mounted.toml"
+    mountpoint.touch()
+    with mounted(mountpoint, "--bind", str(target)):
+        caches.rewrite(mountpoint, write_new)
+        assert mountpoint.read_bytes() == NEW
+        assert "mounted.toml" in names(tmp_path)
+        assert names(tmp_path) == ["home", "mounted.toml"]
+    assert target.read_bytes() == NEW
+
+
+@needs_root
+@pytest.mark.parametrize("bound", [False, True])
+def test_rewrite_on_a_full_disk(tmp_path: Path, bound: bool) -> None:
+    """The old file stays whole, whether it would be replaced or overwritten."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    big = b"x" * 200_000
+    with mounted(disk, "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
+        (disk / "config.toml").write_bytes(OLD)
+        if bound:
+            # A file of the full disk, beside which there is room.
+            target = tmp_path / "config.toml"
+            target.touch()
+            with mounted(target, "--bind", str(disk / "config.toml")):
+                with pytest.raises(OSError, match="No space left") as caught:
+                    caches.rewrite(target, lambda path: path.write_bytes(big))
+                assert target.read_bytes() == OLD
+        else:
+            with pytest.raises(OSError, match="No space left") as caught:
+                caches.rewrite(disk / "config.toml", lambda path: path.write_bytes(big))
+        assert caught.value.errno == errno.ENOSPC
+        assert (disk / "config.toml").read_bytes() == OLD
+        assert names(disk) == ["config.toml"]
+
+
+@needs_root
+def test_rewrite_without_room_for_a_private_file(tmp_path: Path) -> None:
+    """Where not even an empty file can be made beside it, the old one is not touched."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    # The root directory and one file.
+    with mounted(disk, "-t", "tmpfs", "-o", "nr_inodes=2", "tmpfs"):
+        (disk / "config.toml").write_bytes(OLD)
+        with pytest.raises(OSError, match="No space left"):
+            caches.rewrite(disk / "config.toml", write_new)
+        assert (disk / "config.toml").read_bytes() == OLD
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A settings file of root in a directory that another user can reach and write."""
+    with open_directory() as directory:
+        (directory / "config.toml").write_bytes(OLD)
+        yield directory / "config.toml"
+
+
+@needs_root
+def test_rewrite_keeps_the_owner(shared: Path) -> None:
+    """Another user's file stays theirs, by overwriting it; root hands over the new file."""
+    shared.chmod(0o666)
+    done = as_another_user("caches.rewrite(paths[0], write)", shared)
+    assert done.returncode == 0, done.stderr
+    assert (shared.read_bytes(), shared.stat().st_uid) == (NEW, 0)
+    assert names(shared.parent) == ["config.toml"]
+
+    os.chown(shared, 65534, 65534)
+    with shared.open("rb") as reader:
+        caches.rewrite(shared, lambda path: path.write_bytes(OLD))
+        assert reader.read() == NEW
+    assert (shared.stat().st_uid, shared.stat().st_gid) == (65534, 65534)
+
+
+@needs_root
+def test_rewrite_needs_the_right_to_write(shared: Path) -> None:
+    """A file that is read-only to its owner is not replaced: stock Poetry may not write it."""
+    os.chown(shared, 65534, 65534)
+    shared.chmod(0o444)
+    done = as_another_user("caches.rewrite(paths[0], write)", shared)
+    assert "PermissionError" in done.stderr
+    assert shared.read_bytes() == OLD
+    assert names(shared.parent) == ["config.toml"]
+
+
+@needs_root
+def test_rewrite_in_a_closed_directory(shared: Path) -> None:
+    """Where nothing can be made beside it the file is written in place, as by stock Poetry."""
+    shared.chmod(0o666)
+    shared.parent.chmod(0o755)
+    code = (
+        "caches.rewrite(paths[0], write)\n"
+        "def fail(path):\n    path.write_text('half'); raise KeyboardInterrupt\n"
+        "caches.rewrite(paths[0], fail)"
+    )
+    done = as_another_user(code, shared)
+    assert "KeyboardInterrupt" in done.stderr
+    assert shared.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failed_rewrite_leaves_nothing(target: Path, error: type[BaseException]) -> None:
+    """The old file stays, and no private file is left behind."""
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise error
+
+    with pytest.raises(error):
+        caches.rewrite(target, fail)
+    assert target.read_bytes() == OLD
+    assert names(target.parent) == ["config.toml"]
+
+
+def test_a_killed_rewrite_is_swept(target: Path) -> None:
+    """The next one removes what is left of it, and not what a living process writes."""
+    left = target.with_name(f".config.toml.{dead_builder()}-abcd")
+    alive = target.with_name(f".config.toml.{Builder.this_process()}-abcd")
+    foreign = target.with_name(".config.toml.swp")
+    for file in (left, alive, foreign):
+        file.touch()
+    caches.rewrite(target, write_new)
+    assert names(target.parent) == sorted([alive.name, foreign.name, "config.toml"])

@@ -1,0 +1,135 @@
+"""The seams of Poetry's files in this process, where Poetry is not as expected."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from poetry_publish_verified.guard.storage_seams import SEAMS
+from poetry_publish_verified.guard.storage_seams import Seam
+from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+from poetry_publish_verified.guard.storage_seams import unlike
+
+
+@pytest.fixture
+def loaded() -> None:
+    """Poetry's modules, as a command finds them."""
+    with warnings.catch_warnings():
+        # What Poetry's dependencies warn of is not ours to mend.
+        warnings.simplefilter("ignore")
+        import poetry.console.application
+        import poetry.console.commands.install  # noqa: F401
+
+
+def altered(function: types.FunctionType, code: types.CodeType) -> types.FunctionType:
+    """The same function with other code."""
+    made = types.FunctionType(code, function.__globals__, function.__name__)
+    made.__module__ = function.__module__
+    return made
+
+
+def _renamed_parameter(function: types.FunctionType) -> Any:
+    names = ("other", *function.__code__.co_varnames[1:])
+    return altered(function, function.__code__.replace(co_varnames=names))
+
+
+def _another_parameter(function: types.FunctionType) -> Any:
+    code = function.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = (*code.co_varnames[:count], "more", *code.co_varnames[count:])
+    changed = code.replace(
+        co_varnames=names, co_nlocals=len(names), co_kwonlyargcount=code.co_kwonlyargcount + 1
+    )
+    return altered(function, changed)
+
+
+def _other_code(function: types.FunctionType) -> Any:
+    return altered(function, function.__code__.replace(co_names=()))
+
+
+def _somebody_elses(function: types.FunctionType) -> Any:
+    made = altered(function, function.__code__)
+    made.__module__ = "another_plugin"
+    return made
+
+
+def _no_function(_: types.FunctionType) -> Any:
+    return staticmethod(print)
+
+
+_CHANGES = [
+    (seam, change)
+    for seam in SEAMS
+    for change in (
+        *((_other_code,) if seam.reads else ()),
+        *(() if seam.may_take_more else (_another_parameter,)),
+        _renamed_parameter,
+        _somebody_elses,
+        _no_function,
+    )
+]
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(("seam", "change"), _CHANGES)
+def test_a_changed_attribute_stays(
+    seam: Seam, change: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each one on its own: it is left as it is, and the others are replaced and put back."""
+    monkeypatch.setattr(seam.find_owner(), seam.name, change(getattr(seam.find_owner(), seam.name)))
+    before = [getattr(one.find_owner(), one.name) for one in SEAMS]
+    with storage_made_atomic(print) as left:
+        (reason,) = left
+        assert reason.startswith(str(seam))
+        during = [getattr(one.find_owner(), one.name) for one in SEAMS]
+    same = [one for one, was, now in zip(SEAMS, before, during, strict=True) if was is now]
+    assert same == [seam]
+    assert [getattr(one.find_owner(), one.name) for one in SEAMS] == before
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_is_not_loaded_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is missing is named, and stays missing."""
+    monkeypatch.delitem(sys.modules, "poetry.installation.chef")
+    with storage_made_atomic(print) as left:
+        assert left == ["Chef._prepare is not there"]
+        assert "poetry.installation.chef" not in sys.modules
+
+
+@pytest.mark.usefixtures("loaded")
+def test_put_back_after_an_error() -> None:
+    """Whatever ends the command, Poetry's own attributes are there again; `write` is inherited."""
+    from poetry.toml.file import TOMLFile
+
+    before = [getattr(one.find_owner(), one.name) for one in SEAMS]
+
+    def interrupted() -> None:
+        with storage_made_atomic(print):
+            with storage_made_atomic(print) as left:
+                assert len(left) == len(SEAMS)
+            assert "write" in vars(TOMLFile)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [getattr(one.find_owner(), one.name) for one in SEAMS] == before
+    assert "write" not in vars(TOMLFile)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_somebody_elses_replacement_is_kept() -> None:
+    """Who replaced ours while the command ran is not overridden at its end."""
+    from poetry.utils.cache import FileCache
+
+    stock = vars(FileCache)["forget"]
+    with storage_made_atomic(print):
+        type.__setattr__(FileCache, "forget", os.getpid)
+    assert vars(FileCache)["forget"] is os.getpid
+    type.__setattr__(FileCache, "forget", stock)
+    assert [unlike(seam) for seam in SEAMS] == [None] * len(SEAMS)
