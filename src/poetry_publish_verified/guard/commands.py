@@ -17,6 +17,7 @@ from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import OF_OTHER_INSTALLERS
 from poetry_publish_verified.guard.resources import Needs
 from poetry_publish_verified.guard.resources import Places
+from poetry_publish_verified.guard.storage_seams import storage_made_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.guard.poetry_seams import Application
     from poetry_publish_verified.guard.poetry_seams import Command
 
+OWN_NAME = "poetry-publish-verified"
 _REFUSED = Verdict.LOCK_TIMEOUT.exit_code or 1
 # A wait this long may have been for somebody who changed the project.
 _A_WHILE = 0.1
@@ -80,6 +82,8 @@ class CommandLocks:
             stack.enter_context(seams.system_project_watched(self._may_generate))
         if name == "config":
             stack.enter_context(seams.settings_watched(self._writing_settings))
+        for reason in stack.enter_context(storage_made_atomic(self._say)):
+            self._voice.explain(f"{OWN_NAME} leaves this to Poetry: {reason}.")
 
     def _say(self, text: str) -> None:
         self._voice.warn(text)

@@ -43,6 +43,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from poetry_publish_verified.guard import caches
+from poetry_publish_verified.guard.locks import Order
+from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import ELSEWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,12 +206,10 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
 
 @contextmanager
 def _archive_held(directory: Path, archive: Path, say: Say) -> Iterator[None]:
-    from poetry_publish_verified.guard.locks import Resource
-    from poetry_publish_verified.guard.locks import held
-
     # One of 4096 names, so that lock files do not pile up.
-    stripe = hashlib.sha256(bytes(archive)).hexdigest()[:3]
-    with held(Resource(archive.name, directory / ".poetry-locks-1" / stripe), say):
+    lock = directory / ELSEWHERE / hashlib.sha256(bytes(archive)).hexdigest()[:3]
+    name = f"the download of {archive.name}"
+    with held(Resource(name, lock, Order.ARCHIVE, saves_work=True), say):
         yield
 
 
