@@ -4,7 +4,7 @@
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help rehearse test stress stress-short lint format clean
+.PHONY: help rehearse test stress stress-short bench lint format clean
 
 DEV := .venv/dev
 REHEARSE := .venv/rehearse
@@ -14,7 +14,8 @@ SOURCES := $(shell find src -name '*.py') pyproject.toml README.md LICENSE
 help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
-	@echo 'make stress    race real Poetry processes, guarded against stock (about half an hour)'
+	@echo 'make stress    race real Poetry processes, guarded against stock (about an hour)'
+	@echo 'make bench     measure what the plugin costs where nothing is in the way'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
 
@@ -34,9 +35,14 @@ test: $(DEV)/.stamp
 
 stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 15 $(STRESS_ARGS)
+	$(DEV)/bin/python -m tests.stress.locks $(STRESS_ARGS)
 
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short
+	$(DEV)/bin/python -m tests.stress.locks --short
+
+bench: $(DEV)/.stamp
+	$(DEV)/bin/python -m tests.stress.cost
 
 lint: $(DEV)/.stamp
 	$(DEV)/bin/python -m ruff check

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,6 +84,41 @@ class Bed:
             return None if said in right else f"silent: {command} with {said}"
 
         return Start([str(poetry), command], checkout, environ, check, str(poetry.parents[1]))
+
+    def command(
+        self,
+        poetry: Path,
+        where: Path,
+        home: Path,
+        *args: str,
+        check: Callable[[Ended], str | None] = lambda _: None,
+        environ: dict[str, str] | None = None,
+    ) -> Start:
+        """Any command, with a home; it asks nothing."""
+        quiet = () if args[0] in ("run", "version", "--version") else ("-n",)
+        # So that a nested `poetry` is this one.
+        path = f"{poetry.parent}{os.pathsep}{os.environ['PATH']}"
+        return Start(
+            [str(poetry), *args, *quiet],
+            where,
+            isolated_environ(home, PATH=path) | (environ or {}),
+            check,
+            " ".join(("poetry", *args)),
+        )
+
+    @contextmanager
+    def copy_of(self, poetry: Path) -> Iterator[Path]:
+        """The same Poetry in an environment that may be changed."""
+        original = poetry.parents[1]
+        copy = Path(tempfile.mkdtemp(prefix="env-", dir=self.work))
+        shutil.copytree(original, copy, symlinks=True, dirs_exist_ok=True)
+        script = copy / "bin" / "poetry"
+        text = script.read_text(encoding="utf-8").replace(str(original), str(copy))
+        script.write_text(text, encoding="utf-8")
+        try:
+            yield script
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
 
     @contextmanager
     def home(self) -> Iterator[Path]:

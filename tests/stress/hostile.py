@@ -15,6 +15,7 @@ from tests.stress.bed import UnavailableError
 from tests.stress.bed import call
 from tests.stress.bed import need
 from tests.stress.bed import nothing_left
+from tests.stress.racing import Start
 from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
@@ -26,24 +27,11 @@ def two_mounts(bed: Bed) -> list[Tally]:
     need("bindfs", "unshare", "fusermount")
     poetry = bed.poetry()
     for _ in range(bed.rounds):
-        with bed.home() as home, bed.project() as checkout, _mounts(bed, checkout) as mounts:
+        with bed.home() as home, bed.project() as checkout, mounted(bed, checkout) as mounts:
             starts = []
             for number in range(4):
                 one = bed.start(poetry, mounts[number % 2], home, "install", "9.1.0")
-                name = f'hostname host{number % 2}; exec "$@"'
-                apart = [
-                    "unshare",
-                    "--pid",
-                    "--fork",
-                    "--uts",
-                    "--mount-proc",
-                    "sh",
-                    "-c",
-                    name,
-                    "sh",
-                ]
-                one.argv = [*apart, *one.argv]
-                starts.append(one)
+                starts.append(elsewhere(one, f"host{number % 2}"))
             ended = race(starts)
             tally.add(ended)
             tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
@@ -51,8 +39,16 @@ def two_mounts(bed: Bed) -> list[Tally]:
     return [tally]
 
 
+def elsewhere(start: Start, host: str) -> Start:
+    """Let it see a host name and process numbers of its own."""
+    apart = ["unshare", "--pid", "--fork", "--uts", "--mount-proc"]
+    start.argv = [*apart, "sh", "-c", f'hostname {host}; exec "$@"', "sh", *start.argv]
+    return start
+
+
 @contextmanager
-def _mounts(bed: Bed, checkout: Path) -> Iterator[list[Path]]:
+def mounted(bed: Bed, checkout: Path) -> Iterator[list[Path]]:
+    """Two mounts of one directory, whose locks do not exclude each other."""
     points = [Path(tempfile.mkdtemp(prefix="mount-", dir=bed.work)) for _ in "12"]
     try:
         for point in points:
@@ -66,13 +62,7 @@ def _mounts(bed: Bed, checkout: Path) -> Iterator[list[Path]]:
 def two_users(bed: Bed) -> list[Tally]:
     """(f) Two users in one checkout that both may write; one of them hides what it makes."""
     tally = Tally("(f) two users, guarded")
-    need("setpriv")
-    python = shutil.which("python3.13", path="/usr/bin") or shutil.which(
-        "python3.11", path="/usr/bin"
-    )
-    if os.geteuid() != 0 or python is None:
-        raise UnavailableError("needs root, and a Python that other users can read")
-    poetry = bed.poetry(python=python)
+    poetry = bed.poetry(python=python_of_all())
     for _ in range(bed.rounds):
         with bed.project() as checkout:
             for path in (checkout, *checkout.rglob("*")):
@@ -87,16 +77,31 @@ def two_users(bed: Bed) -> list[Tally]:
                 )
                 for path in (home, *home.rglob("*")):
                     os.chown(path, user, user)
-                mask = f'umask {"077" if number % 2 else "022"}; exec "$@"'
-                drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-                one.argv = [*drop, "sh", "-c", mask, "sh", *one.argv]
-                starts.append(one)
+                starts.append(as_user(one, user, user, "077" if number % 2 else "022"))
             tally.add(race(starts))
             last = bed.start(poetry, checkout, bed.work, "version", "9.1.0")
-            last.argv = ["setpriv", "--reuid=23452", "--regid=23452", "--clear-groups", *last.argv]
+            as_user(last, 23452, 23452, "022")
             last.environ |= {"POETRY_CACHE_DIR": str(bed.work / "nobody")}
             tally.add([run(last)])
     return [tally]
+
+
+def python_of_all() -> str:
+    """A Python that other users can read, where we may become other users."""
+    need("setpriv")
+    python = shutil.which("python3.13", path="/usr/bin") or shutil.which(
+        "python3.11", path="/usr/bin"
+    )
+    if os.geteuid() != 0 or python is None:
+        raise UnavailableError("needs root, and a Python that other users can read")
+    return python
+
+
+def as_user(start: Start, user: int, group: int, umask: str) -> Start:
+    """Let another user run it."""
+    drop = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"]
+    start.argv = [*drop, "sh", "-c", f'umask {umask}; exec "$@"', "sh", *start.argv]
+    return start
 
 
 def full_and_read_only(bed: Bed) -> list[Tally]:

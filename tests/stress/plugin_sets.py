@@ -10,14 +10,13 @@ machine cannot have are skipped with a reason.
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.stress.bed import NEW_LIST
@@ -26,17 +25,19 @@ from tests.stress.bed import OLD_LIST
 from tests.stress.bed import OLDEST
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
-from tests.stress.bed import fill_index
 from tests.stress.bed import nothing_left
 from tests.stress.hostile import full_and_read_only
 from tests.stress.hostile import two_mounts
 from tests.stress.hostile import two_users
+from tests.stress.playing import Scenarios
+from tests.stress.playing import asked_for
+from tests.stress.playing import play
+from tests.stress.playing import say
+from tests.stress.playing import set_up
 from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
 from tests.stress.racing import run_and_kill
-from tests.stress.testbed import Index
-from tests.stress.testbed import build_own_wheel
 from tests.stress.testbed import pythons
 from tests.stress.testbed import write_project
 
@@ -166,16 +167,16 @@ def odd_path(bed: Bed) -> list[Tally]:
     return [tally]
 
 
-SCENARIOS = {
-    "a": lambda bed: [tally for count in (2, 4, 8) for tally in cold(bed, count)],
-    "b": edited,
-    "c": interpreters,
-    "d": killed,
-    "e": two_mounts,
-    "f": two_users,
-    "g": odd_path,
-    "h": full_and_read_only,
-    "i": writing,
+SCENARIOS: Scenarios = {
+    "a": tuple(partial(cold, count=count) for count in (2, 4, 8)),
+    "b": (edited,),
+    "c": (interpreters,),
+    "d": (killed,),
+    "e": (two_mounts,),
+    "f": (two_users,),
+    "g": (odd_path,),
+    "h": (full_and_read_only,),
+    "i": (writing,),
 }
 # Its failures are the other plugin's: they are only counted.
 _ONLY_COUNTED = "(i)"
@@ -193,51 +194,20 @@ def _verdict(tallies: Sequence[Tally], *, timed: bool) -> list[str]:
     walls = {tally.name: statistics.median(tally.walls) for tally in tallies if tally.walls}
     stock, guarded = (walls.get(f"(a) cold, N = 8, {kind}") for kind in ("stock", "guarded"))
     if stock and guarded:
-        _say(f"cold installs, N = 8: guarded takes {guarded / stock:.2f} of stock's time")
+        say(f"cold installs, N = 8: guarded takes {guarded / stock:.2f} of stock's time")
         if timed and guarded > 0.75 * stock:
             faults.append("eight guarded cold installs take more than 0.75 of stock's time")
     return faults
 
 
-def _say(*lines: str) -> None:
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def main() -> int:
     """Run the scenarios asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--short", action="store_true", help="one round of a, c and d")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--scenarios", default="".join(SCENARIOS))
-    options = parser.parse_args()
-    tallies: list[Tally] = []
-    with tempfile.TemporaryDirectory(prefix="stress-", ignore_cleanup_errors=True) as directory:
-        work = Path(directory)
-        work.chmod(0o755)
-        for name in ("dist", "wheels", "lock"):
-            (work / name).mkdir()
-        with Index(work / "wheels") as index:
-            rounds = 1 if options.short else options.rounds
-            bed = Bed(
-                work, build_own_wheel(work / "dist"), index, work / "lock/poetry.lock", rounds
-            )
-            bed.real_wheels = fill_index(work / "wheels", bed.poetry(stock=True))
-            write_project(work / "lock", index.url, "")
-            locking = bed.start(bed.poetry(stock=True), work / "lock", work, "lock")
-            assert run(locking).code == 0
-            for name in "acd" if options.short else options.scenarios:
-                try:
-                    found = SCENARIOS[name](bed)
-                except UnavailableError as reason:
-                    _say(f"({name}) skipped: {reason}")
-                    continue
-                tallies += found
-                _say(*(tally.line() for tally in found))
+    options = asked_for(__doc__, SCENARIOS, short="acd")
+    with set_up(options.rounds) as bed:
+        tallies = play(SCENARIOS, options, bed)
     # One round on a shared machine says nothing of speed.
     faults = _verdict(tallies, timed=not options.short)
-    _say(*faults)
+    say(*faults)
     return 1 if faults else 0
 
 

@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from functools import partial
@@ -24,6 +25,8 @@ from typing import Self
 ROOT = Path(__file__).parents[2]
 POETRY_MINORS = ("2.0.1", "2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
 PLUGIN_GROUP = "poetry.application.plugin"
+
+_GATE_LIMIT = 60.0
 
 # The machine's own settings would override a test's, or let it look elsewhere.
 _NOT_INHERITED = (
@@ -98,12 +101,22 @@ def _digest(text: str) -> str:
     return f"sha256={digest},{len(data)}"
 
 
+class Gate:
+    """Lets a request for one file wait, so that a process can be met in its middle."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.reached = threading.Event()
+        self.open = threading.Event()
+
+
 class Index:
     """A simple index over the wheels of one directory, on loopback."""
 
     def __init__(self, wheels: Path) -> None:
         self.wheels = wheels
         self.requests: list[str] = []
+        self.gate: Gate | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -111,6 +124,16 @@ class Index:
     def url(self) -> str:
         """The index's address, for `[[tool.poetry.source]]`."""
         return f"http://127.0.0.1:{self._server.server_port}/simple/"
+
+    @contextlib.contextmanager
+    def gated(self, prefix: str) -> Iterator[Gate]:
+        """Let who fetches a wheel of this name wait until the gate is opened."""
+        self.gate = Gate(prefix)
+        try:
+            yield self.gate
+        finally:
+            self.gate.open.set()
+            self.gate = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -133,6 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
             found = [wheel for wheel in self._index.wheels.glob("*.whl") if _named(wheel, name)]
             self._send("".join(map(_link, found)).encode() if found else None, "text/html")
         else:
+            gate = self._index.gate
+            if gate and name.startswith(gate.prefix) and self.command == "GET":
+                gate.reached.set()
+                gate.open.wait(_GATE_LIMIT)
             wheel = self._index.wheels / name
             self._send(wheel.read_bytes() if wheel.is_file() else None, "application/zip")
 

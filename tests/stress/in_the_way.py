@@ -1,0 +1,199 @@
+"""Who holds a lock and does not let go: killed, stopped, on another host."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.stress.bed import Bed
+from tests.stress.bed import need
+from tests.stress.goods import consumer
+from tests.stress.hostile import elsewhere
+from tests.stress.racing import Ended
+from tests.stress.racing import Start
+from tests.stress.racing import Tally
+from tests.stress.racing import begin
+from tests.stress.racing import finish
+from tests.stress.racing import run
+from tests.stress.racing import run_and_kill
+from tests.stress.shared_state import each_kind
+from tests.stress.shared_state import installed
+from tests.stress.shared_state import locked
+from tests.stress.shared_state import lost
+from tests.stress.shared_state import source_of_poetry
+
+TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
+WITHOUT = re.compile(r"without (?:the|a|its|that) lock", re.IGNORECASE)
+_TIMEOUT = 3
+# What a command may take by itself on a very busy machine; who waits for a lock that never
+# comes takes five minutes.
+_WORK = 45.0
+LIMIT = 120.0
+_HELD_ELSEWHERE = 4.0
+
+
+@dataclass
+class Stage:
+    """A command that can be met in its middle, and one that wants the same after it."""
+
+    holder: Start
+    gate: str
+    """The wheel that it fetches in its middle."""
+    follower: Start
+
+    def name(self, pid: int, host: str) -> tuple[str, ...]:
+        """What must be said of the holder: pid, host, command."""
+        return str(pid), host, self.holder.label.removeprefix("poetry ")
+
+
+COMMANDS = ("install", "lock", "self add")
+
+
+@contextmanager
+def stage(bed: Bed, original: Path, command: str) -> Iterator[Stage]:
+    """A cold cache, checkout, environment and Poetry for one of COMMANDS."""
+    with bed.home() as home, consumer(bed) as checkout:
+        if command == "self add":
+            system = source_of_poetry(bed, home)
+            with bed.copy_of(original) as poetry:
+
+                def check(_: Ended) -> str | None:
+                    return lost(system, poetry, "addon-1")
+
+                holder = bed.command(poetry, home, home, "self", "add", "addon-0")
+                follower = bed.command(poetry, home, home, "self", "add", "addon-1", check=check)
+                yield Stage(holder, "addon_0-", follower)
+            return
+        if command == "lock":
+            (checkout / "poetry.lock").unlink()
+        check_of = {"install": installed, "lock": locked}[command]
+        holder = bed.command(original, checkout, home, command)
+        follower = bed.command(original, checkout, home, command, check=check_of(checkout))
+        yield Stage(holder, "gear_tool-", follower)
+
+
+def killed(bed: Bed) -> list[Tally]:
+    """(e) kill -9 in the middle of a command; the next one finishes, at once."""
+
+    def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
+        for command in COMMANDS:
+            with stage(bed, poetry, command) as place:
+                with bed.index.gated(place.gate) as gate:
+                    holder = begin(place.holder)
+                    if not gate.reached.wait(_WORK):
+                        tally.fail("not met in its middle", command)
+                    holder.kill()
+                    holder.communicate()
+                _go_on(tally, place.follower)
+
+    return each_kind(bed, "(e) kill -9 of a holder", one_round)
+
+
+def killed_anywhere(bed: Bed) -> list[Tally]:
+    """(e) kill -9 at any moment of a command; the next one finishes, at once.
+
+    What a killed `install` has half-written in an environment is no lock's business: that the
+    environment is whole is counted apart.
+    """
+    whole: dict[str, Tally] = {}
+
+    def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
+        kind = tally.name.rpartition(", ")[2]
+        apart = whole.setdefault(kind, Tally(f"(e)   whole after that, {kind}", counted_only=True))
+        for command in COMMANDS:
+            with stage(bed, poetry, command) as place:
+                for _ in "12":
+                    moment = random.uniform(0.5, 1.6)  # noqa: S311 - any moment will do
+                    run_and_kill(place.holder, moment)
+                check, place.follower.check = place.follower.check, lambda _: None
+                ended = _go_on(tally, place.follower)
+                ended.start.check = check
+                apart.add([ended])
+
+    tallies = each_kind(bed, "(e) kill -9 at any moment", one_round)
+    return [*tallies, *whole.values()]
+
+
+def _go_on(tally: Tally, start: Start) -> Ended:
+    ended = run(start, limit=LIMIT)
+    tally.add([ended])
+    if ended.code == 0 and ended.seconds > _WORK:
+        tally.fail("not at once", f"{ended.seconds:.0f} s: {ended.out}{ended.err}")
+    if WITHOUT.search(ended.err):
+        tally.fail("without a lock", ended.err)
+    return ended
+
+
+def stopped(bed: Bed) -> list[Tally]:
+    """(e) SIGSTOP of a holder: others say who it is, and go on after the time-out."""
+    tally = Tally("(e) SIGSTOP of a holder, guarded")
+    for _ in range(bed.rounds):
+        for command in COMMANDS:
+            with stage(bed, bed.poetry(), command) as place:
+                place.follower.environ[TIMEOUT_VARIABLE] = str(_TIMEOUT)
+                with bed.index.gated(place.gate) as gate:
+                    holder = begin(place.holder)
+                    if not gate.reached.wait(_WORK):
+                        tally.fail("not met in its middle", command)
+                    os.kill(holder.pid, signal.SIGSTOP)
+                try:
+                    ended = run(place.follower, limit=LIMIT)
+                    tally.add([ended])
+                finally:
+                    os.kill(holder.pid, signal.SIGCONT)
+                tally.add([finish(place.holder, holder, limit=LIMIT)])
+                _told(tally, ended, place.name(holder.pid, socket.gethostname()))
+                if ended.seconds > _TIMEOUT + _WORK:
+                    tally.fail("no end in time", f"{ended.seconds:.0f} s: {ended.err}")
+                if not WITHOUT.search(ended.err):
+                    tally.fail("no warning that it goes on without the lock", ended.err)
+                tally.add([run(place.follower, limit=LIMIT)])
+    return [tally]
+
+
+def on_another_host(bed: Bed) -> list[Tally]:
+    """(e) A holder with other process numbers and another host name: others wait, and are told."""
+    need("unshare")
+    tally = Tally("(e) a holder on another host, guarded")
+    host = "far-away"
+    for _ in range(bed.rounds):
+        for command in COMMANDS:
+            with (
+                stage(bed, bed.poetry(), command) as place,
+                bed.index.gated(place.gate) as gate,
+            ):
+                holder = begin(elsewhere(place.holder, host))
+                if not gate.reached.wait(_WORK):
+                    tally.fail("not met in its middle", command)
+                begun = time.monotonic()
+                follower = begin(place.follower)
+                time.sleep(_HELD_ELSEWHERE)
+                early = follower.poll() is not None
+                gate.open.set()
+                tally.add([finish(place.holder, holder, limit=LIMIT)])
+                ended = finish(place.follower, follower, limit=LIMIT)
+                tally.add([ended])
+                if early:
+                    tally.fail("did not wait", ended.out + ended.err)
+                if time.monotonic() - begun > _HELD_ELSEWHERE + _WORK:
+                    tally.fail("no end in time", ended.err)
+                # Its pid there says nothing here.
+                _told(tally, ended, place.name(0, host)[1:])
+                if WITHOUT.search(ended.err):
+                    tally.fail("without a lock", ended.err)
+    return [tally]
+
+
+def _told(tally: Tally, ended: Ended, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in ended.err:
+            tally.fail("does not say who is in the way", f"no {name!r} in: {ended.err}")
+            return

@@ -1,0 +1,82 @@
+"""Stress the locks and the atomic files with real Poetry processes, stock beside guarded.
+
+    python -m tests.stress.locks [--short] [--rounds N] [--scenarios abcdefg]
+
+Prints one line a scenario: processes, failures by kind, wall time; and an example of each kind of
+failure that counts. "silent" is a process that said all was well, and left something else. Exits
+1 if a guarded process failed, an update was lost, or a limit was broken. Stock's failures are
+only counted. Scenarios that this machine cannot have are skipped with a reason.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tests.stress.in_the_way import killed
+from tests.stress.in_the_way import killed_anywhere
+from tests.stress.in_the_way import on_another_host
+from tests.stress.in_the_way import stopped
+from tests.stress.lying_locks import refused
+from tests.stress.lying_locks import two_mounts
+from tests.stress.lying_locks import two_users
+from tests.stress.nested import in_backend
+from tests.stress.nested import in_build_script
+from tests.stress.nested import in_run
+from tests.stress.nested import in_tox
+from tests.stress.playing import Scenarios
+from tests.stress.playing import asked_for
+from tests.stress.playing import play
+from tests.stress.playing import say
+from tests.stress.playing import set_up
+from tests.stress.racing import Tally
+from tests.stress.shared_state import KINDS
+from tests.stress.shared_state import cleared_cache
+from tests.stress.shared_state import one_environment
+from tests.stress.shared_state import self_add
+from tests.stress.shared_state import settings
+
+SCENARIOS: Scenarios = {
+    "a": (self_add,),
+    "b": (one_environment,),
+    "c": (cleared_cache,),
+    "d": (settings,),
+    "e": (killed, killed_anywhere, stopped, on_another_host),
+    "f": (refused, two_mounts, two_users),
+    "g": (in_run, in_build_script, in_backend, in_tox),
+}
+SHORT: Scenarios = {
+    "a": (lambda bed: self_add(bed, (4,)),),
+    "b": (lambda bed: one_environment(bed, (4,)),),
+    "d": (lambda bed: settings(bed, (16,)),),
+    "e": (killed,),
+}
+
+
+def verdict(tallies: Sequence[Tally]) -> list[str]:
+    """What a guarded Poetry did wrong, one example of each kind."""
+    return [
+        f"{tally.name}: {kind}\n{text}"
+        for tally in tallies
+        if not tally.name.endswith("stock") and not tally.counted_only
+        for kind, text in tally.examples.items()
+    ]
+
+
+def main() -> int:
+    """Run the scenarios asked for."""
+    options = asked_for(__doc__, SCENARIOS, short="".join(SHORT))
+    with set_up(options.rounds) as bed:
+        tallies = play(SHORT if options.short else SCENARIOS, options, bed)
+    raced = [tally for tally in tallies if tally.name[:3] in ("(a)", "(b)", "(c)", "(d)")]
+    for kind in KINDS if raced else ():
+        count = sum(tally.processes for tally in raced if tally.name.endswith(kind))
+        failed = sum(tally.failures.total() for tally in raced if tally.name.endswith(kind))
+        say(f"(a) to (d), {kind}: {count} processes, {failed} failed")
+    faults = verdict(tallies)
+    say(*faults)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

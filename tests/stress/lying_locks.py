@@ -1,0 +1,159 @@
+"""Where locks cannot be had, do not exclude, or belong to somebody else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.stress.bed import Bed
+from tests.stress.bed import need
+from tests.stress.goods import GOODS
+from tests.stress.goods import consumer
+from tests.stress.goods import damage
+from tests.stress.hostile import as_user
+from tests.stress.hostile import mounted
+from tests.stress.hostile import python_of_all
+from tests.stress.in_the_way import LIMIT
+from tests.stress.in_the_way import TIMEOUT_VARIABLE
+from tests.stress.in_the_way import WITHOUT
+from tests.stress.racing import Ended
+from tests.stress.racing import Start
+from tests.stress.racing import Tally
+from tests.stress.racing import race
+from tests.stress.racing import run
+from tests.stress.shared_state import KINDS
+from tests.stress.shared_state import each_kind
+from tests.stress.shared_state import source_of_poetry
+
+_ERRORS = ("ENOLCK", "EACCES", "EIO")
+# With how many warnings they may go on: what only reads may know of no lock.
+_COMMANDS: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...] = (
+    (("install",), (1,)),
+    (("lock",), (1,)),
+    (("config", "virtualenvs.prompt", "demo"), (1,)),
+    (("self", "add", "addon-0"), (1,)),
+    (("run", "python", "-c", "import gear_tool"), (0, 1)),
+    (("version",), (0,)),
+)
+
+
+def refused(bed: Bed) -> list[Tally]:
+    """(f) flock fails: what stock runs then, a guarded Poetry runs too, with one warning."""
+    need("strace")
+    tallies = []
+    for error in _ERRORS:
+        stock, guarded = both = [Tally(f"(f) flock gives {error}, {kind}") for kind in KINDS]
+        tallies += both
+        for (command, warnings), stocks, guardeds in zip(
+            _COMMANDS,
+            _without_flock(bed, bed.poetry(stock=True), error),
+            _without_flock(bed, bed.poetry(), error),
+            strict=True,
+        ):
+            stock.add([stocks])
+            guarded.processes += 1
+            kind = guardeds.failure()
+            said = f"{' '.join(command)}: {guardeds.out}{guardeds.err}"
+            if kind and not stocks.failure():
+                guarded.fail(f"stock ran, this not: {kind}", said)
+            count = sum(bool(WITHOUT.search(line)) for line in guardeds.err.splitlines())
+            if not kind and count not in warnings:
+                guarded.fail(f"{count} warnings of {' '.join(command[:2])}", said)
+    return tallies
+
+
+def _without_flock(bed: Bed, original: Path, error: str) -> list[Ended]:
+    inject = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=flock"]
+    inject += ["-e", f"inject=flock:error={error}"]
+    with bed.home() as home, bed.copy_of(original) as poetry, consumer(bed) as checkout:
+        source_of_poetry(bed, home)
+        # virtualenv itself takes a lock to make an environment: stock fails there, too.
+        run(bed.command(poetry, checkout, home, "run", "python", "-c", ""))
+        ended = []
+        for command, _ in _COMMANDS:
+            start = bed.command(poetry, checkout, home, *command)
+            start.environ[TIMEOUT_VARIABLE] = "3"
+            start.argv = [*inject, *start.argv]
+            ended.append(run(start, LIMIT))
+        return ended
+
+
+def two_mounts(bed: Bed) -> list[Tally]:
+    """(f) One checkout and one cache through two mounts, whose locks do not exclude each other.
+
+    Lost updates cannot be excluded there; a file that is cut off, or a command that dies, can.
+    """
+    need("bindfs", "fusermount")
+
+    def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
+        with bed.home() as home, consumer(bed) as checkout, ExitStack() as stack:
+            checkouts = stack.enter_context(mounted(bed, checkout))
+            homes = stack.enter_context(mounted(bed, home))
+            starts: list[Start] = []
+            for number in range(8):
+                side = number // 4
+                command: tuple[str, ...] = (
+                    ("lock",),
+                    ("config", "--local", f"virtualenvs.{'create' if side else 'in-project'}", "1"),
+                    ("install",),
+                    ("config", f"repositories.r{number}", "http://127.0.0.1:1/"),
+                )[number % 4]
+                venvs = {"POETRY_VIRTUALENVS_IN_PROJECT": "false"}
+                venvs["POETRY_VIRTUALENVS_PATH"] = tempfile.mkdtemp(prefix="venvs-", dir=home)
+                starts.append(
+                    bed.command(poetry, checkouts[side], homes[side], *command, environ=venvs)
+                )
+            tally.add(race(starts))
+            for file in (
+                checkout / "poetry.lock",
+                checkout / "poetry.toml",
+                home / "config" / "config.toml",
+            ):
+                _parses(tally, file)
+
+    return each_kind(bed, "(f) two mounts", one_round)
+
+
+def _parses(tally: Tally, file: Path) -> None:
+    try:
+        tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        tally.fail(f"silent: {file.name} is broken", str(error))
+
+
+def two_users(bed: Bed) -> list[Tally]:
+    """(f) Two users of one group share a checkout, its environment and a cache."""
+    python = python_of_all()
+    tallies = [Tally(f"(f) two users, {kind}") for kind in KINDS]
+    for _ in range(bed.rounds):
+        for tally, kind in zip(tallies, KINDS, strict=True):
+            poetry = bed.poetry(python=python, stock=kind == "stock")
+            with bed.home() as shared, consumer(bed) as checkout:
+                starts = []
+                for path in (shared, checkout, *checkout.rglob("*")):
+                    # Not through links: an environment's python is the system's.
+                    if not path.is_symlink():
+                        os.chown(path, 23450, 23460)
+                        path.chmod(0o2775 if path.is_dir() else 0o664)
+                for number in range(6):
+                    user = 23450 + number % 2
+                    home = Path(tempfile.mkdtemp(prefix="home-", dir=bed.work))
+                    os.chown(home, user, user)
+                    environ = {
+                        "POETRY_CACHE_DIR": str(shared / "cache"),
+                        # The first two each have an environment, and share what is cached.
+                        "POETRY_VIRTUALENVS_IN_PROJECT": str(number > 1).lower(),
+                        "POETRY_VIRTUALENVS_PATH": str(home / "venvs"),
+                    }
+                    command = ("install", "lock", "install")[number // 2]
+                    one = bed.command(poetry, checkout, home, command, environ=environ)
+                    starts.append(as_user(one, user, 23460, "002"))
+                # What the first has made alone, the other must be able to use.
+                tally.add([run(starts[0]), run(starts[1]), *race(starts[2:])])
+                wrong = damage(checkout / ".venv", *GOODS)
+                if wrong:
+                    tally.fail(f"silent: {wrong}", wrong)
+    return tallies

@@ -1,0 +1,91 @@
+"""How a stress command reads its options, sets its bed up, plays scenarios, and prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.stress.bed import Bed
+from tests.stress.bed import UnavailableError
+from tests.stress.bed import fill_index
+from tests.stress.racing import Tally
+from tests.stress.racing import run
+from tests.stress.testbed import Index
+from tests.stress.testbed import build_own_wheel
+from tests.stress.testbed import write_project
+
+Scenarios = Mapping[str, Sequence[Callable[[Bed], list[Tally]]]]
+
+
+@dataclass
+class AskedFor:
+    """What the command line asks for."""
+
+    names: str
+    rounds: int
+    short: bool
+
+
+def asked_for(about: str, scenarios: Scenarios, short: str) -> AskedFor:
+    """The command line's wishes; `short` names the scenarios of the short form."""
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
+    parser.add_argument("--short", action="store_true", help=f"one round of {', '.join(short)}")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--scenarios", default="".join(scenarios))
+    options = parser.parse_args()
+    if options.short:
+        return AskedFor(short, 1, short=True)
+    return AskedFor(options.scenarios, options.rounds, short=False)
+
+
+@contextmanager
+def set_up(rounds: int) -> Iterator[Bed]:
+    """A bed with an index that has what Poetry's own environment holds."""
+    with tempfile.TemporaryDirectory(prefix="stress-", ignore_cleanup_errors=True) as directory:
+        work = Path(directory)
+        work.chmod(0o755)
+        for name in ("dist", "wheels", "lock"):
+            (work / name).mkdir()
+        with Index(work / "wheels") as index:
+            bed = Bed(
+                work, build_own_wheel(work / "dist"), index, work / "lock/poetry.lock", rounds
+            )
+            bed.real_wheels = fill_index(work / "wheels", bed.poetry(stock=True))
+            write_project(work / "lock", index.url, "")
+            locking = bed.start(bed.poetry(stock=True), work / "lock", work, "lock")
+            assert run(locking).code == 0
+            yield bed
+
+
+def play(scenarios: Scenarios, options: AskedFor, bed: Bed) -> list[Tally]:
+    """Play what was asked for, and print a line for each tally as soon as it is there.
+
+    What one of them lacks skips only that one.
+    """
+    tallies: list[Tally] = []
+    for name in options.names:
+        for scenario in scenarios[name]:
+            try:
+                found = scenario(bed)
+            except UnavailableError as reason:
+                title = (scenario.__doc__ or "").partition(":")[0].partition(".")[0]
+                say(f"{title or name} skipped: {reason}")
+                continue
+            tallies += found
+            say(*(tally.line() for tally in found))
+    return tallies
+
+
+def say(*lines: str) -> None:
+    """Print, at once."""
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
