@@ -206,13 +206,10 @@ def publish(private: Path, target: Path) -> None:
     """
     content = private.read_bytes()
     if _made_alike(private, target):
-        try:
+        # EBUSY where the file is a mount point, EACCES where Windows has it open, and more.
+        with suppress(OSError):
             private.replace(target)
             return
-        except OSError as error:
-            # EBUSY where the file is a mount point, EACCES where another reads it: not this.
-            if error.errno in _FULL:
-                raise
     _overwrite(target, content)
 
 
