@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import poetry_seams as seams
+from poetry_publish_verified.guard.command_seams import environments_watched
+from poetry_publish_verified.guard.command_seams import settings_watched
+from poetry_publish_verified.guard.command_seams import system_project_watched
 from poetry_publish_verified.guard.environments import Environments
 from poetry_publish_verified.guard.locks import LockRefusedError
 from poetry_publish_verified.guard.locks import held
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from poetry_publish_verified.guard.poetry_seams import Application
     from poetry_publish_verified.guard.poetry_seams import Command
 
-OWN_NAME = "poetry-publish-verified"
 _REFUSED = Verdict.LOCK_TIMEOUT.exit_code or 1
 # A wait this long may have been for somebody who changed the project.
 _A_WHILE = 0.1
@@ -75,15 +77,17 @@ class CommandLocks:
     def _prepare(self, command: Command, io: IO, stack: ExitStack) -> None:
         needs, name = needs_of(command, io), command.name or ""
         self._hold(needs, stack)
+        left: list[str] = []
         if seams.uses_environment(command):
             environments = Environments(self._places, self._say, stack, fills=needs.environment)
-            stack.enter_context(seams.environments_watched(environments))
+            left += stack.enter_context(environments_watched(environments))
         if name.startswith("self "):
-            stack.enter_context(seams.system_project_watched(self._may_generate))
+            left += stack.enter_context(system_project_watched(self._may_generate))
         if name == "config":
-            stack.enter_context(seams.settings_watched(self._writing_settings))
-        for reason in stack.enter_context(storage_made_atomic(self._say)):
-            self._voice.explain(f"{OWN_NAME} leaves this to Poetry: {reason}.")
+            left += stack.enter_context(settings_watched(self._writing_settings))
+        left += stack.enter_context(storage_made_atomic(self._say))
+        for reason in left:
+            self._voice.explain(f"poetry-publish-verified leaves something to Poetry: {reason}.")
 
     def _say(self, text: str) -> None:
         self._voice.warn(text)

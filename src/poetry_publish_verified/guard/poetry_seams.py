@@ -2,8 +2,8 @@
 
 Tried with Poetry 2.0, 2.1, 2.2, 2.3, 2.4 and 2.5. `mismatch` checks at start what is relied
 upon; where Poetry is not as expected the guard steps aside with one warning, and Poetry goes
-on as stock. What is replaced to keep Poetry's files whole stands in `storage_seams`. What is
-touched, and why:
+on as stock. What is replaced for locks stands in `command_seams`, and to keep Poetry's files
+whole in `storage_seams`. What is touched, and why:
 
 `Application._run_command`, replaced on the application object
     The only place around a whole command from which a `with` reaches and an exit code can be
@@ -17,13 +17,6 @@ touched, and why:
     if another plugin had it made already, ours must be activated on it.
 `Application._io`, `Application._project_directory`, `ArgvInput._tokens`, read
     `activate` is given no input. Poetry 2.0 has no public `project_directory`.
-`EnvManager.get`, `create_venv`, `build_venv`, `remove_venv`, `activate`, `deactivate`, `remove`
-    Wrapped while a command runs that has to do with environments: there is no event for their
-    making, and which one it will be is known only inside.
-`SelfCommand.generate_system_pyproject`, wrapped while a `self` command runs
-    Every one of them rewrites Poetry's system project, those that only show something too.
-`FileConfigSource.secure`, wrapped while `config` runs
-    The reading, changing and writing of one setting; a question may be asked before, not in it.
 `Env.paths` of an environment object of our own, changed before anything else reads it
     `Env.set_paths` came with 2.1 and knows neither `scripts` nor `data`; without those,
     console scripts of project plugins overwrite those in Poetry's own bin directory.
@@ -33,13 +26,11 @@ touched, and why:
 # ruff: noqa: SLF001
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import os
 import site
 import sys
-from contextlib import ExitStack
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -53,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Collection
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     # By these names the rest of the guard knows them.
     from cleo.io.io import IO as IO  # noqa: PLC0414
@@ -61,7 +51,6 @@ if TYPE_CHECKING:
     from poetry.console.commands.command import Command as Command  # noqa: PLC0414
 
     from poetry_publish_verified.errors import Problem
-    from poetry_publish_verified.guard.environments import Environments
 
 PLUGIN_GROUPS = ("poetry.application.plugin", "poetry.plugin")
 
@@ -245,133 +234,6 @@ def put_around_commands(
         return around(lambda: run_command(command, io), command, io)
 
     application._run_command = guarded  # type: ignore[method-assign, assignment]
-
-
-_ABSENT = object()
-_WATCHED_OF_MANAGER = (
-    "get", "create_venv", "build_venv", "remove_venv", "activate", "deactivate", "remove",
-)  # fmt: skip
-
-
-@contextmanager
-def replaced(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """`owner.name` is `make(stock)` for a while, where it is Poetry's own; else all stays.
-
-    `make` is given the plain function, of a class method too, and answers one like it.
-    """
-    stock = vars(owner).get(name, _ABSENT)
-    function = getattr(stock, "__func__", stock)
-    if not str(getattr(function, "__module__", "")).startswith("poetry."):
-        yield
-        return
-    made = functools.wraps(function)(make(function))
-    setattr(owner, name, type(stock)(made) if isinstance(stock, classmethod) else made)
-    try:
-        yield
-    finally:
-        setattr(owner, name, stock)
-
-
-class _WatchedManager:
-    """What stands in for methods of Poetry's `EnvManager` while `watch` is told of them."""
-
-    def __init__(self, watch: Environments) -> None:
-        self._watch = watch
-
-    def get(self, stock: Any) -> Any:
-        def watched(manager: Any, reload: bool = False) -> Any:
-            env = stock(manager, reload)
-            return stock(manager, True) if self._watch.waits_for(env.path) else env
-
-        return watched
-
-    def create_venv(self, stock: Any) -> Any:
-        def watched(manager: Any, *args: Any, **kwargs: Any) -> Any:
-            # The third in all versions, after name and python or executable.
-            forced = bool(kwargs.get("force", args[2:] and args[2]))
-            with self._watch.making(forced=forced) as making:
-                env = stock(manager, *args, **kwargs)
-                if making.is_left_half:
-                    env = stock(manager, *args[:2], **{**kwargs, "force": True})
-                # Not for ever: somebody may remove it again and again.
-                for _ in range(making.tries):
-                    if self._watch.settled(env.path):
-                        break
-                    env = stock(manager, *args, **kwargs)
-            return env
-
-        return watched
-
-    def build_venv(self, stock: Any) -> Any:
-        def watched(cls: Any, path: Path, *args: Any, **kwargs: Any) -> Any:
-            may = self._watch.may_make(Path(path))
-            return stock(cls, path, *args, **kwargs) if may else None
-
-        return watched
-
-    def remove_venv(self, stock: Any) -> Any:
-        def watched(cls: Any, path: Path) -> None:
-            if self._watch.may_remove(Path(path)):
-                stock(cls, path)
-
-        return watched
-
-    def activate(self, stock: Any) -> Any:
-        def watched(manager: Any, *args: Any, **kwargs: Any) -> Any:
-            with self._watch.listing(manager.envs_file.path):
-                return stock(manager, *args, **kwargs)
-
-        return watched
-
-    deactivate = remove = activate
-
-
-@contextmanager
-def environments_watched(watch: Environments) -> Iterator[None]:
-    """Tell `watch` what Poetry's environment manager is about to do, and heed what it says."""
-    from poetry.utils.env import EnvManager
-
-    ours = _WatchedManager(watch)
-    with ExitStack() as stack:
-        for name in _WATCHED_OF_MANAGER:
-            stack.enter_context(replaced(EnvManager, name, getattr(ours, name)))
-        yield
-
-
-@contextmanager
-def system_project_watched(
-    around: Callable[[Path], AbstractContextManager[bool]],
-) -> Iterator[None]:
-    """Write Poetry's system project inside `around(file)`, and only if that yields True."""
-    from poetry.console.commands.self.self_command import SelfCommand
-
-    def generate(stock: Any) -> Any:
-        def watched(self: SelfCommand) -> None:
-            with around(self.system_pyproject) as may:
-                if may:
-                    stock(self)
-
-        return watched
-
-    with replaced(SelfCommand, "generate_system_pyproject", generate):
-        yield
-
-
-@contextmanager
-def settings_watched(around: Callable[[Path], AbstractContextManager[None]]) -> Iterator[None]:
-    """Read, change and write each setting inside `around(file)`."""
-    from poetry.config.file_config_source import FileConfigSource
-
-    def secure(stock: Any) -> Any:
-        @contextmanager
-        def watched(self: FileConfigSource) -> Iterator[Any]:
-            with around(self.file.path), stock(self) as settings:
-                yield settings
-
-        return watched
-
-    with replaced(FileConfigSource, "secure", secure):
-        yield
 
 
 @contextmanager

@@ -1,0 +1,50 @@
+"""What is replaced while a command runs is there on every Poetry minor, and is put back."""
+
+from __future__ import annotations
+
+import subprocess
+
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import isolated_environ
+
+LOOK = """
+from contextlib import nullcontext
+from types import SimpleNamespace
+from poetry.config.file_config_source import FileConfigSource
+from poetry.console.commands.self.self_command import SelfCommand
+from poetry.utils.env import EnvManager
+from poetry_publish_verified.guard import command_seams as seams
+
+names = "get create_venv build_venv remove_venv activate deactivate remove".split()
+places = [(EnvManager, name) for name in names]
+places += [(SelfCommand, "generate_system_pyproject"), (FileConfigSource, "secure")]
+before = [vars(owner)[name] for owner, name in places]
+around = lambda _: nullcontext(True)
+with (
+    seams.environments_watched(SimpleNamespace()) as one,
+    seams.system_project_watched(around) as two,
+    seams.settings_watched(around) as three,
+):
+    assert one + two + three == [], (one, two, three)
+    during = [vars(owner)[name] for owner, name in places]
+    assert not any(a is b for a, b in zip(before, during))
+    assert [type(a) for a in before] == [type(a) for a in during]
+assert [vars(owner)[name] for owner, name in places] == before
+
+def foreign(self): ...
+FileConfigSource.secure = foreign
+with seams.settings_watched(around) as left:
+    assert FileConfigSource.secure is foreign
+    assert left == ["FileConfigSource.secure is not Poetry's"]
+assert FileConfigSource.secure is foreign
+"""
+
+
+def test_every_seam_is_as_expected(poetry: Poetry) -> None:
+    """All are replaced and put back; what somebody else has replaced stays, and is named."""
+    done = subprocess.run(
+        [str(poetry.executable.with_name("python")), "-c", LOOK],
+        cwd=poetry.project, env=isolated_environ(poetry.home),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
