@@ -11,6 +11,9 @@ on as stock. What is touched, and why:
 `PluginManager.ensure_project_plugins`, replaced while `install` or `sync` runs
     Stock's own step, which removes and fills `.poetry/plugins`. Called by both commands on
     the class, hence replaced there; put back at the end.
+`ProjectPluginCache._is_fresh`, called where a set cannot be built
+    Only Poetry can say whether it would go on with its own directory. Not checked at start:
+    without it no such directory counts as fresh.
 `Application._poetry`, read
     Plugins of the group `poetry.plugin` are activated while Poetry's project object is made:
     if another plugin had it made already, ours must be activated on it.
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     # By these names the rest of the guard knows them.
     from cleo.io.io import IO as IO  # noqa: PLC0414
     from poetry.console.application import Application as Application  # noqa: PLC0414
-    from poetry.console.commands.command import Command
+    from poetry.console.commands.command import Command as Command  # noqa: PLC0414
 
 PLUGIN_GROUPS = ("poetry.application.plugin", "poetry.plugin")
 
@@ -146,13 +149,13 @@ def voice(application: Application) -> Voice:
 
 
 def put_around_commands(
-    application: Application, around: Callable[[Callable[[], int], str, IO], int]
+    application: Application, around: Callable[[Callable[[], int], Command, IO], int]
 ) -> None:
-    """From now on `around(run, name, io)` runs each command of this application."""
+    """From now on `around(run, command, io)` runs each command of this application."""
     run_command = application._run_command
 
     def guarded(command: Command, io: IO) -> int:
-        return around(lambda: run_command(command, io), command.name or "", io)
+        return around(lambda: run_command(command, io), command, io)
 
     application._run_command = guarded  # type: ignore[method-assign, assignment]
 
@@ -174,6 +177,30 @@ def stock_step_replaced(
         yield
     finally:
         PluginManager.ensure_project_plugins = stock  # type: ignore[method-assign]
+
+
+def binds(command: Command, io: IO) -> bool:
+    """Whether the command knows all options and arguments that it is given."""
+    from cleo.exceptions import CleoError
+
+    try:
+        # As cleo does, before any listener may add options.
+        command.merge_application_definition()
+        io.input.bind(command.definition)
+    except CleoError:
+        return False
+    return True
+
+
+def stock_is_fresh(application: Application, io: IO) -> bool:
+    """Whether `install` of stock Poetry would go on with its own plugin directory as it is."""
+    from poetry.plugins.plugin_manager import ProjectPluginCache
+
+    try:
+        return bool(ProjectPluginCache(application.poetry, io)._is_fresh())
+    # No such method, or the directory's record cannot be read: in doubt it is not.
+    except Exception:  # noqa: BLE001
+        return False
 
 
 def redirect(paths: Any, into: Path) -> None:
