@@ -163,6 +163,24 @@ _PLUGINS = (
         {_APPLICATION: {"aaa-meddling": "meddling_plugin:Meddling"}},
     ),
     WheelSource(
+        "optional-plugin",
+        "1.0",
+        {
+            "optional_plugin.py": """
+                from cleo.helpers import option
+                from poetry.plugins.application_plugin import ApplicationPlugin
+
+                class Optional(ApplicationPlugin):
+                    def activate(self, application):
+                        application.event_dispatcher.add_listener("console.command", self.add)
+
+                    def add(self, event, name, dispatcher):
+                        event.command._definition.add_option(option("extra-word"))
+            """
+        },
+        {_APPLICATION: {"optional": "optional_plugin:Optional"}},
+    ),
+    WheelSource(
         "asking-plugin",
         "1.0",
         {

@@ -126,7 +126,7 @@ def test_a_set_that_lost_its_record_is_built_again(sets: PluginSets) -> None:
 
 
 def test_which_set_may_stand_in(sets: PluginSets) -> None:
-    """The newest of this interpreter, if all it was built upon stands and nothing doubles."""
+    """The newest of this interpreter, if all it was built upon stands and no plugin doubles."""
     build(sets, key(sources=1))
     newer = build(sets, key(sources=2))
     build(sets, key(interpreter={**BASE.interpreter, "libc": "musl"}))
@@ -135,8 +135,13 @@ def test_which_set_may_stand_in(sets: PluginSets) -> None:
     assert sets.newest_serving(BASE.interpreter, more) == newer
     assert sets.newest_serving(BASE.interpreter, {"poetry": "2.5.1"}) is None
     assert newer is not None
-    doubled = PluginSet(newer.path, {**newer.record, "distributions": {"click": "8"}})
-    assert not doubled.serves(BASE.interpreter, more)
+    common = PluginSet(newer.path, {**newer.record, "distributions": {"click": "8"}})
+    assert common.serves(BASE.interpreter, more)
+    plugin = newer.site / "click-8.dist-info"
+    plugin.mkdir()
+    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: click\nVersion: 8\n")
+    (plugin / "entry_points.txt").write_text("[poetry.plugin]\nclick = click:Click\n")
+    assert not common.serves(BASE.interpreter, more)
 
 
 def test_sweeping(sets: PluginSets) -> None:
@@ -159,6 +164,8 @@ def test_sweeping(sets: PluginSets) -> None:
     silent.mkdir()
     os.utime(silent, (long_ago, long_ago))
     (sets.directory / ".trash-1").mkdir()
+    (sets.directory / ".trash-2").touch()
+    (sets.directory / ".trash-3").symlink_to("nowhere")
 
     sets.sweep(in_use=newest)
     left = sorted(path.name for path in sets.directory.iterdir())
@@ -207,6 +214,59 @@ def test_sets_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     sets = PluginSets.of_project(roots[0])
     assert build(sets, BASE) is not None
     assert not roots[0].exists()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_gits_file_is_no_condition(
+    tmp_path: Path, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `.poetry` where no .gitignore can be written holds sets, and lets them be elsewhere."""
+    if elsewhere:
+        monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
+    root = tmp_path / "project"
+    (root / ".poetry").mkdir(parents=True)
+    # Not to be written even by root.
+    (root / ".poetry" / ".gitignore").symlink_to("nowhere/at-all")
+    assert build(PluginSets.of_project(root), BASE) is not None
+
+
+def test_nothing_is_written_beside_sets_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's own `.poetry` stays as it is where the sets are not in it."""
+    monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
+    kept = tmp_path / "project" / ".poetry"
+    kept.mkdir(parents=True)
+    assert build(PluginSets.of_project(kept.parent), BASE) is not None
+    assert not list(kept.iterdir())
+
+
+def test_a_copy_for_another_environment(sets: PluginSets) -> None:
+    """It is a set of its own: whole, of its own key, and the newer one."""
+    used = build(sets, BASE)
+    assert used is not None
+    other = key(environment={**BASE.environment, "click": "8"})
+    copy = sets.adopt(used, other)
+    assert copy is not None
+    assert copy == sets.find(other)
+    assert copy.is_whole()
+    assert copy.record["environment"] == other.environment
+    assert copy.record["built"] > used.record["built"]
+    assert sorted(sets.directory.iterdir()) == sorted([used.path, copy.path])
+
+
+def test_compiled_for_all_who_read(tmp_path: Path) -> None:
+    """A builder with -O compiles for itself and for readers without."""
+    script = (
+        "import sys, pathlib\n"
+        "from poetry_publish_verified.guard import set_files\n"
+        "site = pathlib.Path(sys.argv[1])\n"
+        "set_files.compile_modules(site, site)\n"
+    )
+    (tmp_path / "module.py").write_text("x = 1\n")
+    subprocess.run([sys.executable, "-O", "-c", script, str(tmp_path)], check=True)
+    names = {path.name.split(".", 2)[2] for path in tmp_path.glob("__pycache__/*")}
+    assert names == {"pyc", "opt-1.pyc"}
 
 
 def test_distributions(tmp_path: Path) -> None:

@@ -251,3 +251,59 @@ def test_only_a_project_plugin(
     quiet = poetry.run("version")
     assert (quiet.ok(), quiet.err) == ("demo 0.0.0\n", "")
     assert "poetry self add poetry-publish-verified" in poetry.run("-v", "version").err
+
+
+def test_a_wrong_command_line_builds_nothing(poetry: Poetry) -> None:
+    """An option that does not exist is said at once, and the right command builds after it."""
+    done = poetry.run("install", "--bogus")
+    assert done.code == 1
+    assert '"--bogus" does not exist' in done.err
+    assert "Building" not in done.out
+    assert not (poetry.project / ".poetry").exists()
+    assert "Building" in poetry.run("install", "--no-root", "-n").ok()
+
+
+def test_options_of_another_plugins_listener(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
+    """An option that only a listener makes known is no wrong one: the set is built then."""
+    first = unpacked(wheels, "optional_plugin", tmp_path)
+    done = poetry.run("install", "--extra-word", PYTHONPATH=first)
+    assert done.ok().count("Building") == 1
+    assert not (poetry.project / ".poetry" / "plugins").exists()
+    assert poetry.run("version", PYTHONPATH=first).ok() == "demo 9.1.0\n"
+
+
+def test_readers_of_another_level_write_nothing(poetry: Poetry) -> None:
+    """Python's -O has byte-code of its own: none of it goes into a published set."""
+    poetry.run("install").ok()
+    (only,) = poetry.sets
+    built = tree(only)
+    for level in ("1", "2", ""):
+        assert poetry.run("version", PYTHONOPTIMIZE=level).ok() == "demo 9.1.0\n"
+    assert tree(only) == built
+
+
+def test_a_path_that_has_gone(poetry: Poetry, index: Index) -> None:
+    """Only `install` warns of it: whoever uses what is built has no use for it."""
+    entry = (
+        'stamp-plugin = "1.0"\nlocal-plugin = { path = "gone", markers = "python_version<\'3\'" }'
+    )
+    write_project(poetry.project, index.url, entry)
+    poetry.run("install").ok()
+    for command in ("--version", "version"):
+        assert poetry.run(command).err == ""
+    assert "does not exist" in poetry.run("install").err
+
+
+@pytest.mark.parametrize("value", ["off", "0", "FALSE", " No "])
+def test_switched_off(newest: Poetry, value: str) -> None:
+    """Whatever people write for off is off."""
+    done = newest.run("version", POETRY_PUBLISH_VERIFIED_GUARD=value)
+    assert (done.ok(), done.err) == ("demo 0.0.0\n", "")
+
+
+@pytest.mark.parametrize(("value", "warnings"), [("on", 0), ("1", 0), ("offf", 1)])
+def test_not_switched_off(newest: Poetry, value: str, warnings: int) -> None:
+    """Anything else is on, and what is neither is said once."""
+    done = newest.run("version", POETRY_PUBLISH_VERIFIED_GUARD=value)
+    assert done.err.count(NOT_ACTIVE) == 1
+    assert done.err.count("neither on nor off") == warnings

@@ -6,6 +6,8 @@ gets to run there: so this looks from outside, and imports nothing from the chec
 
 from __future__ import annotations
 
+import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +21,7 @@ from poetry_publish_verified.guard.plugin_sets import PluginSets
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Iterator
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,53 +34,110 @@ class Finding:
     stops: bool = True
 
 
-def diagnose(root: Path, environment: Collection[str]) -> list[Finding]:
+def diagnose(root: Path, environment: Mapping[str, str]) -> list[Finding]:
     """Everything that keeps the project at `root` from its plugins.
 
-    `environment` names the distributions of Poetry's own environment.
+    `environment` has the distributions of Poetry's own environment: name → version.
     """
     sets = PluginSets.of_project(root)
-    return [*_stock(sets.stock, environment), *_sets(sets)]
+    return [*_stock(root, sets.stock, environment), *_sets(sets)]
 
 
-def _stock(stock: Path, environment: Collection[str]) -> Iterator[Finding]:
+def _stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     if not stock.is_dir():
         return
-    remedy = f"Delete {stock}, then run `poetry install` in {stock.parents[1]}."
-    found = {
-        canonical(one.metadata["Name"]): one
-        for one in metadata.distributions(path=[str(stock)])
-        if one.metadata and "Name" in one.metadata
-    }
-    plugins = {
-        name: one
-        for name, one in found.items()
-        if any(point.group in seams.PLUGIN_GROUPS for point in one.entry_points)
-    }
-    if not plugins:
+    remedy = f"Delete {stock}, then run `poetry install` in {root}."
+    found = _distributions(stock)
+    versions = {name: one.version for name, one in found.items()}
+    absent, unreadable = _absent_plugins(root, {**environment, **versions})
+    if unreadable is not None:
+        yield unreadable
+    plugins = [name for name, one in found.items() if one.is_plugin]
+    if absent and not plugins:
         message = f"{stock} holds no plugin, though Poetry takes it for complete or in the making."
         yield Finding("guard.stock-empty", message, remedy)
-    for name, plugin in plugins.items():
-        lost = [
-            file for file in plugin.files or [] if not Path(str(plugin.locate_file(file))).is_file()
-        ]
-        needed = requiring.names_required(plugin.requires or [])
-        lacking = [one for one in needed if one not in found and one not in environment]
-        if lost or lacking:
-            what = ", ".join([*lacking, *map(str, lost)][:3])
-            message = f"{stock} holds {name} without {what}: every Poetry command there fails."
+    elif absent:
+        names = ", ".join(absent)
+        message = (
+            f"{stock} is without {names}: every Poetry command goes without it, and says nothing."
+        )
+        yield Finding("guard.stock-incomplete", message, remedy)
+    for name, one in found.items():
+        wrong = one.lacking({**environment, **versions})
+        if wrong:
+            what = ", ".join(wrong[:3])
+            message = f"{stock} holds {name} without {what}: Poetry's commands fail there."
             yield Finding("guard.stock-broken", message, remedy)
     if plugins and not (stock / "config.toml").is_file():
         message = f"{stock} was never finished: Poetry removes it at the next `poetry install`."
         yield Finding("guard.stock-unfinished", message, remedy, stops=False)
 
 
+def _absent_plugins(root: Path, present: Mapping[str, str]) -> tuple[list[str], Finding | None]:
+    file = root / "pyproject.toml"
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+        section = settings.get("tool", {}).get("poetry", {}).get("requires-plugins", {})
+        required = requiring.required_plugins(section, root, present)
+    except FileNotFoundError:
+        return [], None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        message = f"{file} does not say which plugins the project requires: {error}"
+        return [], Finding("guard.list-unreadable", message, "Put that right first.")
+    return [plugin.name for plugin in required.missing], None
+
+
+@dataclass(frozen=True, slots=True)
+class _Distribution:
+    """What one `.dist-info` directory says, be it whole or not."""
+
+    info: Path
+    version: str
+
+    @property
+    def is_plugin(self) -> bool:
+        points = metadata.PathDistribution(self.info).entry_points
+        return any(point.group in seams.PLUGIN_GROUPS for point in points)
+
+    def lacking(self, present: Collection[str]) -> list[str]:
+        """The distributions and files that it needs and has not."""
+        distribution = metadata.PathDistribution(self.info)
+        files = [self.info / "RECORD", self.info / "METADATA"]
+        # Those beside the directory, scripts most of all, keep no command from running; and
+        # compiled files are made anew.
+        files += [
+            path
+            for file in distribution.files or []
+            if ".." not in file.parts and file.suffix != ".pyc"
+            for path in [Path(str(distribution.locate_file(file)))]
+            if path.is_relative_to(self.info.parent)
+        ]
+        lost = dict.fromkeys(file for file in files if not file.is_file())
+        needed: list[str] = []
+        if (self.info / "METADATA").is_file():
+            # What cannot be read was no hindrance to installing it.
+            with suppress(ValueError):
+                needed = requiring.names_required(distribution.requires or [])
+        names = [str(file.relative_to(self.info.parent)) for file in lost]
+        return [*(one for one in needed if one not in present), *names]
+
+
+def _distributions(stock: Path) -> dict[str, _Distribution]:
+    """Canonical name → distribution, by the names of directories: half of one counts too."""
+    found = {}
+    for info in sorted(stock.glob("*.dist-info")):
+        name, _, version = info.stem.rpartition("-")
+        if name and not name.startswith("~"):
+            found[canonical(name)] = _Distribution(info, version)
+    return found
+
+
 def _sets(sets: PluginSets) -> Iterator[Finding]:
     for path in sets.damaged():
         yield Finding(
             "guard.set-damaged",
-            f"{path} has lost files since it was built.",
-            "Run `poetry install` in the project: it is built again.",
+            f"{path} has lost files since it was built, or its record.",
+            "Run `poetry install` in the project with the same Python and Poetry, or delete it.",
         )
     for path in sets.abandoned():
         yield Finding(

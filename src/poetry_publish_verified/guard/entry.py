@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from poetry_publish_verified.guard.poetry_seams import Command
 
 SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
+_OFF = ("off", "0", "false", "no")
+_ON = ("", "on", "1", "true", "yes")
 _SHARES_NOTHING = ("about", "help", "list")
 # Where nothing can be put around these, that is worth a word.
 _CHANGES_SOMETHING = (
@@ -38,8 +40,11 @@ def put_up(application: Application) -> None:
     Whatever fails in the guard itself becomes one warning, and Poetry goes on as stock; the
     errors of the project's plugins pass through, as they would without the guard.
     """
-    if os.environ.get(SWITCH, "").lower() == "off":
+    switch = os.environ.get(SWITCH, "").strip().lower()
+    if switch in _OFF:
         return
+    if switch not in _ON:
+        _say_unknown(application, switch)
     load = None
     try:
         locks = _locks(application)
@@ -54,6 +59,14 @@ def put_up(application: Application) -> None:
         voice(application).step_aside(f"{type(error).__name__}: {error}")
     if load is not None:
         load()
+
+
+def _say_unknown(application: Application, switch: str) -> None:
+    from poetry_publish_verified.guard.poetry_seams import voice
+
+    voice(application).warn(
+        f"{SWITCH} is {switch!r}, which is neither on nor off: the guard stays on."
+    )
 
 
 def _project_plugins(application: Application) -> Callable[[], None] | None:
@@ -95,7 +108,7 @@ def _locks(application: Application) -> Callable[[], None] | None:
 
 
 def _settings(file: Path) -> dict[str, Any] | None:
-    """`[tool.poetry]` of a project that seems to require plugins, else None.
+    """`[tool.poetry]` of a project that seems to require plugins, else None; always with a name.
 
     Plugins that write pyproject.toml in place leave it empty or cut for a moment: it is read
     again a few times before that is believed. Raises ValueError if it stays no TOML.
@@ -109,9 +122,12 @@ def _settings(file: Path) -> dict[str, Any] | None:
             import tomllib
 
             try:
-                settings: dict[str, Any] = tomllib.loads(content.decode()).get("tool", {})
-                poetry: dict[str, Any] = settings.get("poetry", {})
-                return poetry
+                whole = tomllib.loads(content.decode())
+                poetry: dict[str, Any] = whole.get("tool", {}).get("poetry", {})
+                return {
+                    **poetry,
+                    "name": whole.get("project", {}).get("name") or poetry.get("name"),
+                }
             except ValueError:
                 if not patience:
                     raise

@@ -12,37 +12,45 @@ The rules this file keeps:
 
 from __future__ import annotations
 
-import compileall
 import hashlib
 import json
 import os
-import py_compile
 import re
 import secrets
 import shutil
-import sys
 import time
 from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from poetry_publish_verified.guard import set_record
 from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.poetry_seams import PLUGIN_GROUPS
+from poetry_publish_verified.guard.set_files import add_mode
+from poetry_publish_verified.guard.set_files import age
+from poetry_publish_verified.guard.set_files import compile_modules
+from poetry_publish_verified.guard.set_files import delete
+from poetry_publish_verified.guard.set_files import is_mine
+from poetry_publish_verified.guard.set_files import open_to_readers
+from poetry_publish_verified.guard.set_record import FORMAT
+from poetry_publish_verified.guard.set_record import RECORD
+from poetry_publish_verified.guard.set_record import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Mapping
 
-FORMAT = 1
 DIRECTORY_VARIABLE = "POETRY_PUBLISH_VERIFIED_PLUGIN_SETS"
 UNUSED_AFTER = 30 * 86400
 _TOUCH_AFTER = 86400
 _UNKNOWN_BUILDER_AFTER = 86400
-_RECORD = "set.json"
 _SITE = "site-packages"
 _BUILDING = ".building-"
 _TRASH = ".trash-"
@@ -92,12 +100,13 @@ class PluginSet:
                 (self.path / name).stat().st_size == size
                 for name, size in self.record["files"].items()
             )
-        except OSError:
+        # ValueError: a name that can be none.
+        except (OSError, ValueError):
             return False
 
     def touch(self) -> None:
         """Note that the set is used: at most once a day, and only where that is allowed."""
-        record = self.path / _RECORD
+        record = self.path / RECORD
         with suppress(OSError):
             if time.time() - record.stat().st_mtime > _TOUCH_AFTER:
                 os.utime(record)
@@ -105,15 +114,24 @@ class PluginSet:
     def serves(self, interpreter: Mapping[str, str], environment: Mapping[str, str]) -> bool:
         """Whether a process with another plugin list may use it until its own is built.
 
-        Everything in Poetry's environment that it was built upon must still stand, and
-        nothing in it may have come into Poetry's environment since: both would be loaded.
+        Everything in Poetry's environment that it was built upon must still stand, and no
+        plugin of it may have come into Poetry's environment since: both would be loaded. Any
+        other distribution may be there twice: the set's comes first, as stock Poetry's would.
         """
         upon: Mapping[str, str] = self.record["environment"]
+        twice = environment.keys() & self.record["distributions"].keys()
         return (
             self.record["interpreter"] == interpreter
             and all(environment.get(name) == version for name, version in upon.items())
-            and not environment.keys() & self.record["distributions"].keys()
+            and not (twice and twice & self._plugins())
         )
+
+    def _plugins(self) -> set[str]:
+        return {
+            canonical(one.name)
+            for one in metadata.distributions(path=[str(self.site)])
+            if any(point.group in PLUGIN_GROUPS for point in one.entry_points)
+        }
 
 
 class PluginSets:
@@ -172,7 +190,7 @@ class PluginSets:
         None where the name is taken by something that this process cannot read (yet).
         """
         target = self.directory / key.directory
-        if _is_damaged(target):
+        if set_record.read(target)[0] in (State.DAMAGED, State.FOREIGN):
             self._remove(target)
         try:
             private.rename(target)
@@ -183,18 +201,32 @@ class PluginSets:
             return _read(target)
         return _read(target)
 
+    def adopt(self, used: PluginSet, key: SetKey) -> PluginSet | None:
+        """Publish a copy of `used` for another environment, in which it serves just as well.
+
+        Raises OSError where it cannot be read or copied.
+        """
+        with self.private() as private:
+            for item in used.path.iterdir():
+                if item.is_dir():
+                    shutil.copytree(item, private / item.name, symlinks=True)
+                elif item.name != RECORD:
+                    shutil.copy2(item, private / item.name)
+            of_key = {"built": time.time(), "environment": dict(key.environment)}
+            set_record.write(private, {**used.record, **of_key})
+            open_to_readers(private, used.path.stat().st_mode)
+            return self.publish(key, private)
+
     def discard(self, found: PluginSet) -> None:
         """Take a damaged set out of the way."""
         self._remove(found.path)
 
     def sweep(self, in_use: PluginSet | None) -> None:
-        """Remove what dead builders left, what is half removed, and sets long unused."""
-        with suppress(OSError):
-            for item in self.directory.glob(f"{_TRASH}*"):
-                shutil.rmtree(item, ignore_errors=True)
-        for item in self.abandoned():
+        """Remove what dead builders left, what is half removed or no set, and sets long unused."""
+        _delete_trash(self.directory)
+        for item in [*self.abandoned(), *filter(is_mine, self._named(State.DAMAGED))]:
             self._remove(item)
-        mine = [found for found in self._all() if _is_mine(found.path)]
+        mine = [found for found in self._all() if is_mine(found.path)]
         for found in mine:
             if in_use is not None and found.path == in_use.path:
                 continue
@@ -203,7 +235,7 @@ class PluginSets:
                 and other.record["built"] > found.record["built"]
                 for other in mine
             )
-            if newer and _age(found.path / _RECORD) > UNUSED_AFTER:
+            if newer and age(found.path / RECORD) > UNUSED_AFTER:
                 self._remove(found.path)
 
     def abandoned(self) -> list[Path]:
@@ -213,8 +245,7 @@ class PluginSets:
     def damaged(self) -> list[Path]:
         """What has a set's name and is none, or has lost files."""
         lost = [found.path for found in self._all() if not found.is_whole()]
-        named = self.directory.glob("py*") if self.directory.is_dir() else ()
-        return sorted([*lost, *(path for path in named if _is_damaged(path))])
+        return sorted([*lost, *self._named(State.DAMAGED)])
 
     def is_writable(self) -> bool:
         """Whether sets can be built here; makes the directory."""
@@ -225,12 +256,17 @@ class PluginSets:
         return os.access(self.directory, os.W_OK | os.X_OK)
 
     def _all(self) -> list[PluginSet]:
+        found = (_read(path) for path in self._names())
+        return [one for one in found if one is not None]
+
+    def _named(self, state: State) -> list[Path]:
+        return [path for path in self._names() if set_record.read(path)[0] is state]
+
+    def _names(self) -> list[Path]:
         try:
-            paths = sorted(self.directory.iterdir())
+            return sorted(path for path in self.directory.iterdir() if path.name.startswith("py"))
         except OSError:
             return []
-        found = (_read(path) for path in paths if not path.name.startswith("."))
-        return [one for one in found if one is not None]
 
     def _prepare(self) -> None:
         if not self.directory.is_dir():
@@ -239,18 +275,17 @@ class PluginSets:
             for made in (self.directory, *self.directory.parents):
                 if made == self._root or not made.is_relative_to(self._root):
                     break
-                _add_mode(made, self._root.stat().st_mode & 0o077)
-        ignored = self._root / ".poetry" / ".gitignore"
-        if ignored.parent.is_dir() and not ignored.exists():
-            ignored.write_text("*", encoding="utf-8")
+                add_mode(made, self._root.stat().st_mode & 0o077)
+        kept = self._root / ".poetry"
+        if self.directory.is_relative_to(kept) and not (kept / ".gitignore").exists():
+            # Git is not what a set is built for.
+            with suppress(OSError):
+                (kept / ".gitignore").write_text("*", encoding="utf-8")
 
     def retire_stock(self) -> bool:
         """Remove Poetry's own `.poetry/plugins`; whether there was one to remove."""
-        kept = self.stock.parent
-        with suppress(OSError):
-            for left in kept.glob(f"{_TRASH}*"):
-                shutil.rmtree(left, ignore_errors=True)
-        return _remove_by_way_of(kept, self.stock)
+        _delete_trash(self.stock.parent)
+        return _remove_by_way_of(self.stock.parent, self.stock)
 
     def _remove(self, path: Path) -> None:
         _remove_by_way_of(self.directory, path)
@@ -262,8 +297,14 @@ def _remove_by_way_of(directory: Path, path: Path) -> bool:
         path.rename(aside)
     except OSError:
         return False
-    shutil.rmtree(aside, ignore_errors=True)
+    delete(aside)
     return True
+
+
+def _delete_trash(directory: Path) -> None:
+    with suppress(OSError):
+        for item in directory.glob(f"{_TRASH}*"):
+            delete(item)
 
 
 def finish(private: Path, key: SetKey, final: Path, mode: int) -> PluginSet:
@@ -273,7 +314,7 @@ def finish(private: Path, key: SetKey, final: Path, mode: int) -> PluginSet:
     """
     site = private / _SITE
     site.mkdir(exist_ok=True)
-    _compile(site, final / _SITE)
+    compile_modules(site, final / _SITE)
     files = {
         str(Path(folder, name).relative_to(private)): Path(folder, name).stat().st_size
         for folder, _, names in os.walk(private)
@@ -289,9 +330,8 @@ def finish(private: Path, key: SetKey, final: Path, mode: int) -> PluginSet:
         "distributions": distributions([str(site)]),
         "files": files,
     }
-    text = json.dumps(record, indent=1, default=str)
-    (private / _RECORD).write_text(text, encoding="utf-8")
-    _open_to_readers(private, mode)
+    set_record.write(private, record)
+    open_to_readers(private, mode)
     return PluginSet(private, record)
 
 
@@ -300,51 +340,9 @@ def site_of(private: Path) -> Path:
     return private / _SITE
 
 
-def _compile(site: Path, final: Path) -> None:
-    # Readers must find nothing to write. Unchecked: a set never changes, and a comparison
-    # of times would fail between filesystems of different precision.
-    prefix, sys.pycache_prefix = sys.pycache_prefix, None
-    try:
-        compileall.compile_dir(
-            site,
-            ddir=str(final),
-            quiet=2,
-            force=True,
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-    finally:
-        sys.pycache_prefix = prefix
-
-
-def _open_to_readers(private: Path, mode: int) -> None:
-    for folder, _, names in os.walk(private):
-        _add_mode(Path(folder), mode & 0o055)
-        for name in names:
-            _add_mode(Path(folder, name), mode & 0o044)
-
-
-def _add_mode(path: Path, wanted: int) -> None:
-    with suppress(OSError):
-        present = path.lstat().st_mode & 0o7777
-        if wanted & ~present:
-            path.chmod(present | wanted)
-
-
 def _read(path: Path) -> PluginSet | None:
-    try:
-        record = json.loads((path / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return PluginSet(path, record) if record.get("format") == FORMAT else None
-
-
-def _is_damaged(path: Path) -> bool:
-    """Whether a directory at a set's name is none: it has lost its record since."""
-    try:
-        return path / _RECORD not in list(path.iterdir())
-    # Absent, or not ours to read.
-    except OSError:
-        return False
+    state, record = set_record.read(path)
+    return PluginSet(path, record) if state is State.SOUND else None
 
 
 def _is_abandoned(building: Path) -> bool:
@@ -352,20 +350,4 @@ def _is_abandoned(building: Path) -> bool:
     builder = Builder.parse(name)
     dead = builder.is_dead() if builder else None
     # Another host's builder cannot be asked: a day without a word is enough.
-    return _age(building) > _UNKNOWN_BUILDER_AFTER if dead is None else dead
-
-
-def _age(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _is_mine(path: Path) -> bool:
-    if not hasattr(os, "geteuid"):
-        return True
-    try:
-        return path.stat().st_uid == os.geteuid()
-    except OSError:
-        return False
+    return age(building) > _UNKNOWN_BUILDER_AFTER if dead is None else dead

@@ -12,6 +12,9 @@ whole in `storage_seams`. What is touched, and why:
 `PluginManager.ensure_project_plugins`, replaced while `install` or `sync` runs
     Stock's own step, which removes and fills `.poetry/plugins`. Called by both commands on
     the class, hence replaced there; put back at the end.
+`ProjectPluginCache._is_fresh`, called where a set cannot be built
+    Only Poetry can say whether it would go on with its own directory. Not checked at start:
+    without it no such directory counts as fresh.
 `Application._poetry`, read
     Plugins of the group `poetry.plugin` are activated while Poetry's project object is made:
     if another plugin had it made already, ours must be activated on it.
@@ -255,6 +258,30 @@ def stock_step_replaced(
         PluginManager.ensure_project_plugins = stock  # type: ignore[method-assign]
 
 
+def binds(command: Command, io: IO) -> bool:
+    """Whether the command knows all options and arguments that it is given."""
+    from cleo.exceptions import CleoError
+
+    try:
+        # As cleo does, before any listener may add options.
+        command.merge_application_definition()
+        io.input.bind(command.definition)
+    except CleoError:
+        return False
+    return True
+
+
+def stock_is_fresh(application: Application, io: IO) -> bool:
+    """Whether `install` of stock Poetry would go on with its own plugin directory as it is."""
+    from poetry.plugins.plugin_manager import ProjectPluginCache
+
+    try:
+        return bool(ProjectPluginCache(application.poetry, io)._is_fresh())
+    # No such method, or the directory's record cannot be read: in doubt it is not.
+    except Exception:  # noqa: BLE001
+        return False
+
+
 def redirect(paths: Any, into: Path) -> None:
     """Install into this directory: modules into `into/site-packages`, all else beside it."""
     lib = str(into / "site-packages")
@@ -274,6 +301,9 @@ def load_plugins(application: Application, directory: Path, without: Collection[
     from poetry.plugins.plugin import Plugin
     from poetry.plugins.plugin_manager import PluginManager
 
+    from poetry_publish_verified.guard.set_importing import read_only_imports
+
+    read_only_imports(directory)
     sys.path.insert(0, str(directory))
     # For the .pth files; Poetry does this from 2.3 on, editable plugins need it before too.
     site.addsitedir(str(directory))

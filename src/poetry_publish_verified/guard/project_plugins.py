@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import os
+import importlib
 import shutil
 import sys
 import tempfile
@@ -19,6 +19,11 @@ from poetry_publish_verified.guard import requiring
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.environment import interpreter
+from poetry_publish_verified.guard.import_path import absolute
+from poetry_publish_verified.guard.import_path import entries_of
+from poetry_publish_verified.guard.import_path import is_in_use
+from poetry_publish_verified.guard.import_path import is_installed_from
+from poetry_publish_verified.guard.import_path import with_new_entries
 from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.plugin_sets import DIRECTORY_VARIABLE
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from poetry_publish_verified.guard.poetry_seams import IO
     from poetry_publish_verified.guard.poetry_seams import Application
@@ -56,20 +62,44 @@ class ProjectPlugins:
         self._words = seams.command_words(application)
         self._root = file.parent
         self._sets = PluginSets.of_project(self._root)
-        self._stale = _entries_of(self._sets.stock)
+        self._stale = entries_of(self._sets.stock)
         self._section: dict[str, Any] = settings.get("requires-plugins", {})
-        self._environment = distributions(entry for entry in sys.path if not self._is_stale(entry))
-        self._required = requiring.required_plugins(self._section, self._root, self._environment)
+        self._settings = settings
+        self._judge(sys.path, quiet=self._words[:1] not in [(word,) for word in _INSTALLING])
+        self._stock_in_use = False
+        self._keeps_stock = False
+        self._loaded: PluginSet | None = None
+
+    def _judge(self, path: Sequence[str], *, quiet: bool = True) -> None:
+        """Find out which plugins are missing, and the key, for an environment on `path`."""
+        path = [entry for entry in path if not self._is_stale(entry)]
+        self._environment = distributions(path)
+        self._required = requiring.required_plugins(
+            self._section, self._root, self._environment, quiet=quiet
+        )
+        self._own = self._own_distribution(path)
         self._key = SetKey(
             interpreter=interpreter(),
             poetry=seams.poetry_version(),
             plugins=self._section,
-            sources=settings.get("source", []),
-            environment=self._environment,
+            sources=self._settings.get("source", []),
+            environment={
+                name: version for name, version in self._environment.items() if name != self._own
+            },
             project=str(self._root.resolve()) if _points_into_project(self._section) else None,
         )
-        self._stock_in_use = False
-        self._loaded: PluginSet | None = None
+
+    def _own_distribution(self, path: Sequence[str]) -> str | None:
+        """The name of the project itself, where it is installed in Poetry's own environment.
+
+        No set is built upon it: its version changes all the time, and may be a plugin's work.
+        """
+        name = canonical(self._settings.get("name") or "")
+        required = {canonical(plugin) for plugin in self._section}
+        if name not in self._environment or name in required:
+            return None
+        # Poetry's own packages are projects too: one of them here may come from an index.
+        return name if is_installed_from(name, self._root, path) else None
 
     def begin(self) -> Callable[[], None] | None:
         """Decide what this process loads; the answer loads it, with the plugins' own errors.
@@ -119,7 +149,7 @@ class ProjectPlugins:
             )
         if not on_path:
             return True
-        self._stock_in_use = _is_in_use(self._sets.stock)
+        self._stock_in_use = is_in_use(self._sets.stock)
         if not self._stock_in_use:
             # An empty husk: what a killed `install` without the guard leaves behind.
             sys.path[:] = [entry for entry in sys.path if not self._is_stale(entry)]
@@ -154,7 +184,9 @@ class ProjectPlugins:
     def _load(self, found: PluginSet) -> None:
         self._loaded = found
         found.touch()
-        seams.load_plugins(self._application, found.site, without=[OWN_NAME])
+        # Whatever Poetry's environment has, Poetry has loaded.
+        seams.load_plugins(self._application, found.site, without=[OWN_NAME, *self._environment])
+        self._stale |= entries_of(found.site)
 
     def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
         """Run a command; `install` and `sync` build the set first that is missing."""
@@ -164,12 +196,22 @@ class ProjectPlugins:
         if self._required.unsatisfied:
             with seams.stock_step_replaced(self._stock_under_lock):
                 return run()
+        if self._loaded is None and not seams.binds(command, io):
+            # It will say so; should a listener make it known, the set is built then.
+            with seams.stock_step_replaced(lambda _: self._late(io)):
+                return run()
         try:
             found = self._ensure(io)
-        except (AttributeError, ImportError, KeyError, TypeError) as error:
-            # Ours, not the network's or the project's: Poetry is not as expected.
-            self._voice.warn(f"{OWN_NAME} leaves the project's plugins to Poetry: {error!r}.")
-            return run()
+        except Exception as error:
+            if self._stock_serves(io):
+                self._voice.warn(f"The project's plugins go on as stock Poetry left them: {error}.")
+                self._keeps_stock, found = True, None
+            elif isinstance(error, (AttributeError, ImportError, KeyError, TypeError)):
+                # Ours, not the network's or the project's: Poetry is not as expected.
+                self._voice.warn(f"{OWN_NAME} leaves the project's plugins to Poetry: {error!r}.")
+                return run()
+            else:
+                raise
         if found is not None and self._loaded is None and not self._stock_in_use:
             # Whatever was read of the project so far was read without its plugins.
             self._application.reset_poetry()
@@ -178,10 +220,51 @@ class ProjectPlugins:
             self._tidy(found)
         with seams.stock_step_replaced(lambda _: None):
             code = run()
+        if code == 0 and not self._keeps_stock:
+            found = self._follow(found, io)
         if self._stock_in_use:
             # Not earlier: this process may still import from there.
             self._tidy(found)
         return code
+
+    def _late(self, io: IO) -> None:
+        found = self._ensure(io)
+        if not self._stock_in_use:
+            self._tidy(found)
+
+    def _stock_serves(self, io: IO) -> bool:
+        """Whether Poetry has its plugins from its own directory, and would go on with it."""
+        return self._stock_in_use and seams.stock_is_fresh(self._application, io)
+
+    def _follow(self, used: PluginSet | None, io: IO) -> PluginSet | None:
+        """Have a set for the environment as the command left it, where that was Poetry's own.
+
+        The next command would find none for its key. Resolving again is only needed where
+        something has gone that the set was built upon, or one of its plugins has come.
+        """
+        before = self._key
+        try:
+            importlib.invalidate_caches()
+            self._judge(with_new_entries(sys.path))
+            if self._key == before or not self._required.missing or self._required.unsatisfied:
+                return used
+            if not self._sets.is_writable():
+                return used
+            with held(self._sets.lock(self._key), self._voice.warn):
+                return self._sets.find(self._key) or self._renew(used, io)
+        # The command has done its work.
+        except Exception as error:  # noqa: BLE001
+            self._voice.warn(
+                "The project's plugins could not be built for what is in Poetry's environment"
+                f" now: {error}. The next `poetry install` builds them."
+            )
+        return used
+
+    def _renew(self, used: PluginSet | None, io: IO) -> PluginSet | None:
+        if used is None or not used.serves(self._key.interpreter, self._environment):
+            return self._build(self._sets, io)
+        self._voice.explain(f"Poetry's own environment has changed: {used.path} is taken over.")
+        return self._sets.adopt(used, self._key)
 
     def _stock_under_lock(self, stock: Callable[[], None]) -> None:
         path = self._root / IN_PROJECT / "plugins"
@@ -200,6 +283,13 @@ class ProjectPlugins:
             self._voice.warn(f"{found.path} has lost files and is built again.")
             self._sets.discard(found)
         if not self._sets.is_writable():
+            if self._stock_serves(io):
+                self._voice.explain(
+                    f"Nothing can be written to {self._sets.directory}: {self._sets.stock} stays"
+                    " in use."
+                )
+                self._keeps_stock = True
+                return None
             self._voice.warn(
                 f"Nothing can be written to {self._sets.directory}: the plugins are built for"
                 f" this process alone. {DIRECTORY_VARIABLE} names another directory."
@@ -221,7 +311,7 @@ class ProjectPlugins:
         final = sets.directory / self._key.directory
         with sets.private() as private:
             with self._without_stale_entries():
-                requiring.install_plugins(self._root, io, plugins, private)
+                requiring.install_plugins(self._root, io, plugins, private, without=self._own)
             finish(private, self._key, final, self._root.stat().st_mode)
             published = sets.publish(self._key, private)
         self._voice.inform("")
@@ -238,12 +328,18 @@ class ProjectPlugins:
             sys.path[:] = before
 
     def _tidy(self, found: PluginSet | None) -> None:
-        if self._sets.retire_stock():
-            self._voice.explain(f"Removed {self._sets.stock}: plugin sets replace it.")
-        self._sets.sweep(found)
+        if self._keeps_stock:
+            return
+        # Whatever is found there, it is no reason for the command to fail.
+        try:
+            if self._sets.retire_stock():
+                self._voice.explain(f"Removed {self._sets.stock}: plugin sets replace it.")
+            self._sets.sweep(found)
+        except Exception as error:  # noqa: BLE001
+            self._voice.explain(f"{self._sets.directory} could not be tidied up: {error!r}.")
 
     def _is_stale(self, entry: str) -> bool:
-        return _absolute(entry) in self._stale
+        return absolute(entry) in self._stale
 
 
 def missing_plugins(file: Path) -> list[str]:
@@ -269,36 +365,6 @@ def _is_idle(name: str, present: Mapping[str, str]) -> bool:
     points = metadata.distribution(name).entry_points
     modules = [found.module for found in points if found.group in seams.PLUGIN_GROUPS]
     return bool(modules) and not any(module in sys.modules for module in modules)
-
-
-def _entries_of(directory: Path) -> set[str]:
-    """What Poetry puts on `sys.path` for a plugin directory: itself, what its .pth name."""
-    entries = {_absolute(directory)}
-    for file in directory.glob("*.pth"):
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.strip() and not line.startswith(("#", "import ", "import\t")):
-                entries.add(_absolute(directory / line.strip()))
-    return entries
-
-
-def _absolute(path: str | Path) -> str:
-    # Links stay as they are: Poetry compares and imports by the path as written.
-    return os.path.normpath(Path(path).absolute())
-
-
-def _is_in_use(stock: Path) -> bool:
-    """Whether Poetry has taken, or will take, anything from its own plugin directory."""
-    inside = str(stock) + os.sep
-    if any(
-        str(getattr(module, "__file__", None) or "").startswith(inside)
-        for module in list(sys.modules.values())
-    ):
-        return True
-    return any(
-        found.group in seams.PLUGIN_GROUPS
-        for distribution in metadata.distributions(path=[str(stock)])
-        for found in distribution.entry_points
-    )
 
 
 def _points_into_project(section: Mapping[str, Any]) -> bool:

@@ -5,6 +5,9 @@ Poetry's public classes only; whatever is private of Poetry stands in `poetry_se
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
+from contextlib import nullcontext
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,6 +18,7 @@ from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.poetry_seams import redirect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Mapping
     from collections.abc import Sequence
     from pathlib import Path
@@ -36,9 +40,11 @@ class Required:
 
 
 def required_plugins(
-    section: Mapping[str, Any], root: Path, environment: Mapping[str, str]
+    section: Mapping[str, Any], root: Path, environment: Mapping[str, str], *, quiet: bool = True
 ) -> Required:
     """Judge `requires-plugins` against Poetry's own environment (name → version).
+
+    Poetry warns of each path that has gone: unless `quiet`, for only who builds needs it.
 
     Raises ValueError or TypeError where an entry is no dependency.
     """
@@ -51,7 +57,8 @@ def required_plugins(
     for name, constraints in section.items():
         for constraint in constraints if isinstance(constraints, list) else [constraints]:
             # Stock gives no root: its relative paths depend on where Poetry was called.
-            dependency = Factory.create_dependency(name, constraint, root_dir=root)
+            with _silence() if quiet else nullcontext():
+                dependency = Factory.create_dependency(name, constraint, root_dir=root)
             if dependency.marker.validate(marker_env):
                 relevant[dependency.name] = dependency
     missing, unsatisfied = [], []
@@ -62,6 +69,17 @@ def required_plugins(
         elif not _installed(name, version, dependency, Package).satisfies(dependency):
             unsatisfied.append((dependency, version))
     return Required(tuple(missing), tuple(unsatisfied))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    # All loggers: which of Poetry's it is has changed before.
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _installed(name: str, version: str, dependency: Dependency, package: type[Package]) -> Package:
@@ -81,11 +99,14 @@ def installed_packages() -> list[Package]:
     return InstalledRepository.load(EnvManager.get_system_env(naive=True)).packages
 
 
-def install_plugins(root: Path, io: IO, plugins: Sequence[Dependency], into: Path) -> None:
+def install_plugins(
+    root: Path, io: IO, plugins: Sequence[Dependency], into: Path, without: str | None = None
+) -> None:
     """Resolve and install `plugins` and what they need beyond Poetry's environment.
 
-    Modules go to `into/site-packages`, everything else beside it. Raises what Poetry's
-    solver raises, and RuntimeError where an installation failed (Poetry has said why).
+    The distribution named `without` counts as not there. Modules go to `into/site-packages`,
+    everything else beside it. Raises what Poetry's solver raises, and RuntimeError where an
+    installation failed (Poetry has said why).
     """
     from poetry.core.packages.project_package import ProjectPackage
     from poetry.factory import Factory
@@ -100,7 +121,7 @@ def install_plugins(root: Path, io: IO, plugins: Sequence[Dependency], into: Pat
     redirect(env.paths, into)
 
     # Without their origin: what was installed from a file must not be asked for again there.
-    facts = [_fact(found) for found in installed_packages()]
+    facts = [_fact(found) for found in installed_packages() if found.name != without]
     project = ProjectPackage(name="poetry-project-instance", version="0")
     project.python_versions = ".".join(str(part) for part in env.version_info[:3])
     for plugin in plugins:

@@ -1,0 +1,78 @@
+"""Files and directories of plugin sets: who may read them, how old they are, how they go."""
+
+from __future__ import annotations
+
+import compileall
+import os
+import py_compile
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+
+def delete(path: Path) -> None:
+    """Remove a file, a link or a whole tree, as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def compile_modules(site: Path, final: Path) -> None:
+    """Byte-compile what is in `site` and will be in `final`.
+
+    For readers without `-O`, and for those at this process's own level: where PYTHONOPTIMIZE
+    is set it is set for all. Every level would take three times as long.
+    """
+    # Unchecked: a set never changes, and a comparison of times would fail between
+    # filesystems of different precision.
+    prefix, sys.pycache_prefix = sys.pycache_prefix, None
+    try:
+        for level in {0, sys.flags.optimize}:
+            compileall.compile_dir(
+                site,
+                ddir=str(final),
+                quiet=2,
+                force=True,
+                optimize=level,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+    finally:
+        sys.pycache_prefix = prefix
+
+
+def open_to_readers(private: Path, mode: int) -> None:
+    """Let those read a tree who may read what has this mode."""
+    for folder, _, names in os.walk(private):
+        add_mode(Path(folder), mode & 0o055)
+        for name in names:
+            add_mode(Path(folder, name), mode & 0o044)
+
+
+def add_mode(path: Path, wanted: int) -> None:
+    """Add these bits to a mode, where that is allowed."""
+    with suppress(OSError):
+        present = path.lstat().st_mode & 0o7777
+        if wanted & ~present:
+            path.chmod(present | wanted)
+
+
+def age(path: Path) -> float:
+    """Seconds since the last change; 0 where that cannot be known."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def is_mine(path: Path) -> bool:
+    """Whether this user made it."""
+    if not hasattr(os, "geteuid"):
+        return True
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False

@@ -1,0 +1,115 @@
+"""Poetry inside the environment that it installs the project into: a container, an active venv."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.stress.testbed import Index
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import Ran
+from tests.stress.testbed import WheelSource
+from tests.stress.testbed import poetry_environment
+from tests.stress.testbed import stamp_helper
+from tests.stress.testbed import stamp_plugin
+from tests.stress.testbed import write_project
+
+
+@pytest.fixture
+def own_index(tmp_path: Path, wheels: Path) -> Iterator[Index]:
+    """An index with two versions of what the plugin needs."""
+    copied = shutil.copytree(wheels, tmp_path / "wheels")
+    files = stamp_helper(6).files
+    WheelSource("stamp-helper", "1.1", files).build(copied)
+    with Index(copied) as served:
+        yield served
+
+
+@pytest.fixture
+def make(
+    tmp_path: Path, own_index: Index, own_wheel: Path, version: str
+) -> Callable[..., Callable[..., Ran]]:
+    """`make(dependency, *packages)` runs Poetry within the environment it works on."""
+
+    def made(
+        dependency: str, *packages: Path, plugin: str = 'stamp-plugin = ">=1,<2"'
+    ) -> Callable[..., Ran]:
+        environment = tmp_path / "environment"
+        executable = poetry_environment(environment, version, own_wheel, *packages)
+        project = write_project(tmp_path / "project", own_index.url, plugin)
+        file = project / "pyproject.toml"
+        name = '[project]\nname = "demo"\n'
+        text = file.read_text().replace(name, f'{name}dependencies = ["{dependency}"]\n')
+        file.write_text(text)
+        poetry = Poetry(executable, project, tmp_path / "home")
+
+        def run(*args: str) -> Ran:
+            return poetry.run(*args, VIRTUAL_ENV=str(environment))
+
+        return run
+
+    return made
+
+
+def right_and_silent(run: Callable[..., Ran]) -> None:
+    """The next commands have the plugin, warn of nothing, and build nothing."""
+    for _ in range(2):
+        version = run("version")
+        assert (version.ok(), version.err) == ("demo 9.1.0\n", "")
+        again = run("install")
+        assert "Building" not in again.ok()
+        assert again.err == ""
+
+
+@pytest.mark.parametrize("dependency", ["stamp-helper==1.0", "pysocks"])
+def test_what_the_project_needs_comes_in(
+    make: Callable[..., Callable[..., Ran]], dependency: str, tmp_path: Path
+) -> None:
+    """Shared with the plugin or not: the set is copied for the environment as it is now."""
+    run = make(dependency)
+    first = run("install")
+    assert first.ok().count("Building") == 1
+    environment = tmp_path / "environment"
+    assert next(environment.rglob("demo-*.dist-info")).name == "demo-9.1.0.dist-info"
+    right_and_silent(run)
+    records = (tmp_path / "project").glob(".poetry/plugin-sets/py*/set.json")
+    upon = [json.loads(record.read_text())["environment"] for record in records]
+    name = dependency.split("=", maxsplit=1)[0]
+    assert sorted(name in one for one in upon) == [False, True]
+    # The project itself is in no key: its version is what the plugin makes of it.
+    assert not any("demo" in one for one in upon)
+
+
+def test_what_the_set_was_built_upon_changes(
+    make: Callable[..., Callable[..., Ran]], wheels: Path
+) -> None:
+    """A distribution that the plugin uses is replaced: the set is built again at once."""
+    run = make("stamp-helper==1.1", wheels / "stamp_helper-1.0-py3-none-any.whl")
+    assert run("install").ok().count("Building") == 2
+    right_and_silent(run)
+
+
+def test_the_plugin_itself_comes_in(make: Callable[..., Callable[..., Ran]]) -> None:
+    """The project depends on its own plugin: from then on Poetry's environment has it."""
+    run = make("stamp-plugin==1.0")
+    run("install").ok()
+    right_and_silent(run)
+
+
+def test_a_set_that_cannot_be_built_afterwards(
+    make: Callable[..., Callable[..., Ran]], wheels: Path, own_index: Index
+) -> None:
+    """The command has done its work: a failure of what comes after is one warning."""
+    source = replace(stamp_plugin("1.5"), requires=("stamp-helper==1.0",))
+    source.build(own_index.wheels)
+    helper = wheels / "stamp_helper-1.0-py3-none-any.whl"
+    run = make("stamp-helper==1.1", helper, plugin='stamp-plugin = "1.5"')
+    done = run("install")
+    assert done.ok().count("Building") == 2
+    assert done.err.count("could not be built for what is in Poetry's environment now") == 1

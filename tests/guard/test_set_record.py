@@ -1,0 +1,125 @@
+"""Records of sets as crashes, full disks and strangers leave them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poetry_publish_verified.guard import set_record
+from poetry_publish_verified.guard.doctor import diagnose
+from poetry_publish_verified.guard.set_record import State
+from tests.stress.testbed import Poetry
+
+# A library of Poetry's warns when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+GOOD: dict[str, Any] = {
+    "format": set_record.FORMAT,
+    "built": 1.5,
+    "interpreter": {"python": "3.11"},
+    "poetry": "2.5.1",
+    "plugins": {"a": {"version": "*"}},
+    "environment": {"poetry": "2.5.1"},
+    "distributions": {"a": "1"},
+    "files": {"site-packages/a.py": 1},
+}
+NOT_RECORDS = ["", "{", "[]", "null", "1", '"x"', '{"format": 1}', "[" * 100_000]
+
+
+def test_a_good_record(tmp_path: Path) -> None:
+    """What is written is read."""
+    set_record.write(tmp_path, GOOD)
+    assert set_record.read(tmp_path) == (State.SOUND, GOOD)
+
+
+@pytest.mark.parametrize("text", NOT_RECORDS)
+def test_what_is_no_record(tmp_path: Path, text: str) -> None:
+    """A file cut short, or something else altogether, is damage."""
+    (tmp_path / "set.json").write_text(text)
+    assert set_record.read(tmp_path) == (State.DAMAGED, {})
+
+
+@pytest.mark.parametrize("field", [name for name in GOOD if name != "format"])
+def test_each_field_is_needed(tmp_path: Path, field: str) -> None:
+    """A record without one of its fields, or with one of another type, is damage."""
+    for wrong in ({}, {field: None}, {field: [1]}):
+        rest = {name: value for name, value in GOOD.items() if name != field}
+        set_record.write(tmp_path, {**rest, **wrong})
+        assert set_record.read(tmp_path)[0] is State.DAMAGED
+    if isinstance(GOOD[field], dict) and field != "plugins":
+        set_record.write(tmp_path, {**GOOD, field: {"x": None}})
+        assert set_record.read(tmp_path)[0] is State.DAMAGED
+
+
+def test_what_stands_at_a_name(tmp_path: Path) -> None:
+    """No directory is damage; nothing, and another version's set, are not."""
+    name = tmp_path / "py"
+    assert set_record.read(name)[0] is State.ABSENT
+    name.touch()
+    assert set_record.read(name)[0] is State.DAMAGED
+    name.unlink()
+    name.symlink_to("nowhere")
+    assert set_record.read(name)[0] is State.DAMAGED
+    name.unlink()
+    (name / "set.json").mkdir(parents=True)
+    assert set_record.read(name)[0] is State.DAMAGED
+    (name / "set.json").rmdir()
+    assert set_record.read(name)[0] is State.DAMAGED
+    set_record.write(name, {"format": set_record.FORMAT + 1})
+    assert set_record.read(name)[0] is State.FOREIGN
+
+
+def test_what_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that may not be read now may be good: it is left alone."""
+    set_record.write(tmp_path, GOOD)
+
+    def refuse(*_: object) -> bytes:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert set_record.read(tmp_path)[0] is State.HIDDEN
+
+
+def test_the_disk_has_it_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is synced before anybody gives it its name."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
+    set_record.write(tmp_path, GOOD)
+    assert synced == [(tmp_path / "set.json").stat().st_size]
+
+
+@pytest.mark.parametrize("text", ["", "[]", json.dumps({"format": 1})])
+def test_one_install_heals_it(newest: Poetry, text: str) -> None:
+    """The doctor names a set whose record is damaged, and one `install` builds it once."""
+    newest.run("install").ok()
+    (only,) = newest.sets
+    other = only.with_name("py3.9-poetry1.0-0000")
+    shutil.copytree(only, other)
+    for damaged in (only, other):
+        (damaged / "set.json").write_text(text)
+    assert [found.code for found in diagnose(newest.project, {})] == ["guard.set-damaged"] * 2
+    again = newest.run("install")
+    assert again.ok().count("Building") == 1
+    assert newest.sets == [only]
+    assert newest.run("version").ok() == "demo 9.1.0\n"
+    assert "Building" not in newest.run("install").ok()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_name_that_is_no_directory(newest: Poetry, link: bool) -> None:
+    """A file or a dead link at a set's name gives way to the set, and nothing stays of it."""
+    newest.run("install").ok()
+    (only,) = newest.sets
+    shutil.rmtree(only)
+    if link:
+        only.symlink_to("nowhere")
+    else:
+        only.touch()
+    assert newest.run("install").ok().count("Building") == 1
+    assert newest.run("version").ok() == "demo 9.1.0\n"
+    assert sorted(path.name for path in only.parent.iterdir()) == [".locks-1", only.name]

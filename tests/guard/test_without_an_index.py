@@ -1,0 +1,73 @@
+"""An index that is down, a checkout that cannot be written: no less than stock Poetry does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import isolated_environ
+from tests.stress.testbed import write_project
+
+# Where not even root can make a directory.
+UNWRITABLE = "/proc/nowhere"
+WRITE_CONFIG = """
+from cleo.io.null_io import NullIO
+from poetry.factory import Factory
+from poetry.plugins.plugin_manager import ProjectPluginCache
+ProjectPluginCache(Factory().create_poetry(), NullIO())._write_config()
+"""
+
+
+@pytest.fixture
+def offline(version: str, environment: Callable[..., Path], wheels: Path, tmp_path: Path) -> Poetry:
+    """A checkout with stock Poetry's plugins in use, whose index is not there."""
+    project = write_project(
+        tmp_path / "offline", "http://127.0.0.1:9/simple/", 'stamp-plugin = "1.0"'
+    )
+    poetry = Poetry(environment(version), project, tmp_path / "home")
+    for name in ("plugin", "helper"):
+        wheel = wheels / f"stamp_{name}-1.0-py3-none-any.whl"
+        shutil.unpack_archive(wheel, stock_of(poetry), "zip")
+    python = str(poetry.executable.with_name("python"))
+    environ = isolated_environ(poetry.home)
+    subprocess.run([python, "-c", WRITE_CONFIG], cwd=project, env=environ, check=True)
+    return poetry
+
+
+def stock_of(poetry: Poetry) -> Path:
+    """Poetry's own plugin directory."""
+    return poetry.project / ".poetry" / "plugins"
+
+
+def test_stocks_plugins_go_on(offline: Poetry) -> None:
+    """Fresh plugins of stock Poetry are kept where no set can be built, with one warning."""
+    done = offline.run("install")
+    done.ok()
+    assert done.err.count("go on as stock Poetry left them") == 1
+    assert "leaves the project's plugins to Poetry" not in done.err
+    assert stock_of(offline).is_dir()
+    assert not offline.sets
+    assert offline.run("version").ok() == "demo 9.1.0\n"
+
+
+def test_stale_plugins_do_not(offline: Poetry) -> None:
+    """Stock Poetry would build them again and fail, so does this."""
+    file = stock_of(offline) / "config.toml"
+    file.write_text(file.read_text().replace("plugins-hash = ", "else = "))
+    done = offline.run("install")
+    assert done.code == 1
+    assert "go on as" not in done.err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a directory closed to root")
+def test_nothing_is_built_that_cannot_be_kept(offline: Poetry) -> None:
+    """With fresh plugins of stock Poetry and nowhere to write, `install` just runs."""
+    done = offline.run("install", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=UNWRITABLE)
+    assert "Building" not in done.ok()
+    assert "plugin" not in done.err
+    assert stock_of(offline).is_dir()
