@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.resources import Resource
 
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks import Order, Resource, held
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import Order, Resource
 path, order, *then = sys.argv[1:]
 with held(Resource("a thing", Path(path), Order[order]), print) as ours:
     print("held" if ours else "without", flush=True)

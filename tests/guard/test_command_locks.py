@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import Places
+from poetry_publish_verified.guard.resources import Resource
 from tests.guard.holding import holder_argv
 from tests.guard.holding import holder_of
 from tests.stress.testbed import Index

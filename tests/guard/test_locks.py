@@ -16,17 +16,18 @@ import pytest
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import locks
-from poetry_publish_verified.guard.locks import LockRefusedError
-from poetry_publish_verified.guard.locks import Order
-from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.locks import timeout_from_environment
+from poetry_publish_verified.guard.resources import LockRefusedError
+from poetry_publish_verified.guard.resources import Order
+from poetry_publish_verified.guard.resources import Resource
 from tests.guard.holding import holder_of
 
 NESTED = """
 import sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks import LockRefusedError, Order, Resource, held
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import LockRefusedError, Order, Resource
 try:
     with held(Resource("another", Path(sys.argv[1]), Order[sys.argv[2]]), print) as ours:
         print("nested", ours, flush=True)
@@ -76,6 +77,12 @@ def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.Monkey
         with pytest.raises(LockRefusedError) as refused, held(resource, said.append, needed=True):
             pytest.fail("It has what another process holds")
         assert refused.value.problem.code is Code.LOCK_NOT_FREE
+        monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0")
+        monkeypatch.setattr(locks, "_SAID", set())
+        said.clear()
+        with held(resource, said.append) as ours:
+            assert not ours
+        assert [line.partition(":")[0] for line in said] == ["Going on without a lock"]
         process.send_signal(signal.SIGSTOP)
         with held(resource, said.append, timeout=0) as ours:
             assert not ours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks import Resource
+from poetry_publish_verified.guard.resources import Resource
 from tests.beds.indexes import Index
 from tests.beds.projects import read_receipt
 from tests.beds.release import ended

@@ -45,11 +45,11 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.guard.locks import LockRefusedError
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.poetry_seams import Voice
 from poetry_publish_verified.guard.poetry_seams import cache_directory
 from poetry_publish_verified.guard.project_plugins import missing_plugins
+from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release

@@ -7,17 +7,14 @@ from contextlib import ExitStack
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard.command_seams import environments_watched
 from poetry_publish_verified.guard.command_seams import settings_watched
 from poetry_publish_verified.guard.command_seams import system_project_watched
 from poetry_publish_verified.guard.environments import Environments
-from poetry_publish_verified.guard.locks import LockRefusedError
-from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import OF_OTHER_INSTALLERS
+from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Needs
 from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.guard.storage_seams import storage_made_atomic
@@ -25,14 +22,14 @@ from poetry_publish_verified.guard.storage_seams import storage_made_atomic
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from poetry_publish_verified.guard.locks import Resource
     from poetry_publish_verified.guard.poetry_seams import IO
     from poetry_publish_verified.guard.poetry_seams import Application
     from poetry_publish_verified.guard.poetry_seams import Command
+    from poetry_publish_verified.guard.resources import Resource
 
-_REFUSED = Verdict.LOCK_TIMEOUT.exit_code or 1
 # A wait this long may have been for somebody who changed the project.
 _A_WHILE = 0.1
 
@@ -44,8 +41,6 @@ def needs_of(command: Command, io: IO) -> Needs:
     if needs is None:
         is_installer = seams.is_installer(command) and not name.startswith("self ")
         needs = OF_OTHER_INSTALLERS if is_installer else Needs()
-    if name == "version" and not seams.arguments_given(io, name):
-        return Needs()
     if needs.poetry:
         return needs
     if seams.has_option(io, "--dry-run"):
@@ -68,11 +63,19 @@ class CommandLocks:
         self._voice = seams.Voice(io)
         try:
             with ExitStack() as stack:
-                self._prepare(command, io, stack)
+                try:
+                    self._prepare(command, io, stack)
+                except LockRefusedError:
+                    raise
+                # A fault of the guard must never become one of Poetry.
+                except Exception as error:  # noqa: BLE001
+                    self._voice.step_aside(f"{type(error).__name__}: {error}")
                 return run()
         except LockRefusedError as error:
+            from poetry_publish_verified.errors import Verdict
+
             self._voice.refuse(error.problem)
-            return _REFUSED
+            return Verdict.LOCK_TIMEOUT.exit_code or 1
 
     def _prepare(self, command: Command, io: IO, stack: ExitStack) -> None:
         needs, name = needs_of(command, io), command.name or ""
@@ -94,16 +97,23 @@ class CommandLocks:
 
     def _hold(self, needs: Needs, stack: ExitStack) -> None:
         if needs.poetry:
-            stack.enter_context(held(self._config(), self._say))
+            stack.enter_context(self._held(self._config()))
             own = self._places.poetry_environment(seams.poetry_prefix())
-            stack.enter_context(held(own, self._say))
+            stack.enter_context(self._held(own))
         file = seams.project_file(self._application) if needs.project else None
         if file is not None:
             begun = time.monotonic()
-            stack.enter_context(held(self._places.project(file.parent), self._say))
+            stack.enter_context(self._held(self._places.project(file.parent)))
             if time.monotonic() - begun > _A_WHILE:
                 # Another plugin may have had it read before.
                 self._application.reset_poetry()
+
+    def _held(
+        self, resource: Resource, timeout: float | None = None
+    ) -> AbstractContextManager[bool]:
+        from poetry_publish_verified.guard.locks import held
+
+        return held(resource, self._say, timeout=timeout)
 
     def _config(self) -> Resource:
         return self._places.config(seams.config_directory())
@@ -114,7 +124,9 @@ class CommandLocks:
 
         Those that only show something leave it to whoever is changing it at the moment.
         """
-        with held(self._config(), self._say, timeout=0) as ours:
+        with self._held(self._config(), timeout=0) as ours:
+            from poetry_publish_verified.guard import holders
+
             holder = None if ours else holders.read(self._config().path)
             yield ours or holder is None or holder.is_gone or not file.exists()
 
@@ -122,5 +134,5 @@ class CommandLocks:
     def _writing_settings(self, file: Path) -> Iterator[None]:
         in_config = file.parent == seams.config_directory()
         resource = self._config() if in_config else self._places.project(file.parent)
-        with held(resource, self._say):
+        with self._held(resource):
             yield

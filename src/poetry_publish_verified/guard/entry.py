@@ -92,7 +92,7 @@ def _locks(application: Application) -> Callable[[], None] | None:
     from poetry_publish_verified.guard import poetry_seams
 
     words = poetry_seams.command_words(application)
-    if not words or words[0] in _SHARES_NOTHING:
+    if not words or words[0] in _SHARES_NOTHING or poetry_seams.only_shows_version(application):
         return None
     if not poetry_seams.runs_commands_as_cleo(application):
         if words[0] in _CHANGES_SOMETHING:

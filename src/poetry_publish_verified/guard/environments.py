@@ -15,13 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks import held
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from poetry_publish_verified.guard.resources import Places
+    from poetry_publish_verified.guard.resources import Resource
 
 _Identity = tuple[int, int] | None
 _TRIES = 3
@@ -60,7 +60,7 @@ class Environments:
             if self._making:
                 self._making.seen.setdefault(path, _identity(path))
             return False
-        with held(resource, self._say) as ours:
+        with self._held(resource) as ours:
             if self._making and ours and _is_half(path):
                 self._making.is_left_half = True
         return True
@@ -95,11 +95,16 @@ class Environments:
     @contextmanager
     def listing(self, file: Path) -> Iterator[None]:
         """Around changes of Poetry's list of environments."""
-        with held(self._places.environments_file(file), self._say):
+        with self._held(self._places.environments_file(file)):
             yield
 
     def _hold(self, path: Path, stack: ExitStack) -> None:
-        stack.enter_context(held(self._places.environment(path), self._say))
+        stack.enter_context(self._held(self._places.environment(path)))
+
+    def _held(self, resource: Resource) -> AbstractContextManager[bool]:
+        from poetry_publish_verified.guard.locks import held
+
+        return held(resource, self._say)
 
 
 class _Making:

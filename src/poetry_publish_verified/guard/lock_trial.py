@@ -12,13 +12,14 @@ from pathlib import Path
 
 from poetry_publish_verified.guard.filesystems import Filesystem
 from poetry_publish_verified.guard.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import Resource
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks import Resource, held
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import Resource
 with held(Resource("a trial", Path(sys.argv[1])), print, timeout=5) as ours:
     print("held" if ours else "not held", flush=True)
     sys.stdin.read()

@@ -2,7 +2,7 @@
 
 A lock here orders writers or saves work. Where it cannot be had, Poetry's own commands say so
 once and go on as they would without it; only whoever asks for `needed` is refused. The only
-importer of filelock, and only once a lock is asked for.
+importer of filelock. Loaded by most only once they want a lock: most commands want none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import threading
 import time
 from contextlib import contextmanager
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -27,10 +25,14 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard.environment import Builder
 from poetry_publish_verified.guard.filesystems import filesystem_of
+from poetry_publish_verified.guard.resources import LockRefusedError
+from poetry_publish_verified.guard.resources import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+
+    from poetry_publish_verified.guard.resources import Resource
 
 TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
 # For the processes that a holder starts; it takes its part out again when it lets go.
@@ -38,38 +40,6 @@ TOKEN_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCKS_HELD"  # noqa: S105 - no secret
 _DEFAULT_TIMEOUT = 300.0
 _FIRST_WORD_AFTER = 1.0
 _NEXT_WORD_AFTER = 30.0
-
-
-class Order(IntEnum):
-    """In which order locks are taken, by one process and by what it starts."""
-
-    CONFIG = 1
-    POETRY = 2
-    PROJECT = 3
-    ENVIRONMENT = 4
-    CACHE = 5
-    ARCHIVE = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """What is locked: its name for people, its lock file, its place in the order."""
-
-    name: str
-    path: Path
-    order: Order = Order.PROJECT
-    fallback: Path | None = None
-    """The lock file of whoever cannot make one at `path`."""
-    saves_work: bool = False
-    """Whether all is right without the lock, too, and only something is done twice."""
-
-
-class LockRefusedError(Exception):
-    """A lock that is needed is not to be had; `problem` says why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 def timeout_from_environment() -> float:
@@ -106,11 +76,10 @@ def held(
         if any(token["lock"] == str(resource.path) for token in inherited):
             yield True
             return
-        limit = timeout_from_environment() if timeout is None else timeout
         refusal = Code.LOCK_NOT_FREE if needed else None
         if any(token["order"] > resource.order for token in inherited):
-            limit, refusal = 0.0, None if resource.saves_work else Code.LOCK_ORDER
-        holding = _acquire(resource, limit, say, refusal)
+            timeout, refusal = 0.0, None if resource.saves_work else Code.LOCK_ORDER
+        holding = _acquire(resource, timeout, say, refusal)
     if holding is None:
         yield False
         return
@@ -216,9 +185,9 @@ def _change_tokens(add: dict[str, Any] | None = None, remove: str | None = None)
 
 
 def _acquire(
-    resource: Resource, limit: float, say: Callable[[str], None], refusal: Code | None
+    resource: Resource, limit: float | None, say: Callable[[str], None], refusal: Code | None
 ) -> _Holding | None:
-    attempt = _Attempt(resource, limit)
+    attempt = _Attempt(resource, timeout_from_environment() if limit is None else limit)
     try:
         attempt.wait(say)
     except BaseException:
@@ -230,7 +199,8 @@ def _acquire(
     if refusal is Code.LOCK_NOT_FREE or (refusal and attempt.error is None):
         code = refusal if attempt.error is None else Code.LOCK_UNAVAILABLE
         raise LockRefusedError(Problem(code, attempt.reason, _REMEDIES[code]))
-    if limit or attempt.error is not None:
+    # Who will not wait only wants to know.
+    if limit != 0 or attempt.error is not None:
         filesystem = filesystem_of(resource.path)
         if (str(filesystem), attempt.kind) not in _SAID:
             _SAID.add((str(filesystem), attempt.kind))

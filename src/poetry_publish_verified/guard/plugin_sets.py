@@ -31,8 +31,8 @@ from poetry_publish_verified.guard import set_record
 from poetry_publish_verified.guard.environment import Builder
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
-from poetry_publish_verified.guard.locks import Resource
 from poetry_publish_verified.guard.poetry_seams import PLUGIN_GROUPS
+from poetry_publish_verified.guard.resources import Resource
 from poetry_publish_verified.guard.set_files import add_mode
 from poetry_publish_verified.guard.set_files import age
 from poetry_publish_verified.guard.set_files import compile_modules

@@ -133,6 +133,14 @@ def arguments_given(io: IO, command: str) -> list[str]:
     return [word for word in rest if not word.startswith("-")]
 
 
+def only_shows_version(application: Application) -> bool:
+    """Whether the command is `poetry version` without a new one."""
+    io = application._io
+    if io is None or command_words(application)[:1] != ("version",):
+        return False
+    return not arguments_given(io, "version")
+
+
 def has_option(io: IO, name: str) -> bool:
     """Whether the command line has this option, before a `--`."""
     return bool(io.input.has_parameter_option(name, only_params=True))

@@ -2,6 +2,9 @@
 
 Lock files stand beside what they protect, never inside what a command deletes, in a directory
 with a version in its name; whoever cannot write there uses one in Poetry's cache directory.
+
+Loaded by every command, so it is light: no dataclasses, whose making takes longer than most of
+what is here.
 """
 
 from __future__ import annotations
@@ -9,18 +12,50 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from poetry_publish_verified.guard.locks import Order
-from poetry_publish_verified.guard.locks import Resource
+if TYPE_CHECKING:
+    from poetry_publish_verified.errors import Problem
 
 IN_PROJECT = Path(".poetry", ".locks-1")
 ELSEWHERE = ".poetry-locks-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Order(IntEnum):
+    """In which order locks are taken, by one process and by what it starts."""
+
+    CONFIG = 1
+    POETRY = 2
+    PROJECT = 3
+    ENVIRONMENT = 4
+    CACHE = 5
+    ARCHIVE = 6
+
+
+class Resource(NamedTuple):
+    """What is locked: its name for people, its lock file, its place in the order."""
+
+    name: str
+    path: Path
+    order: Order = Order.PROJECT
+    fallback: Path | None = None
+    """The lock file of whoever cannot make one at `path`."""
+    saves_work: bool = False
+    """Whether all is right without the lock, too, and only something is done twice."""
+
+
+class LockRefusedError(Exception):
+    """A lock that is needed is not to be had; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Needs(NamedTuple):
     """What one command holds from its beginning to its end."""
 
     poetry: bool = False
@@ -54,8 +89,7 @@ NEEDS = {
 OF_OTHER_INSTALLERS = NEEDS["update"]
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where locks lie; `cache` is Poetry's cache directory."""
 
     cache: Path

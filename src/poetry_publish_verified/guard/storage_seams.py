@@ -36,17 +36,16 @@ import shutil
 import sys
 from contextlib import contextmanager
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NamedTuple
 
 from poetry_publish_verified.guard import caches
-from poetry_publish_verified.guard.locks import Order
-from poetry_publish_verified.guard.locks import Resource
-from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import ELSEWHERE
+from poetry_publish_verified.guard.resources import Order
+from poetry_publish_verified.guard.resources import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,6 +205,8 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
 
 @contextmanager
 def _archive_held(directory: Path, archive: Path, say: Say) -> Iterator[None]:
+    from poetry_publish_verified.guard.locks import held
+
     # One of 4096 names, so that lock files do not pile up.
     lock = directory / ELSEWHERE / hashlib.sha256(bytes(archive)).hexdigest()[:3]
     name = f"the download of {archive.name}"
@@ -246,8 +247,7 @@ def _write_lock_data(stock: Callable[..., None], _: Say) -> Callable[..., None]:
     return write_lock_data
 
 
-@dataclass(frozen=True, slots=True)
-class Seam:
+class Seam(NamedTuple):
     """A method of `owner` in `module`: its parameters, and the names its code has to read."""
 
     module: str
