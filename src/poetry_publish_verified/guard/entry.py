@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from poetry_publish_verified.guard.poetry_seams import IO
     from poetry_publish_verified.guard.poetry_seams import Application
@@ -87,7 +87,7 @@ def _project_plugins(application: Application) -> Callable[[], None] | None:
 def _locks(application: Application) -> Callable[[], None] | None:
     """What puts each command under the locks it needs; None for those that share nothing."""
     # A copy among the project's plugins came too late for the rest of them.
-    if _PROJECT_PLUGINS in Path(__file__).as_posix():
+    if _PROJECT_PLUGINS in __file__.replace(os.sep, "/"):
         return None
     from poetry_publish_verified.guard import poetry_seams
 

@@ -149,7 +149,8 @@ class PluginSets:
         if not elsewhere:
             return cls(root, root / ".poetry" / "plugin-sets")
         resolved = root.resolve()
-        unique = hashlib.sha256(str(resolved).encode()).hexdigest()[:12]
+        path = str(resolved).encode("utf-8", "surrogateescape")
+        unique = hashlib.sha256(path).hexdigest()[:12]
         name = re.sub(r"[^\w.-]", "_", resolved.name) or "project"
         return cls(root, root / Path(elsewhere).expanduser() / f"{name}-{unique}")
 

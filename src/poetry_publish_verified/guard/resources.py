@@ -147,4 +147,5 @@ def _resolved(path: Path) -> Path:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    # A path may hold bytes that are no text in this locale.
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
