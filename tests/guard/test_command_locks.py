@@ -89,7 +89,9 @@ def test_an_active_environment(poetry: Poetry, places: Places, tmp_path: Path) -
         done = poetry.run("install", cwd=None, VIRTUAL_ENV=str(active), **AT_ONCE)
         done.ok()
         assert WITHOUT in done.err
-    assert [path.name for path in active.parent.iterdir()] == [".poetry-locks-1", "active"]
+    locks = active.parent / ".poetry-locks-1"
+    assert sorted(active.parent.iterdir()) == [locks, active]
+    assert (locks / ".gitignore").read_text() == "*"
 
 
 def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
@@ -178,6 +180,8 @@ def test_nested(poetry: Poetry, places: Places) -> None:
     assert "PV803" in refused.stderr
     assert "Nothing was changed" in refused.stderr
     assert "Traceback" not in refused.stderr
+    with holder_of(places.config(poetry.home / "config")):
+        assert inside(environment, "self", "show", "plugins").returncode == 0
 
 
 def test_who_is_in_the_way(poetry: Poetry, places: Places) -> None:
@@ -216,3 +220,52 @@ def test_what_is_read_after_a_wait(
         waiting.communicate(timeout=60)
     lock = (poetry.project / "poetry.lock").read_text()
     assert ('name = "stamp-helper"' in lock, 'name = "pysocks"' in lock) == (True, False)
+
+
+def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Poetry where the project is mounted read-only, for it alone."""
+    script = 'mount --bind . . && mount -o remount,ro,bind . && cd "$PWD" && exec "$@"'
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", str(poetry.executable), *command],
+        cwd=poetry.project, env=isolated_environ(poetry.home, **environ),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["install", "sync"])
+def test_behind_an_add(poetry: Poetry, places: Places, command: str) -> None:
+    """Who waited for somebody to add a dependency reads the project again, and installs it."""
+    poetry.run("install").ok()
+    argv = [str(poetry.executable), command, "-n"]
+    with holder_of(places.environment(poetry.project / ".venv")) as holder:
+        waiting = subprocess.Popen(
+            argv, cwd=poetry.project, env=isolated_environ(poetry.home),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert waiting.stderr is not None
+        assert "Waiting for" in waiting.stderr.readline()
+        poetry.run("add", "--lock", "stamp-helper").ok()
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, out + err
+    assert "Installing stamp-helper" in out
+
+
+def test_a_command_that_calls_another(poetry: Poetry) -> None:
+    """What is replaced already is not taken for something foreign."""
+    done = poetry.run("publish", "--build", "--dry-run", "-n", "-v")
+    assert "leaves something to Poetry" not in done.out + done.err
+    assert "Building demo" in done.out
+
+
+def test_a_project_that_cannot_be_written(poetry: Poetry, places: Places) -> None:
+    """A read-only project has its lock in Poetry's cache directory, and nobody is warned."""
+    tried = ["unshare", "-m", "true"]
+    if shutil.which("unshare") is None or subprocess.run(tried, check=False).returncode:
+        pytest.skip("needs unshare, and the right to mount")
+    poetry.run("lock").ok()
+    done = read_only(poetry, "lock", "--no-cache")
+    assert WITHOUT not in done.stderr
+    assert Places(poetry.home / "cache").fallback(places.project(poetry.project).path).exists()

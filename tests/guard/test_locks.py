@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ import pytest
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import locks
+from poetry_publish_verified.guard import nesting
+from poetry_publish_verified.guard.environment import Builder
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.locks import timeout_from_environment
 from poetry_publish_verified.guard.resources import LockRefusedError
@@ -41,7 +44,7 @@ def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What one test was told once must be told to the next again."""
     monkeypatch.setattr(locks, "_SAID", set())
     yield
-    assert locks.TOKEN_VARIABLE not in os.environ
+    assert nesting.TOKEN_VARIABLE not in os.environ
 
 
 @pytest.fixture
@@ -84,10 +87,10 @@ def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.Monkey
             assert not ours
         assert [line.partition(":")[0] for line in said] == ["Going on without a lock"]
         process.send_signal(signal.SIGSTOP)
-        with held(resource, said.append, timeout=0) as ours:
+        with held(resource, said.append, only_if_free=True) as ours:
             assert not ours
     assert holders.read(resource.path) is not None
-    with held(resource, said.append, timeout=5) as ours:
+    with held(resource, said.append) as ours:
         assert ours
 
 
@@ -122,12 +125,49 @@ def test_a_holder_elsewhere(resource: Resource) -> None:
         assert "on far?[1m, another host or container" in str(found)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": "x"}', "\udcff"])
-def test_a_record_that_is_none(resource: Resource, content: str) -> None:
-    """Whatever lies there in its place, the lock is had."""
-    resource.path.parent.mkdir(parents=True)
+RECORD = {
+    "resource": "x", "process": "0" * 12 + "-1-1", "host": "h", "pid": 1, "command": "c",
+    "since": 1.0, "nonce": "n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", '{"pid": "x"}', "\udcff", "[" * 100_000),
+        *(json.dumps({**RECORD, "since": since}) for since in (1e300, math.inf, math.nan, -1e18)),
+        json.dumps({**RECORD, "pid": 10**30}),
+        json.dumps({**RECORD, "process": f"{Builder.this_process().host}-9999999999-1"}),
+    ],
+)
+def test_a_record_that_is_none(
+    resource: Resource, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies there in its place, nobody stumbles over it, and the lock is had."""
+    monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0")
+    with holder_of(resource):
+        record = resource.path.with_name("thing.holder")
+        record.write_bytes(content.encode("utf-8", "surrogateescape"))
+        said: list[str] = []
+        with held(resource, said.append) as ours:
+            assert not ours
+        assert "in use by a process that left no name" in said[0]
+    with held(resource, print) as ours:
+        assert ours
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "directory"])
+def test_a_record_that_is_no_file(resource: Resource, tmp_path: Path, kind: str) -> None:
+    """A pipe is not waited for, and a link not followed."""
     record = resource.path.with_name("thing.holder")
-    record.write_bytes(content.encode("utf-8", "surrogateescape"))
+    record.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(record)
+    elif kind == "link":
+        (tmp_path / "away").write_text(json.dumps(RECORD))
+        record.symlink_to(tmp_path / "away")
+    else:
+        record.mkdir()
     assert holders.read(resource.path) is None
     with held(resource, print) as ours:
         assert ours
@@ -188,6 +228,7 @@ def test_open_to_those_of_the_directory(resource: Resource, tmp_path: Path) -> N
         with held(resource, print):
             record = resource.path.with_name("thing.holder")
             assert resource.path.parent.stat().st_mode & 0o7777 == 0o2777
+            assert (resource.path.parent / ".gitignore").read_text() == "*"
             assert resource.path.stat().st_mode & 0o777 == 0o666
             assert record.stat().st_mode & 0o777 == 0o644
     finally:
@@ -205,7 +246,7 @@ def test_errors_pass_and_release(resource: Resource) -> None:
 def test_again_in_the_same_process(resource: Resource) -> None:
     """Who has it has it again, and keeps it until the first of them lets go."""
     with held(resource, print):
-        with held(resource, print, timeout=0) as ours:
+        with held(resource, print, only_if_free=True) as ours:
             assert ours
         assert holders.read(resource.path) is not None
 
@@ -223,7 +264,7 @@ def test_threads_exclude_each_other(resource: Resource) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     inside.wait(10)
-    with held(resource, found.append, timeout=0) as ours:
+    with held(resource, found.append, only_if_free=True) as ours:
         assert not ours
     done.set()
     thread.join()
@@ -232,17 +273,18 @@ def test_threads_exclude_each_other(resource: Resource) -> None:
 @pytest.mark.parametrize(
     ("order", "busy", "said"),
     [
-        # The very lock, one that is free, one later in the order, one earlier that is in use.
+        # The very lock, one that is free, one later in the order; in use: one earlier, one alike.
         (Order.PROJECT, None, "nested True"),
         (Order.CONFIG, False, "nested True"),
         (Order.ENVIRONMENT, False, "nested True"),
         (Order.CONFIG, True, f"refused {Code.LOCK_ORDER}"),
+        (Order.PROJECT, True, "nested False"),
     ],
 )
 def test_nested(
     resource: Resource, tmp_path: Path, order: Order, busy: bool | None, said: str
 ) -> None:
-    """A child has what its parent holds, and never waits for what comes earlier."""
+    """A child has what its parent holds, and waits for nothing earlier and nothing alike."""
     path = resource.path if busy is None else tmp_path / "locks" / "another"
     another = Resource("another", path, order)
     with (
@@ -250,7 +292,8 @@ def test_nested(
         holder_of(resource, sys.executable, "-c", NESTED, str(path), order.name) as parent,
     ):
         assert parent.stdout is not None
-        assert parent.stdout.readline() == f"{said}\n"
+        lines = iter(parent.stdout.readline, "")
+        assert next(line for line in lines if not line.startswith("Going on")) == f"{said}\n"
 
 
 def test_a_token_that_nobody_holds(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,34 +301,39 @@ def test_a_token_that_nobody_holds(resource: Resource, monkeypatch: pytest.Monke
     with holder_of(resource) as process:
         holder = holders.read(resource.path)
         assert holder is not None
-        token = {
-            "lock": str(resource.path), "order": 3, "process": holder.process,
-            "nonce": holder.nonce, "record": str(resource.path),
-        }  # fmt: skip
+        path = str(resource.path)
+        token = [path, 3, holder.process, holder.nonce, path]
         # Alive, but no ancestor of this process.
-        monkeypatch.setenv(locks.TOKEN_VARIABLE, json.dumps([token]))
-        with held(resource, print, timeout=0) as ours:
+        monkeypatch.setenv(nesting.TOKEN_VARIABLE, json.dumps([token]))
+        with held(resource, print, only_if_free=True) as ours:
             assert not ours
         assert process.poll() is None
     own = holders.Holder.this_process("a thing").process
-    for made_up in ("nonsense", "{}", '["x"]', json.dumps([{**token, "process": own}])):
-        monkeypatch.setenv(locks.TOKEN_VARIABLE, made_up)
-        with held(resource, print, timeout=5) as ours:
+    parent = json.dumps([[path, 3, own, holder.nonce, path], [path, "x", own, 1, None], 5, "abcde"])
+    for made_up in ("nonsense", "{}", '["x"]', "[" * 100_000, "5", parent):
+        monkeypatch.setenv(nesting.TOKEN_VARIABLE, made_up)
+        with held(resource, print) as ours:
             assert ours
             assert holders.read(resource.path) is not None
-    monkeypatch.delenv(locks.TOKEN_VARIABLE)
+    monkeypatch.delenv(nesting.TOKEN_VARIABLE, raising=False)
 
 
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("/usr/bin/poetry install --no-root", "poetry install --no-root"),
+        ("/usr/bin/poetry install --no-root -vv", "poetry install --no-root -vv"),
         ("/x/poetry/__main__.py lock", "poetry lock"),
-        ("poetry publish-verified -u me -p s3cret", "poetry publish-verified -u … -p …"),
-        ("poetry publish --password=s3cret -ps3cret", "poetry publish --password … -p …"),
+        ("poetry -C dir self add rich>=13", "poetry -C dir self add rich>=13"),
+        ("poetry publish-verified -u me -p s3 --build", "poetry publish-verified -u -p --build"),
+        ("poetry publish --password=s3cret -ps3cret", "poetry publish --password -p"),
+        ("poetry publish -np s3cret --username me", "poetry publish -np --username"),
         ("poetry config pypi-token.x s3cret", "poetry config pypi-token.x …"),
-        ("poetry config http-basic.x me s3cret", "poetry config http-basic.x …"),
-        ("poetry add git+https://me:s3@example.org/x", "poetry add git+https://…@example.org/x"),
+        ("poetry config --local http-basic.x me s3", "poetry config --local http-basic.x …"),
+        ("poetry add git+https://me:s3@example.org/x", "poetry add git+https://example.org/…"),
+        ("poetry add https://tok:se/cr@et@example.org", "poetry add https://example.org/…"),
+        ("poetry source add x https://h/s?token=s3", "poetry source add x https://h/…"),
+        ("poetry run curl -H Authorization:s3cret", "poetry run …"),
+        ("poetry -n run API_KEY=s3cret", "poetry -n run …"),
         ("poetry add a\x1b[2Jb", "poetry add a?[2Jb"),
     ],
 )
@@ -296,7 +344,14 @@ def test_command_lines_without_secrets(line: str, shown: str) -> None:
 
 def test_timeout_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable's number counts; anything else is the default."""
-    for text, seconds in (("7.5", 7.5), ("0", 0.0), ("-1", 300.0), ("soon", 300.0), ("nan", 300.0)):
+    for text, seconds in (
+        ("7.5", 7.5),
+        ("0", 0.0),
+        ("-1", 300.0),
+        ("soon", 300.0),
+        ("nan", 300.0),
+        ("inf", 300.0),
+    ):
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", text)
         assert timeout_from_environment() == seconds
     monkeypatch.delenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT")

@@ -112,7 +112,8 @@ def test_put_back_after_an_error() -> None:
     def interrupted() -> None:
         with storage_made_atomic(print):
             with storage_made_atomic(print) as left:
-                assert len(left) == len(SEAMS)
+                # A command that another command calls.
+                assert left == []
             assert "write" in vars(TOMLFile)
             raise KeyboardInterrupt
 

@@ -49,6 +49,7 @@ def test_refused_while_another_releases(
     ended(quiet, 8)
     assert project.receipt() == before
     ended(dry, 0)
+    assert "Waiting" not in dry.said
     assert pypi.stored("lantern") == stored
 
 

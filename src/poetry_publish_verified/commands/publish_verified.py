@@ -174,7 +174,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             if keeps_receipt:
                 report.keep_receipt(_default_receipt(dist_dir, project))
             raise
-        if not rehearsal:
+        if not (rehearsal or dry_run):
             # After the last question; the receipt at its usual place is the holder's.
             self._alone(project, targets, stack)
         if keeps_receipt:
@@ -280,9 +280,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         """One release of a project to a repository at a time, in one checkout."""
         places = Places(cache_directory())
         resource = places.release(project.root, targets.repository.url)
-        dry_run = bool(self.option("dry-run"))
         try:
-            stack.enter_context(held(resource, Voice(self.io).warn, needed=not dry_run))
+            stack.enter_context(held(resource, Voice(self.io).warn, needed=True))
         except LockRefusedError as error:
             raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
 

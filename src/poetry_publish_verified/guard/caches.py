@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 import time
 from contextlib import contextmanager
 from contextlib import suppress
@@ -173,7 +174,7 @@ def rewrite(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write(private)` make a file beside the target of `path`, then publish it there.
 
     `write(path)` is called where nothing can be made beside it. Raises what `write` raises,
-    and OSError where the disk is full: the target is then as it was.
+    and OSError where the disk is too full for it: the target is then as it was.
     """
     target = Path(os.path.realpath(path))
     if not _is_replaceable(target):
@@ -183,19 +184,31 @@ def rewrite(path: Path, write: Callable[[Path], object]) -> None:
     _sweep(target.parent, prefix)
     private = target.with_name(f"{prefix}{Builder.this_process()}-{secrets.token_hex(4)}")
     # Nobody else may read it before it has the target's mode.
-    mode = 0o600 if target.exists() else 0o666
+    mode, is_made = 0o600 if target.exists() else 0o666, False
     try:
-        try:
-            os.close(os.open(private, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-        except OSError as error:
-            if error.errno in _FULL:
-                raise
-            _write_or_restore(path, write)
-            return
+        os.close(os.open(private, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        is_made = True
         write(private)
         publish(private, target)
+    except OSError as error:
+        _unlink(private)
+        if error.errno in _FULL:
+            # The room that the target has may do, as it does for stock.
+            _overwrite(target, _written_elsewhere(write, target))
+        elif is_made:
+            raise
+        else:
+            _write_or_restore(path, write)
     finally:
         _unlink(private)
+
+
+def _written_elsewhere(write: Callable[[Path], object], target: Path) -> bytes:
+    """What `write` writes, by way of the directory for temporary files."""
+    with tempfile.TemporaryDirectory(prefix="poetry-") as directory:
+        private = Path(directory, target.name)
+        write(private)
+        return private.read_bytes()
 
 
 def publish(private: Path, target: Path) -> None:
@@ -262,7 +275,11 @@ def _overwrite(target: Path, content: bytes) -> None:
     try:
         file = target.open("r+b", buffering=0)
     except FileNotFoundError:
-        target.write_bytes(content)
+        try:
+            target.write_bytes(content)
+        except BaseException:
+            _unlink(target)
+            raise
         return
     with file:
         before = file.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -30,8 +29,17 @@ if TYPE_CHECKING:
     from poetry_publish_verified.guard.poetry_seams import Command
     from poetry_publish_verified.guard.resources import Resource
 
-# A wait this long may have been for somebody who changed the project.
-_A_WHILE = 0.1
+
+def project_identity(file: Path) -> tuple[object, ...]:
+    """What tells pyproject.toml and the poetry.lock beside it from changed ones."""
+    found: list[object] = []
+    for one in (file, file.with_name("poetry.lock")):
+        try:
+            stat = one.stat()
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)
 
 
 def needs_of(command: Command, io: IO) -> Needs:
@@ -55,6 +63,8 @@ class CommandLocks:
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._file = seams.project_file(application)
+        self._before = project_identity(self._file) if self._file else ()
         self._places = Places(seams.cache_directory())
         self._voice = seams.voice(application)
 
@@ -82,7 +92,9 @@ class CommandLocks:
         self._hold(needs, stack)
         left: list[str] = []
         if seams.uses_environment(command):
-            environments = Environments(self._places, self._say, stack, fills=needs.environment)
+            environments = Environments(
+                self._places, self._say, stack, self._reread_if_changed, fills=needs.environment
+            )
             left += stack.enter_context(environments_watched(environments))
         if name.startswith("self "):
             left += stack.enter_context(system_project_watched(self._may_generate))
@@ -100,20 +112,25 @@ class CommandLocks:
             stack.enter_context(self._held(self._config()))
             own = self._places.poetry_environment(seams.poetry_prefix())
             stack.enter_context(self._held(own))
-        file = seams.project_file(self._application) if needs.project else None
-        if file is not None:
-            begun = time.monotonic()
-            stack.enter_context(self._held(self._places.project(file.parent)))
-            if time.monotonic() - begun > _A_WHILE:
-                # Another plugin may have had it read before.
-                self._application.reset_poetry()
+        if needs.project and self._file is not None:
+            stack.enter_context(self._held(self._places.project(self._file.parent)))
+            self._reread_if_changed()
+
+    def _reread_if_changed(self) -> None:
+        """Forget the project where somebody has changed it since this command began.
+
+        Poetry reads pyproject.toml before it waits for anything, and poetry.lock after that.
+        """
+        if self._file is not None and project_identity(self._file) != self._before:
+            self._before = project_identity(self._file)
+            self._application.reset_poetry()
 
     def _held(
-        self, resource: Resource, timeout: float | None = None
+        self, resource: Resource, *, only_if_free: bool = False
     ) -> AbstractContextManager[bool]:
         from poetry_publish_verified.guard.locks import held
 
-        return held(resource, self._say, timeout=timeout)
+        return held(resource, self._say, only_if_free=only_if_free)
 
     def _config(self) -> Resource:
         return self._places.config(seams.config_directory())
@@ -124,7 +141,7 @@ class CommandLocks:
 
         Those that only show something leave it to whoever is changing it at the moment.
         """
-        with self._held(self._config(), timeout=0) as ours:
+        with self._held(self._config(), only_if_free=True) as ours:
             from poetry_publish_verified.guard import holders
 
             holder = None if ours else holders.read(self._config().path)

@@ -102,7 +102,13 @@ def _locks(application: Application) -> Callable[[], None] | None:
     def around(run: Callable[[], int], command: Command, io: IO) -> int:
         from poetry_publish_verified.guard.commands import CommandLocks
 
-        return CommandLocks(application).around(run, command, io)
+        try:
+            locks = CommandLocks(application)
+        # A fault of the guard must never become one of Poetry.
+        except Exception as error:  # noqa: BLE001
+            poetry_seams.voice(application).step_aside(f"{type(error).__name__}: {error}")
+            return run()
+        return locks.around(run, command, io)
 
     return lambda: poetry_seams.put_around_commands(application, around)
 

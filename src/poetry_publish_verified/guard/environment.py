@@ -105,7 +105,8 @@ class Builder:
             return None
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        # An id beyond what the system has is nobody's.
+        except (ProcessLookupError, OverflowError):
             return True
         except OSError:
             return False

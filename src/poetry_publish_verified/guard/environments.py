@@ -30,15 +30,23 @@ _TRIES = 3
 class Environments:
     """Told by Poetry's environment manager, through the seams, what it is about to do.
 
-    `keep` holds a lock until the command ends; `fills` says whether the command installs.
+    `keep` holds a lock until the command ends, `on_filling` is called once the environment is
+    this command's to fill, and `fills` says whether it installs at all.
     """
 
     def __init__(
-        self, places: Places, say: Callable[[str], None], keep: ExitStack, *, fills: bool
+        self,
+        places: Places,
+        say: Callable[[str], None],
+        keep: ExitStack,
+        on_filling: Callable[[], None],
+        *,
+        fills: bool,
     ) -> None:
         self._places = places
         self._say = say
         self._keep = keep
+        self._on_filling = on_filling
         self._fills = fills
         self._making: _Making | None = None
 
@@ -90,6 +98,7 @@ class Environments:
             return True
         before = _identity(path)
         self._hold(path, self._keep)
+        self._on_filling()
         return _identity(path) == before
 
     @contextmanager

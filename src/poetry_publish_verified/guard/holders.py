@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -23,9 +24,12 @@ from poetry_publish_verified.guard.environment import Builder
 
 _ENDING = ".holder"
 _LONGEST = 200
-_SECRET_OPTIONS = re.compile(r"(-p|--password|-u|--username)(=.*)?$")
-# Whatever stands between // and @ of an address.
-_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
+_LARGEST = 65536
+# Beyond this there are no process ids, and until 2106 no times.
+_LATEST = 2**32
+# What follows these is a secret.
+_SECRET = ("--password", "--username")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:.*@)?([^/?#@]*).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,8 @@ def erase(lock: Path) -> None:
 def read(lock: Path) -> Holder | None:
     """The record beside `lock`, its text made fit for a terminal; None if there is none."""
     try:
-        found = json.loads(_record(lock).read_text(encoding="utf-8"))
-        return Holder(
+        found = json.loads(_content(_record(lock)))
+        holder = Holder(
             resource=_plain(found["resource"]),
             process=_plain(found["process"]),
             host=_plain(found["host"]),
@@ -113,8 +117,22 @@ def read(lock: Path) -> Holder | None:
             nonce=_plain(found["nonce"]),
         )
     # Somebody else's file: anything may stand there.
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+    # Comparisons with what is no number are false.
+    return holder if 0 <= holder.since < _LATEST and 0 < holder.pid < _LATEST else None
+
+
+def _content(record: Path) -> bytes:
+    # Not through a link, and not waiting for whoever may write to a pipe.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(record, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"{record} is no file")
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
 
 
 def of_directory(directory: Path) -> list[Holder]:
@@ -125,29 +143,35 @@ def of_directory(directory: Path) -> list[Holder]:
 
 
 def command_line(argv: list[str]) -> str:
-    """A command line for others to read: names of options, no passwords, no tokens."""
-    shown = [Path(argv[0]).name if argv else "poetry"]
-    if shown[0] == "__main__.py":
-        shown = ["poetry"]
-    hide = False
-    for word in argv[1:]:
-        if hide:
-            hide = False
+    """A command line for others to read: its words, the names of options, hosts of addresses.
+
+    Left out are values joined to options, what follows an option for a password, a setting's
+    value, the rest of an address, and all that `poetry run` is to run.
+    """
+    program = Path(argv[0]).name if argv else ""
+    shown = ["poetry" if program in {"", "__main__.py"} else program]
+    words = iter(argv[1:])
+    for word in words:
+        if word.startswith("-"):
+            option = _option(word)
+            shown.append(option)
+            if word == option and (word in _SECRET or (word[1] != "-" and word[-1] in "pu")):
+                next(words, None)
             continue
-        if _SECRET_OPTIONS.match(word):
-            hide = "=" not in word
-            shown.append(f"{word.partition('=')[0]} …")
-            continue
-        # `-psecret`: one word.
-        if re.match(r"-[pu]\S", word):
-            shown.append(f"{word[:2]} …")
-            continue
-        shown.append(_USERINFO.sub("…@", word))
-        if word.startswith(("http-basic.", "pypi-token.")):
-            # What follows is a name and a password, or a token.
+        is_key = "config" in shown
+        shown.append(_ADDRESS.sub(r"\1\2/…", word) if "://" in word else word)
+        if word == "run" or is_key:
             shown.append("…")
             break
     return _plain(" ".join(shown))
+
+
+def _option(word: str) -> str:
+    """An option without its value, single letters up to the first that takes a secret."""
+    if word.startswith("--"):
+        return word.partition("=")[0]
+    letters = re.match(r"-[A-Za-z]*?(?:[pu]|(?![A-Za-z]))", word + " ")
+    return letters[0] if letters else word[:2]
 
 
 def _record(lock: Path) -> Path:

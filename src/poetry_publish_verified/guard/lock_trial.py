@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import sys
 from pathlib import Path
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import Resource
-with held(Resource("a trial", Path(sys.argv[1])), print, timeout=5) as ours:
+with held(Resource("a trial", Path(sys.argv[1])), print, only_if_free=True) as ours:
     print("held" if ours else "not held", flush=True)
     sys.stdin.read()
 """
@@ -68,13 +69,23 @@ def try_locks(directory: Path) -> Trial:
             said = holder.stdout.readline().strip() if holder.stdout else ""
             if said != "held":
                 return Trial(filesystem, error=said or "the trial's other process failed")
-            with held(resource, _nothing, timeout=0) as ours:
+            with held(resource, _nothing, only_if_free=True) as ours:
                 excludes = not ours
         finally:
             holder.kill()
             holder.communicate()
-        with held(resource, _nothing, timeout=_PATIENCE) as ours:
-            return Trial(filesystem, excludes=excludes, frees=ours)
+        return Trial(filesystem, excludes=excludes, frees=_is_freed(resource))
+
+
+def _is_freed(resource: Resource) -> bool:
+    # A server may take a moment to hear of it.
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        with held(resource, _nothing, only_if_free=True) as ours:
+            if ours:
+                return True
+        time.sleep(0.1)
+    return False
 
 
 def _nothing(_: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
-import json
+import math
 import os
 import threading
 import time
@@ -19,11 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NamedTuple
 
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.guard import holders
-from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard import nesting
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Order
@@ -35,18 +36,16 @@ if TYPE_CHECKING:
     from poetry_publish_verified.guard.resources import Resource
 
 TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
-# For the processes that a holder starts; it takes its part out again when it lets go.
-TOKEN_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCKS_HELD"  # noqa: S105 - no secret
 _DEFAULT_TIMEOUT = 300.0
 _FIRST_WORD_AFTER = 1.0
 _NEXT_WORD_AFTER = 30.0
 
 
 def timeout_from_environment() -> float:
-    """Seconds to wait for a lock; 300 where the variable is unset or no number ≥ 0."""
+    """Seconds to wait for a lock; 300 where the variable is no finite number ≥ 0."""
     with suppress(ValueError):
         seconds = float(os.environ.get(TIMEOUT_VARIABLE, ""))
-        if seconds >= 0:
+        if 0 <= seconds < math.inf:
             return seconds
     return _DEFAULT_TIMEOUT
 
@@ -57,29 +56,36 @@ def held(
     say: Callable[[str], None],
     *,
     needed: bool = False,
-    timeout: float | None = None,
+    only_if_free: bool = False,
 ) -> Iterator[bool]:
     """Hold the lock of `resource`, or go on without: yields whether it is held.
 
-    Waits `timeout` seconds, by default as many as the environment variable says; after a
-    second `say` gets a line that names the holder, then one every half minute, and one where
-    the lock could not be had (once for each filesystem and reason).
+    Waits as long as the environment variable says; after a second `say` gets a line that names
+    the holder, then one every half minute, and one where the lock could not be had (once for
+    each filesystem and reason). With `only_if_free` it neither waits nor says that it is not.
 
-    Whoever holds it already has it again, and so has what an ancestor started meanwhile.
+    Whoever holds it already has it again, and so has what an ancestor started meanwhile. Where
+    an ancestor holds another lock of the same place in the order nobody waits either: each
+    could wait for the other.
 
     Raises LockRefusedError where the lock is `needed` and cannot be had; and at once where it
-    is not free and an ancestor holds one later in the order: each would wait for the other.
+    is not free and an ancestor holds one later in the order.
     """
     holding = _of_this_process(resource)
     if holding is None:
-        inherited = _of_ancestors()
-        if any(token["lock"] == str(resource.path) for token in inherited):
+        inherited = nesting.of_ancestors()
+        if any(token.lock == str(resource.path) for token in inherited):
             yield True
             return
-        refusal = Code.LOCK_NOT_FREE if needed else None
-        if any(token["order"] > resource.order for token in inherited):
-            timeout, refusal = 0.0, None if resource.saves_work else Code.LOCK_ORDER
-        holding = _acquire(resource, timeout, say, refusal)
+        latest = max((token.order for token in inherited), default=0)
+        wish = _Wish(
+            seconds=0 if only_if_free or latest >= resource.order else timeout_from_environment(),
+            refusal=Code.LOCK_NOT_FREE if needed else None,
+            is_quiet=only_if_free,
+        )
+        if latest > resource.order and not resource.saves_work and not only_if_free:
+            wish = wish._replace(refusal=Code.LOCK_ORDER)
+        holding = _acquire(resource, wish, say)
     if holding is None:
         yield False
         return
@@ -88,6 +94,14 @@ def held(
         yield True
     finally:
         holding.leave()
+
+
+class _Wish(NamedTuple):
+    """How long somebody waits for a lock, and what comes of not having it."""
+
+    seconds: float
+    refusal: Code | None
+    is_quiet: bool
 
 
 class _Holding:
@@ -107,25 +121,25 @@ class _Holding:
             _HELD[self._resource.path] = self
             # Whatever a download starts has no use for its lock.
             if self._resource.order < Order.CACHE:
-                _change_tokens(add=self._token(recorded))
+                nesting.show(self._token(recorded))
         self._times += 1
 
     def leave(self) -> None:
         self._times -= 1
         if not self._times:
-            _change_tokens(remove=self._holder.nonce)
+            nesting.hide(self._holder.nonce)
             _HELD.pop(self._resource.path, None)
             holders.erase(self._path)
             self._release()
 
-    def _token(self, recorded: bool) -> dict[str, Any]:
-        return {
-            "lock": str(self._resource.path),
-            "order": int(self._resource.order),
-            "process": self._holder.process,
-            "nonce": self._holder.nonce,
-            "record": str(self._path) if recorded else None,
-        }
+    def _token(self, recorded: bool) -> nesting.Token:
+        return nesting.Token(
+            lock=str(self._resource.path),
+            order=int(self._resource.order),
+            process=self._holder.process,
+            nonce=self._holder.nonce,
+            record=str(self._path) if recorded else "",
+        )
 
 
 _REMEDIES = {
@@ -137,7 +151,6 @@ _REMEDIES = {
     " changes a later resource: each would wait for the other.",
 }
 _HELD: dict[Path, _Holding] = {}
-_TOKENS = threading.Lock()
 _SAID: set[tuple[str, str]] = set()
 
 
@@ -148,46 +161,8 @@ def _of_this_process(resource: Resource) -> _Holding | None:
     return holding if holding is not None and holding.thread in threads else None
 
 
-def _of_ancestors() -> list[dict[str, Any]]:
-    """The locks that this process's ancestors hold at this moment."""
-    own = os.getpid()
-    found = []
-    for token in _tokens():
-        process = Builder.parse(token["process"])
-        if process is None or process.pid == own or not holders.is_ancestor(process):
-            continue
-        record = holders.read(Path(token["record"])) if token["record"] else None
-        # Let go meanwhile, perhaps taken by somebody else.
-        if token["record"] and (record is None or record.nonce != token["nonce"]):
-            continue
-        found.append(token)
-    return found
-
-
-def _tokens() -> list[dict[str, Any]]:
-    try:
-        found = json.loads(os.environ.get(TOKEN_VARIABLE) or "[]")
-        keys = {"lock", "order", "process", "nonce", "record"}
-        return [token for token in found if isinstance(token, dict) and keys <= token.keys()]
-    # Not written by us, then.
-    except (ValueError, TypeError):
-        return []
-
-
-def _change_tokens(add: dict[str, Any] | None = None, remove: str | None = None) -> None:
-    with _TOKENS:
-        tokens = [token for token in _tokens() if token["nonce"] != remove]
-        tokens += [add] if add else []
-        if tokens:
-            os.environ[TOKEN_VARIABLE] = json.dumps(tokens)
-        else:
-            os.environ.pop(TOKEN_VARIABLE, None)
-
-
-def _acquire(
-    resource: Resource, limit: float | None, say: Callable[[str], None], refusal: Code | None
-) -> _Holding | None:
-    attempt = _Attempt(resource, timeout_from_environment() if limit is None else limit)
+def _acquire(resource: Resource, wish: _Wish, say: Callable[[str], None]) -> _Holding | None:
+    attempt = _Attempt(resource, wish.seconds)
     try:
         attempt.wait(say)
     except BaseException:
@@ -196,11 +171,10 @@ def _acquire(
     if attempt.is_held:
         return _Holding(resource, attempt.path, attempt.end)
     attempt.end()
-    if refusal is Code.LOCK_NOT_FREE or (refusal and attempt.error is None):
-        code = refusal if attempt.error is None else Code.LOCK_UNAVAILABLE
+    if wish.refusal is Code.LOCK_NOT_FREE or (wish.refusal and attempt.error is None):
+        code = wish.refusal if attempt.error is None else Code.LOCK_UNAVAILABLE
         raise LockRefusedError(Problem(code, attempt.reason, _REMEDIES[code]))
-    # Who will not wait only wants to know.
-    if limit != 0 or attempt.error is not None:
+    if attempt.error is not None or not wish.is_quiet:
         filesystem = filesystem_of(resource.path)
         if (str(filesystem), attempt.kind) not in _SAID:
             _SAID.add((str(filesystem), attempt.kind))
@@ -287,8 +261,9 @@ class _Attempt:
     def _file_lock(self) -> Any:
         try:
             _make_place(self.path)
-        except OSError:
-            if self._resource.fallback is None or self.path.exists():
+        except _NoPlaceError:
+            # Who cannot write there cannot write what it protects either.
+            if self._resource.fallback is None:
                 raise
             self.path = self._resource.fallback
             _make_place(self.path)
@@ -306,9 +281,32 @@ def _name(lock: Path) -> str:
     )
 
 
+class _NoPlaceError(OSError):
+    """Nothing can be made where the lock file is to lie."""
+
+
 def _make_place(path: Path) -> None:
-    """Make the directory of a lock file, as open as the one around it; OSError if it cannot."""
+    """Make the directory of a lock file, as open as the one around it.
+
+    Raises _NoPlaceError where that cannot be, and OSError where something is in its place.
+    """
     directory = path.parent
+    try:
+        _make_directories(directory)
+    except OSError as error:
+        raise _NoPlaceError(error.errno, error.strerror, str(directory)) from error
+    if directory.is_symlink():
+        raise OSError(errno.ELOOP, "a symbolic link is not followed", str(directory))
+    if not directory.is_dir():
+        raise _NoPlaceError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    if os.access(path if path.exists() else directory, os.W_OK):
+        return
+    if not os.access(directory, os.W_OK):
+        raise _NoPlaceError(errno.EACCES, "cannot be written", str(directory))
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _make_directories(directory: Path) -> None:
     missing = [one for one in (directory, *directory.parents) if not one.exists()]
     for made in reversed(missing):
         with suppress(FileExistsError):
@@ -316,15 +314,9 @@ def _make_place(path: Path) -> None:
             # Others lock here too, whatever the umask.
             with suppress(OSError):
                 made.chmod(made.parent.stat().st_mode & 0o7777)
-            if made.name == ".poetry":
+            if made.name == ".poetry" or made == directory:
+                # Nothing of this is for a repository.
                 (made / ".gitignore").write_text("*", encoding="utf-8")
-    if directory.is_symlink():
-        raise OSError(errno.ELOOP, "a symbolic link is not followed", str(directory))
-    if not directory.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
-    target = path if path.exists() else directory
-    if not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
 
 
 def _file_lock(path: Path) -> Any:

@@ -59,7 +59,11 @@ def storage_made_atomic(say: Say) -> Iterator[list[str]]:
     """Replace the attributes listed above; yields those left as stock, in a few words each.
 
     `say` is given one line where an archive's lock has to be waited for, or cannot be had.
+    Commands that call commands come here again: what is replaced stays so until the first ends.
     """
+    if any(seam.is_ours() for seam in SEAMS):
+        yield []
+        return
     left = []
     replaced: list[tuple[type, str, Any, Any]] = []
     try:
@@ -71,6 +75,7 @@ def storage_made_atomic(say: Say) -> Iterator[list[str]]:
             owner = seam.find_owner()
             before = vars(owner).get(seam.name)
             ours = seam.wrap(getattr(owner, seam.name), say)
+            ours.__module__ = __name__
             try:
                 setattr(owner, seam.name, ours)
             except (AttributeError, TypeError) as error:
@@ -266,6 +271,11 @@ class Seam(NamedTuple):
     def home(self) -> str:
         """The module whose code the method is."""
         return self.defined_in or self.module
+
+    def is_ours(self) -> bool:
+        """Whether the method is replaced already."""
+        owner = getattr(sys.modules.get(self.module), self.owner, None)
+        return getattr(getattr(owner, self.name, None), "__module__", None) == __name__
 
     def find_owner(self) -> type:
         """The class; raises KeyError or AttributeError where it is not loaded."""

@@ -162,7 +162,10 @@ class Text:
     def end(self, verdict: Verdict, release: str, receipt: str | None) -> None:
         """The last words: the verdict, of which release, and where the receipt is."""
         good = verdict.exit_code == 0
-        words = f"{_SUMMARIES[verdict]}{f': {plain(release)}' if release else ''}"
+        summary = _SUMMARIES[verdict]
+        if verdict is Verdict.INTERRUPTED and receipt is None:
+            summary = "interrupted"
+        words = f"{summary}{f': {plain(release)}' if release else ''}"
         if good:
             self._terminal.line(f"<success>{words}</success>")
         else:
