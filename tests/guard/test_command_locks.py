@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.guard.resources import Resource
@@ -111,6 +114,27 @@ def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
     poetry.run("self", "show", "plugins").ok()
     assert system.read_text() != before
     assert poetry.run("config", "virtualenvs.prompt").ok() == "y\n"
+
+
+def test_no_lock_while_a_question_waits(newest: Poetry, places: Places, tmp_path: Path) -> None:
+    """While Poetry asks for a password others may write settings."""
+    terminal, inside = pty.openpty()
+    argv = [str(newest.executable), "config", "http-basic.shop", "me"]
+    asking = subprocess.Popen(
+        argv, cwd=newest.project, env=isolated_environ(newest.home),
+        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+    )  # fmt: skip
+    os.close(inside)
+    said = b""
+    while b"Password:" not in said:
+        said += os.read(terminal, 1000)
+    config = places.config(tmp_path / "home" / "config")
+    with held(config, print, only_if_free=True) as ours:
+        assert ours
+    os.write(terminal, b"s3cret\n")
+    assert asking.wait(30) == 0
+    os.close(terminal)
+    assert "s3cret" in (tmp_path / "home" / "config" / "auth.toml").read_text()
 
 
 def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The upload API: the form an index takes, and what its answer means.
 
-Specification: https://docs.pypi.org/api/upload/
+Specification: "Upload API" in PyPI's own documentation.
 """
 
 from __future__ import annotations
