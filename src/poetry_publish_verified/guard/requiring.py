@@ -5,6 +5,7 @@ Poetry's public classes only; whatever is private of Poetry stands in `poetry_se
 
 from __future__ import annotations
 
+import functools
 import logging
 from contextlib import contextmanager
 from contextlib import nullcontext
@@ -108,6 +109,7 @@ def install_plugins(
     everything else beside it. Raises what Poetry's solver raises, and RuntimeError where an
     installation failed (Poetry has said why).
     """
+    from poetry.core.packages.package import Package
     from poetry.core.packages.project_package import ProjectPackage
     from poetry.factory import Factory
     from poetry.installation import Installer
@@ -121,7 +123,11 @@ def install_plugins(
     redirect(env.paths, into)
 
     # Without their origin: what was installed from a file must not be asked for again there.
-    facts = [_fact(found) for found in installed_packages() if found.name != without]
+    facts = [
+        Package(found.name, found.version)
+        for found in installed_packages()
+        if found.name != without
+    ]
     project = ProjectPackage(name="poetry-project-instance", version="0")
     project.python_versions = ".".join(str(part) for part in env.version_info[:3])
     for plugin in plugins:
@@ -149,18 +155,23 @@ def _pool_with_facts(real: RepositoryPool, facts: Sequence[Package], config: Any
     """
     from poetry.repositories import RepositoryPool
 
-    known: dict[str, Package] = {fact.name: fact for fact in facts}
+    versions: dict[str, Any] = {fact.name: fact.version for fact in facts}
+
+    # Only those that are asked for: reading all requirements took a third of a set's building.
+    @functools.cache
+    def known(name: str) -> Package | None:
+        return _fact(name, versions[name]) if name in versions else None
 
     class PoolWithFacts(RepositoryPool):
         def find_packages(self, dependency: Dependency) -> list[Package]:
-            fact = known.get(dependency.name)
+            fact = known(dependency.name)
             if fact is None:
                 return super().find_packages(dependency)
             return [fact] if dependency.constraint.allows(fact.version) else []
 
         # 2.0 has one more argument between version and repository_name.
         def package(self, name: str, version: Any, *args: Any, **kwargs: Any) -> Package:
-            fact = known.get(canonical(name))
+            fact = known(canonical(name))
             if fact is not None and fact.version == version:
                 return fact
             return super().package(name, version, *args, **kwargs)
@@ -171,14 +182,14 @@ def _pool_with_facts(real: RepositoryPool, facts: Sequence[Package], config: Any
     return pool
 
 
-def _fact(found: Package) -> Package:
+def _fact(name: str, version: Any) -> Package:
     """An installed package without requirements, but for those of extras it may lack."""
     from poetry.core.packages.dependency import Dependency
     from poetry.core.packages.package import Package
 
-    fact = Package(found.name, found.version)
+    fact = Package(name, version)
     extras: dict[Any, list[Dependency]] = {}
-    optional = (one for one in metadata.requires(found.name) or [] if "extra" in one)
+    optional = (one for one in metadata.requires(name) or [] if "extra" in one)
     for requirement in optional:
         # What cannot be read was no hindrance to installing it.
         with suppress(ValueError):
