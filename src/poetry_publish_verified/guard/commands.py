@@ -16,12 +16,12 @@ from poetry_publish_verified.guard.resources import OF_OTHER_INSTALLERS
 from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Needs
 from poetry_publish_verified.guard.resources import Places
+from poetry_publish_verified.guard.resources import held
 from poetry_publish_verified.guard.storage_seams import storage_made_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from poetry_publish_verified.guard.poetry_seams import IO
@@ -53,9 +53,7 @@ def needs_of(command: Command, io: IO) -> Needs:
         return needs
     if seams.has_option(io, "--dry-run"):
         return Needs()
-    return Needs(
-        needs.poetry, needs.project, needs.environment and not seams.has_option(io, "--lock")
-    )
+    return needs._replace(environment=False) if seams.has_option(io, "--lock") else needs
 
 
 class CommandLocks:
@@ -109,11 +107,11 @@ class CommandLocks:
 
     def _hold(self, needs: Needs, stack: ExitStack) -> None:
         if needs.poetry:
-            stack.enter_context(self._held(self._config()))
+            stack.enter_context(held(self._config(), self._say))
             own = self._places.poetry_environment(seams.poetry_prefix())
-            stack.enter_context(self._held(own))
+            stack.enter_context(held(own, self._say))
         if needs.project and self._file is not None:
-            stack.enter_context(self._held(self._places.project(self._file.parent)))
+            stack.enter_context(held(self._places.project(self._file.parent), self._say))
             self._reread_if_changed()
 
     def _reread_if_changed(self) -> None:
@@ -121,16 +119,10 @@ class CommandLocks:
 
         Poetry reads pyproject.toml before it waits for anything, and poetry.lock after that.
         """
-        if self._file is not None and project_identity(self._file) != self._before:
-            self._before = project_identity(self._file)
+        now = project_identity(self._file) if self._file else ()
+        if now != self._before:
+            self._before = now
             self._application.reset_poetry()
-
-    def _held(
-        self, resource: Resource, *, only_if_free: bool = False
-    ) -> AbstractContextManager[bool]:
-        from poetry_publish_verified.guard.locks import held
-
-        return held(resource, self._say, only_if_free=only_if_free)
 
     def _config(self) -> Resource:
         return self._places.config(seams.config_directory())
@@ -141,7 +133,7 @@ class CommandLocks:
 
         Those that only show something leave it to whoever is changing it at the moment.
         """
-        with self._held(self._config(), only_if_free=True) as ours:
+        with held(self._config(), self._say, only_if_free=True) as ours:
             from poetry_publish_verified.guard import holders
 
             holder = None if ours else holders.read(self._config().path)
@@ -151,5 +143,5 @@ class CommandLocks:
     def _writing_settings(self, file: Path) -> Iterator[None]:
         in_config = file.parent == seams.config_directory()
         resource = self._config() if in_config else self._places.project(file.parent)
-        with self._held(resource):
+        with held(resource, self._say):
             yield

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_publish_verified.guard.resources import held
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
@@ -62,13 +64,12 @@ class Environments:
 
     def waits_for(self, path: Path) -> bool:
         """Wait until `path` is not being made any more; whether there was anything to wait for."""
-        resource = self._places.environment(path)
-        lock = resource.path if resource.path.exists() else resource.fallback
-        if not _is_half(path) or lock is None or not lock.exists():
+        resource = self._places.environment(path) if _is_half(path) else None
+        if resource is None or not _was_locked(resource):
             if self._making:
                 self._making.seen.setdefault(path, _identity(path))
             return False
-        with self._held(resource) as ours:
+        with held(resource, self._say) as ours:
             if self._making and ours and _is_half(path):
                 self._making.is_left_half = True
         return True
@@ -101,19 +102,12 @@ class Environments:
         self._on_filling()
         return _identity(path) == before
 
-    @contextmanager
-    def listing(self, file: Path) -> Iterator[None]:
+    def listing(self, file: Path) -> AbstractContextManager[bool]:
         """Around changes of Poetry's list of environments."""
-        with self._held(self._places.environments_file(file)):
-            yield
+        return held(self._places.environments_file(file), self._say)
 
     def _hold(self, path: Path, stack: ExitStack) -> None:
-        stack.enter_context(self._held(self._places.environment(path)))
-
-    def _held(self, resource: Resource) -> AbstractContextManager[bool]:
-        from poetry_publish_verified.guard.locks import held
-
-        return held(resource, self._say)
+        stack.enter_context(held(self._places.environment(path), self._say))
 
 
 class _Making:
@@ -135,6 +129,11 @@ def _identity(path: Path) -> _Identity:
         found = (path / "pyvenv.cfg").stat()
         return found.st_ino, found.st_mtime_ns
     return None
+
+
+def _was_locked(resource: Resource) -> bool:
+    """Whether anybody has ever locked it."""
+    return resource.path.exists() or (resource.fallback is not None and resource.fallback.exists())
 
 
 def _is_half(path: Path) -> bool:

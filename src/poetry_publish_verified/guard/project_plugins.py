@@ -24,7 +24,6 @@ from poetry_publish_verified.guard.import_path import entries_of
 from poetry_publish_verified.guard.import_path import is_in_use
 from poetry_publish_verified.guard.import_path import is_installed_from
 from poetry_publish_verified.guard.import_path import with_new_entries
-from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.plugin_sets import DIRECTORY_VARIABLE
 from poetry_publish_verified.guard.plugin_sets import PluginSet
 from poetry_publish_verified.guard.plugin_sets import PluginSets
@@ -32,6 +31,7 @@ from poetry_publish_verified.guard.plugin_sets import SetKey
 from poetry_publish_verified.guard.plugin_sets import finish
 from poetry_publish_verified.guard.resources import IN_PROJECT
 from poetry_publish_verified.guard.resources import Resource
+from poetry_publish_verified.guard.resources import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from poetry_publish_verified.errors import Problem
 
 IN_PROJECT = Path(".poetry", ".locks-1")
@@ -53,6 +56,15 @@ class LockRefusedError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+
+
+def held(
+    resource: Resource, say: Callable[[str], None], *, only_if_free: bool = False
+) -> AbstractContextManager[bool]:
+    """`locks.held`, loaded only now: most commands come by here and want no lock."""
+    from poetry_publish_verified.guard import locks
+
+    return locks.held(resource, say, only_if_free=only_if_free)
 
 
 class Needs(NamedTuple):

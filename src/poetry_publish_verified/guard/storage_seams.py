@@ -46,10 +46,12 @@ from poetry_publish_verified.guard import caches
 from poetry_publish_verified.guard.resources import ELSEWHERE
 from poetry_publish_verified.guard.resources import Order
 from poetry_publish_verified.guard.resources import Resource
+from poetry_publish_verified.guard.resources import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     Say = Callable[[str], None]
 
@@ -208,15 +210,11 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
     return get_archive
 
 
-@contextmanager
-def _archive_held(directory: Path, archive: Path, say: Say) -> Iterator[None]:
-    from poetry_publish_verified.guard.locks import held
-
+def _archive_held(directory: Path, archive: Path, say: Say) -> AbstractContextManager[bool]:
     # One of 4096 names, so that lock files do not pile up.
     lock = directory / ELSEWHERE / hashlib.sha256(bytes(archive)).hexdigest()[:3]
     name = f"the download of {archive.name}"
-    with held(Resource(name, lock, Order.ARCHIVE, saves_work=True), say):
-        yield
+    return held(Resource(name, lock, Order.ARCHIVE, saves_work=True), say)
 
 
 def _prepare(stock: Callable[..., Path], _: Say) -> Callable[..., Path]:
