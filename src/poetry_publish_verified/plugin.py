@@ -23,6 +23,12 @@ def _publish_verified() -> Command:
     return PublishVerifiedCommand()
 
 
+def _wait() -> Command:
+    from poetry_publish_verified.commands.wait import WaitCommand
+
+    return WaitCommand()
+
+
 def _doctor() -> Command:
     from poetry_publish_verified.commands.doctor import DoctorCommand
 
@@ -35,5 +41,6 @@ class PublishVerifiedPlugin(ApplicationPlugin):
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
         application.command_loader.register_factory("publish-verified", _publish_verified)
+        application.command_loader.register_factory("publish-verified wait", _wait)
         application.command_loader.register_factory("publish-verified doctor", _doctor)
         put_up(application)

@@ -20,16 +20,10 @@ from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.core.urls import index_of
-from poetry_publish_verified.core.urls import is_guess
 from poetry_publish_verified.core.urls import looks_like_an_index
-from poetry_publish_verified.core.urls import origin
-from poetry_publish_verified.core.urls import own_index
 from poetry_publish_verified.core.urls import split_credentials
-from poetry_publish_verified.core.urls import without_credentials
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -40,7 +34,6 @@ if TYPE_CHECKING:
 
     from poetry.config.config import Config
     from poetry.poetry import Poetry
-    from poetry.utils.authenticator import Authenticator
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,8 @@ class Credentials:
     client_cert: Path | None = None
 
 
-def _refused(code: Code, message: str, remedy: str, index: str | None = None) -> ReleaseError:
+def refused(code: Code, message: str, remedy: str, index: str | None = None) -> ReleaseError:
+    """The end of a run that sent nothing."""
     return ReleaseError(Verdict.PREFLIGHT_REFUSED, Problem(code, message, remedy, index=index))
 
 
@@ -74,7 +68,7 @@ def read(poetry: Poetry) -> Project:
     """The project; ReleaseError where there is nothing to publish in it."""
     root = poetry.file.path.parent
     if not poetry.is_package_mode:
-        raise _refused(
+        raise refused(
             Code.NOT_A_PACKAGE,
             f"{root / 'pyproject.toml'} is in non-package mode, so there is nothing to publish.",
             "Remove package-mode = false and name the package, or run this in another project.",
@@ -143,7 +137,7 @@ class _Recorder:
 def repository_name(option: str | None) -> str:
     """The repository's name; ReleaseError where a URL was given, which may hold a password."""
     if option and ("://" in option or "@" in option):
-        raise _refused(
+        raise refused(
             Code.REPOSITORY_UNKNOWN,
             "--repository takes the name of a repository, not a URL.",
             "Run poetry config repositories.<name> <upload URL>, and give that name.",
@@ -167,7 +161,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     try:
         publisher.publish(name, given.username, given.password, given.cert, given.client_cert)
     except RuntimeError as error:
-        raise _refused(
+        raise refused(
             Code.REPOSITORY_UNKNOWN,
             f"{printable(str(error)).rstrip('.')}.",
             "Leave --repository out to publish to PyPI."
@@ -178,7 +172,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     try:
         url, username, password = split_credentials(recorder.url)
     except InvalidUrlError as error:
-        raise _refused(
+        raise refused(
             Code.REPOSITORY_URL,
             f"The URL of repository {printable(label)} cannot be used: {error}.",
             f"Run poetry config repositories.{printable(label)} <upload URL>.",
@@ -186,7 +180,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
         url += "/"
     if looks_like_an_index(url):
-        raise _refused(
+        raise refused(
             Code.NOT_AN_UPLOAD_URL,
             f"The URL of repository {printable(label)}, {url}, is that of a simple index, which"
             " takes no uploads.",
@@ -196,7 +190,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
     return RepositoryTarget(
-        label, url, _access(url, username, password, recorder.cert, recorder.client_cert)
+        label, url, access_to(url, username, password, recorder.cert, recorder.client_cert)
     )
 
 
@@ -204,13 +198,14 @@ def _variable(name: str) -> str:
     return name.upper().replace("-", "_").replace(".", "_")
 
 
-def _access(
+def access_to(
     url: str,
     username: str | None,
     password: str | None,
     cert: Path | bool,
     client_cert: Path | None,
 ) -> Access:
+    """How to speak to a URL, `~/.netrc` and the usual variables for certificates included."""
     if username is None and password is None:
         # requests, and so Poetry, looks here last.
         from requests.utils import get_netrc_auth
@@ -229,146 +224,11 @@ def _access(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Indexes:
-    """The repository's own index, and every index that must show the release."""
+def accept_encoding() -> str:
+    """The Accept-Encoding that this very Poetry sends: it depends on what is installed beside."""
+    from requests.utils import default_headers
 
-    own: IndexTarget
-    shown_by: tuple[IndexTarget, ...]
-
-
-def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Indexes:
-    """The indexes of a repository.
-
-    Those named, else a Poetry source of the repository's name, else the one that the upload
-    URL implies. Raises ReleaseError with everything that cannot be found.
-    """
-    finder = _Finder(poetry, upload)
-    found = [finder.find(name) for name in named]
-    problems = [item for item in found if isinstance(item, Problem)]
-    if problems:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
-    targets = {item.url: item for item in found if isinstance(item, IndexTarget)}
-    derived = finder.implied()
-    own = own_index(
-        upload.url,
-        derived.url if derived else None,
-        tuple(targets),
-        guessed=derived is not None
-        and derived.url == index_of(upload.url)
-        and is_guess(derived.url),
-    )
-    own_target = targets.get(own or "", derived)
-    if own_target is None:
-        raise _refused(
-            Code.INDEX_UNKNOWN,
-            f"Which index shows what is uploaded to {upload.url} is not known.",
-            "Name it with --index URL, set index in [tool.publish-verified], or add a Poetry"
-            f" source of the same name: poetry source add {upload.name} <URL of its simple API>.",
-        )
-    return Indexes(own_target, tuple(targets.values()) or (own_target,))
-
-
-class _Finder:
-    """Finds index URLs and how to speak to them."""
-
-    def __init__(self, poetry: Poetry, upload: RepositoryTarget) -> None:
-        self._config = poetry.config
-        self._upload = upload
-        self._sources = {
-            source.name.lower(): source.url for source in poetry.get_sources() if source.url
-        }
-
-    def find(self, name: str) -> IndexTarget | Problem:
-        """An index by URL, or by the name of a source, a repository, or PyPI."""
-        if "://" in name:
-            try:
-                return self._target(name)
-            except InvalidUrlError as error:
-                shown = printable(without_credentials(name))
-                return _unknown(f"The index {shown} cannot be used: {error}.")
-        if name.lower() in self._sources:
-            return self._of_source(name.lower())
-        if name.lower() == "pypi":
-            return self._target(pypi_index())
-        if name == self._upload.name:
-            implied: str | None = index_of(self._upload.url)
-        else:
-            upload_url = self._config.get(f"repositories.{name}.url")
-            implied = index_of(without_credentials(upload_url)) if upload_url else None
-        if implied is None:
-            shown = printable(without_credentials(name))
-            return _unknown(f"There is no index of the name {shown!r}.")
-        return self._target(implied)
-
-    def implied(self) -> IndexTarget | None:
-        """The index of the repository itself, where it can be known."""
-        if self._upload.name.lower() in self._sources:
-            return self._of_source(self._upload.name.lower())
-        url = index_of(self._upload.url)
-        return self._target(url) if url else None
-
-    def _of_source(self, name: str) -> IndexTarget:
-        try:
-            return self._target(self._sources[name], name)
-        except InvalidUrlError as error:
-            raise _refused(
-                Code.INDEX_UNKNOWN,
-                f"The URL of Poetry source {printable(name)} cannot be used: {error}.",
-                "Mend it in pyproject.toml.",
-            ) from None
-
-    def _target(self, url: str, source: str | None = None) -> IndexTarget:
-        url, username, password = split_credentials(url)
-        url = url.rstrip("/") + "/"
-        source = source or next(
-            (name for name, at in self._sources.items() if _same_index(at, url)), None
-        )
-        own_access = self._upload.access if origin(url) == origin(self._upload.url) else None
-        cert: Path | bool = True
-        client_cert = None
-        if source is not None:
-            from poetry.utils.authenticator import Authenticator
-
-            authenticator = Authenticator(self._config)
-            authenticator.add_repository(source, url)
-            if username is None:
-                username, password = _credentials(authenticator, source)
-            certificates = authenticator.get_certs_for_repository(source)
-            cert = certificates.cert or certificates.verify
-            client_cert = certificates.client_cert
-        if own_access is None:
-            return IndexTarget(url, _access(url, username, password, cert, client_cert))
-        if username is None:
-            username, password = own_access.username, own_access.password
-        if cert is True and client_cert is None:
-            return IndexTarget(
-                url,
-                Access(
-                    username, password, own_access.ca, own_access.verify, own_access.client_cert
-                ),
-            )
-        return IndexTarget(url, _access(url, username, password, cert, client_cert))
-
-
-def _same_index(source_url: str, url: str) -> bool:
-    return without_credentials(source_url).rstrip("/") == url.rstrip("/")
-
-
-def _credentials(authenticator: Authenticator, source: str) -> tuple[str | None, str | None]:
-    credential = authenticator.get_http_auth(source)
-    if credential is None or credential.password is None:
-        return None, None
-    return credential.username, credential.password
-
-
-def _unknown(message: str) -> Problem:
-    return Problem(
-        Code.INDEX_UNKNOWN,
-        message,
-        "Name an index by the URL of its simple API, or by the name of a Poetry source or"
-        " repository.",
-    )
+    return str(default_headers()["Accept-Encoding"])
 
 
 def proxy_for(url: str) -> str | None:

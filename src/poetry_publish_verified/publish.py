@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from poetry_publish_verified.core import preflight
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.proving import prove_everywhere
 from poetry_publish_verified.sending import reconcile
+from poetry_publish_verified.sending import refuse_unreachable
 from poetry_publish_verified.sending import send_missing
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
+from poetry_publish_verified.world import Subject
 
 
 async def publish(release: Release, plan: Plan, outside: Outside) -> Verdict:
@@ -21,12 +28,24 @@ async def publish(release: Release, plan: Plan, outside: Outside) -> Verdict:
     """
     _refuse_faults(release, plan, outside)
     remote = await reconcile(release, plan, outside)
+    await refuse_unreachable(outside)
     if plan.dry_run:
         return Verdict.DRY_RUN
-    expected = await send_missing(release, plan, outside, remote)
-    await prove_everywhere(release, plan, outside, expected)
-    kept = any(file.sha256 != file.distribution.sha256 for file in expected)
+    there = await send_missing(release, plan, outside, remote)
+    await prove_everywhere(_subject(release, there), plan, outside)
+    kept = any(there[each.filename] != each.sha256 for each in release.distributions)
     return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED
+
+
+def _subject(release: Release, there: Mapping[str, str]) -> Subject:
+    """What every index must show: what was built, but for what was kept of others' making."""
+    files = tuple(
+        as_built(each)
+        if there[each.filename] == each.sha256
+        else ExpectedFile(each.filename, there[each.filename])
+        for each in release.distributions
+    )
+    return Subject(release.identity.name, release.identity.version, ExactFiles(files))
 
 
 def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:

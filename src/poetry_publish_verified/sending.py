@@ -15,12 +15,12 @@ from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.simple_api import UNSEEN
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.upload_api import Doubtful
 from poetry_publish_verified.core.upload_api import Refused
 from poetry_publish_verified.core.upload_api import Stored
 from poetry_publish_verified.core.upload_api import judge
+from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
@@ -28,7 +28,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.world import Expected
+from poetry_publish_verified.watching import denied
 from poetry_publish_verified.world import Index
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
@@ -78,7 +78,7 @@ async def _first_page(release: Release, outside: Outside) -> ProjectPage | None:
     """The own index's page, None where it has none; no answer is unknown, never absent."""
     seen = Observation("unknown")
     for attempt in range(_FIRST_LOOKS):
-        seen = await outside.own.look(release.identity.name, UNSEEN)
+        seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
         if seen.state in {"page", "absent", "moved"}:
             return seen.page
         if seen.state == "denied":
@@ -130,7 +130,7 @@ async def _remote_sha256(
         return file.sha256
     fetched: Fetched | NotFetched = NotFetched("it did not come in time")
     with anyio.move_on_after(patience):
-        fetched = await index.fetch(file, limit=None)
+        fetched = await index.fetch(file.url, limit=None)
     if isinstance(fetched, Fetched):
         return fetched.sha256
     raise _NotToldError(
@@ -151,11 +151,58 @@ def _conflict(distribution: Distribution, remote: str, index: str) -> Problem:
     )
 
 
+async def refuse_unreachable(outside: Outside) -> None:
+    """Look whether the other indexes are there at all, before anything is sent.
+
+    Only their roots are asked: a mirror that is asked for the project keeps the old page. Raises
+    ReleaseError where one cannot be reached or refuses to be read.
+    """
+    problems: list[Problem] = []
+
+    async def ask(index: Index) -> None:
+        state, said = await index.root()
+        if state == "denied":
+            problems.append(denied(index.url, said))
+        elif state == "unreachable":
+            problems.append(_unreachable(index.url, said))
+        elif state == "none":
+            outside.report(ProblemFound(_no_root(index.url, said)))
+
+    async with anyio.create_task_group() as group:
+        for index in outside.indexes:
+            if index is not outside.own:
+                group.start_soon(ask, index)
+    if problems:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+
+
+def _unreachable(index: str, said: str) -> Problem:
+    return Problem(
+        Code.INDEX_NOT_REACHED,
+        f"{index} cannot be reached ({said}), so nothing was sent: that the release is there could"
+        " not be proven.",
+        "Check the address given with --index and whether the index is up, and run the same"
+        " command again.",
+        index=index,
+    )
+
+
+def _no_root(index: str, said: str) -> Problem:
+    return Problem(
+        Code.NO_INDEX_THERE,
+        f"There may be no index at {index}: asked for its root, {said}.",
+        "Check the address given with --index: it is that of the simple API, which often ends in"
+        " /simple/.",
+        severity="warning",
+        index=index,
+    )
+
+
 async def send_missing(
     release: Release, plan: Plan, outside: Outside, remote: Mapping[str, str]
-) -> tuple[Expected, ...]:
-    """Send what is not there, in order; what must be visible afterwards."""
-    expected = []
+) -> Mapping[str, str]:
+    """Send what is not there, in order; under which sha256 each file is there afterwards."""
+    there = {}
     for distribution in release.distributions:
         sha256 = remote.get(distribution.filename)
         if sha256 is None:
@@ -164,9 +211,8 @@ async def send_missing(
             outside.report(UploadEnded(distribution.filename, "already-there", sha256))
         else:
             _keep(distribution, sha256, outside)
-        same = sha256 == distribution.sha256
-        expected.append(Expected(distribution, sha256, distribution.size if same else None))
-    return tuple(expected)
+        there[distribution.filename] = sha256
+    return there
 
 
 def _keep(distribution: Distribution, sha256: str, outside: Outside) -> None:
@@ -213,7 +259,7 @@ async def _settle(
     patience = _PATIENCE_EXISTS if doubt.says_exists else _PATIENCE_LOST
     deadline = outside.clock.monotonic() + min(patience, plan.timeout)
     while True:
-        seen = await outside.own.look(release.identity.name, UNSEEN)
+        seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
         sha256 = None
         if seen.page is not None:
             with contextlib.suppress(_NotToldError):

@@ -6,20 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
 from poetry_publish_verified.core import preflight
+from poetry_publish_verified.core import variants
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import Variant
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.variants import Variant
+from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
-from poetry_publish_verified.core.verification import PipTarget
+from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.core.visibility import RootState
 
 
 class Index(Protocol):
@@ -29,10 +35,23 @@ class Index(Protocol):
     def url(self) -> str:
         """The root of its simple API."""
 
-    async def look(self, project: str, variant: Variant) -> Observation:
-        """One observation of a project's page."""
+    @property
+    def certain(self) -> bool:
+        """Whether there surely is an index: its address is not a person's word, nor a guess."""
 
-    async def fetch(self, file: IndexFile, limit: int | None) -> Fetched | NotFetched:
+    @property
+    def pypi(self) -> bool:
+        """Whether this is PyPI, which Poetry reads in a way of its own."""
+
+    async def look(
+        self, project: str, version: str, variant: Variant, *, fresh: bool = False
+    ) -> Observation:
+        """One observation of a project's page, or of its version's."""
+
+    async def root(self) -> tuple[RootState, str]:
+        """Whether the index is there, without looking at any project; and in words."""
+
+    async def fetch(self, url: str, limit: int | None) -> Fetched | NotFetched:
         """Download a file, at most `limit` bytes of it, and hash it."""
 
 
@@ -53,9 +72,9 @@ class Client(Protocol):
         """What people call it."""
 
     async def download(
-        self, requirement: str, target: PipTarget, index_url: str, timeout: float
-    ) -> ClientFile | ClientFailure:
-        """Download the wheel that `requirement` names for `target`."""
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure | ClientAbstains:
+        """Fetch the wheel as for a user; never raises for what the index or the client does."""
 
 
 class Clock(Protocol):
@@ -82,31 +101,48 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was asked for; `timeout` in seconds, from the end of the last upload."""
+    """What was asked for; `timeout` in seconds, from the end of the last upload.
+
+    `strict`: what would be a warning is a failure.
+    """
 
     until: Until
     timeout: float
+    clients: tuple[variants.Client, ...] = variants.DEFAULT_CLIENTS
+    strict: bool = False
     dry_run: bool = False
     skip_existing: bool = False
     local_versions: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """The world: `own` is the repository's own index, `indexes` all that must show the release."""
+class Subject:
+    """What has to be proven: one release, and what every index must show of it."""
 
-    repository: Repository
+    name: NormalizedName
+    version: Version
+    expectation: Expectation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The indexes' side of the world: all that proving needs.
+
+    `own` is the repository's own index, `indexes` all that must show the release, `clients` the
+    real clients to be asked; `roll` gives numbers between 0 and 1.
+    """
+
     own: Index
     indexes: tuple[Index, ...]
-    client: Client | None
+    clients: tuple[Client, ...]
     clock: Clock
     report: Callable[[Event], None]
+    encodings: variants.Encodings
+    roll: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One file as every index must show it; `size` None where only the hash is known."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside(Reading):
+    """The world of a release that is to be sent."""
 
-    distribution: Distribution
-    sha256: str
-    size: int | None
+    repository: Repository

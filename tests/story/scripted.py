@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from poetry_publish_verified.core.distribution import Distribution
-    from poetry_publish_verified.core.simple_api import Variant
+    from poetry_publish_verified.core.variants import Variant
     from poetry_publish_verified.core.verification import PipTarget
 
 EventT = TypeVar("EventT")
@@ -115,7 +115,12 @@ class ScriptedIndex:
         default_factory=lambda: defaultdict(list)
     )
     looks: list[tuple[float, str]] = field(default_factory=list)
+    fresh: list[bool] = field(default_factory=list)
     limits: list[int | None] = field(default_factory=list)
+    certain: bool = True
+    pypi: bool = False
+    root_state: RootState = "there"
+    roots: int = 0
 
     def put(self, distribution: Distribution, *, since: float | None = None) -> Shelved:
         """Put a file on the shelf, to be seen after the index's delay."""
@@ -125,10 +130,20 @@ class ScriptedIndex:
         self.shelf[distribution.filename] = Shelved(sha256, served, since)
         return self.shelf[distribution.filename]
 
-    async def look(self, project: str, variant: Variant) -> Observation:
+    async def root(self) -> tuple[RootState, str]:
+        """What the script says of the index's root."""
+        await anyio.lowlevel.checkpoint()
+        self.roots += 1
+        return self.root_state, "so the script says"
+
+    async def look(
+        self, project: str, version: str, variant: Variant, *, fresh: bool = False
+    ) -> Observation:
         """One observation."""
+        assert version
         await anyio.lowlevel.checkpoint()
         self.looks.append((self.clock.now, variant.name))
+        self.fresh.append(fresh)
         if self.answers[variant.name]:
             return self.answers[variant.name].pop(0)
         files = {
@@ -293,9 +308,11 @@ class World:
             repository=self.repository,
             own=self.index,
             indexes=tuple(self.indexes),
-            client=self.client,
+            clients=(self.client,),
             clock=self.clock,
             report=self.tell,
+            encodings=Encodings(),
+            roll=lambda: 0.0,
         )
 
     def ending(self, verdict: Verdict) -> Ending:

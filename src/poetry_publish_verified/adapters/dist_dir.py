@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import tarfile
@@ -13,8 +14,10 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import in_upload_order
+from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -35,8 +38,12 @@ def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[st
 
     Raises ReleaseError where the folder is there and cannot be read.
     """
+    return sorted(entry for entry in _files(dist_dir) if belongs_to(entry, name, version))
+
+
+def _files(dist_dir: Path) -> list[str]:
     try:
-        entries = [entry.name for entry in dist_dir.iterdir() if entry.is_file()]
+        return [entry.name for entry in dist_dir.iterdir() if entry.is_file()]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -48,7 +55,19 @@ def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[st
                 "Mend its permissions, or name another folder with --dist-dir.",
             ),
         ) from error
-    return sorted(entry for entry in entries if belongs_to(entry, name, version))
+
+
+def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
+    """The releases of which there are distributions in a folder, in order of their names.
+
+    Raises ReleaseError where the folder is there and cannot be read.
+    """
+    found = set()
+    for entry in _files(dist_dir):
+        with contextlib.suppress(InvalidFilenameError):
+            parsed = parse_filename(entry)
+            found.add((parsed.name, parsed.version))
+    return sorted(found)
 
 
 def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distribution, ...]:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import ssl
-import zlib
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -26,6 +25,10 @@ import anyio
 import certifi
 import httpx
 
+from poetry_publish_verified.adapters.decoding import DecodingError
+from poetry_publish_verified.adapters.decoding import decoded
+from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
@@ -50,7 +53,6 @@ _NEVER_ARRIVED = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 # Their lines would bring foreign text and signed addresses to the terminal, as they are.
@@ -60,6 +62,10 @@ for _name in ("httpx", "httpcore"):
 
 class HttpError(Exception):
     """No usable answer came; the message is printable."""
+
+
+class UnreachableError(HttpError):
+    """No server was reached: a name without an address, a refused connection, bad TLS."""
 
 
 class MovedError(HttpError):
@@ -76,20 +82,38 @@ class Page:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a page is asked for.
+
+    At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
+    a connection of its own where it is to be `fresh`.
+    """
+
+    limit: int
+    timeout: float
+    fresh: bool = False
+
+
 class Http:
     """One run's HTTP: a connection pool per way of access. An async context manager."""
 
     def __init__(
-        self, user_agent: str, read_timeout: float, proxy_for: Callable[[str], str | None]
+        self,
+        user_agent: str,
+        read_timeout: float,
+        proxy_for: Callable[[str], str | None],
+        pace: Pace,
     ) -> None:
         """`read_timeout` (seconds) bounds every single read and write, not whole transfers.
 
-        `proxy_for` gives the proxy for a URL, or None.
+        `proxy_for` gives the proxy for a URL, or None; `pace` lets each host have its rest.
         """
         self._proxy_for = proxy_for
+        self._pace = pace
         self._headers = {"User-Agent": user_agent}
         self._timeout = httpx.Timeout(read_timeout, connect=min(_CONNECT_TIMEOUT, read_timeout))
-        self._clients: dict[tuple[Access, bool, str | None], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[Access, bool, str | None, bool], httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> Http:
         return self
@@ -104,18 +128,18 @@ class Http:
             await client.aclose()
 
     async def page(
-        self, url: str, headers: Mapping[str, str], access: Access, limit: int, timeout: float
+        self, url: str, headers: Mapping[str, str], access: Access, asked: Asked
     ) -> Page:
-        """GET a page of at most `limit` bytes, decoded, in at most `timeout` seconds.
+        """GET a page, decoded.
 
         Redirects are followed on the same server only: MovedError for any other. HttpError
         where no whole answer came.
         """
-        with _errors_told(), _bounded(timeout):
+        with _errors_told(), _bounded(asked.timeout):
             for _ in range(_MAX_REDIRECTS):
-                async with self._stream(url, headers, access, url) as response:
+                async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
                     if response.status_code not in _REDIRECTS:
-                        body = await _whole_body(response, limit)
+                        body = await _body(response, asked.limit) if asked.limit else b""
                         return Page(url, response.status_code, _plain(response.headers), body)
                     target = urljoin(url, response.headers.get("location", ""))
                 if not same_host(url, target):
@@ -187,27 +211,39 @@ class Http:
 
     @contextlib.asynccontextmanager
     async def _stream(
-        self, url: str, headers: Mapping[str, str], access: Access, home: str
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        access: Access,
+        home: str,
+        *,
+        fresh: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         at_home = origin(url) == origin(home)
-        client = self._client(url, access, trust_usual=not at_home)
+        client = self._client(url, access, trust_usual=not at_home, fresh=fresh)
+        await self._pace.turn(url)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
         request = client.build_request("GET", url, headers=dict(headers))
         response = await client.send(request, auth=auth, stream=True)
+        if (pause := retry_after(_plain(response.headers))) and response.status_code != 200:
+            self._pace.hold(url, pause)
         try:
             yield response
         finally:
             await response.aclose()
 
-    def _client(self, url: str, access: Access, *, trust_usual: bool) -> httpx.AsyncClient:
+    def _client(
+        self, url: str, access: Access, *, trust_usual: bool, fresh: bool = False
+    ) -> httpx.AsyncClient:
         proxy = self._proxy_for(url)
-        key = (access, trust_usual, proxy)
+        key = (access, trust_usual, proxy, fresh)
         if key not in self._clients:
             self._clients[key] = httpx.AsyncClient(
                 verify=tls_context(access, trust_usual=trust_usual),
                 headers=self._headers,
                 timeout=self._timeout,
                 proxy=proxy,
+                limits=httpx.Limits(max_keepalive_connections=0 if fresh else None),
                 # httpx reads no_proxy in its own way; what counts is what Poetry does.
                 trust_env=False,
             )
@@ -258,26 +294,12 @@ def _plain(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-async def _whole_body(response: httpx.Response, limit: int) -> bytes:
-    """A body, decoded, of at most `limit` bytes.
-
-    httpx's own decoding expands a piece before anyone can count it.
-    """
-    coding = response.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-        raise HttpError(f"it is encoded as {printable(coding, 40)}, which was not asked for")
-    inflate = None if coding in {"", "identity"} else zlib.decompressobj(_GZIP_OR_ZLIB)
-    body = bytearray()
+async def _body(response: httpx.Response, limit: int) -> bytes:
     try:
-        async for chunk in response.aiter_raw():
-            body += inflate.decompress(chunk, limit - len(body) + 1) if inflate else chunk
-            if len(body) > limit:
-                raise HttpError(f"it is larger than {limit // 1048576} MiB")
-    except zlib.error as error:
-        raise HttpError(f"it is not the {coding} that it says it is") from error
-    if inflate and not inflate.eof and (body or inflate.unconsumed_tail):
-        raise HttpError("it broke off in the middle")
-    return bytes(body)
+        coding = response.headers.get("content-encoding", "identity")
+        return await decoded(response.aiter_raw(), coding, limit)
+    except DecodingError as error:
+        raise HttpError(str(error)) from error
 
 
 async def _start_of_body(response: httpx.Response, limit: int) -> bytes:
@@ -300,6 +322,8 @@ def _place(url: str) -> str:
 def _errors_told() -> Iterator[None]:
     try:
         yield
+    except _NEVER_ARRIVED as error:
+        raise UnreachableError(_said(error)) from error
     except httpx.HTTPError as error:
         raise HttpError(_said(error)) from error
     except _UNUSABLE as error:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_LARGEST = 64 * 1024 * 1024
+
 
 def write(path: Path, receipt: Mapping[str, Any]) -> None:
     """Replace `path` in one step, making its folder where missing. Raises OSError.
@@ -34,6 +36,16 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def read(path: Path) -> Any:
+    """What is in a receipt's file, as JSON values, None where it is no JSON. Raises OSError."""
+    with path.open("rb") as stream:
+        content = stream.read(_LARGEST + 1)
+    try:
+        return json.loads(content) if len(content) <= _LARGEST else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def refuse_to_replace(path: Path, schema: str) -> None:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 import tempfile
-import threading
-from contextlib import ExitStack
-from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import ClassVar
 
 import anyio
@@ -26,7 +21,12 @@ from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
+from poetry_publish_verified.commands.running import interrupts_noted
+from poetry_publish_verified.commands.running import run_to_its_end
+from poetry_publish_verified.commands.running import setting
+from poetry_publish_verified.commands.running import settings_table
 from poetry_publish_verified.commands.wiring import Targets
 from poetry_publish_verified.commands.wiring import run_release
 from poetry_publish_verified.core import settings as core_settings
@@ -51,21 +51,20 @@ from poetry_publish_verified.guard.poetry_seams import cache_directory
 from poetry_publish_verified.guard.project_plugins import missing_plugins
 from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Places
+from poetry_publish_verified.project_indexes import Indexes
+from poetry_publish_verified.project_indexes import indexes
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
-    from collections.abc import Mapping
-    from types import FrameType
+    from contextlib import ExitStack
 
     from cleo.io.inputs.option import Option
 
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
 
-_OWN_OPTIONS = {"index", "until", "timeout", "format", "receipt"}
+_OWN_OPTIONS = {"index", "until", "timeout", "format", "receipt", "clients", "strict"}
 
 
 class PublishVerifiedCommand(Command):
@@ -76,28 +75,7 @@ class PublishVerifiedCommand(Command):
 
     options: ClassVar[list[Option]] = [
         *PublishCommand.options,
-        option(
-            "index",
-            None,
-            "An index that must show the release, by URL or by name. Default is the"
-            " repository's own.",
-            flag=False,
-            multiple=True,
-        ),
-        option(
-            "until",
-            None,
-            "How far to follow the release: listed, downloadable or installable."
-            " Default is downloadable.",
-            flag=False,
-        ),
-        option(
-            "timeout",
-            None,
-            "How long to wait for the indexes: 90, 90s, 15m, 1h. Default is 15m.",
-            flag=False,
-        ),
-        option("format", None, "The output's form: text or json. Default is text.", flag=False),
+        *RELEASE_OPTIONS,
         option(
             "receipt",
             None,
@@ -129,31 +107,11 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         started = datetime.now(UTC)
         report = Reporting(
             self.io,
-            as_json=self._setting("format") == "json",
-            dry_run=bool(self.option("dry-run")),
+            "dry-run" if self.option("dry-run") else "publish",
+            as_json=setting(self, "format") == "json",
             started=started,
         )
-        try:
-            with _terminated_like_interrupted(), ExitStack() as stack:
-                verdict = self._publish(report, stack)
-        except ReleaseError as error:
-            return report.end(error, error.verdict)
-        except KeyboardInterrupt as error:
-            return report.end(error, Verdict.INTERRUPTED)
-        except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
-            return report.end(error, Verdict.ERROR)
-        return report.end(None, verdict)
-
-    def _setting(self, key: str) -> Any:
-        """A setting as it seems to be, before all of them are checked."""
-        variable = core_settings.ENVIRONMENT_PREFIX + key.upper()
-        return self.option(key) or os.environ.get(variable) or self._table().get(key)
-
-    def _table(self) -> Mapping[str, Any]:
-        try:
-            return poetry_project.settings_table(self.poetry)
-        except Exception:  # noqa: BLE001 - told when the project is read in earnest
-            return {}
+        return run_to_its_end(report, lambda stack: self._publish(report, stack))
 
     def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
         named = self._receipt_path()
@@ -200,15 +158,17 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             until,
             settings.timeout,
             dry_run=dry_run,
+            clients=settings.clients,
+            strict=settings.strict,
             skip_existing=bool(self.option("skip-existing")),
             local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
         )
         release = Release(project.identity, distributions, str(dist_dir))
-        return anyio.run(run_release, release, plan, targets, dist_dir, report)
+        return anyio.run(run_release, release, plan, targets, dist_dir, report, report.keep_ticking)
 
     def _settings(self, project: Project) -> Settings:
         return core_settings.resolve(
-            {key: self.option(key) for key in _OWN_OPTIONS},
+            {key: self.option(key) or None for key in _OWN_OPTIONS},
             poetry_project.environment_settings(self.poetry.config),
             project.settings,
         )
@@ -225,8 +185,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             repository = poetry_project.repository_name(self.option("repository"))
             report(ReleaseStarted(name, version, repository))
             targets = self._targets(settings.indexes)
-        indexes = tuple(index.url for index in targets.indexes.shown_by)
-        report(TargetsFound(targets.repository.url, indexes))
+        shown_by = tuple(index.url for index in targets.indexes.shown_by)
+        report(TargetsFound(targets.repository.url, shown_by))
         return targets
 
     def _receipt_path(self) -> Path | None:
@@ -234,7 +194,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         variable = core_settings.ENVIRONMENT_PREFIX + "RECEIPT"
         if named := self.option("receipt") or os.environ.get(variable):
             return Path(named)
-        named = self._table().get("receipt")
+        named = settings_table(self).get("receipt")
         return self.poetry.file.path.parent / named if named and isinstance(named, str) else None
 
     def _read_project(self) -> Project:
@@ -274,7 +234,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             self.option("username"), self.option("password"), paths["cert"], paths["client-cert"]
         )
         repository = poetry_project.repository(self.poetry, self.option("repository"), given)
-        return Targets(repository, poetry_project.indexes(self.poetry, repository, named))
+        return Targets(repository, indexes(self.poetry, repository, named))
 
     def _alone(self, project: Project, targets: Targets, stack: ExitStack) -> None:
         """One release of a project to a repository at a time, in one checkout."""
@@ -300,7 +260,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         # cleo splits this as a shell would.
         quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
         try:
-            with _interrupts_noted() as noted:
+            with interrupts_noted() as noted:
                 code = self.call("build", f'--output "{quoted}"')
         except Exception as error:
             words = printable(str(error)) or type(error).__name__
@@ -332,53 +292,6 @@ def _throwaway(stack: ExitStack) -> Targets:
     index = IndexTarget(f"{url}simple/", Access())
     return Targets(
         RepositoryTarget("rehearsal", url, Access()),
-        poetry_project.Indexes(index, (index,)),
+        Indexes(index, (index,)),
         proxies=False,
     )
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        on_interrupt = signal.getsignal(signal.SIGINT)
-        if not callable(on_interrupt):
-            raise KeyboardInterrupt
-        on_interrupt(number, frame)
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    with _handlers({getattr(signal, name): interrupt for name in names}):
-        yield
-
-
-@contextmanager
-def _interrupts_noted() -> Iterator[list[int]]:
-    """Interrupts that come meanwhile: cleo makes exit code 1 of them, as of a failed build."""
-    noted: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
-        signal.default_int_handler(number, frame)
-
-    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with _handlers({signal.SIGINT: note} if ours else {}):
-        yield noted
-
-
-@contextmanager
-def _handlers(wanted: Mapping[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # An ignored SIGHUP (nohup) stays so.
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in wanted.items()
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from contextlib import contextmanager
 from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
@@ -32,6 +35,7 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.json_lines import JsonLines
+from poetry_publish_verified.output.text import Kind
 from poetry_publish_verified.output.text import Text
 from poetry_publish_verified.output.text import plain
 
@@ -42,8 +46,15 @@ if TYPE_CHECKING:
     from cleo.io.io import IO
 
 
+# Seconds.
+_TICK = 1.0
+
+
 class _Console:
-    """cleo's io as `output.text` wants it; `quiet_output` keeps standard output clean."""
+    """cleo's io as `output.text` wants it; `quiet_output` keeps standard output clean.
+
+    Where a person watches, `repaint` keeps some lines below all others and up to date.
+    """
 
     def __init__(self, io: IO, *, quiet_output: bool) -> None:
         self._io = io
@@ -58,13 +69,36 @@ class _Console:
             and "CI" not in os.environ
         )
         self.verbose = io.is_verbose()
+        self._painted: list[str] = []
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; asked for each time, as windows change."""
+        return shutil.get_terminal_size().columns
 
     def line(self, text: str) -> None:
         write = self._io.write_error_line if self._quiet_output else self._io.write_line
-        write(self._fit(text))
+        self._above(write, text)
 
     def error_line(self, text: str) -> None:
-        self._io.write_error_line(self._fit(text))
+        self._above(self._io.write_error_line, text)
+
+    def repaint(self, lines: list[str]) -> None:
+        self._wipe()
+        self._painted = lines
+        for text in lines:
+            self._io.write_line(self._fit(text))
+
+    def _above(self, write: Callable[[str], None], text: str) -> None:
+        self._wipe()
+        write(self._fit(text))
+        for painted in self._painted:
+            self._io.write_line(self._fit(painted))
+
+    def _wipe(self) -> None:
+        if self._painted:
+            # Up to the first of them, and all that is below away (ECMA-48: CUU, ED).
+            self._io.write(f"\x1b[{len(self._painted)}F\x1b[0J")
 
     def overwrite(self, text: str) -> None:
         self._io.overwrite(self._fit(text))
@@ -77,14 +111,15 @@ class _Console:
 class Reporting:
     """Where a run's events go. Call it with each event; `end` once."""
 
-    def __init__(self, io: IO, *, as_json: bool, dry_run: bool, started: datetime) -> None:
+    def __init__(self, io: IO, kind: Kind, *, as_json: bool, started: datetime) -> None:
         """With `as_json`, standard output is for the events alone, people's words go to errors."""
         self._io = io
         self._json = JsonLines(_standard_output_of(io)) if as_json else None
-        self._text = Text(_Console(io, quiet_output=as_json), dry_run=dry_run)
+        self._console = _Console(io, quiet_output=as_json)
+        self._text = Text(self._console, kind)
         self._receipt = Receipt(TOOL, version(TOOL), poetry_version, started)
         self._path: Path | None = None
-        self._name = self._version = ""
+        self._releases: dict[str | None, str] = {}
 
     def keep_receipt(self, path: Path) -> None:
         """Write the receipt to `path` from now on; ReleaseError where that is not possible.
@@ -108,21 +143,36 @@ class Reporting:
                 ),
             ) from error
 
+    def of(self, release: str) -> Callable[[Event], None]:
+        """What is told of one release of several; `release` is any text that tells them apart."""
+        return partial(self._tell, release=release)
+
     def __call__(self, event: Event) -> None:
-        """Tell everyone of one event."""
+        """Tell everyone of one event of the run, or of its one release."""
+        self._tell(event, None)
+
+    def _tell(self, event: Event, release: str | None) -> None:
         now = datetime.now(UTC)
-        self._receipt.apply(event, now)
+        self._receipt.apply(event, now, release)
         if isinstance(event, ReleaseStarted):
-            self._name, self._version = event.name, event.version
+            self._releases[release] = f"{event.name} {event.version}"
         elif isinstance(event, VersionSet):
-            self._version = event.version
+            self._releases[release] = f"{self._releases[release].split()[0]} {event.version}"
         if isinstance(event, DURABLE):
             self._save()
+        name = self._releases.get(release)
         with self._output():
-            self._text.event(event, monotonic())
+            self._text.event(event, monotonic(), name if len(self._releases) > 1 else None)
         with self._output():
             if self._json:
-                self._json.event(event, now)
+                self._json.event(event, now, name)
+
+    async def keep_ticking(self) -> None:
+        """Keep what a person watches up to date, until cancelled."""
+        while self._console.animated:
+            await anyio.sleep(_TICK)
+            with self._output():
+                self._text.tick(monotonic())
 
     def end(self, error: BaseException | None, verdict: Verdict) -> int:
         """Tell how the run ended; the exit code."""
@@ -135,7 +185,7 @@ class Reporting:
             self._trace(error)
         self(RunEnded(verdict))
         with self._output():
-            release = f"{self._name} {self._version}".strip()
+            release = ", ".join(self._releases.values())
             self._text.end(verdict, release, str(self._path) if self._path else None)
         with self._output():
             if self._json:

@@ -4,40 +4,59 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import tempfile
+from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Coroutine
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters.clients import Pip
 from poetry_publish_verified.adapters.clock import SystemClock
+from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import tls_context
 from poetry_publish_verified.adapters.index import SimpleIndex
+from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.project import Indexes
+from poetry_publish_verified.project import accept_encoding
 from poetry_publish_verified.project import proxy_for
+from poetry_publish_verified.project import pypi_index
+from poetry_publish_verified.project_indexes import Indexes
 from poetry_publish_verified.publish import publish
+from poetry_publish_verified.waiting import wait_for
+from poetry_publish_verified.world import Client
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Reading
 from poetry_publish_verified.world import Release
+from poetry_publish_verified.world import Subject
 
 # An index may think for long before it has stored a large file; Poetry's 15 s are too short.
 _READ_TIMEOUT = 60.0
 TOOL = "poetry-publish-verified"
+
+Report = Callable[[Event], None]
+Ticking = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,57 +68,148 @@ class Targets:
     proxies: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A release that somebody else publishes, the indexes that must show it, and who is told.
+
+    The first of `indexes` is the repository's own: the others are asked once it is complete.
+    """
+
+    subject: Subject
+    indexes: tuple[IndexTarget, ...]
+    report: Report
+
+
 async def run_release(
-    release: Release, plan: Plan, targets: Targets, dist_dir: Path, report: Callable[[Event], None]
+    release: Release,
+    plan: Plan,
+    targets: Targets,
+    dist_dir: Path,
+    report: Report,
+    ticking: Ticking,
 ) -> Verdict:
-    """`publish` against the real world."""
-    everyone = {targets.indexes.own.url: targets.indexes.own}
-    everyone |= {target.url: target for target in targets.indexes.shown_by}
-    for access in (targets.repository.access, *(target.access for target in everyone.values())):
-        _check_certificates(access)
-    clock = SystemClock()
+    """`publish` against the real world; `ticking` keeps up to date what a person watches."""
+    _check_certificates(targets.repository.access)
+    everyone = (targets.indexes.own, *targets.indexes.shown_by)
     async with AsyncExitStack() as stack:
+        world = await _World.open(stack, everyone, plan, proxies=targets.proxies)
+        outside = Outside(
+            repository=HttpRepository(world.http, targets.repository, dist_dir),
+            own=world.indexes[targets.indexes.own.url],
+            indexes=tuple(world.indexes[target.url] for target in targets.indexes.shown_by),
+            clients=world.clients,
+            clock=world.clock,
+            report=report,
+            encodings=world.encodings,
+            roll=world.roll,
+        )
+        return await _shown(publish(release, plan, outside), ticking)
+
+
+async def run_wait(awaited: tuple[Awaited, ...], plan: Plan, ticking: Ticking) -> Verdict:
+    """`wait_for` against the real world."""
+    everyone = [target for each in awaited for target in each.indexes]
+    async with AsyncExitStack() as stack:
+        world = await _World.open(stack, everyone, plan, proxies=True)
+        cases = [
+            (
+                each.subject,
+                Reading(
+                    own=world.indexes[each.indexes[0].url],
+                    indexes=tuple(world.indexes[target.url] for target in each.indexes),
+                    clients=world.clients,
+                    clock=world.clock,
+                    report=each.report,
+                    encodings=world.encodings,
+                    roll=world.roll,
+                ),
+            )
+            for each in awaited
+        ]
+        return await _shown(wait_for(cases, plan), ticking)
+
+
+async def _shown(run: Awaitable[Verdict], ticking: Ticking) -> Verdict:
+    """Run it while what a person watches is kept up to date."""
+    failure: ReleaseError | None = None
+    verdict = Verdict.RUNNING
+    async with anyio.create_task_group() as group:
+        group.start_soon(ticking)
+        try:
+            verdict = await run
+        except ReleaseError as error:  # a group of tasks would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What every run reads with."""
+
+    http: Http
+    clock: SystemClock
+    indexes: dict[str, SimpleIndex]
+    clients: tuple[Client, ...]
+    encodings: Encodings
+    roll: Callable[[], float]
+
+    @classmethod
+    async def open(
+        cls, stack: AsyncExitStack, targets: Iterable[IndexTarget], plan: Plan, *, proxies: bool
+    ) -> _World:
+        everyone = {target.url: target for target in targets}
+        for target in everyone.values():
+            _check_certificates(target.access)
+        clock = SystemClock()
         http = await stack.enter_async_context(
             Http(
                 user_agent(),
                 min(_READ_TIMEOUT, plan.timeout),
-                proxy_for if targets.proxies else lambda _: None,
+                proxy_for if proxies else lambda _: None,
+                Pace(clock),
             )
         )
-        indexes = {
-            url: SimpleIndex(http, target, clock, plan.timeout) for url, target in everyone.items()
-        }
-        client = None
-        if plan.until is Until.INSTALLABLE:
-            folder = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
-            )
-            client = Pip(Path(folder), os.environ, everyone.values(), proxies=targets.proxies)
-            if (fault := await client.prepare()) is not None:
-                raise ReleaseError(
-                    Verdict.PREFLIGHT_REFUSED,
-                    Problem(
-                        Code.CLIENT_UNAVAILABLE,
-                        f"pip cannot be set up for --until installable: {fault}",
-                        "Make room in the folder for temporary files (TMPDIR), or use --until"
-                        " downloadable.",
-                    ),
-                )
-        outside = Outside(
-            repository=HttpRepository(http, targets.repository, dist_dir),
-            own=indexes[targets.indexes.own.url],
-            indexes=tuple(indexes[target.url] for target in targets.indexes.shown_by),
-            client=client,
-            clock=clock,
-            report=report,
+        return cls(
+            http,
+            clock,
+            {url: SimpleIndex(http, target, plan.timeout) for url, target in everyone.items()},
+            await _clients(stack, everyone.values(), plan, proxies=proxies),
+            Encodings(ZSTD_IS_KNOWN, accept_encoding()),
+            random.SystemRandom().random,
         )
-        return await publish(release, plan, outside)
+
+
+async def _clients(
+    stack: AsyncExitStack, targets: Iterable[IndexTarget], plan: Plan, *, proxies: bool
+) -> tuple[Client, ...]:
+    """The real clients that are to be asked at the end."""
+    if plan.until is not Until.INSTALLABLE:
+        return ()
+    folder = stack.enter_context(
+        tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
+    )
+    pip = Pip(Path(folder), os.environ, targets, proxies=proxies)
+    if (fault := await pip.prepare()) is not None:
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.CLIENT_UNAVAILABLE,
+                f"pip cannot be set up for --until installable: {fault}",
+                "Make room in the folder for temporary files (TMPDIR), or use --until"
+                " downloadable.",
+            ),
+        )
+    return (pip,)
 
 
 def user_agent() -> str:
-    """Who asks: this tool, Poetry, Python and the system."""
+    """Who asks: this tool, where to find its makers, Poetry, Python and the system."""
+    home = pypi_index().removesuffix("simple/") + f"project/{TOOL}/"
     return (
-        f"{TOOL}/{version(TOOL)} Poetry/{poetry_version}"
+        f"{TOOL}/{version(TOOL)} (+{home}) Poetry/{poetry_version}"
         f" {platform.python_implementation()}/{platform.python_version()}"
         f" {platform.system()}/{platform.release()}"
     )

@@ -21,11 +21,11 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One distribution as the receipt names it; `size` in bytes."""
+    """One distribution as the receipt names it; `size` in bytes; None is what is not known."""
 
     filename: str
-    size: int
-    sha256: str
+    size: int | None
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseStarted:
-    """The release and the repository's name are known."""
+    """The release and the repository's name are known; None where it is only waited for."""
 
     name: str
     version: str
-    repository: str
+    repository: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class VersionSet:
 class TargetsFound:
     """Where the release goes and which indexes must show it. URLs are without credentials."""
 
-    repository_url: str
+    repository_url: str | None
     indexes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionsRead:
-    """What was built is known, in the order in which it is to be sent."""
+    """The release's files are known, in the order in which they are to be sent."""
 
     distributions: tuple[FileFacts, ...]
 
@@ -113,15 +113,21 @@ class UploadEnded:
 
 @dataclass(frozen=True, slots=True)
 class WaitStarted:
-    """An index is watched until it lists everything, for at most `timeout` seconds."""
+    """An index is watched, as each of the variants sees it, for at most `timeout` seconds."""
 
     index: str
     timeout: float
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One observation of an index that did not yet satisfy. `edge` names who answered."""
+    """One observation of an index that did not yet satisfy.
+
+    `missing` is what it does not list; `edge` names who answered; `next_in` are the seconds until
+    the next look, `expires_in` those for which a cache on the way will go on giving this answer,
+    where it says so.
+    """
 
     index: str
     variant: str
@@ -129,6 +135,8 @@ class Looked:
     missing: tuple[str, ...]
     detail: str
     edge: dict[str, str] | None = None
+    next_in: float | None = None
+    expires_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,18 @@ class BecameVisible:
     requests: int
     waited: float
     edge: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEnded:
+    """An index has nothing more to be waited for: everything `proven` there, or something wrong.
+
+    `not_offered` names optional fields of the simple API that it has for none of the files.
+    """
+
+    index: str
+    proven: bool
+    not_offered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +182,27 @@ class FileVerified:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataVerified:
+    """A wheel's `.metadata` came back from an index with this hash, as it should."""
+
+    index: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemFound:
     """Something is wrong; what is wrong with no release in particular has `release` False."""
 
     problem: Problem
     release: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEnded:
+    """One release's own verdict."""
+
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +226,11 @@ Event = (
     | WaitStarted
     | Looked
     | BecameVisible
+    | IndexEnded
     | FileListed
     | FileVerified
+    | MetadataVerified
     | ProblemFound
+    | ReleaseEnded
     | RunEnded
 )

@@ -15,8 +15,10 @@ from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import FileListed
 from poetry_publish_verified.core.events import FileVerified
+from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import RunStarted
@@ -35,6 +37,8 @@ DURABLE = (
     UploadStarted,
     UploadEnded,
     BecameVisible,
+    IndexEnded,
+    ReleaseEnded,
     RunEnded,
 )
 
@@ -50,6 +54,8 @@ class Receipt:
 
     def __init__(self, tool: str, version: str, poetry: str, started: datetime) -> None:
         """`tool` and `version` name this distribution, `poetry` is Poetry's version."""
+        self._release: dict[str, Any] = {}
+        self._known: dict[str, dict[str, Any]] = {}
         self._run: dict[str, Any] = {
             "schema": SCHEMA,
             "tool": {"name": tool, "version": version},
@@ -69,78 +75,87 @@ class Receipt:
         """The receipt as JSON values; the caller must not change it."""
         return self._run
 
-    @singledispatchmethod
-    def apply(self, event: Event, now: datetime) -> None:
-        """Take in one event that happened `now`; what the receipt does not hold is passed over."""
+    def apply(self, event: Event, now: datetime, release: str | None = None) -> None:
+        """Take in one event that happened `now`; what the receipt does not hold is passed over.
 
-    @apply.register
+        `release` tells several apart, by any text of the caller's; None is the last begun.
+        """
+        if isinstance(event, ReleaseStarted):
+            self._release = _release(event)
+            self._run["releases"].append(self._release)
+            if release is not None:
+                self._known[release] = self._release
+        elif release is not None:
+            self._release = self._known[release]
+        self._apply(event, now)
+
+    @singledispatchmethod
+    def _apply(self, event: Event, now: datetime) -> None:
+        pass
+
+    @_apply.register
     def _(self, event: RunStarted, _now: datetime) -> None:
         self._run["until"] = event.until
         self._run["rehearsal"] = event.rehearsal
         self._run["sources"] = asdict(event.sources)
 
-    @apply.register
-    def _(self, event: ReleaseStarted, _now: datetime) -> None:
-        self._run["releases"].append(_release(event))
-
-    @apply.register
+    @_apply.register
     def _(self, event: VersionSet, _now: datetime) -> None:
-        self._run["releases"][-1]["version"] = event.version
+        self._release["version"] = event.version
 
-    @apply.register
+    @_apply.register
     def _(self, event: TargetsFound, _now: datetime) -> None:
-        release = self._run["releases"][-1]
-        release["repository"]["url"] = event.repository_url
-        release["indexes"] = [{"url": url, "variants": []} for url in event.indexes]
-
-    @apply.register
-    def _(self, event: DistributionsRead, _now: datetime) -> None:
-        self._run["releases"][-1]["distributions"] = [
-            _distribution(file) for file in event.distributions
+        self._release["repository"]["url"] = event.repository_url
+        self._release["indexes"] = [
+            {"url": url, "proven": False, "not_offered": [], "variants": []}
+            for url in event.indexes
         ]
 
-    @apply.register
+    @_apply.register
+    def _(self, event: DistributionsRead, _now: datetime) -> None:
+        self._release["distributions"] = [_distribution(file) for file in event.distributions]
+
+    @_apply.register
     def _(self, event: FileCompared, _now: datetime) -> None:
         distribution = self._distribution(event.filename)
         distribution["remote_sha256"] = event.remote_sha256
         if event.state == "identical":
             distribution["upload"] = "already-there"
 
-    @apply.register
+    @_apply.register
     def _(self, event: UploadStarted, _now: datetime) -> None:
         distribution = self._distribution(event.filename)
         distribution["attempts"] = event.attempt
         # Until the answer is judged, that is all a killed run can say.
         distribution["upload"] = "unknown"
 
-    @apply.register
+    @_apply.register
     def _(self, event: UploadEnded, _now: datetime) -> None:
         distribution = self._distribution(event.filename)
         distribution["upload"] = event.upload
         if event.remote_sha256 is not None:
             distribution["remote_sha256"] = event.remote_sha256
 
-    @apply.register
+    @_apply.register
     def _(self, event: Looked, _now: datetime) -> None:
         variant = self._variant(event.index, event.variant)
         variant["requests"] = event.requests
         variant["edge"] = event.edge
 
-    @apply.register
+    @_apply.register
     def _(self, event: BecameVisible, now: datetime) -> None:
         variant = self._variant(event.index, event.variant)
         variant |= {"requests": event.requests, "edge": event.edge, "visible_at": iso(now)}
 
-    @apply.register(FileListed)
-    @apply.register(FileVerified)
+    @_apply.register(FileListed)
+    @_apply.register(FileVerified)
     def _(self, event: FileListed | FileVerified, _now: datetime) -> None:
         if event.sha256 is not None:
             self._distribution(event.filename)["remote_sha256"] = event.sha256
 
-    @apply.register
+    @_apply.register
     def _(self, event: ProblemFound, _now: datetime) -> None:
-        releases = self._run["releases"]
-        place = releases[-1] if event.release and releases else self._run
+        place = self._release if event.release and self._release else self._run
         place["problems"].append(
             {
                 "code": str(event.problem.code),
@@ -152,30 +167,45 @@ class Receipt:
             }
         )
 
-    @apply.register
+    @_apply.register
+    def _(self, event: IndexEnded, _now: datetime) -> None:
+        entry = self._index(event.index)
+        entry |= {"proven": event.proven, "not_offered": list(event.not_offered)}
+
+    @_apply.register
+    def _(self, event: ReleaseEnded, _now: datetime) -> None:
+        self._release["verdict"] = str(event.verdict)
+
+    @_apply.register
     def _(self, event: RunEnded, now: datetime) -> None:
         self._run["verdict"] = str(event.verdict)
         self._run["exit_code"] = event.verdict.exit_code
         self._run["finished"] = iso(now)
         for release in self._run["releases"]:
-            release["verdict"] = str(event.verdict)
+            if release["verdict"] == str(Verdict.RUNNING):
+                release["verdict"] = str(event.verdict)
 
     def _distribution(self, filename: str) -> dict[str, Any]:
-        for distribution in self._run["releases"][-1]["distributions"]:
+        for distribution in self._release["distributions"]:
             if distribution["filename"] == filename:
                 found: dict[str, Any] = distribution
                 return found
         raise KeyError(filename)
 
     def _variant(self, index: str, name: str) -> dict[str, Any]:
-        (entry,) = [i for i in self._run["releases"][-1]["indexes"] if i["url"] == index]
-        for variant in entry["variants"]:
+        variants = self._index(index)["variants"]
+        for variant in variants:
             if variant["variant"] == name:
                 found: dict[str, Any] = variant
                 return found
         made = {"variant": name, "visible_at": None, "requests": 0, "edge": None}
-        entry["variants"].append(made)
+        variants.append(made)
         return made
+
+    def _index(self, url: str) -> dict[str, Any]:
+        (entry,) = [i for i in self._release["indexes"] if i["url"] == url]
+        found: dict[str, Any] = entry
+        return found
 
 
 def _release(event: ReleaseStarted) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,10 @@ from enum import StrEnum
 from typing import Any
 from typing import Literal
 
+from poetry_publish_verified.core import durations
+from poetry_publish_verified.core.variants import CLIENTS
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
+from poetry_publish_verified.core.variants import Client
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -18,8 +21,6 @@ from poetry_publish_verified.errors import Verdict
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 # Read elsewhere, before any command runs.
 _OTHER_VARIABLES = {"GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD"}
-
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 class Until(StrEnum):
@@ -39,21 +40,8 @@ class Settings:
     timeout: float = 900.0
     format: Literal["text", "json"] = "text"
     receipt: str | None = None
-
-
-def duration(text: str) -> float:
-    """Seconds of `90`, `90s`, `15m`, `1h` or `1h30m`; ValueError for anything else or for 0."""
-    text = text.strip()
-    if re.fullmatch(r"\d+(?:\.\d+)?", text):
-        seconds = float(text)
-    elif text and (match := _DURATION.fullmatch(text)):
-        hours, minutes, rest = match.groups(default="0")
-        seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest)
-    else:
-        raise ValueError("a duration such as 90, 90s, 15m or 1h30m is wanted")
-    if not 0 < seconds <= 7 * 86400:
-        raise ValueError("a duration of more than 0 and at most 7 days is wanted")
-    return seconds
+    clients: tuple[Client, ...] = DEFAULT_CLIENTS
+    strict: bool = False
 
 
 def resolve(
@@ -123,7 +111,7 @@ def _seconds(value: Any) -> float:
     # A bare number in TOML; True is an int to Python, not to anyone else.
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    return duration(_text(value))
+    return durations.parse(_text(value))
 
 
 def _until(value: Any) -> Until:
@@ -138,10 +126,29 @@ def _format(value: Any) -> str:
     raise ValueError("one of text, json is wanted")
 
 
+def _clients(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    if not names or not set(names) <= set(CLIENTS):
+        raise ValueError(f"some of {', '.join(CLIENTS)} are wanted")
+    return tuple(dict.fromkeys(names))
+
+
+def _flag(value: Any) -> bool:
+    # Poetry's own configuration reads its variables so.
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in known:
+        return known[value.lower()]
+    raise ValueError("true or false is wanted")
+
+
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "index": ("indexes", _texts),
     "until": ("until", _until),
     "timeout": ("timeout", _seconds),
     "format": ("format", _format),
     "receipt": ("receipt", _text),
+    "clients": ("clients", _clients),
+    "strict": ("strict", _flag),
 }

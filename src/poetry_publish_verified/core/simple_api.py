@@ -1,8 +1,9 @@
-"""The simple API: what clients ask for, and what a project's page lists.
+"""The simple API: what a project's page lists.
 
 Specification: https://packaging.python.org/en/latest/specifications/simple-repository-api/
-(PEP 503, 629, 658, 691, 700, 714). A page is foreign input: whatever does not fit is left out
-or refused, never trusted.
+(PEP 503, 592, 629, 658, 691, 700, 714, 792), and PyPI's JSON page of one version:
+https://docs.pypi.org/api/json/. A page is foreign input: whatever does not fit is left out or
+refused, never trusted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,9 +29,11 @@ _MAX_FILES = 200_000
 
 _DISTRIBUTION = re.compile(r"\.(?:whl|tar\.gz|zip|tar\.bz2|egg)(?:[#?]|$)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_TAG = re.compile(r"(a|base)(?=[\s/])", re.IGNORECASE)
+_TAG = re.compile(r"(a|base|meta)(?=[\s/])", re.IGNORECASE)
 _ATTRIBUTES = re.compile(r"""(?:[^>"']|"[^"]*"|'[^']*')*""")
-_HREF = re.compile(r"""(?<![\w-])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""", re.IGNORECASE
+)
 _HASH = re.compile(r"(md5|sha1|sha224|sha256|sha384|sha512)=([0-9a-fA-F]+)")
 
 
@@ -38,41 +42,35 @@ class UnsafePageError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """One way a client asks an index, hence one cached copy of a page."""
-
-    name: str
-    accept: str
-    accept_encoding: str
-
-
-PIP = Variant(
-    "pip",
-    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1,"
-    " text/html; q=0.01",
-    "gzip, deflate",
-)
-# A copy that no installer reads: our look before the upload must not put an old page, or a
-# 404, into the copies that they do read.
-UNSEEN = Variant("unseen", PIP.accept, "identity")
-
-
-@dataclass(frozen=True, slots=True)
 class IndexFile:
-    """One file of a page. `url` is absolute; `sha256` is None where the page gives none."""
+    """One file of a page. `url` is absolute; None is what the page does not give.
+
+    `yanked` (PEP 592) is the reason, an empty text where none is given, None where the file is
+    not yanked; `metadata_sha256` is that of the `.metadata` file beside it (PEP 658, 714), if
+    there is one (`has_metadata`) and its hash is told.
+    """
 
     filename: str
     url: str
     sha256: str | None = None
     size: int | None = None
+    requires_python: str | None = None
+    yanked: str | None = None
+    has_metadata: bool = False
+    metadata_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
-    """A project's page: its files by name; `ambiguous` are listed with two different hashes."""
+    """A project's page: its files by name; `ambiguous` are listed with two different hashes.
+
+    `status` is the project's (PEP 792), `active` where the page says nothing.
+    """
 
     files: Mapping[str, IndexFile]
     ambiguous: frozenset[str] = frozenset()
+    status: str = "active"
+    status_reason: str = ""
 
 
 def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
@@ -83,11 +81,36 @@ def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
     """
     kind = content_type.split(";", 1)[0].strip().lower()
     if kind in {"application/vnd.pypi.simple.v1+json", "application/json"}:
-        listed = _files_of_json(body, url)
-    elif kind in {"text/html", "application/vnd.pypi.simple.v1+html", "application/xhtml+xml"}:
-        listed = _files_of_html(body, url)
-    else:
-        raise UnsafePageError(f"the content type {printable(kind, 80)!r} is no simple API page")
+        page = _json(body)
+        version = str(_mapping(page.get("meta")).get("api-version", "1.0"))
+        if not version.startswith("1."):
+            raise UnsafePageError(f"the page is of simple API version {printable(version, 20)}")
+        status = _mapping(page.get("project-status"))
+        return _page(
+            _files_of_json(page.get("files"), url), status.get("status"), status.get("reason")
+        )
+    if kind in {"text/html", "application/vnd.pypi.simple.v1+html", "application/xhtml+xml"}:
+        text = _without_comments(body.decode("utf-8", "replace"))
+        named = dict(_metas(text))
+        return _page(
+            _files_of_html(text, url),
+            named.get("pypi:project-status"),
+            named.get("pypi:project-status-reason"),
+        )
+    raise UnsafePageError(f"the content type {printable(kind, 80)!r} is no simple API page")
+
+
+def parse_version_page(body: bytes, url: str) -> ProjectPage:
+    """Read PyPI's JSON page of one version, as far as its files go.
+
+    Raises UnsafePageError where it is none.
+    """
+    return _page(_files_of_json(_json(body).get("urls"), url))
+
+
+def _page(
+    listed: Iterable[IndexFile], status: object = None, status_reason: object = None
+) -> ProjectPage:
     files: dict[str, IndexFile] = {}
     ambiguous = set()
     for number, file in enumerate(listed):
@@ -98,18 +121,23 @@ def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
             files[file.filename] = file
         elif file.sha256 not in {None, known.sha256}:
             ambiguous.add(file.filename)
-    return ProjectPage(files, frozenset(ambiguous))
+    return ProjectPage(
+        files,
+        frozenset(ambiguous),
+        status.strip().lower() if isinstance(status, str) else "active",
+        status_reason if isinstance(status_reason, str) else "",
+    )
 
 
-def _files_of_json(body: bytes, url: str) -> Iterator[IndexFile]:
+def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        page = json.loads(body)
+        return _mapping(json.loads(body))
     except (ValueError, RecursionError):
         raise UnsafePageError("the page is not valid JSON") from None
-    version = str(_mapping(_mapping(page).get("meta")).get("api-version", "1.0"))
-    if not version.startswith("1."):
-        raise UnsafePageError(f"the page is of simple API version {printable(version, 20)}")
-    entries = _mapping(page).get("files")
+
+
+def _files_of_json(entries: object, url: str) -> Iterator[IndexFile]:
+    """The files of a simple page, or of a version's page, which has other names for some keys."""
     if not isinstance(entries, list):
         raise UnsafePageError("the page has no list of files")
     for entry in map(_mapping, entries):
@@ -119,13 +147,20 @@ def _files_of_json(body: bytes, url: str) -> Iterator[IndexFile]:
         absolute, _ = _absolute(url, address)
         if absolute is None or not _is_filename(filename):
             continue
-        sha256 = _mapping(entry.get("hashes")).get("sha256")
+        hashes = _mapping(entry.get("hashes", entry.get("digests")))
         size = entry.get("size")
+        requires_python = entry.get("requires-python", entry.get("requires_python"))
+        yanked = entry.get("yanked_reason") or entry.get("yanked")
+        metadata = entry.get("core-metadata", entry.get("dist-info-metadata"))
         yield IndexFile(
             filename,
             absolute,
-            _digest(sha256),
+            _digest(hashes.get("sha256")),
             size if isinstance(size, int) and not isinstance(size, bool) else None,
+            requires_python if isinstance(requires_python, str) else None,
+            (yanked if isinstance(yanked, str) else "") if entry.get("yanked") else None,
+            bool(metadata),
+            _digest(_mapping(metadata).get("sha256")),
         )
 
 
@@ -133,10 +168,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _files_of_html(body: bytes, url: str) -> Iterator[IndexFile]:
+def _files_of_html(text: str, url: str) -> Iterator[IndexFile]:
     base = url
-    for tag, href in _links(_without_comments(body.decode("utf-8", "replace"))):
-        if tag == "a" and not _DISTRIBUTION.search(href):
+    for tag, attributes in _tags(text):
+        href = attributes.get("href", "")
+        if tag == "meta" or not href or (tag == "a" and not _DISTRIBUTION.search(href)):
             continue
         absolute, fragment = _absolute(base, href)
         if absolute is None:
@@ -147,11 +183,28 @@ def _files_of_html(body: bytes, url: str) -> Iterator[IndexFile]:
         filename = unquote(urlsplit(absolute).path.rsplit("/", 1)[-1])
         if not _is_filename(filename):
             continue
-        yield IndexFile(filename, absolute, _digest(dict(_HASH.findall(fragment)).get("sha256")))
+        metadata = attributes.get(
+            "data-core-metadata", attributes.get("data-dist-info-metadata", "false")
+        )
+        yield IndexFile(
+            filename,
+            absolute,
+            _digest(dict(_HASH.findall(fragment)).get("sha256")),
+            requires_python=attributes.get("data-requires-python"),
+            yanked=attributes.get("data-yanked"),
+            has_metadata=metadata.strip().lower() != "false",
+            metadata_sha256=_digest(dict(_HASH.findall(metadata)).get("sha256")),
+        )
 
 
-def _links(text: str) -> Iterator[tuple[str, str]]:
-    """The links of a page: `a` or `base`, and the href.
+def _metas(text: str) -> Iterator[tuple[str, str]]:
+    for tag, attributes in _tags(text):
+        if tag == "meta":
+            yield attributes.get("name", "").lower(), attributes.get("content", "")
+
+
+def _tags(text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The tags `a`, `base` and `meta` of a page, with their attributes, names in lower case.
 
     The standard library's parser takes quadratic time over broken markup, and pages may be
     large; this takes linear time over any.
@@ -161,9 +214,12 @@ def _links(text: str) -> Iterator[tuple[str, str]]:
         if tag is None:
             continue
         attributes = _ATTRIBUTES.match(piece, tag.end())
-        href = _HREF.search(attributes.group()) if attributes else None
-        if href:
-            yield tag.group(1).lower(), html.unescape(next(filter(None, href.groups()), ""))
+        found: dict[str, str] = {}
+        for match in _ATTRIBUTE.finditer(attributes.group() if attributes else ""):
+            name, *values = match.groups()
+            # The first of a name counts, as in any browser.
+            found.setdefault(name.lower(), html.unescape(next(filter(None, values), "")))
+        yield tag.group(1).lower(), found
 
 
 def _without_comments(text: str) -> str:

@@ -49,10 +49,16 @@ class RepositoryTarget:
 
 @dataclass(frozen=True, slots=True)
 class IndexTarget:
-    """Where an index is (its simple API's root, with a slash at the end) and how to speak to it."""
+    """Where an index is (its simple API's root, with a slash at the end) and how to speak to it.
+
+    `certain`: its address is known from the kind of server, not a person's word and not a guess;
+    `pypi`: it is PyPI, which Poetry reads in a way of its own.
+    """
 
     url: str
     access: Access
+    certain: bool = False
+    pypi: bool = False
 
 
 def split_credentials(url: str) -> tuple[str, str | None, str | None]:

@@ -1,20 +1,45 @@
 """When to look at an index again, and when a release counts as visible: a state machine.
 
-Pure: fed with observations and the time, it answers what to do next.
+Pure: fed with observations and the time, it says when to look next, or how the wait has ended.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from poetry_publish_verified.core.expectation import Expectation
+from poetry_publish_verified.core.expectation import Fault
+from poetry_publish_verified.core.expectation import Judgement
 from poetry_publish_verified.core.simple_api import ProjectPage
 
-# Hotter than this helps nobody and makes indexes angry.
-_SHORTEST_PAUSE = 1.0
-_LONGEST_PAUSE = 10.0
-_GROWTH = 0.1  # of the time waited so far: a release late by t is seen at most 10 % later
+# A look follows the last one after a share of the time waited so far, so that a release is seen
+# at most that share too late, however long it takes; no sooner and no later than these.
+SHORTEST_PAUSE = 0.25
+LONGEST_PAUSE = 30.0
+_FIRST_PAUSE = 0.3
+_GROWTH = 0.084
+# Pauses are shortened by up to so much, lest many runs that began together look together.
+_JITTER = 0.1
+# `Age` is in whole seconds; a look right after an announced expiry must not come before it.
+_AFTER_EXPIRY = 0.05
+# What an edge announces may be short and come again and again: it gets so many looks of its own.
+_EXPIRY_LOOKS = 8
+_EXPIRY_PERIOD = 600.0
+# A look that is planned for so soon after an expiry will do.
+_SOON = 0.15
+# An edge that gives an answer past its time is fetching the new one meanwhile.
+_REVALIDATION = 0.5
+_FIRST_BACK_OFF = 0.5
+# So many good observations in a row; the last may come after the deadline.
+_STEADY = 2
+
+
+# What an index's own root says: it is there, it is not, it refuses; no server is reached; or none
+# of that is known.
+RootState = Literal["there", "none", "denied", "unreachable", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,50 +47,36 @@ class Observation:
     """One answer of one index to one variant.
 
     `state`: `page` (it is in `page`), `absent` (the index has no such project), `moved` (it
-    redirects to another server, where it is not looked for), `denied` (401 or 403) or `unknown`
-    (no usable answer; `detail` says why). `edge` holds the headers that name the edge that
-    answered. *No answer is unknown, never absent.*
+    redirects to another server, where it is not looked for), `denied` (401 or 403),
+    `not-offered` (the index has no such kind of page) or `unknown` (no usable answer; `detail`
+    says why). *No answer is unknown, never absent.* `edge` holds the headers that name the edge
+    that answered; `serial` is the index's own count of changes (`X-PyPI-Last-Serial`,
+    `X-Devpi-Serial`); `expires_in` the seconds for which a cache will go on saying so, where it
+    says that; `retry_after` the seconds for which the server wants to be left alone; `vary` what
+    the server's copies differ by.
     """
 
-    state: Literal["page", "absent", "moved", "denied", "unknown"]
+    state: Literal["page", "absent", "moved", "denied", "not-offered", "unknown"]
     page: ProjectPage | None = None
     detail: str = ""
     edge: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What one observation of a page still lacks, and what it has that is wrong."""
-
-    absent: tuple[str, ...] = ()
-    without_hash: tuple[str, ...] = ()
-    other_hash: tuple[str, ...] = ()
-
-
-def compare(page: ProjectPage, expected: Mapping[str, str]) -> Missing:
-    """Hold a page against the files (name to sha256) that must be on it."""
-    absent, without_hash, other_hash = [], [], []
-    for filename, sha256 in expected.items():
-        file = page.files.get(filename)
-        if file is None:
-            absent.append(filename)
-        elif file.sha256 is None:
-            without_hash.append(filename)
-        elif file.sha256 != sha256 or filename in page.ambiguous:
-            other_hash.append(filename)
-    return Missing(tuple(absent), tuple(without_hash), tuple(other_hash))
+    serial: int | None = None
+    expires_in: float | None = None
+    retry_after: float | None = None
+    vary: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Look again `after` so many seconds."""
+    """Look again at `at`; with `fresh`, on a connection of its own."""
 
-    after: float
+    at: float
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """Every expected file is listed, none under another hash."""
+    """Every expected file is listed as it should be, on two observations in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +90,129 @@ class Denied:
 
 
 @dataclass(frozen=True, slots=True)
+class NotOffered:
+    """The index has no such kind of page, so no client reads one there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wrong:
-    """The index lists an expected file under another hash."""
+    """The index lists something wrongly, on two observations in a row."""
 
-    filenames: tuple[str, ...]
+    faults: tuple[Fault, ...]
 
 
-Step = LookAgain | Visible | OutOfTime | Denied | Wrong
+Step = LookAgain | Visible | OutOfTime | Denied | NotOffered | Wrong
 
 
 class Watch:
-    """The wait for one index and one variant. Times are seconds of any one clock."""
+    """The wait for one index and one variant. Times are seconds of any one clock.
 
-    def __init__(self, expected: Mapping[str, str], now: float, deadline: float) -> None:
-        """`expected` maps file names to sha256."""
-        self._expected = expected
+    `next` says when to look and how; `judgement` what the last page lacked, `expires_at` until
+    when the last answer will be given, where that was announced.
+    """
+
+    def __init__(
+        self, expectation: Expectation, now: float, deadline: float, roll: Callable[[], float]
+    ) -> None:
+        """`roll` gives numbers between 0 and 1, for the jitter."""
+        self._expectation = expectation
         self._start = now
         self._deadline = deadline
+        self._roll = roll
+        self._planned = now
+        self._errors = 0
+        self._good = 0
+        self._steady: object = None
+        self._expiry_looks: list[float] = []
+        self.next = LookAgain(now)
+        self.expires_at: float | None = None
         self.requests = 0
-        self.missing = Missing(tuple(expected))
+        self.judgement = expectation.nothing()
         self.last = Observation("unknown")
 
-    def observe(self, observation: Observation, now: float) -> Step:
-        """Take in one observation and say what to do next."""
+    def observe(self, seen: Observation, now: float) -> Step:
+        """Take in what an own look saw, and say what to do next."""
         self.requests += 1
-        self.last = observation
-        if observation.state == "denied":
+        if seen.state == "denied":
+            self.last = seen
             return Denied()
-        if observation.page is not None:
-            self.missing = compare(observation.page, self._expected)
-            if self.missing.other_hash:
-                return Wrong(self.missing.other_hash)
-            if not self.missing.absent:
-                return Visible()
+        if seen.state == "not-offered":
+            self.last = seen
+            return NotOffered()
+        went_back = _went_back(self.last, seen)
+        judgement = self._take_in(seen, now)
+        verdict = judgement.faults or (judgement.satisfied and judgement.listing)
+        if went_back:
+            self._good = 0
+        elif seen.page is not None and verdict:
+            self._good = self._good + 1 if verdict == self._steady else 1
+            self._steady = verdict
+            if self._good == _STEADY:
+                return Wrong(judgement.faults) if judgement.faults else Visible()
+            self.next = LookAgain(now + SHORTEST_PAUSE, fresh=True)
+            return self.next
+        else:
+            self._good = 0
         if now >= self._deadline:
             return OutOfTime()
-        pause = min(max(_SHORTEST_PAUSE, (now - self._start) * _GROWTH), _LONGEST_PAUSE)
+        self.next = LookAgain(self._next_look(seen, now))
+        return self.next
+
+    def overhear(self, seen: Observation, now: float) -> None:
+        """Take in what another variant saw of the same copy; only `observe` ends a wait."""
+        self._take_in(seen, now)
+        self._good = 0
+        if now < self._deadline:
+            self._planned = now
+            self.next = LookAgain(self._next_look(seen, now))
+
+    def _take_in(self, seen: Observation, now: float) -> Judgement:
+        self._errors = self._errors + 1 if seen.state == "unknown" else 0
+        self.last = seen
+        announced = None if seen.expires_in is None else now + seen.expires_in
+        # `Age` is cut to whole seconds: of several answers of one copy, the earliest is right.
+        if announced is None or self.expires_at is None or abs(announced - self.expires_at) > 1.5:
+            self.expires_at = announced
+        else:
+            self.expires_at = min(announced, self.expires_at)
+        if seen.page is not None:
+            self.judgement = self._expectation.judge(seen.page)
+        elif seen.state == "absent":
+            self.judgement = self._expectation.nothing()
+        return self.judgement
+
+    def _next_look(self, seen: Observation, now: float) -> float:
+        """The usual next look, or an earlier one where the answer announces its own end."""
+        added = now < self._planned - SHORTEST_PAUSE
+        if not added or self._errors:
+            self._planned = now + self._pause(seen, now)
         # The last look falls on the deadline itself, unless that would be too soon.
-        return LookAgain(min(pause, max(self._deadline - now, _SHORTEST_PAUSE)))
+        planned = max(min(self._planned, self._deadline), now + SHORTEST_PAUSE)
+        return min(self._after_expiry(now, planned), planned)
+
+    def _pause(self, seen: Observation, now: float) -> float:
+        usual = _FIRST_PAUSE + _GROWTH * (now - self._start)
+        pause = min(usual, LONGEST_PAUSE) * (1 - _JITTER * self._roll())
+        if self._errors:
+            back_off = min(_FIRST_BACK_OFF * 2.0 ** min(self._errors - 1, 10), LONGEST_PAUSE)
+            pause = max(pause, back_off)
+        return max(pause, seen.retry_after or 0.0)
+
+    def _after_expiry(self, now: float, planned: float) -> float:
+        if self.expires_at is None or self._errors:
+            return planned
+        wanted = self.expires_at + _AFTER_EXPIRY
+        if self.expires_at <= now:
+            wanted = now + _REVALIDATION
+        wanted = max(wanted, now + SHORTEST_PAUSE)
+        if wanted > planned - _SOON:
+            return planned
+        self._expiry_looks = [at for at in self._expiry_looks if at > now - _EXPIRY_PERIOD]
+        if len(self._expiry_looks) >= _EXPIRY_LOOKS:
+            return planned
+        self._expiry_looks.append(wanted)
+        return wanted
+
+
+def _went_back(before: Observation, seen: Observation) -> bool:
+    return before.serial is not None and seen.serial is not None and seen.serial < before.serial

@@ -21,16 +21,16 @@ def _name(event: Event) -> str:
 
 
 class JsonLines:
-    """Writes each event as one line: `event`, `time` and its own fields."""
+    """Writes each event as one line: `event`, `time`, `of` (which release) and its own fields."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` takes one line without its end."""
         self._write = write
 
-    def event(self, event: Event, now: datetime) -> None:
-        """Write one event; progress is for eyes only."""
+    def event(self, event: Event, now: datetime, release: str | None) -> None:
+        """Write one event, and of which release it tells; progress is for eyes only."""
         if not isinstance(event, UploadProgressed):
-            self._line(_name(event), now, asdict(event))
+            self._line(_name(event), now, {"of": release, **asdict(event)})
 
     def end(self, receipt: Mapping[str, Any], now: datetime) -> None:
         """Write the receipt, its keys beside `event` and `time`."""

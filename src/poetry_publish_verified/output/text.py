@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import singledispatchmethod
+from typing import Literal
 from typing import Protocol
 
+from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileVerified
+from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import MetadataVerified
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
@@ -20,6 +25,7 @@ from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.progress import WaitTable
 
 _UPLOADS = {
     "uploaded": "<fg=green>uploaded</>",
@@ -49,6 +55,13 @@ class Terminal(Protocol):
     def overwrite(self, text: str) -> None:
         """Replace the line that is being written."""
 
+    def repaint(self, lines: list[str]) -> None:
+        """Keep these lines below all others, in place of the last such."""
+
+    @property
+    def width(self) -> int:
+        """How many characters fit on a line."""
+
     @property
     def animated(self) -> bool:
         """Whether a person watches: lines may be rewritten."""
@@ -63,50 +76,79 @@ def plain(text: str) -> str:
     return printable(text, 2000).replace("<", "\\<")
 
 
-class Text:
-    """Tells a run, event by event."""
+Kind = Literal["publish", "dry-run", "wait"]
+_VERBS: dict[Kind, str] = {
+    "publish": "Publishing",
+    "dry-run": "Checking",
+    "wait": "Waiting for",
+}
 
-    def __init__(self, terminal: Terminal, *, dry_run: bool) -> None:
-        """`dry_run`: whether a file that is not there stays so."""
+
+class Text:
+    """Tells a run, event by event.
+
+    Each event comes with the moment (seconds of a clock that never goes back), and with the
+    release's name and version where there are several.
+    """
+
+    def __init__(self, terminal: Terminal, kind: Kind) -> None:
         self._terminal = terminal
-        self._dry_run = dry_run
+        self._kind = kind
+        self._indexes = 0
         self._sizes: dict[str, int] = {}
         self._percent: dict[str, int] = {}
-        self._told: dict[str, tuple[float, tuple[tuple[str, ...], str]]] = {}
+        self._told: dict[tuple[object, ...], float] = {}
+        self._table = WaitTable()
 
-    @singledispatchmethod
-    def event(self, event: Event, seconds: float) -> None:
-        """Tell one event that happened at `seconds` of a clock that never goes back."""
+    def event(self, event: Event, seconds: float, release: str | None = None) -> None:
+        """Tell one event."""
+        self._tell(event, seconds, release)
+        if self._terminal.animated and isinstance(event, _OF_A_WAIT):
+            self.tick(seconds)
 
-    @event.register
-    def _(self, event: ReleaseStarted, _seconds: float) -> None:
-        verb = "Checking" if self._dry_run else "Publishing"
-        self._terminal.line("")
-        self._terminal.line(
-            f"{verb} <c1>{plain(event.name)}</c1> (<c2>{plain(event.version)}</c2>) to"
-            f" <info>{plain(event.repository)}</info>"
+    def tick(self, seconds: float) -> None:
+        """Bring what a person watches up to date."""
+        self._terminal.repaint(
+            [plain(line) for line in self._table.lines(seconds, self._terminal.width)]
         )
 
-    @event.register
-    def _(self, event: VersionSet, _seconds: float) -> None:
+    @singledispatchmethod
+    def _tell(self, event: Event, seconds: float, release: str | None) -> None:
+        pass
+
+    @_tell.register
+    def _(self, event: ReleaseStarted, _seconds: float, _release: str | None) -> None:
+        where = f" to <info>{plain(event.repository)}</info>" if event.repository else ""
+        self._terminal.line("")
+        self._terminal.line(
+            f"{_VERBS[self._kind]} <c1>{plain(event.name)}</c1>"
+            f" (<c2>{plain(event.version)}</c2>){where}"
+        )
+
+    @_tell.register
+    def _(self, event: TargetsFound, _seconds: float, _release: str | None) -> None:
+        self._indexes = max(self._indexes, len(event.indexes))
+
+    @_tell.register
+    def _(self, event: VersionSet, _seconds: float, _release: str | None) -> None:
         self._terminal.line(f"The build has set the version to <c2>{plain(event.version)}</c2>")
 
-    @event.register
-    def _(self, event: FileCompared, _seconds: float) -> None:
-        if self._dry_run or self._terminal.verbose:
+    @_tell.register
+    def _(self, event: FileCompared, _seconds: float, _release: str | None) -> None:
+        if self._kind == "dry-run" or self._terminal.verbose:
             self._terminal.line(f" - <c1>{plain(event.filename)}</c1> {_COMPARED[event.state]}")
 
-    @event.register
-    def _(self, event: UploadStarted, _seconds: float) -> None:
+    @_tell.register
+    def _(self, event: UploadStarted, _seconds: float, _release: str | None) -> None:
         self._sizes[event.filename] = event.size
         self._progress(event.filename, 0)
 
-    @event.register
-    def _(self, event: UploadProgressed, _seconds: float) -> None:
+    @_tell.register
+    def _(self, event: UploadProgressed, _seconds: float, _release: str | None) -> None:
         self._progress(event.filename, event.sent)
 
-    @event.register
-    def _(self, event: UploadEnded, _seconds: float) -> None:
+    @_tell.register
+    def _(self, event: UploadEnded, _seconds: float, _release: str | None) -> None:
         text = f" - Uploading <c1>{plain(event.filename)}</c1> {_UPLOADS[event.upload]}"
         if self._terminal.animated and event.filename in self._sizes:
             self._terminal.overwrite(text)
@@ -114,48 +156,77 @@ class Text:
         else:
             self._terminal.line(text)
 
-    @event.register
-    def _(self, event: UploadDoubted, _seconds: float) -> None:
+    @_tell.register
+    def _(self, event: UploadDoubted, _seconds: float, _release: str | None) -> None:
         self._terminal.line(
             f" - <c1>{plain(event.filename)}</c1>: looking whether it is there, as the upload"
             f" ended with: {plain(event.words)}"
         )
 
-    @event.register
-    def _(self, event: WaitStarted, _seconds: float) -> None:
-        self._terminal.line(f"Waiting for <info>{plain(event.index)}</info>")
+    @_tell.register
+    def _(self, event: WaitStarted, seconds: float, release: str | None) -> None:
+        self._table.started(release or "", event, seconds)
+        self._terminal.line(f"{_of(release)}Waiting for <info>{plain(event.index)}</info>")
 
-    @event.register
-    def _(self, event: Looked, seconds: float) -> None:
-        # One line per change, and one a minute.
-        state = (event.missing, event.detail)
-        told_at, told = self._told.get(event.index, (0.0, None))
-        if told == state and seconds - told_at < _QUIET_SECONDS:
+    @_tell.register
+    def _(self, event: Looked, seconds: float, release: str | None) -> None:
+        self._table.looked(release or "", event, seconds)
+        if not event.missing or self._terminal.animated:
             return
-        self._told[event.index] = (seconds, state)
-        detail = f" ({plain(event.detail)})" if event.detail else ""
-        if event.missing:
-            missing = plain(", ".join(event.missing))
-            self._terminal.line(
-                f" - <info>{plain(event.index)}</info> does not list {missing} yet{detail}"
-            )
-
-    @event.register
-    def _(self, event: BecameVisible, _seconds: float) -> None:
+        # One line per change, and one a minute; clients that see the same are one.
+        holds = event.expires_in is not None and event.expires_in > 1
+        state = (release, event.index, event.missing, event.detail, holds)
+        if seconds - self._told.get(state, -_QUIET_SECONDS) < _QUIET_SECONDS:
+            return
+        self._told[state] = seconds
+        words = [event.detail] if event.detail else []
+        if event.expires_in is not None and holds:
+            left = durations.in_words(event.expires_in)
+            words.append(f"this edge holds the old page for another {left}")
+        detail = f" ({plain('; '.join(words))})" if words else ""
         self._terminal.line(
-            f" - <info>{plain(event.index)}</info> lists every file, seen as"
+            f" - {_of(release)}<info>{plain(event.index)}</info> does not list"
+            f" {plain(', '.join(event.missing))} yet, as {event.variant} sees it{detail}"
+        )
+
+    @_tell.register
+    def _(self, event: BecameVisible, seconds: float, release: str | None) -> None:
+        self._table.visible(release or "", event, seconds)
+        self._terminal.line(
+            f" - {_of(release)}<info>{plain(event.index)}</info> lists every file, seen as"
             f" {event.variant} sees it after {event.waited:.1f} s"
         )
 
-    @event.register
-    def _(self, event: FileVerified, _seconds: float) -> None:
-        way = "" if event.client == "http" else f" by {event.client}"
-        self._terminal.line(f" - <c1>{plain(event.filename)}</c1> comes back unchanged{way}")
+    @_tell.register
+    def _(self, event: IndexEnded, _seconds: float, release: str | None) -> None:
+        self._table.ended(release or "", event)
+        if event.proven:
+            self._terminal.line(
+                f" - {_of(release)}<info>{plain(event.index)}</info> <fg=green>verified</>"
+            )
+        if event.not_offered and self._terminal.verbose:
+            fields = ", ".join(event.not_offered)
+            self._terminal.line(f"   not offered there, so not compared: {fields}")
 
-    @event.register
-    def _(self, event: ProblemFound, _seconds: float) -> None:
+    @_tell.register
+    def _(self, event: FileVerified, _seconds: float, release: str | None) -> None:
+        way = "" if event.client == "http" else f" by {event.client}"
+        place = f" from <info>{plain(event.index)}</info>" if self._indexes > 1 else ""
+        self._terminal.line(
+            f" - {_of(release)}<c1>{plain(event.filename)}</c1> comes back unchanged{place}{way}"
+        )
+
+    @_tell.register
+    def _(self, event: MetadataVerified, _seconds: float, release: str | None) -> None:
+        if self._terminal.verbose:
+            self._terminal.line(
+                f" - {_of(release)}<c1>{plain(event.filename)}.metadata</c1> is that of the file"
+            )
+
+    @_tell.register
+    def _(self, event: ProblemFound, _seconds: float, release: str | None) -> None:
         problem, style = event.problem, event.problem.severity
-        words = f"{style.title()} {problem.code}: {plain(problem.message)}"
+        words = f"{style.title()} {problem.code}: {_of(release)}{plain(problem.message)}"
         self._terminal.error_line(f"<{style}>{words}</{style}>")
         self._terminal.error_line(f"  <c1>{plain(problem.remedy)}</c1>")
 
@@ -163,6 +234,9 @@ class Text:
         """The last words: the verdict, of which release, and where the receipt is."""
         good = verdict.exit_code == 0
         summary = _SUMMARIES[verdict]
+        if self._kind == "wait":
+            summary = str(verdict)
+        self._terminal.repaint([])
         if verdict is Verdict.INTERRUPTED and receipt is None:
             summary = "interrupted"
         words = f"{summary}{f': {plain(release)}' if release else ''}"
@@ -180,6 +254,13 @@ class Text:
         if self._terminal.animated and self._percent.get(filename) != percent:
             self._percent[filename] = percent
             self._terminal.overwrite(f" - Uploading <c1>{plain(filename)}</c1> <b>{percent}%</b>")
+
+
+_OF_A_WAIT = (WaitStarted, Looked, BecameVisible, IndexEnded)
+
+
+def _of(release: str | None) -> str:
+    return f"{plain(release)}: " if release else ""
 
 
 _SUMMARIES = {

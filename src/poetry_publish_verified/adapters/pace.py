@@ -1,0 +1,50 @@
+"""Pace: how often one host is asked, over a whole run."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Protocol
+from urllib.parse import urlsplit
+
+# Four requests a second, and a little less, as they do not arrive as evenly as they leave.
+_SECONDS_BETWEEN = 0.27
+
+
+class _Clock(Protocol):
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Pace:
+    """Gives each host's requests their turns, at most four a second; loopback needs no rest."""
+
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+        self._held: dict[str, float] = {}
+
+    async def turn(self, url: str) -> None:
+        """Return when the host of `url` may be asked."""
+        host = (urlsplit(url).hostname or "").lower()
+        while (rest := self._held.get(host, 0.0) - self._clock.monotonic()) > 0:
+            await self._clock.sleep(rest)
+        if _is_loopback(host):
+            return
+        now = self._clock.monotonic()
+        turn = max(now, self._next.get(host, now))
+        self._next[host] = turn + _SECONDS_BETWEEN
+        if turn > now:
+            await self._clock.sleep(turn - now)
+
+    def hold(self, url: str, seconds: float) -> None:
+        """Leave the host of `url` alone for so long, as it has asked."""
+        host = (urlsplit(url).hostname or "").lower()
+        until = self._clock.monotonic() + seconds
+        self._held[host] = max(until, self._held.get(host, 0.0))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

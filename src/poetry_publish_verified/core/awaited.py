@@ -1,0 +1,121 @@
+"""What to wait for, as people and receipts name it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
+from packaging.version import Version
+
+from poetry_publish_verified.core.distribution import InvalidFilenameError
+from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import Expectation
+from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.receipt import SCHEMA
+
+
+class NotAwaitableError(ValueError):
+    """What cannot be waited for; the message says why, and is printable."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedRelease:
+    """One release that has to become visible; `indexes` are URLs that a receipt named."""
+
+    name: NormalizedName
+    version: Version
+    expectation: Expectation
+    indexes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[NormalizedName, Version]:
+        """What tells releases apart."""
+        return self.name, self.version
+
+
+def pinned(text: str) -> AwaitedRelease:
+    """The release that `NAME==VERSION` names; NotAwaitableError for anything else."""
+    shown = printable(text, 100)
+    try:
+        requirement = Requirement(text.strip())
+    except InvalidRequirement:
+        raise NotAwaitableError(f"{shown!r} is not of the form NAME==VERSION") from None
+    if requirement.url or requirement.marker or requirement.extras:
+        raise NotAwaitableError(
+            f"{shown!r} has an extra, a marker or a URL: only NAME==VERSION can be waited for"
+        )
+    specifiers = list(requirement.specifier)
+    if not specifiers:
+        raise NotAwaitableError(
+            f"{shown!r} names no version: some version of it may have been there for years, so"
+            " waiting for it would prove nothing"
+        )
+    (specifier, *more) = specifiers
+    if more or specifier.operator not in {"==", "==="} or "*" in specifier.version:
+        raise NotAwaitableError(
+            f"{shown!r} is a range: an older release that fits it would end the wait at once"
+        )
+    try:
+        version = Version(specifier.version)
+    except InvalidVersion:
+        raise NotAwaitableError(
+            f"{shown!r} has no valid version (PEP 440): {printable(specifier.version, 50)!r}"
+        ) from None
+    name = canonicalize_name(requirement.name)
+    return AwaitedRelease(name, version, AnyFiles(name, version))
+
+
+def of_receipt(receipt: Any) -> list[AwaitedRelease]:
+    """The releases of a publisher's receipt, with exactly its files and hashes.
+
+    Raises NotAwaitableError where it is no receipt, or one without any file.
+    """
+    if not isinstance(receipt, Mapping) or receipt.get("schema") != SCHEMA:
+        raise NotAwaitableError(f"it is no receipt of the form {SCHEMA}")
+    if receipt.get("verdict") == "dry-run" or receipt.get("rehearsal") is True:
+        raise NotAwaitableError("it is of a rehearsal or a dry run, which publishes nothing")
+    try:
+        found = [_of_release(release) for release in receipt["releases"]]
+    except (KeyError, TypeError, AttributeError, InvalidVersion, InvalidFilenameError):
+        raise NotAwaitableError("it is damaged: a release in it is not as it should be") from None
+    if not found or not all(release.expectation.nothing().absent for release in found):
+        raise NotAwaitableError("it lists no files: that run ended before any were known")
+    return found
+
+
+def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:
+    name, version = canonicalize_name(release["name"]), Version(release["version"])
+    files = tuple(_of_file(file) for file in release["distributions"])
+    for file in files:
+        if (file.parsed.name, file.parsed.version) != (name, version):
+            raise KeyError(file.filename)
+    indexes = tuple(str(index["url"]) for index in release["indexes"])
+    return AwaitedRelease(name, version, ExactFiles(files), indexes)
+
+
+def _of_file(file: Mapping[str, Any]) -> ExpectedFile:
+    sha256 = file["sha256"]
+    if file["upload"] == "kept-remote":
+        # What was kept is what is there; its size was never known.
+        return ExpectedFile(_text(file["filename"]), _text(file["remote_sha256"]))
+    size = file["size"]
+    expected = ExpectedFile(
+        _text(file["filename"]), _text(sha256), size if isinstance(size, int) else None
+    )
+    parse_filename(expected.filename)
+    return expected
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value == printable(value, 300):
+        return value
+    raise TypeError(value)

@@ -1,0 +1,33 @@
+"""Durations as people write and read them."""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def parse(text: str) -> float:
+    """Seconds of `90`, `90s`, `15m`, `1h` or `1h30m`; ValueError for anything else or for 0."""
+    text = text.strip()
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        seconds = float(text)
+    elif text and (match := _DURATION.fullmatch(text)):
+        hours, minutes, rest = match.groups(default="0")
+        seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest)
+    else:
+        raise ValueError("a duration such as 90, 90s, 15m or 1h30m is wanted")
+    if not 0 < seconds <= 7 * 86400:
+        raise ValueError("a duration of more than 0 and at most 7 days is wanted")
+    return seconds
+
+
+def in_words(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `4 min 10 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,241 @@
+"""What a page must show: the files of a release, each under its hash, none withdrawn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from packaging.specifiers import InvalidSpecifier
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import ParsedFilename
+from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.simple_api import IndexFile
+from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a file's own metadata says: `Requires-Python`, and the sha256 of METADATA itself."""
+
+    requires_python: str | None
+    metadata_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedFile:
+    """One file as every index must show it.
+
+    `sha256` is None where only the name is known, `size` where the bytes are not at hand, and
+    `built` where the archive is not.
+    """
+
+    filename: str
+    sha256: str | None
+    size: int | None = None
+    built: Built | None = None
+
+    @property
+    def parsed(self) -> ParsedFilename:
+        """What the file name says."""
+        return parse_filename(self.filename)
+
+
+def as_built(distribution: Distribution) -> ExpectedFile:
+    """What an index must show of a distribution that is at hand."""
+    return ExpectedFile(
+        distribution.filename,
+        distribution.sha256,
+        distribution.size,
+        Built(
+            distribution.raw_metadata.get("requires_python"),
+            hashlib.sha256(distribution.metadata).hexdigest(),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a page lists wrongly; `words` go on after the index's name."""
+
+    code: Code
+    words: str
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A page held against what is expected.
+
+    `absent` names files that are not listed, `faults` what is listed wrongly; `listing` is what a
+    second look must find again.
+    """
+
+    absent: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    listing: frozenset[tuple[str, str | None]] = frozenset()
+
+    @property
+    def satisfied(self) -> bool:
+        """Everything is there, and as it should be."""
+        return not self.absent and not self.faults
+
+
+class Expectation(Protocol):
+    """What must be on the pages of one release."""
+
+    def judge(self, page: ProjectPage) -> Judgement:
+        """Hold a page against it."""
+
+    def nothing(self) -> Judgement:
+        """The judgement of an index that has no page of the project."""
+
+    def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:
+        """The files to fetch, once a page satisfies."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactFiles:
+    """These files, under these hashes; others of the same version may be there too."""
+
+    expected: tuple[ExpectedFile, ...]
+
+    def judge(self, page: ProjectPage) -> Judgement:
+        """Hold a page against the files."""
+        if page.status == "quarantined":
+            return Judgement(faults=(_quarantined(page),))
+        absent, faults, listing = [], [], []
+        for file in self.expected:
+            listed = page.files.get(file.filename)
+            if listed is None:
+                absent.append(file.filename)
+                continue
+            listing.append((file.filename, listed.sha256))
+            faults += _faults(file, listed, ambiguous=file.filename in page.ambiguous)
+        return Judgement(tuple(absent), tuple(faults), frozenset(listing))
+
+    def nothing(self) -> Judgement:
+        """Every file is absent."""
+        return Judgement(tuple(file.filename for file in self.expected))
+
+    def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:  # noqa: ARG002 - the protocol's
+        """The files themselves."""
+        return self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class AnyFiles:
+    """At least one file of a release, not yanked: all that can be asked of a name and a version."""
+
+    name: NormalizedName
+    version: Version
+
+    def judge(self, page: ProjectPage) -> Judgement:
+        """Hold a page against the name and the version."""
+        if page.status == "quarantined":
+            return Judgement(faults=(_quarantined(page),))
+        listed = self._listed(page)
+        if not listed:
+            return self.nothing()
+        faults = [
+            Fault(Code.OTHER_HASH_LISTED, "lists it with two different hashes", file.filename)
+            for file in listed
+            if file.filename in page.ambiguous
+        ]
+        if all(file.yanked is not None for file in listed):
+            faults += [_yanked(file) for file in listed]
+        return Judgement(
+            faults=tuple(faults), listing=frozenset((f.filename, f.sha256) for f in listed)
+        )
+
+    def nothing(self) -> Judgement:
+        """The release is absent."""
+        return Judgement((f"{self.name} {self.version}",))
+
+    def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:
+        """What the page lists of this release, and is not yanked."""
+        return tuple(
+            ExpectedFile(file.filename, file.sha256, file.size)
+            for file in self._listed(page)
+            if file.yanked is None
+        )
+
+    def _listed(self, page: ProjectPage) -> list[IndexFile]:
+        return [f for f in page.files.values() if belongs_to(f.filename, self.name, self.version)]
+
+
+def extra_files(
+    page: ProjectPage, name: NormalizedName, version: Version, expected: Iterable[ExpectedFile]
+) -> list[str]:
+    """Files of this release that a page lists and nobody expected."""
+    ours = {file.filename for file in expected}
+    return sorted(f for f in page.files if f not in ours and belongs_to(f, name, version))
+
+
+def not_offered(page: ProjectPage, expected: Iterable[ExpectedFile]) -> list[str]:
+    """Optional fields of the simple API that a page has for none of the files."""
+    listed = [page.files[file.filename] for file in expected if file.filename in page.files]
+    wheels = [file for file in listed if file.filename.endswith(".whl")]
+    lacking = {
+        "size": all(file.size is None for file in listed),
+        "requires-python": all(file.requires_python is None for file in listed),
+        "core-metadata": bool(wheels) and not any(file.has_metadata for file in wheels),
+    }
+    return [field for field, lacks in lacking.items() if lacks]
+
+
+def _faults(file: ExpectedFile, listed: IndexFile, *, ambiguous: bool) -> list[Fault]:
+    """What is wrong with a file that is listed."""
+    name = file.filename
+    if file.sha256 and listed.sha256 and (ambiguous or listed.sha256 != file.sha256):
+        words = f"lists {name} with sha256 {listed.sha256}, but {file.sha256} was published"
+        if listed.sha256 == file.sha256:
+            words = f"lists {name} twice, under different hashes"
+        return [Fault(Code.OTHER_HASH_LISTED, words, name)]
+    faults = [] if listed.yanked is None else [_yanked(listed)]
+    if file.size is not None and listed.size not in {None, file.size}:
+        words = f"lists {name} with a size of {listed.size} bytes, but it has {file.size}"
+        faults.append(Fault(Code.OTHER_SIZE_LISTED, words, name))
+    if file.built is None:
+        return faults
+    if listed.requires_python is not None and not _same_specifier(
+        listed.requires_python, file.built.requires_python
+    ):
+        words = (
+            f"lists {name} with requires-python {printable(listed.requires_python, 100)!r}, but the"
+            f" file says {printable(file.built.requires_python or '', 100)!r}"
+        )
+        faults.append(Fault(Code.OTHER_REQUIRES_PYTHON, words, name))
+    if listed.metadata_sha256 not in {None, file.built.metadata_sha256}:
+        words = (
+            f"lists {name} with metadata of sha256 {listed.metadata_sha256}, but that in the file"
+            f" has {file.built.metadata_sha256}"
+        )
+        faults.append(Fault(Code.OTHER_METADATA_LISTED, words, name))
+    return faults
+
+
+def _yanked(file: IndexFile) -> Fault:
+    reason = f" ({printable(file.yanked, 200)})" if file.yanked else ""
+    words = f"lists {file.filename} as yanked{reason}, so installers pass it over"
+    return Fault(Code.YANKED, words, file.filename)
+
+
+def _quarantined(page: ProjectPage) -> Fault:
+    reason = f" ({printable(page.status_reason, 200)})" if page.status_reason else ""
+    return Fault(Code.QUARANTINED, f"has put the project under quarantine{reason}")
+
+
+def _same_specifier(one: str, other: str | None) -> bool:
+    try:
+        return SpecifierSet(one) == SpecifierSet(other or "")
+    except InvalidSpecifier:
+        return one.strip() == (other or "").strip()

@@ -1,0 +1,84 @@
+"""The waiting, as a table that is kept up to date: which index, which client, how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from poetry_publish_verified.core import durations
+from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import IndexEnded
+from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core.foreign import printable
+
+# Of an answer and of an index, what is needed to tell them apart.
+_ANSWER_WIDTH = 60
+_INDEX_WIDTH = 48
+
+
+@dataclass(slots=True)
+class _Row:
+    """One index as one client sees it; moments are seconds of one clock."""
+
+    since: float
+    answer: str = "not looked yet"
+    seen_after: float | None = None
+    next_look: float | None = None
+    expires: float | None = None
+
+    def words(self, now: float) -> str:
+        if self.seen_after is not None:
+            return f"seen after {durations.in_words(self.seen_after)}"
+        words = [f"waiting {durations.in_words(now - self.since)}", self.answer]
+        if self.next_look is not None:
+            words.append(f"next look in {durations.in_words(max(self.next_look - now, 0.0))}")
+        if self.expires is not None and self.expires > now:
+            words.append(f"old page held for {durations.in_words(self.expires - now)}")
+        return " · ".join(words)
+
+
+class WaitTable:
+    """Index by client; `lines` is what stands on the terminal at a moment."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], _Row] = {}
+
+    def started(self, release: str, event: WaitStarted, now: float) -> None:
+        """An index is watched."""
+        for variant in event.variants:
+            self._rows[release, event.index, variant] = _Row(now)
+
+    def looked(self, release: str, event: Looked, now: float) -> None:
+        """One look did not satisfy."""
+        row = self._rows.setdefault((release, event.index, event.variant), _Row(now))
+        row.answer = event.detail or (
+            f"lacks {', '.join(event.missing)}" if event.missing else "looking once more"
+        )
+        row.next_look = None if event.next_in is None else now + event.next_in
+        row.expires = None if event.expires_in is None else now + event.expires_in
+
+    def visible(self, release: str, event: BecameVisible, now: float) -> None:
+        """One client sees it all."""
+        row = self._rows.setdefault((release, event.index, event.variant), _Row(now))
+        row.seen_after = event.waited
+
+    def ended(self, release: str, event: IndexEnded) -> None:
+        """Nothing more is waited for there."""
+        self._rows = {
+            key: row for key, row in self._rows.items() if key[:2] != (release, event.index)
+        }
+
+    def lines(self, now: float, width: int) -> list[str]:
+        """The rows, none wider than the terminal: a wrapped one could not be painted over."""
+        lines, before = [], ("", "")
+        for (release, index, variant), row in self._rows.items():
+            if (release, index) != before:
+                lines.append(" ".join(filter(None, (release, _short(index, _INDEX_WIDTH)))))
+                before = (release, index)
+            answer = _short(printable(row.words(now), 400), max(width - 16, _ANSWER_WIDTH))
+            lines.append(f"  {variant:<12} {answer}")
+        return [_short(line, max(width - 1, 10)) for line in lines]
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
