@@ -15,10 +15,12 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple_api import PIP
 from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.verification import pip_target
 from poetry_publish_verified.core.visibility import Denied
 from poetry_publish_verified.core.visibility import LookAgain
@@ -307,19 +309,21 @@ class _Proof:
                 name,
             )
             return
-        got: ClientFile | ClientFailure = ClientFailure("it was not asked")
+        wheel = WheelWanted(name, file.sha256, parsed.name, str(parsed.version), target)
+        got: ClientFile | ClientFailure | ClientAbstains = ClientFailure("it was not asked")
         for attempt in range(_CLIENT_TRIES):
-            got = await client.download(
-                f"{parsed.name}==={parsed.version}",
-                target,
-                self._index.url,
-                max(self._left(), 30.0),
-            )
-            if isinstance(got, ClientFile) or self._left() == 0.0:
+            got = await client.download(wheel, self._index.url, max(self._left(), 30.0))
+            if not isinstance(got, ClientFailure) or self._left() == 0.0:
                 break
             await self._outside.clock.sleep(min(2.0**attempt, self._left()))
         published = {each.distribution.filename: each.sha256 for each in self._expected}
-        if isinstance(got, ClientFailure):
+        if isinstance(got, ClientAbstains):
+            self._warn(
+                Code.CLIENT_UNAVAILABLE,
+                f"{client.name} could not be asked for {name}: {got.reason}",
+                "Nothing is to be done for this release: the other clients were asked.",
+            )
+        elif isinstance(got, ClientFailure):
             self._fail(
                 Verdict.NOT_VISIBLE,
                 Code.CLIENT_CANNOT_INSTALL,

@@ -14,11 +14,12 @@ from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import Variant
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
-from poetry_publish_verified.core.verification import PipTarget
+from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.visibility import Observation
 
 
@@ -53,9 +54,9 @@ class Client(Protocol):
         """What people call it."""
 
     async def download(
-        self, requirement: str, target: PipTarget, index_url: str, timeout: float
-    ) -> ClientFile | ClientFailure:
-        """Download the wheel that `requirement` names for `target`."""
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure | ClientAbstains:
+        """Fetch the wheel as for a user; never raises for what the index or the client does."""
 
 
 class Clock(Protocol):

@@ -34,6 +34,7 @@ from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.core.distribution import Distribution
     from poetry_publish_verified.core.simple_api import Variant
-    from poetry_publish_verified.core.verification import PipTarget
+    from poetry_publish_verified.core.verification import WheelWanted
 
 EventT = TypeVar("EventT")
 # More turns than any task here takes before it sleeps or ends.
@@ -193,16 +194,16 @@ class ScriptedClient:
 
     index: ScriptedIndex
     name: str = "pip"
-    script: list[ClientFile | ClientFailure] = field(default_factory=list)
-    asked: list[tuple[str, PipTarget, str]] = field(default_factory=list)
+    script: list[ClientFile | ClientFailure | ClientAbstains] = field(default_factory=list)
+    asked: list[tuple[WheelWanted, str]] = field(default_factory=list)
 
     async def download(
-        self, requirement: str, target: PipTarget, index_url: str, timeout: float
-    ) -> ClientFile | ClientFailure:
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure | ClientAbstains:
         """The first wheel of the shelf."""
         await anyio.lowlevel.checkpoint()
         assert timeout > 0
-        self.asked.append((requirement, target, index_url))
+        self.asked.append((wheel, index_url))
         if self.script:
             return self.script.pop(0)
         wheels = [name for name in sorted(self.index.shelf) if name.endswith(".whl")]

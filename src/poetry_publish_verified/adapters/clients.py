@@ -20,7 +20,7 @@ from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import PipTarget
+from poetry_publish_verified.core.verification import WheelWanted
 
 _SETUP_TIMEOUT = 120.0
 
@@ -83,29 +83,28 @@ class Pip:
         return None
 
     async def download(
-        self, requirement: str, target: PipTarget, index_url: str, timeout: float
+        self, wheel: WheelWanted, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure:
-        """Have pip download one wheel from one index, for the machine that `target` describes.
+        """Have pip download one wheel from one index, for the machine of its target.
 
         `prepare` comes first.
         """
         try:
             with anyio.fail_after(timeout):
-                return await self._download(requirement, target, self._indexes[index_url])
+                return await self._download(wheel, self._indexes[index_url])
         except TimeoutError:
             return ClientFailure(f"pip did not finish within {timeout:.0f} s")
         except OSError as error:
             return ClientFailure(f"pip could not be run: {printable(str(error))}")
 
-    async def _download(
-        self, requirement: str, target: PipTarget, index: IndexTarget
-    ) -> ClientFile | ClientFailure:
+    async def _download(self, wheel: WheelWanted, index: IndexTarget) -> ClientFile | ClientFailure:
         goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
         done = await anyio.run_process(
             [
                 *(str(self._python), "-I", "-m", "pip", "download", "--no-deps", "--no-input"),
                 *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off"),
-                *("--only-binary=:all:", *target.arguments, "--dest", str(goal), requirement),
+                *("--only-binary=:all:", *wheel.target.arguments, "--dest", str(goal)),
+                wheel.requirement,
             ],
             env=self._environment | _settings(index),
             stderr=subprocess.STDOUT,

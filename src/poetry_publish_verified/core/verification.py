@@ -1,4 +1,4 @@
-"""Verification: what was fetched against what was built, and what to ask pip for."""
+"""Verification: what was fetched against what was built, and what to ask clients for."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ class ClientFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientAbstains:
+    """Why a real client cannot be asked for this wheel at all: it says nothing of the index."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PipTarget:
     """The machine a wheel is for, in pip's words."""
 
@@ -68,6 +75,22 @@ class PipTarget:
         for platform in self.platforms:
             named += ["--platform", platform]
         return named
+
+
+@dataclass(frozen=True, slots=True)
+class WheelWanted:
+    """A wheel as a client is to find it: `name` normalised, `version` as PEP 440 writes it."""
+
+    filename: str
+    sha256: str
+    name: str
+    version: str
+    target: PipTarget
+
+    @property
+    def requirement(self) -> str:
+        """The one version, to the letter: `==` would take `1.0+local` for 1.0 too."""
+        return f"{self.name}==={self.version}"
 
 
 def pip_target(wheel: ParsedFilename, requires_python: str | None) -> PipTarget | None:
