@@ -105,6 +105,18 @@ def test_the_wheel_among_others(open_pypi: Index, folder: Path) -> None:
         assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
 
 
+def test_the_version_among_others(open_pypi: Index, folder: Path) -> None:
+    """1.0 is asked for, not 1.0+local; a uv that cannot tell them apart abstains."""
+    wheel = put(open_pypi, WHEEL)
+    put(open_pypi, "lantern-1.0+local-py3-none-any.whl")
+    target = target_of(open_pypi)
+    got = ask(uv(folder, target), wheel, target)
+    if isinstance(got, ClientAbstains):
+        assert "takes another version" in got.reason
+    else:
+        assert got == ClientFile(wheel.filename, wheel.sha256)
+
+
 def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """A listed file that comes with other bytes is a failure in uv's words."""
     wheel = put(open_pypi, WHEEL)
@@ -242,12 +254,12 @@ def test_a_platform_that_uv_does_not_know(open_pypi: Index, folder: Path) -> Non
 # The user's own cache.
 
 
-def cached_for(proxy: FaultProxy, seconds: int) -> None:
-    """Let pages say how long they may be kept."""
+def cached(proxy: FaultProxy, how: str) -> None:
+    """Let pages say how they may be kept."""
 
     def act(exchange: Exchange) -> Answer:
         answer = exchange.forward()
-        answer.headers["Cache-Control"] = f"max-age={seconds}"
+        answer.headers["Cache-Control"] = how
         return answer
 
     proxy.on(is_page, act)
@@ -272,7 +284,7 @@ def test_a_stale_cache_of_the_user(
     """A page that uv keeps from before the upload is told of, with a command that helps."""
     put(open_pypi, "lantern-0.9-py3-none-any.whl")
     proxy = make_proxy(open_pypi.origin)
-    cached_for(proxy, 600)
+    cached(proxy, "max-age=600")
     target = target_of(open_pypi.behind(proxy.origin))
     ask_as_user = ["pip", "install", "lantern===1.0"]
     assert users_uv(ask_as_user, tmp_path / "home", target, folder) != 0
@@ -295,7 +307,7 @@ def test_a_cache_that_is_not_stale(
 ) -> None:
     """No command is named where refreshing would change nothing."""
     proxy = make_proxy(open_pypi.origin)
-    cached_for(proxy, 0 if why == "fresh" else 600)
+    cached(proxy, "no-cache" if why == "fresh" else "max-age=600")
     target = target_of(open_pypi.behind(proxy.origin))
     put(open_pypi, "lantern-0.9-py3-none-any.whl")
     if why == "fresh":

@@ -1,6 +1,6 @@
 """uv as a client: it installs a wheel under the sha256 that was published.
 
-Tried with uv 0.5 to 0.13.
+Tried with uv 0.8 to 0.13.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
 
-# Before 0.5 some of the variables below are not known, so that uv would ask PyPI instead.
-_OLDEST = (0, 5)
+# 0.4 does not know some of the variables below and would ask PyPI instead; 0.5 may take
+# another wheel than the one with the hash.
+_OLDEST = (0, 8)
+# Earlier ones take hashes with == only, which means 1.0+local too where 1.0 is wanted.
+_TAKES_TRIPLE_EQUALS = (0, 13)
 _VERSION = re.compile(rb"uv (\d+)\.(\d+)")
 _VERSION_TIMEOUT = 30.0
 # How uv's argument parser refuses an option or value of which this version has not heard.
@@ -92,14 +95,23 @@ class Uv:
         if isinstance(target, ClientAbstains):
             return target
         try:
-            if (reason := await self._unusable()) is not None:
-                return ClientAbstains(reason)
+            version = await self._version()
+            if isinstance(version, ClientAbstains):
+                return version
             with anyio.fail_after(timeout):
-                return await self._install(wheel, target, self._indexes[index_url])
+                got = await self._install(wheel, target, self._indexes[index_url], version)
         except TimeoutError:
             return ClientFailure(f"uv did not finish within {timeout:.0f} s")
         except OSError as error:
             return ClientAbstains(f"uv could not be run: {printable(str(error))}")
+        local = f"{wheel.name}=={wheel.version}+"
+        if (
+            version < _TAKES_TRIPLE_EQUALS
+            and isinstance(got, ClientFailure)
+            and local in got.detail
+        ):
+            return ClientAbstains(f"this uv takes another version instead: {got.detail}")
+        return got
 
     async def stale_cache_remedy(
         self, wheel: WheelWanted, index_url: str, timeout: float
@@ -132,26 +144,35 @@ class Uv:
             return None
         return f"uv pip install --refresh-package {wheel.name} {wheel.name}=={wheel.version}"
 
-    async def _unusable(self) -> str | None:
+    async def _version(self) -> tuple[int, ...] | ClientAbstains:
         try:
             with anyio.fail_after(_VERSION_TIMEOUT):
                 done = await self._run(["--version"], self._environment)
         except TimeoutError:
-            return f"uv did not tell its version within {_VERSION_TIMEOUT:.0f} s"
-        version = _VERSION.match(done.stdout)
-        if done.returncode != 0 or version is None:
-            return f"uv does not tell its version: {printable(done.stdout)}"
-        if tuple(int(part) for part in version.groups()) < _OLDEST:
-            return f"{printable(version[0])} is too old: {_OLDEST[0]}.{_OLDEST[1]} is the least."
-        return None
+            return ClientAbstains(f"uv did not tell its version within {_VERSION_TIMEOUT:.0f} s")
+        told = _VERSION.match(done.stdout)
+        if done.returncode != 0 or told is None:
+            return ClientAbstains(f"uv does not tell its version: {printable(done.stdout)}")
+        version = tuple(int(part) for part in told.groups())
+        if version < _OLDEST:
+            return ClientAbstains(f"{printable(told[0])} is too old: 0.8 is the least.")
+        return version
 
     async def _install(
-        self, wheel: WheelWanted, target: UvTarget, index: IndexTarget
+        self,
+        wheel: WheelWanted,
+        target: UvTarget,
+        index: IndexTarget,
+        version: tuple[int, ...],
     ) -> ClientFile | ClientFailure | ClientAbstains:
         token = os.urandom(4).hex()
         goal, wanted = self._folder / f"installed-{token}", self._folder / f"wanted-{token}.txt"
         # uv takes, of all files of the version, the one that has this hash, and checks it.
-        wanted.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+        exactly = "===" if version >= _TAKES_TRIPLE_EQUALS else "=="
+        wanted.write_text(
+            f"{wheel.name}{exactly}{wheel.version} --hash=sha256:{wheel.sha256}\n",
+            encoding="utf-8",
+        )
         environment = self._environment | _settings(index, self._environment)
         if target.macos is not None:
             environment["MACOSX_DEPLOYMENT_TARGET"] = target.macos
