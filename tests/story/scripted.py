@@ -34,11 +34,14 @@ from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.variants import Encodings
+from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.core.visibility import RootState
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.core.distribution import Distribution
     from poetry_publish_verified.core.variants import Variant
-    from poetry_publish_verified.core.verification import PipTarget
+    from poetry_publish_verified.core.verification import WheelWanted
 
 EventT = TypeVar("EventT")
 # More turns than any task here takes before it sleeps or ends.
@@ -153,13 +156,14 @@ class ScriptedIndex:
         }
         return Observation("page", ProjectPage(files)) if files else Observation("absent")
 
-    async def fetch(self, file: IndexFile, limit: int | None) -> Fetched | NotFetched:
+    async def fetch(self, url: str, limit: int | None) -> Fetched | NotFetched:
         """What the index serves for a file."""
         await anyio.lowlevel.checkpoint()
         self.limits.append(limit)
-        if self.fetches[file.filename]:
-            return self.fetches[file.filename].pop(0)
-        served = self.shelf[file.filename].served
+        filename = url.rsplit("/", 1)[-1]
+        if self.fetches[filename]:
+            return self.fetches[filename].pop(0)
+        served = self.shelf[filename].served
         if limit is not None and served.size > limit:
             return Fetched(limit + 1, "cut", cut=True)
         return served
@@ -208,16 +212,16 @@ class ScriptedClient:
 
     index: ScriptedIndex
     name: str = "pip"
-    script: list[ClientFile | ClientFailure] = field(default_factory=list)
-    asked: list[tuple[str, PipTarget, str]] = field(default_factory=list)
+    script: list[ClientFile | ClientFailure | ClientAbstains] = field(default_factory=list)
+    asked: list[tuple[WheelWanted, str]] = field(default_factory=list)
 
     async def download(
-        self, requirement: str, target: PipTarget, index_url: str, timeout: float
-    ) -> ClientFile | ClientFailure:
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure | ClientAbstains:
         """The first wheel of the shelf."""
         await anyio.lowlevel.checkpoint()
         assert timeout > 0
-        self.asked.append((requirement, target, index_url))
+        self.asked.append((wheel, index_url))
         if self.script:
             return self.script.pop(0)
         wheels = [name for name in sorted(self.index.shelf) if name.endswith(".whl")]

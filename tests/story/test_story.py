@@ -16,11 +16,12 @@ from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple_api import PIP
-from poetry_publish_verified.core.simple_api import UNSEEN
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.variants import PIP
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
@@ -554,9 +555,10 @@ INSTALLABLE = Plan(Until.INSTALLABLE, 900.0)
 def test_installable(world: World) -> None:
     """A real client is asked for each wheel, exactly and on its own machine; never for sdists."""
     ends(world.story(INSTALLABLE, *BUILT), Verdict.VERIFIED)
-    ((requirement, target, url),) = world.client.asked
-    assert requirement == "lantern===1.0"
-    assert target.platforms == ("any",)
+    ((wheel, url),) = world.client.asked
+    assert wheel.requirement == "lantern===1.0"
+    assert (wheel.filename, wheel.sha256) == (WHEEL, BUILT_WHEEL.sha256)
+    assert wheel.target.platforms == ("any",)
     assert url == world.index.url
     assert [(e.filename, e.client) for e in world.told(FileVerified) if e.client == "pip"] == [
         (WHEEL, "pip")
@@ -584,6 +586,16 @@ def test_a_client_that_never_finds_it(world: World) -> None:
     ending = world.story(INSTALLABLE, *BUILT)
     ends(ending, Verdict.NOT_VISIBLE, Code.CLIENT_CANNOT_INSTALL)
     assert "No matching distribution found" in ending.problems[0].message
+
+
+def test_a_client_that_abstains(world: World) -> None:
+    """A client that cannot be asked for a wheel is a warning, asked once, and proves nothing."""
+    world.client.script = [ClientAbstains("it knows no such platform")]
+    ending = world.story(INSTALLABLE, *BUILT)
+    ends(ending, Verdict.VERIFIED, Code.CLIENT_UNAVAILABLE)
+    assert "it knows no such platform" in ending.problems[0].message
+    assert len(world.client.asked) == 1
+    assert {event.client for event in world.told(FileVerified)} == {"http"}
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def _settings(index: IndexTarget) -> dict[str, str]:
     """
     settings = {
         "PIP_CONFIG_FILE": os.devnull,  # turns off the machine's, the user's and the site's
-        "PIP_INDEX_URL": _with_credentials(index.url, index.access),
+        "PIP_INDEX_URL": with_credentials(index.url, index.access),
     }
     parts = urlsplit(index.url)
     if parts.scheme == "http" or not index.access.verify:
@@ -138,7 +138,8 @@ def _settings(index: IndexTarget) -> dict[str, str]:
     return settings
 
 
-def _with_credentials(url: str, access: Access) -> str:
+def with_credentials(url: str, access: Access) -> str:
+    """`url` with user name and password, as pip and uv take them."""
     if access.basic is None:
         return url
     username, password = (quote(text, safe="") for text in access.basic)

@@ -1,0 +1,106 @@
+"""What the tests of real clients share: wheels on an index, and a clean environment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import urllib.parse
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import requests
+
+from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import pip_target
+from tests.adapters.archives import wheel as archive
+
+if TYPE_CHECKING:
+    from tests.beds.indexes import Index
+
+# The one beside the Python of the tests is there wherever they were set up.
+UV = os.environ.get("UV") or str(
+    shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+)
+_SCRUBBED = ("UV_", "PIP_", "XDG_", "SSL_CERT", "POETRY_")
+_SCRUBBED_ENDS = ("_PROXY", "_CA_BUNDLE")
+
+
+def clean_environment(home: Path, **more: str) -> dict[str, str]:
+    """This process's environment with a home of its own and without settings of clients."""
+    home.mkdir(exist_ok=True)
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.upper().startswith(_SCRUBBED) and not key.upper().endswith(_SCRUBBED_ENDS)
+    }
+    return kept | {"HOME": str(home)} | more
+
+
+def wheel_bytes(filename: str) -> bytes:
+    """A wheel that can be installed; the bytes depend on the whole name."""
+    name, version = filename.split("-")[:2]
+    info = f"{name}-{version}.dist-info"
+    tag = filename.removesuffix(".whl").split("-", 2)[2]
+    members = {
+        f"{name}.py": f"# {filename}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    record = "".join(f"{member},,\n" for member in [*members, f"{info}/RECORD"])
+    members[f"{info}/RECORD"] = record
+    return archive(tuple((member, text.encode()) for member, text in members.items()))
+
+
+def wanted(filename: str, body: bytes) -> WheelWanted:
+    """What a client is asked for."""
+    parsed = parse_filename(filename)
+    target = pip_target(parsed, None)
+    assert target is not None
+    sha256 = hashlib.sha256(body).hexdigest()
+    return WheelWanted(filename, sha256, parsed.name, str(parsed.version), target)
+
+
+def put(index: Index, filename: str) -> WheelWanted:
+    """Put a wheel on the index: into pypiserver's folder, onto devpi by an upload."""
+    body = wheel_bytes(filename)
+    wheel = wanted(filename, body)
+    if index.root is not None:
+        (index.root / filename).write_bytes(body)
+        return wheel
+    assert index.username is not None
+    assert index.password is not None
+    form = {":action": "file_upload", "name": wheel.name, "version": wheel.version}
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(
+            index.upload_url,
+            data=form | {"filetype": "bdist_wheel", "pyversion": "py3", "metadata_version": "2.1"},
+            files={"content": (filename, body)},
+            auth=(index.username, index.password),
+            timeout=30,
+        )
+    assert answer.status_code == 200, answer.text
+    return wheel
+
+
+def target_of(index: Index, **more: Any) -> IndexTarget:
+    """The index as a client is told of it."""
+    return IndexTarget(index.simple_url, Access(index.username, index.password, **more))
+
+
+def arguments_of_all_processes() -> list[str]:
+    """What `ps` shows to every user of this machine, as it stands and with `%xx` undone."""
+    shown = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended
+            continue
+        shown += [line, urllib.parse.unquote(line)]
+    return shown

@@ -1,0 +1,300 @@
+"""Poetry's own repository classes, asked for what a real index holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.poetry_client import PoetryClient
+from poetry_publish_verified.project import pypi_index
+from tests.beds.clients import clean_environment
+from tests.beds.clients import put
+from tests.beds.clients import target_of
+from tests.beds.clients import wanted
+from tests.beds.clients import wheel_bytes
+from tests.beds.indexes import Index
+from tests.beds.indexes import pypiserver
+from tests.beds.proxy import Answer
+from tests.beds.proxy import Exchange
+from tests.beds.proxy import is_file
+from tests.beds.proxy import is_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
+
+# Poetry imports a module that uses an old name of the standard library; and what runs out of
+# time is left to itself, with its socket open.
+pytestmark = pytest.mark.filterwarnings(
+    "default:open_text is deprecated:DeprecationWarning",
+    "default:unclosed:ResourceWarning",
+    "default::pytest.PytestUnraisableExceptionWarning",
+)
+WHEEL = "lantern-1.0-py3-none-any.whl"
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Poetry runs in this process: its home is empty, and the test ends with it unchanged."""
+    home = tmp_path / "home"
+    clean = clean_environment(home)
+    for key in set(os.environ) - set(clean):
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("HOME", clean["HOME"])
+    for name in ("CONFIG", "CACHE", "DATA"):
+        monkeypatch.setenv(f"POETRY_{name}_DIR", str(home / name.lower()))
+    yield home
+    assert not list(home.rglob("*"))
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Index]:
+    """A pypiserver that asks for the password on every request."""
+    with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
+        yield index
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the client may leave what it likes."""
+    path = tmp_path / "poetry-folder"
+    path.mkdir()
+    return path
+
+
+def ask(
+    folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = 60, pypi: str = ""
+) -> object:
+    """One download."""
+    client = PoetryClient(folder, [target], pypi or pypi_index())
+    return anyio.run(client.download, wheel, target.url, timeout)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        *("py3-none-any", "cp312-cp312-win_amd64", "cp312-cp312-macosx_11_0_arm64"),
+        *("cp312-cp312-manylinux_2_17_s390x", "cp312-cp312-musllinux_1_2_x86_64"),
+    ],
+)
+def test_every_platform(closed: Index, make_proxy: MakeProxy, folder: Path, tags: str) -> None:
+    """A wheel for any machine is fetched from where Poetry finds it linked."""
+    wheel = put(closed, f"lantern-1.0-{tags}.whl")
+    put(closed, "lantern-1.0-7-py2.py3-none-any.whl")
+    proxy = make_proxy(closed.origin)
+    target = target_of(closed.behind(proxy.origin))
+    assert ask(folder, wheel, target) == ClientFile(wheel.filename, wheel.sha256)
+    assert [r for r in proxy.requests if r.path.endswith(wheel.filename)]
+
+
+def test_devpi(devpi: Index, folder: Path) -> None:
+    """From devpi too, where pages are JSON."""
+    wheel = put(devpi, WHEEL)
+    assert ask(folder, wheel, target_of(devpi)) == ClientFile(WHEEL, wheel.sha256)
+
+
+def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """Other bytes than those published are told of by their hash."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    other = wheel_bytes("lantern-1.0-9-py3-none-any.whl")
+    proxy.serve_other_bytes(WHEEL, other)
+    got = ask(folder, wheel, target_of(open_pypi.behind(proxy.origin)))
+    assert got == ClientFile(WHEEL, hashlib.sha256(other).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("filename", "word"),
+    [
+        ("lantern-1.1-py3-none-any.whl", "finds no lantern 1.1"),
+        ("lantern-1.0-1-py3-none-any.whl", "but not lantern-1.0-1-py3-none-any.whl"),
+        ("beacon-1.0-py3-none-any.whl", "finds no beacon 1.0"),
+    ],
+)
+def test_what_is_not_there(open_pypi: Index, folder: Path, filename: str, word: str) -> None:
+    """A project, version or file that the index lacks is a failure; 1.0+local is no 1.0."""
+    put(open_pypi, WHEEL)
+    put(open_pypi, "lantern-1.1+local-py3-none-any.whl")
+    target = target_of(open_pypi)
+    # pypiserver sends whoever asks for an unknown project elsewhere, here to nowhere.
+    got = ask(folder, wanted(filename, b""), target)
+    assert isinstance(got, ClientFailure)
+    assert word in got.detail
+
+
+def test_a_file_that_does_not_come(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """A listed file that the index does not serve is a failure in Poetry's words."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    proxy.answer(is_file(WHEEL), Answer(404))
+    got = ask(folder, wheel, target_of(open_pypi.behind(proxy.origin)))
+    assert isinstance(got, ClientFailure)
+    assert "404" in got.detail
+
+
+def test_a_wrong_password(closed: Index, folder: Path) -> None:
+    """Credentials that are refused are a failure, and are not repeated."""
+    wheel = put(closed, WHEEL)
+    got = ask(folder, wheel, IndexTarget(closed.simple_url, Access("harbour", "wrong-secret")))
+    assert isinstance(got, ClientFailure)
+    assert "wrong-secret" not in got.detail
+
+
+def test_certificate_authority(
+    closed: Index, make_proxy: MakeProxy, authority: tuple[ssl.SSLContext, Path], folder: Path
+) -> None:
+    """An authority of one's own is trusted where it is named, or none is asked for."""
+    context, file = authority
+    wheel = put(closed, WHEEL)
+    through = closed.behind(make_proxy(closed.origin, context).origin)
+    with pytest.warns(match="Unverified HTTPS"):
+        assert isinstance(ask(folder, wheel, target_of(through, verify=False)), ClientFile)
+    assert isinstance(ask(folder, wheel, target_of(through, ca=str(file))), ClientFile)
+    got = ask(folder, wheel, target_of(through), timeout=4)
+    assert isinstance(got, ClientFailure)
+
+
+def test_no_proxies(open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxies count, unless they are not to."""
+    wheel, target = put(open_pypi, WHEEL), target_of(open_pypi)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert isinstance(ask(folder, wheel, target, timeout=3), ClientFailure)
+    client = PoetryClient(folder, [target], pypi_index(), proxies=False)
+    assert isinstance(anyio.run(client.download, wheel, target.url, 30.0), ClientFile)
+
+
+def pypi_like(proxy: FaultProxy, index: Index, wheel: WheelWanted) -> list[str]:
+    """Let the proxy answer with PyPI's JSON pages, and note which were asked for."""
+    asked = []
+    url = f"{proxy.origin}/packages/{wheel.filename}"
+    recent = "2999-01-01T00:00:00.000000Z"
+    simple = {
+        "meta": {"api-version": "1.1"},
+        "name": wheel.name,
+        "versions": [wheel.version],
+        "files": [
+            {
+                "filename": wheel.filename,
+                "url": url,
+                "hashes": {"sha256": wheel.sha256},
+                "upload-time": recent,
+            }
+        ],
+    }
+    release = {
+        "info": {
+            "name": wheel.name,
+            "version": wheel.version,
+            "summary": "",
+            "yanked": False,
+            "requires_dist": [],
+            "requires_python": None,
+        },
+        "urls": [
+            {
+                "filename": wheel.filename,
+                "packagetype": "bdist_wheel",
+                "url": url,
+                "digests": {"sha256": wheel.sha256},
+                "upload_time_iso_8601": recent,
+            }
+        ],
+    }
+
+    def act(exchange: Exchange) -> Answer:
+        path = exchange.request.path
+        asked.append(path)
+        page = simple if path.startswith("/simple/") else release
+        kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+        return Answer(200, json.dumps(page).encode(), headers=kind)
+
+    proxy.on(lambda request: request.path.startswith(("/simple/", "/pypi/")), act)
+    assert index.root is not None
+    return asked
+
+
+def test_pypi(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """PyPI is asked by Poetry's class for it, which takes the links from the release's page."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    asked = pypi_like(proxy, open_pypi, wheel)
+    target = IndexTarget(f"{proxy.origin}/simple/", Access())
+    got = ask(folder, wheel, target, pypi=target.url)
+    assert got == ClientFile(WHEEL, wheel.sha256)
+    assert "/simple/lantern/" in asked
+    assert "/pypi/lantern/1.0/json" in asked
+
+
+def test_the_users_settings_do_not_count(
+    open_pypi: Index,
+    make_proxy: MakeProxy,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cool-down in Poetry's settings does not hide a release that is hours old."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    pypi_like(proxy, open_pypi, wheel)
+    monkeypatch.setenv("POETRY_SOLVER_MIN_RELEASE_AGE", "9")
+    target = IndexTarget(f"{proxy.origin}/simple/", Access())
+    assert isinstance(ask(folder, wheel, target, pypi=target.url), ClientFile)
+
+
+HANGING = """
+import sys, anyio, pathlib
+from poetry_publish_verified.core.urls import Access, IndexTarget
+from poetry_publish_verified.poetry_client import PoetryClient
+from tests.beds.clients import wanted
+target = IndexTarget(sys.argv[1], Access())
+client = PoetryClient(pathlib.Path(sys.argv[2]), [target], "")
+print(anyio.run(client.download, wanted("lantern-1.0-py3-none-any.whl", b""), target.url, 2.0))
+"""
+
+
+def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """A hanging server costs the time allowed, and does not keep the process from ending."""
+    proxy = make_proxy(open_pypi.origin)
+    proxy.stall(is_page)
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING, f"{proxy.origin}/simple/", str(folder)],
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Poetry did not finish within 2 s" in done.stdout
+    assert time.monotonic() - begin < 10
+
+
+def test_nothing_of_ours_reaches_other_hosts(
+    closed: Index, open_pypi: Index, make_proxy: MakeProxy, folder: Path
+) -> None:
+    """The index's password is not sent where the index says that its files are."""
+    wheel = put(closed, WHEEL)
+    put(open_pypi, WHEEL)
+    elsewhere = make_proxy(open_pypi.origin)
+    proxy = make_proxy(closed.origin)
+    proxy.send_files_to(elsewhere.origin)
+    assert isinstance(ask(folder, wheel, target_of(closed.behind(proxy.origin))), ClientFile)
+    assert elsewhere.requests
+    assert not [r for r in elsewhere.requests if "authorization" in r.headers]

@@ -1,0 +1,318 @@
+"""A real uv, asked for what a real index holds."""
+
+from __future__ import annotations
+
+import shlex
+import ssl
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from poetry_publish_verified.adapters.uv import Uv
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.verification import ClientAbstains
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import WheelWanted
+from tests.beds.clients import UV
+from tests.beds.clients import arguments_of_all_processes
+from tests.beds.clients import clean_environment
+from tests.beds.clients import put
+from tests.beds.clients import target_of
+from tests.beds.clients import wanted
+from tests.beds.clients import wheel_bytes
+from tests.beds.indexes import PASSWORD
+from tests.beds.indexes import Index
+from tests.beds.indexes import pypiserver
+from tests.beds.proxy import Answer
+from tests.beds.proxy import Exchange
+from tests.beds.proxy import is_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
+
+WHEEL = "lantern-1.0-py3-none-any.whl"
+PLATFORMS = [
+    *("cp312-cp312-win_amd64", "cp312-cp312-macosx_14_0_arm64", "cp39-abi3-win32"),
+    *("cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64", "cp312-cp312-linux_aarch64"),
+    *("cp312-cp312-manylinux_2_36_aarch64", "cp312-cp312-musllinux_1_2_x86_64"),
+    *("cp312-cp312-macosx_10_9_x86_64", "py3-none-any", "py2-none-any", "cp311-none-any"),
+]
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Index]:
+    """A pypiserver that asks for the password on every request."""
+    with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
+        yield index
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where uv may leave what it likes."""
+    path = tmp_path / "uv-folder"
+    path.mkdir()
+    return path
+
+
+def uv(folder: Path, target: IndexTarget, executable: str | Path = UV, **more: str) -> Uv:
+    """The client under test, in an environment that has a home of its own."""
+    return Uv(executable, folder, clean_environment(folder.parent / "home", **more), [target])
+
+
+def ask(
+    client: Uv, wheel: WheelWanted, target: IndexTarget, timeout: float = 60
+) -> ClientFile | ClientFailure | ClientAbstains:
+    """One download."""
+    return anyio.run(client.download, wheel, target.url, timeout)
+
+
+@pytest.mark.parametrize("tags", PLATFORMS)
+def test_every_platform(
+    closed: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path, tags: str
+) -> None:
+    """A wheel for any usual machine is fetched, whole, with credentials, and nothing is left."""
+    wheel = put(closed, f"lantern-1.0-{tags}.whl")
+    put(closed, "lantern-1.0-7-py2.py3-none-any.whl")
+    proxy = make_proxy(closed.origin)
+    target = target_of(closed.behind(proxy.origin))
+    assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
+    paths = [(r.method, r.path.rpartition("/")[2]) for r in proxy.requests]
+    assert ("GET", wheel.filename) in paths, paths
+    assert not list((tmp_path / "home").rglob("*"))
+
+
+def test_devpi(devpi: Index, folder: Path) -> None:
+    """From devpi too."""
+    wheel = put(devpi, WHEEL)
+    target = target_of(devpi)
+    assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
+
+
+def test_the_wheel_among_others(open_pypi: Index, folder: Path) -> None:
+    """Where uv would prefer another wheel of the version, it still proves the one wanted."""
+    first, second = put(open_pypi, WHEEL), put(open_pypi, "lantern-1.0-2-py3-none-any.whl")
+    target = target_of(open_pypi)
+    for wheel in (first, second):
+        assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
+
+
+def test_the_version_among_others(open_pypi: Index, folder: Path) -> None:
+    """1.0 is asked for, not 1.0+local; a uv that cannot tell them apart abstains."""
+    wheel = put(open_pypi, WHEEL)
+    put(open_pypi, "lantern-1.0+local-py3-none-any.whl")
+    target = target_of(open_pypi)
+    got = ask(uv(folder, target), wheel, target)
+    if isinstance(got, ClientAbstains):
+        assert "takes another version" in got.reason
+    else:
+        assert got == ClientFile(wheel.filename, wheel.sha256)
+
+
+def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """A listed file that comes with other bytes is a failure in uv's words."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    target = target_of(open_pypi.behind(proxy.origin))
+    rule = proxy.serve_other_bytes(WHEEL, wheel_bytes("lantern-1.0-9-py3-none-any.whl"))
+    got = ask(uv(folder, target), wheel, target)
+    assert isinstance(got, ClientFailure)
+    assert "hash mismatch" in got.detail.lower()
+    rule.lift()
+    assert isinstance(ask(uv(folder, target), wheel, target), ClientFile)
+
+
+def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
+    """A version that the index lacks is a failure in uv's words, without the password."""
+    put(closed, WHEEL)
+    target = target_of(closed)
+    got = ask(uv(folder, target), wanted("lantern-1.1-py3-none-any.whl", b""), target)
+    assert isinstance(got, ClientFailure)
+    assert "no version of lantern==1.1" in got.detail
+    assert "Using" not in got.detail
+
+
+def test_a_wrong_password(closed: Index, folder: Path) -> None:
+    """Credentials that are refused are a failure, and are not repeated."""
+    wheel = put(closed, WHEEL)
+    target = IndexTarget(closed.simple_url, Access("harbour", "wrong-secret"))
+    got = ask(uv(folder, target), wheel, target)
+    assert isinstance(got, ClientFailure)
+    assert "40" in got.detail
+    assert "wrong-secret" not in got.detail
+
+
+def test_certificate_authority(
+    closed: Index, make_proxy: MakeProxy, authority: tuple[ssl.SSLContext, Path], folder: Path
+) -> None:
+    """An authority of one's own is trusted where it is named, or none is asked for."""
+    context, file = authority
+    wheel = put(closed, WHEEL)
+    through = closed.behind(make_proxy(closed.origin, context).origin)
+    untrusted = target_of(through)
+    got = ask(uv(folder, untrusted), wheel, untrusted)
+    assert isinstance(got, ClientFailure)
+    assert "certificate" in got.detail.lower()
+    for more in ({"ca": str(file)}, {"verify": False}):
+        target = target_of(through, **more)
+        assert isinstance(ask(uv(folder, target), wheel, target), ClientFile), more
+
+
+def test_the_users_settings_do_not_count(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
+    """Cool-downs and other indexes, in the environment or in uv.toml, change nothing."""
+    wheel = put(open_pypi, WHEEL)
+    target = target_of(open_pypi)
+    config = tmp_path / "config" / "uv" / "uv.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('exclude-newer = "2001-01-01"\nno-index = true\n', encoding="utf-8")
+    client = uv(
+        folder,
+        target,
+        UV_EXCLUDE_NEWER="2001-01-01",
+        UV_OFFLINE="1",
+        UV_INDEX="http://127.0.0.1:1/simple/",
+        UV_CACHE_DIR=str(tmp_path / "users-cache"),
+        XDG_CONFIG_HOME=str(tmp_path / "config"),
+    )
+    assert isinstance(ask(client, wheel, target), ClientFile)
+    assert not (tmp_path / "users-cache").exists()
+
+
+def test_no_credentials_in_arguments(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """While uv waits for the index, no process shows the password among its arguments."""
+    wheel = put(closed, WHEEL)
+    proxy = make_proxy(closed.origin)
+    target = target_of(closed.behind(proxy.origin))
+    seen: list[str] = []
+
+    def look(exchange: Exchange) -> Answer:
+        seen.extend(arguments_of_all_processes())
+        return exchange.forward()
+
+    proxy.on(is_page, look)
+    assert isinstance(ask(uv(folder, target), wheel, target), ClientFile)
+    assert any("--require-hashes" in line for line in seen), "uv was not seen"
+    assert not [line for line in seen if "a-pass" in line or PASSWORD in line]
+
+
+def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """uv is ended when its time is up."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    proxy.stall(is_page)
+    target = target_of(open_pypi.behind(proxy.origin))
+    begin = time.monotonic()
+    got = ask(uv(folder, target), wheel, target, timeout=2)
+    assert got == ClientFailure("uv did not finish within 2 s")
+    assert time.monotonic() - begin < 10
+    assert not [line for line in arguments_of_all_processes() if str(folder) in line]
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        (None, "could not be run"),
+        ("echo uv 0.4.30", "uv 0.4 is too old"),
+        ("echo broken; exit 1", "broken"),
+        (
+            "[ $1 = --version ] && echo uv 0.9 || { echo \"error: invalid value 'x'\"; exit 2; }",
+            "too old: error: invalid value 'x'",
+        ),
+    ],
+)
+def test_a_uv_that_cannot_serve(
+    open_pypi: Index, folder: Path, tmp_path: Path, script: str | None, word: str
+) -> None:
+    """A uv that is missing, broken or too old says nothing of the index."""
+    target = target_of(open_pypi)
+    executable = tmp_path / "uv"
+    if script is not None:
+        executable.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        executable.chmod(0o755)
+    got = ask(uv(folder, target, executable), put(open_pypi, WHEEL), target)
+    assert isinstance(got, ClientAbstains)
+    assert word in got.reason
+
+
+def test_a_platform_that_uv_does_not_know(open_pypi: Index, folder: Path) -> None:
+    """uv is not even asked for a machine of which it has no name."""
+    target = target_of(open_pypi)
+    wheel = put(open_pypi, "lantern-1.0-cp312-cp312-manylinux_2_17_s390x.whl")
+    got = ask(uv(folder, target, "/nowhere/uv"), wheel, target)
+    assert isinstance(got, ClientAbstains)
+    assert "s390x" in got.reason
+
+
+# The user's own cache.
+
+
+def cached(proxy: FaultProxy, how: str) -> None:
+    """Let pages say how they may be kept."""
+
+    def act(exchange: Exchange) -> Answer:
+        answer = exchange.forward()
+        answer.headers["Cache-Control"] = how
+        return answer
+
+    proxy.on(is_page, act)
+
+
+def users_uv(arguments: list[str], home: Path, target: IndexTarget, folder: Path) -> int:
+    """Run uv as the user would, with their cache; the index comes from their settings."""
+    done = subprocess.run(
+        [UV, *arguments, "--dry-run", "--no-deps", "--target", str(folder / "users")],
+        env=clean_environment(home, UV_DEFAULT_INDEX=target.url),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode
+
+
+def test_a_stale_cache_of_the_user(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path
+) -> None:
+    """A page that uv keeps from before the upload is told of, with a command that helps."""
+    put(open_pypi, "lantern-0.9-py3-none-any.whl")
+    proxy = make_proxy(open_pypi.origin)
+    cached(proxy, "max-age=600")
+    target = target_of(open_pypi.behind(proxy.origin))
+    ask_as_user = ["pip", "install", "lantern===1.0"]
+    assert users_uv(ask_as_user, tmp_path / "home", target, folder) != 0
+    wheel = put(open_pypi, WHEEL)
+    assert users_uv(ask_as_user, tmp_path / "home", target, folder) != 0
+    client = uv(folder, target)
+    assert isinstance(ask(client, wheel, target), ClientFile)
+    pages = len(proxy.pages)
+    remedy = anyio.run(client.stale_cache_remedy, wheel, target.url, 60.0)
+    assert remedy == "uv pip install --refresh-package lantern lantern==1.0"
+    assert len(proxy.pages) == pages + 1
+    assert users_uv(shlex.split(remedy)[1:], tmp_path / "home", target, folder) == 0
+    assert users_uv(ask_as_user, tmp_path / "home", target, folder) == 0
+    assert anyio.run(client.stale_cache_remedy, wheel, target.url, 60.0) is None
+
+
+@pytest.mark.parametrize("why", ["cold", "fresh", "cool-down", "absent"])
+def test_a_cache_that_is_not_stale(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path, why: str
+) -> None:
+    """No command is named where refreshing would change nothing."""
+    proxy = make_proxy(open_pypi.origin)
+    cached(proxy, "no-cache" if why == "fresh" else "max-age=600")
+    target = target_of(open_pypi.behind(proxy.origin))
+    put(open_pypi, "lantern-0.9-py3-none-any.whl")
+    if why == "fresh":
+        users_uv(["pip", "install", "lantern===1.0"], tmp_path / "home", target, folder)
+    wheel = put(open_pypi, WHEEL)
+    more = {"UV_EXCLUDE_NEWER": "2001-01-01"} if why == "cool-down" else {}
+    client = uv(folder, target, "/nowhere/uv" if why == "absent" else UV, **more)
+    assert anyio.run(client.stale_cache_remedy, wheel, target.url, 60.0) is None
