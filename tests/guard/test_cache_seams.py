@@ -1,0 +1,377 @@
+"""A release is dropped from real Poetry caches, of every Poetry minor it was tried with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import textwrap
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poetry_publish_verified.guard import cache_seams
+from tests.beds.proxy import Answer
+from tests.beds.proxy import FaultProxy
+from tests.beds.proxy import is_page
+from tests.guard.filesystems import mounted
+from tests.guard.filesystems import needs_root
+from tests.stress.testbed import POETRY_MINORS
+from tests.stress.testbed import Index
+from tests.stress.testbed import Poetry
+from tests.stress.testbed import WheelSource
+from tests.stress.testbed import isolated_environ
+from tests.stress.testbed import write_project
+
+_FRESH = {"Cache-Control": "max-age=600"}
+_FORGET = """
+    import json, sys
+    from poetry_publish_verified.guard.cache_seams import forget_release
+
+    forgotten = forget_release(*sys.argv[1:])
+    print(json.dumps([*forgotten, forgotten.warning]))
+"""
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """The wheels on the index: lantern 1.0 and another project."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    add(shelf, "1.0")
+    WheelSource("lantern-oil", "1.0", {"lantern_oil.py": ""}).build(shelf)
+    return shelf
+
+
+@pytest.fixture
+def pages(shelf: Path) -> Iterator[FaultProxy]:
+    """An index whose pages may be kept for ten minutes."""
+    with Index(shelf) as index, FaultProxy(index.url.removesuffix("/simple/")) as proxy:
+
+        def keep(exchange: Any) -> Answer:
+            answer: Answer = exchange.forward()
+            answer.headers |= _FRESH
+            return answer
+
+        proxy.on(is_page, keep)
+        yield proxy
+
+
+def add(shelf: Path, version: str, build: str = "") -> None:
+    """Put lantern of this version on the index, as another wheel with a build tag."""
+    made = WheelSource("lantern", version, {"lantern.py": f"# {build}"}).build(shelf.parent)
+    tags = f"{version}-{build}" if build else version
+    made.rename(shelf / f"lantern-{tags}-py3-none-any.whl")
+
+
+def consumer(poetry: Poetry, name: str, url: str, directory: Path) -> Poetry:
+    """A project that wants both projects of an index, which it calls `name`."""
+    wants = (
+        '\n[tool.poetry.dependencies]\nlantern = "*"\nlantern-oil = "*"\n'
+        f'\n[[tool.poetry.source]]\nname = "{name}"\nurl = "{url}"\n'
+    )
+    project = write_project(directory / name, "", "", wants)
+    return Poetry(poetry.executable, project, poetry.home)
+
+
+def lock(poetry: Poetry) -> str:
+    """What a fresh `poetry lock` finds."""
+    poetry.run("--no-interaction", "lock", "--regenerate").ok()
+    return (poetry.project / "poetry.lock").read_text()
+
+
+def run_code(poetry: Poetry, code: str, *arguments: str, **environ: str) -> str:
+    """Run code in Poetry's environment, without the variables that are empty; its output."""
+    environ = isolated_environ(poetry.home, **environ)
+    done = subprocess.run(
+        [poetry.executable.with_name("python"), "-c", textwrap.dedent(code), *arguments],
+        env={name: value for name, value in environ.items() if value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def forget(poetry: Poetry, url: str, version: str, **environ: str) -> list[Any]:
+    """Call `forget_release` for lantern: entries, sources kept, reason, warning."""
+    answer = json.loads(run_code(poetry, _FORGET, url, "lantern", version, **environ))
+    assert isinstance(answer, list)
+    return answer
+
+
+def files(directory: Path) -> set[Path]:
+    """Every entry of a cache; a body is none without its metadata."""
+    return {path for path in directory.rglob("*") if path.is_file() and path.suffix != ".body"}
+
+
+def test_the_next_lock_sees_a_release(poetry: Poetry, pages: FaultProxy, shelf: Path) -> None:
+    """By whatever name projects call the index, with or without credentials in its URL."""
+    url = f"{pages.origin}/simple/"
+    with_credentials = url.replace("//", "//me:secret@")
+    projects = [
+        consumer(poetry, "harbour", url, shelf.parent),
+        consumer(poetry, "quay", url.rstrip("/"), shelf.parent),
+        consumer(poetry, "dock", with_credentials, shelf.parent),
+    ]
+    for one in projects:
+        assert 'version = "1.0"' in lock(one)
+    add(shelf, "1.1")
+    pages.requests.clear()
+    for one in projects:
+        assert 'version = "1.1"' not in lock(one)
+    assert not pages.requests
+    cache = poetry.home / "cache" / "cache" / "repositories"
+    before = files(cache)
+
+    assert forget(poetry, url, "1.1") == [3, [], "", None]
+    gone = before - files(cache)
+    assert {path.relative_to(cache).parts[0] for path in gone} == {"harbour", "quay", "dock"}
+    for one in projects:
+        assert 'version = "1.1"' in lock(one)
+    assert [request.path for request in pages.pages] == ["/simple/lantern/"] * 3
+    assert not [request for request in pages.requests if "lantern-1.0" in request.path]
+    assert forget(poetry, with_credentials, "1.1") == [6, [], "", None]
+
+
+def test_the_next_lock_sees_another_wheel(poetry: Poetry, pages: FaultProxy, shelf: Path) -> None:
+    """Poetry keeps a version as it was first seen, for ever, even where pages are not kept."""
+    pages.rules.clear()
+    url = f"{pages.origin}/simple/"
+    project = consumer(poetry, "harbour", url, shelf.parent)
+    lock(project)
+    add(shelf, "1.0", build="2")
+    pages.requests.clear()
+    assert "lantern-1.0-2-" not in lock(project)
+    assert pages.pages
+    assert forget(poetry, url, "1.1")[0] == 0
+    assert "lantern-1.0-2-" not in lock(project)
+    assert forget(poetry, url, "1.0") == [1, [], "", None]
+    locked = lock(project)
+    assert "lantern-1.0-2-py3-none-any.whl" in locked
+    assert "lantern-1.0-py3-none-any.whl" in locked
+
+
+_READ_PYPI = """
+    import sys
+    from packaging.utils import canonicalize_name
+    from poetry.core.constraints.version import Version
+    from poetry.repositories.pypi_repository import PyPiRepository
+
+    pypi = PyPiRepository(sys.argv[1] + "/")
+    for name in ("lantern", "lantern-oil"):
+        pypi.get_page(canonicalize_name(name))
+        pypi.get_release_info(canonicalize_name(name), Version.parse("1.0"))
+        # Past the cache of releases.
+        pypi._get_release_info(canonicalize_name(name), Version.parse("1.0"))
+"""
+
+
+def test_pypi(poetry: Poetry) -> None:
+    """Poetry asks PyPI for a page and for JSON of the release: it asks for both again."""
+    said = {"info": {"name": "x", "version": "1.0", "summary": "", "requires_dist": [],
+            "requires_python": None, "yanked": False}, "urls": [], "files": [], "name": "x",
+            "meta": {"api-version": "1.0"}}  # fmt: skip
+    moment = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+    headers = {**_FRESH, "Date": moment, "Content-Type": "application/json"}
+    with FaultProxy("http://127.0.0.1:9") as pypi:
+        pypi.answer(lambda _: True, Answer(200, json.dumps(said).encode(), headers=headers))
+        run_code(poetry, _READ_PYPI, pypi.origin)
+        assert len(pypi.requests) == 4
+        run_code(poetry, _READ_PYPI, pypi.origin)
+        assert len(pypi.requests) == 4
+        assert forget(poetry, f"{pypi.origin}/simple/", "1.0") == [3, [], "", None]
+        run_code(poetry, _READ_PYPI, pypi.origin)
+        again = [request.path for request in pypi.requests[4:]]
+    assert again == ["/simple/lantern/", "/pypi/lantern/1.0/json"]
+
+
+@pytest.fixture
+def filled(newest: Poetry, pages: FaultProxy, shelf: Path) -> Callable[..., Poetry]:
+    """The newest Poetry that has locked lantern, with what `environ` says of its cache."""
+    project = consumer(newest, "harbour", f"{pages.origin}/simple/", shelf.parent)
+
+    def fill(**environ: str) -> Poetry:
+        project.run("--no-interaction", "lock", **environ).ok()
+        return project
+
+    return fill
+
+
+def test_a_compressed_page(
+    filled: Callable[..., Poetry], newest: Poetry, pages: FaultProxy, shelf: Path
+) -> None:
+    """A page of a source with credentials is known in whatever form the index sent it."""
+    import gzip
+
+    def squeeze(exchange: Any) -> Answer:
+        answer: Answer = exchange.forward()
+        assert isinstance(answer.body, bytes)
+        more = {**_FRESH, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return Answer(200, gzip.compress(answer.body), headers={**answer.headers, **more})
+
+    pages.on(is_page, squeeze)
+    url = f"{pages.origin}/simple/"
+    filled()
+    lock(consumer(newest, "dock", url.replace("//", "//me:secret@"), shelf.parent))
+    assert forget(newest, url, "1.1") == [2, [], "", None]
+
+
+_LOCK = """
+    import sys
+    from poetry.console.application import main
+    sys.argv = ["poetry", "--no-interaction", "-C", sys.argv[1], "lock"]
+    sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("said_by", ["config", "environment"])
+def test_where_the_cache_is(
+    filled: Callable[..., Poetry], pages: FaultProxy, tmp_path: Path, said_by: str
+) -> None:
+    """`cache-dir` of the settings counts, as does POETRY_CACHE_DIR; no other is touched."""
+    elsewhere = tmp_path / "elsewhere"
+    poetry = filled()
+    if said_by == "config":
+        (poetry.home / "config").mkdir(exist_ok=True)
+        (poetry.home / "config" / "config.toml").write_text(f'cache-dir = "{elsewhere}"\n')
+    environ = {"POETRY_CACHE_DIR": "" if said_by == "config" else str(elsewhere)}
+    url = f"{pages.origin}/simple/"
+    usual = files(poetry.home / "cache")
+    assert forget(poetry, url, "1.0", **environ) == [0, [], "", None]
+    run_code(poetry, _LOCK, str(poetry.project), **environ)
+    assert list(elsewhere.rglob("harbour"))
+    assert forget(poetry, url, "1.0", **environ) == [2, [], "", None]
+    assert files(poetry.home / "cache") == usual
+
+
+@needs_root
+def test_a_read_only_cache(
+    filled: Callable[..., Poetry], pages: FaultProxy, tmp_path: Path
+) -> None:
+    """What cannot be dropped is no error: the answer names the source and the command."""
+    cache = tmp_path / "read only"
+    cache.mkdir()
+    url = f"{pages.origin}/simple/"
+    with mounted(cache, "-t", "tmpfs", "tmpfs"):
+        poetry = filled(POETRY_CACHE_DIR=str(cache))
+        subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True, timeout=30)
+        entries, kept, reason, warning = forget(poetry, url, "1.0", POETRY_CACHE_DIR=str(cache))
+        assert forget(poetry, url, "9.9", POETRY_CACHE_DIR=str(cache))[1] == ["harbour"]
+    assert (entries, kept, reason) == (0, ["harbour"], "Read-only file system")
+    assert "`poetry cache clear harbour --all`" in warning
+
+
+_READ = """
+    import sys, time
+    import poetry.console.application, poetry.console.commands.install
+    from packaging.utils import canonicalize_name
+    from poetry.core.constraints.version import Version
+    from poetry.repositories.legacy_repository import LegacyRepository
+    from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+
+    name = canonicalize_name("lantern")
+    with storage_made_atomic(print) as left:
+        assert left == [], left
+        print("ready", flush=True)
+        end = time.monotonic() + float(sys.argv[2])
+        while time.monotonic() < end:
+            harbour = LegacyRepository("harbour", sys.argv[1])
+            assert list(harbour.get_page(name).versions(name)), "an empty page"
+            assert harbour.get_release_info(name, Version.parse("1.0")).files
+"""
+_FORGET_ALL_THE_TIME = """
+    import sys, time
+    from poetry_publish_verified.guard.cache_seams import forget_release
+
+    print("ready", flush=True)
+    end, entries = time.monotonic() + float(sys.argv[2]), 0
+    while time.monotonic() < end:
+        forgotten = forget_release(sys.argv[1], "lantern", "1.0")
+        assert forgotten.warning is None, forgotten
+        entries += forgotten.entries
+    print(entries)
+"""
+
+
+@pytest.mark.parametrize("version", [POETRY_MINORS[0], POETRY_MINORS[-1]])
+def test_beside_other_processes(poetry: Poetry, pages: FaultProxy) -> None:
+    """Whoever reads and fills the cache meanwhile meets a page and a release, or none."""
+    python = str(poetry.executable.with_name("python"))
+    codes = [_READ, _READ, _READ, _FORGET_ALL_THE_TIME, _FORGET_ALL_THE_TIME]
+    running = [
+        subprocess.Popen(
+            [python, "-c", textwrap.dedent(code), f"{pages.origin}/simple/", "5"],
+            env=isolated_environ(poetry.home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for code in codes
+    ]
+    ended = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running] == [0] * len(codes), ended
+    assert all(int(out.split()[-1]) > 0 for out, _ in ended[3:])
+
+
+_FILL = """
+    import sys
+    from cachecontrol.caches import SeparateBodyFileCache
+    from poetry.config.config import Config
+    from poetry.utils.cache import FileCache
+
+    for source in ("PyPI", "dock"):
+        directory = Config.create().repository_cache_directory / source
+        releases = FileCache(path=directory)
+        pages = SeparateBodyFileCache(directory / "_http_")
+        for number in range(3000):
+            releases.put(f"other-{number}:1.0", {"name": "other"})
+            pages.set(f"https://index.invalid/simple/other-{number}/", b"cc=4,page")
+            pages.set_body(f"https://index.invalid/simple/other-{number}/", b"page")
+"""
+
+
+def test_a_large_cache(newest: Poetry) -> None:
+    """Twelve thousand entries of others cost seconds at most, and all stay."""
+    run_code(newest, _FILL)
+    before = files(newest.home / "cache")
+    assert len(before) >= 12_000
+    begun = time.monotonic()
+    assert forget(newest, "https://index.invalid/simple/", "1.0") == [0, [], "", None]
+    assert time.monotonic() - begun < 10
+    assert files(newest.home / "cache") == before
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("where", "attribute", "changed"),
+    [
+        ("poetry.utils.authenticator", "SeparateBodyFileCache", lambda _: object()),
+        ("poetry.repositories.cached_repository", "FileCache", lambda path: path),
+        ("poetry.repositories.cached_repository.CachedRepository", "get_release_info", print),
+        ("poetry.config.config.Config", "repository_cache_directory", None),
+    ],
+)
+def test_another_poetry(
+    monkeypatch: pytest.MonkeyPatch, where: str, attribute: str, changed: Any
+) -> None:
+    """Where Poetry keeps things otherwise, nothing is touched, and the answer names a command."""
+    import poetry.repositories.legacy_repository  # noqa: F401
+
+    assert cache_seams.mismatch() is None
+    monkeypatch.setattr(f"{where}.{attribute}", changed)
+    forgotten = cache_seams.forget_release("https://index.invalid/simple/", "lantern", "1.0")
+    assert forgotten.entries == 0
+    assert forgotten.reason
+    assert "`poetry cache clear <source> --all`" in str(forgotten.warning)
+
+
+def test_foreign_names_in_the_warning() -> None:
+    """Directories of the cache are named by other projects: no control characters get out."""
+    warning = cache_seams.Forgotten(0, ("a\x1b[2Jb c",), "full").warning
+    assert "`poetry cache clear 'a?[2Jb c' --all`" in str(warning)

@@ -1,0 +1,149 @@
+"""What Poetry on the same machine sees of a release that has just been proven."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
+
+from tests.beds.projects import make_project
+from tests.beds.proxy import is_page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
+    from tests.beds.projects import Project
+    from tests.beds.proxy import Answer
+    from tests.beds.proxy import Exchange
+    from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
+
+_FORGET = """
+import json, sys
+from poetry_publish_verified.guard.cache_seams import forget_release
+forgotten = forget_release(*sys.argv[1:])
+print(json.dumps([forgotten.entries, forgotten.warning]))
+"""
+
+
+def release(poetry: Poetry, project: Project, index: Index) -> None:
+    """Publish what is in `dist`, and let Poetry's caches forget what they knew."""
+    forget(poetry, put(project, index), index)
+
+
+def put(project: Project, index: Index) -> Project:
+    """Give the index what is in `dist`; nobody's cache knows of it."""
+    assert index.root is not None
+    for distribution in project.dist.iterdir():
+        shutil.copy(distribution, index.root)
+    return project
+
+
+def forget(poetry: Poetry, project: Project, index: Index) -> None:
+    """Drop the release from Poetry's caches, in Poetry's own environment."""
+    done = subprocess.run(
+        [poetry.environment.python, "-c", _FORGET, index.simple_url, project.name, project.version],
+        env=poetry.surroundings(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    entries, warning = json.loads(done.stdout)
+    assert warning is None
+    assert entries > 0
+
+
+@pytest.fixture
+def kept_pages(open_pypi: Index, make_proxy: MakeProxy) -> tuple[Index, FaultProxy]:
+    """An index that lets its pages be kept for ten minutes, and what it is asked."""
+    proxy = make_proxy(open_pypi.origin)
+
+    def keep(exchange: Exchange) -> Answer:
+        answer = exchange.forward()
+        answer.headers["Cache-Control"] = "max-age=600"
+        return answer
+
+    proxy.on(is_page, keep)
+    return open_pypi.behind(proxy.origin), proxy
+
+
+def consumer(path: Path, wants: str, index: Index) -> Project:
+    """A project that depends on lantern, by way of this index."""
+    return make_project(
+        path,
+        "lighthouse",
+        more=f'\n[tool.poetry.dependencies]\nlantern = "{wants}"\n'
+        f'\n[[tool.poetry.source]]\nname = "harbour"\nurl = "{index.simple_url}"\n',
+    )
+
+
+def lock(poetry: Poetry, project: Project) -> Run:
+    """`poetry lock`, as if there were no lock file yet."""
+    return poetry.run("lock", "--regenerate", "--no-interaction", cwd=project.path)
+
+
+def locked(run: Run, project: Project) -> dict[str, Any]:
+    """Lantern's version and files in the lock file."""
+    import tomllib
+
+    assert run.code == 0, run.said
+    text = (project.path / "poetry.lock").read_text(encoding="utf-8")
+    (lantern,) = tomllib.loads(text)["package"]
+    return {
+        "version": lantern["version"],
+        "files": {file["file"] for file in lantern["files"]},
+    }
+
+
+def test_the_next_lock_sees_the_release(
+    poetry: Poetry, project: Project, kept_pages: tuple[Index, FaultProxy], tmp_path: Path
+) -> None:
+    """The page that Poetry keeps does not hide a release from who waits for it."""
+    index, proxy = kept_pages
+    project.build()
+    put(project, index)
+    lighthouse = consumer(tmp_path / "lighthouse", "*", index)
+    assert locked(lock(poetry, lighthouse), lighthouse)["version"] == "1.0"
+
+    shutil.rmtree(project.dist)
+    project = project.set_version("1.1")
+    project.build()
+    put(project, index)
+    waiting = consumer(tmp_path / "waiting", ">=1.1", index)
+    asked = len(proxy.requests)
+    assert "lantern (>=1.1) which doesn't match any versions" in " ".join(
+        lock(poetry, waiting).said.split()
+    )
+    assert locked(lock(poetry, lighthouse), lighthouse)["version"] == "1.0"
+    assert len(proxy.requests) == asked
+
+    release(poetry, project, index)
+    found = {"version": "1.1", "files": project.filenames}
+    assert locked(lock(poetry, waiting), waiting) == found
+    assert locked(lock(poetry, lighthouse), lighthouse) == found
+
+
+def test_the_next_lock_sees_every_file(
+    poetry: Poetry, project: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """A version that Poetry saw with one file is locked with both."""
+    project.build()
+    sdist = (project.dist / project.sdist).rename(tmp_path / project.sdist)
+    put(project, open_pypi)
+    lighthouse = consumer(tmp_path / "lighthouse", "*", open_pypi)
+    assert locked(lock(poetry, lighthouse), lighthouse)["files"] == {project.wheel}
+
+    sdist.rename(project.dist / project.sdist)
+    put(project, open_pypi)
+    assert locked(lock(poetry, lighthouse), lighthouse)["files"] == {project.wheel}
+
+    release(poetry, project, open_pypi)
+    assert locked(lock(poetry, lighthouse), lighthouse)["files"] == project.filenames
