@@ -71,6 +71,9 @@ class PoetryClient:
         except Exception as error:  # noqa: BLE001
             return ClientFailure(f"{type(error).__name__}: {printable(str(error))}")
 
+    async def stale_cache_remedy(self, *_: object) -> None:
+        """What Poetry's caches on this machine had of the release is dropped in the end."""
+
     def _download(self, wheel: WheelWanted, index: IndexTarget) -> ClientFile | ClientFailure:
         try:
             from poetry.utils.download import download_file

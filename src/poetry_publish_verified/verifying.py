@@ -251,11 +251,24 @@ class Verification:
                 " would prove more than the index.",
                 "Nothing is to be done, unless a wheel was meant to be there.",
             )
-        for file in wheels:
-            wanted = self._wanted(file, page.files[file.filename])
-            if wanted is not None:
-                for client in self._reading.clients:
-                    await self._verify_wheel(client, wanted)
+        wanted = [self._wanted(file, page.files[file.filename]) for file in wheels]
+        asked = [wheel for wheel in wanted if wheel is not None]
+        for wheel in asked:
+            for client in self._reading.clients:
+                await self._verify_wheel(client, wheel)
+        if asked and not self._failures:
+            for client in self._reading.clients:
+                await self._warn_of_a_warm_cache(client, asked[0])
+
+    async def _warn_of_a_warm_cache(self, client: Client, wheel: WheelWanted) -> None:
+        remedy = await client.stale_cache_remedy(wheel, self._index.url, _CLIENT_TIMEOUT)
+        if remedy is not None:
+            self._warn(
+                Code.WARM_CACHE,
+                f"{client.name} finds {wheel.name} {wheel.version} on {self._index.url}, but not"
+                " with your own cache, which holds an older page for a while yet.",
+                f"Refresh it: {remedy}",
+            )
 
     def _wanted(self, file: ExpectedFile, listed: IndexFile) -> WheelWanted | None:
         parsed, sha256 = file.parsed, file.sha256 or listed.sha256

@@ -76,6 +76,14 @@ class Client(Protocol):
     ) -> ClientFile | ClientFailure | ClientAbstains:
         """Fetch the wheel as for a user; never raises for what the index or the client does."""
 
+    async def stale_cache_remedy(
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> str | None:
+        """The command after which the user's own client sees the release, where it now does not.
+
+        None where its cache is not in the way.
+        """
+
 
 class Clock(Protocol):
     """Time."""

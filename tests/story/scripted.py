@@ -214,6 +214,8 @@ class ScriptedClient:
     name: str = "pip"
     script: list[ClientFile | ClientFailure | ClientAbstains] = field(default_factory=list)
     asked: list[tuple[WheelWanted, str]] = field(default_factory=list)
+    remedy: str | None = None
+    caches_asked: list[tuple[WheelWanted, str]] = field(default_factory=list)
 
     async def download(
         self, wheel: WheelWanted, index_url: str, timeout: float
@@ -226,6 +228,16 @@ class ScriptedClient:
             return self.script.pop(0)
         wheels = [name for name in sorted(self.index.shelf) if name.endswith(".whl")]
         return ClientFile(wheels[0], self.index.shelf[wheels[0]].served.sha256)
+
+
+    async def stale_cache_remedy(
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> str | None:
+        """What the script says of the user's own cache."""
+        await anyio.lowlevel.checkpoint()
+        assert timeout > 0
+        self.caches_asked.append((wheel, index_url))
+        return self.remedy
 
 
 @dataclass(frozen=True)

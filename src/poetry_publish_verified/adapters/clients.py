@@ -97,6 +97,9 @@ class Pip:
         except OSError as error:
             return ClientFailure(f"pip could not be run: {printable(str(error))}")
 
+    async def stale_cache_remedy(self, *_: object) -> None:
+        """The user's pip asks at least whether its page is still good."""
+
     async def _download(self, wheel: WheelWanted, index: IndexTarget) -> ClientFile | ClientFailure:
         goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
         done = await anyio.run_process(

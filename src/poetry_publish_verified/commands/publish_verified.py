@@ -21,6 +21,8 @@ from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
+from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import interrupts_noted
@@ -157,14 +159,29 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         plan = Plan(
             until,
             settings.timeout,
-            dry_run=dry_run,
             clients=settings.clients,
             strict=settings.strict,
+            dry_run=dry_run,
             skip_existing=bool(self.option("skip-existing")),
             local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
         )
         release = Release(project.identity, distributions, str(dist_dir))
-        return anyio.run(run_release, release, plan, targets, dist_dir, report, report.keep_ticking)
+        return self._send_and_prove(release, plan, targets, dist_dir, report)
+
+    def _send_and_prove(
+        self, release: Release, plan: Plan, targets: Targets, dist_dir: Path, report: Reporting
+    ) -> Verdict:
+        for_users = not (self.option("rehearse") or plan.dry_run)
+        if for_users and plan.until is Until.INSTALLABLE:
+            mention_cool_downs(self.poetry.config, report)
+        verdict = anyio.run(
+            run_release, release, plan, targets, dist_dir, report, report.keep_ticking
+        )
+        if for_users:
+            shown_by = [index.url for index in targets.indexes.shown_by]
+            identity = release.identity
+            forget_in_poetrys_caches(shown_by, identity.name, str(identity.version), report)
+        return verdict
 
     def _settings(self, project: Project) -> Settings:
         return core_settings.resolve(

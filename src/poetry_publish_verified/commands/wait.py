@@ -19,6 +19,8 @@ from poetry.console.commands.command import Command
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir
 from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
+from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import run_to_its_end
@@ -39,6 +41,7 @@ from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -108,21 +111,29 @@ It exits with 0 when all is proven, and otherwise with
 
     def _wait(self, report: Reporting, _stack: ExitStack) -> Verdict:
         poetry = self._poetry_if_any()
+        config = poetry.config if poetry else Config.create()
         settings = core_settings.resolve(
             {key: self.option(key) or None for key in _OWN_OPTIONS},
-            poetry_project.environment_settings(poetry.config if poetry else Config.create()),
+            poetry_project.environment_settings(config),
             poetry_project.settings_table(poetry) if poetry else {},
         )
         self._keep_receipt(report)
         report(RunStarted(settings.until, rehearsal=False, sources=Sources(None, None)))
         awaited = tuple(
-            self._begin(release, self._indexes(release, poetry, settings), report)
+            self._begin(release, self._indexes(release, poetry, config, settings), report)
             for release in self._releases()
         )
         plan = Plan(
             settings.until, settings.timeout, clients=settings.clients, strict=settings.strict
         )
-        return anyio.run(run_wait, awaited, plan, report.keep_ticking)
+        if settings.until is Until.INSTALLABLE:
+            mention_cool_downs(config, report)
+        verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
+        for each in awaited:
+            name, version = each.subject.name, str(each.subject.version)
+            urls = [index.url for index in each.indexes]
+            forget_in_poetrys_caches(urls, name, version, each.report)
+        return verdict
 
     def _poetry_if_any(self) -> Poetry | None:
         try:
@@ -212,12 +223,15 @@ It exits with 0 when all is proven, and otherwise with
         ]
 
     def _indexes(
-        self, release: AwaitedRelease, poetry: Poetry | None, settings: Settings
+        self,
+        release: AwaitedRelease,
+        poetry: Poetry | None,
+        config: Config,
+        settings: Settings,
     ) -> tuple[IndexTarget, ...]:
         named = settings.indexes
         if release.indexes and not (self.option("index") or os.environ.get(_INDEX_VARIABLE)):
             named = release.indexes
-        config = poetry.config if poetry else Config.create()
         return indexes_to_read(config, sources(poetry) if poetry else {}, named)
 
     def _begin(

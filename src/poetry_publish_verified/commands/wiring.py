@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import shutil
 import tempfile
 from collections.abc import Awaitable
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from poetry_publish_verified.adapters.http import tls_context
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
+from poetry_publish_verified.adapters.uv import Uv
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.settings import Until
@@ -38,6 +40,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.poetry_client import PoetryClient
 from poetry_publish_verified.project import accept_encoding
 from poetry_publish_verified.project import proxy_for
 from poetry_publish_verified.project import pypi_index
@@ -191,6 +194,7 @@ async def _clients(
     folder = stack.enter_context(
         tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
     )
+    targets = list(targets)
     pip = Pip(Path(folder), os.environ, targets, proxies=proxies)
     if (fault := await pip.prepare()) is not None:
         raise ReleaseError(
@@ -202,7 +206,11 @@ async def _clients(
                 " downloadable.",
             ),
         )
-    return (pip,)
+    clients: list[Client] = [pip]
+    if (uv := shutil.which("uv")) is not None:
+        clients.append(Uv(uv, Path(folder), os.environ, targets, proxies=proxies))
+    clients.append(PoetryClient(Path(folder), targets, pypi_index(), proxies=proxies))
+    return tuple(clients)
 
 
 def user_agent() -> str:

@@ -1,0 +1,58 @@
+"""The user's own machine: what would keep a proven release from its clients."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from poetry_publish_verified.adapters.cool_downs import pip_listed
+from poetry_publish_verified.adapters.cool_downs import uv_files
+from poetry_publish_verified.core.cool_downs import cool_downs
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.guard.cache_seams import forget_release
+from poetry_publish_verified.poetry_client import min_release_age
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from poetry.config.config import Config
+
+    from poetry_publish_verified.core.events import Event
+
+
+def mention_cool_downs(config: Config, report: Callable[[Event], None]) -> None:
+    """Warn of settings that keep fresh releases from the user's clients, but not from ours."""
+    listed = anyio.run(pip_listed, Path(sys.executable), os.environ)
+    found = cool_downs(os.environ, min_release_age(config), listed, uv_files(Path(), os.environ))
+    for setting, value in found:
+        problem = Problem(
+            Code.COOL_DOWN,
+            f"{setting} is set to {value}: your own client may pass this release over for a while."
+            " The check here does not follow it.",
+            "Nothing is to be done if that is meant.",
+            severity="warning",
+        )
+        report(ProblemFound(problem))
+
+
+def forget_in_poetrys_caches(
+    index_urls: Iterable[str], name: str, version: str, report: Callable[[Event], None]
+) -> None:
+    """Drop what Poetry's own caches hold of a release, so that the next `poetry lock` sees it."""
+    for url in index_urls:
+        if (warning := forget_release(url, name, version).warning) is not None:
+            problem = Problem(
+                Code.POETRY_CACHE_NOT_CLEARED,
+                warning,
+                "Run that command where the next poetry lock does not see the release.",
+                severity="warning",
+                index=url,
+            )
+            report(ProblemFound(problem))
