@@ -19,11 +19,14 @@ from typing import TypeVar
 import pytest
 import trustme
 
+from poetry_publish_verified.adapters.clock import SystemClock
+from poetry_publish_verified.adapters.http import Asked
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import HttpError
 from poetry_publish_verified.adapters.http import MovedError
 from poetry_publish_verified.adapters.http import Page
 from poetry_publish_verified.adapters.http import tls_context
+from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
@@ -76,15 +79,15 @@ def run(story: Coroutine[object, object, ResultT]) -> ResultT:
 
 async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: float = 3.0) -> Page:
     """Ask once for a page."""
-    async with Http("tester/1", 2.0, proxy_for) as http:
-        return await http.page(url, HEADERS, access, limit, timeout)
+    async with Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http:
+        return await http.page(url, HEADERS, access, Asked(limit, timeout))
 
 
 async def download(
     url: str, home: str, limit: int | None = None, read_timeout: float = 2.0
 ) -> tuple[int, int, str, bool]:
     """Ask once for a file."""
-    async with Http("tester/1", read_timeout, proxy_for) as http:
+    async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
         return await http.download(url, {"Accept-Encoding": "identity"}, ME, home, limit)
 
 
@@ -92,7 +95,7 @@ async def post(
     url: str, file: Path, access: Access = ME, *, read_timeout: float = 2.0
 ) -> Answered | NoAnswer:
     """Upload a file once."""
-    async with Http("tester/1", read_timeout, proxy_for) as http:
+    async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
         return await http.post_file(url, {":action": "file_upload"}, file, access, lambda _: None)
 
 
@@ -466,7 +469,10 @@ def test_an_upload(file: Path) -> None:
             bodies.append(await request.body())
             await request.send(b"HTTP/1.1 200 Thanks\r\nContent-Length: 2\r\n\r\nOK")
 
-        async with serving(taking) as server, Http("tester/1", 2.0, proxy_for) as http:
+        async with (
+            serving(taking) as server,
+            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+        ):
             got = await http.post_file(f"{server.url}legacy/", fields, file, ME, told.append)
             assert got == Answered(200, b"Thanks", b"OK")
             (request,) = server.requests
@@ -684,8 +690,8 @@ def test_no_proxy_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
         async with serving(answer()) as proxy, serving(answer()) as direct:
             for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
                 monkeypatch.setenv(variable, proxy.url)
-            async with Http("tester/1", 2.0, lambda _: None) as http:
-                await http.page(direct.url, HEADERS, ME, LIMIT, 2.0)
+            async with Http("tester/1", 2.0, lambda _: None, Pace(SystemClock())) as http:
+                await http.page(direct.url, HEADERS, ME, Asked(LIMIT, 2.0))
             assert proxy.lines == []
 
     run(story())

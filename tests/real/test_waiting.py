@@ -63,17 +63,22 @@ def test_a_file_that_shows_late(
     assert all(v["requests"] >= 3 for i in release["indexes"] for v in i["variants"])
 
 
-def test_at_most_one_page_request_a_second(
+def test_looks_get_rarer(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """However long it takes, no page is asked for more often than once a second."""
-    proxy.hide(project.wheel, seconds=4)
+    """No client's page is asked for more often than four times a second, and ever less often."""
+    proxy.hide(project.wheel, seconds=8)
     ended(publish(poetry, project, behind), 0)
-    moments = [request.at for request in proxy.pages]
-    assert len(moments) >= 4
-    pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    assert min(pauses) >= 0.9, pauses  # as seen from the server, on a machine that is busy
-    assert (moments[-1] - moments[0]) / len(pauses) >= 1.0, pauses
+    asked: dict[str, list[float]] = {}
+    for request in proxy.pages:
+        asked.setdefault(request.headers["accept"], []).append(request.at)
+    # pip's twice, as pip and before the upload; uv's; Poetry's.
+    assert len(asked) == 3
+    for moments in asked.values():
+        pauses = [later - earlier for earlier, later in itertools.pairwise(moments[1:])]
+        # As seen from the server, on a machine that is busy.
+        assert min(pauses) >= 0.2, pauses
+        assert len(pauses) <= 24, pauses
 
 
 def test_a_file_that_does_not_show_in_time(
@@ -89,7 +94,7 @@ def test_a_file_that_does_not_show_in_time(
     assert uploads(release) == {project.wheel: "uploaded", project.sdist: "uploaded"}
     assert project.wheel in run.said
     assert all(problem["remedy"] for problem in problems(receipt))
-    assert [v["visible_at"] for i in release["indexes"] for v in i["variants"]] == [None]
+    assert {v["visible_at"] for i in release["indexes"] for v in i["variants"]} == {None}
     assert set(pypi.stored("lantern")) == project.filenames
 
 

@@ -229,7 +229,6 @@ class ScriptedClient:
         wheels = [name for name in sorted(self.index.shelf) if name.endswith(".whl")]
         return ClientFile(wheels[0], self.index.shelf[wheels[0]].served.sha256)
 
-
     async def stale_cache_remedy(
         self, wheel: WheelWanted, index_url: str, timeout: float
     ) -> str | None:

@@ -1,0 +1,64 @@
+"""How often one host is asked."""
+
+from __future__ import annotations
+
+import itertools
+
+import anyio
+import pytest
+
+from poetry_publish_verified.adapters.pace import Pace
+from tests.story.scripted import VirtualClock
+
+
+def moments(*urls: str, pace: Pace, clock: VirtualClock) -> list[float]:
+    """When each of many requests that want to leave at once may leave."""
+    left: list[float] = []
+
+    async def ask(url: str) -> None:
+        await pace.turn(url)
+        left.append(clock.now)
+
+    async def all_at_once() -> None:
+        async with anyio.create_task_group() as group:
+            for url in urls:
+                group.start_soon(ask, url)
+
+    anyio.run(all_at_once)
+    return left
+
+
+def test_four_a_second_to_one_host() -> None:
+    """However many ask for however many pages, no second sees more than four requests."""
+    clock = VirtualClock()
+    urls = [f"https://index.example/simple/{number}/" for number in range(20)]
+    left = sorted(moments(*urls, pace=Pace(clock), clock=clock))
+    assert len(left) == 20
+    for number, moment in enumerate(left):
+        assert sum(moment <= other < moment + 1 for other in left[number:]) <= 4
+    assert min(b - a for a, b in itertools.pairwise(left)) >= 0.25
+
+
+def test_hosts_do_not_wait_for_each_other() -> None:
+    """Another host, by whatever port or scheme, has turns of its own."""
+    clock = VirtualClock()
+    pace = Pace(clock)
+    urls = ("https://a.example/", "https://b.example/", "http://A.example:8080/")
+    assert sorted(moments(*urls, pace=pace, clock=clock)) == pytest.approx([0, 0, 0.27])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:3141", "localhost", "[::1]:80", "index.localhost"])
+def test_loopback_needs_no_rest(host: str) -> None:
+    """An index on this machine is asked at once."""
+    clock = VirtualClock()
+    assert moments(*[f"http://{host}/"] * 9, pace=Pace(clock), clock=clock) == [0.0] * 9
+
+
+@pytest.mark.parametrize("host", ["index.example", "127.0.0.1"])
+def test_a_host_that_wants_to_be_left_alone(host: str) -> None:
+    """Nobody asks it until then, and a shorter wish afterwards does not shorten that."""
+    clock = VirtualClock()
+    pace = Pace(clock)
+    pace.hold(f"http://{host}/x", 30.0)
+    pace.hold(f"http://{host}/y", 5.0)
+    assert moments(f"http://{host}/z", pace=pace, clock=clock) == [30.0]
