@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Sequence
-    from pathlib import Path
 
 START_UP = 60.0
 
@@ -61,6 +65,25 @@ def end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
             break
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def program(name: str) -> str:
+    """Say where the program is, or skip the test.
+
+    In CI, where everything that tests need gets installed, its lack is a failure instead.
+    """
+    places = [
+        os.environ.get("PATH", os.defpath),
+        *("/usr/local/sbin", "/usr/sbin", "/sbin"),  # servers, where only root's PATH leads
+        str(Path(sys.executable).parent),
+    ]
+    path = shutil.which(name, path=os.pathsep.join(places))
+    if path is None:
+        reason = f"{name} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
 
 
 @contextlib.contextmanager
