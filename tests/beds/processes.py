@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START_UP = 60.0
+_RESERVED: deque[socket.socket] = deque()
+_RESERVATIONS = 64
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a TCP port of the loopback interface that is free, also for other test processes.
+
+    A server needs seconds before it listens. Another's that got the same port in between
+    would answer for it, so the UDP port of that number is held as a sign meanwhile.
+    """
+    while True:
+        sign = socket.socket(type=socket.SOCK_DGRAM)
+        sign.bind(("127.0.0.1", 0))
+        port = int(sign.getsockname()[1])
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                sign.close()
+                continue
+        _RESERVED.append(sign)
+        if len(_RESERVED) > _RESERVATIONS:
+            _RESERVED.popleft().close()
+        return port
 
 
 def wait_until(

@@ -24,6 +24,8 @@ from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from typing import ClassVar
 
+from tests.beds.processes import free_port
+
 if TYPE_CHECKING:
     import ssl
 
@@ -144,7 +146,7 @@ class FaultProxy:
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", free_port()), handler)
         self._scheme = "https" if tls else "http"
         self.tls = tls
 

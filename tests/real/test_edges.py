@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tests.beds.replicas import Replicated
     from tests.conftest import MakeProxy
 
-TTL = 5  # pip has to come twice within it, on a busy machine too
 LONG = 600
 
 
@@ -38,6 +38,14 @@ LONG = 600
 def stock(stock_environment: PoetryEnvironment, tmp_path: Path) -> Poetry:
     """Poetry without the plugin."""
     return Poetry(stock_environment, tmp_path / "stock-home")
+
+
+@pytest.fixture
+def ttl(open_pypi: Index, tmp_path: Path) -> int:
+    """Whole seconds within which pip can surely come twice, however busy this machine is."""
+    begun = time.monotonic()
+    pip_finds(tmp_path, open_pypi.simple_url, "no-such-project", "1.0")
+    return math.ceil(3 + 3 * (time.monotonic() - begun))
 
 
 @pytest.fixture
@@ -71,23 +79,23 @@ def sleep_until(moment: float) -> None:
 
 @pytest.mark.parametrize("kind", ["varnish", "nginx"])
 def test_early_pip_misses_the_release_for_the_ttl(
-    kind: str, next_one: Project, open_pypi: Index, tmp_path: Path
+    kind: str, next_one: Project, open_pypi: Index, ttl: int, tmp_path: Path
 ) -> None:
     """Who asked early does not get the release from the edge before the page has expired."""
     run = edges.varnish if kind == "varnish" else edges.nginx
-    with run(tmp_path / "größe of the edge", open_pypi.origin, ttl=TTL) as edge:
+    with run(tmp_path / "größe of the edge", open_pypi.origin, ttl=ttl) as edge:
         index = open_pypi.behind(edge.origin)
         assert pip_finds(tmp_path, index.simple_url, "lantern", "1.0")
         (early,) = edge.asked("/simple/lantern/")
         open_pypi.upload(next_one)
-        assert pip_finds(tmp_path, open_pypi.simple_url, "lantern", "1.1")
+        assert next_one.wheel in open_pypi.listed("lantern")
         missed = pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
         again = edge.asked("/simple/lantern/")[-1]
-        assert again.at - early.at < TTL, "this machine is too slow to tell"
+        assert again.at - early.at < ttl, "this machine is too slow to tell"
         assert not missed
         assert "No matching distribution found for lantern==1.1" in missed.output
         # What was stored was stored after the first request came.
-        sleep_until(again.at + TTL + 1)
+        sleep_until(again.at + ttl + 1)
         assert pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
         assert len(edge.asked("/simple/lantern/")) == 3
 
@@ -186,21 +194,21 @@ def test_grace_gives_the_old_page_once_more(
 
 @pytest.mark.parametrize("kind", ["varnish", "nginx"])
 def test_not_found_is_kept_for_its_time(
-    kind: str, project: Project, open_pypi: Index, tmp_path: Path
+    kind: str, project: Project, open_pypi: Index, ttl: int, tmp_path: Path
 ) -> None:
     """A pip that asked for a project too early is told so again until that has expired."""
     project.build()
     run = edges.varnish if kind == "varnish" else edges.nginx
-    with run(tmp_path / "edge", open_pypi.origin, ttl=LONG, not_found_ttl=TTL) as edge:
+    with run(tmp_path / "edge", open_pypi.origin, ttl=LONG, not_found_ttl=ttl) as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert not pip_finds(tmp_path, url, "lantern", "1.0")
         (early,) = edge.asked("/simple/lantern/")
         open_pypi.upload(project)
         missed = pip_finds(tmp_path, url, "lantern", "1.0")
         again = edge.asked("/simple/lantern/")[-1]
-        assert again.at - early.at < TTL, "this machine is too slow to tell"
+        assert again.at - early.at < ttl, "this machine is too slow to tell"
         assert not missed
-        sleep_until(again.at + TTL + 1)
+        sleep_until(again.at + ttl + 1)
         assert pip_finds(tmp_path, url, "lantern", "1.0")
 
 
@@ -298,22 +306,22 @@ def test_uploads_pass_through_the_edge_to_devpi(
 
 
 def test_early_look_keeps_a_mirror_old_for_its_expiry(
-    next_one: Project, open_pypi: Index, devpi_server: Devpi, tmp_path: Path
+    next_one: Project, open_pypi: Index, devpi_server: Devpi, ttl: int, tmp_path: Path
 ) -> None:
     """A mirror that was asked too early stays old for everybody, and says nothing of it."""
-    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, TTL)
+    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, ttl)
     begun = time.monotonic()
     assert next_one.wheel not in page(mirror)
     looked = time.monotonic()
     open_pypi.upload(next_one)
     missed = pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
     reply = ask(f"{mirror.simple_url}lantern/", headers={"Accept": JSON_PAGE})
-    assert time.monotonic() - begun < TTL, "this machine is too slow to tell"
+    assert time.monotonic() - begun < ttl, "this machine is too slow to tell"
     assert not missed
     assert next_one.wheel not in reply.body.decode()
     assert "no-store" in reply.headers["cache-control"]
     assert not {"age", "etag", "warning"} & set(reply.headers)
-    sleep_until(looked + TTL + 1)
+    sleep_until(looked + ttl + 1)
     assert pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
 
 
@@ -322,16 +330,16 @@ def test_early_look_keeps_a_project_unknown_to_a_mirror(
 ) -> None:
     """A project that a mirror was asked for before the upload stays unknown for the expiry."""
     project.build()
-    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, 2)
+    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, 4)
     begun = time.monotonic()
     url = f"{mirror.simple_url}lantern/"
     assert ask(url).status == 404
     looked = time.monotonic()
     open_pypi.upload(project)
     status = ask(url).status
-    assert time.monotonic() - begun < 2, "this machine is too slow to tell"
+    assert time.monotonic() - begun < 4, "this machine is too slow to tell"
     assert status == 404
-    sleep_until(looked + 3)
+    sleep_until(looked + 5)
     assert project.wheel in page(mirror)
 
 
