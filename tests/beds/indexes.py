@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +23,45 @@ from tests.beds.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Sequence
+
+    from tests.beds.projects import Project
 
 USER = "harbour"
 PASSWORD = "a-pass/word:with%40 signs"
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answered; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def ask(
+    url: str,
+    *,
+    method: str = "GET",
+    data: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+) -> Reply:
+    """Make one request past every proxy of the environment's; an error is an answer too."""
+    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})  # noqa: S310  # loopback
+    if auth:
+        token = base64.b64encode(":".join(auth).encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        answer = _DIRECT.open(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status, told, answer.read())
 
 
 def fetch(
@@ -37,17 +72,9 @@ def fetch(
     headers: dict[str, str] | None = None,
     auth: tuple[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """Make one request past every proxy and answer its status and body."""
-    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})  # noqa: S310  # loopback
-    if auth:
-        token = base64.b64encode(":".join(auth).encode()).decode()
-        request.add_header("Authorization", f"Basic {token}")
-    try:
-        with _DIRECT.open(request, timeout=30) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
+    """Make one request as `ask` does, and answer its status and body."""
+    reply = ask(url, method=method, data=data, headers=headers, auth=auth)
+    return reply.status, reply.body
 
 
 @dataclass(frozen=True)
@@ -89,6 +116,20 @@ class Index:
             environment[f"POETRY_HTTP_BASIC_{variable}_PASSWORD"] = self.password
         return environment
 
+    def upload(self, project: Project) -> None:
+        """Send the distributions of the project's version straight to the index."""
+        auth = None
+        if self.username is not None and self.password is not None:
+            auth = (self.username, self.password)
+        for filename in sorted(project.filenames):
+            content = (project.dist / filename).read_bytes()
+            body, kind = _form(project, filename, content)
+            headers = {"Content-Type": kind}
+            status, said = fetch(
+                self.upload_url, method="POST", data=body, headers=headers, auth=auth
+            )
+            assert status == 200, (filename, status, said)
+
     def listed(self, project: str) -> dict[str, str]:
         """What the index itself lists for the project: sha256 by filename."""
         status, page = fetch(f"{self.simple_url}{project}/")
@@ -116,6 +157,28 @@ class Index:
             assert status == 200, (url, status)
             held[filename] = hashlib.sha256(body).hexdigest()
         return held
+
+
+def _form(project: Project, filename: str, content: bytes) -> tuple[bytes, str]:
+    """The body of an upload, and its Content-Type."""
+    mark = uuid.uuid4().hex
+    fields = {
+        ":action": "file_upload",
+        "metadata_version": "2.1",
+        "name": project.name,
+        "version": project.version,
+        "filetype": "sdist" if filename == project.sdist else "bdist_wheel",
+        "pyversion": "source" if filename == project.sdist else "py3",
+    }
+    parts = [
+        f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    file = f'--{mark}\r\nContent-Disposition: form-data; name="content"; filename="{filename}"'
+    head = f"{''.join(parts)}{file}\r\n\r\n".encode()
+    return b"".join([head, content, f"\r\n--{mark}--\r\n".encode()]), (
+        f"multipart/form-data; boundary={mark}"
+    )
 
 
 @contextlib.contextmanager
@@ -176,18 +239,39 @@ class Devpi:
 
     def index(self, user: str, name: str = "prod", *, volatile: bool = False) -> Index:
         """Make the user and an index of theirs without bases, and say where it is."""
+        return self._make(user, name, {"type": "stage", "volatile": volatile, "bases": []})
+
+    def mirror(self, user: str, of: Index, expiry: int, name: str = "mirror") -> Index:
+        """Make the user and a mirror of another index, which looks there every `expiry` seconds.
+
+        It takes no uploads. Its list of projects is kept for as long, so that a project
+        asked for too early stays unknown. The other index has to be on another server.
+        """
+        settings = {
+            "type": "mirror",
+            "volatile": False,
+            "mirror_url": of.simple_url,
+            "mirror_cache_expiry": expiry,
+        }
+        return self._make(user, name, settings)
+
+    def _make(self, user: str, name: str, settings: dict[str, Any]) -> Index:
         self._call(user, "PUT", {"password": PASSWORD})
         login = self._call("+login", "POST", {"user": user, "password": PASSWORD})
         token = f"{user}:{login['result']['password']}"
-        settings = {"type": "stage", "volatile": volatile, "bases": []}
         self._call(f"{user}/{name}", "PUT", settings, token)
         base = f"{self.base}{user}/{name}/"
         return Index(base, f"{base}+simple/", user, PASSWORD)
 
 
 @contextlib.contextmanager
-def devpi(folder: Path) -> Iterator[Devpi]:
-    """Run devpi-server over an empty folder, with password hashing made quick."""
+def devpi(
+    folder: Path, role: Sequence[str] = ("--role", "standalone"), options: Sequence[str] = ()
+) -> Iterator[Devpi]:
+    """Run devpi-server over an empty folder, with password hashing made quick.
+
+    `role` are arguments for the set-up and the server, `options` for the server alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     scripts = Path(sys.executable).parent
     quick = ["--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1"]
@@ -195,11 +279,11 @@ def devpi(folder: Path) -> Iterator[Devpi]:
     port = free_port()
     command = [
         str(scripts / "devpi-server"), *state, *quick, "--host", "127.0.0.1",
-        "--port", str(port), "--role", "standalone",
+        "--port", str(port), *role, *options,
     ]  # fmt: skip
     with (folder / "devpi-init.log").open("wb") as log:
         subprocess.run(
-            [str(scripts / "devpi-init"), *state, "--no-root-pypi"],
+            [str(scripts / "devpi-init"), *state, *role, "--no-root-pypi"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

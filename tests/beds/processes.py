@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Sequence
-    from pathlib import Path
 
 START_UP = 60.0
+_RESERVED: deque[socket.socket] = deque()
+_RESERVATIONS = 64
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a TCP port of the loopback interface that is free, also for other test processes.
+
+    A server needs seconds before it listens. Another's that got the same port in between
+    would answer for it, so the UDP port of that number is held as a sign meanwhile.
+    """
+    while True:
+        sign = socket.socket(type=socket.SOCK_DGRAM)
+        sign.bind(("127.0.0.1", 0))
+        port = int(sign.getsockname()[1])
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                sign.close()
+                continue
+        _RESERVED.append(sign)
+        if len(_RESERVED) > _RESERVATIONS:
+            _RESERVED.popleft().close()
+        return port
 
 
 def wait_until(
@@ -61,6 +83,25 @@ def end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
             break
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def program(name: str) -> str:
+    """Say where the program is, or skip the test.
+
+    In CI, where everything that tests need gets installed, its lack is a failure instead.
+    """
+    places = [
+        os.environ.get("PATH", os.defpath),
+        *("/usr/local/sbin", "/usr/sbin", "/sbin"),  # servers, where only root's PATH leads
+        str(Path(sys.executable).parent),
+    ]
+    path = shutil.which(name, path=os.pathsep.join(places))
+    if path is None:
+        reason = f"{name} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
 
 
 @contextlib.contextmanager

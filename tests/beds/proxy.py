@@ -24,6 +24,8 @@ from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from typing import ClassVar
 
+from tests.beds.processes import free_port
+
 if TYPE_CHECKING:
     import ssl
 
@@ -72,11 +74,13 @@ class Exchange:
     proxy: FaultProxy
 
     def forward(self) -> Answer:
-        """Ask the index, as the client did, for a page that is not compressed."""
+        """Ask the index, as the client did, mostly for a page that is not compressed."""
         target = urllib.parse.urlsplit(self.proxy.upstream)
         connection = http.client.HTTPConnection(target.netloc, timeout=60)
         with contextlib.closing(connection):
-            skipped = {"connection", "transfer-encoding", "content-length", "accept-encoding"}
+            skipped = {"connection", "transfer-encoding", "content-length"}
+            if not self.proxy.keeps_encoding:
+                skipped.add("accept-encoding")
             headers = {k: v for k, v in self.request.headers.items() if k not in skipped}
             body = self.request.body if self.request.method in {"POST", "PUT"} else None
             connection.request(self.request.method, self.request.path, body, headers)
@@ -128,14 +132,21 @@ def is_file(filename: str) -> Match:
 class FaultProxy:
     """The proxy; a context that serves on a free loopback port while it is entered."""
 
-    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, upstream: str, tls: ssl.SSLContext | None = None, *, keeps_encoding: bool = False
+    ) -> None:
+        """`keeps_encoding`: ask for the encodings that the client asked for.
+
+        Rules cannot edit a page that comes compressed then.
+        """
         self.upstream = upstream
+        self.keeps_encoding = keeps_encoding
         self.requests: list[Request] = []
         self.rules: list[Rule] = []
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", free_port()), handler)
         self._scheme = "https" if tls else "http"
         self.tls = tls
 

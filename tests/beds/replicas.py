@@ -1,0 +1,89 @@
+"""A devpi with a replica, which lags behind for as long as a test wants it to."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import urllib.parse
+from dataclasses import dataclass
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from tests.beds.indexes import Devpi
+from tests.beds.indexes import Index
+from tests.beds.indexes import ask
+from tests.beds.indexes import devpi
+from tests.beds.proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.beds.proxy import Answer
+    from tests.beds.proxy import Exchange
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """A primary, on which users and indexes are made, and its replica.
+
+    `between` is the proxy through which the replica asks the primary.
+    """
+
+    primary: Devpi
+    replica: Devpi
+    between: FaultProxy
+    _flowing: threading.Event = field(default_factory=threading.Event)
+
+    def replica_of(self, index: Index) -> Index:
+        """An index of the primary's as the replica shows it; it hands uploads on."""
+        parts = urllib.parse.urlsplit(self.replica.base)
+        return index.behind(f"{parts.scheme}://{parts.netloc}")
+
+    @property
+    def behind(self) -> int:
+        """How many changes the replica still lacks."""
+        primary, replica = (
+            int(ask(f"{server.base}+api").headers["x-devpi-serial"])
+            for server in (self.primary, self.replica)
+        )
+        return primary - replica
+
+    def freeze(self) -> None:
+        """Let the replica learn nothing new, not even what it has asked for already."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Let the replica catch up."""
+        self._flowing.set()
+
+    def hold(self, exchange: Exchange) -> Answer:
+        """Pass changes on to the replica, but only while nothing is frozen."""
+        answer = exchange.forward()
+        # The replica gives up after half a minute and asks again: no reason to keep a thread.
+        self._flowing.wait(60)
+        return answer
+
+
+@contextlib.contextmanager
+def replicated_devpi(folder: Path) -> Iterator[Replicated]:
+    """Run a devpi and its replica over an empty folder; the replica has no lag at first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    secret = folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(32), encoding="ascii")
+    shared = ["--secretfile", str(secret)]
+    with (
+        devpi(folder / "primary", ["--role", "primary"], shared) as primary,
+        FaultProxy(primary.base.rstrip("/")) as between,
+    ):
+        role = ["--role", "replica", "--primary-url", between.origin]
+        with devpi(folder / "replica", role, shared) as replica:
+            replicated = Replicated(primary, replica, between)
+            replicated.thaw()
+            between.on(lambda request: "/+changelog/" in request.path, replicated.hold)
+            try:
+                yield replicated
+            finally:
+                replicated.thaw()

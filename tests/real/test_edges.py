@@ -1,0 +1,377 @@
+"""The beds that lag: real installers see through edges and mirrors what those were told to show."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds import edges
+from tests.beds.indexes import ask
+from tests.beds.installers import pip_finds
+from tests.beds.installers import poetry_finds
+from tests.beds.installers import uv_finds
+from tests.beds.poetry import Poetry
+from tests.beds.processes import program
+from tests.beds.processes import wait_until
+from tests.beds.proxy import JSON_PAGE
+from tests.beds.replicas import replicated_devpi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.beds.indexes import Devpi
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import PoetryEnvironment
+    from tests.beds.projects import Project
+    from tests.beds.replicas import Replicated
+    from tests.conftest import MakeProxy
+
+LONG = 600
+
+
+@pytest.fixture
+def stock(stock_environment: PoetryEnvironment, tmp_path: Path) -> Poetry:
+    """Poetry without the plugin."""
+    return Poetry(stock_environment, tmp_path / "stock-home")
+
+
+@pytest.fixture
+def ttl(open_pypi: Index, tmp_path: Path) -> int:
+    """Whole seconds within which pip can surely come twice, however busy this machine is."""
+    begun = time.monotonic()
+    pip_finds(tmp_path, open_pypi.simple_url, "no-such-project", "1.0")
+    return math.ceil(3 + 3 * (time.monotonic() - begun))
+
+
+@pytest.fixture
+def next_one(project: Project, open_pypi: Index) -> Project:
+    """Version 1.1, built but not uploaded; 1.0 stands on the open index."""
+    project.build()
+    open_pypi.upload(project)
+    newer = project.set_version("1.1")
+    newer.build()
+    return newer
+
+
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
+    """A devpi with a replica."""
+    with replicated_devpi(tmp_path_factory.mktemp("replicated")) as both:
+        yield both
+
+
+def page(index: Index, **headers: str) -> str:
+    """The project's page as a simple client gets it."""
+    reply = ask(f"{index.simple_url}lantern/", headers=headers)
+    assert reply.status == 200, reply
+    return reply.body.decode()
+
+
+def sleep_until(moment: float) -> None:
+    """Sleep until the monotonic clock is there."""
+    time.sleep(max(0.0, moment - time.monotonic()))
+
+
+@pytest.mark.parametrize("kind", ["varnish", "nginx"])
+def test_early_pip_misses_the_release_for_the_ttl(
+    kind: str, next_one: Project, open_pypi: Index, ttl: int, tmp_path: Path
+) -> None:
+    """Who asked early does not get the release from the edge before the page has expired."""
+    run = edges.varnish if kind == "varnish" else edges.nginx
+    with run(tmp_path / "größe of the edge", open_pypi.origin, ttl=ttl) as edge:
+        index = open_pypi.behind(edge.origin)
+        assert pip_finds(tmp_path, index.simple_url, "lantern", "1.0")
+        (early,) = edge.asked("/simple/lantern/")
+        open_pypi.upload(next_one)
+        assert next_one.wheel in open_pypi.listed("lantern")
+        missed = pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
+        again = edge.asked("/simple/lantern/")[-1]
+        assert again.at - early.at < ttl, "this machine is too slow to tell"
+        assert not missed
+        assert "No matching distribution found for lantern==1.1" in missed.output
+        # What was stored was stored after the first request came.
+        sleep_until(again.at + ttl + 1)
+        assert pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
+        assert len(edge.asked("/simple/lantern/")) == 3
+
+
+@pytest.mark.parametrize("kind", ["varnish", "nginx"])
+@pytest.mark.parametrize("separate", [True, False])
+def test_installers_have_copies_of_their_own(
+    kind: str,
+    separate: bool,
+    next_one: Project,
+    open_pypi: Index,
+    stock: Poetry,
+    tmp_path: Path,
+) -> None:
+    """Only where pages depend on Accept do uv and Poetry not suffer from a pip that was early."""
+    folder = tmp_path / "edge"
+    if kind == "varnish":
+        vary = "Accept, Accept-Encoding" if separate else None
+        running = edges.varnish(folder, open_pypi.origin, ttl=LONG, vary=vary)
+    else:
+        running = edges.nginx(folder, open_pypi.origin, ttl=LONG, key_on_accept=separate)
+    with running as edge:
+        url = open_pypi.behind(edge.origin).simple_url
+        assert pip_finds(tmp_path, url, "lantern", "1.0")
+        open_pypi.upload(next_one)
+        assert not pip_finds(tmp_path, url, "lantern", "1.1")
+        assert uv_finds(tmp_path, url, "lantern", "1.1").ok is separate
+        assert poetry_finds(stock, tmp_path, url, "lantern", "1.1").ok is separate
+        assert not pip_finds(tmp_path, url, "lantern", "1.1")
+        accepted = {request.headers["accept"] for request in edge.asked("/simple/lantern/")}
+        assert len(accepted) == 3
+
+
+def test_installers_find_nothing_that_is_not_there(
+    next_one: Project, open_pypi: Index, stock: Poetry, tmp_path: Path
+) -> None:
+    """Asked straight, each installer gets the version that is there and says which is not."""
+    url = open_pypi.simple_url
+    for find in (pip_finds, uv_finds):
+        assert find(tmp_path, url, "lantern", "1.0")
+        missed = find(tmp_path, url, "lantern", next_one.version)
+        assert not missed
+        assert "lantern==1.1" in missed.output
+    assert poetry_finds(stock, tmp_path, url, "lantern", "1.0")
+    missed = poetry_finds(stock, tmp_path, url, "lantern", next_one.version)
+    assert not missed
+    assert "lantern (1.1)" in missed.output
+
+
+def test_soft_purge_gives_each_variant_the_old_page_once(
+    next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """After a soft purge the first reader of each variant still gets the old page."""
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
+        index = open_pypi.behind(edge.origin)
+        url = index.simple_url
+        assert pip_finds(tmp_path, url, "lantern", "1.0")
+        page(index, Accept="text/html")
+        open_pypi.upload(next_one)
+        edge.purge("lantern")
+        assert not pip_finds(tmp_path, url, "lantern", "1.1")
+        assert pip_finds(tmp_path, url, "lantern", "1.1")
+        assert next_one.wheel not in page(index, Accept="text/html")
+        wait_until(
+            lambda: next_one.wheel in page(index, Accept="text/html"), "the page to be new", 5
+        )
+
+
+def test_hard_purge_gives_the_new_page_at_once(
+    next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """After a hard purge the first reader gets the new page."""
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
+        index = open_pypi.behind(edge.origin)
+        page(index)
+        open_pypi.upload(next_one)
+        assert next_one.wheel not in page(index)
+        edge.purge("lantern", soft=False)
+        assert next_one.wheel in page(index)
+
+
+def test_grace_gives_the_old_page_once_more(
+    next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """With grace, the first reader after the expiry still gets the old page, and its age."""
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=1, grace=LONG) as edge:
+        index = open_pypi.behind(edge.origin)
+        page(index)
+        open_pypi.upload(next_one)
+        time.sleep(2.2)
+        old = ask(f"{index.simple_url}lantern/")
+        assert next_one.wheel not in old.body.decode()
+        assert int(old.headers["age"]) >= 2
+        wait_until(lambda: next_one.wheel in page(index), "the page to be new", 5)
+
+
+@pytest.mark.parametrize("kind", ["varnish", "nginx"])
+def test_not_found_is_kept_for_its_time(
+    kind: str, project: Project, open_pypi: Index, ttl: int, tmp_path: Path
+) -> None:
+    """A pip that asked for a project too early is told so again until that has expired."""
+    project.build()
+    run = edges.varnish if kind == "varnish" else edges.nginx
+    with run(tmp_path / "edge", open_pypi.origin, ttl=LONG, not_found_ttl=ttl) as edge:
+        url = open_pypi.behind(edge.origin).simple_url
+        assert not pip_finds(tmp_path, url, "lantern", "1.0")
+        (early,) = edge.asked("/simple/lantern/")
+        open_pypi.upload(project)
+        missed = pip_finds(tmp_path, url, "lantern", "1.0")
+        again = edge.asked("/simple/lantern/")[-1]
+        assert again.at - early.at < ttl, "this machine is too slow to tell"
+        assert not missed
+        sleep_until(again.at + ttl + 1)
+        assert pip_finds(tmp_path, url, "lantern", "1.0")
+
+
+@pytest.mark.parametrize("kind", ["varnish", "nginx"])
+def test_not_found_is_not_kept_untold(
+    kind: str, project: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """Where nobody says how long, the edge asks for a missing project every time."""
+    project.build()
+    run = edges.varnish if kind == "varnish" else edges.nginx
+    with run(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
+        index = open_pypi.behind(edge.origin)
+        assert ask(f"{index.simple_url}lantern/").status == 404
+        open_pypi.upload(project)
+        assert project.wheel in page(index)
+
+
+def test_not_found_is_one_copy_for_all_who_take_gzip(
+    project: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """A kept 404 does not depend on Accept: only who asks for `identity` has another copy."""
+    project.build()
+    zipped = {"Accept-Encoding": "gzip, deflate"}
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG, not_found_ttl=LONG) as edge:
+        url = f"{open_pypi.behind(edge.origin).simple_url}lantern/"
+        assert ask(url, headers={**zipped, "Accept": "text/html"}).status == 404
+        open_pypi.upload(project)
+        assert ask(url, headers={**zipped, "Accept": JSON_PAGE}).status == 404
+        assert ask(url, headers={"Accept": "text/html"}).status == 200
+
+
+@pytest.mark.parametrize("age", [True, False])
+def test_varnish_says_what_it_is_told_to(
+    age: bool, next_one: Project, open_pypi: Index, tmp_path: Path, make_proxy: MakeProxy
+) -> None:
+    """Vary, Age and Cache-Control are as given; files and queries are as they should be."""
+    behind = make_proxy(open_pypi.origin)
+    with edges.varnish(
+        tmp_path / "edge", behind.origin, ttl=LONG, age=age, cache_control="max-age=600"
+    ) as edge:
+        url = f"{edge.origin}/simple/lantern/"
+        first, second = ask(url), ask(f"{url}?fresh=1")
+        told = [reply.headers["x-cache"] for reply in (first, second)]
+        assert told == ["MISS", "HIT"]
+        for reply in (first, second):
+            assert reply.headers["vary"] == "Accept, Accept-Encoding"
+            assert reply.headers["cache-control"] == "max-age=600"
+            assert ("age" in reply.headers) is age
+        assert len(behind.pages) == 1
+        old = next_one.wheel.replace("1.1", "1.0")
+        for _ in range(2):
+            assert "x-cache" not in ask(f"{edge.origin}/packages/{old}").headers
+        assert len([r for r in behind.requests if r.path == f"/packages/{old}"]) == 2
+
+
+def test_nginx_says_nothing_of_its_copies(
+    next_one: Project, open_pypi: Index, tmp_path: Path, make_proxy: MakeProxy
+) -> None:
+    """nginx tells Cache-Control as given, and neither Age nor Vary."""
+    behind = make_proxy(open_pypi.origin)
+    with edges.nginx(
+        tmp_path / "edge", behind.origin, ttl=LONG, cache_control="max-age=600"
+    ) as edge:
+        url = f"{edge.origin}/simple/lantern/"
+        first, second = ask(url), ask(f"{url}?fresh=1")
+        told = [reply.headers["x-cache"] for reply in (first, second)]
+        assert told == ["MISS", "HIT"]
+        for reply in (first, second):
+            assert reply.headers["cache-control"] == "max-age=600"
+            assert not {"age", "vary"} & set(reply.headers)
+        assert len(behind.pages) == 1
+        old = next_one.wheel.replace("1.1", "1.0")
+        for _ in range(2):
+            assert "x-cache" not in ask(f"{edge.origin}/packages/{old}").headers
+        assert len([r for r in behind.requests if r.path == f"/packages/{old}"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["varnish", "nginx"])
+def test_uploads_pass_through_the_edge_to_devpi(
+    kind: str, project: Project, devpi: Index, tmp_path: Path
+) -> None:
+    """An edge before devpi passes uploads and files on, and keeps its pages."""
+    project.build()
+    run = edges.varnish if kind == "varnish" else edges.nginx
+    with run(tmp_path / "edge", devpi.origin, ttl=LONG) as edge:
+        index = devpi.behind(edge.origin)
+        index.upload(project)
+        assert devpi.stored("lantern") == project.hashes()
+        assert pip_finds(tmp_path, index.simple_url, "lantern", "1.0")
+        newer = project.set_version("1.1")
+        newer.build()
+        index.upload(newer)
+        assert set(devpi.listed("lantern")) > newer.filenames
+        assert not pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
+
+
+def test_early_look_keeps_a_mirror_old_for_its_expiry(
+    next_one: Project, open_pypi: Index, devpi_server: Devpi, ttl: int, tmp_path: Path
+) -> None:
+    """A mirror that was asked too early stays old for everybody, and says nothing of it."""
+    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, ttl)
+    begun = time.monotonic()
+    assert next_one.wheel not in page(mirror)
+    looked = time.monotonic()
+    open_pypi.upload(next_one)
+    missed = pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
+    reply = ask(f"{mirror.simple_url}lantern/", headers={"Accept": JSON_PAGE})
+    assert time.monotonic() - begun < ttl, "this machine is too slow to tell"
+    assert not missed
+    assert next_one.wheel not in reply.body.decode()
+    assert "no-store" in reply.headers["cache-control"]
+    assert not {"age", "etag", "warning"} & set(reply.headers)
+    sleep_until(looked + ttl + 1)
+    assert pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
+
+
+def test_early_look_keeps_a_project_unknown_to_a_mirror(
+    project: Project, open_pypi: Index, devpi_server: Devpi
+) -> None:
+    """A project that a mirror was asked for before the upload stays unknown for the expiry."""
+    project.build()
+    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, 4)
+    begun = time.monotonic()
+    url = f"{mirror.simple_url}lantern/"
+    assert ask(url).status == 404
+    looked = time.monotonic()
+    open_pypi.upload(project)
+    status = ask(url).status
+    assert time.monotonic() - begun < 4, "this machine is too slow to tell"
+    assert status == 404
+    sleep_until(looked + 5)
+    assert project.wheel in page(mirror)
+
+
+def test_frozen_replica_lags_and_catches_up(
+    replicated: Replicated, project: Project, tmp_path: Path
+) -> None:
+    """A frozen replica shows nothing of an upload to the primary, and all of it when thawed."""
+    index = replicated.primary.index("harbour")
+    replica = replicated.replica_of(index)
+    project.build()
+    index.upload(project)
+    wait_until(lambda: replicated.behind == 0, "the replica to have caught up", 10)
+    assert pip_finds(tmp_path, replica.simple_url, "lantern", "1.0")
+    newer = project.set_version("1.1")
+    newer.build()
+    replicated.freeze()
+    index.upload(newer)
+    assert pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
+    assert not pip_finds(tmp_path, replica.simple_url, "lantern", "1.1")
+    assert replicated.behind == 2
+    assert newer.wheel not in page(replica)
+    replicated.thaw()
+    wait_until(lambda: replicated.behind == 0, "the replica to have caught up", 10)
+    assert pip_finds(tmp_path, replica.simple_url, "lantern", "1.1")
+    assert replica.stored("lantern") == index.stored("lantern")
+
+
+def test_lack_of_a_program_fails_only_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an edge's program its tests are skipped for a developer, and fail in CI."""
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no-such-edge is not installed"):
+        program("no-such-edge")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no-such-edge is not installed"):
+        program("no-such-edge")
