@@ -127,10 +127,12 @@ def test_the_next_lock_sees_a_release(poetry: Poetry, pages: FaultProxy, shelf: 
         assert 'version = "1.1"' not in lock(one)
     assert not pages.requests
     cache = poetry.home / "cache" / "cache" / "repositories"
-    before = files(cache)
+    before, bodies = files(cache), set(cache.rglob("*.body"))
 
     assert forget(poetry, url, "1.1") == [3, [], "", None]
     gone = before - files(cache)
+    # Who has read the metadata just before reads a body after it.
+    assert set(cache.rglob("*.body")) == bodies
     assert {path.relative_to(cache).parts[0] for path in gone} == {"harbour", "quay", "dock"}
     for one in projects:
         assert 'version = "1.1"' in lock(one)
@@ -193,11 +195,12 @@ def test_pypi(poetry: Poetry) -> None:
 
 @pytest.fixture
 def filled(newest: Poetry, pages: FaultProxy, shelf: Path) -> Callable[..., Poetry]:
-    """The newest Poetry that has locked lantern, with what `environ` says of its cache."""
+    """The newest Poetry that has locked lantern, with the cache that is named to it."""
     project = consumer(newest, "harbour", f"{pages.origin}/simple/", shelf.parent)
 
-    def fill(**environ: str) -> Poetry:
-        project.run("--no-interaction", "lock", **environ).ok()
+    def fill(cache: Path | None = None) -> Poetry:
+        environ = {"POETRY_CACHE_DIR": str(cache or project.home / "cache")}
+        project.run("--no-interaction", "lock", cwd=project.project, **environ).ok()
         return project
 
     return fill
@@ -259,7 +262,7 @@ def test_a_read_only_cache(
     cache.mkdir()
     url = f"{pages.origin}/simple/"
     with mounted(cache, "-t", "tmpfs", "tmpfs"):
-        poetry = filled(POETRY_CACHE_DIR=str(cache))
+        poetry = filled(cache)
         subprocess.run(["mount", "-o", "remount,ro", str(cache)], check=True, timeout=30)
         entries, kept, reason, warning = forget(poetry, url, "1.0", POETRY_CACHE_DIR=str(cache))
         assert forget(poetry, url, "9.9", POETRY_CACHE_DIR=str(cache))[1] == ["harbour"]
@@ -279,6 +282,7 @@ _READ = """
     with storage_made_atomic(print) as left:
         assert left == [], left
         print("ready", flush=True)
+        sys.stdin.readline()
         end = time.monotonic() + float(sys.argv[2])
         while time.monotonic() < end:
             harbour = LegacyRepository("harbour", sys.argv[1])
@@ -290,6 +294,7 @@ _FORGET_ALL_THE_TIME = """
     from poetry_publish_verified.guard.cache_seams import forget_release
 
     print("ready", flush=True)
+    sys.stdin.readline()
     end, entries = time.monotonic() + float(sys.argv[2]), 0
     while time.monotonic() < end:
         forgotten = forget_release(sys.argv[1], "lantern", "1.0")
@@ -308,12 +313,21 @@ def test_beside_other_processes(poetry: Poetry, pages: FaultProxy) -> None:
         subprocess.Popen(
             [python, "-c", textwrap.dedent(code), f"{pages.origin}/simple/", "5"],
             env=isolated_environ(poetry.home),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for code in codes
     ]
+    # All have imported what they need, however busy the machine is.
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
     ended = [process.communicate(timeout=120) for process in running]
     assert [process.returncode for process in running] == [0] * len(codes), ended
     assert all(int(out.split()[-1]) > 0 for out, _ in ended[3:])
