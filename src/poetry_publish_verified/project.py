@@ -245,7 +245,7 @@ def pypi_index() -> str:
     """PyPI's simple API, at the address that Poetry has for it."""
     from poetry.repositories.pypi_repository import PyPiRepository
 
-    return PyPiRepository(disable_cache=True).url.rstrip("/") + "/simple/"
+    return PyPiRepository(disable_cache=True).url.rstrip("/") + "/"
 
 
 def takes_local_versions(upload_url: str) -> bool:
