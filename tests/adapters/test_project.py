@@ -14,7 +14,7 @@ PROJECT = '[project]\nname = "lantern"\nversion = "1.0"\n'
 
 # Poetry's own imports warn.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_pypis_index_is_where_uploads_show(tmp_path: Path) -> None:
+def test_pypis_index_is_where_uploads_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The index by name, the one that an upload implies and the default of a wait are one."""
     from poetry.config.config import Config
     from poetry.factory import Factory
@@ -26,6 +26,7 @@ def test_pypis_index_is_where_uploads_show(tmp_path: Path) -> None:
     from poetry_publish_verified.project_indexes import indexes
     from poetry_publish_verified.project_indexes import indexes_to_read
 
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     poetry = Factory().create_poetry(tmp_path)
     target = repository(poetry, None, Credentials("__token__", "pypi-secret"))
