@@ -49,8 +49,8 @@ async def wait_for(cases: Iterable[tuple[Subject, Reading]], plan: Plan) -> Verd
 def _completeness_unknown(subject: Subject) -> Problem:
     return Problem(
         Code.COMPLETENESS_UNKNOWN,
-        f"Completeness unknown: which files {subject.name} {subject.version} should have is not"
-        " known here, so what the indexes agree on is taken for all.",
+        f"{subject.name} {subject.version} is waited for with completeness unknown: which files it"
+        " should have is not known here, so what the indexes agree on is taken for all.",
         "Give --from-receipt FILE with the publisher's receipt, or --dist-dir DIR with the files.",
         severity="warning",
     )

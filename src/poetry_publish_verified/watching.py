@@ -11,6 +11,7 @@ from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.expectation import Fault
 from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.variants import told_apart
 from poetry_publish_verified.core.variants import variants
@@ -88,22 +89,44 @@ class Wait:
         asked = variants(self._plan.clients, self._reading.encodings, pypi=self._index.pypi)
         names = tuple(variant.name for variant in asked)
         self._reading.report(WaitStarted(self._index.url, self._plan.timeout, names))
+        if not self._subject.uploaded and not await self._is_uploaded():
+            return False
         async with anyio.create_task_group() as group:
             for variant in asked:
                 self._begin(variant, group)
-        if self._late and not self.failures:
-            self._tell_late()
+        self._tell_late()
         return not self.failures
 
-    def _begin(self, variant: Variant, group: anyio.abc.TaskGroup) -> None:
+    async def _is_uploaded(self) -> bool:
+        """Wait, by a copy that no client reads, until the index has anything of the release."""
+        watch = self._watch(UNSEEN)
+        while True:
+            await self._until_due(UNSEEN, watch)
+            seen = await self._look(UNSEEN, fresh=False)
+            if seen.page is not None and not self._subject.expectation.judge(seen.page).absent:
+                del self._watches[UNSEEN.name]
+                return True
+            step = watch.observe(seen, self._clock.monotonic())
+            if isinstance(step, LookAgain):
+                self._tell_look(UNSEEN, watch)
+                await self._ask_for_the_root(seen)
+            else:
+                self._end(UNSEEN, watch, step)
+                self._tell_late()
+            if self.failures:
+                return False
+
+    def _watch(self, variant: Variant) -> Watch:
         self._variants[variant.name] = variant
-        self._watches[variant.name] = Watch(
+        self._watches[variant.name] = watch = Watch(
             self._subject.expectation, self._clock.monotonic(), self._deadline, self._reading.roll
         )
-        group.start_soon(self._follow, variant, group)
+        return watch
 
-    async def _follow(self, variant: Variant, group: anyio.abc.TaskGroup) -> None:
-        watch = self._watches[variant.name]
+    def _begin(self, variant: Variant, group: anyio.abc.TaskGroup) -> None:
+        group.start_soon(self._follow, variant, self._watch(variant), group)
+
+    async def _follow(self, variant: Variant, watch: Watch, group: anyio.abc.TaskGroup) -> None:
         while True:
             await self._until_due(variant, watch)
             seen = await self._look(variant, fresh=watch.next.fresh)
@@ -245,12 +268,14 @@ class Wait:
         )
 
     def _tell_late(self) -> None:
+        if not self._late or self.failures:
+            return
         watches = [self._watches[name] for name in self._late]
         missing = list(dict.fromkeys(name for w in watches for name in w.judgement.absent))
         last = max(watches, key=lambda watch: (watch.expires_at or 0.0, bool(watch.last.detail)))
         seen_by = ", ".join(name for name in self._watches if name not in self._late)
-        words = [f"as {', '.join(self._late)} sees it"]
-        words += [f"though {seen_by} does see all"] if seen_by else []
+        words = [f"as seen by {', '.join(self._late)}"] if UNSEEN.name not in self._late else []
+        words += [f"though {seen_by} saw all"] if seen_by else []
         words += [f"last: {last.last.detail}"] if last.last.detail else []
         left = (last.expires_at or 0.0) - self._clock.monotonic()
         if left > 0:
@@ -266,7 +291,7 @@ class Wait:
             Verdict.NOT_VISIBLE,
             Code.NOT_LISTED_IN_TIME,
             f"{self._index.url} did not list {what} within {self._plan.timeout:.0f} s"
-            f" ({'; '.join(words)}).",
+            + (f" ({'; '.join(words)})." if words else "."),
             remedy,
         )
 

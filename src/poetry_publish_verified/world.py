@@ -125,11 +125,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What has to be proven: one release, and what every index must show of it."""
+    """What has to be proven: one release, and what every index must show of it.
+
+    `uploaded`: it is known that it was; else no look may leave a page without it in the copies
+    that clients read.
+    """
 
     name: NormalizedName
     version: Version
     expectation: Expectation
+    uploaded: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,7 @@ class ScriptedIndex:
     fresh: list[bool] = field(default_factory=list)
     limits: list[int | None] = field(default_factory=list)
     certain: bool = True
+    vary: frozenset[str] = frozenset({"accept"})
     pypi: bool = False
     root_state: RootState = "there"
     roots: int = 0
@@ -154,7 +155,9 @@ class ScriptedIndex:
             for name, shelved in self.shelf.items()
             if shelved.since <= self.clock.now
         }
-        return Observation("page", ProjectPage(files)) if files else Observation("absent")
+        if not files:
+            return Observation("absent", vary=self.vary)
+        return Observation("page", ProjectPage(files), vary=self.vary)
 
     async def fetch(self, url: str, limit: int | None) -> Fetched | NotFetched:
         """What the index serves for a file."""

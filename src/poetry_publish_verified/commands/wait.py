@@ -244,7 +244,8 @@ It exits with 0 when all is proven, and otherwise with
         if isinstance(release.expectation, ExactFiles):
             files = release.expectation.expected
             tell(DistributionsRead(tuple(FileFacts(f.filename, f.size, f.sha256) for f in files)))
-        return Awaited(Subject(name, release.version, release.expectation), indexes, tell)
+        subject = Subject(name, release.version, release.expectation, uploaded=False)
+        return Awaited(subject, indexes, tell)
 
 
 def _wrong(message: str, remedy: str) -> ReleaseError:

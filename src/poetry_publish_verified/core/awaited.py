@@ -21,6 +21,7 @@ from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.receipt import SCHEMA
+from poetry_publish_verified.core.urls import index_of
 
 
 class NotAwaitableError(ValueError):
@@ -98,7 +99,10 @@ def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:
     for file in files:
         if (file.parsed.name, file.parsed.version) != (name, version):
             raise KeyError(file.filename)
-    indexes = tuple(str(index["url"]) for index in release["indexes"])
+    indexes = tuple(_text(index["url"]) for index in release["indexes"])
+    # The repository's own index first: the others are asked once that is complete.
+    own = index_of(str(release["repository"]["url"] or ""))
+    indexes = tuple(sorted(indexes, key=lambda url: url != own))
     return AwaitedRelease(name, version, ExactFiles(files), indexes)
 
 

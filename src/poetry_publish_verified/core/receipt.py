@@ -26,6 +26,7 @@ from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.events import VersionSet
+from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Verdict
 
 SCHEMA = "publish-verified.receipt/1"
@@ -138,6 +139,8 @@ class Receipt:
 
     @_apply.register
     def _(self, event: Looked, _now: datetime) -> None:
+        if event.variant == UNSEEN.name:
+            return
         variant = self._variant(event.index, event.variant)
         variant["requests"] = event.requests
         variant["edge"] = event.edge

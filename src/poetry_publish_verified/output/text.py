@@ -24,6 +24,7 @@ from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.progress import WaitTable
 
@@ -184,17 +185,18 @@ class Text:
             left = durations.in_words(event.expires_in)
             words.append(f"this edge holds the old page for another {left}")
         detail = f" ({plain('; '.join(words))})" if words else ""
+        seen_by = "" if event.variant == UNSEEN.name else f", as seen by {event.variant}"
         self._terminal.line(
             f" - {_of(release)}<info>{plain(event.index)}</info> does not list"
-            f" {plain(', '.join(event.missing))} yet, as {event.variant} sees it{detail}"
+            f" {plain(', '.join(event.missing))} yet{seen_by}{detail}"
         )
 
     @_tell.register
     def _(self, event: BecameVisible, seconds: float, release: str | None) -> None:
         self._table.visible(release or "", event, seconds)
         self._terminal.line(
-            f" - {_of(release)}<info>{plain(event.index)}</info> lists every file, seen as"
-            f" {event.variant} sees it after {event.waited:.1f} s"
+            f" - {_of(release)}<info>{plain(event.index)}</info> lists every file, seen by"
+            f" {event.variant} after {event.waited:.1f} s"
         )
 
     @_tell.register

@@ -1,0 +1,375 @@
+"""Visible means visible: every client's copy, twice, on every index, the own one first."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import replace
+
+import anyio
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import IndexEnded
+from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import MetadataVerified
+from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.simple_api import IndexFile
+from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.proving import prove_everywhere
+from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Subject
+from tests.core.making import WHEEL
+from tests.story.scripted import ScriptedIndex
+from tests.story.scripted import World
+from tests.story.test_story import BUILT
+from tests.story.test_story import BUILT_WHEEL
+from tests.story.test_story import MIRROR
+from tests.story.test_story import OTHER
+from tests.story.test_story import PLAN
+from tests.story.test_story import ends
+
+EMPTY = Observation("page", ProjectPage({}))
+QUICK = Plan(Until.DOWNLOADABLE, 20.0)
+NAME, VERSION = canonicalize_name("lantern"), Version("1.0")
+
+
+@pytest.fixture
+def world() -> World:
+    """A world in which all goes well."""
+    return World()
+
+
+def listing(*changes: tuple[str, object], vary: frozenset[str] | None = None) -> Observation:
+    """A page with both files, with changes to the wheel's entry or (`status`) the page."""
+    files = {
+        built.filename: IndexFile(
+            built.filename, f"https://files.example/{built.filename}", built.sha256
+        )
+        for built in BUILT
+    }
+    named = dict(changes)
+    status = str(named.pop("status", "active"))
+    files[WHEEL] = replace(files[WHEEL], **named)  # type: ignore[arg-type]
+    return Observation("page", ProjectPage(files, status=status), vary=vary)
+
+
+def looks_of(index: ScriptedIndex, client: str) -> list[float]:
+    """When an index was asked as this client."""
+    return [at for at, look in index.looks if look == client]
+
+
+# Every client's copy.
+
+
+@pytest.mark.parametrize("client", DEFAULT_CLIENTS)
+def test_one_clients_copy_is_old(world: World, client: str) -> None:
+    """What two clients see and the third does not is not visible, and the words say for whom."""
+    world.index.answers[client] = [EMPTY] * 1000
+    ending = world.story(QUICK, *BUILT)
+    ends(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
+    others = ", ".join(other for other in DEFAULT_CLIENTS if other != client)
+    assert f"as seen by {client}; though {others} saw all" in ending.problems[0].message
+    assert {event.variant for event in world.told(BecameVisible)} == {*DEFAULT_CLIENTS} - {client}
+    assert not ending.release["indexes"][0]["proven"]
+
+
+def test_only_the_clients_that_count(world: World) -> None:
+    """Clients that are not named are not asked for, nor waited for."""
+    world.index.answers["poetry"] = [EMPTY] * 1000
+    ends(world.story(replace(PLAN, clients=("pip", "html")), *BUILT), Verdict.VERIFIED)
+    assert {look for _, look in world.index.looks} == {UNSEEN.name, "pip", "html"}
+
+
+def test_twice_and_the_second_time_afresh(world: World) -> None:
+    """One good page is no proof: the second comes later, on a connection of its own."""
+    world.story(PLAN, *BUILT)
+    for client in DEFAULT_CLIENTS:
+        first, second = looks_of(world.index, client)
+        assert second - first >= 0.25
+    looks = zip(world.index.looks, world.index.fresh, strict=True)
+    assert [fresh for (_, look), fresh in looks if look == "pip"] == [False, True]
+
+
+def test_a_page_that_comes_and_goes(world: World) -> None:
+    """An edge of two machines of which one is behind: only two good ones in a row count."""
+    good = listing()
+    world.index.answers["uv"] = [good, EMPTY, good, EMPTY, good, good]
+    ends(world.story(replace(PLAN, clients=("uv",)), *BUILT), Verdict.VERIFIED)
+    assert len(looks_of(world.index, "uv")) == 6
+
+
+def test_a_serial_that_goes_back(world: World) -> None:
+    """A page that is older by the index's own count does not confirm the newer one."""
+    good = listing()
+    world.index.answers["pip"] = [replace(good, serial=n) for n in (7, 6, 6, 7)]
+    ends(world.story(replace(PLAN, clients=("pip",)), *BUILT), Verdict.VERIFIED)
+    assert len(looks_of(world.index, "pip")) == 4
+
+
+def test_a_copy_for_all_is_asked_for_once_while_it_is_old() -> None:
+    """Where `Vary` names nothing of what differs, one client's look stands for all."""
+    asked = []
+    for vary in ({"cookie"}, {"accept", "accept-encoding"}):
+        world = World(delay=60.0)
+        world.index.vary = frozenset(vary)
+        ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+        asked.append(len(world.index.looks))
+        # That it is there each client has to see for itself.
+        for event in world.told(BecameVisible):
+            assert sum(at >= 60.0 for at in looks_of(world.index, event.variant)) >= 2
+    shared, apart = asked
+    assert shared < apart / 2
+
+
+# PyPI, where Poetry takes its links from the version's own page.
+
+
+def test_poetry_on_pypi(world: World) -> None:
+    """The version's page is asked for once the project's is complete, and waited for too."""
+    world.index.pypi = True
+    world.index.answers["poetry"] = [EMPTY] * 5
+    world.index.answers["poetry-json"] = [Observation("absent")] * 3
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+    (seen,) = [e for e in world.told(BecameVisible) if e.variant == "poetry"]
+    assert min(looks_of(world.index, "poetry-json")) >= seen.waited
+    assert len(looks_of(world.index, "poetry-json")) == 5
+
+
+def test_poetry_on_pypi_never_sees_it(world: World) -> None:
+    """Without that page Poetry finds no file, however complete the other one is."""
+    world.index.pypi = True
+    world.index.answers["poetry-json"] = [EMPTY] * 1000
+    ending = world.story(QUICK, *BUILT)
+    ends(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
+    assert "poetry-json" in ending.problems[0].message
+
+
+def test_an_index_like_pypi(world: World) -> None:
+    """One that counts as PyPI does may have such pages; where it has none, nobody misses them."""
+    good = replace(listing(), edge={"x-pypi-last-serial": "5"})
+    world.index.answers["poetry"] = [good, good]
+    world.index.answers["poetry-json"] = [Observation("not-offered")]
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+    assert len(looks_of(world.index, "poetry-json")) == 1
+
+
+def test_other_indexes_are_not_asked_for_versions(world: World) -> None:
+    """Poetry takes the links of other sources from the project's page."""
+    world.story(PLAN, *BUILT)
+    assert not looks_of(world.index, "poetry-json")
+
+
+# What a page says of a file.
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("yanked", "broken"), Code.YANKED),
+        (("yanked", ""), Code.YANKED),
+        (("requires_python", ">=2.7"), Code.OTHER_REQUIRES_PYTHON),
+        (("metadata_sha256", OTHER), Code.OTHER_METADATA_LISTED),
+        (("size", 3), Code.OTHER_SIZE_LISTED),
+        (("sha256", OTHER), Code.OTHER_HASH_LISTED),
+        (("status", "quarantined"), Code.QUARANTINED),
+    ],
+)
+def test_listed_wrongly(world: World, change: tuple[str, object], code: Code) -> None:
+    """Each is a failure of its own name, at once and not at the end of the time."""
+    world.index.answers["pip"] = [listing(change)] * 2
+    ending = world.story(PLAN, *BUILT)
+    assert ending.verdict is Verdict.VERIFICATION_FAILED
+    assert ending.codes == [str(code)]
+    assert world.clock.now < 1.0
+
+
+def test_wrong_only_for_a_moment(world: World) -> None:
+    """A single look that finds something wrong is looked at again."""
+    world.index.answers["pip"] = [listing(("yanked", "by mistake"))]
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+
+
+def test_an_archived_project(world: World) -> None:
+    """Archived or deprecated is no failure, but worth a word."""
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [listing(("status", "archived"))] * 2
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED, Code.PROJECT_STATUS)
+
+
+def test_what_is_not_offered_is_told(world: World) -> None:
+    """An index without optional fields has not failed, and the receipt says which they are."""
+    ending = world.story(PLAN, *BUILT)
+    (index,) = ending.release["indexes"]
+    assert index["not_offered"] == ["size", "requires-python", "core-metadata"]
+
+
+def test_an_extra_file_when_strict(world: World) -> None:
+    """With `--strict` an unexpected file of this version fails the release."""
+    extra = IndexFile("lantern-1.0-cp311-cp311-win_amd64.whl", "https://files.example/x.whl", OTHER)
+    page = listing().page
+    assert page is not None
+    more = Observation("page", ProjectPage({**page.files, extra.filename: extra}))
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [more] * 2
+    ending = world.story(replace(PLAN, strict=True), *BUILT)
+    ends(ending, Verdict.VERIFICATION_FAILED, Code.EXTRA_FILE)
+    assert extra.filename in ending.problems[0].message
+
+
+# The metadata beside a wheel.
+
+
+def with_metadata(world: World, served: Fetched | NotFetched) -> None:
+    """Let the index offer the wheel's metadata, and serve this."""
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [listing(("has_metadata", True))] * 2
+    world.index.fetches[f"{WHEEL}.metadata"] = [served] * 100
+
+
+def test_metadata_beside_a_wheel(world: World) -> None:
+    """What installers resolve with is compared with what is in the wheel."""
+    sha256 = hashlib.sha256(BUILT_WHEEL.metadata).hexdigest()
+    with_metadata(world, Fetched(len(BUILT_WHEEL.metadata), sha256))
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+    (event,) = world.told(MetadataVerified)
+    assert (event.filename, event.sha256) == (WHEEL, sha256)
+
+
+@pytest.mark.parametrize(
+    ("served", "verdict", "code"),
+    [
+        (Fetched(9, OTHER), Verdict.VERIFICATION_FAILED, Code.OTHER_METADATA_SERVED),
+        (NotFetched("the server answered 404"), Verdict.NOT_VISIBLE, Code.NOT_FETCHED_IN_TIME),
+    ],
+)
+def test_metadata_that_is_not_the_wheels(
+    world: World, served: Fetched | NotFetched, verdict: Verdict, code: Code
+) -> None:
+    """Other metadata, or offered metadata that does not come, fails the release."""
+    with_metadata(world, served)
+    ends(world.story(QUICK, *BUILT), verdict, code)
+
+
+# Many indexes.
+
+
+def test_mirrors_are_asked_after_the_own_index(world: World) -> None:
+    """Before the own index shows the release to all, a mirror is asked for its root at most."""
+    world.index.delay = 30.0
+    mirror = world.another_index(MIRROR)
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+    own = max(event.waited for event in world.told(BecameVisible) if event.index != MIRROR)
+    assert min(at for at, _ in mirror.looks) >= own
+    assert mirror.roots == 1
+
+
+def test_a_mirror_is_not_asked_when_the_own_index_fails(world: World) -> None:
+    """What the own index does not show no mirror can have, and asking would keep it old."""
+    world.index.delay = 1000.0
+    mirror = world.another_index(MIRROR)
+    ends(world.story(QUICK, *BUILT), Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
+    assert mirror.looks == []
+    assert [event.proven for event in world.told(IndexEnded)] == [False, False]
+
+
+def test_a_mirror_is_watched_after_an_own_index_that_nobody_named(world: World) -> None:
+    """The own index tells when mirrors may be asked even where it need not show the release."""
+    world.index.delay = 30.0
+    mirror = world.another_index(MIRROR)
+    world.indexes.remove(world.index)
+    world.repository.shows_on = [world.index, mirror]
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
+    assert min(at for at, _ in mirror.looks) >= 30.0
+    assert {event.index for event in world.told(BecameVisible)} == {MIRROR}
+
+
+def test_an_own_index_that_was_guessed_wrongly(world: World) -> None:
+    """Where no index is at the guessed address, those that were named are asked all the same."""
+    mirror = world.another_index(MIRROR)
+    world.indexes.remove(world.index)
+    world.repository.shows_on = [mirror]
+    world.index.certain, world.index.root_state = False, "none"
+    ends(world.story(QUICK, *BUILT), Verdict.VERIFIED)
+
+
+def test_no_index_there(world: World) -> None:
+    """An address whose root is not there either is told of at once."""
+    world.index.delay, world.index.certain, world.index.root_state = 1000.0, False, "none"
+    ends(world.story(PLAN, *BUILT), Verdict.NOT_VISIBLE, Code.NO_INDEX_THERE)
+    assert world.clock.now < 1.0
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("denied", Code.INDEX_DENIED), ("unreachable", Code.INDEX_NOT_REACHED)],
+)
+def test_a_mirror_that_cannot_be_read(world: World, state: str, code: Code) -> None:
+    """What could not be proven afterwards is refused before anything is sent."""
+    world.another_index(MIRROR).root_state = state  # type: ignore[assignment]
+    ends(world.story(PLAN, *BUILT), Verdict.PREFLIGHT_REFUSED, code)
+    assert world.repository.sent == []
+
+
+def test_a_mirror_without_a_root(world: World) -> None:
+    """Not every index shows its root: that is worth a word and no more."""
+    world.another_index(MIRROR).root_state = "none"
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED, Code.NO_INDEX_THERE)
+
+
+# The reader's side.
+
+
+def wait(world: World) -> Verdict:
+    """Wait for lantern 1.0, of which nothing else is known."""
+    subject = Subject(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
+    outside = replace(world.outside(), report=world.events.append)
+    try:
+        anyio.run(prove_everywhere, subject, PLAN, outside)
+    except ReleaseError as error:
+        return error.verdict
+    return Verdict.VERIFIED
+
+
+def test_nothing_is_asked_as_a_client_before_the_upload(world: World) -> None:
+    """As long as nothing is there, only the copy that no client reads is looked at."""
+    world.index.delay = 20.0
+    for built in BUILT:
+        world.index.put(built)
+    assert wait(world) is Verdict.VERIFIED
+    early = {look for at, look in world.index.looks if at < 20.0}
+    assert early == {UNSEEN.name}
+    assert {look for _, look in world.index.looks} == {UNSEEN.name, *DEFAULT_CLIENTS}
+    assert {event.variant for event in world.told(Looked)} >= {UNSEEN.name}
+
+
+def test_a_file_that_comes_between_two_looks(world: World) -> None:
+    """Two looks have to find the same files, and all clients have to see what one has seen."""
+    world.index.put(BUILT_WHEEL, since=0.0)
+    world.index.put(BUILT[1], since=0.1)
+    half = Observation("page", ProjectPage({WHEEL: listing().page.files[WHEEL]}))  # type: ignore[union-attr]
+    world.index.answers["uv"] = [half] * 5
+    assert wait(world) is Verdict.VERIFIED
+    assert len(looks_of(world.index, "uv")) >= 7
+    gaps = [b - a for a, b in itertools.pairwise(looks_of(world.index, "pip"))]
+    assert len(gaps) >= 2
+
+
+def test_indexes_that_disagree(world: World) -> None:
+    """A file with different hashes on two indexes is somebody's fault."""
+    mirror = world.another_index(MIRROR)
+    for built in BUILT:
+        world.index.put(built)
+        mirror.put(replace(built, sha256=OTHER))
+    assert wait(world) is Verdict.VERIFICATION_FAILED
