@@ -19,14 +19,14 @@ from poetry_publish_verified.core.simple_api import ProjectPage
 # at most that share too late, however long it takes; no sooner and no later than these.
 SHORTEST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
-_FIRST_PAUSE = 0.3
-_GROWTH = 0.084
+_FIRST_PAUSE = 0.35
+_GROWTH = 0.08
 # Pauses are shortened by up to so much, lest many runs that began together look together.
 _JITTER = 0.1
 # `Age` is in whole seconds; a look right after an announced expiry must not come before it.
 _AFTER_EXPIRY = 0.05
 # What an edge announces may be short and come again and again: it gets so many looks of its own.
-_EXPIRY_LOOKS = 8
+_EXPIRY_LOOKS = 6
 _EXPIRY_PERIOD = 600.0
 # A look that is planned for so soon after an expiry will do.
 _SOON = 0.15
