@@ -28,8 +28,6 @@ _AFTER_EXPIRY = 0.05
 # What an edge announces may be short and come again and again: it gets so many looks of its own.
 _EXPIRY_LOOKS = 6
 _EXPIRY_PERIOD = 600.0
-# A look that is planned for so soon after an expiry will do.
-_SOON = 0.15
 # An edge that gives an answer past its time is fetching the new one meanwhile.
 _REVALIDATION = 0.5
 _FIRST_BACK_OFF = 0.5
@@ -205,7 +203,8 @@ class Watch:
         if self.expires_at <= now:
             wanted = now + _REVALIDATION
         wanted = max(wanted, now + SHORTEST_PAUSE)
-        if wanted > planned - _SOON:
+        # A look that is planned for so soon will do, and could not keep its own time besides.
+        if wanted >= planned - SHORTEST_PAUSE:
             return planned
         self._expiry_looks = [at for at in self._expiry_looks if at > now - _EXPIRY_PERIOD]
         if len(self._expiry_looks) >= _EXPIRY_LOOKS:
