@@ -206,7 +206,8 @@ class Watch:
         # A look that is planned for so soon will do, and could not keep its own time besides.
         if wanted >= planned - SHORTEST_PAUSE:
             return planned
-        self._expiry_looks = [at for at in self._expiry_looks if at > now - _EXPIRY_PERIOD]
+        # One that is still to come is put off or made anew here, not counted twice.
+        self._expiry_looks = [at for at in self._expiry_looks if now - _EXPIRY_PERIOD < at <= now]
         if len(self._expiry_looks) >= _EXPIRY_LOOKS:
             return planned
         self._expiry_looks.append(wanted)
