@@ -182,11 +182,11 @@ class Watch:
     def _next_look(self, seen: Observation, now: float) -> float:
         """The usual next look, or an earlier one where the answer announces its own end."""
         added = now < self._planned - SHORTEST_PAUSE
-        if not added or self._errors:
+        if not added or self._errors or seen.retry_after:
             self._planned = now + self._pause(seen, now)
         # The last look falls on the deadline itself, unless that would be too soon.
         planned = max(min(self._planned, self._deadline), now + SHORTEST_PAUSE)
-        return min(self._after_expiry(now, planned), planned)
+        return planned if seen.retry_after else min(self._after_expiry(now, planned), planned)
 
     def _pause(self, seen: Observation, now: float) -> float:
         usual = _FIRST_PAUSE + _GROWTH * (now - self._start)
