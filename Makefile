@@ -4,7 +4,7 @@
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help rehearse test stress stress-short bench lint format clean
+.PHONY: help rehearse test simulate stress stress-short bench lint format clean
 
 DEV := .venv/dev
 REHEARSE := .venv/rehearse
@@ -14,6 +14,7 @@ SOURCES := $(shell find src -name '*.py') pyproject.toml README.md LICENSE
 help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
+	@echo 'make simulate  measure the wait for a release on a virtual clock, and write its figures'
 	@echo 'make stress    race real Poetry processes, guarded against stock (about an hour)'
 	@echo 'make bench     measure what the plugin costs where nothing is in the way'
 	@echo 'make lint      run the linters'
@@ -32,6 +33,9 @@ rehearse: $(REHEARSE)/.wheel
 
 test: $(DEV)/.stamp
 	$(DEV)/bin/python -m pytest --numprocesses 3 $(PYTEST_ARGS)
+
+simulate: $(DEV)/.stamp
+	@$(DEV)/bin/python -m tests.simulation $(SIMULATE_ARGS)
 
 stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 15 $(STRESS_ARGS)

@@ -3,132 +3,411 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.visibility import LONGEST_PAUSE
+from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
 from poetry_publish_verified.core.visibility import Denied
 from poetry_publish_verified.core.visibility import LookAgain
-from poetry_publish_verified.core.visibility import Missing
+from poetry_publish_verified.core.visibility import NotOffered
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import OutOfTime
 from poetry_publish_verified.core.visibility import Step
 from poetry_publish_verified.core.visibility import Visible
 from poetry_publish_verified.core.visibility import Watch
 from poetry_publish_verified.core.visibility import Wrong
-from poetry_publish_verified.core.visibility import compare
+from poetry_publish_verified.errors import Code
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
 
-EXPECTED = {"a.whl": "aa", "b.tar.gz": "bb"}
-ABSENT = Observation("absent", detail="404")
-UNKNOWN = Observation("unknown", detail="the index answered 503")
-
-
-def page(**hashes: str | None) -> ProjectPage:
-    """A page that lists `a` and `b` with these hashes."""
-    names = {"a": "a.whl", "b": "b.tar.gz", "c": "c.whl"}
-    return ProjectPage(
-        {
-            names[key]: IndexFile(names[key], f"https://index.example/{names[key]}", sha256)
-            for key, sha256 in hashes.items()
-        }
-    )
+HASHES = {WHEEL: "aa" * 32, SDIST: "bb" * 32}
+EXPECTED = ExactFiles(tuple(ExpectedFile(name, sha256) for name, sha256 in HASHES.items()))
+# What clocks and sums of floats may differ by.
+TINY = 1e-6
 
 
-def seen(**hashes: str | None) -> Observation:
-    """An answer with that page."""
-    return Observation("page", page(**hashes))
+def seen(*files: str, sha256: str | None = None, serial: int | None = None) -> Observation:
+    """An answer with a page of these files."""
+    listed = {
+        name: IndexFile(name, f"https://index.example/{name}", sha256 or HASHES[name])
+        for name in files
+    }
+    return Observation("page", ProjectPage(listed), serial=serial)
+
+
+ALL = seen(WHEEL, SDIST)
+HALF = seen(WHEEL)
+NONE = seen()
+OTHER = seen(WHEEL, SDIST, sha256="cc" * 32)
+ABSENT = Observation("absent", detail="it answered 404")
+MOVED = Observation("moved", detail="it redirects")
+UNKNOWN = Observation("unknown", detail="it answered 503")
+NOT_YET = (HALF, NONE, ABSENT, MOVED, UNKNOWN)
+
+
+def watch(
+    deadline: float = 900.0, start: float = 0.0, roll: Callable[[], float] = lambda: 0.0
+) -> Watch:
+    """A watch that begins at `start`; without jitter unless some is given."""
+    return Watch(EXPECTED, start, start + deadline, roll)
+
+
+def follow(
+    one: Watch, answers: Callable[[float], Observation], start: float = 0.0
+) -> tuple[list[LookAgain], Step, float]:
+    """Look whenever the watch wants it: the looks, how it ended, and when."""
+    looks, step = [one.next], one.observe(answers(start), start)
+    while isinstance(step, LookAgain):
+        assert one.next == step
+        looks.append(step)
+        step = one.observe(answers(step.at), step.at)
+    return looks, step, looks[-1].at
+
+
+@pytest.mark.parametrize("first", [ALL, OTHER])
+def test_one_observation_is_not_enough(first: Observation) -> None:
+    """What is seen for the first time is looked at again, soon, on a connection of its own."""
+    one = watch()
+    assert one.observe(first, 5.0) == LookAgain(5.0 + SHORTEST_PAUSE, fresh=True)
+
+
+def test_two_in_a_row_are_visible() -> None:
+    """A page that satisfies twice in a row ends the wait."""
+    one = watch()
+    one.observe(ALL, 0.0)
+    assert one.observe(ALL, SHORTEST_PAUSE) == Visible()
+
+
+def test_two_in_a_row_are_wrong() -> None:
+    """What is listed wrongly twice in a row ends the wait too, and is told."""
+    one = watch()
+    one.observe(OTHER, 0.0)
+    step = one.observe(OTHER, SHORTEST_PAUSE)
+    assert isinstance(step, Wrong)
+    assert [(f.code, f.filename) for f in step.faults] == [
+        (Code.OTHER_HASH_LISTED, WHEEL),
+        (Code.OTHER_HASH_LISTED, SDIST),
+    ]
+
+
+def test_wrong_and_then_right_begins_anew() -> None:
+    """Two different verdicts in a row are no steady one."""
+    one = watch()
+    one.observe(OTHER, 0.0)
+    assert one.observe(ALL, 0.25) == LookAgain(0.5, fresh=True)
+    assert one.observe(OTHER, 0.5) == LookAgain(0.75, fresh=True)
+    assert one.observe(ALL, 0.75) == LookAgain(1.0, fresh=True)
+    assert one.observe(ALL, 1.0) == Visible()
+
+
+@pytest.mark.parametrize("between", NOT_YET)
+def test_something_between_two_good_ones(between: Observation) -> None:
+    """A good page counts for nothing once anything else was seen after it."""
+    one = watch()
+    one.observe(ALL, 0.0)
+    step = one.observe(between, 0.25)
+    assert isinstance(step, LookAgain)
+    assert not step.fresh
+    assert one.observe(ALL, step.at) == LookAgain(step.at + SHORTEST_PAUSE, fresh=True)
+
+
+def test_a_serial_that_went_back_begins_anew() -> None:
+    """An older state of the index is a stale copy, so what it lists proves nothing."""
+    one = watch()
+    one.observe(seen(WHEEL, SDIST, serial=8), 0.0)
+    step = one.observe(seen(WHEEL, SDIST, serial=7), 0.25)
+    assert isinstance(step, LookAgain)
+    assert not step.fresh
+    assert one.observe(seen(WHEEL, SDIST, serial=8), 1.0) == LookAgain(1.25, fresh=True)
+    assert one.observe(seen(WHEEL, SDIST, serial=9), 1.25) == Visible()
+
+
+@pytest.mark.parametrize(("before", "after"), [(7, 7), (7, 8), (7, None), (None, 7)])
+def test_a_serial_that_did_not_go_back(before: int | None, after: int | None) -> None:
+    """The same serial, a later one and none at all are as good as ever."""
+    one = watch()
+    one.observe(seen(WHEEL, SDIST, serial=before), 0.0)
+    assert one.observe(seen(WHEEL, SDIST, serial=after), 0.25) == Visible()
 
 
 @pytest.mark.parametrize(
-    ("listed", "missing"),
+    ("last", "step"),
     [
-        (page(a="aa", b="bb"), Missing()),
-        (page(a="aa", b="bb", c="cc"), Missing()),
-        (page(), Missing(absent=("a.whl", "b.tar.gz"))),
-        (page(a="aa"), Missing(absent=("b.tar.gz",))),
-        (page(a=None, b="bb"), Missing(without_hash=("a.whl",))),
-        (page(a="xx", b="bb"), Missing(other_hash=("a.whl",))),
-        (page(a="xx"), Missing(absent=("b.tar.gz",), other_hash=("a.whl",))),
+        (Observation("denied", detail="it answered 403"), Denied()),
+        (Observation("not-offered"), NotOffered()),
     ],
 )
-def test_a_page_against_what_must_be_on_it(listed: ProjectPage, missing: Missing) -> None:
-    """A file is absent, without a hash, under another hash, or fine."""
-    assert compare(listed, EXPECTED) == missing
+def test_what_no_waiting_changes(last: Observation, step: Step) -> None:
+    """A refusal and a page that is not offered end the wait at once."""
+    one = watch()
+    assert one.observe(last, 0.0) == step
+    assert one.last == last
 
 
-@pytest.mark.parametrize(
-    ("observation", "step"),
-    [
-        (seen(a="aa", b="bb"), Visible()),
-        (seen(a="aa", b=None), Visible()),
-        (seen(a="xx"), Wrong(("a.whl",))),
-        (seen(a="xx", b="yy"), Wrong(("a.whl", "b.tar.gz"))),
-        (Observation("denied", detail="403"), Denied()),
-        (seen(a="aa"), LookAgain(1.0)),
-        (ABSENT, LookAgain(1.0)),
-        (UNKNOWN, LookAgain(1.0)),
-    ],
-)
-def test_the_first_look(observation: Observation, step: Step) -> None:
-    """What the first answer leads to."""
-    assert Watch(EXPECTED, 0.0, 900.0).observe(observation, 0.0) == step
-
-
-@pytest.mark.parametrize("late", [ABSENT, UNKNOWN, seen(a="aa")])
+@pytest.mark.parametrize("late", NOT_YET)
 def test_out_of_time(late: Observation) -> None:
     """At the deadline whatever is not there counts as not there."""
-    watch = Watch(EXPECTED, 0.0, 900.0)
-    assert isinstance(watch.observe(late, 899.9), LookAgain)
-    assert watch.observe(late, 900.0) == OutOfTime()
+    one = watch(900.0)
+    assert isinstance(one.observe(late, 899.9), LookAgain)
+    assert one.observe(late, 900.0) == OutOfTime()
 
 
-def test_visible_at_the_last_moment() -> None:
-    """An answer that satisfies is good after the deadline too."""
-    assert Watch(EXPECTED, 0.0, 900.0).observe(seen(a="aa", b="bb"), 905.0) == Visible()
+def test_visible_after_the_deadline() -> None:
+    """Who sees it at the last moment may look a second time."""
+    one = watch(900.0)
+    assert one.observe(ALL, 905.0) == LookAgain(905.25, fresh=True)
+    assert one.observe(ALL, 905.25) == Visible()
+
+
+def test_gone_after_the_deadline() -> None:
+    """A second look after the deadline is the last one."""
+    one = watch(900.0)
+    one.observe(ALL, 900.0)
+    assert one.observe(HALF, 900.25) == OutOfTime()
 
 
 def test_what_is_remembered() -> None:
     """The watch knows how often it looked, what lacked last, and what was said."""
-    watch = Watch(EXPECTED, 0.0, 900.0)
-    assert watch.missing == Missing(absent=("a.whl", "b.tar.gz"))
-    watch.observe(seen(a="aa"), 0.0)
-    assert (watch.requests, watch.missing.absent) == (1, ("b.tar.gz",))
-    watch.observe(UNKNOWN, 1.0)
-    assert (watch.requests, watch.last) == (2, UNKNOWN)
-    assert watch.missing.absent == ("b.tar.gz",)
+    one = watch()
+    assert one.judgement.absent == (WHEEL, SDIST)
+    one.observe(HALF, 0.0)
+    assert [one.requests, *one.judgement.absent] == [1, SDIST]
+    one.observe(UNKNOWN, 1.0)
+    assert one.last == UNKNOWN
+    assert [one.requests, *one.judgement.absent] == [2, SDIST]
+    one.observe(ABSENT, 2.0)
+    assert [one.requests, *one.judgement.absent] == [3, WHEEL, SDIST]
 
 
-def looks(start: float, timeout: float, visible_after: float) -> list[float]:
-    """When a watch looks at an index that shows the release after so long."""
-    watch, now = Watch(EXPECTED, start, start + timeout), start
-    times = []
+ROLLS = st.lists(st.floats(0, 1), min_size=1, max_size=9).map(itertools.cycle)
+ANSWERS = st.lists(
+    st.sampled_from((ALL, ALL, *NOT_YET, seen(WHEEL, SDIST, serial=7), seen(SDIST, serial=7))),
+    min_size=1,
+    max_size=40,
+)
+
+
+def visible_at(answers: Sequence[Observation]) -> int | None:
+    """The first answer that is the second good one in a row."""
+    for number in range(1, len(answers)):
+        before, last = answers[number - 1 : number + 1]
+        if all(a.page and EXPECTED.judge(a.page).satisfied for a in (before, last)):
+            return number
+    return None
+
+
+@given(ANSWERS, ROLLS)
+def test_flapping(answers: Sequence[Observation], rolls: itertools.cycle[float]) -> None:
+    """Only two good pages in a row are visible, 0.25 s apart, the second by a fresh look."""
+    one = watch(1e6, roll=lambda: next(rolls))
+    looks = []
+    for number, answer in enumerate(answers):
+        looks.append(one.next)
+        step = one.observe(answer, one.next.at)
+        if step == Visible():
+            assert number == visible_at(answers)
+            assert looks[-1].fresh
+            assert looks[-1].at - looks[-2].at >= SHORTEST_PAUSE - TINY
+            return
+        assert isinstance(step, LookAgain)
+    assert visible_at(answers) is None
+
+
+@given(
+    st.floats(0, 1e5),
+    st.floats(1, 3000),
+    ROLLS,
+    st.lists(st.tuples(st.sampled_from(NOT_YET), st.floats(-5, 60)), min_size=1, max_size=9),
+)
+def test_the_spacing(
+    start: float,
+    timeout: float,
+    rolls: itertools.cycle[float],
+    answers: list[tuple[Observation, float]],
+) -> None:
+    """Whatever is seen, looks are 0.25 to 30 s apart; the last falls on the deadline."""
+    ever = itertools.cycle([replace(seen, expires_in=left) for seen, left in answers])
+    one = watch(timeout, start, roll=lambda: next(rolls))
+    looks, step, end = follow(one, lambda _: next(ever), start)
+    assert looks[0] == LookAgain(start)
+    assert step == OutOfTime()
+    assert start + timeout <= end <= start + timeout + SHORTEST_PAUSE
+    gaps = [after.at - before.at for before, after in itertools.pairwise(looks)]
+    assert all(SHORTEST_PAUSE - TINY <= gap <= LONGEST_PAUSE + TINY for gap in gaps)
+
+
+@given(
+    ROLLS,
+    st.lists(
+        st.tuples(
+            st.sampled_from((ALL, *NOT_YET)),
+            st.one_of(st.none(), st.floats(-2, 700)),
+            st.one_of(st.none(), st.floats(0, 5)),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+)
+def test_ten_minutes_take_so_many_requests(
+    rolls: itertools.cycle[float],
+    answers: list[tuple[Observation, float | None, float | None]],
+) -> None:
+    """No mixture of answers makes more than 80 requests in ten minutes that see nothing good.
+
+    A good page is looked at once more, and that look is paid for by nothing.
+    """
+    ever = itertools.cycle(
+        [replace(seen, expires_in=left, retry_after=rest) for seen, left, rest in answers]
+    )
+    one = watch(600.0, roll=lambda: next(rolls))
+    good = fresh = 0
     while True:
-        times.append(now - start)
-        there = now - start >= visible_after
-        step = watch.observe(seen(a="aa", b="bb") if there else ABSENT, now)
-        if not isinstance(step, LookAgain):
-            assert step == (Visible() if there else OutOfTime())
-            return times
-        assert step.after >= 1.0
-        now += step.after
+        answer = next(ever)
+        if one.next.fresh:
+            # The page flaps: what was good is gone when it is looked at again.
+            answer, fresh = HALF, fresh + 1
+        good += answer.page is ALL.page
+        if not isinstance(one.observe(answer, one.next.at), LookAgain):
+            break
+    assert fresh in {good, good - 1}
+    assert one.requests - fresh <= 80
 
 
-@given(st.floats(0, 1e6), st.floats(1, 7 * 86400 / 10), st.floats(0, 7 * 86400 / 5))
-def test_any_delay(start: float, timeout: float, delay: float) -> None:
-    """It never looks more than once a second, and ends soon after the file or the deadline."""
-    timeout, delay = min(timeout, 7200.0), min(delay, 9000.0)
-    times = looks(start, timeout, delay)
-    assert times[0] == 0.0
-    end = min(delay, timeout)
-    assert times[-1] <= end + max(1.0, min(end * 0.1 + 0.1, 10.0)) + 1e-3
-    assert all(after - before >= 0.99 for before, after in itertools.pairwise(times))
+@pytest.mark.parametrize("left", [None, -1.0, 0.0, 1.0, 5.0, 7.5, 10.0, 30.0])
+def test_ten_minutes_of_the_most_eager_dice(left: float | None) -> None:
+    """The shortest pauses that jitter can make keep within 80 requests too."""
+    looks, _, _ = follow(watch(600.0, roll=lambda: 1.0), lambda _: replace(NONE, expires_in=left))
+    assert len(looks) <= 80
 
 
-def test_a_slow_index_is_not_hammered() -> None:
-    """A quarter of an hour takes about a hundred looks, the last at the deadline."""
-    times = looks(0.0, 900.0, 1e9)
-    assert len(times) < 150
-    assert times[-1] == pytest.approx(900.0, abs=1.0)
+@given(st.integers(1, 12), st.floats(0, 1))
+def test_errors_back_off(errors: int, roll: float) -> None:
+    """Each error in a row doubles the rest at least, up to half a minute; a page ends that."""
+    one = watch(1e6, roll=lambda: roll)
+    step: Step = one.next
+    for number in range(errors):
+        now = one.next.at
+        step = one.observe(replace(UNKNOWN, expires_in=0.5), now)
+        assert isinstance(step, LookAgain)
+        assert step.at - now >= min(0.5 * 2**number, LONGEST_PAUSE) - TINY
+        assert step.at - now <= LONGEST_PAUSE + TINY
+    assert isinstance(step, LookAgain)
+    after = one.observe(NONE, step.at)
+    assert isinstance(after, LookAgain)
+    assert after.at - step.at <= 0.35 + 0.08 * step.at + TINY
+
+
+@given(
+    st.sampled_from((UNKNOWN, ABSENT)),
+    st.floats(0.01, 500),
+    st.one_of(st.none(), st.floats(-1, 100)),
+    st.floats(0, 300),
+    st.booleans(),
+)
+def test_a_server_that_wants_to_be_left_alone(
+    state: Observation, rest: float, left: float | None, now: float, early: bool
+) -> None:
+    """`Retry-After` is obeyed, whatever else was announced, and at whichever look it came."""
+    one = watch(1e6)
+    if early:
+        step = one.observe(replace(NONE, expires_in=1.0), now)
+        assert isinstance(step, LookAgain)
+        now = step.at
+    step = one.observe(replace(state, retry_after=rest, expires_in=left), now)
+    assert isinstance(step, LookAgain)
+    assert step.at >= now + rest - TINY
+
+
+def test_it_is_left_alone_until_the_deadline_at_most() -> None:
+    """A rest that outlasts the wait leaves one look, at the deadline."""
+    step = watch(60.0).observe(replace(UNKNOWN, retry_after=3600.0), 1.0)
+    assert step == LookAgain(60.0)
+
+
+@given(st.floats(20, 500), st.floats(0, 60), ROLLS)
+def test_an_announced_end(now: float, left: float, rolls: itertools.cycle[float]) -> None:
+    """Soon after the end of what an edge announced there is a look, and none is put off by it."""
+    jitter = [next(rolls) for _ in range(2)]
+    plain = watch(1e6, roll=iter(jitter).__next__)
+    usual = plain.observe(NONE, now)
+    assert isinstance(usual, LookAgain)
+    telling = watch(1e6, roll=iter(jitter).__next__)
+    looks, step = [], telling.observe(replace(NONE, expires_in=left), now)
+    while isinstance(step, LookAgain) and step.at < usual.at:
+        looks.append(step.at)
+        # A new copy, for long enough.
+        step = telling.observe(replace(NONE, expires_in=1000.0), step.at)
+    assert step == usual
+    if now + left < usual.at - 2 * SHORTEST_PAUSE:
+        (look,) = looks
+        assert look - (now + left) <= 0.5 + TINY
+
+
+@given(ROLLS, st.lists(st.floats(-1, 40), min_size=1, max_size=9), st.floats(60, 3000))
+def test_announced_ends_put_no_look_off(
+    rolls: itertools.cycle[float], lefts: list[float], timeout: float
+) -> None:
+    """An edge that tells is looked at whenever one that does not would have been."""
+    jitter = [next(rolls) for _ in range(7)]
+
+    def looks(answers: Sequence[Observation]) -> list[float]:
+        dice, ever = itertools.cycle(jitter), itertools.cycle(answers)
+        followed, _, _ = follow(watch(timeout, roll=lambda: next(dice)), lambda _: next(ever))
+        return [look.at for look in followed]
+
+    usual = looks([NONE])
+    telling = looks([replace(NONE, expires_in=left) for left in lefts])
+    # But for the last: where an added one came just before, it cannot fall on the deadline.
+    assert set(usual[:-1]) <= set(telling)
+    assert usual[-1] <= telling[-1] <= usual[-1] + SHORTEST_PAUSE
+
+
+def test_an_edge_that_promises_much() -> None:
+    """One that always says that its page ends now gets a few looks of its own, not a hundred."""
+    ending = replace(NONE, expires_in=0.0)
+    plain, _, _ = follow(watch(600.0), lambda _: NONE)
+    told, _, _ = follow(watch(600.0), lambda _: ending)
+    assert 1 <= len(told) - len(plain) <= 7
+
+
+def test_the_age_is_cut_to_whole_seconds() -> None:
+    """Of several answers of one copy, the one that ends first is right."""
+    one = watch()
+    for now, left in ((10.0, 90.0), (10.9, 89.3), (11.5, 89.0), (12.0, 88.0)):
+        one.observe(replace(NONE, expires_in=left), now)
+    assert one.expires_at == pytest.approx(100.0)
+    one.observe(replace(NONE, expires_in=600.0), 13.0)
+    assert one.expires_at == pytest.approx(613.0)
+    one.observe(NONE, 14.0)
+    assert one.expires_at is None
+
+
+def test_what_another_saw_of_the_same_copy() -> None:
+    """It moves the next look on and tells what lacks, but is no look, and no end."""
+    one = watch(900.0)
+    one.observe(NONE, 100.0)
+    before = one.next.at
+    one.overhear(HALF, 105.0)
+    assert one.next.at > before
+    assert (one.requests, one.judgement.absent) == (1, (SDIST,))
+    one.overhear(HALF, 900.0)
+    assert one.next.at < 900.0
+
+
+def test_what_others_see_uses_no_announced_looks_up() -> None:
+    """However many saw the copy, there is a look when it ends."""
+    one = watch(1e6)
+    one.observe(replace(NONE, expires_in=20.0), 300.0)
+    for now in range(301, 316):
+        one.overhear(replace(NONE, expires_in=320.0 - now), float(now))
+    assert 320.0 <= one.next.at <= 320.5

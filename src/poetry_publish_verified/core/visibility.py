@@ -19,17 +19,15 @@ from poetry_publish_verified.core.simple_api import ProjectPage
 # at most that share too late, however long it takes; no sooner and no later than these.
 SHORTEST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
-_FIRST_PAUSE = 0.3
-_GROWTH = 0.084
+_FIRST_PAUSE = 0.35
+_GROWTH = 0.08
 # Pauses are shortened by up to so much, lest many runs that began together look together.
 _JITTER = 0.1
 # `Age` is in whole seconds; a look right after an announced expiry must not come before it.
 _AFTER_EXPIRY = 0.05
 # What an edge announces may be short and come again and again: it gets so many looks of its own.
-_EXPIRY_LOOKS = 8
+_EXPIRY_LOOKS = 6
 _EXPIRY_PERIOD = 600.0
-# A look that is planned for so soon after an expiry will do.
-_SOON = 0.15
 # An edge that gives an answer past its time is fetching the new one meanwhile.
 _REVALIDATION = 0.5
 _FIRST_BACK_OFF = 0.5
@@ -184,11 +182,11 @@ class Watch:
     def _next_look(self, seen: Observation, now: float) -> float:
         """The usual next look, or an earlier one where the answer announces its own end."""
         added = now < self._planned - SHORTEST_PAUSE
-        if not added or self._errors:
+        if not added or self._errors or seen.retry_after:
             self._planned = now + self._pause(seen, now)
         # The last look falls on the deadline itself, unless that would be too soon.
         planned = max(min(self._planned, self._deadline), now + SHORTEST_PAUSE)
-        return min(self._after_expiry(now, planned), planned)
+        return planned if seen.retry_after else min(self._after_expiry(now, planned), planned)
 
     def _pause(self, seen: Observation, now: float) -> float:
         usual = _FIRST_PAUSE + _GROWTH * (now - self._start)
@@ -205,9 +203,11 @@ class Watch:
         if self.expires_at <= now:
             wanted = now + _REVALIDATION
         wanted = max(wanted, now + SHORTEST_PAUSE)
-        if wanted > planned - _SOON:
+        # A look that is planned for so soon will do, and could not keep its own time besides.
+        if wanted >= planned - SHORTEST_PAUSE:
             return planned
-        self._expiry_looks = [at for at in self._expiry_looks if at > now - _EXPIRY_PERIOD]
+        # One that is still to come is put off or made anew here, not counted twice.
+        self._expiry_looks = [at for at in self._expiry_looks if now - _EXPIRY_PERIOD < at <= now]
         if len(self._expiry_looks) >= _EXPIRY_LOOKS:
             return planned
         self._expiry_looks.append(wanted)

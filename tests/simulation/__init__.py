@@ -1,0 +1,1 @@
+"""How soon a release is seen, and for how many requests: `core.visibility`, simulated."""
