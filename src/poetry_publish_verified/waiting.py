@@ -29,7 +29,7 @@ async def wait_for(cases: Iterable[tuple[Subject, Reading]], plan: Plan) -> Verd
 
     async def wait(subject: Subject, reading: Reading) -> None:
         if isinstance(subject.expectation, AnyFiles):
-            reading.report(ProblemFound(_completeness_unknown(subject)))
+            reading.report(ProblemFound(_completeness_unknown()))
         verdict = Verdict.VERIFIED
         try:
             await prove_everywhere(subject, plan, reading)
@@ -46,11 +46,11 @@ async def wait_for(cases: Iterable[tuple[Subject, Reading]], plan: Plan) -> Verd
     return gravest(verdicts)
 
 
-def _completeness_unknown(subject: Subject) -> Problem:
+def _completeness_unknown() -> Problem:
     return Problem(
         Code.COMPLETENESS_UNKNOWN,
-        f"{subject.name} {subject.version} is waited for with completeness unknown: which files it"
-        " should have is not known here, so what the indexes agree on is taken for all.",
+        "Which files this release should have is not known here (completeness unknown), so what"
+        " the indexes agree on is taken for all.",
         "Give --from-receipt FILE with the publisher's receipt, or --dist-dir DIR with the files.",
         severity="warning",
     )

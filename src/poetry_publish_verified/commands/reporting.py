@@ -85,8 +85,9 @@ class _Console:
 
     def repaint(self, lines: list[str]) -> None:
         self._wipe()
-        self._painted = lines
-        for text in lines:
+        # What has scrolled away could not be painted over.
+        self._painted = lines[: max(shutil.get_terminal_size().lines - 2, 1)]
+        for text in self._painted:
             self._io.write_line(self._fit(text))
 
     def _above(self, write: Callable[[str], None], text: str) -> None:

@@ -10,10 +10,9 @@ from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.variants import UNSEEN
 
-# Of an answer and of an index, what is needed to tell them apart.
-_ANSWER_WIDTH = 60
-_INDEX_WIDTH = 48
+_LABELS = {UNSEEN.name: "upload"}
 
 
 @dataclass(slots=True)
@@ -50,7 +49,7 @@ class WaitTable:
 
     def looked(self, release: str, event: Looked, now: float) -> None:
         """One look did not satisfy."""
-        row = self._rows.setdefault((release, event.index, event.variant), _Row(now))
+        row = self._row(release, event, now)
         row.answer = event.detail or (
             f"lacks {', '.join(event.missing)}" if event.missing else "looking once more"
         )
@@ -59,8 +58,7 @@ class WaitTable:
 
     def visible(self, release: str, event: BecameVisible, now: float) -> None:
         """One client sees it all."""
-        row = self._rows.setdefault((release, event.index, event.variant), _Row(now))
-        row.seen_after = event.waited
+        self._row(release, event, now).seen_after = event.waited
 
     def ended(self, release: str, event: IndexEnded) -> None:
         """Nothing more is waited for there."""
@@ -70,14 +68,19 @@ class WaitTable:
 
     def lines(self, now: float, width: int) -> list[str]:
         """The rows, none wider than the terminal: a wrapped one could not be painted over."""
-        lines, before = [], ("", "")
+        groups: dict[tuple[str, str], list[str]] = {}
         for (release, index, variant), row in self._rows.items():
-            if (release, index) != before:
-                lines.append(" ".join(filter(None, (release, _short(index, _INDEX_WIDTH)))))
-                before = (release, index)
-            answer = _short(printable(row.words(now), 400), max(width - 16, _ANSWER_WIDTH))
-            lines.append(f"  {variant:<12} {answer}")
+            rows = groups.setdefault((release, index), [])
+            rows.append(f"  {_LABELS.get(variant, variant):<12} {printable(row.words(now))}")
+        lines = []
+        for (release, index), rows in groups.items():
+            lines += [" ".join(filter(None, (release, index))), *rows]
         return [_short(line, max(width - 1, 10)) for line in lines]
+
+    def _row(self, release: str, event: Looked | BecameVisible, now: float) -> _Row:
+        if event.variant != UNSEEN.name:
+            self._rows.pop((release, event.index, UNSEEN.name), None)
+        return self._rows.setdefault((release, event.index, event.variant), _Row(now))
 
 
 def _short(text: str, width: int) -> str:

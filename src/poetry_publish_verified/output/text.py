@@ -109,9 +109,9 @@ class Text:
 
     def tick(self, seconds: float) -> None:
         """Bring what a person watches up to date."""
-        self._terminal.repaint(
-            [plain(line) for line in self._table.lines(seconds, self._terminal.width)]
-        )
+        lines = self._table.lines(seconds, self._terminal.width)
+        # Cleaned already; the columns are to stay.
+        self._terminal.repaint([line.replace("<", "\\<") for line in lines])
 
     @singledispatchmethod
     def _tell(self, event: Event, seconds: float, release: str | None) -> None:
