@@ -140,6 +140,7 @@ class Code(StrEnum):
     PROJECT_STATUS = "PV714", "The project is archived or deprecated on an index."
     COOL_DOWN = "PV715", "A setting of yours keeps fresh releases from a client for a while."
     WARM_CACHE = "PV716", "A client's own cache does not know the release yet."
+    COPIES_BY_USER_AGENT = "PV718", "An index's edge has a copy of a page for every User-Agent."
     POETRY_CACHE_NOT_CLEARED = "PV717", "Poetry's own cache could not be told of the release."
     LOCK_NOT_FREE = "PV801", "Another process did not let go of a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock that is needed cannot be had on this filesystem."

@@ -8,6 +8,7 @@ import anyio.abc
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.expectation import Fault
 from poetry_publish_verified.core.simple_api import ProjectPage
@@ -79,6 +80,7 @@ class Wait:
         self._asking: dict[str, anyio.Event] = {}
         self._late: list[str] = []
         self._root_asked = False
+        self._warned = False
         # What the index's copies differ by, as its last page said.
         self._vary: frozenset[str] | None = None
         self.pages: dict[str, ProjectPage] = {}
@@ -140,6 +142,7 @@ class Wait:
                     await self._ask_for_the_root(seen)
             elif isinstance(step, Visible) and seen.page is not None:
                 self._tell_visible(variant, watch, seen.page)
+                self._warn_of_copies_by_user_agent(seen)
                 if variant.name == "poetry" and self._reads_versions(seen):
                     self._begin(version_variant(self._reading.encodings), group)
                 return
@@ -257,6 +260,23 @@ class Wait:
                 dict(edge) if edge else None,
             )
         )
+
+    def _warn_of_copies_by_user_agent(self, seen: Observation) -> None:
+        """Such copies are as many as versions of clients and machines; ours tell of none."""
+        edge = {"age", "x-cache", "x-served-by", "via"} & set(seen.edge or {})
+        if self._warned or "user-agent" not in (seen.vary or ()) or not edge:
+            return
+        self._warned = True
+        problem = Problem(
+            Code.COPIES_BY_USER_AGENT,
+            f"The cache before {self._index.url} keeps a copy of each page for every User-Agent"
+            " (Vary), so a client that asked before the upload may see the old page until that"
+            " expires.",
+            "Have the cache ignore User-Agent: the pages do not differ by it.",
+            severity="warning",
+            index=self._index.url,
+        )
+        self._reading.report(ProblemFound(problem))
 
     def _tell_fault(self, fault: Fault) -> None:
         self._fail(

@@ -56,7 +56,7 @@ def looked(variant: str = "pip", **more: object) -> Looked:
 
 def test_a_table_of_indexes_and_clients() -> None:
     """Each client's row tells since when, the last answer, the next look and the expiry."""
-    screen = Screen()
+    screen = Screen(width=160)
     text = told(
         screen,
         (0.0, STARTED),

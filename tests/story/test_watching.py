@@ -133,6 +133,24 @@ def test_a_copy_for_all_is_asked_for_once_while_it_is_old() -> None:
     assert shared < apart / 2
 
 
+@pytest.mark.parametrize(
+    ("vary", "edge", "codes"),
+    [
+        ({"user-agent"}, {"age": "3"}, [Code.COPIES_BY_USER_AGENT]),
+        ({"user-agent"}, {"x-devpi-serial": "3"}, []),
+        ({"accept"}, {"age": "3"}, []),
+    ],
+)
+def test_copies_by_user_agent(
+    world: World, vary: set[str], edge: dict[str, str], codes: list[Code]
+) -> None:
+    """A cache that has a copy for every version of a client cannot be seen through: a warning."""
+    seen = replace(listing(), vary=frozenset(vary), edge=edge)
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [seen] * 2
+    ends(world.story(PLAN, *BUILT), Verdict.VERIFIED, *codes)
+
+
 # PyPI, where Poetry takes its links from the version's own page.
 
 
