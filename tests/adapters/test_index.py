@@ -1,0 +1,330 @@
+"""One index over HTTP: pages as each client asks for them, validators, roots."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import zlib
+from collections.abc import Awaitable
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_publish_verified.adapters import decoding
+from poetry_publish_verified.adapters.clock import SystemClock
+from poetry_publish_verified.adapters.http import Http
+from poetry_publish_verified.adapters.index import SimpleIndex
+from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.variants import PIP
+from poetry_publish_verified.core.variants import Encodings
+from poetry_publish_verified.core.variants import variants
+from poetry_publish_verified.core.variants import version_variant
+from tests.adapters.loopback import Request
+from tests.adapters.loopback import answer
+from tests.adapters.loopback import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from poetry_publish_verified.core.variants import Variant
+    from poetry_publish_verified.core.visibility import Observation
+
+JSON = "Content-Type: application/vnd.pypi.simple.v1+json"
+SHA256 = "ab" * 32
+NAME = "lantern-1.0-py3-none-any.whl"
+ENTRY = {"filename": NAME, "url": f"/files/{NAME}", "hashes": {"sha256": SHA256}}
+PAGE = json.dumps({"meta": {"api-version": "1.4"}, "name": "lantern", "files": [ENTRY]}).encode()
+VERSION_PAGE = json.dumps(
+    {"urls": [{"filename": NAME, "url": f"http://f.example/{NAME}", "digests": {"sha256": SHA256}}]}
+).encode()
+VERSION = version_variant(Encodings())
+
+
+def run(story: Coroutine[object, object, None]) -> None:
+    """Run to the end, and never for longer than ten seconds."""
+    asyncio.run(asyncio.wait_for(story, 10))
+
+
+async def looks(
+    url: str, *asked: Variant, pypi: bool = False, fresh: bool = False
+) -> list[Observation]:
+    """Look at an index once for each variant, in one run."""
+    async with Http("tester/1", 5.0, lambda _: None, Pace(SystemClock())) as http:
+        index = SimpleIndex(http, IndexTarget(f"{url}simple/", Access(), pypi=pypi), 5.0)
+        return [await index.look("lantern", "1.0", variant, fresh=fresh) for variant in asked]
+
+
+def test_a_page_and_all_that_its_answer_says() -> None:
+    """The serial, what copies differ by, and when a cache will let go of it."""
+    headers = (
+        JSON, "X-PyPI-Last-Serial: 42", "Vary: Accept, Accept-Encoding", "Age: 50",
+        "Cache-Control: max-age=600, public", "X-Served-By: edge-7\x1b[2J", "Set-Cookie: x=y",
+    )  # fmt: skip
+
+    async def story() -> None:
+        async with serving(answer(body=PAGE, headers=headers)) as server:
+            (seen,) = await looks(server.url, PIP)
+        assert seen.state == "page"
+        assert seen.page is not None
+        assert seen.page.files[NAME].sha256 == SHA256
+        assert (seen.serial, seen.expires_in) == (42, 550.0)
+        assert seen.vary == frozenset({"accept", "accept-encoding"})
+        assert seen.edge is not None
+        assert seen.edge["x-served-by"] == "edge-7 [2J"
+        assert "set-cookie" not in seen.edge
+
+    run(story())
+
+
+def test_each_client_asks_to_the_letter() -> None:
+    """Caches compare letters: what pip, uv, Poetry and simple tools send is sent."""
+
+    async def story() -> None:
+        encodings = Encodings(zstd=True, poetry="gzip, deflate, zstd")
+        async with serving(answer(body=PAGE, headers=(JSON,))) as server:
+            await looks(
+                server.url, *variants(["pip", "uv", "poetry", "html"], encodings, pypi=False)
+            )
+        got = [(r.headers["accept"], r.headers["accept-encoding"]) for r in server.requests]
+        json_type, html = (
+            "application/vnd.pypi.simple.v1+json",
+            "application/vnd.pypi.simple.v1+html",
+        )
+        assert got == [
+            (f"{json_type}, {html}; q=0.1, text/html; q=0.01", "gzip, deflate"),
+            (f"{json_type}, {html};q=0.2, text/html;q=0.01", "gzip, deflate, zstd"),
+            (f"{json_type}, */*;q=0.1", "gzip, deflate, zstd"),
+            ("text/html", "gzip, deflate"),
+        ]
+        assert not any("cache-control" in request.headers for request in server.requests)
+
+    run(story())
+
+
+def test_an_unchanged_page_is_not_sent_again() -> None:
+    """Each variant's validator is its own; 304 stands for the page that it belongs to."""
+
+    async def validating(request: Request) -> None:
+        etag = '"json"' if "json" in request.headers["accept"] else 'W/"html"'
+        if request.headers.get("if-none-match") == etag:
+            await answer("304 Not Modified", headers=("X-PyPI-Last-Serial: 9",))(request)
+        elif etag == '"json"':
+            await answer(body=PAGE, headers=(JSON, f"ETag: {etag}"))(request)
+        else:
+            page = b'<a href="lantern-1.0.tar.gz">x</a>'
+            await answer(body=page, headers=("Content-Type: text/html", f"ETag: {etag}"))(request)
+
+    async def story() -> None:
+        (html,) = variants(["html"], Encodings(), pypi=False)
+        async with serving(validating) as server:
+            seen = await looks(server.url, PIP, html, PIP, html)
+        sent = [request.headers.get("if-none-match") for request in server.requests]
+        assert sent == [None, None, '"json"', 'W/"html"']
+        assert [set(one.page.files) for one in seen if one.page] == [
+            {NAME}, {"lantern-1.0.tar.gz"}, {NAME}, {"lantern-1.0.tar.gz"},
+        ]  # fmt: skip
+        assert seen[2].serial == 9
+
+    run(story())
+
+
+def test_304_that_nobody_asked_for_is_no_page() -> None:
+    """Without a page of before there is nothing that it could stand for."""
+
+    async def story() -> None:
+        async with serving(answer("304 Not Modified")) as server:
+            (seen,) = await looks(server.url, PIP)
+        assert seen.state == "unknown"
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("404 Not Found", "absent"), ("410 Gone", "absent"), ("401 No", "denied"),
+        ("403 No", "denied"), ("429 Slow", "unknown"), ("503 Later", "unknown"),
+    ],
+)  # fmt: skip
+def test_answers_without_a_page(status: str, state: str) -> None:
+    """What an answer without a page means; how long to stay away is told with it."""
+
+    async def story() -> None:
+        async with serving(answer(status, headers=("Retry-After: 7",))) as server:
+            (seen,) = await looks(server.url, PIP)
+        assert (seen.state, seen.retry_after) == (state, 7.0)
+
+    run(story())
+
+
+# Poetry's page of one version, which PyPI has.
+
+
+@pytest.mark.parametrize(
+    ("pypi", "status", "kind", "body", "state"),
+    [
+        (True, "200 OK", "application/json", VERSION_PAGE, "page"),
+        (False, "200 OK", "application/json", VERSION_PAGE, "page"),
+        (True, "404 No", "application/json", b"{}", "absent"),
+        (False, "404 No", "application/json", b"{}", "absent"),
+        (True, "404 No", "text/html", b"", "absent"),
+        (False, "404 No", "text/html", b"", "not-offered"),
+        (False, "403 No", "text/html", b"", "not-offered"),
+        (False, "200 OK", "text/html", b"<p>all is well", "not-offered"),
+        (True, "200 OK", "text/html", b"<p>all is well", "unknown"),
+        (False, "503 No", "text/html", b"", "unknown"),
+    ],
+)
+def test_the_page_of_a_version(pypi: bool, status: str, kind: str, body: bytes, state: str) -> None:
+    """PyPI has one for sure, an index like it may; another's 404 says only that it has none."""
+
+    async def story() -> None:
+        reply = answer(status, body, (f"Content-Type: {kind}",))
+        async with serving(reply) as server:
+            (seen,) = await looks(server.url, VERSION, pypi=pypi)
+            assert server.lines == ["GET /pypi/lantern/1.0/json HTTP/1.1"]
+            assert server.requests[0].headers["accept"] == "*/*"
+        assert seen.state == state
+        assert (seen.page is not None) is (state == "page")
+        if seen.page:
+            assert seen.page.files[NAME].sha256 == SHA256
+
+    run(story())
+
+
+def test_an_index_elsewhere_has_no_such_page() -> None:
+    """devpi's `+simple/` has nothing like `/pypi/` beside it, and is not asked."""
+
+    async def story() -> None:
+        async with (
+            serving(answer()) as server,
+            Http("tester/1", 5.0, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            target = IndexTarget(f"{server.url}user/prod/+simple/", Access())
+            seen = await SimpleIndex(http, target, 5.0).look("lantern", "1.0", VERSION)
+            assert server.lines == []
+        assert seen.state == "not-offered"
+
+    run(story())
+
+
+# The root.
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("200 OK", "there"), ("404 No", "none"), ("401 No", "denied"), ("500 Oh", "there")],
+)
+def test_the_root(status: str, state: str) -> None:
+    """Only its status is read: PyPI's has half a million lines."""
+
+    async def story() -> None:
+        async def endless(request: Request) -> None:
+            await request.send(f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\n\r\n".encode())
+            while True:
+                await request.send(b"<a href='x'>x</a>" * 1000)
+
+        async with (
+            serving(endless) as server,
+            Http("tester/1", 5.0, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            index = SimpleIndex(http, IndexTarget(f"{server.url}simple/", Access()), 5.0)
+            assert (await index.root())[0] == state
+            assert server.lines == ["GET /simple/ HTTP/1.1"]
+
+    run(story())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://index.invalid/"])
+def test_a_root_that_cannot_be_reached(url: str) -> None:
+    """A closed port and a name without an address are told from a server that says no."""
+
+    async def story() -> None:
+        async with Http("tester/1", 5.0, lambda _: None, Pace(SystemClock())) as http:
+            state, words = await SimpleIndex(http, IndexTarget(url, Access()), 5.0).root()
+        assert state == "unreachable"
+        assert words
+
+    run(story())
+
+
+# Connections and codings.
+
+
+def test_the_second_look_is_on_a_connection_of_its_own() -> None:
+    """An edge of several machines may answer each connection from another one."""
+    peers: list[tuple[str, int]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            peers.append(self.client_address)
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/"
+
+        async def story() -> None:
+            await looks(url, PIP, PIP)
+            await looks(url, PIP, PIP, fresh=True)
+
+        run(story())
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert peers[0] == peers[1]
+    assert len(set(peers)) == 3
+
+
+needs_zstd = pytest.mark.skipif(
+    not decoding.ZSTD_IS_KNOWN, reason="nothing here decodes zstd, so it is not asked for either"
+)
+
+
+def zstd(body: bytes) -> bytes:
+    """The body as uv likes it best."""
+    packed: bytes = decoding._ZSTD.compress(body)  # noqa: SLF001 - the library that was found
+    return packed
+
+
+CODINGS: dict[str, Callable[[bytes], bytes]] = {"deflate": zlib.compress, "zstd": zstd}
+
+
+@pytest.mark.parametrize("coding", ["deflate", pytest.param("zstd", marks=needs_zstd)])
+def test_codings(coding: str) -> None:
+    """Bodies come back as they were; broken, cut and huge ones are refused, in bounded memory."""
+    pack = CODINGS[coding]
+
+    async def body(packed: bytes, limit: int = 1000) -> bytes:
+        async def pieces() -> object:
+            for start in range(0, len(packed), 7):
+                yield packed[start : start + 7]
+
+        return await decoding.decoded(pieces(), coding, limit)  # type: ignore[arg-type]
+
+    async def story() -> None:
+        assert await body(pack(b"light" * 100)) == b"light" * 100
+        faults: list[Awaitable[bytes]] = [
+            body(pack(b"light" * 100)[:-3]), body(b"no such thing at all"),
+            body(pack(bytes(50 * 1024 * 1024))), body(pack(b"x" * 1001)),
+        ]  # fmt: skip
+        for fault in faults:
+            with pytest.raises(decoding.DecodingError):
+                await fault
+
+    run(story())
