@@ -18,8 +18,10 @@ from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import FileListed
 from poetry_publish_verified.core.events import FileVerified
+from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import RunStarted
@@ -28,6 +30,7 @@ from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import Receipt
@@ -38,6 +41,7 @@ from poetry_publish_verified.errors import Verdict
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 
+UNPROVEN = {"proven": False, "not_offered": []}
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 INDEX = "https://index.example/simple/"
 BEGINNING: list[Event] = [
@@ -102,7 +106,7 @@ def test_a_receipt_before_the_first_byte() -> None:
                 {"filename": WHEEL, "size": 5, "sha256": "aa", **plain},
                 {"filename": SDIST, "size": 6, "sha256": "bb", **plain},
             ],
-            "indexes": [{"url": INDEX, "variants": []}],
+            "indexes": [{"url": INDEX, "proven": False, "not_offered": [], "variants": []}],
             "problems": [],
         }
     ]
@@ -147,7 +151,7 @@ def test_what_an_index_showed() -> None:
     looked = Looked(INDEX, "pip", 1, (WHEEL,), "404", None)
     (release,) = receipt_after(*BEGINNING, WaitStarted(INDEX, 9.0), looked)["releases"]
     waiting = {"variant": "pip", "visible_at": None, "requests": 1, "edge": None}
-    assert release["indexes"] == [{"url": INDEX, "variants": [waiting]}]
+    assert release["indexes"] == [{"url": INDEX, **UNPROVEN, "variants": [waiting]}]
     visible = BecameVisible(INDEX, "pip", 2, 1.5, edge)
     (release,) = receipt_after(
         *BEGINNING, looked, visible, FileVerified(INDEX, WHEEL, "aa", "http")
@@ -158,7 +162,7 @@ def test_what_an_index_showed() -> None:
         "requests": 2,
         "edge": edge,
     }
-    assert release["indexes"] == [{"url": INDEX, "variants": [shown]}]
+    assert release["indexes"] == [{"url": INDEX, **UNPROVEN, "variants": [shown]}]
 
 
 def test_where_a_problem_stands() -> None:
@@ -203,6 +207,87 @@ def test_the_end(verdict: Verdict, code: int) -> None:
     assert receipt["releases"][0]["verdict"] == str(verdict)
 
 
+@pytest.mark.parametrize(
+    ("ended", "entry"),
+    [
+        (IndexEnded(INDEX, proven=True), {"proven": True, "not_offered": []}),
+        (
+            IndexEnded(INDEX, proven=True, not_offered=("size", "core-metadata")),
+            {"proven": True, "not_offered": ["size", "core-metadata"]},
+        ),
+        (IndexEnded(INDEX, proven=False), UNPROVEN),
+    ],
+)
+def test_how_an_index_ended(ended: IndexEnded, entry: dict[str, object]) -> None:
+    """Whether all is proven there, and which fields it does not have, stand beside its looks."""
+    visible = BecameVisible(INDEX, "uv", 3, 1.5)
+    (release,) = receipt_after(*BEGINNING, visible, ended)["releases"]
+    (index,) = release["indexes"]
+    assert entry.items() <= index.items()
+    assert [variant["variant"] for variant in index["variants"]] == ["uv"]
+
+
+def test_one_index_proven_says_nothing_of_another() -> None:
+    """Each index has an entry of its own, each variant one within it."""
+    other = "https://mirror.example/simple/"
+    looks = [Looked(where, who, 1, (), "", None) for where in (INDEX, other) for who in ("a", "b")]
+    (release,) = receipt_after(
+        *BEGINNING[:2],
+        TargetsFound("https://index.example/", (INDEX, other)),
+        *looks,
+        IndexEnded(other, proven=True),
+    )["releases"]
+    assert [(index["url"], index["proven"]) for index in release["indexes"]] == [
+        (INDEX, False),
+        (other, True),
+    ]
+    assert [len(index["variants"]) for index in release["indexes"]] == [2, 2]
+
+
+def test_several_releases() -> None:
+    """Events of releases that are followed at once end up each in its own release."""
+    receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
+    for key in ("a", "b"):
+        for event in (
+            ReleaseStarted(key, "1.0", None),
+            TargetsFound(None, (INDEX,)),
+            DistributionsRead((FileFacts(f"{key}.whl", None, None),)),
+        ):
+            receipt.apply(event, NOON, key)
+    receipt.apply(Looked(INDEX, "pip", 4, (), "", None), NOON, "a")
+    receipt.apply(FileListed(INDEX, "b.whl", "bb"), NOON, "b")
+    receipt.apply(ProblemFound(PROBLEM), NOON, "a")
+    receipt.apply(VersionSet("1.1"), NOON, "b")
+    receipt.apply(ReleaseEnded(Verdict.NOT_VISIBLE), NOON, "a")
+    a, b = receipt.as_dict()["releases"]
+    assert (a["name"], a["version"], a["verdict"]) == ("a", "1.0", "not-visible")
+    assert (b["name"], b["version"], b["verdict"]) == ("b", "1.1", "running")
+    assert (len(a["problems"]), len(b["problems"])) == (1, 0)
+    assert [index["variants"] for index in b["indexes"]] == [[]]
+    assert a["indexes"][0]["variants"][0]["requests"] == 4
+    assert b["distributions"][0]["remote_sha256"] == "bb"
+    assert a["distributions"][0] == {
+        "filename": "a.whl",
+        "size": None,
+        "sha256": None,
+        "remote_sha256": None,
+        "upload": "not-sent",
+        "attempts": 0,
+    }
+
+
+def test_a_release_keeps_its_own_verdict() -> None:
+    """The run's verdict becomes that of releases only that have none yet."""
+    receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
+    for key in ("a", "b"):
+        receipt.apply(ReleaseStarted(key, "1.0", None), NOON, key)
+    receipt.apply(ReleaseEnded(Verdict.VERIFIED), NOON, "a")
+    receipt.apply(RunEnded(Verdict.INTERRUPTED), NOON)
+    run = receipt.as_dict()
+    assert [release["verdict"] for release in run["releases"]] == ["verified", "interrupted"]
+    assert (run["verdict"], run["exit_code"]) == ("interrupted", 130)
+
+
 def test_a_moment_is_utc() -> None:
     """Moments of any time zone are written in UTC, to the millisecond."""
     elsewhere = timezone(timedelta(hours=5, minutes=30))
@@ -212,5 +297,12 @@ def test_a_moment_is_utc() -> None:
 
 def test_what_is_written_at_once() -> None:
     """A kill after a byte left, or after a file's end is known, finds it in the file."""
-    assert {RunStarted, DistributionsRead, UploadStarted, UploadEnded, RunEnded} <= set(DURABLE)
+    assert {
+        RunStarted,
+        DistributionsRead,
+        UploadStarted,
+        UploadEnded,
+        ReleaseEnded,
+        RunEnded,
+    } <= set(DURABLE)
     assert not issubclass(UploadProgressed, DURABLE)

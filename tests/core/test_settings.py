@@ -5,81 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.settings import duration
 from poetry_publish_verified.core.settings import resolve
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
-WEEK = 7 * 86400
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 90),
-        ("90s", 90),
-        ("1.5", 1.5),
-        ("0.25s", 0.25),
-        ("15m", 900),
-        ("1h", 3600),
-        ("1h30m", 5400),
-        ("1h30m5s", 5405),
-        ("2h5s", 7205),
-        (" 15m ", 900),
-        ("168h", WEEK),
-    ],
-)
-def test_a_duration(text: str, seconds: float) -> None:
-    """A number, with or without units, is so many seconds."""
-    assert duration(text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", " ", "m", "s", "0", "0s", "0h0m0s", "-1", "+5", "1e3", "nan", "inf", "90 s", "15 m"),
-        *("1d", "1m1h", "5s5s", "1.5m", "1.5h", ".5", "5.", "1,5", "15M", "0x10", "1_000"),
-        *("169h", "604801", "9" * 400, "9" * 5000, "9" * 5000 + "h"),
-    ],
-)
-def test_no_duration(text: str) -> None:
-    """Anything else, nothing at all and more than a week are refused."""
-    with pytest.raises(ValueError, match=r"wanted|digits"):
-        duration(text)
-
-
-@given(st.integers(0, 100), st.integers(0, 59), st.integers(0, 59))
-def test_a_duration_and_back(hours: int, minutes: int, seconds: int) -> None:
-    """What is written in hours, minutes and seconds is read as just that long."""
-    total = hours * 3600 + minutes * 60 + seconds
-    written = f"{hours}h{minutes}m{seconds}s"
-    if total == 0:
-        with pytest.raises(ValueError, match="more than 0"):
-            duration(written)
-        return
-    assert duration(written) == total
-    assert duration(str(total)) == duration(f"{total}s") == total
-
-
-@given(st.text())
-def test_any_text_is_a_duration_within_bounds_or_refused(text: str) -> None:
-    """No text whatever gives a duration of nothing, of more than a week, or a crash."""
-    try:
-        seconds = duration(text)
-    except ValueError:
-        return
-    assert 0 < seconds <= WEEK
-
 
 def test_the_defaults() -> None:
     """Who says nothing gets the repository's own index, downloadable, and fifteen minutes."""
-    assert resolve({}, {}, {}) == Settings((), Until.DOWNLOADABLE, 900.0, "text", None)
+    assert resolve({}, {}, {}) == Settings(
+        (), Until.DOWNLOADABLE, 900.0, "text", None, ("pip", "uv", "poetry"), strict=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,6 +35,11 @@ def test_the_defaults() -> None:
         ("timeout", "1h", "90", 30, "timeout", [3600.0, 90.0, 30.0]),
         ("format", "json", "text", "json", "format", ["json", "text", "json"]),
         ("receipt", "a.json", "b.json", "c.json", "receipt", ["a.json", "b.json", "c.json"]),
+        (
+            *("clients", "uv,html", "pip", ["poetry", "pip", "poetry"]),
+            *("clients", [("uv", "html"), ("pip",), ("poetry", "pip")]),
+        ),
+        ("strict", True, "false", True, "strict", [True, False, True]),
     ],
 )
 def test_the_nearest_place_wins(
@@ -174,3 +118,40 @@ def test_no_timeout_in_a_table(value: object) -> None:
 def test_a_bare_number_is_seconds(value: float) -> None:
     """A TOML number is a duration in seconds."""
     assert resolve({}, {}, {"timeout": value}).timeout == value
+
+
+@pytest.mark.parametrize("value", ["pip uv", "pip,uv", " pip, uv ", "pip,uv,pip", ["pip", "uv"]])
+def test_clients(value: object) -> None:
+    """Names with commas or blanks between, or a list; each once, in the order given."""
+    assert resolve({}, {}, {"clients": value}).clients == ("pip", "uv")
+
+
+@pytest.mark.parametrize("value", ["conda", "pip,conda", "PIP", ",", ["pip", 3], [["pip"]], {}, 1])
+def test_no_clients(value: object) -> None:
+    """An unknown client, none at all and anything but texts are faults."""
+    with pytest.raises(ReleaseError, match="clients has a bad value"):
+        resolve({}, {}, {"clients": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "strict"),
+    [*[("true", True), ("True", True), ("1", True)], *[("FALSE", False), ("0", False)]],
+)
+def test_strict_from_the_environment(value: str, strict: bool) -> None:
+    """A variable is read as Poetry reads its own."""
+    assert resolve({}, {"STRICT": value}, {"strict": not strict}).strict is strict
+
+
+@pytest.mark.parametrize("value", ["yes", "2", 1, 0, [True], {}])
+def test_not_strict(value: object) -> None:
+    """What is no truth value is a fault, not a guess."""
+    with pytest.raises(ReleaseError, match="strict has a bad value"):
+        resolve({}, {}, {"strict": value})
+
+
+@pytest.mark.parametrize("place", ["option", "project"])
+def test_not_being_strict_is_a_choice_too(place: str) -> None:
+    """False is a value, and does not leave the word to the next place."""
+    options, project = ({"strict": False}, {}) if place == "option" else ({}, {"strict": False})
+    environment = {"STRICT": "true"} if place == "option" else {}
+    assert resolve(options, environment, project).strict is False

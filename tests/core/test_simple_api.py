@@ -6,6 +6,7 @@ import contextlib
 import json
 import string
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,12 +16,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import PIP
-from poetry_publish_verified.core.simple_api import UNSEEN
 from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.simple_api import UnsafePageError
 from poetry_publish_verified.core.simple_api import parse_page
+from poetry_publish_verified.core.simple_api import parse_version_page
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 
@@ -63,7 +63,8 @@ def is_safe_or_refused(body: bytes, content_type: str, url: str) -> None:
         assert name not in {"", ".", ".."}
         assert file.url.startswith(("http://", "https://"))
         assert "#" not in file.url
-        assert file.sha256 is None or set(file.sha256) <= set(string.hexdigits.lower())
+        for digest in (file.sha256, file.metadata_sha256):
+            assert digest is None or set(digest) <= set(string.hexdigits.lower())
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,118 @@ def test_json_without_a_sha256(hashes: object) -> None:
 def test_json_without_a_size(size: object) -> None:
     """A size that is no whole number is none."""
     assert json_page(entry(size=size)).files[WHEEL].size is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "file"),
+    [
+        ({}, {}),
+        ({"requires-python": ">=3.8"}, {"requires_python": ">=3.8"}),
+        ({"requires-python": None}, {}),
+        ({"requires-python": 3}, {}),
+        ({"yanked": False}, {}),
+        ({"yanked": True}, {"yanked": ""}),
+        ({"yanked": "broken"}, {"yanked": "broken"}),
+        ({"core-metadata": True}, {"has_metadata": True}),
+        ({"core-metadata": False}, {}),
+        (
+            {"core-metadata": {"sha256": HASH.upper()}},
+            {"has_metadata": True, "metadata_sha256": HASH},
+        ),
+        ({"core-metadata": {"md5": "x"}}, {"has_metadata": True}),
+        (
+            {"dist-info-metadata": {"sha256": HASH}},
+            {"has_metadata": True, "metadata_sha256": HASH},
+        ),
+        ({"core-metadata": False, "dist-info-metadata": {"sha256": HASH}}, {}),
+    ],
+)
+def test_optional_fields_of_json(fields: dict[str, object], file: dict[str, Any]) -> None:
+    """Python, yank and metadata of a file; the newer name of a field before the older."""
+    assert json_page(entry(**fields)).files == {
+        WHEEL: replace(IndexFile(WHEEL, URL + WHEEL, HASH), **file)
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "file"),
+    [
+        ("", {}),
+        ('data-requires-python="&gt;=3.8, &lt;4"', {"requires_python": ">=3.8, <4"}),
+        ("data-yanked", {"yanked": ""}),
+        ('data-yanked=""', {"yanked": ""}),
+        ('DATA-YANKED="it &amp; that"', {"yanked": "it & that"}),
+        ('data-core-metadata="true"', {"has_metadata": True}),
+        ('data-core-metadata="false"', {}),
+        (
+            f'data-core-metadata="sha256={HASH}"',
+            {"has_metadata": True, "metadata_sha256": HASH},
+        ),
+        (
+            f'data-dist-info-metadata="sha256={HASH}"',
+            {"has_metadata": True, "metadata_sha256": HASH},
+        ),
+    ],
+)
+def test_optional_fields_of_html(attributes: str, file: dict[str, Any]) -> None:
+    """The same as attributes of the link."""
+    assert html(f'"{WHEEL}#sha256={HASH}" {attributes}').files == {
+        WHEEL: replace(IndexFile(WHEEL, URL + WHEEL, HASH), **file)
+    }
+
+
+def test_a_projects_status() -> None:
+    """What a page says of the whole project, in both forms; active where it says nothing."""
+    status = {"status": "Quarantined", "reason": "malware"}
+    meta = (
+        '<meta name="pypi:project-status" content="quarantined">'
+        '<meta name="pypi:project-status-reason" content="malware">'
+    )
+    for page in (json_page(**{"project-status": status}), html(head=meta)):
+        assert (page.status, page.status_reason) == ("quarantined", "malware")
+    for page in (json_page(), json_page(**{"project-status": "x"}), html()):
+        assert (page.status, page.status_reason) == ("active", "")
+    assert json_page(**{"project-status": {"status": 5, "reason": []}}).status == "active"
+
+
+def test_a_comment_hides_what_is_in_it() -> None:
+    """Links and a status in a comment are none."""
+    hidden = f'<!-- <meta name="pypi:project-status" content="quarantined"> {WHEEL} -->'
+    page = html(f'"{WHEEL}"', head=hidden + f'<!-- <a href="{SDIST}">x</a> -->')
+    assert (page.status, set(page.files)) == ("active", {WHEEL})
+
+
+def version_page(*files: object) -> ProjectPage:
+    """Read PyPI's JSON page of one version with these files."""
+    return parse_version_page(json.dumps({"info": {}, "urls": files}).encode(), URL)
+
+
+def test_a_versions_page() -> None:
+    """It has the same fields under other names, and never metadata."""
+    file = {
+        "filename": WHEEL,
+        "url": f"https://files.example/{WHEEL}",
+        "digests": {"md5": "x", "sha256": HASH},
+        "size": 5,
+        "requires_python": ">=3.8",
+        "yanked": False,
+        "yanked_reason": None,
+    }
+    listed = IndexFile(WHEEL, f"https://files.example/{WHEEL}", HASH, 5, ">=3.8")
+    assert version_page(file).files == {WHEEL: listed}
+    yanked = version_page({**file, "yanked": True}).files[WHEEL]
+    assert yanked.yanked == ""
+    yanked = version_page({**file, "yanked": True, "yanked_reason": "broken"}).files[WHEEL]
+    assert yanked.yanked == "broken"
+    # What was yanked once and is no more keeps its reason on some servers.
+    assert version_page({**file, "yanked_reason": "broken"}).files[WHEEL].yanked is None
+
+
+@pytest.mark.parametrize("page", ["", "[]", "{}", '{"urls": null}', '{"files": []}'])
+def test_no_versions_page(page: str) -> None:
+    """What lists no files at all is refused, not taken for a version without files."""
+    with pytest.raises(UnsafePageError):
+        parse_version_page(page.encode(), URL)
 
 
 @pytest.mark.parametrize(
@@ -353,9 +466,3 @@ PIECES = st.one_of(
 def test_any_html(page: str, url: str) -> None:
     """Any mixture of markup is a safe page or refused."""
     is_safe_or_refused(page.encode("utf-8", "surrogatepass"), HTML, url)
-
-
-def test_the_look_before_the_upload_makes_no_copy_for_installers() -> None:
-    """The first look asks for a copy of its own, in a form that no installer asks for."""
-    assert PIP.accept_encoding == "gzip, deflate"
-    assert UNSEEN.accept_encoding == "identity"

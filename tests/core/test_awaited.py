@@ -1,0 +1,222 @@
+"""What to wait for, as people name it and as receipts do."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from poetry_publish_verified.core.awaited import NotAwaitableError
+from poetry_publish_verified.core.awaited import of_receipt
+from poetry_publish_verified.core.awaited import pinned
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.events import UploadEnded
+from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.receipt import Receipt
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+
+INDEX = "https://index.example/simple/"
+HASHES = ("aa" * 32, "bb" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "version"),
+    [
+        ("lantern==1.0", "lantern", "1.0"),
+        (" Lantern.Dark == 1.0 ", "lantern-dark", "1.0"),
+        ("lantern===1.0", "lantern", "1.0"),
+        ("lantern==1.0rc1", "lantern", "1.0rc1"),
+        ("lantern==v1.0", "lantern", "1.0"),
+        ("lantern==1!2.0+local.1", "lantern", "1!2.0+local.1"),
+    ],
+)
+def test_one_version(text: str, name: str, version: str) -> None:
+    """A name and a version, normalised: any file of it will do."""
+    release = pinned(text)
+    assert release.key == (name, Version(version))
+    assert release.expectation == AnyFiles(release.name, Version(version))
+    assert release.indexes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lantern", "names no version"),
+        ("lantern>=1.0", "is a range"),
+        ("lantern~=1.0", "is a range"),
+        ("lantern==1.*", "is a range"),
+        ("lantern==1.0,==1.1", "is a range"),
+        ("lantern!=1.0", "is a range"),
+        ("lantern===soon", "no valid version"),
+        ("lantern[dark]==1.0", "an extra"),
+        ("lantern==1.0; python_version > '3'", "a marker"),
+        ("lantern @ https://index.example/lantern-1.0.tar.gz", "a URL"),
+        ("", "not of the form"),
+        ("==1.0", "not of the form"),
+        ("lantern=1.0", "not of the form"),
+        ("lantern==", "not of the form"),
+        ("lantern==one", "not of the form"),
+        ("\x1b[31m\n::error::", "not of the form"),
+        ("x" * 5000 + "=1", "not of the form"),
+    ],
+)
+def test_no_one_version(text: str, words: str) -> None:
+    """Anything that an older release could satisfy is refused, and why is told."""
+    with pytest.raises(NotAwaitableError, match=words) as caught:
+        pinned(text)
+    assert str(caught.value) == printable(str(caught.value), 400)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_one_version_or_refused(text: str) -> None:
+    """No text whatever leads to anything else."""
+    try:
+        release = pinned(text)
+    except NotAwaitableError as error:
+        words = str(error)
+        assert words == printable(words, 1000)
+        return
+    assert release.expectation.nothing().absent
+
+
+def receipt(rehearsal: bool = False, kept: bool = False) -> dict[str, Any]:
+    """A publisher's receipt of two releases, as it is read from its file."""
+    made = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", datetime(2026, 1, 2, tzinfo=UTC))
+    events: list[Event] = [
+        RunStarted("listed", rehearsal, Sources(None, None)),
+        ReleaseStarted("lantern", "1.0", "harbour"),
+        TargetsFound("https://index.example/", (INDEX,)),
+        DistributionsRead((FileFacts(WHEEL, 5, HASHES[0]), FileFacts(SDIST, 6, HASHES[1]))),
+        *([UploadEnded(WHEEL, "kept-remote", "cc" * 32)] if kept else []),
+        ReleaseStarted("lantern-dark", "2", "harbour"),
+        TargetsFound("https://index.example/", (INDEX, "https://mirror.example/simple/")),
+        DistributionsRead((FileFacts("lantern_dark-2.tar.gz", 7, HASHES[0]),)),
+    ]
+    for event in events:
+        made.apply(event, datetime(2026, 1, 2, tzinfo=UTC))
+    read = json.loads(json.dumps(made.as_dict()))
+    assert isinstance(read, dict)
+    return read
+
+
+def test_a_receipt() -> None:
+    """Each release with just its files, their hashes and sizes, and its indexes."""
+    one, two = of_receipt(receipt())
+    assert (one.key, two.key) == (("lantern", Version("1.0")), ("lantern-dark", Version("2")))
+    assert one.expectation == ExactFiles(
+        (ExpectedFile(WHEEL, HASHES[0], 5), ExpectedFile(SDIST, HASHES[1], 6))
+    )
+    assert one.indexes == (INDEX,)
+    assert two.indexes == (INDEX, "https://mirror.example/simple/")
+
+
+def test_a_file_that_was_kept() -> None:
+    """What the index kept is what must be there, not what was built."""
+    one, _ = of_receipt(receipt(kept=True))
+    assert isinstance(one.expectation, ExactFiles)
+    assert one.expectation.expected[0] == ExpectedFile(WHEEL, "cc" * 32)
+
+
+@pytest.mark.parametrize("nothing", [None, [], "x", 5, {}, {"schema": "other/1"}])
+def test_no_receipt(nothing: object) -> None:
+    """Whatever else a JSON file holds is no receipt."""
+    with pytest.raises(NotAwaitableError, match="no receipt"):
+        of_receipt(nothing)
+
+
+def test_a_receipt_of_nothing_published() -> None:
+    """A rehearsal and a dry run leave nothing to wait for."""
+    for one in (receipt(rehearsal=True), {**receipt(), "verdict": "dry-run"}):
+        with pytest.raises(NotAwaitableError, match="publishes nothing"):
+            of_receipt(one)
+
+
+def test_a_receipt_of_no_files() -> None:
+    """A run that ended early, or a release whose files were never known, is refused."""
+    early = {**receipt(), "releases": []}
+    half = receipt()
+    half["releases"][1]["distributions"] = []
+    for one in (early, half):
+        with pytest.raises(NotAwaitableError, match="no files"):
+            of_receipt(one)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 5),
+        ("name", "lighthouse"),
+        ("version", "one"),
+        ("version", None),
+        ("version", "1.1"),
+        ("distributions", None),
+        ("distributions", [5]),
+        ("distributions", [{}]),
+        ("indexes", None),
+        ("indexes", [{}]),
+        ("filename", "../lantern-1.0.tar.gz"),
+        ("filename", "lantern-1.0.exe"),
+        ("filename", "\x1b.tar.gz"),
+        ("filename", None),
+        ("sha256", None),
+        ("sha256", "a\nb"),
+        ("upload", None),
+    ],
+)
+def test_a_damaged_receipt(key: str, value: object) -> None:
+    """A receipt in which a release is not as it should be is refused whole."""
+    damaged = receipt()
+    release = damaged["releases"][0]
+    place = release if key in release else release["distributions"][0]
+    assert key in place
+    if key == "upload":
+        del place[key]
+    else:
+        place[key] = value
+    with pytest.raises(NotAwaitableError, match="damaged"):
+        of_receipt(damaged)
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=9), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+def test_any_value_in_a_receipt(data: st.DataObject) -> None:
+    """Whatever stands where, it is a list of releases with files, or refused."""
+    damaged = copy.deepcopy(receipt())
+    place: Any = damaged
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        if not place[key] or not isinstance(place[key], dict | list) or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(VALUES)
+    try:
+        found = of_receipt(damaged)
+    except NotAwaitableError:
+        return
+    assert all(release.expectation.nothing().absent for release in found)

@@ -1,0 +1,89 @@
+"""Durations as people write and read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_publish_verified.core import durations
+
+WEEK = 7 * 86400
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("1.5", 1.5),
+        ("0.25s", 0.25),
+        ("15m", 900),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("1h30m5s", 5405),
+        ("2h5s", 7205),
+        (" 15m ", 900),
+        ("168h", WEEK),
+    ],
+)
+def test_a_duration(text: str, seconds: float) -> None:
+    """A number, with or without units, is so many seconds."""
+    assert durations.parse(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "m", "s", "0", "0s", "0h0m0s", "-1", "+5", "1e3", "nan", "inf", "90 s", "15 m"),
+        *("1d", "1m1h", "5s5s", "1.5m", "1.5h", ".5", "5.", "1,5", "15M", "0x10", "1_000"),
+        *("169h", "604801", "9" * 400, "9" * 5000, "9" * 5000 + "h"),
+    ],
+)
+def test_no_duration(text: str) -> None:
+    """Anything else, nothing at all and more than a week are refused."""
+    with pytest.raises(ValueError, match=r"wanted|digits"):
+        durations.parse(text)
+
+
+@given(st.integers(0, 100), st.integers(0, 59), st.integers(0, 59))
+def test_a_duration_and_back(hours: int, minutes: int, seconds: int) -> None:
+    """What is written in hours, minutes and seconds is read as just that long."""
+    total = hours * 3600 + minutes * 60 + seconds
+    written = f"{hours}h{minutes}m{seconds}s"
+    if total == 0:
+        with pytest.raises(ValueError, match="more than 0"):
+            durations.parse(written)
+        return
+    assert durations.parse(written) == total
+    assert durations.parse(str(total)) == durations.parse(f"{total}s") == total
+
+
+@given(st.text())
+def test_any_text_is_a_duration_within_bounds_or_refused(text: str) -> None:
+    """No text whatever gives a duration of nothing, of more than a week, or a crash."""
+    try:
+        seconds = durations.parse(text)
+    except ValueError:
+        return
+    assert 0 < seconds <= WEEK
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.04, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.9, "9.9 s"),
+        (10, "10 s"),
+        (12.4, "12 s"),
+        (59.6, "1 min 0 s"),
+        (250, "4 min 10 s"),
+        (3599.7, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+        (WEEK, "168 h 0 min"),
+    ],
+)
+def test_in_words(seconds: float, words: str) -> None:
+    """Tenths below ten seconds, then no more than anyone wants to read."""
+    assert durations.in_words(seconds) == words

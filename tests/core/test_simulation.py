@@ -1,0 +1,123 @@
+"""The wait meets its targets on a virtual clock; `make simulate` tries more, and rivals too."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+import pytest
+
+from tests.simulation.__main__ import DOCS
+from tests.simulation.copies import KINDS
+from tests.simulation.copies import Kept
+from tests.simulation.copies import Kind
+from tests.simulation.copies import Late
+from tests.simulation.copies import SoftlyPurged
+from tests.simulation.measuring import Measured
+from tests.simulation.measuring import Target
+from tests.simulation.measuring import measure
+from tests.simulation.measuring import percentile
+from tests.simulation.measuring import targets
+from tests.simulation.measuring import together
+from tests.simulation.policies import OURS
+from tests.simulation.policies import POLICIES
+from tests.simulation.policies import every
+from tests.simulation.report import row
+
+# Of each kind, so 10,200 in all.
+_DELAYS = 1700
+
+
+@cache
+def measured(kind: Kind) -> Measured:
+    """Our waits of one kind."""
+    return measure(kind, OURS, _DELAYS)
+
+
+def missed(found: list[Target]) -> list[Target]:
+    """Those that are not met."""
+    return [target for target in found if not target.met]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_kind_meets_the_targets(kind: Kind) -> None:
+    """How late a release is seen, and for how many requests, keeps within what is promised."""
+    assert not missed(targets(measured(kind)))
+
+
+def test_all_kinds_together_meet_the_targets() -> None:
+    """And so do all waits as one."""
+    assert not missed(targets(together([measured(kind) for kind in KINDS])))
+
+
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != OURS])
+def test_no_usual_policy_does(policy: str) -> None:
+    """The targets are not such that anything meets them."""
+    for kind in KINDS:
+        assert missed(targets(measure(kind, policy, 500)))
+
+
+def test_it_asks_a_fifth_of_what_a_poll_every_second_does() -> None:
+    """And is later than that by no more than its share of the delay."""
+    ours = measured(KINDS[0])
+    poll = measure(KINDS[0], "every 1 s", _DELAYS)
+    assert ours.mean_requests < 0.2 * poll.mean_requests
+
+
+def test_the_page_shows_this_run() -> None:
+    """A row of the table in the docs is what the present wait gives."""
+    kind = KINDS[-1]
+    page = (DOCS / "visibility.md").read_text(encoding="utf-8").splitlines()
+    for policy in POLICIES:
+        if policy != OURS:
+            assert row(measure(kind, policy)) in page
+    ours = [line for line in page if line.startswith(f"| {kind.name} | {OURS} |")]
+    assert ours[0].split(" | ")[-1] == row(measured(kind)).split(" | ")[-1]
+
+
+def test_a_late_copy() -> None:
+    """It is old before its moment and new from then on."""
+    copy = Late(5.0)
+    assert [copy.ask(now) for now in (0.0, 4.9, 5.0, 6.0)] == [False, False, True, True]
+    assert copy.there == 5.0
+
+
+def test_a_soft_purge() -> None:
+    """The first request after it is answered with the old page, from then on with the new."""
+    copy = SoftlyPurged(5.0)
+    assert [copy.ask(now) for now in (0.0, 4.9)] == [False, False]
+    assert copy.there is None
+    assert [copy.ask(now) for now in (7.0, 7.1)] == [False, True]
+    assert copy.there == 7.0
+
+
+def test_a_cache_before_a_late_origin() -> None:
+    """A copy that was fetched too early is kept for its whole lifetime."""
+    copy = Kept(10, -4.0, announces=True, origin=7.0)
+    assert not copy.ask(5.9)
+    assert copy.headers(5.9) == {"age": "9", "cache-control": "max-age=10"}
+    assert copy.there == 7.0
+    assert not copy.ask(6.5)
+    assert copy.headers(6.5)["age"] == "0"
+    assert copy.there == 16.5
+    assert [copy.ask(now) for now in (16.4, 16.5)] == [False, True]
+    assert Kept(10, 0.0, announces=False).headers(1.0) == {}
+
+
+def test_polls() -> None:
+    """A fixed poll counts the requests that it need not have tried too."""
+    dice = random.Random(0)  # noqa: S311 - nothing is random here
+    one = every(1.0)(Late(9.5), dice)
+    assert (one.seen, one.overshoot, one.requests) == (10.0, 0.5, 11)
+    one = every(2.0, 3)(SoftlyPurged(9.5), dice)
+    assert (one.seen, one.overshoot, one.requests) == (16.0, 6.0, 9)
+    one = every(30.0)(Kept(10, -4.0, announces=True, origin=31.0), dice)
+    assert (one.there, one.seen, one.requests) == (40.0, 60.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("share", "value"), [(0.5, 2.0), (0.51, 3.0), (0.95, 4.0), (0.0, 1.0), (1.0, 4.0)]
+)
+def test_percentiles(share: float, value: float) -> None:
+    """The smallest value that so many do not exceed."""
+    assert percentile([4.0, 1.0, 3.0, 2.0], share) == value
