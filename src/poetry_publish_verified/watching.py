@@ -297,6 +297,9 @@ class Wait:
         words = [f"as seen by {', '.join(self._late)}"] if UNSEEN.name not in self._late else []
         words += [f"though {seen_by} saw all"] if seen_by else []
         words += [f"last: {last.last.detail}"] if last.last.detail else []
+        if errors := sum(watch.errors for watch in watches):
+            answers = sum(watch.requests for watch in watches)
+            words.append(f"{errors} of {answers} answers said nothing")
         left = (last.expires_at or 0.0) - self._clock.monotonic()
         if left > 0:
             words.append(f"this edge holds the old page for another {durations.in_words(left)}")

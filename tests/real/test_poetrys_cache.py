@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -12,6 +10,8 @@ import pytest
 
 from tests.beds.projects import make_project
 from tests.beds.proxy import is_page
+from tests.beds.release import ended
+from tests.beds.release import publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,40 +25,17 @@ if TYPE_CHECKING:
     from tests.beds.proxy import FaultProxy
     from tests.conftest import MakeProxy
 
-_FORGET = """
-import json, sys
-from poetry_publish_verified.guard.cache_seams import forget_release
-forgotten = forget_release(*sys.argv[1:])
-print(json.dumps([forgotten.entries, forgotten.warning]))
-"""
-
 
 def release(poetry: Poetry, project: Project, index: Index) -> None:
-    """Publish what is in `dist`, and let Poetry's caches forget what they knew."""
-    forget(poetry, put(project, index), index)
+    """Have what is in `dist` published, or what is there already proven."""
+    ended(publish(poetry, project, index), 0)
 
 
-def put(project: Project, index: Index) -> Project:
+def put(project: Project, index: Index) -> None:
     """Give the index what is in `dist`; nobody's cache knows of it."""
     assert index.root is not None
     for distribution in project.dist.iterdir():
         shutil.copy(distribution, index.root)
-    return project
-
-
-def forget(poetry: Poetry, project: Project, index: Index) -> None:
-    """Drop the release from Poetry's caches, in Poetry's own environment."""
-    done = subprocess.run(
-        [poetry.environment.python, "-c", _FORGET, index.simple_url, project.name, project.version],
-        env=poetry.surroundings(),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    entries, warning = json.loads(done.stdout)
-    assert warning is None
-    assert entries > 0
 
 
 @pytest.fixture

@@ -106,7 +106,8 @@ class Watch:
     """The wait for one index and one variant. Times are seconds of any one clock.
 
     `next` says when to look and how; `judgement` what the last page lacked, `expires_at` until
-    when the last answer will be given, where that was announced.
+    when the last answer will be given, where that was announced. `requests` counts the looks,
+    `errors` those whose answer said nothing.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Watch:
         self.next = LookAgain(now)
         self.expires_at: float | None = None
         self.requests = 0
+        self.errors = 0
         self.judgement = expectation.nothing()
         self.last = Observation("unknown")
 
@@ -166,6 +168,7 @@ class Watch:
 
     def _take_in(self, seen: Observation, now: float) -> Judgement:
         self._errors = self._errors + 1 if seen.state == "unknown" else 0
+        self.errors += seen.state == "unknown"
         self.last = seen
         announced = None if seen.expires_in is None else now + seen.expires_in
         # `Age` is cut to whole seconds: of several answers of one copy, the earliest is right.
