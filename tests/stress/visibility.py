@@ -53,6 +53,7 @@ def scenes(rounds: int, seed: int) -> Iterator[Scene]:
             on_devpi=number % 2 == 1 and not kind.plain,
             through=number % 3 == 2,
             mirrored=number % 4 == 1,
+            anew=number % 5 < 3,
             ttl=chance.uniform(2, 8),
         )
 

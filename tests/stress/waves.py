@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -42,6 +43,9 @@ INSTALLERS = ("pip", "uv", "poetry")
 # The least between two looks of one variant, in seconds.
 SHORTEST_GAP = 0.25
 OLD, PROVEN, STOCK = "1.0", "1.1", "1.2"
+MIRROR = "the mirror"
+# What an edge says of a page that it has just fetched.
+_STORED = {"MISS", "EXPIRED"}
 _LONG = 600.0
 _OURS = "poetry-publish-verified/"
 
@@ -89,12 +93,17 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Scene:
-    """What one round is played with: `through` the edge goes the upload too."""
+    """What one round is played with.
+
+    `through` the edge goes the upload too. With `anew`, the last old copies are stored in the
+    very moment of the upload, so that they are held for the whole TTL.
+    """
 
     kind: Kind
     on_devpi: bool
     through: bool
     mirrored: bool
+    anew: bool
     ttl: float
 
     @property
@@ -146,8 +155,8 @@ class _Stage:
     shown_by: dict[str, str]
 
 
-def play(bed: Bed, scene: Scene) -> Wave:
-    """Play one round: the release is proven, then the next one sent by stock Poetry."""
+def play(bed: Bed, scene: Scene, *, against_stock: bool = True) -> Wave:
+    """Play one round: a release is proven, and the next one sent by stock Poetry."""
     wave = Wave(scene)
     with _staged(bed, scene) as stage:
         _prime(stage, OLD)
@@ -156,6 +165,8 @@ def play(bed: Bed, scene: Scene) -> Wave:
         wave.code = run.code
         asked = _ask(stage, PROVEN)
         _judge(wave, stage, run, asked)
+        if not against_stock:
+            return wave
         _prime(stage, PROVEN)
         stage.project.set_version(STOCK).build()
         with _crowd(stage, scene):
@@ -185,7 +196,7 @@ def _staged(bed: Bed, scene: Scene) -> Iterator[_Stage]:
         if scene.mirrored:
             mirror = bed.mirrors.mirror(name, index, expiry=round(scene.ttl))
             front = stack.enter_context(FaultProxy(mirror.origin))
-            shown_by["the mirror"] = mirror.behind(front.origin).simple_url
+            shown_by[MIRROR] = mirror.behind(front.origin).simple_url
             watched.append(front)
         repository = index.behind(door.origin)
         yield _Stage(bed, folder, newer, repository, door, edge, watched, shown_by)
@@ -223,16 +234,26 @@ def _crowd(stage: _Stage, scene: Scene) -> Iterator[None]:
         (request.path, request.headers["accept"]): request.headers
         for request in _of_others(stage.edge.front, stage.project.name)
     }
+    patience = scene.ttl + 1 if scene.anew else 0
+
+    def read(path: str, accept: str, encoding: str) -> None:
+        end = time.monotonic() + patience
+        headers = {"Accept": accept, "Accept-Encoding": encoding}
+        while (
+            ask(f"{stage.edge.origin}{path}", headers=headers).headers["x-cache"] not in _STORED
+            and time.monotonic() < end
+        ):
+            time.sleep(0.05)
+
     crowd = iter([True])
 
     def act(exchange: Exchange) -> Answer:
         if next(crowd, False):
-            for (path, accept), headers in letters.items():
-                encoding = headers.get("accept-encoding", "identity")
-                asked = {"Accept": accept, "Accept-Encoding": encoding}
-                ask(f"{stage.edge.origin}{path}", headers=asked)
-            for url in stage.shown_by.values():
-                ask(f"{url}{stage.project.name}/", headers={"Accept-Encoding": "gzip"})
+            with ThreadPoolExecutor(len(letters)) as pool:
+                for (path, accept), headers in letters.items():
+                    pool.submit(read, path, accept, headers.get("accept-encoding", "identity"))
+            if scene.mirrored:
+                ask(f"{stage.shown_by[MIRROR]}{stage.project.name}/")
         answer = exchange.forward()
         if scene.kind.purged:
             stage.edge.purge(stage.project.name)
