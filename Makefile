@@ -15,7 +15,7 @@ help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
 	@echo 'make simulate  measure the wait for a release on a virtual clock, and write its figures'
-	@echo 'make stress    race real Poetry processes, guarded against stock (about an hour)'
+	@echo 'make stress    race real Poetry processes and read through real edges, against stock (an hour)'
 	@echo 'make bench     measure what the plugin costs where nothing is in the way'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
@@ -40,10 +40,12 @@ simulate: $(DEV)/.stamp
 stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 15 $(STRESS_ARGS)
 	$(DEV)/bin/python -m tests.stress.locks $(STRESS_ARGS)
+	$(DEV)/bin/python -m tests.stress.visibility --rounds 20
 
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short
 	$(DEV)/bin/python -m tests.stress.locks --short
+	$(DEV)/bin/python -m tests.stress.visibility --short
 
 bench: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.cost

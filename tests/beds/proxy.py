@@ -133,11 +133,17 @@ class FaultProxy:
     """The proxy; a context that serves on a free loopback port while it is entered."""
 
     def __init__(
-        self, upstream: str, tls: ssl.SSLContext | None = None, *, keeps_encoding: bool = False
+        self,
+        upstream: str,
+        tls: ssl.SSLContext | None = None,
+        *,
+        keeps_encoding: bool = False,
+        address: str = "127.0.0.1",
     ) -> None:
-        """`keeps_encoding`: ask for the encodings that the client asked for.
+        """`address` is the machine's own on which to listen.
 
-        Rules cannot edit a page that comes compressed then.
+        `keeps_encoding`: ask for the encodings that the client asked for. Rules cannot edit a
+        page that comes compressed then.
         """
         self.upstream = upstream
         self.keeps_encoding = keeps_encoding
@@ -146,14 +152,15 @@ class FaultProxy:
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = _Server(("127.0.0.1", free_port()), handler)
+        self._server = _Server((address, free_port()), handler)
         self._scheme = "https" if tls else "http"
         self.tls = tls
 
     @property
     def origin(self) -> str:
         """Scheme, host and port where the proxy is reached."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
+        address, port = self._server.server_address[:2]
+        return f"{self._scheme}://{address!s}:{port}"
 
     def __enter__(self) -> FaultProxy:
         serve = self._server.serve_forever

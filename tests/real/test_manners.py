@@ -1,0 +1,222 @@
+"""How indexes are asked: no more than needed, as they wish, and not at all where none is."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.proxy import Answer
+from tests.beds.proxy import FaultProxy
+from tests.beds.proxy import is_page
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import problems
+from tests.beds.release import publish
+from tests.beds.release import uploads
+
+if TYPE_CHECKING:
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
+    from tests.beds.projects import Project
+    from tests.beds.proxy import Exchange
+    from tests.conftest import MakeProxy
+
+
+@pytest.fixture
+def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
+    """The index as reached through the proxy, with the project built."""
+    project.build()
+    return pypi.behind(proxy.origin)
+
+
+@pytest.fixture
+def own_address() -> str:
+    """An address of this machine that is not loopback."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: the system only says from where it would be.
+            probe.connect(("192.0.2.1", 9))
+            address = str(probe.getsockname()[0])
+        except OSError:
+            pytest.skip("this machine has no network but loopback")
+    if ipaddress.ip_address(address).is_loopback:
+        pytest.skip("this machine has no address but loopback")
+    return address
+
+
+def refused(project: Project, run: Run, code: str) -> str:
+    """See that nothing was sent, for this one reason; its words."""
+    ended(run, 3)
+    release = holds(project.receipt(), "preflight-refused", 3)
+    assert set(uploads(release).values()) == {"not-sent"}
+    (problem,) = [p for p in problems(project.receipt()) if p["severity"] == "error"]
+    assert problem["code"] == code, problem
+    assert problem["message"] in run.err
+    return str(problem["message"])
+
+
+def test_an_unchanged_page_is_not_sent_again(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """Whoever has a page asks whether it has changed, and "304 Not Modified" is an answer."""
+    statuses: list[tuple[str, int]] = []
+
+    def act(exchange: Exchange) -> Answer:
+        answer = exchange.forward()
+        assert isinstance(answer.body, bytes)
+        etag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+        if answer.status == 200 and exchange.request.headers.get("if-none-match") == etag:
+            answer = Answer(304, headers={"ETag": etag})
+        elif answer.status == 200:
+            answer.headers["ETag"] = etag
+        statuses.append((exchange.request.headers["accept"], answer.status))
+        return answer
+
+    proxy.on(is_page, act)
+    ended(publish(poetry, project, behind), 0)
+    (index,) = holds(project.receipt(), "verified", 0)["indexes"]
+    assert all(each["visible_at"] for each in index["variants"])
+    by_client: dict[str, list[int]] = {}
+    for accept, status in statuses[1:]:
+        by_client.setdefault(accept, []).append(status)
+    assert len(by_client) == 3
+    # The page once, and then that it is still so.
+    assert all(seen == [200, 304] for seen in by_client.values()), by_client
+
+
+def test_a_changed_page_is_sent_again(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """A 304 stands for the page that was sent with that ETag, so an old one stays old."""
+    complete = time.monotonic() + 600
+
+    def act(exchange: Exchange) -> Answer:
+        nonlocal complete
+        answer = exchange.forward()
+        if answer.status != 200 or not isinstance(answer.body, bytes):
+            return answer
+        if len(proxy.pages) > 8:
+            complete = min(complete, exchange.request.at)
+            return answer
+        answer.headers["ETag"] = '"early"'
+        answer.body = b"<!DOCTYPE html><html><body></body></html>"
+        if exchange.request.headers.get("if-none-match") == '"early"':
+            return Answer(304, headers={"ETag": '"early"'})
+        return answer
+
+    proxy.on(is_page, act)
+    ended(publish(poetry, project, behind), 0)
+    (index,) = holds(project.receipt(), "verified", 0)["indexes"]
+    for accept in {page.headers["accept"] for page in proxy.pages}:
+        pages = [page for page in proxy.pages if page.headers["accept"] == accept]
+        assert len([page for page in pages if page.at >= complete]) >= 2
+    assert any(p.headers.get("if-none-match") == '"early"' for p in proxy.pages)
+    assert all(each["requests"] >= 3 for each in index["variants"])
+
+
+def test_an_index_that_wants_a_rest(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """After a 429 with `Retry-After: 3`, nothing of that index is asked for so long."""
+    busy = proxy.answer(is_page, Answer(429, headers={"Retry-After": "3"}), times=1)
+    busy.match = lambda request: request.is_page and len(proxy.uploads) == 2
+    ended(publish(poetry, project, behind), 0)
+    holds(project.receipt(), "verified", 0)
+    sent = proxy.uploads[-1].at
+    first = next(page.at for page in proxy.pages if page.at > sent)
+    later = [r.at - first for r in proxy.requests if r.at > first]
+    # The others' first looks were on their way with the first.
+    assert [at for at in later if 0.5 < at < 3] == []
+    assert min(at for at in later if at >= 3) < 5
+
+
+def test_an_index_whose_name_does_not_exist(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """A host that nobody knows, among the indexes, is refused before anything is sent."""
+    url = "http://no-such-index.invalid/simple/"
+    run = publish(poetry, project, behind, "--index", behind.simple_url, "--index", url)
+    assert f"{url} cannot be reached" in refused(project, run, "PV605")
+    assert proxy.uploads == []
+
+
+def test_an_index_that_does_not_listen(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """So is a port on which nobody listens."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unheard.getsockname()[1]}/simple/"
+        run = publish(poetry, project, behind, "--index", behind.simple_url, "--index", url)
+    assert f"{url} cannot be reached" in refused(project, run, "PV605")
+    assert proxy.uploads == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_mirror_that_refuses_to_be_read(
+    poetry: Poetry,
+    project: Project,
+    pypi: Index,
+    proxy: FaultProxy,
+    behind: Index,
+    make_proxy: MakeProxy,
+    status: int,
+) -> None:
+    """A mirror that wants other credentials is refused before anything is sent."""
+    mirror = make_proxy(pypi.origin)
+    mirror.answer(lambda _: True, Answer(status))
+    url = f"{mirror.origin}/simple/"
+    run = publish(poetry, project, behind, "--index", behind.simple_url, "--index", url)
+    assert f"{url} refuses to be read (it answered {status})" in refused(project, run, "PV603")
+    assert proxy.uploads == []
+    assert mirror.pages == []
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_path_where_no_index_is(
+    poetry: Poetry, project: Project, devpi: Index, beside: bool
+) -> None:
+    """A wrong path ends in 6 at once, with the advice to name the right one."""
+    project.build()
+    wrong = devpi.simple_url.replace("+simple/", "simpel/")
+    named = ("--index", devpi.simple_url) if beside else ()
+    run = publish(poetry, project, devpi, *named, "--index", wrong, "--timeout", "60s")
+    ended(run, 6)
+    assert run.seconds < 30
+    release = holds(project.receipt(), "not-visible", 6)
+    assert set(uploads(release).values()) == {"uploaded"}
+    found = {(p["code"], p["severity"], p["index"]) for p in problems(project.receipt())}
+    assert ("PV604", "error", wrong) in found
+    assert all(index == wrong for _, _, index in found)
+    assert "/simple/" in run.err
+    assert devpi.stored("lantern") == project.hashes()
+
+
+def test_no_more_than_four_looks_a_second(
+    poetry: Poetry, project: Project, pypi: Index, own_address: str
+) -> None:
+    """A host is asked four times a second at most, however many indexes and clients there are."""
+    project.build()
+    with (
+        FaultProxy(pypi.origin, address=own_address) as own,
+        FaultProxy(pypi.origin, address=own_address) as mirror,
+    ):
+        own.hide(project.sdist, seconds=3)
+        mirror.hide(project.sdist)
+        for rule in mirror.rules:
+            rule.match = lambda request: request.is_page and len(mirror.pages) < 12
+        index = pypi.behind(own.origin)
+        named = ("--index", index.simple_url, "--index", f"{mirror.origin}/simple/")
+        run = publish(poetry, project, index, *named, "--timeout", "60s")
+        ended(run, 0)
+        asked = sorted(r.at for r in [*own.requests, *mirror.requests] if r.method == "GET")
+    assert len(asked) >= 20
+    spans = [later - earlier for earlier, later in zip(asked, asked[4:], strict=False)]
+    # As seen from the server, on a machine that is busy.
+    assert min(spans) > 0.9, spans

@@ -1,0 +1,337 @@
+"""Visible means visible: to every client, through real edges and on mirrors that lag."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
+from poetry_publish_verified.core.variants import Encodings
+from poetry_publish_verified.core.variants import variants
+from tests.beds import edges
+from tests.beds.indexes import ask
+from tests.beds.installers import pip_finds
+from tests.beds.processes import wait_until
+from tests.beds.proxy import Answer
+from tests.beds.proxy import is_page
+from tests.beds.proxy import is_upload
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import problems
+from tests.beds.release import publish
+from tests.beds.replicas import replicated_devpi
+from tests.stress.waves import KINDS
+from tests.stress.waves import Bed
+from tests.stress.waves import Scene
+from tests.stress.waves import play
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.indexes import Devpi
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import PoetryEnvironment
+    from tests.beds.projects import Project
+    from tests.beds.proxy import Exchange
+    from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
+    from tests.stress.waves import Kind
+
+LONG = 600
+CLIENTS = {"pip", "uv", "poetry"}
+
+
+@pytest.fixture
+def next_one(project: Project, open_pypi: Index) -> Project:
+    """Version 1.1, built but not uploaded; 1.0 stands on the open index."""
+    project.build()
+    open_pypi.upload(project)
+    newer = project.set_version("1.1")
+    newer.build()
+    return newer
+
+
+def codes(project: Project) -> set[str]:
+    """The codes of all problems in the receipt."""
+    return {problem["code"] for problem in problems(project.receipt())}
+
+
+@pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.name)
+def test_whoever_asks_after_exit_0_gets_the_release(
+    kind: Kind,
+    poetry_environment: PoetryEnvironment,
+    stock_environment: PoetryEnvironment,
+    pypi: Index,
+    devpi_server: Devpi,
+    tmp_path: Path,
+) -> None:
+    """With old pages in a real edge, exit 0 comes when pip, uv and Poetry all find the release."""
+    bed = Bed(tmp_path, poetry_environment, stock_environment, pypi, devpi_server, devpi_server)
+    scene = Scene(kind, on_devpi=False, through=False, mirrored=False, anew=True, ttl=3)
+    wave = play(bed, scene, against_stock=False)
+    assert wave.faults == []
+    assert wave.code == 0
+    # The last old copy was stored when the upload came.
+    assert wave.waited >= 1
+
+
+def test_each_client_is_told(
+    poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """Only pip's copy is old: uv and Poetry are told to see the release, and pip not to."""
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
+        url = open_pypi.behind(edge.origin).simple_url
+        assert pip_finds(tmp_path, url, "lantern", "1.0")
+        run = publish(poetry, next_one, open_pypi, "--index", url, "--timeout", "3s")
+        ended(run, 6)
+        (index,) = holds(next_one.receipt(), "not-visible", 6)["indexes"]
+        assert (index["url"], index["proven"]) == (url, False)
+        seen = {each["variant"]: each["visible_at"] is not None for each in index["variants"]}
+        assert seen == {"pip": False, "uv": True, "poetry": True}
+        assert "as pip sees it" in run.said
+        assert "though uv, poetry does see all" in run.said
+        for client in ("uv", "poetry"):
+            assert f"{url} lists every file, seen as {client} sees it" in run.said
+        edge.purge("lantern", soft=False)
+        run = publish(poetry, next_one, open_pypi, "--index", url)
+        ended(run, 0)
+        (index,) = holds(next_one.receipt(), "verified", 0)["indexes"]
+        assert index["proven"]
+        assert {each["variant"] for each in index["variants"]} == CLIENTS
+        assert all(each["visible_at"] for each in index["variants"])
+        assert all(each["edge"]["x-cache"] for each in index["variants"])
+        for client in CLIENTS:
+            assert f"{url} lists every file, seen as {client} sees it" in run.said
+
+
+def test_only_the_clients_asked_for(
+    poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """With `--clients uv` pip's old copy is of no interest, and none but uv's is asked for."""
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
+        url = open_pypi.behind(edge.origin).simple_url
+        assert pip_finds(tmp_path, url, "lantern", "1.0")
+        asked = len(edge.asked("/simple/lantern/"))
+        ended(publish(poetry, next_one, open_pypi, "--index", url, "--clients", "uv"), 0)
+        looks = edge.asked("/simple/lantern/")[asked:]
+        assert {look.headers["accept-encoding"] for look in looks} == {"gzip, deflate, zstd"}
+
+
+def test_an_announced_expiry_is_told_and_used(
+    poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """An edge that says how old its page is and may get: the rest is told, and then looked."""
+    ttl = 15
+    with edges.varnish(
+        tmp_path / "edge", open_pypi.origin, ttl=ttl, vary=None, cache_control=f"max-age={ttl}"
+    ) as edge:
+        url = open_pypi.behind(edge.origin).simple_url
+        assert pip_finds(tmp_path, url, "lantern", "1.0")
+        stored = edge.asked("/simple/lantern/")[0].at
+        run = publish(poetry, next_one, open_pypi, "--index", url, "--timeout", "2s")
+        ended(run, 6)
+        assert "this edge holds the old page for another" in run.said
+        message = next(p["message"] for p in problems(next_one.receipt()) if p["index"] == url)
+        assert "this edge holds the old page for another" in message
+        ended(publish(poetry, next_one, open_pypi, "--index", url), 0)
+        looks = [look.at - stored for look in edge.asked("/simple/lantern/")]
+        # A first look at the new page soon after the old one's end, found without many.
+        assert min(at for at in looks if at >= ttl) < ttl + 1.5, looks
+
+
+def test_a_soft_purge_takes_a_second_look(
+    poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
+) -> None:
+    """After a soft purge the old page comes once more for each client, and is not believed."""
+    with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
+        through = open_pypi.behind(edge.origin)
+        url = f"{through.simple_url}lantern/"
+        assert pip_finds(tmp_path, through.simple_url, "lantern", "1.0")
+        for variant in variants(DEFAULT_CLIENTS, Encodings(), pypi=False):
+            ask(url, headers={"Accept": variant.accept, "Accept-Encoding": variant.accept_encoding})
+
+        def purge_after(exchange: Exchange) -> Answer:
+            answer = exchange.forward()
+            edge.purge("lantern")
+            return answer
+
+        edge.front.on(is_upload, purge_after)
+        ended(publish(poetry, next_one, through), 0)
+        (index,) = holds(next_one.receipt(), "verified", 0)["indexes"]
+        # The old one, and two that show the release.
+        assert all(each["requests"] >= 3 for each in index["variants"]), index
+        assert pip_finds(tmp_path, through.simple_url, "lantern", "1.1")
+
+
+def test_a_frozen_replica(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """A replica that does not catch up is named, ends in 6, and in 0 once it has caught up."""
+    project.build()
+    with replicated_devpi(tmp_path / "replicated") as both:
+        index = both.primary.index("harbour")
+        replica = both.replica_of(index)
+        wait_until(lambda: both.behind == 0, "the replica to have caught up", 10)
+        both.freeze()
+        named = ("--index", index.simple_url, "--index", replica.simple_url)
+        run = publish(poetry, project, index, *named, "--timeout", "3s")
+        ended(run, 6)
+        assert f"{replica.simple_url} did not list" in run.said
+        assert f"{index.simple_url} verified" in run.said
+        release = holds(project.receipt(), "not-visible", 6)
+        assert {i["url"]: i["proven"] for i in release["indexes"]} == {
+            index.simple_url: True,
+            replica.simple_url: False,
+        }
+        assert {p["index"] for p in problems(project.receipt())} == {replica.simple_url}
+        both.thaw()
+        ended(publish(poetry, project, index, *named), 0)
+        assert replica.stored("lantern") == index.stored("lantern") == project.hashes()
+
+
+def test_a_mirror_with_an_expiry(
+    poetry: Poetry,
+    next_one: Project,
+    open_pypi: Index,
+    devpi_server: Devpi,
+    make_proxy: MakeProxy,
+    tmp_path: Path,
+) -> None:
+    """A mirror that somebody has read too early is waited for until its expiry has passed."""
+    expiry = 6
+    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, expiry)
+    door = make_proxy(open_pypi.origin)
+
+    def read_after(exchange: Exchange) -> Answer:
+        # What is fetched now is kept for the whole expiry.
+        ask(f"{mirror.simple_url}lantern/")
+        return exchange.forward()
+
+    door.on(is_upload, read_after, times=1)
+    through = open_pypi.behind(door.origin)
+    named = ("--index", through.simple_url, "--index", mirror.simple_url)
+    run = publish(poetry, next_one, through, *named, "--timeout", "60s")
+    ended(run, 0)
+    assert run.seconds > expiry
+    assert f"{mirror.simple_url} does not list {next_one.wheel}, {next_one.sdist} yet" in run.said
+    assert pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
+    release = holds(next_one.receipt(), "verified", 0)
+    assert all(index["proven"] for index in release["indexes"])
+    assert {v["variant"] for i in release["indexes"] for v in i["variants"]} == CLIENTS
+
+
+@pytest.mark.parametrize("fault", ["bytes", "hash"])
+def test_a_mirror_with_something_else(
+    poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy, fault: str
+) -> None:
+    """A mirror that serves other bytes, or lists another hash, is named and ends in 7."""
+    project.build()
+    mirror = make_proxy(pypi.origin)
+    url = f"{mirror.origin}/simple/"
+    if fault == "bytes":
+        size = (project.dist / project.wheel).stat().st_size
+        mirror.serve_other_bytes(project.wheel, b"x" * size)
+    else:
+        mirror.change_hash(project.wheel, "0" * 64)
+    run = publish(poetry, project, pypi, "--index", pypi.simple_url, "--index", url)
+    ended(run, 7)
+    release = holds(project.receipt(), "verification-failed", 7)
+    assert {i["url"]: i["proven"] for i in release["indexes"]} == {
+        pypi.simple_url: True,
+        url: False,
+    }
+    assert codes(project) == {"PV703" if fault == "bytes" else "PV701"}
+    assert {(p["index"], p["filename"]) for p in problems(project.receipt())} == {
+        (url, project.wheel)
+    }
+    assert url in run.err
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_mirror_is_asked_once_the_own_index_is_complete(
+    poetry: Poetry,
+    project: Project,
+    pypi: Index,
+    proxy: FaultProxy,
+    make_proxy: MakeProxy,
+    named: bool,
+) -> None:
+    """Before the own index shows all, named or not, a mirror is asked for its root alone."""
+    project.build()
+    mirror = make_proxy(pypi.origin)
+    own = pypi.behind(proxy.origin)
+    proxy.hide(project.wheel, seconds=3)
+    options = ("--index", own.simple_url) if named else ()
+    ended(publish(poetry, project, own, *options, "--index", f"{mirror.origin}/simple/"), 0)
+    before = [r for r in mirror.requests if r.at < proxy.uploads[0].at + 3]
+    assert [r.path for r in before] == ["/simple/"]
+    assert len(mirror.pages) >= 2 * len(CLIENTS)
+    # The own index has been looked at twice by then, with the release on it.
+    assert len([p for p in proxy.pages if p.at < mirror.pages[0].at]) >= 4
+
+
+def test_no_mirror_is_asked_where_the_own_index_fails(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, make_proxy: MakeProxy
+) -> None:
+    """Where the own index stays without the release, the mirror is never asked for it."""
+    project.build()
+    mirror = make_proxy(pypi.origin)
+    proxy.hide(project.wheel)
+    own = pypi.behind(proxy.origin)
+    named = ("--index", f"{mirror.origin}/simple/")
+    run = publish(poetry, project, own, *named, "--timeout", "2s")
+    ended(run, 6)
+    assert mirror.pages == []
+    assert own.simple_url in run.err
+
+
+def test_poetry_reads_the_version_page_of_a_public_index(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
+) -> None:
+    """Where there are JSON pages of versions, as on PyPI, they have to be complete too."""
+    project.build()
+    own = pypi.behind(proxy.origin)
+    asked: list[int] = []
+
+    def simple(_: object) -> Answer:
+        files = [
+            {"filename": name, "url": f"{pypi.origin}/packages/{name}", "hashes": {"sha256": sha}}
+            for name, sha in pypi.listed("lantern").items()
+        ]
+        page = {"meta": {"api-version": "1.1"}, "name": "lantern", "files": files}
+        headers = {
+            "Content-Type": "application/vnd.pypi.simple.v1+json",
+            "X-PyPI-Last-Serial": "7",
+        }
+        return Answer(200 if files else 404, json.dumps(page).encode(), headers=headers)
+
+    def version(_: object) -> Answer:
+        asked.append(len(asked))
+        headers = {"Content-Type": "application/json"}
+        if len(asked) == 1:
+            return Answer(404, b'{"message": "Not Found"}', headers=headers)
+        listed = pypi.listed("lantern")
+        shown = listed if len(asked) > 3 else {project.wheel: listed[project.wheel]}
+        urls = [
+            {"filename": name, "url": f"{pypi.origin}/packages/{name}", "digests": {"sha256": sha}}
+            for name, sha in shown.items()
+        ]
+        return Answer(200, json.dumps({"info": {}, "urls": urls}).encode(), headers=headers)
+
+    proxy.on(is_page, simple)
+    proxy.on(lambda request: request.path == "/pypi/lantern/1.0/json", version)
+    run = publish(poetry, project, own, "--format", "json")
+    ended(run, 0)
+    (index,) = holds(project.receipt(), "verified", 0)["indexes"]
+    seen = {each["variant"]: each["requests"] for each in index["variants"]}
+    assert set(seen) == CLIENTS | {"poetry-json"}
+    # Two that lacked something, one more, and two that did not.
+    assert seen["poetry-json"] == len(asked) == 5
+    lacking = [e for e in run.events if e["event"] == "looked" and e["variant"] == "poetry-json"]
+    assert [set(e["missing"]) for e in lacking[:3]] == [
+        project.filenames,
+        {project.sdist},
+        {project.sdist},
+    ]
