@@ -1,0 +1,424 @@
+"""`poetry publish-verified wait`: somebody else publishes, and this waits until it is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
+
+from tests.beds.clients import wheel_bytes
+from tests.beds.installers import pip_finds
+from tests.beds.processes import wait_until
+from tests.beds.projects import make_project
+from tests.beds.projects import read_receipt
+from tests.beds.proxy import Answer
+from tests.beds.proxy import edit_page
+from tests.beds.proxy import is_page
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import problems
+from tests.beds.release import publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
+    from tests.beds.projects import Project
+    from tests.beds.proxy import Exchange
+    from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
+
+UNKNOWN = "PV606"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder of a reader, with no project in it or above."""
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    assert not any((above / "pyproject.toml").exists() for above in (folder, *folder.parents))
+    return folder
+
+
+@pytest.fixture
+def there(project: Project, pypi: Index) -> Project:
+    """Version 1.0, which stands on the index."""
+    project.build()
+    pypi.upload(project)
+    return project
+
+
+def wait(poetry: Poetry, cwd: Path, *words: str | Path) -> Run:
+    """Call the command; its receipt goes to `receipt.json`."""
+    return poetry.run(
+        "publish-verified", "wait", "--no-interaction", "--receipt", "receipt.json", *words, cwd=cwd
+    )
+
+
+def receipt_of(folder: Path) -> dict[str, Any]:
+    """The receipt of a wait in this folder."""
+    return read_receipt(folder / "receipt.json")
+
+
+def codes(folder: Path) -> list[str]:
+    """The codes of all problems in it."""
+    return [problem["code"] for problem in problems(receipt_of(folder))]
+
+
+def test_outside_a_project(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
+    """A release that is there is proven from anywhere, and what is not known of it is told."""
+    run = wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url)
+    ended(run, 0)
+    assert "verified: lantern 1.0" in run.out
+    assert "Completeness unknown" in run.err
+    release = holds(receipt_of(outside), "verified", 0)
+    assert {f["filename"]: f["remote_sha256"] for f in release["distributions"]} == there.hashes()
+    (index,) = release["indexes"]
+    assert index["proven"]
+    assert {v["variant"] for v in index["variants"] if v["visible_at"]} == {"pip", "uv", "poetry"}
+    assert codes(outside) == [UNKNOWN]
+    assert [path.name for path in outside.iterdir()] == ["receipt.json"]
+
+
+def test_without_a_receipt(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
+    """Nothing is written where nobody has asked for it; any spelling of the name will do."""
+    assert there.name == "lantern"
+    run = poetry.run(
+        "publish-verified", "wait", "Lantern == 1.0.0", "--index", pypi.simple_url, cwd=outside
+    )
+    ended(run, 0)
+    assert list(outside.iterdir()) == []
+
+
+def test_several_releases(
+    poetry: Poetry, there: Project, pypi: Index, outside: Path, tmp_path: Path
+) -> None:
+    """Several are waited for at once; the one that does not come is named, the other proven."""
+    rope = make_project(tmp_path / "rope", "rope", "2.0")
+    rope.build()
+    named = ("lantern==1.0", "rope==2.0", "--index", pypi.simple_url)
+    run = wait(poetry, outside, *named, "--timeout", "3s")
+    ended(run, 6)
+    verdicts = {r["name"]: r["verdict"] for r in receipt_of(outside)["releases"]}
+    assert verdicts == {"lantern": "verified", "rope": "not-visible"}
+    assert "did not list rope 2.0 within 3 s" in run.err
+    pypi.upload(rope)
+    ended(wait(poetry, outside, *named), 0)
+    found = {r["name"]: r["distributions"] for r in receipt_of(outside)["releases"]}
+    assert {f["filename"]: f["sha256"] for f in found["rope"]} == rope.hashes()
+    assert {f["filename"]: f["sha256"] for f in found["lantern"]} == there.hashes()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("lantern", "names no version"),
+        ("lantern>=1.0", "is a range"),
+        ("lantern==1.0,!=1.1", "is a range"),
+        ("lantern==1.*", "is a range"),
+        ("lantern[glow]==1.0", "has an extra"),
+        ("lantern==1.0; python_version > '3'", "a marker"),
+        ("lantern @ http://127.0.0.1/lantern-1.0.tar.gz", "a URL"),
+        ("lantern==one", "not of the form NAME==VERSION"),
+        ("lantern 1.0", "not of the form NAME==VERSION"),
+    ],
+)
+def test_what_cannot_be_waited_for(
+    poetry: Poetry, there: Project, proxy: FaultProxy, outside: Path, text: str, reason: str
+) -> None:
+    """Anything but NAME==VERSION is wrong usage, with the reason; no index is asked."""
+    assert there.name in text
+    named = ("rope==1.0", text, "--index", f"{proxy.origin}/simple/")
+    run = wait(poetry, outside, *named)
+    ended(run, 1)
+    assert reason in run.err
+    assert "NAME==VERSION" in run.err
+    assert codes(outside) == ["PV102"]
+    assert proxy.requests == []
+
+
+def test_nothing_to_wait_for(poetry: Poetry, outside: Path) -> None:
+    """Without any release it is wrong usage, and the ways to name one are told."""
+    run = wait(poetry, outside)
+    ended(run, 1)
+    assert "--from-receipt" in run.err
+
+
+def test_a_release_that_comes_later(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, outside: Path
+) -> None:
+    """A release of a project that is not even known yet is seen soon after its upload."""
+    project.build()
+    words = ("publish-verified", "wait", "lantern==1.0", "--index", f"{proxy.origin}/simple/")
+    with poetry.started(*words, cwd=outside) as process:
+        wait_until(lambda: len(proxy.pages) >= 4, "some looks")
+        pypi.upload(project)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, f"{out}\n{err}"
+    assert "does not list lantern 1.0 yet" in out
+    assert "verified: lantern 1.0" in out
+
+
+def test_time_out(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
+    """What does not come in time ends in 6, however much else of the project is there."""
+    assert there.version == "1.0"
+    run = wait(poetry, outside, "lantern==1.1", "--index", pypi.simple_url, "--timeout", "2s")
+    ended(run, 6)
+    assert 2 <= run.seconds < 25
+    release = holds(receipt_of(outside), "not-visible", 6)
+    assert release["distributions"] == []
+    assert codes(outside) == [UNKNOWN, "PV601"]
+
+
+def test_json_lines(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
+    """Standard output is one event a line, each with its release, and the receipt last."""
+    assert there.version == "1.0"
+    run = wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url, "--format", "json")
+    ended(run, 0)
+    kinds = [event["event"] for event in run.events]
+    assert kinds[0] == "run-started"
+    assert kinds.count("became-visible") == 3
+    assert kinds[-2:] == ["run-ended", "receipt"]
+    assert {e["of"] for e in run.events if e["event"] == "became-visible"} == {"lantern 1.0"}
+    last = {key: value for key, value in run.events[-1].items() if key not in {"event", "time"}}
+    assert last == receipt_of(outside)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_yanked_release(
+    poetry: Poetry, there: Project, proxy: FaultProxy, outside: Path, whole: bool
+) -> None:
+    """A release with all its files yanked ends in 7; of one with some, the others are proven."""
+    yanked = there.filenames if whole else {there.sdist}
+
+    def act(exchange: Exchange) -> Answer:
+        answer = exchange.forward()
+        assert isinstance(answer.body, bytes)
+        text = answer.body.decode()
+        for name in yanked:
+            text = text.replace(f'href="/packages/{name}', f'data-yanked="" href="/packages/{name}')
+        answer.body = text.encode()
+        return answer
+
+    proxy.on(is_page, act)
+    run = wait(poetry, outside, "lantern==1.0", "--index", f"{proxy.origin}/simple/")
+    ended(run, 7 if whole else 0)
+    release = receipt_of(outside)["releases"][0]
+    if whole:
+        assert codes(outside) == [UNKNOWN, "PV708", "PV708"]
+        assert f"lists {there.wheel} as yanked" in run.err
+    else:
+        assert [f["filename"] for f in release["distributions"]] == [there.wheel]
+
+
+def test_a_file_that_appears_between_two_looks(
+    poetry: Poetry, there: Project, proxy: FaultProxy, outside: Path
+) -> None:
+    """Two looks that show different files are no proof: a third has to show the same again."""
+    seen: set[str] = set()
+
+    def act(exchange: Exchange) -> Answer:
+        answer = exchange.forward()
+        accept = exchange.request.headers["accept"]
+        if accept in seen:
+            return answer
+        seen.add(accept)
+        return edit_page(answer, there.sdist, lambda _: None)
+
+    proxy.on(is_page, act)
+    # As one client, so that no other one's look tells of the file.
+    words = ("--clients", "pip", "--index", f"{proxy.origin}/simple/")
+    ended(wait(poetry, outside, "lantern==1.0", *words), 0)
+    release = holds(receipt_of(outside), "verified", 0)
+    assert {f["filename"] for f in release["distributions"]} == there.filenames
+    (variant,) = release["indexes"][0]["variants"]
+    assert variant["requests"] == len(proxy.pages) == 3
+
+
+def test_indexes_that_list_different_files(
+    poetry: Poetry,
+    there: Project,
+    pypi: Index,
+    proxy: FaultProxy,
+    make_proxy: MakeProxy,
+    outside: Path,
+) -> None:
+    """What one index lists all must list: the one that lacks a file is named with it."""
+    proxy.hide(there.sdist)
+    mirror = make_proxy(pypi.origin)
+    lacking, whole = f"{proxy.origin}/simple/", f"{mirror.origin}/simple/"
+    named = ("--index", lacking, "--index", whole)
+    run = wait(poetry, outside, "lantern==1.0", *named, "--timeout", "4s")
+    ended(run, 6)
+    release = holds(receipt_of(outside), "not-visible", 6)
+    assert {i["url"]: i["proven"] for i in release["indexes"]} == {lacking: False, whole: True}
+    assert f"{lacking} did not list {there.sdist} within 4 s" in run.err
+    proxy.rules.clear()
+    ended(wait(poetry, outside, "lantern==1.0", *named), 0)
+
+
+def test_interrupted(poetry: Poetry, proxy: FaultProxy, outside: Path) -> None:
+    """Ctrl-C ends the wait in 130 at once, and the receipt says so."""
+    words = ("--receipt", "receipt.json", "--index", f"{proxy.origin}/simple/")
+    with poetry.started("publish-verified", "wait", "lantern==1.0", *words, cwd=outside) as process:
+        wait_until(lambda: len(proxy.pages) >= 2, "some looks")
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
+    assert "Traceback" not in out + err
+    holds(receipt_of(outside), "interrupted", 130)
+    assert poetry.left_over() == []
+
+
+def test_until_installable(
+    poetry: Poetry, there: Project, pypi: Index, outside: Path, tmp_path: Path
+) -> None:
+    """With `--until installable` real clients fetch the wheel, and are told."""
+    url = pypi.simple_url
+    run = wait(
+        poetry, outside, "lantern==1.0", "--index", url, "--until", "installable", "--format",
+        "json", "--timeout", "90s",
+    )  # fmt: skip
+    ended(run, 0)
+    fetched = {e["client"] for e in run.events if e["event"] == "file-verified"}
+    assert {"http", "pip", "poetry"} <= fetched
+    assert pip_finds(tmp_path, url, "lantern", "1.0")
+    assert holds(receipt_of(outside), "verified", 0)["name"] == there.name
+
+
+def test_the_publishers_receipt(
+    poetry: Poetry, project: Project, pypi: Index, outside: Path
+) -> None:
+    """A real receipt names indexes, files and hashes; whatever else is there then ends in 7."""
+    ended(publish(poetry, project, pypi, "--build"), 0)
+    run = wait(poetry, outside, "--from-receipt", project.receipt_file)
+    ended(run, 0)
+    assert "Completeness unknown" not in run.said
+    release = holds(receipt_of(outside), "verified", 0)
+    assert {f["filename"]: f["sha256"] for f in release["distributions"]} == project.hashes()
+    assert [i["url"] for i in release["indexes"]] == [pypi.simple_url]
+    assert pypi.root is not None
+    (pypi.root / project.wheel).write_bytes(wheel_bytes(project.wheel))
+    run = wait(poetry, outside, "--from-receipt", project.receipt_file)
+    ended(run, 7)
+    holds(receipt_of(outside), "verification-failed", 7)
+    assert project.hashes()[project.wheel] in run.err
+    # Without the receipt nobody could know.
+    ended(wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url), 0)
+
+
+def test_other_bytes_under_the_right_hash(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, outside: Path
+) -> None:
+    """An index that lists the receipt's hash and serves other bytes ends in 7 as well."""
+    ended(publish(poetry, project, pypi, "--build"), 0)
+    proxy.serve_other_bytes(project.wheel, b"something else")
+    named = ("--from-receipt", project.receipt_file, "--index", f"{proxy.origin}/simple/")
+    ended(wait(poetry, outside, *named), 7)
+    assert codes(outside) == ["PV703"]
+
+
+def test_a_receipt_of_two_releases(
+    poetry: Poetry, project: Project, pypi: Index, outside: Path, tmp_path: Path
+) -> None:
+    """A receipt may hold several releases: all are waited for, or those that are named."""
+    rope = make_project(tmp_path / "rope", "rope", "2.0")
+    for one in (project, rope):
+        ended(publish(poetry, one, pypi, "--build"), 0)
+    both = project.receipt()
+    both["releases"] += rope.receipt()["releases"]
+    file = outside / "both.json"
+    file.write_text(json.dumps(both), encoding="utf-8")
+    ended(wait(poetry, outside, "--from-receipt", file), 0)
+    names = {release["name"] for release in receipt_of(outside)["releases"]}
+    assert names == {"lantern", "rope"}
+    ended(wait(poetry, outside, "--from-receipt", file, "rope==2.0"), 0)
+    assert holds(receipt_of(outside), "verified", 0)["name"] == "rope"
+    run = wait(poetry, outside, "--from-receipt", file, "rope==2.1")
+    ended(run, 1)
+    assert "rope 2.1 is not among what" in run.err
+    assert pypi.root is not None
+    (pypi.root / rope.sdist).unlink()
+    run = wait(poetry, outside, "--from-receipt", file, "--timeout", "2s")
+    ended(run, 6)
+    verdicts = {r["name"]: r["verdict"] for r in receipt_of(outside)["releases"]}
+    assert verdicts == {"lantern": "verified", "rope": "not-visible"}
+    assert f"did not list {rope.sdist} within 2 s" in run.err
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(None, "No such file", id="missing"),
+        pytest.param("", "it is no receipt", id="empty"),
+        pytest.param('{"schema": "publish-verified.rec', "it is no receipt", id="cut"),
+        pytest.param('{"schema": "something/1"}', "it is no receipt", id="another"),
+        pytest.param(
+            '{"schema": "publish-verified.receipt/1", "releases": [{"name": "lantern"}]}',
+            "it is damaged",
+            id="damaged",
+        ),
+        pytest.param(
+            '{"schema": "publish-verified.receipt/1", "releases": []}', "no files", id="no-release"
+        ),
+        pytest.param(
+            '{"schema": "publish-verified.receipt/1", "releases": 3}', "damaged", id="no-list"
+        ),
+    ],
+)
+def test_a_receipt_that_cannot_be_used(
+    poetry: Poetry, proxy: FaultProxy, outside: Path, content: str | None, reason: str
+) -> None:
+    """A receipt that is missing or damaged ends in 3 with the reason; no index is asked."""
+    if content is not None:
+        (outside / "theirs.json").write_text(content, encoding="utf-8")
+    named = ("--from-receipt", "theirs.json", "--index", f"{proxy.origin}/simple/")
+    run = wait(poetry, outside, *named)
+    ended(run, 3)
+    assert reason in run.err
+    assert "theirs.json" in run.err
+    assert codes(outside) == ["PV217"]
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize("way", ["--rehearse", "--dry-run"])
+def test_a_receipt_of_nothing_published(
+    poetry: Poetry, project: Project, pypi: Index, outside: Path, way: str
+) -> None:
+    """The receipt of a rehearsal or a dry run is refused: it has published nothing."""
+    file = outside / "theirs.json"
+    ended(publish(poetry, project, pypi, "--build", way, "--receipt", file), 0)
+    run = wait(poetry, outside, "--from-receipt", file)
+    ended(run, 3)
+    assert "of a rehearsal or a dry run, which publishes nothing" in run.err
+    assert codes(outside) == ["PV217"]
+
+
+def test_a_folder_of_distributions(
+    poetry: Poetry, there: Project, pypi: Index, outside: Path
+) -> None:
+    """With `--dist-dir` exactly its files are waited for, under their own hashes."""
+    named = ("--dist-dir", there.dist, "--index", pypi.simple_url)
+    run = wait(poetry, outside, *named)
+    ended(run, 0)
+    assert "Completeness unknown" not in run.said
+    release = holds(receipt_of(outside), "verified", 0)
+    assert {f["filename"]: f["sha256"] for f in release["distributions"]} == there.hashes()
+    there.change("other bytes")
+    there.build()
+    run = wait(poetry, outside, *named)
+    ended(run, 7)
+    assert set(codes(outside)) == {"PV701"}
+
+
+def test_a_folder_without_distributions(poetry: Poetry, outside: Path) -> None:
+    """A folder with nothing to wait for is refused."""
+    run = wait(poetry, outside, "--dist-dir", ".")
+    ended(run, 3)
+    assert codes(outside) == ["PV203"]
