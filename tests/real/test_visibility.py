@@ -92,10 +92,10 @@ def test_each_client_is_told(
         assert (index["url"], index["proven"]) == (url, False)
         seen = {each["variant"]: each["visible_at"] is not None for each in index["variants"]}
         assert seen == {"pip": False, "uv": True, "poetry": True}
-        assert "as pip sees it" in run.said
-        assert "though uv, poetry does see all" in run.said
+        assert "as seen by pip;" in run.said
+        assert "though uv, poetry saw all" in run.said
         for client in ("uv", "poetry"):
-            assert f"{url} lists every file, seen as {client} sees it" in run.said
+            assert f"{url} lists every file, seen by {client} after" in run.said
         edge.purge("lantern", soft=False)
         run = publish(poetry, next_one, open_pypi, "--index", url)
         ended(run, 0)
@@ -105,7 +105,7 @@ def test_each_client_is_told(
         assert all(each["visible_at"] for each in index["variants"])
         assert all(each["edge"]["x-cache"] for each in index["variants"])
         for client in CLIENTS:
-            assert f"{url} lists every file, seen as {client} sees it" in run.said
+            assert f"{url} lists every file, seen by {client} after" in run.said
 
 
 def test_only_the_clients_asked_for(

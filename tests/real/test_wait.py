@@ -76,7 +76,7 @@ def test_outside_a_project(poetry: Poetry, there: Project, pypi: Index, outside:
     run = wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url)
     ended(run, 0)
     assert "verified: lantern 1.0" in run.out
-    assert "Completeness unknown" in run.err
+    assert "completeness unknown" in run.err
     release = holds(receipt_of(outside), "verified", 0)
     assert {f["filename"]: f["remote_sha256"] for f in release["distributions"]} == there.hashes()
     (index,) = release["indexes"]
@@ -225,10 +225,10 @@ def test_a_file_that_appears_between_two_looks(
 
     def act(exchange: Exchange) -> Answer:
         answer = exchange.forward()
-        accept = exchange.request.headers["accept"]
-        if accept in seen:
+        copy = exchange.request.headers["accept-encoding"]
+        if copy in seen:
             return answer
-        seen.add(accept)
+        seen.add(copy)
         return edit_page(answer, there.sdist, lambda _: None)
 
     proxy.on(is_page, act)
@@ -238,7 +238,9 @@ def test_a_file_that_appears_between_two_looks(
     release = holds(receipt_of(outside), "verified", 0)
     assert {f["filename"] for f in release["distributions"]} == there.filenames
     (variant,) = release["indexes"][0]["variants"]
-    assert variant["requests"] == len(proxy.pages) == 3
+    assert variant["requests"] == 3
+    # And one before, through the copy that no client reads.
+    assert len(proxy.pages) == 4
 
 
 def test_indexes_that_list_different_files(
@@ -287,7 +289,7 @@ def test_until_installable(
     )  # fmt: skip
     ended(run, 0)
     fetched = {e["client"] for e in run.events if e["event"] == "file-verified"}
-    assert {"http", "pip", "poetry"} <= fetched
+    assert {"http", "pip", "Poetry"} <= fetched
     assert pip_finds(tmp_path, url, "lantern", "1.0")
     assert holds(receipt_of(outside), "verified", 0)["name"] == there.name
 
@@ -299,7 +301,7 @@ def test_the_publishers_receipt(
     ended(publish(poetry, project, pypi, "--build"), 0)
     run = wait(poetry, outside, "--from-receipt", project.receipt_file)
     ended(run, 0)
-    assert "Completeness unknown" not in run.said
+    assert "completeness unknown" not in run.said
     release = holds(receipt_of(outside), "verified", 0)
     assert {f["filename"]: f["sha256"] for f in release["distributions"]} == project.hashes()
     assert [i["url"] for i in release["indexes"]] == [pypi.simple_url]
@@ -407,7 +409,7 @@ def test_a_folder_of_distributions(
     named = ("--dist-dir", there.dist, "--index", pypi.simple_url)
     run = wait(poetry, outside, *named)
     ended(run, 0)
-    assert "Completeness unknown" not in run.said
+    assert "completeness unknown" not in run.said
     release = holds(receipt_of(outside), "verified", 0)
     assert {f["filename"]: f["sha256"] for f in release["distributions"]} == there.hashes()
     there.change("other bytes")

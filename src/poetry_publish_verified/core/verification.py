@@ -59,12 +59,17 @@ class ClientAbstains:
 
 @dataclass(frozen=True, slots=True)
 class PipTarget:
-    """The machine a wheel is for, in pip's words."""
+    """The machine a wheel is for, in pip's words.
+
+    `any_python`: what the wheel requires of Python is not known here, so the version named may
+    not meet it.
+    """
 
     python_version: str
     implementation: str
     abis: tuple[str, ...]
     platforms: tuple[str, ...]
+    any_python: bool = False
 
     @property
     def arguments(self) -> list[str]:
@@ -74,7 +79,7 @@ class PipTarget:
             named += ["--abi", abi]
         for platform in self.platforms:
             named += ["--platform", platform]
-        return named
+        return [*named, "--ignore-requires-python"] if self.any_python else named
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,8 @@ class WheelWanted:
 def pip_target(wheel: ParsedFilename, requires_python: str | None) -> PipTarget | None:
     """A machine that the wheel's own tags name and its `Requires-Python` allows.
 
-    None where there is no such machine: the wheel can then be installed nowhere.
+    `requires_python` is None where it has none, or none is known. None where there is no such
+    machine: the wheel can then be installed nowhere.
     """
     try:
         allowed = SpecifierSet(requires_python or "")
@@ -115,6 +121,7 @@ def pip_target(wheel: ParsedFilename, requires_python: str | None) -> PipTarget 
                     implementation,
                     tuple(sorted({t.abi for t in alike})),
                     tuple(sorted({t.platform for t in alike})),
+                    any_python=requires_python is None,
                 )
     return None
 
