@@ -54,6 +54,8 @@ def test_a_machine_for_a_wheel(
     assert target.python_version == version
     assert SpecifierSet(requires or "").contains(target.python_version)
     assert accepted(target) & parsed.tags
+    # The version is a guess where none is required, and pip is not to judge the wheel by it.
+    assert ("--ignore-requires-python" in target.arguments) == (requires is None)
 
 
 @pytest.mark.parametrize(
