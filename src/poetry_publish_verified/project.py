@@ -32,6 +32,7 @@ from poetry_publish_verified.errors import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from packaging.tags import Tag
     from poetry.config.config import Config
     from poetry.poetry import Poetry
 
@@ -246,6 +247,13 @@ def pypi_index() -> str:
     from poetry.repositories.pypi_repository import PyPiRepository
 
     return PyPiRepository(disable_cache=True).url.rstrip("/") + "/"
+
+
+def supported_tags(poetry: Poetry) -> frozenset[Tag]:
+    """The tags of the Python that would build: that of the project's environment."""
+    from poetry.utils.env import EnvManager
+
+    return frozenset(EnvManager(poetry).get().supported_tags)
 
 
 def takes_local_versions(upload_url: str) -> bool:

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from poetry_publish_verified.core import preflight
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.proving import prove_everywhere
-from poetry_publish_verified.sending import reconcile
-from poetry_publish_verified.sending import refuse_unreachable
+from poetry_publish_verified.reconciling import reconcile
+from poetry_publish_verified.reconciling import refuse_unreachable
 from poetry_publish_verified.sending import send_missing
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
@@ -27,11 +28,12 @@ async def publish(release: Release, plan: Plan, outside: Outside) -> Verdict:
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
     _refuse_faults(release, plan, outside)
-    remote = await reconcile(release, plan, outside)
+    found = await reconcile(release, plan, outside)
     await refuse_unreachable(outside)
     if plan.dry_run:
         return Verdict.DRY_RUN
-    there = await send_missing(release, plan, outside, remote)
+    outside.report(SendingStarted())
+    there = await send_missing(release, plan, outside, found)
     await prove_everywhere(_subject(release, there), plan, outside)
     kept = any(there[each.filename] != each.sha256 for each in release.distributions)
     return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED

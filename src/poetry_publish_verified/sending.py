@@ -1,291 +1,191 @@
-"""Sending: what is there already, by hash, and what has to go out."""
+"""Sending: what is not there goes out, the first file alone, then several at once."""
 
 from __future__ import annotations
 
-import contextlib
+from collections import deque
 from collections.abc import Mapping
 
 import anyio
 
+from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.events import FileCompared
+from poetry_publish_verified.core.distribution import upload_batches
 from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import Upload
+from poetry_publish_verified.core.events import UploadDelayed
 from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_api import Doubtful
+from poetry_publish_verified.core.transfer import Arrived
+from poetry_publish_verified.core.transfer import Failed
+from poetry_publish_verified.core.transfer import Look
+from poetry_publish_verified.core.transfer import Patience
+from poetry_publish_verified.core.transfer import Send
+from poetry_publish_verified.core.transfer import Sighting
+from poetry_publish_verified.core.transfer import Step
+from poetry_publish_verified.core.transfer import Transfer
+from poetry_publish_verified.core.transfer import conflict
+from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import Refused
 from poetry_publish_verified.core.upload_api import Stored
 from poetry_publish_verified.core.upload_api import judge
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
-from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.watching import denied
-from poetry_publish_verified.world import Index
+from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.reconciling import Found
+from poetry_publish_verified.reconciling import NotToldError
+from poetry_publish_verified.reconciling import cargo
+from poetry_publish_verified.reconciling import remote_sha256
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
-# Looks before the first upload, should the index not answer at once.
-_FIRST_LOOKS = 3
-# How long a doubtful answer is looked into: an index that says "exists" surely lists it soon.
-_PATIENCE_EXISTS = 60.0
-_PATIENCE_LOST = 15.0
-
-
-async def reconcile(release: Release, plan: Plan, outside: Outside) -> Mapping[str, str]:
-    """What the repository's own index holds already: file names to sha256.
-
-    One look for all files, through a copy that no installer reads. Raises ReleaseError where
-    the index does not tell (nothing has been sent), and for every conflict at once.
-    """
-    page = await _first_page(release, outside)
-    remote: dict[str, str] = {}
-    conflicts = []
-    for distribution in release.distributions:
-        try:
-            sha256 = (
-                await _remote_sha256(outside.own, page, distribution, plan.timeout)
-                if page
-                else None
-            )
-        except _NotToldError as error:
-            raise _unknown_state(outside.own, str(error), denied=False) from None
-        if sha256 is None:
-            outside.report(FileCompared(distribution.filename, "absent"))
-            continue
-        remote[distribution.filename] = sha256
-        same = sha256 == distribution.sha256
-        outside.report(
-            FileCompared(distribution.filename, "identical" if same else "other", sha256)
-        )
-        if not same and not plan.skip_existing:
-            conflicts.append(_conflict(distribution, sha256, outside.own.url))
-    if conflicts:
-        raise ReleaseError(Verdict.CONFLICT, *conflicts)
-    return remote
-
-
-async def _first_page(release: Release, outside: Outside) -> ProjectPage | None:
-    """The own index's page, None where it has none; no answer is unknown, never absent."""
-    seen = Observation("unknown")
-    for attempt in range(_FIRST_LOOKS):
-        seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
-        if seen.state in {"page", "absent", "moved"}:
-            return seen.page
-        if seen.state == "denied":
-            break
-        if attempt + 1 < _FIRST_LOOKS:
-            await outside.clock.sleep(1.0 + attempt)
-    raise _unknown_state(outside.own, seen.detail, denied=seen.state == "denied")
-
-
-def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
-    remedy = (
-        "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
-        " the repository or of a Poetry source for it."
-        if denied
-        else "Name the certificates to trust with --cert, or with poetry config"
-        " certificates.<name>.cert."
-        if "certificate" in detail.lower()
-        else "Check the index's address and whether it is up, and run the same command again."
-        " Another address is named with --index."
-    )
-    return ReleaseError(
-        Verdict.PREFLIGHT_REFUSED,
-        Problem(
-            Code.INDEX_STATE_UNKNOWN,
-            f"What {index.url} holds of this release is unknown ({detail}), so nothing was sent.",
-            remedy,
-            index=index.url,
-        ),
-    )
-
-
-class _NotToldError(Exception):
-    """The index lists a file, but not under which one sha256."""
-
-
-async def _remote_sha256(
-    index: Index, page: ProjectPage, distribution: Distribution, patience: float
-) -> str | None:
-    """The hash under which an index holds a file; fetched and counted where the page has none.
-
-    Raises _NotToldError where the file is needed and does not come within `patience` seconds.
-    """
-    file = page.files.get(distribution.filename)
-    if file is None:
-        return None
-    if distribution.filename in page.ambiguous:
-        raise _NotToldError(f"it lists {distribution.filename} with two different hashes")
-    if file.sha256 is not None:
-        return file.sha256
-    fetched: Fetched | NotFetched = NotFetched("it did not come in time")
-    with anyio.move_on_after(patience):
-        fetched = await index.fetch(file.url, limit=None)
-    if isinstance(fetched, Fetched):
-        return fetched.sha256
-    raise _NotToldError(
-        f"it lists {distribution.filename} without a sha256, and the file does not come:"
-        f" {fetched.detail}"
-    )
-
-
-def _conflict(distribution: Distribution, remote: str, index: str) -> Problem:
-    return Problem(
-        Code.CONFLICT,
-        f"{index} holds other bytes under the name {distribution.filename}: sha256 {remote}"
-        f" there, {distribution.sha256} here.",
-        "Raise the version and build again: a published file name is never given new content."
-        " To keep what is there, add --skip-existing.",
-        filename=distribution.filename,
-        index=index,
-    )
-
-
-async def refuse_unreachable(outside: Outside) -> None:
-    """Look whether the other indexes are there at all, before anything is sent.
-
-    Only their roots are asked: a mirror that is asked for the project keeps the old page. Raises
-    ReleaseError where one cannot be reached or refuses to be read.
-    """
-    problems: list[Problem] = []
-
-    async def ask(index: Index) -> None:
-        state, said = await index.root()
-        if state == "denied":
-            problems.append(denied(index.url, said))
-        elif state == "unreachable":
-            problems.append(_unreachable(index.url, said))
-        elif state == "none":
-            outside.report(ProblemFound(_no_root(index.url, said)))
-
-    async with anyio.create_task_group() as group:
-        for index in outside.indexes:
-            if index is not outside.own:
-                group.start_soon(ask, index)
-    if problems:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
-
-
-def _unreachable(index: str, said: str) -> Problem:
-    return Problem(
-        Code.INDEX_NOT_REACHED,
-        f"{index} cannot be reached ({said}), so nothing was sent: that the release is there could"
-        " not be proven.",
-        "Check the address given with --index and whether the index is up, and run the same"
-        " command again.",
-        index=index,
-    )
-
-
-def _no_root(index: str, said: str) -> Problem:
-    return Problem(
-        Code.NO_INDEX_THERE,
-        f"There may be no index at {index}: asked for its root, {said}.",
-        "Check the address given with --index: it is that of the simple API, which often ends in"
-        " /simple/.",
-        severity="warning",
-        index=index,
-    )
-
 
 async def send_missing(
-    release: Release, plan: Plan, outside: Outside, remote: Mapping[str, str]
+    release: Release, plan: Plan, outside: Outside, found: Found
 ) -> Mapping[str, str]:
-    """Send what is not there, in order; under which sha256 each file is there afterwards."""
-    there = {}
+    """Send what is not there; under which sha256 each file is there afterwards.
+
+    Raises ReleaseError once what was under way has ended, with everything that went wrong.
+    """
+    sending = _Sending(release, plan, outside, found)
+    missing = []
     for distribution in release.distributions:
-        sha256 = remote.get(distribution.filename)
+        sha256 = found.remote.get(distribution.filename)
         if sha256 is None:
-            sha256 = await _send(distribution, release, plan, outside)
-        elif sha256 == distribution.sha256:
-            outside.report(UploadEnded(distribution.filename, "already-there", sha256))
+            missing.append(distribution)
         else:
-            _keep(distribution, sha256, outside)
-        there[distribution.filename] = sha256
-    return there
+            sending.is_there(distribution, sha256)
+    for batch in upload_batches(missing, release_exists=found.any_file):
+        await sending.together(batch)
+    return sending.there()
 
 
-def _keep(distribution: Distribution, sha256: str, outside: Outside) -> None:
-    outside.report(UploadEnded(distribution.filename, "kept-remote", sha256))
-    conflict = _conflict(distribution, sha256, outside.own.url)
-    outside.report(
-        ProblemFound(
-            Problem(
-                Code.KEPT_REMOTE,
-                f"{conflict.message} Kept what is there, as --skip-existing asks.",
-                "Raise the version if the new content is to go out.",
-                severity="warning",
-                filename=distribution.filename,
-                index=outside.own.url,
+class _Sending:
+    """The files of one release on their way."""
+
+    def __init__(self, release: Release, plan: Plan, outside: Outside, found: Found) -> None:
+        self._identity = release.identity
+        self._plan = plan
+        self._outside = outside
+        self._patience = Patience(
+            plan.retries, plan.timeout, found.takes_identical, keep=plan.skip_existing
+        )
+        self._there: dict[str, str] = {}
+        self._failures: list[Failed] = []
+
+    def there(self) -> Mapping[str, str]:
+        """File names to sha256; raises ReleaseError where a file failed."""
+        if self._failures:
+            verdict = gravest([failed.verdict for failed in self._failures])
+            raise ReleaseError(verdict, *(failed.problem for failed in self._failures))
+        return self._there
+
+    def is_there(self, distribution: Distribution, sha256: str) -> None:
+        """A file need not be sent."""
+        if sha256 == distribution.sha256:
+            self._arrived(distribution, Arrived("already-there", sha256))
+        else:
+            self._arrived(distribution, Arrived("kept-remote", sha256))
+
+    async def together(self, batch: tuple[Distribution, ...]) -> None:
+        """Send these, several at once; nothing new begins once one has failed."""
+        waiting = deque(batch)
+
+        async def work() -> None:
+            while waiting and not self._failures:
+                await self._send(waiting.popleft())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(self._plan.jobs, len(batch))):
+                group.start_soon(work)
+        for distribution in waiting:
+            self._outside.report(UploadEnded(distribution.filename, "not-sent"))
+
+    async def _send(self, distribution: Distribution) -> None:
+        clock = self._outside.clock
+        transfer = Transfer(
+            cargo(distribution, self._outside.own), self._patience, self._outside.roll
+        )
+        step: Step = transfer.begin(clock.monotonic())
+        while True:
+            match step:
+                case Send(at, attempt):
+                    await self._until(at)
+                    step = await self._try(distribution, attempt, transfer)
+                case Look(at):
+                    await self._until(at)
+                    step = transfer.looked(await self._look_for(distribution), clock.monotonic())
+                case Arrived():
+                    return self._arrived(distribution, step)
+                case Failed():
+                    self._failures.append(step)
+                    ended = UploadEnded(distribution.filename, step.upload, step.sha256)
+                    return self._outside.report(ended)
+
+    async def _try(self, distribution: Distribution, attempt: int, transfer: Transfer) -> Step:
+        """Send a file once, and tell what comes of it where that is not the end."""
+        report, filename = self._outside.report, distribution.filename
+        report(UploadStarted(filename, distribution.size, attempt))
+        answer = await self._outside.repository.upload(
+            distribution, lambda sent: report(UploadProgressed(filename, sent))
+        )
+        rest = retry_after(answer.headers) if isinstance(answer, Answered) else None
+        judgement = judge(answer, filename, self._outside.repository.url)
+        now = self._outside.clock.monotonic()
+        step = transfer.answered(judgement, now, rest)
+        if not isinstance(judgement, Stored):
+            refusal = judgement.problem.message if isinstance(judgement, Refused) else ""
+            words = refusal or getattr(judgement, "words", "")
+            if isinstance(step, Send):
+                report(UploadDelayed(filename, words, step.at - now, step.attempt))
+            elif isinstance(step, Look):
+                report(UploadDoubted(filename, words))
+        return step
+
+    async def _until(self, moment: float) -> None:
+        pause = moment - self._outside.clock.monotonic()
+        if pause > 0:
+            await self._outside.clock.sleep(pause)
+
+    async def _look_for(self, distribution: Distribution) -> Sighting:
+        """What the repository's own index shows of a file, by hash."""
+        own, identity = self._outside.own, self._identity
+        seen = await own.look(identity.name, str(identity.version), UNSEEN)
+        if seen.state in {"absent", "moved"}:
+            return Sighting("absent")
+        if seen.page is None:
+            return Sighting("unknown", final=seen.state == "denied")
+        try:
+            sha256 = await remote_sha256(own, seen.page, distribution, self._plan.timeout)
+        except NotToldError:
+            return Sighting("unknown")
+        if sha256 is None:
+            same = (f for f in seen.page.files.values() if f.sha256 == distribution.sha256)
+            other = next(same, None)
+            return Sighting("absent", elsewhere=other.filename if other else None)
+        same_bytes = sha256 == distribution.sha256
+        return Sighting("identical" if same_bytes else "other", sha256)
+
+    def _arrived(self, distribution: Distribution, arrived: Arrived) -> None:
+        self._there[distribution.filename] = arrived.sha256
+        sha256 = None if arrived.upload == "uploaded" else arrived.sha256
+        self._outside.report(UploadEnded(distribution.filename, arrived.upload, sha256))
+        if arrived.upload != "kept-remote":
+            return
+        own = self._outside.own
+        problem = conflict(cargo(distribution, own), arrived.sha256)
+        self._outside.report(
+            ProblemFound(
+                Problem(
+                    Code.KEPT_REMOTE,
+                    f"{problem.message} Kept what is there, as --skip-existing asks.",
+                    "Raise the version if the new content is to go out.",
+                    severity="warning",
+                    filename=distribution.filename,
+                    index=own.url,
+                )
             )
         )
-    )
-
-
-async def _send(distribution: Distribution, release: Release, plan: Plan, outside: Outside) -> str:
-    """Send one file; the sha256 under which it is there afterwards."""
-    filename = distribution.filename
-    outside.report(UploadStarted(filename, distribution.size, attempt=1))
-    answer = await outside.repository.upload(
-        distribution, lambda sent: outside.report(UploadProgressed(filename, sent))
-    )
-    match judge(answer, filename):
-        case Stored():
-            outside.report(UploadEnded(filename, "uploaded"))
-            return distribution.sha256
-        case Refused(problem):
-            outside.report(UploadEnded(filename, "failed"))
-            raise ReleaseError(Verdict.UPLOAD_FAILED, problem)
-        case Doubtful() as doubt:
-            return await _settle(distribution, doubt, release, plan, outside)
-
-
-async def _settle(
-    distribution: Distribution, doubt: Doubtful, release: Release, plan: Plan, outside: Outside
-) -> str:
-    """Find out by hash what became of a file whose upload had a doubtful answer."""
-    filename = distribution.filename
-    outside.report(UploadDoubted(filename, doubt.words))
-    patience = _PATIENCE_EXISTS if doubt.says_exists else _PATIENCE_LOST
-    deadline = outside.clock.monotonic() + min(patience, plan.timeout)
-    while True:
-        seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
-        sha256 = None
-        if seen.page is not None:
-            with contextlib.suppress(_NotToldError):
-                sha256 = await _remote_sha256(outside.own, seen.page, distribution, plan.timeout)
-        if sha256 == distribution.sha256:
-            outcome: Upload = "already-there" if doubt.says_exists else "uploaded"
-            outside.report(UploadEnded(filename, outcome, sha256))
-            return sha256
-        if sha256 is not None and plan.skip_existing:
-            _keep(distribution, sha256, outside)
-            return sha256
-        if sha256 is not None:
-            outside.report(UploadEnded(filename, "failed", sha256))
-            raise ReleaseError(Verdict.CONFLICT, _conflict(distribution, sha256, outside.own.url))
-        if seen.state == "denied" or outside.clock.monotonic() >= deadline:
-            break
-        await outside.clock.sleep(1.0)
-    outside.report(UploadEnded(filename, "unknown"))
-    raise ReleaseError(
-        Verdict.UPLOAD_FAILED,
-        Problem(
-            Code.UPLOAD_STATE_UNKNOWN,
-            f"Whether {filename} was stored is unknown: {outside.own.url} does not list it, and"
-            f" the upload ended with: {doubt.words}",
-            "Run the same command again: what has arrived by then is found by its hash and not"
-            " sent twice.",
-            filename=filename,
-        ),
-    )

@@ -14,6 +14,7 @@ from poetry_publish_verified.core import variants
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
+from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
@@ -58,6 +59,13 @@ class Index(Protocol):
 class Repository(Protocol):
     """Where distributions are sent."""
 
+    @property
+    def url(self) -> str:
+        """The upload URL, without credentials."""
+
+    async def unreachable(self) -> str | None:
+        """Why no server can be reached there, in words; None where one answers at all."""
+
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
     ) -> Answered | NoAnswer:
@@ -99,19 +107,22 @@ class Clock(Protocol):
 class Release:
     """What goes out: the project's own name and version, and the files built for it.
 
-    `place` tells people where those files were looked for.
+    `place` tells people where those files were looked for; `built_before` is what an earlier run
+    built of this release from *other* sources and began to send.
     """
 
     identity: preflight.Identity
     distributions: tuple[Distribution, ...]
     place: str = "the dist folder"
+    built_before: FormerBuild | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was asked for; `timeout` in seconds, from the end of the last upload.
 
-    `strict`: what would be a warning is a failure.
+    `strict`: what would be a warning is a failure. `jobs` files are sent at once, each at most
+    `retries` times after the first.
     """
 
     until: Until
@@ -120,6 +131,8 @@ class Plan:
     strict: bool = False
     dry_run: bool = False
     skip_existing: bool = False
+    jobs: int = 4
+    retries: int = 5
     local_versions: bool = True
 
 

@@ -152,3 +152,13 @@ def test_an_impossible_place(tmp_path: Path, place: str) -> None:
     with pytest.raises(OSError, match=r"receipt|file"):
         write(path, {})
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_linked_folder_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """Whoever may write into a dist folder does not choose where receipts go."""
+    (tmp_path / "elsewhere").mkdir()
+    path.parent.parent.mkdir()
+    path.parent.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="not followed"):
+        write(path, {})
+    assert not list((tmp_path / "elsewhere").iterdir())

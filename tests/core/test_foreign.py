@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 
@@ -11,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import printable_lines
 from poetry_publish_verified.core.foreign import words_of_html
 
 ANYTHING = st.one_of(
@@ -18,7 +20,7 @@ ANYTHING = st.one_of(
     st.binary(),
     # What terminals and CI systems obey, often and in any mixture.
     st.lists(
-        st.sampled_from(["\x1b[31m", "\r", "\n", "\u2028", "\u202e", "##[", "::", "#", "[", " a"])
+        st.sampled_from(["\x1b[31m", "\r", "\n", "\u2028", "\u202e", "##[", "##vso[", "::", "#", "[", " a"])
     ).map("".join),
 )
 
@@ -29,7 +31,7 @@ def is_harmless(text: str) -> bool:
     return (
         not any(unicodedata.category(char) in unsafe for char in text)
         and len(text.splitlines()) <= 1
-        and "##[" not in text
+        and not re.search(r"##\w*\[", text)
     )
 
 
@@ -64,6 +66,8 @@ def test_any_body_becomes_harmless_words(body: bytes) -> None:
         ("\x1b]0;title\x07done", "]0;title done"),
         ("one\n::error::two", "one ::error::two"),
         ("##[command]rm", "## [command]rm"),
+        ("so ##vso[task.setvariable]x", "so ## vso[task.setvariable]x"),
+        ("##teamcity[x]", "## teamcity[x]"),
         ("#\u202e#[x", "# #[x"),
         ("Gr\xf6\xdfe".encode(), "Größe"),
         (b"\xff\x9b1m\xfe", "ÿ 1mþ"),
@@ -95,3 +99,18 @@ def test_broken_markup_takes_no_time(piece: bytes) -> None:
     start = time.perf_counter()
     words_of_html(body)
     assert time.perf_counter() - start < 1.0
+
+
+@settings(deadline=None)
+@given(ANYTHING)
+def test_no_line_of_several_is_an_order(text: str | bytes) -> None:
+    """In a traceback every line is harmless by itself, and none begins an order."""
+    for line in printable_lines(str(text)).split("\n"):
+        assert is_harmless(line)
+        assert not line.strip().startswith("::")
+
+
+def test_a_traceback_keeps_its_form() -> None:
+    """Indentation stays, as it is read by people."""
+    shown = printable_lines("Traceback:\n  File x\nError: \x1b[2J\n  ::set-output name=a::b\n")
+    assert shown == "Traceback:\n  File x\nError: [2J\n  : :set-output name=a::b"

@@ -191,6 +191,12 @@ class ScriptedRepository:
     script: list[Says] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     before: Callable[[Distribution], None] = lambda _: None
+    url: str = "https://index.example/"
+
+    async def unreachable(self) -> str | None:
+        """Somebody is there."""
+        await anyio.lowlevel.checkpoint()
+        return None
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

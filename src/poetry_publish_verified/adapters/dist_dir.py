@@ -94,6 +94,12 @@ def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distri
     return in_upload_order(found)
 
 
+def sha256(path: Path) -> str:
+    """A file's sha256. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _read(path: Path) -> Distribution:
     digests = (
         hashlib.md5(usedforsecurity=False),

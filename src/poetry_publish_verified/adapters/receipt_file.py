@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+FOLDER = ".publish-verified"
+"""Where a tool of this name keeps its files, in a dist folder."""
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -25,6 +28,8 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         return
     if path.is_dir() or not path.name:
         raise IsADirectoryError(f"{path} is a folder")
+    if path.parent.name == FOLDER and path.parent.is_symlink():
+        raise OSError(errno.ELOOP, "a symbolic link is not followed", str(path.parent))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

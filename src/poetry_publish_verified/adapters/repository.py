@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from poetry_publish_verified.adapters.http import Asked
 from poetry_publish_verified.adapters.http import Http
+from poetry_publish_verified.adapters.http import HttpError
+from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.upload_api import Answered
 from poetry_publish_verified.core.upload_api import NoAnswer
 from poetry_publish_verified.core.upload_api import form_fields
 from poetry_publish_verified.core.urls import RepositoryTarget
+
+# Only whether anyone answers: upload URLs answer a GET with 405, and that will do.
+_JUST_THERE = Asked(limit=0, timeout=10.0)
 
 
 class HttpRepository:
@@ -22,6 +28,21 @@ class HttpRepository:
         self._http = http
         self._target = target
         self._dist_dir = dist_dir
+
+    @property
+    def url(self) -> str:
+        """The upload URL, without credentials."""
+        return self._target.url
+
+    async def unreachable(self) -> str | None:
+        """Why no server can be reached there, in words; None where one answers at all."""
+        try:
+            await self._http.page(self._target.url, {}, self._target.access, _JUST_THERE)
+        except UnreachableError as error:
+            return str(error)
+        except HttpError:
+            return None
+        return None
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 import tempfile
 from datetime import UTC
 from datetime import datetime
@@ -21,11 +19,11 @@ from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.commands import building
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
-from poetry_publish_verified.commands.running import interrupts_noted
 from poetry_publish_verified.commands.running import run_to_its_end
 from poetry_publish_verified.commands.running import setting
 from poetry_publish_verified.commands.running import settings_table
@@ -36,6 +34,7 @@ from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.foreign import printable
@@ -59,14 +58,26 @@ from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from cleo.io.inputs.option import Option
 
+    from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
 
-_OWN_OPTIONS = {"index", "until", "timeout", "format", "receipt", "clients", "strict"}
+_OWN_OPTIONS = {
+    "index",
+    "until",
+    "timeout",
+    "format",
+    "receipt",
+    "clients",
+    "strict",
+    "jobs",
+    "retries",
+}
 
 
 class PublishVerifiedCommand(Command):
@@ -83,6 +94,13 @@ class PublishVerifiedCommand(Command):
             None,
             "Where to write the receipt. Default is"
             " \\<dist-dir>/.publish-verified/\\<name>-\\<version>.json.",
+            flag=False,
+        ),
+        option("jobs", None, "How many files to send at once. Default is 4.", flag=False),
+        option(
+            "retries",
+            None,
+            "How often to send a file again when the index or the network fails. Default is 5.",
             flag=False,
         ),
         option(
@@ -129,33 +147,29 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
             targets = self._start(report, project, settings, stack)
             if self.option("build") and not rehearsal:
-                self._ask_before_building(dist_dir, project)
+                building.ask(self, project, dist_dir)
         except Exception:
             if keeps_receipt:
-                report.keep_receipt(_default_receipt(dist_dir, project))
+                report.keep_receipt(building.default_receipt(dist_dir, project))
             raise
         if not (rehearsal or dry_run):
             # After the last question; the receipt at its usual place is the holder's.
-            self._alone(project, targets, stack)
+            self._alone(project, targets, settings.timeout, stack)
         if keeps_receipt:
-            report.keep_receipt(_default_receipt(dist_dir, project))
-        if self.option("build"):
-            if rehearsal:
-                # A rehearsal leaves the user's own dist folder alone.
-                dist_dir = Path(stack.enter_context(_folder()))
-            self._build(dist_dir)
-            built = poetry_project.read(self.poetry)
-            if built.identity != project.identity:
-                project = built
-                report(VersionSet(str(project.identity.version)))
-                if keeps_receipt:
-                    report.keep_receipt(_default_receipt(dist_dir, project))
+            report.keep_receipt(building.default_receipt(dist_dir, project))
+        built = self._build(report, project, dist_dir, stack) if self.option("build") else None
+        if built is not None:
+            project, dist_dir = built.project, built.dist_dir
+            if keeps_receipt:
+                report.keep_receipt(building.default_receipt(dist_dir, project))
         distributions = dist_dir_adapter.read(
             dist_dir, project.identity.name, project.identity.version
         )
         report(
             DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
         )
+        other_sources = built.other_sources if built else None
+        release = Release(project.identity, distributions, str(dist_dir), other_sources)
         plan = Plan(
             until,
             settings.timeout,
@@ -163,19 +177,43 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             strict=settings.strict,
             dry_run=dry_run,
             skip_existing=bool(self.option("skip-existing")),
+            jobs=settings.jobs,
+            retries=settings.retries,
             local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
         )
-        release = Release(project.identity, distributions, str(dist_dir))
-        return self._send_and_prove(release, plan, targets, dist_dir, report)
+
+        def tell(event: Event) -> None:
+            report(event)
+            if built is not None and isinstance(event, SendingStarted):
+                built.keep_record(distributions)
+
+        return self._send_and_prove(release, plan, targets, dist_dir, report, tell)
+
+    def _build(
+        self, report: Reporting, project: Project, dist_dir: Path, stack: ExitStack
+    ) -> building.Built:
+        if self.option("rehearse"):
+            # A rehearsal leaves the user's own dist folder alone.
+            dist_dir = Path(stack.enter_context(_folder()))
+        built = building.build(self, project, dist_dir, report)
+        if built.project.identity != project.identity:
+            report(VersionSet(str(built.project.identity.version)))
+        return built
 
     def _send_and_prove(
-        self, release: Release, plan: Plan, targets: Targets, dist_dir: Path, report: Reporting
+        self,
+        release: Release,
+        plan: Plan,
+        targets: Targets,
+        dist_dir: Path,
+        report: Reporting,
+        tell: Callable[[Event], None],
     ) -> Verdict:
         for_users = not (self.option("rehearse") or plan.dry_run)
         if for_users and plan.until is Until.INSTALLABLE:
             mention_cool_downs(self.poetry.config, report)
         verdict = anyio.run(
-            run_release, release, plan, targets, dist_dir, report, report.keep_ticking
+            run_release, release, plan, targets, dist_dir, tell, report.keep_ticking
         )
         if for_users:
             shown_by = [index.url for index in targets.indexes.shown_by]
@@ -253,51 +291,17 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         repository = poetry_project.repository(self.poetry, self.option("repository"), given)
         return Targets(repository, indexes(self.poetry, repository, named))
 
-    def _alone(self, project: Project, targets: Targets, stack: ExitStack) -> None:
-        """One release of a project to a repository at a time, in one checkout."""
+    def _alone(self, project: Project, targets: Targets, timeout: float, stack: ExitStack) -> None:
+        """One release of a project to a repository at a time, in one checkout.
+
+        Who comes second waits as long as it would wait for the index.
+        """
         places = Places(cache_directory())
         resource = places.release(project.root, targets.repository.url)
         try:
-            stack.enter_context(held(resource, Voice(self.io).warn, needed=True))
+            stack.enter_context(held(resource, Voice(self.io).warn, needed=True, usual=timeout))
         except LockRefusedError as error:
             raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
-
-    def _ask_before_building(self, dist_dir: Path, project: Project) -> None:
-        identity = project.identity
-        ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
-        if ready:
-            words = f"There are <info>{len(ready)}</info> files ready for publishing in {dist_dir}."
-            # cleo asks for ever where nobody can answer.
-            if not (self.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
-                self.line(f"<warning>Warning: {words} Build anyway!</warning>")
-            elif not self.confirm(f"{words} Build anyway?"):
-                raise _not_built(Code.BUILD_DECLINED, "The build was declined.")
-
-    def _build(self, dist_dir: Path) -> None:
-        # cleo splits this as a shell would.
-        quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
-        try:
-            with interrupts_noted() as noted:
-                code = self.call("build", f'--output "{quoted}"')
-        except Exception as error:
-            words = printable(str(error)) or type(error).__name__
-            raise _not_built(Code.BUILD_FAILED, f"The build failed: {words}") from error
-        if noted:
-            raise KeyboardInterrupt
-        if code != 0:
-            raise _not_built(Code.BUILD_FAILED, f"poetry build ended with exit code {code}.")
-
-
-def _not_built(code: Code, message: str) -> ReleaseError:
-    return ReleaseError(
-        Verdict.PREFLIGHT_REFUSED,
-        Problem(code, message, "Run poetry build, mend what it says, and leave --build out."),
-    )
-
-
-def _default_receipt(dist_dir: Path, project: Project) -> Path:
-    identity = project.identity
-    return dist_dir / ".publish-verified" / f"{identity.name}-{identity.version}.json"
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

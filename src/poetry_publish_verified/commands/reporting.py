@@ -27,6 +27,7 @@ from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import printable_lines
 from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.receipt import Receipt
@@ -100,9 +101,6 @@ class _Console:
         if self._painted:
             # Up to the first of them, and all that is below away (ECMA-48: CUU, ED).
             self._io.write(f"\x1b[{len(self._painted)}F\x1b[0J")
-
-    def overwrite(self, text: str) -> None:
-        self._io.overwrite(self._fit(text))
 
     def _fit(self, text: str) -> str:
         # A terminal of the C locale knows no umlauts; that is no reason to fail.
@@ -218,8 +216,8 @@ class Reporting:
 
     def _trace(self, error: BaseException) -> None:
         if self._io.is_debug():
-            lines = traceback.format_exception(error)
-            self._io.write_error_line("".join(lines).replace("<", "\\<"))
+            trace = printable_lines("".join(traceback.format_exception(error)))
+            self._io.write_error_line(trace.replace("<", "\\<"))
 
 
 def _send_to_nowhere() -> None:

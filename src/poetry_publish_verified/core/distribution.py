@@ -86,3 +86,20 @@ def in_upload_order(distributions: Iterable[Distribution]) -> tuple[Distribution
     return tuple(
         sorted(distributions, key=lambda d: (d.parsed.kind == "sdist", d.size, d.filename))
     )
+
+
+def upload_batches(
+    missing: Iterable[Distribution], *, release_exists: bool
+) -> tuple[tuple[Distribution, ...], ...]:
+    """What may go out at the same time, batch after batch.
+
+    The first file of a release goes alone, the smallest wheel if there is one: it creates project
+    and release, which PyPI answers with 500 where several try. Then the wheels, the largest
+    first, as it takes longest; the sdist last.
+    """
+    files = in_upload_order(missing)
+    first = () if release_exists else files[:1]
+    rest = files[len(first) :]
+    wheels = tuple(each for each in reversed(rest) if each.parsed.kind == "wheel")
+    sdists = tuple(each for each in rest if each.parsed.kind == "sdist")
+    return tuple(batch for batch in (first, wheels, sdists) if batch)

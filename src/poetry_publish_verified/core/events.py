@@ -54,6 +54,13 @@ class VersionSet:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildUsedAgain:
+    """What an earlier run built from the same sources is there still: nothing is built."""
+
+    filenames: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TargetsFound:
     """Where the release goes and which indexes must show it. URLs are without credentials."""
 
@@ -75,6 +82,11 @@ class FileCompared:
     filename: str
     state: Literal["absent", "identical", "other"]
     remote_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendingStarted:
+    """Nothing speaks against the release: from now on files may be on the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,16 @@ class UploadDoubted:
 
     filename: str
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadDelayed:
+    """A file is sent again in `pause` seconds, for the `attempt`th time; `words` say why."""
+
+    filename: str
+    words: str
+    pause: float
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +238,15 @@ Event = (
     RunStarted
     | ReleaseStarted
     | VersionSet
+    | BuildUsedAgain
     | TargetsFound
     | DistributionsRead
     | FileCompared
+    | SendingStarted
     | UploadStarted
     | UploadProgressed
     | UploadDoubted
+    | UploadDelayed
     | UploadEnded
     | WaitStarted
     | Looked

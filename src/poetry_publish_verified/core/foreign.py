@@ -7,20 +7,31 @@ import re
 import unicodedata
 
 _TAG = re.compile(r"<[^<>]*>")
+_ORDER = re.compile(r"##(?=\w*\[)")
 _NO_WORDS = ("head", "script", "style")
 
 
 def printable(text: str | bytes, limit: int = 500) -> str:
     """`text` on one line, without control or direction characters, at most `limit` long.
 
-    One line, because CI systems read `::command::` at the start of any line and
-    `##[command]` anywhere as an order; a terminal obeys escape sequences.
+    One line, because CI systems read `::command::` at the start of any line and `##[command]`
+    (`##vso[…]`, `##teamcity[…]`) anywhere as an order; a terminal obeys escape sequences.
     """
     if isinstance(text, bytes):
         text = decoded(text)
     kept = "".join(" " if _unsafe(char) else char for char in text[: limit * 8])
-    kept = " ".join(kept.split()).replace("##[", "## [")
+    kept = _ORDER.sub("## ", " ".join(kept.split()))
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def printable_lines(text: str) -> str:
+    """Text of several lines (a traceback) in which no line is an order, cleaned as `printable`."""
+    lines = []
+    for line in text.splitlines():
+        words = printable(line, 2000)
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        lines.append(indent + (f": {words[1:]}" if words.startswith("::") else words))
+    return "\n".join(lines)
 
 
 def decoded(text: bytes) -> str:

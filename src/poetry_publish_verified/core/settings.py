@@ -42,6 +42,8 @@ class Settings:
     receipt: str | None = None
     clients: tuple[Client, ...] = DEFAULT_CLIENTS
     strict: bool = False
+    jobs: int = 4
+    retries: int = 5
 
 
 def resolve(
@@ -143,6 +145,23 @@ def _flag(value: Any) -> bool:
     raise ValueError("true or false is wanted")
 
 
+def _number(value: Any, least: int, most: int) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 10:
+        number = int(text)
+        if least <= number <= most:
+            return number
+    raise ValueError(f"a whole number from {least} to {most} is wanted")
+
+
+def _jobs(value: Any) -> int:
+    return _number(value, 1, 32)
+
+
+def _retries(value: Any) -> int:
+    return _number(value, 0, 100)
+
+
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "index": ("indexes", _texts),
     "until": ("until", _until),
@@ -151,4 +170,6 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "receipt": ("receipt", _text),
     "clients": ("clients", _clients),
     "strict": ("strict", _flag),
+    "jobs": ("jobs", _jobs),
+    "retries": ("retries", _retries),
 }

@@ -85,6 +85,7 @@ class Refused:
     """The server, or the way there, said no, and nothing was stored."""
 
     problem: Problem
+    again: str = "no"
 
 
 Judgement = Stored | Doubtful | Refused

@@ -41,13 +41,13 @@ _FIRST_WORD_AFTER = 1.0
 _NEXT_WORD_AFTER = 30.0
 
 
-def timeout_from_environment() -> float:
-    """Seconds to wait for a lock; 300 where the variable is no finite number ≥ 0."""
+def timeout_from_environment(default: float = _DEFAULT_TIMEOUT) -> float:
+    """Seconds to wait for a lock; `default` where the variable is no finite number ≥ 0."""
     with suppress(ValueError):
         seconds = float(os.environ.get(TIMEOUT_VARIABLE, ""))
         if 0 <= seconds < math.inf:
             return seconds
-    return _DEFAULT_TIMEOUT
+    return default
 
 
 @contextmanager
@@ -57,12 +57,14 @@ def held(
     *,
     needed: bool = False,
     only_if_free: bool = False,
+    usual: float = _DEFAULT_TIMEOUT,
 ) -> Iterator[bool]:
     """Hold the lock of `resource`, or go on without: yields whether it is held.
 
-    Waits as long as the environment variable says; after a second `say` gets a line that names
-    the holder, then one every half minute, and one where the lock could not be had (once for
-    each filesystem and reason). With `only_if_free` it neither waits nor says that it is not.
+    Waits as long as the environment variable says, or else `usual` seconds; after a second `say`
+    gets a line that names the holder, then one every half minute, and one where the lock could
+    not be had (once for each filesystem and reason). With `only_if_free` it neither waits nor
+    says that it is not.
 
     Whoever holds it already has it again, and so has what an ancestor started meanwhile. Where
     an ancestor holds another lock of the same place in the order nobody waits either: each
@@ -79,7 +81,9 @@ def held(
             return
         latest = max((token.order for token in inherited), default=0)
         wish = _Wish(
-            seconds=0 if only_if_free or latest >= resource.order else timeout_from_environment(),
+            seconds=0
+            if only_if_free or latest >= resource.order
+            else timeout_from_environment(usual),
             refusal=Code.LOCK_NOT_FREE if needed else None,
             is_quiet=only_if_free,
         )

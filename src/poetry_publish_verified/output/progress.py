@@ -75,7 +75,7 @@ class WaitTable:
         lines = []
         for (release, index), rows in groups.items():
             lines += [" ".join(filter(None, (release, index))), *rows]
-        return [_short(line, max(width - 1, 10)) for line in lines]
+        return [short(line, max(width - 1, 10)) for line in lines]
 
     def _row(self, release: str, event: Looked | BecameVisible, now: float) -> _Row:
         if event.variant != UNSEEN.name:
@@ -83,5 +83,6 @@ class WaitTable:
         return self._rows.setdefault((release, event.index, event.variant), _Row(now))
 
 
-def _short(text: str, width: int) -> str:
+def short(text: str, width: int) -> str:
+    """`text`, cut to `width` characters where it is longer."""
     return text if len(text) <= width else text[: width - 1] + "…"

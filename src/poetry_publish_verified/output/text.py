@@ -8,6 +8,7 @@ from typing import Protocol
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import BuildUsedAgain
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileVerified
@@ -17,6 +18,7 @@ from poetry_publish_verified.core.events import MetadataVerified
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.events import UploadDelayed
 from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
@@ -27,6 +29,7 @@ from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.progress import WaitTable
+from poetry_publish_verified.output.uploads import UploadTable
 
 _UPLOADS = {
     "uploaded": "<fg=green>uploaded</>",
@@ -52,9 +55,6 @@ class Terminal(Protocol):
 
     def error_line(self, text: str) -> None:
         """Write a line to standard error."""
-
-    def overwrite(self, text: str) -> None:
-        """Replace the line that is being written."""
 
     def repaint(self, lines: list[str]) -> None:
         """Keep these lines below all others, in place of the last such."""
@@ -96,20 +96,20 @@ class Text:
         self._terminal = terminal
         self._kind = kind
         self._indexes = 0
-        self._sizes: dict[str, int] = {}
-        self._percent: dict[str, int] = {}
         self._told: dict[tuple[object, ...], float] = {}
         self._table = WaitTable()
+        self._uploads = UploadTable()
 
     def event(self, event: Event, seconds: float, release: str | None = None) -> None:
         """Tell one event."""
         self._tell(event, seconds, release)
-        if self._terminal.animated and isinstance(event, _OF_A_WAIT):
+        if self._terminal.animated and isinstance(event, _PAINTED):
             self.tick(seconds)
 
     def tick(self, seconds: float) -> None:
         """Bring what a person watches up to date."""
-        lines = self._table.lines(seconds, self._terminal.width)
+        width = self._terminal.width
+        lines = [*self._uploads.lines(seconds, width), *self._table.lines(seconds, width)]
         # Cleaned already; the columns are to stay.
         self._terminal.repaint([line.replace("<", "\\<") for line in lines])
 
@@ -135,33 +135,51 @@ class Text:
         self._terminal.line(f"The build has set the version to <c2>{plain(event.version)}</c2>")
 
     @_tell.register
+    def _(self, event: BuildUsedAgain, _seconds: float, _release: str | None) -> None:
+        names = plain(", ".join(event.filenames))
+        self._terminal.line(
+            f"Nothing is built: the sources are those of an earlier run's <c1>{names}</c1>"
+        )
+
+    @_tell.register
     def _(self, event: FileCompared, _seconds: float, _release: str | None) -> None:
         if self._kind == "dry-run" or self._terminal.verbose:
             self._terminal.line(f" - <c1>{plain(event.filename)}</c1> {_COMPARED[event.state]}")
 
     @_tell.register
     def _(self, event: UploadStarted, _seconds: float, _release: str | None) -> None:
-        self._sizes[event.filename] = event.size
-        self._progress(event.filename, 0)
+        self._uploads.started(event)
+        if event.attempt > 1:
+            self._terminal.line(
+                f" - <c1>{plain(event.filename)}</c1>: sending it again, for the"
+                f" {_ordinal(event.attempt)} time"
+            )
 
     @_tell.register
-    def _(self, event: UploadProgressed, _seconds: float, _release: str | None) -> None:
-        self._progress(event.filename, event.sent)
+    def _(self, event: UploadProgressed, seconds: float, _release: str | None) -> None:
+        if self._uploads.progressed(event.filename, event.sent) and self._terminal.animated:
+            self.tick(seconds)
 
     @_tell.register
     def _(self, event: UploadEnded, _seconds: float, _release: str | None) -> None:
-        text = f" - Uploading <c1>{plain(event.filename)}</c1> {_UPLOADS[event.upload]}"
-        if self._terminal.animated and event.filename in self._sizes:
-            self._terminal.overwrite(text)
-            self._terminal.line("")
-        else:
-            self._terminal.line(text)
+        self._uploads.ended(event.filename)
+        self._terminal.line(
+            f" - Uploading <c1>{plain(event.filename)}</c1> {_UPLOADS[event.upload]}"
+        )
 
     @_tell.register
     def _(self, event: UploadDoubted, _seconds: float, _release: str | None) -> None:
+        self._uploads.doubted(event.filename)
         self._terminal.line(
             f" - <c1>{plain(event.filename)}</c1>: looking whether it is there, as the upload"
             f" ended with: {plain(event.words)}"
+        )
+
+    @_tell.register
+    def _(self, event: UploadDelayed, seconds: float, _release: str | None) -> None:
+        self._uploads.delayed(event, seconds)
+        self._terminal.line(
+            f" - {plain(event.words)} It is sent again in {durations.in_words(event.pause)}."
         )
 
     @_tell.register
@@ -251,14 +269,23 @@ class Text:
         elif receipt:
             self._terminal.error_line(f"Receipt: {plain(receipt)}")
 
-    def _progress(self, filename: str, sent: int) -> None:
-        percent = 100 * sent // max(self._sizes[filename], 1)
-        if self._terminal.animated and self._percent.get(filename) != percent:
-            self._percent[filename] = percent
-            self._terminal.overwrite(f" - Uploading <c1>{plain(filename)}</c1> <b>{percent}%</b>")
+
+_PAINTED = (
+    UploadStarted,
+    UploadDoubted,
+    UploadDelayed,
+    UploadEnded,
+    WaitStarted,
+    Looked,
+    BecameVisible,
+    IndexEnded,
+)
 
 
-_OF_A_WAIT = (WaitStarted, Looked, BecameVisible, IndexEnded)
+def _ordinal(number: int) -> str:
+    """2nd, 3rd, 4th, 11th, 21st."""
+    last = number % 10 if number % 100 not in {11, 12, 13} else 0
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
 def _of(release: str | None) -> str:

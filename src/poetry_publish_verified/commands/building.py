@@ -1,0 +1,150 @@
+"""Building, or using again what an earlier run has built from the very same sources."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_publish_verified import project as poetry_project
+from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
+from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.commands.running import interrupts_noted
+from poetry_publish_verified.core.events import BuildUsedAgain
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.former_build import FormerBuild
+from poetry_publish_verified.core.former_build import are_for
+from poetry_publish_verified.core.former_build import depend_on_the_machine
+from poetry_publish_verified.core.former_build import former_build
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from poetry.console.commands.command import Command
+
+    from poetry_publish_verified.core.distribution import Distribution
+    from poetry_publish_verified.core.events import Event
+    from poetry_publish_verified.core.events import Sources
+    from poetry_publish_verified.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was built, or is used again, and the project as it was meanwhile.
+
+    `other_sources` is what an earlier run built of this release from other sources than these.
+    """
+
+    project: Project
+    dist_dir: Path
+    sources: Sources
+    other_sources: FormerBuild | None
+
+    def keep_record(self, distributions: Iterable[Distribution]) -> None:
+        """Note what is about to be sent; where that cannot be written, it is only built again."""
+        files = {each.filename: each.sha256 for each in distributions}
+        with suppress(OSError):
+            record = FormerBuild(self.sources, files)
+            receipt_file.write(_record(self.dist_dir, self.project), record.as_dict())
+
+
+def ask(command: Command, project: Project, dist_dir: Path) -> None:
+    """Ask as `poetry publish --build` does; ReleaseError where the answer is no."""
+    identity = project.identity
+    ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
+    if not ready or _is_fit(_former(dist_dir, project), command, project, dist_dir):
+        return
+    words = f"There are <info>{len(ready)}</info> files ready for publishing in {dist_dir}."
+    # cleo asks for ever where nobody can answer.
+    if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
+        command.line(f"<warning>Warning: {words} Build anyway!</warning>")
+    elif not command.confirm(f"{words} Build anyway?"):
+        raise _not_built(Code.BUILD_DECLINED, "The build was declined.")
+
+
+def build(
+    command: Command, project: Project, dist_dir: Path, report: Callable[[Event], None]
+) -> Built:
+    """Build, unless an earlier run has begun to send what it built from these very sources.
+
+    ReleaseError where the build fails.
+    """
+    now, before = sources(project.root, dist_dir), _former(dist_dir, project)
+    if before is not None and _is_fit(before, command, project, dist_dir):
+        report(BuildUsedAgain(tuple(before.files)))
+        return Built(project, dist_dir, now, None)
+    _call_build(command, dist_dir)
+    built = poetry_project.read(command.poetry)
+    if built.identity != project.identity:
+        before = _former(dist_dir, built)
+    changed = before is not None and before.sources.digest != now.digest
+    return Built(built, dist_dir, now, before if changed else None)
+
+
+def _former(dist_dir: Path, project: Project) -> FormerBuild | None:
+    record = _record(dist_dir, project)
+    with suppress(OSError):
+        return None if record.is_symlink() else former_build(receipt_file.read(record))
+    return None
+
+
+def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist_dir: Path) -> bool:
+    """Whether the dist folder holds just what was built before, from the sources as they are."""
+    identity = project.identity
+    there = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
+    if before is None or sorted(before.files) != there:
+        return False
+    if before.sources.digest != sources(project.root, dist_dir).digest:
+        return False
+    if depend_on_the_machine(there) and not are_for(
+        there, poetry_project.supported_tags(command.poetry)
+    ):
+        return False
+    with suppress(OSError):
+        return all(dist_dir_adapter.sha256(dist_dir / name) == before.files[name] for name in there)
+    return False
+
+
+def _call_build(command: Command, dist_dir: Path) -> None:
+    # cleo splits this as a shell would.
+    quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
+    try:
+        with interrupts_noted() as noted:
+            code = command.call("build", f'--output "{quoted}"')
+    except Exception as error:
+        words = printable(str(error)) or type(error).__name__
+        raise _not_built(Code.BUILD_FAILED, f"The build failed: {words}") from error
+    if noted:
+        raise KeyboardInterrupt
+    if code != 0:
+        raise _not_built(Code.BUILD_FAILED, f"poetry build ended with exit code {code}.")
+
+
+def _not_built(code: Code, message: str) -> ReleaseError:
+    return ReleaseError(
+        Verdict.PREFLIGHT_REFUSED,
+        Problem(code, message, "Run poetry build, mend what it says, and leave --build out."),
+    )
+
+
+def default_receipt(dist_dir: Path, project: Project) -> Path:
+    """Where the receipt of a release lies where nobody names another place."""
+    return _of_release(dist_dir, project, ".json")
+
+
+def _record(dist_dir: Path, project: Project) -> Path:
+    return _of_release(dist_dir, project, ".build.json")
+
+
+def _of_release(dist_dir: Path, project: Project, suffix: str) -> Path:
+    identity = project.identity
+    return dist_dir / receipt_file.FOLDER / f"{identity.name}-{identity.version}{suffix}"

@@ -1,0 +1,242 @@
+"""Reconciling: what is there already, by hash, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.events import FileCompared
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.transfer import Cargo
+from poetry_publish_verified.core.transfer import conflict
+from poetry_publish_verified.core.urls import origin
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.watching import denied
+from poetry_publish_verified.world import Index
+from poetry_publish_verified.world import Outside
+from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Release
+
+# Looks before the first upload, should the index not answer at once.
+_FIRST_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the repository's own index holds of a release.
+
+    `remote`: file names to sha256; `any_file`: it lists some file of this version; and whether it
+    surely answers 200 to the same bytes again (`takes_identical`).
+    """
+
+    remote: Mapping[str, str]
+    any_file: bool
+    takes_identical: bool
+
+
+async def reconcile(release: Release, plan: Plan, outside: Outside) -> Found:
+    """Compare what was built with what the repository's own index holds.
+
+    One look for all files, through a copy that no installer reads. Raises ReleaseError where
+    the index does not tell (nothing has been sent), and for every conflict at once.
+    """
+    seen = await _first_look(release, outside)
+    remote: dict[str, str] = {}
+    conflicts = []
+    for distribution in release.distributions:
+        try:
+            sha256 = (
+                await remote_sha256(outside.own, seen.page, distribution, plan.timeout)
+                if seen.page
+                else None
+            )
+        except NotToldError as error:
+            raise _unknown_state(outside.own, str(error), denied=False) from None
+        if sha256 is None:
+            outside.report(FileCompared(distribution.filename, "absent"))
+            continue
+        remote[distribution.filename] = sha256
+        same = sha256 == distribution.sha256
+        outside.report(
+            FileCompared(distribution.filename, "identical" if same else "other", sha256)
+        )
+        if not same and not plan.skip_existing:
+            conflicts.append(conflict(cargo(distribution, outside.own), sha256))
+    any_file = _any_file(release, seen.page)
+    mixed = any_file and (conflicts or len(remote) < len(release.distributions))
+    if release.built_before is not None and mixed and not plan.skip_existing:
+        verdict = Verdict.CONFLICT if conflicts else Verdict.PREFLIGHT_REFUSED
+        raise ReleaseError(verdict, *conflicts, _other_sources(release, outside.own))
+    if conflicts:
+        raise ReleaseError(Verdict.CONFLICT, *conflicts)
+    return Found(remote, any_file, _takes_identical(plan, seen))
+
+
+def _other_sources(release: Release, index: Index) -> Problem:
+    built = release.built_before
+    commit = f" (commit {built.sources.commit})" if built and built.sources.commit else ""
+    return Problem(
+        Code.OTHER_SOURCES,
+        f"{index.url} holds files of {release.identity.name} {release.identity.version} already,"
+        " and the sources have changed since an earlier run built what it sent there.",
+        "Raise the version and build again. To complete the earlier release instead, go back to"
+        f" its sources{commit} and run the same command again.",
+        index=index.url,
+    )
+
+
+def cargo(distribution: Distribution, index: Index) -> Cargo:
+    """The distribution as what is on its way to an index."""
+    return Cargo(distribution.filename, distribution.sha256, index.url)
+
+
+def _any_file(release: Release, page: ProjectPage | None) -> bool:
+    identity = release.identity
+    return page is not None and any(
+        belongs_to(name, identity.name, identity.version) for name in page.files
+    )
+
+
+def _takes_identical(plan: Plan, seen: Observation) -> bool:
+    # devpi tells of itself on every page; others that take the same bytes again do not.
+    return plan.public or "x-devpi-serial" in (seen.edge or {})
+
+
+async def _first_look(release: Release, outside: Outside) -> Observation:
+    """What the own index shows; no answer is unknown, never absent."""
+    seen = Observation("unknown")
+    for attempt in range(_FIRST_LOOKS):
+        seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
+        if seen.state in {"page", "absent", "moved"}:
+            return seen
+        if seen.state == "denied":
+            break
+        if attempt + 1 < _FIRST_LOOKS:
+            await outside.clock.sleep(max(1.0 + attempt, seen.retry_after or 0.0))
+    raise _unknown_state(outside.own, seen.detail, denied=seen.state == "denied")
+
+
+def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
+    remedy = (
+        "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
+        " the repository or of a Poetry source for it."
+        if denied
+        else "Name the certificates to trust with --cert, or with poetry config"
+        " certificates.<name>.cert."
+        if "certificate" in detail.lower()
+        else "Check the index's address and whether it is up, and run the same command again."
+        " Another address is named with --index."
+    )
+    return ReleaseError(
+        Verdict.PREFLIGHT_REFUSED,
+        Problem(
+            Code.INDEX_STATE_UNKNOWN,
+            f"What {index.url} holds of this release is unknown ({detail}), so nothing was sent.",
+            remedy,
+            index=index.url,
+        ),
+    )
+
+
+class NotToldError(Exception):
+    """The index lists a file, but not under which one sha256."""
+
+
+async def remote_sha256(
+    index: Index, page: ProjectPage, distribution: Distribution, patience: float
+) -> str | None:
+    """The hash under which an index holds a file; fetched and counted where the page has none.
+
+    Raises NotToldError where the file is needed and does not come within `patience` seconds.
+    """
+    file = page.files.get(distribution.filename)
+    if file is None:
+        return None
+    if distribution.filename in page.ambiguous:
+        raise NotToldError(f"it lists {distribution.filename} with two different hashes")
+    if file.sha256 is not None:
+        return file.sha256
+    fetched: Fetched | NotFetched = NotFetched("it did not come in time")
+    with anyio.move_on_after(patience):
+        fetched = await index.fetch(file.url, limit=None)
+    if isinstance(fetched, Fetched):
+        return fetched.sha256
+    raise NotToldError(
+        f"it lists {distribution.filename} without a sha256, and the file does not come:"
+        f" {fetched.detail}"
+    )
+
+
+async def refuse_unreachable(outside: Outside) -> None:
+    """Look whether the upload URL and the other indexes are there at all, before anything is sent.
+
+    Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
+    Raises ReleaseError where one cannot be reached or refuses to be read.
+    """
+    problems: list[Problem] = []
+
+    async def ask(index: Index) -> None:
+        state, said = await index.root()
+        if state == "denied":
+            problems.append(denied(index.url, said))
+        elif state == "unreachable":
+            problems.append(_unreachable(index.url, said))
+        elif state == "none":
+            outside.report(ProblemFound(_no_root(index.url, said)))
+
+    async def ask_repository() -> None:
+        if (said := await outside.repository.unreachable()) is not None:
+            problems.append(_repository_unreachable(outside.repository.url, said))
+
+    async with anyio.create_task_group() as group:
+        # The look at its own index has proven the way to a server that is the same.
+        if origin(outside.repository.url) != origin(outside.own.url):
+            group.start_soon(ask_repository)
+        for index in outside.indexes:
+            if index is not outside.own:
+                group.start_soon(ask, index)
+    if problems:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+
+
+def _repository_unreachable(url: str, said: str) -> Problem:
+    return Problem(
+        Code.REPOSITORY_NOT_REACHED,
+        f"The repository's upload URL {url} cannot be reached ({said}), so nothing was sent.",
+        "Check the repository's address (poetry config repositories.<name>), the network, the"
+        " proxy and the certificates, and run the same command again.",
+    )
+
+
+def _unreachable(index: str, said: str) -> Problem:
+    return Problem(
+        Code.INDEX_NOT_REACHED,
+        f"{index} cannot be reached ({said}), so nothing was sent: that the release is there could"
+        " not be proven.",
+        "Check the address given with --index and whether the index is up, and run the same"
+        " command again.",
+        index=index,
+    )
+
+
+def _no_root(index: str, said: str) -> Problem:
+    return Problem(
+        Code.NO_INDEX_THERE,
+        f"There may be no index at {index}: asked for its root, {said}.",
+        "Check the address given with --index: it is that of the simple API, which often ends in"
+        " /simple/.",
+        severity="warning",
+        index=index,
+    )
