@@ -16,9 +16,9 @@ from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_api import Doubtful
-from poetry_publish_verified.core.upload_api import Refused
-from poetry_publish_verified.core.upload_api import Stored
+from poetry_publish_verified.core.upload_answers import Doubtful
+from poetry_publish_verified.core.upload_answers import Refused
+from poetry_publish_verified.core.upload_answers import Stored
 from poetry_publish_verified.core.upload_api import judge
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Fetched
@@ -239,7 +239,7 @@ async def _send(distribution: Distribution, release: Release, plan: Plan, outsid
     answer = await outside.repository.upload(
         distribution, lambda sent: outside.report(UploadProgressed(filename, sent))
     )
-    match judge(answer, filename):
+    match judge(answer, filename, outside.repository.url):
         case Stored():
             outside.report(UploadEnded(filename, "uploaded"))
             return distribution.sha256

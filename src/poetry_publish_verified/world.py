@@ -15,8 +15,8 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
@@ -57,6 +57,10 @@ class Index(Protocol):
 
 class Repository(Protocol):
     """Where distributions are sent."""
+
+    @property
+    def url(self) -> str:
+        """The upload URL, without credentials."""
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

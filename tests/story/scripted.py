@@ -32,8 +32,8 @@ from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
@@ -188,6 +188,7 @@ class ScriptedRepository:
     """A repository that puts what it is sent on the shelves of its indexes."""
 
     shows_on: list[ScriptedIndex]
+    url: str = "https://upload.example.org/legacy/"
     script: list[Says] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     before: Callable[[Distribution], None] = lambda _: None

@@ -30,8 +30,8 @@ from poetry_publish_verified.adapters.decoding import decoded
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import same_host
@@ -42,6 +42,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 # What an upload's answer may say at most.
 _MAX_ANSWER = 256 * 1024
+# What an answer says of when to come again.
+_WHEN = ("retry-after", "date", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
 
 
 # Addresses and proxy settings that no request can be made with; a SOCKS proxy needs an extra
@@ -207,7 +209,10 @@ class Http:
                 body = await _start_of_body(response, _MAX_ANSWER)
             finally:
                 await response.aclose()
-        return Answered(response.status_code, response.extensions.get("reason_phrase", b""), body)
+        reason = response.extensions.get("reason_phrase", b"")
+        headers = _plain(response.headers)
+        when = {name: headers[name] for name in _WHEN if name in headers}
+        return Answered(response.status_code, reason, body, when)
 
     @contextlib.asynccontextmanager
     async def _stream(

@@ -8,8 +8,8 @@ from pathlib import Path
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.upload_api import form_fields
 from poetry_publish_verified.core.urls import RepositoryTarget
 
@@ -22,6 +22,11 @@ class HttpRepository:
         self._http = http
         self._target = target
         self._dist_dir = dist_dir
+
+    @property
+    def url(self) -> str:
+        """The upload URL, without credentials."""
+        return self._target.url
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
