@@ -1,7 +1,13 @@
-"""Writes docs/codes.md from the codes themselves: `python docs/make_codes.py > docs/codes.md`."""
+"""Writes docs/codes.md from the code itself: `python docs/make_codes.py > docs/codes.md`."""
 
 from __future__ import annotations
 
+from poetry_publish_verified.core.refusals import PARTICULAR
+from poetry_publish_verified.core.refusals.general import GENERAL
+from poetry_publish_verified.core.refusals.general import UNKNOWN
+from poetry_publish_verified.core.refusals.row import Row
+from poetry_publish_verified.core.upload_answers import Again
+from poetry_publish_verified.core.upload_errors import in_full
 from poetry_publish_verified.errors import Code
 
 HEAD = """# Codes
@@ -13,10 +19,56 @@ true now and what to do next. (Made from the code by `docs/make_codes.py`.)
 | --- | --- |
 """
 
+SAID = """
+## What the server says
+
+How a refused upload is told: by the status and any of the words, wherever the server puts them
+(reason phrase, HTML, JSON or plain text). Here the file is `{filename}` and the upload URL
+`{url}`; on an index whose pages are not known the links are left out.
+
+Not in the table, because they prove nothing: after a 5xx, a lost answer, a 409 and every
+"already exists" the index is looked at, and its hash decides.
+
+| the server says | status | code | cause | what to do | tried again |
+| --- | --- | --- | --- | --- | --- |
+"""
+URL = "https://upload.example.org/legacy/"
+FILENAME = "lantern-1.0.tar.gz"
+AGAIN: dict[Again, str] = {
+    "no": "no",
+    "once": "once",
+    "later": "when the index is open again",
+    "after-reset": "when the limit is reset",
+    "yes": "after a pause",
+}
+
 
 def page() -> str:
     """The page as Markdown."""
-    return HEAD + "".join(f"| {code} | {code.meaning} |\n" for code in Code)
+    codes = "".join(f"| {code} | {code.meaning} |\n" for code in Code)
+    said = SAID.format(url=URL, filename=FILENAME)
+    return HEAD + codes + said + "".join(map(line, (*PARTICULAR, *GENERAL, UNKNOWN)))
+
+
+def line(row: Row) -> str:
+    """A row of the catalogue as one of the table."""
+    words = " or ".join(f"`{word}`" for word in row.words) or "anything else"
+    if row.beside:
+        words = f"`{row.beside}` with {words}"
+    cells = (words, statuses(row), str(row.code), *map(text, in_full(row, FILENAME, URL)))
+    return f"| {' | '.join((*cells, AGAIN[row.again]))} |\n"
+
+
+def statuses(row: Row) -> str:
+    """The statuses, a whole hundred of them in short."""
+    if len(row.statuses) == 100:
+        return f"{row.statuses[0] // 100}xx"
+    return ", ".join(map(str, row.statuses)) or "any other"
+
+
+def text(words: str) -> str:
+    """Plain text as Markdown: a `<name>` is no HTML and a `__name__` not bold."""
+    return words.replace("<", "\\<").replace("__", "\\_\\_").replace("*", "\\*")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import anyio
 
-from poetry_publish_verified.core.caching import retry_after
+from poetry_publish_verified.core.caching import limit_reset
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import upload_batches
 from poetry_publish_verified.core.events import ProblemFound
@@ -25,9 +25,9 @@ from poetry_publish_verified.core.transfer import Sighting
 from poetry_publish_verified.core.transfer import Step
 from poetry_publish_verified.core.transfer import Transfer
 from poetry_publish_verified.core.transfer import conflict
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import Refused
-from poetry_publish_verified.core.upload_api import Stored
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import Doubtful
+from poetry_publish_verified.core.upload_answers import Stored
 from poetry_publish_verified.core.upload_api import judge
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code
@@ -132,13 +132,14 @@ class _Sending:
         answer = await self._outside.repository.upload(
             distribution, lambda sent: report(UploadProgressed(filename, sent))
         )
-        rest = retry_after(answer.headers) if isinstance(answer, Answered) else None
+        rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
         judgement = judge(answer, filename, self._outside.repository.url)
         now = self._outside.clock.monotonic()
         step = transfer.answered(judgement, now, rest)
         if not isinstance(judgement, Stored):
-            refusal = judgement.problem.message if isinstance(judgement, Refused) else ""
-            words = refusal or getattr(judgement, "words", "")
+            words = (
+                judgement.words if isinstance(judgement, Doubtful) else judgement.problem.message
+            )
             if isinstance(step, Send):
                 report(UploadDelayed(filename, words, step.at - now, step.attempt))
             elif isinstance(step, Look):

@@ -16,8 +16,8 @@ from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
@@ -134,6 +134,7 @@ class Plan:
     jobs: int = 4
     retries: int = 5
     local_versions: bool = True
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)

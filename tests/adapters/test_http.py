@@ -28,8 +28,8 @@ from poetry_publish_verified.adapters.http import Page
 from poetry_publish_verified.adapters.http import tls_context
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.project import proxy_for
 from tests.adapters.loopback import Answer
@@ -534,6 +534,25 @@ def test_the_raw_reason_phrase(file: Path, reason: bytes) -> None:
     async def story() -> None:
         async with serving(raw(b"HTTP/1.1 400 " + reason + b"\r\n\r\nbody")) as server:
             assert await post(server.url, file) == Answered(400, reason, b"body")
+
+    run(story())
+
+
+def test_when_to_come_again(file: Path) -> None:
+    """What an answer says of when to come again is kept, and nothing else of its headers."""
+    told = {
+        "retry-after": "7",
+        "date": "Thu, 01 Jan 2026 00:00:00 GMT",
+        "ratelimit": '"user";r=0;t=60',
+        "ratelimit-reset": "60",
+        "x-ratelimit-reset": "1767225660",
+    }
+    fields = "".join(f"{name.title()}: {value}\r\n" for name, value in told.items())
+
+    async def story() -> None:
+        head = f"HTTP/1.1 429 Wait\r\n{fields}Set-Cookie: a=b\r\n\r\n".encode()
+        async with serving(raw(head)) as server:
+            assert await post(server.url, file) == Answered(429, b"Wait", b"", told)
 
     run(story())
 

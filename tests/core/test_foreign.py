@@ -20,7 +20,9 @@ ANYTHING = st.one_of(
     st.binary(),
     # What terminals and CI systems obey, often and in any mixture.
     st.lists(
-        st.sampled_from(["\x1b[31m", "\r", "\n", "\u2028", "\u202e", "##[", "##vso[", "::", "#", "[", " a"])
+        st.sampled_from(
+            ["\x1b[31m", "\r", "\n", "\u2028", "\u202e", "##[", "##vso[", "::", "#", "[", " a"]
+        )
     ).map("".join),
 )
 

@@ -23,11 +23,11 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 
 from poetry_publish_verified.adapters import dist_dir
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import Doubtful
-from poetry_publish_verified.core.upload_api import NoAnswer
-from poetry_publish_verified.core.upload_api import Refused
-from poetry_publish_verified.core.upload_api import Stored
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import Doubtful
+from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.upload_answers import Refused
+from poetry_publish_verified.core.upload_answers import Stored
 from poetry_publish_verified.core.upload_api import form_fields
 from poetry_publish_verified.core.upload_api import judge
 from poetry_publish_verified.core.upload_api import server_words
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POETRY = Version(version("poetry"))
+URL = "https://upload.example.org/legacy/"
 
 UNUSUAL = core_metadata(
     "Dynamic: Requires-Dist",
@@ -213,7 +214,7 @@ build-backend = "poetry.core.masonry.api"
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_stored(status: int) -> None:
     """Only a success says that the file was taken."""
-    assert judge(Answered(status, b"OK"), WHEEL) == Stored()
+    assert judge(Answered(status, b"OK"), WHEEL, URL) == Stored()
 
 
 BYTES = st.one_of(
@@ -232,7 +233,7 @@ BYTES = st.one_of(
 @given(st.integers(100, 599), BYTES, BYTES)
 def test_no_other_answer_is_a_success(status: int, reason: bytes, body: bytes) -> None:
     """Whatever a server says, without a 2xx nothing counts as stored; words stay harmless."""
-    judged = judge(Answered(status, reason, body), WHEEL)
+    judged = judge(Answered(status, reason, body), WHEEL, URL)
     assert isinstance(judged, Stored) is (200 <= status < 300)
     words = server_words(Answered(status, reason, body))
     assert words == printable(words, 800)
@@ -247,13 +248,13 @@ def test_no_other_answer_is_a_success(status: int, reason: bytes, body: bytes) -
 @given(st.text(), st.booleans())
 def test_no_answer_is_never_a_success(detail: str, sent: bool) -> None:
     """What was sent and not answered is doubtful; what never left was not stored."""
-    judged = judge(NoAnswer(detail, sent=sent), WHEEL)
+    judged = judge(NoAnswer(detail, sent=sent), WHEEL, URL)
     assert isinstance(judged, Doubtful if sent else Refused)
 
 
 def test_never_sent() -> None:
     """An upload that never left says so, with the reason."""
-    judged = judge(NoAnswer("connection refused", sent=False), WHEEL)
+    judged = judge(NoAnswer("connection refused", sent=False), WHEEL, URL)
     assert isinstance(judged, Refused)
     assert judged.problem.code is Code.UPLOAD_NOT_SENT
     assert "connection refused" in judged.problem.message
@@ -279,7 +280,7 @@ def test_never_sent() -> None:
 )
 def test_an_index_that_says_it_has_the_file(status: int, reason: str, body: bytes) -> None:
     """Each index's way to say that the name is taken sends us to look, and is not believed."""
-    judged = judge(Answered(status, reason.encode(), body), SDIST)
+    judged = judge(Answered(status, reason.encode(), body), SDIST, URL)
     assert isinstance(judged, Doubtful)
     assert judged.says_exists
 
@@ -287,7 +288,7 @@ def test_an_index_that_says_it_has_the_file(status: int, reason: str, body: byte
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 def test_a_server_error_leaves_doubt(status: int) -> None:
     """After a 5xx the file may be there or not."""
-    judged = judge(Answered(status, b"no healthy backends"), WHEEL)
+    judged = judge(Answered(status, b"no healthy backends"), WHEEL, URL)
     assert judged == Doubtful(says_exists=False, words=f"{status} no healthy backends")
 
 
@@ -296,59 +297,27 @@ def test_a_server_error_leaves_doubt(status: int) -> None:
     [
         (401, "Unauthorized", Code.CREDENTIALS_REFUSED),
         (403, "Forbidden", Code.CREDENTIALS_REFUSED),
-        (403, "Invalid or non-existent authentication information.", Code.CREDENTIALS_REFUSED),
-        (
-            403,
-            "Username/Password authentication is no longer supported.",
-            Code.CREDENTIALS_REFUSED,
-        ),
-        (403, "Invalid API Token: project-scoped token is not valid", Code.CREDENTIALS_REFUSED),
-        (
-            403,
-            "User 'a' does not have a verified primary email address.",
-            Code.EMAIL_NOT_VERIFIED,
-        ),
-        (
-            400,
-            "User 'a' does not have a verified primary email address.",
-            Code.EMAIL_NOT_VERIFIED,
-        ),
-        (403, "The user 'a' isn't allowed to upload to project 'lantern'.", Code.NOT_ALLOWED),
-        (400, "File too large. Limit for project 'lantern' is 100 MB.", Code.FILE_TOO_LARGE),
-        (400, "Project size too large. Limit is 10 GB.", Code.FILE_TOO_LARGE),
+        (400, "The upload is too large.", Code.FILE_TOO_LARGE),
         (413, "Payload Too Large", Code.FILE_TOO_LARGE),
         (413, "Request Entity", Code.FILE_TOO_LARGE),
         (404, "Not Found", Code.NOT_AN_UPLOAD_URL),
         (405, "Method Not Allowed", Code.NOT_AN_UPLOAD_URL),
-        (410, "This API is no longer supported.", Code.NOT_AN_UPLOAD_URL),
+        (410, "Gone", Code.NOT_AN_UPLOAD_URL),
         (308, "Permanent Redirect", Code.REDIRECTED),
         (303, "See Other", Code.REDIRECTED),
-        (429, "Too many new projects created", Code.TRY_LATER),
-        (400, "The name 'lantern' conflicts with an existing project.", Code.UPLOAD_REFUSED),
-        (400, "The digest supplied does not match", Code.UPLOAD_REFUSED),
-        (
-            400,
-            "This filename was previously used by a file that has since been deleted.",
-            Code.UPLOAD_REFUSED,
-        ),
+        (429, "Too Many Requests", Code.TRY_LATER),
+        (408, "Request Timeout", Code.TRY_LATER),
+        (400, "The moon is full.", Code.UPLOAD_REFUSED),
         (100, "Continue", Code.UPLOAD_REFUSED),
     ],
 )
 def test_a_refusal(status: int, reason: str, code: Code) -> None:
-    """Each known refusal has its code, and its message repeats what the server said."""
-    judged = judge(Answered(status, reason.encode(), b"<html>generic</html>"), WHEEL)
+    """A refusal that only its status tells has a code too, and repeats what the server said."""
+    judged = judge(Answered(status, reason.encode(), b"<html>generic</html>"), WHEEL, URL)
     assert isinstance(judged, Refused)
     assert judged.problem.code is code
     assert reason in judged.problem.message
     assert judged.problem.remedy
-
-
-@pytest.mark.parametrize("reason", ["Read-only mode: uploads are temporarily disabled"])
-def test_a_switch_of_the_administrators_is_no_fault_of_the_credentials(reason: str) -> None:
-    """Nobody is sent to change a password while the index takes no uploads at all."""
-    judged = judge(Answered(403, reason.encode()), WHEEL)
-    assert isinstance(judged, Refused)
-    assert judged.problem.code is not Code.CREDENTIALS_REFUSED
 
 
 @pytest.mark.parametrize(
@@ -359,7 +328,18 @@ def test_a_switch_of_the_administrators_is_no_fault_of_the_credentials(reason: s
         (b"", b"plain words", "400 plain words"),
         (b"Bad Request", b"Bad Request", "400 Bad Request"),
         (b"Bad Request", b'{"message": "no"}', "400 Bad Request: no"),
-        (b"Bad Request", b'{"error": {"detail": "no"}}', '400 Bad Request: {"detail": "no"}'),
+        (b"Bad Request", b'{"error": {"detail": "no"}}', "400 Bad Request: no"),
+        (
+            b"Bad Request",
+            '{"error": "no", "why": "ä"}'.encode(),
+            '400 Bad Request: {"error": "no", "why": "ä"}',
+        ),
+        (b"", b'{"errors": [{"status": 400, "message": "no"}]}', "400 no"),
+        (
+            b"",
+            b'{"errors": [{"message": "a"}, {"message": "b"}]}',
+            '400 [{"message": "a"}, {"message": "b"}]',
+        ),
         (b"Bad Request", b'"no"', "400 Bad Request: no"),
         (b"Bad Request", b'{"broken', '400 Bad Request: {"broken'),
         (b"No", b"<html><body><h1>Because</h1></body></html>", "400 No: Because"),
@@ -386,12 +366,12 @@ def test_long_words_are_cut() -> None:
 def test_deep_json_is_only_words(depth: int) -> None:
     """An answer nested without end is judged as any other."""
     body = b"[" * depth + b"]" * depth
-    assert isinstance(judge(Answered(400, b"No", body), WHEEL), Refused)
+    assert isinstance(judge(Answered(400, b"No", body), WHEEL, URL), Refused)
 
 
 @pytest.mark.parametrize("piece", [b"<", b"[", b"{", b'{"message":'])
 def test_a_hostile_body_takes_no_time(piece: bytes) -> None:
     """A body that goes on for ever in the same way is read in no time."""
     start = time.perf_counter()
-    judge(Answered(400, b"No", b"x" + piece * 60_000), WHEEL)
+    judge(Answered(400, b"No", b"x" + piece * 60_000), WHEEL, URL)
     assert time.perf_counter() - start < 1.0

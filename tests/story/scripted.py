@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeVar
@@ -28,12 +29,13 @@ from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
@@ -188,15 +190,20 @@ class ScriptedRepository:
     """A repository that puts what it is sent on the shelves of its indexes."""
 
     shows_on: list[ScriptedIndex]
+    url: str = "https://upload.example.org/legacy/"
     script: list[Says] = field(default_factory=list)
+    scripts: dict[str, list[Says]] = field(default_factory=dict)
+    takes: float = 0.0
+    slow: dict[str, float] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
+    times: dict[str, tuple[float, float]] = field(default_factory=dict)
+    out_of_reach: str | None = None
     before: Callable[[Distribution], None] = lambda _: None
-    url: str = "https://index.example/"
 
     async def unreachable(self) -> str | None:
-        """Somebody is there."""
+        """What the script says."""
         await anyio.lowlevel.checkpoint()
-        return None
+        return self.out_of_reach
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
@@ -206,9 +213,13 @@ class ScriptedRepository:
         self.sent.append(distribution.filename)
         on_sent(distribution.size // 2)
         self.before(distribution)
+        started = self.shows_on[0].clock.monotonic()
         await anyio.lowlevel.checkpoint()
+        await self.shows_on[0].clock.sleep(self.slow.get(distribution.filename, self.takes))
+        self.times[distribution.filename] = (started, self.shows_on[0].clock.monotonic())
         on_sent(distribution.size)
-        says = self.script.pop(0) if self.script else OK
+        script = self.scripts.get(distribution.filename, self.script)
+        says = script.pop(0) if script else OK
         if says.stored:
             for index in self.shows_on:
                 index.put(distribution)
@@ -301,11 +312,15 @@ class World:
             event, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.clock.now)
         )
 
-    def story(self, plan: Plan, *distributions: Distribution) -> Ending:
+    def story(
+        self, plan: Plan, *distributions: Distribution, built_before: FormerBuild | None = None
+    ) -> Ending:
         """Publish these distributions of lantern 1.0 and tell how that ended."""
-        return anyio.run(self.live, plan, *distributions)
+        return anyio.run(partial(self.live, plan, *distributions, built_before=built_before))
 
-    async def live(self, plan: Plan, *distributions: Distribution) -> Ending:
+    async def live(
+        self, plan: Plan, *distributions: Distribution, built_before: FormerBuild | None = None
+    ) -> Ending:
         """The same, inside an event loop."""
         self.tell(RunStarted(plan.until, rehearsal=False, sources=Sources(None, None)))
         self.tell(ReleaseStarted("lantern", "1.0", "harbour"))
@@ -313,7 +328,8 @@ class World:
         self.tell(
             DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
         )
-        release = Release(Identity(canonicalize_name("lantern"), Version("1.0")), distributions)
+        identity = Identity(canonicalize_name("lantern"), Version("1.0"))
+        release = Release(identity, distributions, built_before=built_before)
         try:
             verdict = await publish(release, plan, self.outside())
         except ReleaseError as error:

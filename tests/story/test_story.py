@@ -17,8 +17,8 @@ from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import UNSEEN
@@ -260,12 +260,12 @@ def test_a_lost_answer_to_a_file_that_arrived(world: World, answer: Answered | N
 def test_a_lost_answer_to_a_file_that_did_not_arrive(
     world: World, answer: Answered | NoAnswer
 ) -> None:
-    """Where the index never shows the file its state is unknown, and the next one is not sent."""
-    world.repository.script = [Says(answer, stored=False)]
+    """Where no try brings it there its state is unknown, and the next one is not sent."""
+    world.repository.script = [Says(answer, stored=False)] * 6
     ending = world.story(PLAN, *BUILT)
     ends(ending, Verdict.UPLOAD_FAILED, Code.UPLOAD_STATE_UNKNOWN)
     assert ending.uploads == {WHEEL: "unknown", SDIST: "not-sent"}
-    assert world.repository.sent == [WHEEL]
+    assert world.repository.sent == [WHEEL] * 6
     assert 0 < world.clock.now < 120
     assert all(look == UNSEEN.name for _, look in world.index.looks)
 
@@ -344,7 +344,7 @@ def test_exists_but_never_shows(world: World) -> None:
         (Answered(403, b"Invalid or non-existent authentication"), Code.CREDENTIALS_REFUSED),
         (Answered(401, b"Unauthorized"), Code.CREDENTIALS_REFUSED),
         (Answered(405, b"Method Not Allowed"), Code.NOT_AN_UPLOAD_URL),
-        (Answered(400, b"Only one sdist may be uploaded"), Code.UPLOAD_REFUSED),
+        (Answered(400, b"Only one sdist may be uploaded"), Code.SECOND_SDIST),
         (NoAnswer("connection refused", sent=False), Code.UPLOAD_NOT_SENT),
     ],
 )
@@ -355,6 +355,16 @@ def test_refused(world: World, says: Answered | NoAnswer, code: Code) -> None:
     ends(ending, Verdict.UPLOAD_FAILED, code)
     assert ending.uploads == {WHEEL: "uploaded", SDIST: "failed"}
     assert world.clock.now == 0.0
+
+
+def test_a_refusal_leads_to_the_repository_s_own_pages(world: World) -> None:
+    """The remedy's links are those of the index that was uploaded to."""
+    world.repository.url = "https://upload.lamps.example/legacy/"
+    unverified = Answered(403, b"User 'a' does not have a verified primary email address.")
+    world.repository.script = [Says(unverified, stored=False)]
+    ending = world.story(PLAN, *BUILT)
+    ends(ending, Verdict.UPLOAD_FAILED, Code.EMAIL_NOT_VERIFIED)
+    assert "(https://lamps.example/manage/account/)" in ending.problems[0].remedy
 
 
 def test_an_index_that_may_not_be_read(world: World) -> None:

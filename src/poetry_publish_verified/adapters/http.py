@@ -15,6 +15,9 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -30,8 +33,8 @@ from poetry_publish_verified.adapters.decoding import decoded
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import same_host
@@ -42,6 +45,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 # What an upload's answer may say at most.
 _MAX_ANSWER = 256 * 1024
+# What an answer says of when to come again.
+_WHEN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
 
 
 # Addresses and proxy settings that no request can be made with; a SOCKS proxy needs an extra
@@ -183,6 +188,7 @@ class Http:
         on_sent: Callable[[int], None],
     ) -> Answered | NoAnswer:
         """POST a form with one file, streamed; `on_sent` is told how much of it has been read."""
+        await self._pace.turn(url)
         with file.open("rb") as stream:
             content = (file.name, _Told(stream, on_sent), "application/octet-stream")
             try:
@@ -199,7 +205,9 @@ class Http:
             auth = httpx.BasicAuth(*access.basic) if access.basic else None
             try:
                 response = await client.send(request, auth=auth, stream=True)
-            except (*_UNUSABLE, *_NEVER_ARRIVED) as error:
+            except _NEVER_ARRIVED as error:
+                return NoAnswer(_said(error), sent=False, passing=not _is_of_tls(error))
+            except _UNUSABLE as error:
                 return NoAnswer(_said(error), sent=False)
             except httpx.HTTPError as error:
                 return NoAnswer(_said(error), sent=True)
@@ -207,7 +215,8 @@ class Http:
                 body = await _start_of_body(response, _MAX_ANSWER)
             finally:
                 await response.aclose()
-        return Answered(response.status_code, response.extensions.get("reason_phrase", b""), body)
+        reason = response.extensions.get("reason_phrase", b"")
+        return Answered(response.status_code, reason, body, _when(_plain(response.headers)))
 
     @contextlib.asynccontextmanager
     async def _stream(
@@ -288,6 +297,22 @@ class _Told:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _when(headers: Mapping[str, str]) -> dict[str, str]:
+    """What an answer says of when to come again; a date needs the server's own clock, or ours."""
+    said = {name: headers[name] for name in _WHEN if name in headers}
+    now = format_datetime(datetime.now(UTC))
+    return {**said, "date": headers.get("date", now)} if said else {}
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether it is for a certificate or the like that no connection came about."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError | httpx.UnsupportedProtocol):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _plain(headers: httpx.Headers) -> dict[str, str]:

@@ -11,8 +11,8 @@ from poetry_publish_verified.adapters.http import HttpError
 from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_api import Answered
-from poetry_publish_verified.core.upload_api import NoAnswer
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.upload_api import form_fields
 from poetry_publish_verified.core.urls import RepositoryTarget
 

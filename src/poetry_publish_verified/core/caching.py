@@ -40,6 +40,28 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max((wanted - now).total_seconds(), 0.0), _LONGEST)
 
 
+def limit_reset(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a limit is lifted: `Retry-After`, or what the `RateLimit` fields say.
+
+    Of several limits the one that is used up and lasts longest counts. Sources: the IETF's draft
+    on RateLimit header fields, and its older forms with `-Reset` (seconds, or a Unix time).
+    """
+    if (seconds := retry_after(headers)) is not None:
+        return seconds
+    limits = [
+        (_parameter(item, "r"), seconds)
+        for item in headers.get("ratelimit", "").split(",")
+        if (seconds := _parameter(item, "t")) is not None
+    ]
+    used_up = [seconds for left, seconds in limits if not left]
+    if used_up or limits:
+        return min(max(used_up or [seconds for _, seconds in limits]), _LONGEST)
+    for name in ("ratelimit-reset", "x-ratelimit-reset"):
+        if (seconds := _seconds(headers.get(name))) is not None:
+            return _until(seconds, _moment(headers.get("date")))
+    return None
+
+
 def vary(headers: Mapping[str, str]) -> frozenset[str]:
     """The names in `Vary`, in lower case."""
     names = headers.get("vary", "").lower().split(",")
@@ -66,6 +88,19 @@ def _max_age(headers: Mapping[str, str]) -> float | None:
 def _seconds(text: str | None) -> float | None:
     text = (text or "").strip()
     return float(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
+
+
+def _parameter(item: str, name: str) -> float | None:
+    """A number behind `;name=` in one item of a structured field (RFC 9651)."""
+    found = re.search(rf";\s*{name}=([0-9]{{1,12}})\s*(?:;|$)", item)
+    return float(found[1]) if found else None
+
+
+def _until(reset: float, now: datetime | None) -> float | None:
+    """Seconds until a reset that is given in seconds, or as a Unix time of this century."""
+    if reset < 1e9:
+        return min(reset, _LONGEST)
+    return None if now is None else min(max(reset - now.timestamp(), 0.0), _LONGEST)
 
 
 def _sane(seconds: float) -> float | None:

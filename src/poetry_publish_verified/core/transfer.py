@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.core.events import Upload
-from poetry_publish_verified.core.upload_api import Doubtful
-from poetry_publish_verified.core.upload_api import Judgement
-from poetry_publish_verified.core.upload_api import Refused
-from poetry_publish_verified.core.upload_api import Stored
+from poetry_publish_verified.core.upload_answers import Doubtful
+from poetry_publish_verified.core.upload_answers import Judgement
+from poetry_publish_verified.core.upload_answers import Refused
+from poetry_publish_verified.core.upload_answers import Stored
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
@@ -169,7 +169,7 @@ class Transfer:
             send_at = self._when_to_send(now, rest)
         if send_at is not None and not self._doubted:
             return self._send(send_at)
-        problem = _asks_for(refused.problem, rest)
+        problem = refused.problem
         if not self._doubted:
             return Failed("failed", Verdict.UPLOAD_FAILED, problem)
         # An earlier send, whose answer was lost, may have brought it there all the same.
@@ -283,11 +283,3 @@ def _elsewhere(cargo: Cargo, other: str, words: str) -> Problem:
         filename=cargo.filename,
         index=cargo.index,
     )
-
-
-def _asks_for(problem: Problem, rest: float | None) -> Problem:
-    """The problem, with the time after which the server would listen again."""
-    if rest is None or rest < 1:
-        return problem
-    words = f"{problem.message} It asks to be left alone for {rest:.0f} s."
-    return Problem(problem.code, words, problem.remedy, problem.severity, problem.filename)

@@ -6,11 +6,19 @@ Specification: "Upload API" in PyPI's own documentation.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.foreign import words_of_html
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import Doubtful
+from poetry_publish_verified.core.upload_answers import Judgement
+from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.upload_answers import Refused
+from poetry_publish_verified.core.upload_answers import Stored
+from poetry_publish_verified.core.upload_errors import WORDS_LIMIT
+from poetry_publish_verified.core.upload_errors import explain
+from poetry_publish_verified.core.upload_errors import particular
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 
@@ -50,46 +58,6 @@ def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
     return fields
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The server's answer to an upload; `reason` is the raw reason phrase, `body` its start."""
-
-    status: int
-    reason: bytes = b""
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """The answer never came; `sent` is False where the request surely never arrived."""
-
-    detail: str
-    sent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The server says that it took the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubtful:
-    """The file may be there or not: only a look at the index tells."""
-
-    says_exists: bool
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The server, or the way there, said no, and nothing was stored."""
-
-    problem: Problem
-    again: str = "no"
-
-
-Judgement = Stored | Doubtful | Refused
-
 # What indexes say of a file they hold: (status, words). PyPI and Google, Nexus, Artifactory,
 # GitLab. pypiserver and devpi answer 409, which is doubtful whatever the words.
 _EXISTS = (
@@ -99,10 +67,14 @@ _EXISTS = (
     (403, "overwrite artifact"),
     (400, "already been taken"),
 )
+# Under which names JSON answers have their message, what may stand beside it, and how deep it is.
+_MESSAGES = frozenset({"message", "detail", "error", "errors", "reason"})
+_BESIDE = frozenset({"code", "status", "success"})
+_DEPTH = 5
 
 
-def judge(answer: Answered | NoAnswer, filename: str) -> Judgement:
-    """What an answer proves about `filename`: stored, refused, or neither."""
+def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> Judgement:
+    """What an answer from `upload_url` proves about `filename`: stored, refused, or neither."""
     if isinstance(answer, NoAnswer):
         if answer.sent:
             return Doubtful(says_exists=False, words=printable(answer.detail))
@@ -113,19 +85,22 @@ def judge(answer: Answered | NoAnswer, filename: str) -> Judgement:
                 "Check the repository's address, the network and the certificates, and run the"
                 " same command again.",
                 filename=filename,
-            )
+            ),
+            "yes" if answer.passing else "no",
         )
     if 200 <= answer.status < 300:
         return Stored()
     words = server_words(answer)
-    lower = words.lower()
-    if answer.status == 409 or any(
-        answer.status == status and text in lower for status, text in _EXISTS
-    ):
-        return Doubtful(says_exists=True, words=words)
     if answer.status >= 500:
         return Doubtful(says_exists=False, words=words)
-    return Refused(_refusal(answer, words, filename))
+    # A status may mean that the file is there (409), and its words something else.
+    if particular(answer.status, words) is None and _says_exists(answer.status, words.lower()):
+        return Doubtful(says_exists=True, words=words)
+    return explain(answer, words, filename, upload_url)
+
+
+def _says_exists(status: int, words: str) -> bool:
+    return status == 409 or any(status == known and text in words for known, text in _EXISTS)
 
 
 def server_words(answer: Answered) -> str:
@@ -133,127 +108,37 @@ def server_words(answer: Answered) -> str:
 
     PyPI puts its message into the reason phrase, the others into the body (HTML, JSON, text).
     """
-    said = printable(answer.reason)
+    said = printable(answer.reason, WORDS_LIMIT)
     body = _words_of_body(answer.body)
     if body and body not in said:
         said = f"{said}: {body}" if said else body
-    return printable(f"{answer.status} {said}".strip(), 800)
+    return printable(f"{answer.status} {said}".strip(), WORDS_LIMIT)
 
 
 def _words_of_body(body: bytes) -> str:
     text = body[:65536].strip()
     if text.startswith((b"{", b'"', b"[")):
         try:
-            value = json.loads(text)
+            value = _message_in(json.loads(text))
+            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         except (ValueError, RecursionError):
-            return printable(text)
-        for key in ("message", "detail", "error", "errors"):
-            if isinstance(value, dict) and value.get(key):
-                value = value[key]
-        return printable(value if isinstance(value, str) else json.dumps(value))
-    return words_of_html(text)
+            return printable(text, WORDS_LIMIT)
+        return printable(said, WORDS_LIMIT)
+    return words_of_html(text, WORDS_LIMIT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One kind of refusal: where status and words match, this code, cause and remedy."""
-
-    statuses: tuple[int, ...]
-    words: str
-    code: Code
-    cause: str
-    remedy: str
-
-
-_CHECK_LOGIN = (
-    "Check the user name and password or the token: for a token the user name is __token__"
-    " (poetry config pypi-token.<repository>, or POETRY_PYPI_TOKEN_<REPOSITORY>)."
-)
-
-# The first row that matches counts: from the particular to the general.
-_REFUSALS = (
-    _Row(
-        (400, 403),
-        "verified primary email",
-        Code.EMAIL_NOT_VERIFIED,
-        "the account's primary e-mail address is not verified",
-        "Log in to the index, verify the primary e-mail address on the account settings page,"
-        " and run the same command again.",
-    ),
-    _Row(
-        (403,),
-        "isn't allowed to upload to project",
-        Code.NOT_ALLOWED,
-        "this account or token may not upload to this project",
-        "Ask an owner of the project for the Maintainer role, or use a token of this project.",
-    ),
-    *(
-        _Row(
-            (403,),
-            words,
-            Code.CLOSED,
-            "the index takes no uploads at the moment",
-            "Run the same command again later; the index's status page may say when.",
-        )
-        for words in ("read-only mode", "temporarily disabled")
-    ),
-    *(
-        _Row(
-            (status,),
-            "",
-            Code.TRY_LATER,
-            "the index asks to wait",
-            "Wait some minutes and run the same command again; do not build again.",
-        )
-        for status in (408, 429)
-    ),
-    _Row((401, 403), "", Code.CREDENTIALS_REFUSED, "the credentials were refused", _CHECK_LOGIN),
-    _Row(
-        (400, 413),
-        "too large",
-        Code.FILE_TOO_LARGE,
-        "the index takes no file of this size",
-        "Ask the index for a higher limit, or make the file smaller.",
-    ),
-    _Row(
-        (413,),
-        "",
-        Code.FILE_TOO_LARGE,
-        "the index, or a proxy before it, takes no file of this size",
-        "Ask for a higher limit, or make the file smaller.",
-    ),
-    _Row(
-        (404, 405, 410),
-        "",
-        Code.NOT_AN_UPLOAD_URL,
-        "this address takes no uploads",
-        "Give the repository's upload URL: poetry config repositories.<name> <upload URL>. The"
-        " address of a simple index is not one.",
-    ),
-)
-
-
-def _refusal(answer: Answered, words: str, filename: str) -> Problem:
-    if 300 <= answer.status < 400:
-        return Problem(
-            Code.REDIRECTED,
-            f"{filename} was refused: the upload URL redirects elsewhere ({words}), and an upload"
-            " is never sent on.",
-            "Mend the repository's URL; often only the slash at its end is missing.",
-            filename=filename,
-        )
-    for row in _REFUSALS:
-        if answer.status in row.statuses and row.words in words.lower():
-            return Problem(
-                row.code,
-                f"{filename} was refused: {row.cause}. The server said: {words}",
-                row.remedy,
-                filename=filename,
-            )
-    return Problem(
-        Code.UPLOAD_REFUSED,
-        f"{filename} was refused. The server said: {words}",
-        "Mend what the server names and run the same command again. If that takes a new build and"
-        " some files of this version are there already, raise the version.",
-        filename=filename,
-    )
+def _message_in(value: object) -> object:
+    """The message inside a JSON answer, where it has one of the usual forms; else all of it."""
+    for _ in range(_DEPTH):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        elif (
+            isinstance(value, dict)
+            and len(keys := value.keys() - _BESIDE) == 1
+            and value[key := keys.pop()]
+            and key in _MESSAGES
+        ):
+            value = value[key]
+        else:
+            break
+    return value

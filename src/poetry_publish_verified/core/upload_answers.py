@@ -1,0 +1,63 @@
+"""How an upload ends: what came back, and what that proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Literal
+
+from poetry_publish_verified.errors import Problem
+
+# Whether what was refused may be sent again as it is, without anybody doing anything: never; once,
+# as it may have been chance; when the index is open again; when its limit is reset; after a pause.
+Again = Literal["no", "once", "later", "after-reset", "yes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The server's answer to an upload; `reason` is the raw reason phrase, `body` its start.
+
+    `headers`: those that say when to come again, with lower-case names.
+    """
+
+    status: int
+    reason: bytes = b""
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The answer never came; `sent` is False where the request surely never arrived.
+
+    `passing`: what was in the way may be gone a moment later, unlike a certificate's fault.
+    """
+
+    detail: str
+    sent: bool
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The server says that it took the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """The file may be there or not: only a look at the index tells."""
+
+    says_exists: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server, or the way there, said no, and nothing was stored."""
+
+    problem: Problem
+    again: Again = "no"
+
+
+Judgement = Stored | Doubtful | Refused

@@ -1,0 +1,337 @@
+"""What is made of what servers say when they refuse a file."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from poetry_publish_verified.core.refusals import PARTICULAR
+from poetry_publish_verified.core.refusals.general import GENERAL
+from poetry_publish_verified.core.refusals.row import Row
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import Doubtful
+from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.upload_answers import Refused
+from poetry_publish_verified.core.upload_answers import Stored
+from poetry_publish_verified.core.upload_api import judge
+from poetry_publish_verified.core.upload_api import server_words
+from poetry_publish_verified.core.upload_errors import explain
+from poetry_publish_verified.errors import Code
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+from tests.core.server_messages import CASES
+from tests.core.server_messages import PYPI_LIKE
+from tests.core.server_messages import USER
+from tests.core.server_messages import Case
+
+OTHER = "https://nexus.example.org/repository/local/"
+
+
+def html(message: str) -> bytes:
+    """A page as web frameworks make it of a message."""
+    escaped = message.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#x27;")
+    return (
+        f"<html>\n <head>\n  <title>Error</title>\n </head>\n <body>\n  <h1>Error</h1>\n  The"
+        f" server could not comply with the request.<br/><br/>\n{escaped}\n </body>\n</html>"
+    ).encode()
+
+
+# Where servers put a message: each gives reason phrase and body.
+PLACES: dict[str, Callable[[str], tuple[bytes, bytes]]] = {
+    "reason": lambda said: (said.encode(), b"<h1>Error</h1> Access was denied to this resource."),
+    "html": lambda said: (b"Error", html(said)),
+    "text": lambda said: (b"", said.encode()),
+    "message": lambda said: (b"Error", json.dumps({"message": said}).encode()),
+    "errors": lambda said: (
+        b"",
+        json.dumps({"errors": [{"status": 400, "message": said}]}, indent=2).encode(),
+    ),
+    "loud": lambda said: (said.upper().encode(), b""),
+}
+
+
+def refusal(answer: Answered, filename: str = SDIST, url: str = PYPI_LIKE) -> Refused:
+    """What is made of an answer, which must be a refusal."""
+    judged = judge(answer, filename, url)
+    assert isinstance(judged, Refused), judged
+    return judged
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status} {case.message[:60]}")
+def test_what_a_server_says(case: Case, place: str) -> None:
+    """Wherever a server puts its message, it is understood, repeated, and has its remedy."""
+    refused = refusal(Answered(case.status, *PLACES[place](case.message)))
+    problem = refused.problem
+    assert problem.code is case.code
+    assert refused.again == case.again
+    assert case.does in problem.remedy
+    assert case.message.lower() in problem.message.lower()
+    assert problem.message.startswith(f"{SDIST} was refused: ")
+    assert problem.filename == SDIST
+
+
+def hit(rows: tuple[Row, ...], case: Case) -> list[Row]:
+    """The rows of which a case is one."""
+    words = server_words(Answered(case.status, *PLACES["html"](case.message)))
+    return [row for row in rows if row.fits(case.status, words)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status} {case.message[:60]}")
+def test_no_message_has_two_causes(case: Case) -> None:
+    """The particular rows tell one cause of a message, so that their order does not matter."""
+    assert len(hit(PARTICULAR, case)) <= 1
+
+
+def test_every_row_is_said_by_somebody() -> None:
+    """No row of the catalogue, and no words of one, are dead: a case above has them."""
+    words = [server_words(Answered(case.status, case.message.encode())) for case in CASES]
+    first = [
+        (hit(PARTICULAR, case) or hit(GENERAL, case) or [None])[0]  # type: ignore[list-item]
+        for case in CASES
+    ]
+    for row in (*PARTICULAR, *GENERAL):
+        mine = [said.lower() for said, found in zip(words, first, strict=True) if found is row]
+        assert mine, row
+        for word in row.words:
+            assert any(word.lower() in said for said in mine), word
+
+
+def test_every_row_of_one_code_is_tried_again_alike() -> None:
+    """A code tells by itself whether the same file is sent again."""
+    again: dict[Code, set[str]] = {}
+    for row in (*PARTICULAR, *GENERAL):
+        again.setdefault(row.code, set()).add(row.again)
+    assert all(len(found) == 1 for found in again.values())
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_an_account_without_a_verified_address(status: int) -> None:
+    """Cause, page and next step are all said, so that nobody has to guess."""
+    said = f"{USER}a verified primary email address."
+    problem = refusal(Answered(status, said.encode()), WHEEL).problem
+    assert "primary e-mail address" in problem.message
+    assert "is not verified" in problem.message
+    assert "https://example.org/manage/account/" in problem.remedy
+    assert "simply run the same command again" in problem.remedy
+    assert "nothing has to be changed or built again" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("url", "home"),
+    [
+        ("https://upload.example.org/legacy/", "https://example.org/"),
+        ("https://test.example.org/legacy/", "https://test.example.org/"),
+        ("https://upload.example.org:8443/legacy/", "https://example.org:8443/"),
+        ("https://me:secret@upload.example.org/legacy/", "https://example.org/"),
+        ("https://upload.example.org/", None),
+        ("https://upload.example.org/legacy", None),
+        ("https://index.example.org/legacy/", None),
+        ("https://index.example.org/upload./legacy/", None),
+        (OTHER, None),
+        ("", None),
+        ("https://[upload./legacy/", None),
+        ("upload.example.org/legacy/", None),
+    ],
+)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status} {case.message[:60]}")
+def test_links_are_the_index_s_own(case: Case, url: str, home: str | None) -> None:
+    """Pages of an index like PyPI are linked on its own host; of others they are only named."""
+    answer = Answered(case.status, case.message.encode())
+    remedy = refusal(answer, url=url).problem.remedy.replace(f"<repository> {url}", "")
+    assert "secret" not in remedy
+    links = [piece for piece in remedy.split("(") if piece.startswith("https://")]
+    linked = "https://" in refusal(answer).problem.remedy.replace(PYPI_LIKE, "")
+    assert bool(links) is (linked and home is not None)
+    assert all(link.startswith(home or "nowhere") for link in links)
+    if linked and home is None:
+        assert "the index's" in remedy
+
+
+def test_a_link_to_a_project_of_a_normalized_name() -> None:
+    """The project's pages are found under the name that the file's name has."""
+    answer = Answered(403, b"The user 'a' isn't allowed to upload to project 'Lan.Tern'.")
+    problem = refusal(answer, "lan_tern-1.0-py3-none-any.whl").problem
+    assert "https://example.org/manage/project/lan-tern/collaboration/" in problem.remedy
+    problem = refusal(answer, "lantern").problem
+    assert "(https://example.org/manage/projects/)" in problem.remedy
+    assert "{" not in problem.message + problem.remedy
+
+
+def test_the_slash_is_set_by_a_command() -> None:
+    """The remedy for a missing slash is a command with the URL mended."""
+    answer = Answered(308, b"the expected upload URL is /legacy/ (with a trailing slash)")
+    problem = refusal(answer, url="https://upload.example.org/legacy").problem
+    assert f"poetry config repositories.<repository> {PYPI_LIKE} " in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "body"),
+    [
+        (400, b"File already exists ('lantern-1.0.tar.gz', with blake2_256 hash 'ab').", b""),
+        (403, b"", b'{"errors": [{"status": 403, "message": "cannot overwrite artifact"}]}'),
+        (400, b"Repository does not allow updating assets: local", b""),
+        (400, b"Bad Request", b"<p>lantern-1.0.tar.gz cannot be updated</p>"),
+        (400, b"Bad Request", b'{"message": {"file_name": ["has already been taken"]}}'),
+        (400, b"", b'{"error": {"code": 400, "message": "lantern already exists"}}'),
+        (409, b"Conflict", b"<h1>Package already exists!</h1>"),
+        (409, b"lantern-1.0.tar.gz already exists in non-volatile index", b""),
+    ],
+    ids=["PyPI", "Artifactory", "Nexus", "Nexus-page", "GitLab", "Google", "pypiserver", "devpi"],
+)
+def test_a_file_that_exists_is_no_refusal(status: int, reason: bytes, body: bytes) -> None:
+    """Each index's words for "exists already" only send us to look."""
+    judged = judge(Answered(status, reason, body), SDIST, OTHER)
+    assert isinstance(judged, Doubtful)
+    assert judged.says_exists
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (401, '{"errors": [{"status": 401, "message": "Bad credentials"}]}', 401),
+        (403, '{"errors": [{"status": 403, "message": "Not enough permissions"}]}', 401),
+        (401, '{"message": "401 Unauthorized"}', 401),
+        (403, '{"error": "insufficient_scope", "error_description": "api is needed"}', 401),
+        (404, '{"message": "404 Project Not Found"}', 405),
+        (400, '{"message": "Validation failed: File name is invalid"}', 407),
+        (403, '{"error": {"code": 403, "message": "Permission denied on resource"}}', 401),
+        (400, "<html><body>Invalid package: no metadata</body></html>", 407),
+    ],
+)
+def test_other_indexes(status: int, body: str, code: int) -> None:
+    """Servers with words of their own are understood by their status, and quoted."""
+    problem = refusal(Answered(status, b"", body.encode()), url=OTHER).problem
+    assert problem.code == f"PV{code}"
+    said = server_words(Answered(status, b"", body.encode()))
+    assert problem.message.endswith(f"The server said: {said}")
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": "90"}, "1 min 30 s"),
+        ({"ratelimit": '"user";r=0;t=3600, "ip";r=7;t=9000'}, "1 h 0 min"),
+        ({"ratelimit": '"user-0";r=0;t=60, "user-1";r=0;t=120'}, "2 min 0 s"),
+        ({"ratelimit": "soon"}, None),
+        ({"ratelimit-reset": "30"}, "30 s"),
+        (
+            {"x-ratelimit-reset": "1767229200", "date": "Thu, 01 Jan 2026 00:00:00 GMT"},
+            "1 h 0 min",
+        ),
+        ({"x-ratelimit-reset": "1767229200"}, None),
+    ],
+)
+@pytest.mark.parametrize("said", ["Too many new projects created", "Too Many Requests"])
+def test_how_long_to_wait(said: str, headers: dict[str, str], wait: str | None) -> None:
+    """Where an index says when its limit is reset, the remedy says so too."""
+    remedy = refusal(Answered(429, said.encode(), headers=headers)).problem.remedy
+    assert ("asks to wait for" in remedy) is (wait is not None)
+    assert wait is None or remedy.endswith(f"for {wait}.")
+
+
+def test_no_wait_where_nothing_is_tried_again() -> None:
+    """A refusal that lasts does not speak of waiting, whatever its headers say."""
+    answer = Answered(403, b"Forbidden", headers={"retry-after": "90"})
+    assert "wait" not in refusal(answer).problem.remedy
+
+
+def test_unknown_words_are_shown_whole() -> None:
+    """What nobody knows is repeated to the last word; what is cut is said to be cut."""
+    long = " ".join(f"word{number}" for number in range(90))
+    answer = Answered(400, b"Bad Request", long.encode())
+    problem = refusal(answer).problem
+    assert problem.code is Code.UPLOAD_REFUSED
+    assert problem.message.endswith(f"The server said: 400 Bad Request: {long}")
+    longer = refusal(Answered(400, (long * 9).encode())).problem.message
+    assert longer.endswith("… (cut here)")
+    assert 780 < len(longer.partition("The server said: ")[2]) < 830
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b"\x1b[31mNo\x1b[0m\r\n::set-output name=x::y", "[31mNo [0m ::set-output name=x::y"),
+        (b"No\n##[command]rm", "No ## [command]rm"),
+        ("Größe \u202eung".encode(), "Größe ung"),
+        ("Größe".encode("latin-1"), "Größe"),
+        (b"\x00\x07No\x85", "No"),
+    ],
+)
+@pytest.mark.parametrize("part", ["reason", "body"])
+def test_foreign_words_are_harmless(raw: bytes, shown: str, part: str) -> None:
+    """Escape sequences, CI orders, directions and odd bytes reach nobody's terminal."""
+    answer = Answered(400, raw) if part == "reason" else Answered(400, b"", raw)
+    message = refusal(answer).problem.message
+    assert message.endswith(f"The server said: 400 {shown}")
+    assert "\n" not in message
+
+
+def odd(told: str) -> list[str]:
+    """The characters that may not reach a terminal."""
+    return [char for char in told if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+
+
+PHRASES = st.sampled_from([case.message for case in CASES])
+BYTES = st.one_of(
+    st.binary(),
+    PHRASES.map(str.encode),
+    st.tuples(PHRASES, st.text()).map(lambda two: "".join(two).encode("utf-8", "replace")),
+    st.recursive(
+        st.none() | st.text() | st.integers() | PHRASES,
+        lambda inner: (
+            st.dictionaries(
+                st.sampled_from(["message", "detail", "error", "errors", "code"]), inner
+            )
+            | st.lists(inner, max_size=3)
+        ),
+    ).map(lambda value: json.dumps(value).encode()),
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["retry-after", "date", "ratelimit", "ratelimit-reset", "x-ratelimit-reset"]),
+    st.text() | st.integers(0, 10**13).map(str) | st.just('"a";r=0;t=99999999999'),
+)
+URLS = st.text() | st.sampled_from(
+    [PYPI_LIKE, OTHER, "https://upload.\x1b]0;x/legacy/", "http://["]
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.integers(100, 599), BYTES, BYTES, HEADERS, URLS, st.sampled_from([WHEEL, SDIST, "a", "{x}"])
+)
+def test_no_answer_is_too_odd(
+    status: int, reason: bytes, body: bytes, headers: dict[str, str], url: str, filename: str
+) -> None:
+    """Whatever comes is judged, and nothing that is told of it has control characters."""
+    judged = judge(Answered(status, reason, body, headers), filename, url)
+    if isinstance(judged, Refused):
+        told = judged.problem.message + judged.problem.remedy
+    elif isinstance(judged, Doubtful):
+        told = judged.words
+    else:
+        assert judged == Stored()
+        told = ""
+    assert not odd(told)
+
+
+@settings(deadline=None)
+@given(st.text(), URLS)
+def test_no_silence_is_too_odd(detail: str, url: str) -> None:
+    """What the way there says is judged and shown as harmlessly."""
+    judged = judge(NoAnswer(detail, sent=False), WHEEL, url)
+    assert isinstance(judged, Refused)
+    assert not odd(judged.problem.message + judged.problem.remedy)
+
+
+def test_an_explanation_is_of_this_answer() -> None:
+    """`explain` gives what `judge` does for a refusal, from words that were read once."""
+    answer = Answered(403, b"Invalid API Token: token is expired")
+    assert explain(answer, server_words(answer), SDIST, OTHER) == refusal(answer, url=OTHER)

@@ -1,0 +1,243 @@
+"""Sending: in which order, how many at once, and what becomes of each file, in virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from poetry_publish_verified.core.distribution import in_upload_order
+from poetry_publish_verified.core.events import SendingStarted
+from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.events import UploadDelayed
+from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.former_build import FormerBuild
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.simple_api import IndexFile
+from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.world import Plan
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+from tests.core.making import distribution
+from tests.story.scripted import OK
+from tests.story.scripted import Says
+from tests.story.scripted import World
+from tests.story.scripted import changed
+
+WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-linux_x86_64.whl" for n in range(10, 16)]
+# The later, the larger.
+MANY = in_upload_order(
+    [*(distribution(name, b"light" * n) for n, name in enumerate(WHEELS, 2)), distribution(SDIST)]
+)
+BUILT = in_upload_order([distribution(WHEEL, b"light in a wheel"), distribution(SDIST)])
+PLAN = Plan(Until.DOWNLOADABLE, 900.0)
+LOST = NoAnswer("the server did not answer in time", sent=True)
+GONE = Says(LOST, stored=False)
+BUSY = Says(Answered(503, b"no healthy backends"), stored=False)
+LATE = Says(Answered(503, b"no healthy backends"), stored=True)
+SLOW_DOWN = Says(Answered(429, b"Too Many Requests", headers={"retry-after": "40"}), stored=False)
+NOT_REACHED = Says(NoAnswer("connection refused", sent=False, passing=True), stored=False)
+NEVER = Says(Answered(400, b"Only one sdist may be uploaded per release."), stored=False)
+LIE = Says(Answered(200), stored=False)
+EXISTS = Says(Answered(409, b"Conflict"), stored=False)
+
+
+def test_the_first_alone_then_some_at_once_the_sdist_last() -> None:
+    """The smallest wheel creates the release; the largest of the others begin first."""
+    world = World()
+    world.repository.takes = 10.0
+    assert world.story(PLAN, *MANY).verdict is Verdict.VERIFIED
+    assert world.repository.sent == [WHEELS[0], *reversed(WHEELS[1:]), SDIST]
+    times = world.repository.times
+    assert times[WHEELS[0]] == (0.0, 10.0)
+    assert [times[name][0] for name in reversed(WHEELS[1:])] == [10.0] * 4 + [20.0]
+    assert times[SDIST] == (30.0, 40.0)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 32])
+def test_jobs(jobs: int) -> None:
+    """No more than so many are under way at any moment."""
+    world = World()
+    world.repository.takes = 10.0
+    assert world.story(replace(PLAN, jobs=jobs), *MANY).verdict is Verdict.VERIFIED
+    starts = [start for start, _ in world.repository.times.values()]
+    assert max(starts.count(start) for start in starts) == min(jobs, len(WHEELS) - 1)
+
+
+def test_a_release_that_is_there_needs_no_first() -> None:
+    """Where the index lists a file of this version, nothing has to be created."""
+    world = World()
+    world.repository.takes = 10.0
+    world.index.put(MANY[0], since=0.0)
+    assert world.story(PLAN, *MANY).verdict is Verdict.VERIFIED
+    assert [start for start, _ in world.repository.times.values()].count(0.0) == 4
+
+
+def test_one_failure_stops_new_files() -> None:
+    """Those under way finish; what is left is not sent; every failure is told."""
+    world = World()
+    world.repository.slow = {WHEELS[3]: 10.0, WHEELS[2]: 10.0}
+    world.repository.scripts = {WHEELS[5]: [NEVER], WHEELS[4]: [NEVER]}
+    ending = world.story(PLAN, *MANY)
+    assert ending.verdict is Verdict.UPLOAD_FAILED
+    assert ending.codes == [Code.SECOND_SDIST, Code.SECOND_SDIST]
+    assert ending.uploads == {
+        WHEELS[0]: "uploaded",
+        WHEELS[1]: "not-sent",
+        WHEELS[2]: "uploaded",
+        WHEELS[3]: "uploaded",
+        WHEELS[4]: "failed",
+        WHEELS[5]: "failed",
+        SDIST: "not-sent",
+    }
+    world.repository.scripts.clear()
+    world.repository.sent.clear()
+    assert world.story(PLAN, *MANY).verdict is Verdict.VERIFIED
+    assert sorted(world.repository.sent) == sorted([WHEELS[1], WHEELS[4], WHEELS[5], SDIST])
+
+
+@pytest.mark.parametrize("fault", [GONE, BUSY, NOT_REACHED, SLOW_DOWN])
+def test_what_passes_is_tried_again(fault: Says) -> None:
+    """A passing fault costs a pause and another try, and both are told."""
+    world = World()
+    world.repository.script = [fault, fault]
+    ending = world.story(PLAN, *BUILT)
+    assert ending.verdict is Verdict.VERIFIED
+    assert world.repository.sent == [WHEEL, WHEEL, WHEEL, SDIST]
+    assert [e.attempt for e in world.told(UploadStarted)] == [1, 2, 3, 1]
+    (wheel, sdist) = ending.release["distributions"]
+    assert (wheel["attempts"], sdist["attempts"]) == (3, 1)
+    if fault is SLOW_DOWN:
+        assert [e.pause for e in world.told(UploadDelayed)] == [40.0, 40.0]
+        assert world.clock.now > 80
+
+
+def test_a_rest_that_is_too_long() -> None:
+    """A server that wants more time than there is ends it at once, and says how much."""
+    world = World()
+    world.repository.script = [SLOW_DOWN]
+    ending = world.story(Plan(Until.DOWNLOADABLE, 30.0), *BUILT)
+    assert (ending.verdict, ending.codes) == (Verdict.UPLOAD_FAILED, [Code.TRY_LATER])
+    assert "40 s" in ending.problems[0].remedy
+    assert world.clock.now < 1
+
+
+def test_late_but_there() -> None:
+    """Stored with a 503: found by its hash, and never sent twice, on a slow index too."""
+    world = World(delay=0.2)
+    world.repository.script = [LATE]
+    ending = world.story(PLAN, *BUILT)
+    assert ending.verdict is Verdict.VERIFIED
+    assert world.repository.sent == [WHEEL, SDIST]
+
+
+def test_an_index_that_falls_silent_and_takes_identical() -> None:
+    """PyPI answers 200 to the same bytes again, so it may be sent though nothing can be seen."""
+    world = World()
+    world.index.answers[UNSEEN.name] = [
+        Observation("absent"), *[Observation("unknown", detail="503")] * 1000,
+    ]  # fmt: skip
+    world.repository.script = [GONE]
+    ending = world.story(replace(PLAN, public=True), *BUILT)
+    assert ending.verdict is Verdict.VERIFIED
+    assert world.repository.sent == [WHEEL, WHEEL, SDIST]
+
+
+def test_the_same_bytes_under_another_name() -> None:
+    """PyPI refuses bytes that it has under another name: nobody waits for a page to change."""
+    world = World()
+    other = IndexFile("lantern-0.9.tar.gz", "https://files.example/x", BUILT[0].sha256)
+    page = Observation("page", ProjectPage({other.filename: other}))
+    world.index.answers[UNSEEN.name] = [page, page]
+    world.repository.script = [EXISTS]
+    ending = world.story(PLAN, *BUILT)
+    assert (ending.verdict, ending.codes) == (Verdict.CONFLICT, [Code.SAME_BYTES_ELSEWHERE])
+
+
+def test_an_upload_url_that_is_not_reached() -> None:
+    """Nobody listens there: told before anything is sent."""
+    world = World()
+    world.repository.out_of_reach = "connection refused"
+    ending = world.story(PLAN, *BUILT)
+    assert ending.codes == [Code.REPOSITORY_NOT_REACHED]
+    assert ending.verdict is Verdict.PREFLIGHT_REFUSED
+    assert not world.repository.sent
+    assert not world.told(SendingStarted)
+
+
+@pytest.mark.parametrize("there", [0, 1, 2])
+def test_built_from_other_sources(there: int) -> None:
+    """Files of one version that come from two states of the sources are refused."""
+    world = World()
+    before = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "a" * 64})
+    for each in BUILT[:there]:
+        world.index.put(each, since=0.0)
+    ending = world.story(PLAN, *BUILT, built_before=before)
+    if there == 1:
+        assert (ending.verdict, ending.codes) == (
+            Verdict.PREFLIGHT_REFUSED, [Code.OTHER_SOURCES],
+        )  # fmt: skip
+        assert "c0ffee" in ending.problems[0].remedy
+        assert not world.repository.sent
+    else:
+        # Nothing is there, or nothing is missing: no mixture can come about.
+        assert ending.verdict is Verdict.VERIFIED
+
+
+def test_other_bytes_from_other_sources() -> None:
+    """A conflict says as well why the bytes differ."""
+    world = World()
+    world.index.put(changed(BUILT[0], "ee" * 32), since=0.0)
+    before = FormerBuild(Sources(None, "d1"), {WHEEL: "ee" * 32})
+    ending = world.story(PLAN, *BUILT, built_before=before)
+    assert ending.verdict is Verdict.CONFLICT
+    assert ending.codes == [Code.CONFLICT, Code.OTHER_SOURCES]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.dictionaries(
+        st.sampled_from([each.filename for each in MANY]),
+        st.lists(
+            st.sampled_from([OK, GONE, BUSY, LATE, SLOW_DOWN, NOT_REACHED, NEVER, EXISTS, LIE]),
+            max_size=8,
+        ),
+    ),
+    st.sampled_from([0.0, 3.0, 20.0]),
+    st.integers(1, 5),
+    st.booleans(),
+)
+def test_whatever_the_server_answers(
+    scripts: dict[str, list[Says]], delay: float, jobs: int, public: bool
+) -> None:
+    """Verified only with every byte there; a file that is known to be there is not sent."""
+    world = World(delay=delay)
+    world.repository.scripts = {name: list(says) for name, says in scripts.items()}
+    plan = replace(PLAN, timeout=120.0, jobs=jobs, public=public)
+    ending = world.story(plan, *MANY)
+    there = {name for name, s in world.index.shelf.items() if s.since <= world.clock.now}
+    if ending.verdict is Verdict.VERIFIED:
+        assert there == {each.filename for each in MANY}
+    for name, state in ending.uploads.items():
+        if state == "already-there":
+            assert name in world.index.shelf
+        if state == "not-sent":
+            assert name not in world.repository.sent
+    sends = {name: world.repository.sent.count(name) for name in world.repository.sent}
+    assert max(sends.values(), default=0) <= 6
+    # Again and without faults: whatever state that left, it is completed.
+    world.repository.scripts.clear()
+    before = set(world.index.shelf)
+    world.clock.now += delay
+    world.repository.sent.clear()
+    assert world.story(plan, *MANY).verdict is Verdict.VERIFIED
+    assert not before & set(world.repository.sent)
