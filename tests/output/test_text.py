@@ -34,7 +34,7 @@ class Screen:
         """Write a line."""
         self.said.append(text)
 
-    error_line = overwrite = line
+    error_line = line
 
     def repaint(self, lines: list[str]) -> None:
         """Take the table in."""
