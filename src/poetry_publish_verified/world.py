@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Protocol
 
 from packaging.utils import NormalizedName
@@ -99,19 +100,19 @@ class Clock(Protocol):
 class Release:
     """What goes out: the project's own name and version, and the files built for it.
 
-    `place` tells people where those files were looked for.
+    `circumstances` are what is known beside them.
     """
 
     identity: preflight.Identity
     distributions: tuple[Distribution, ...]
-    place: str = "the dist folder"
+    circumstances: preflight.Circumstances = field(default_factory=preflight.Circumstances)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was asked for; `timeout` in seconds, from the end of the last upload.
 
-    `strict`: what would be a warning is a failure.
+    `strict`: what would be a warning is a failure; `public`: the release goes to PyPI or TestPyPI.
     """
 
     until: Until
@@ -120,7 +121,7 @@ class Plan:
     strict: bool = False
     dry_run: bool = False
     skip_existing: bool = False
-    local_versions: bool = True
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
+from poetry_publish_verified.commands.looking import look_at
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import interrupts_noted
@@ -56,7 +57,6 @@ from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.project_indexes import Indexes
 from poetry_publish_verified.project_indexes import indexes
 from poetry_publish_verified.world import Plan
-from poetry_publish_verified.world import Release
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
+    from poetry_publish_verified.world import Release
 
 _OWN_OPTIONS = {"index", "until", "timeout", "format", "receipt", "clients", "strict"}
 
@@ -150,12 +151,11 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
                 report(VersionSet(str(project.identity.version)))
                 if keeps_receipt:
                     report.keep_receipt(_default_receipt(dist_dir, project))
-        distributions = dist_dir_adapter.read(
-            dist_dir, project.identity.name, project.identity.version
+        release = look_at(
+            project, targets.repository, dist_dir, built_now=bool(self.option("build"))
         )
-        report(
-            DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
-        )
+        files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
+        report(DistributionsRead(files))
         plan = Plan(
             until,
             settings.timeout,
@@ -163,9 +163,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             strict=settings.strict,
             dry_run=dry_run,
             skip_existing=bool(self.option("skip-existing")),
-            local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
+            public=not rehearsal and poetry_project.is_public(targets.repository.url),
         )
-        release = Release(project.identity, distributions, str(dist_dir))
         return self._send_and_prove(release, plan, targets, dist_dir, report)
 
     def _send_and_prove(
