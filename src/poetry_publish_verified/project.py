@@ -226,7 +226,8 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
     access = access_to(url, username, password, recorder.cert, recorder.client_cert)
-    half = bool(recorder.username) and not recorder.password and access.password is None
+    # Poetry itself forgets a user name that comes without a password.
+    half = bool(given.username or recorder.username) and access.password is None
     return RepositoryTarget(label, url, access, half_login=half)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from poetry_publish_verified.errors import Problem
 # PyPI's own rule for zip bombs: more than 50 times as much, and more than 64 MiB.
 _MOST_FOLD = 50
 _LEAST_UNPACKED = 64 * 1024 * 1024
+# It has to fit into a file's name; a longer one may be spread out to millions.
+_LONGEST_TAG = 256
 _AGAIN = "Delete the file and build again."
 
 
@@ -75,20 +78,22 @@ def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Pro
 
 
 def _leads_out(member: Member) -> bool:
-    if _is_outside(member.name):
+    if _is_absolute(member.name) or ".." in _parts(member.name):
         return True
     if member.target is None:
         return False
     base = "" if member.hard else posixpath.dirname(member.name)
-    inside = posixpath.normpath(posixpath.join(base, member.target.replace("\\", "/")))
-    return _is_outside(member.target, climbing=False) or _is_outside(inside)
+    end = _parts(posixpath.normpath(posixpath.join(base, "/".join(_parts(member.target)))))
+    return _is_absolute(member.target) or end[0] != _parts(plain(member.name))[0]
 
 
-def _is_outside(name: str, *, climbing: bool = True) -> bool:
+def _is_absolute(name: str) -> bool:
+    return _parts(name)[0] == "" or re.match(r"[A-Za-z]:", name) is not None
+
+
+def _parts(name: str) -> list[str]:
     # Windows unpacks too: its drives and its separator count everywhere.
-    parts = name.replace("\\", "/").split("/")
-    absolute = parts[0] == "" or re.match(r"[A-Za-z]:", name) is not None
-    return absolute or (climbing and ".." in parts)
+    return name.replace("\\", "/").split("/")
 
 
 def _folders(
@@ -164,8 +169,9 @@ def _tags(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
     inside: set[Tag] = set()
     for line in contents.wheel.decode("utf-8", "replace").splitlines():
         key, _, value = line.partition(":")
-        if key.strip().lower() == "tag" and value.count("-") == 2:
-            inside |= parse_tag(value.strip())
+        if key.strip().lower() == "tag" and len(value) < _LONGEST_TAG:
+            with contextlib.suppress(ValueError):
+                inside |= parse_tag(value.strip())
     if inside != distribution.parsed.tags:
         yield Problem(
             Code.WHEEL_TAGS,
