@@ -39,7 +39,13 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
 _POETRY_CORE = "poetry.core.masonry.api"
-_OURS = __name__.partition(".")[0] + "."
+# Plugins that leave the requirements alone: this one, Poetry's own, one that sets the version.
+_NO_HAND_IN_IT = (
+    __name__.partition(".")[0] + ".",
+    "poetry_plugin_export.",
+    "poetry_plugin_shell.",
+    "poetry_dynamic_versioning.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ def _others_plugins() -> bool:
         *entry_points(group="poetry.application.plugin"),
         *entry_points(group="poetry.plugin"),
     )
-    return any(not point.value.startswith(_OURS) for point in points)
+    return any(not point.value.startswith(_NO_HAND_IN_IT) for point in points)
 
 
 def settings_table(poetry: Poetry) -> Mapping[str, Any]:

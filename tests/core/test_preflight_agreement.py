@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -105,6 +107,22 @@ def test_files_of_another_pyproject(
     """Other names or another Python refuse the release, other versions of these warn."""
     found = told(built(WHEEL, *lines), declared=Declared(python, requires))
     assert found == ([(OTHER, severity)] if severity else [])
+
+
+@settings(deadline=None)  # the first that has to parse absurd numbers pays for all
+@given(st.text(), st.text(), st.text())
+@example(">=" + "9" * 5000, "oil>=" + "9" * 5000, "")
+@example("===\x1b", "oil @ http://[", "oil ===x")
+def test_any_values_are_compared(python: str, here: str, there: str) -> None:
+    """Whatever stands in these fields, comparing them tells of it at most."""
+    files = (
+        built(WHEEL, f"Requires-Python: {python}"),
+        built(SDIST, f"Requires-Dist: {there}"),
+        built(ANOTHER_WHEEL, f"Requires-Dist: {here}"),
+    )
+    for declared in (None, Declared(python, (here,))):
+        found = check(ONE, files, Circumstances(declared=declared), public=True)
+        assert not any("\x1b" in problem.message for problem in found)
 
 
 def test_what_a_plugin_may_have_changed() -> None:

@@ -77,8 +77,9 @@ class Found:
 def look(dist_dir: Path, name: NormalizedName, version: Version) -> Found:
     """Read every byte of each distribution of a release: hashes, and that the archive is whole."""
     found, problems = [], []
-    # Hashing and inflating leave the other cores free for the next file, or for each other.
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as threads:
+    threads = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
+    try:
+        # Hashing and inflating leave the other cores free for the next file, or for each other.
         begun = [
             (filename, threads.submit(_hash, path), threads.submit(_open, path))
             for filename in filenames(dist_dir, name, version)
@@ -89,6 +90,9 @@ def look(dist_dir: Path, name: NormalizedName, version: Version) -> Found:
                 found.append(Distribution(filename, *hashed.result(), *opened.result()))
             except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
                 problems.append(_broken(filename, error))
+    finally:
+        # An interrupt ends with the files that are being read.
+        threads.shutdown(cancel_futures=True)
     return Found(in_upload_order(found), tuple(problems))
 
 

@@ -71,7 +71,7 @@ class Distribution:
     sha256: str
     blake2_256: str
     metadata: bytes = field(repr=False)
-    contents: Contents | None = field(default=None, repr=False)
+    contents: Contents | None = field(default=None, repr=False, compare=False)
 
     @property
     def parsed(self) -> ParsedFilename:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight import agreement
 from poetry_publish_verified.core.preflight import layout
 from poetry_publish_verified.core.preflight import metadata
@@ -90,7 +91,7 @@ def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterat
     """Credentials that are surely not enough; many servers of companies need none."""
     if repository is None:
         return
-    name = repository.name
+    name = printable(repository.name)
     if repository.half_login:
         # The name is not repeated: some servers take a token in its place.
         yield Problem(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 
 from packaging.metadata import RawMetadata
-from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.utils import canonicalize_name
@@ -101,35 +98,41 @@ def _python(raw: RawMetadata) -> object:
 
 
 def _specifiers(text: str | None) -> object:
-    """The set of specifiers, or the words themselves where they are none."""
+    """The set of specifiers; where they are none, something that equals the same words alone."""
     try:
-        return SpecifierSet(text or "")
-    except InvalidSpecifier:
-        return text
+        specifiers = SpecifierSet(text or "")
+        hash(specifiers)  # only now are absurdly long numbers found out
+        return specifiers
+    except ValueError:
+        return (text,)
+
+
+def _parsed(line: str) -> Requirement | None:
+    """A requirement; None where it is none, which is told as invalid metadata."""
+    try:
+        requirement = Requirement(line)
+        hash(requirement)  # the same
+        return requirement
+    except ValueError:
+        return None
 
 
 def _requirements(raw: RawMetadata) -> set[object]:
     """Whole requirements; equal ones are equal however they are written."""
-    found: set[object] = set()
-    for line in raw.get("requires_dist", ()):
-        try:
-            found.add(Requirement(line))
-        except InvalidRequirement:
-            found.add(line)
-    return found
+    return {_parsed(line) or line for line in raw.get("requires_dist", ())}
 
 
-def _ranges(lines: Collection[str]) -> set[_Range]:
+def _ranges(lines: Iterable[str]) -> set[_Range]:
     """Names, extras and versions; markers are left out, which Poetry simplifies ever better."""
-    found: set[_Range] = set()
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue  # told as invalid metadata
-        extras = frozenset(map(canonicalize_name, requirement.extras))
-        found.add((canonicalize_name(requirement.name), extras, requirement.specifier))
-    return found
+    return {
+        (
+            canonicalize_name(requirement.name),
+            frozenset(map(canonicalize_name, requirement.extras)),
+            requirement.specifier,
+        )
+        for line in lines
+        if (requirement := _parsed(line)) is not None
+    }
 
 
 def _quoted(text: str | None, nothing: str) -> str:

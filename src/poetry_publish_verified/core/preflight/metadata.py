@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from packaging.metadata import InvalidMetadata
 from packaging.metadata import Metadata
-from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -109,10 +108,13 @@ def _invalid_metadata(distribution: Distribution) -> Iterator[Problem]:
 
 def _classifiers(distribution: Distribution, public: bool) -> Iterator[_Fault]:
     """Classifiers that PyPI refuses: it takes those of its own list alone."""
+    said = distribution.raw_metadata.get("classifiers")
+    if not said:
+        return
     from trove_classifiers import classifiers
     from trove_classifiers import deprecated_classifiers
 
-    for classifier in distribution.raw_metadata.get("classifiers", ()):
+    for classifier in said:
         shown = repr(printable(classifier, 120))
         if classifier in deprecated_classifiers:
             instead = " or ".join(map(repr, deprecated_classifiers[classifier]))
@@ -148,7 +150,7 @@ def _direct_urls(distribution: Distribution, public: bool) -> Iterator[_Fault]:
     for line in distribution.raw_metadata.get("requires_dist", ()) if public else ():
         try:
             requirement = Requirement(line)
-        except InvalidRequirement:
+        except ValueError:
             continue  # told as invalid metadata
         if requirement.url:
             yield (
