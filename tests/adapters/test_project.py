@@ -119,6 +119,36 @@ def test_when_a_project_declares(tmp_path: Path, more: str, declares: bool, sure
     assert declared is None or declared.surely is surely
 
 
+@pytest.mark.parametrize(
+    ("point", "surely"),
+    [
+        ("poetry_multiproject.plugin:Plugin", False),
+        ("poetry_dynamic_versioning.plugin:Plugin", True),
+        ("poetry_plugin_export.plugins:Plugin", True),
+    ],
+)
+@pytest.mark.parametrize("group", ["poetry.plugin", "poetry.application.plugin"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_plugins_that_may_change_what_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, group: str, surely: bool
+) -> None:
+    """A plugin that nobody knows here may rewrite requirements while it builds."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.project import read
+
+    info = tmp_path / "site" / "other-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n", "utf-8")
+    (info / "entry_points.txt").write_text(f"[{group}]\nother = {point}\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT + POETRY_CORE, encoding="utf-8")
+    poetry = Factory().create_poetry(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    declared = read(poetry).declared
+    assert declared is not None
+    assert declared.surely is surely
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_half_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user name without a password anywhere is noted; none at all, or both, is not."""

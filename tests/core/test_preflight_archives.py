@@ -199,6 +199,7 @@ def test_a_wheel_without_wheel() -> None:
         (b"Tag: cp311-abi3-linux_x86_64", False),
         (b"Tag: \x1b-\xff-any", False),
         (b"Tag: py3", False),
+        pytest.param(b"Tag: " + b"-".join([b".".join([b"py3"] * 999)] * 3), False, id="endless"),
         (b"", False),
     ],
 )
