@@ -82,12 +82,7 @@ def _of_wheel(members: Iterable[Member], names: Iterable[str]) -> list[_Pair]:
         while end:
             ends.setdefault(end, []).append(name)
             end = end.partition("/")[2]
-    return [
-        _Pair(member, tuple(ends[member.name]))
-        for member in members
-        if member.name in ends
-        and not member.name.partition("/")[0].endswith((".dist-info", ".data"))
-    ]
+    return [_Pair(member, tuple(ends[member.name])) for member in members if member.name in ends]
 
 
 def _same(file: Path, pair: _Pair) -> bool:
