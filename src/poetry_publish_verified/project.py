@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from dataclasses import field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -17,11 +18,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.preflight import Declared
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import in_variables
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.errors import Code
@@ -36,14 +39,28 @@ if TYPE_CHECKING:
     from poetry.config.config import Config
     from poetry.poetry import Poetry
 
+_POETRY_CORE = "poetry.core.masonry.api"
+# Plugins that leave the requirements alone: this one, Poetry's own, one that sets the version.
+_NO_HAND_IN_IT = (
+    __name__.partition(".")[0] + ".",
+    "poetry_plugin_export.",
+    "poetry_plugin_shell.",
+    "poetry_dynamic_versioning.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project: its folder, the release it would make, `[tool.publish-verified]`."""
+    """One project: its folder, the release it would make, `[tool.publish-verified]`.
+
+    `declared` is what Poetry itself would write into the metadata; None where another build
+    backend does that.
+    """
 
     root: Path
     identity: Identity
     settings: Mapping[str, Any] = field(default_factory=dict)
+    declared: Declared | None = None
 
     def dist_dir(self, option: str) -> Path:
         """The dist folder; a relative one is in the project's, as with `poetry publish`."""
@@ -78,7 +95,32 @@ def read(poetry: Poetry) -> Project:
     identity = Identity(
         canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
     )
-    return Project(root, identity, settings)
+    return Project(root, identity, settings, _declared(poetry))
+
+
+def _declared(poetry: Poetry) -> Declared | None:
+    """The requirements as poetry-core would write them into METADATA, and as it is asked to."""
+    from poetry.core.masonry.metadata import Metadata
+
+    if poetry.pyproject.build_system.build_backend != _POETRY_CORE:
+        return None
+    try:
+        metadata = Metadata.from_package(poetry.package)
+    except Exception:  # noqa: BLE001 - a missing README or licence: only a build has to say so
+        return None
+    surely = not _others_plugins() and not any(
+        each.is_file() or each.is_directory() for each in poetry.package.all_requires
+    )
+    return Declared(metadata.requires_python, tuple(metadata.requires_dist), surely)
+
+
+def _others_plugins() -> bool:
+    """Whether plugins are there that may have a hand in what is built."""
+    points = (
+        *entry_points(group="poetry.application.plugin"),
+        *entry_points(group="poetry.plugin"),
+    )
+    return any(not point.value.startswith(_NO_HAND_IN_IT) for point in points)
 
 
 def settings_table(poetry: Poetry) -> Mapping[str, Any]:
@@ -168,7 +210,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
             "Leave --repository out to publish to PyPI."
             if label.lower() == "pypi"
             else f"Run poetry config repositories.{printable(label)} <upload URL>, or set"
-            f" POETRY_REPOSITORIES_{_variable(label)}_URL.",
+            f" POETRY_REPOSITORIES_{in_variables(label)}_URL.",
         ) from error
     try:
         url, username, password = split_credentials(recorder.url)
@@ -190,13 +232,10 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
         )
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
-    return RepositoryTarget(
-        label, url, access_to(url, username, password, recorder.cert, recorder.client_cert)
-    )
-
-
-def _variable(name: str) -> str:
-    return name.upper().replace("-", "_").replace(".", "_")
+    access = access_to(url, username, password, recorder.cert, recorder.client_cert)
+    # Poetry itself forgets a user name that comes without a password.
+    half = bool(given.username or recorder.username) and access.password is None
+    return RepositoryTarget(label, url, access, half_login=half)
 
 
 def access_to(
@@ -256,8 +295,8 @@ def supported_tags(poetry: Poetry) -> frozenset[Tag]:
     return frozenset(EnvManager(poetry).get().supported_tags)
 
 
-def takes_local_versions(upload_url: str) -> bool:
-    """Whether an index may take `1.0+local` (PEP 440): PyPI and TestPyPI never do."""
+def is_public(upload_url: str) -> bool:
+    """Whether an upload goes to PyPI or TestPyPI, the indexes whose rules are known."""
     pypi = urlsplit(pypi_index()).hostname or ""
     host = urlsplit(upload_url).hostname or ""
-    return host != pypi and not host.endswith("." + pypi)
+    return host == pypi or host.endswith("." + pypi)

@@ -54,8 +54,9 @@ def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:
     problems = preflight.check(
         release.identity,
         release.distributions,
-        local_versions=plan.local_versions,
-        place=release.place,
+        release.circumstances,
+        public=plan.public,
+        strict=plan.strict,
     )
     errors = [problem for problem in problems if problem.severity == "error"]
     for problem in problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Protocol
 
 from packaging.utils import NormalizedName
@@ -107,13 +108,13 @@ class Clock(Protocol):
 class Release:
     """What goes out: the project's own name and version, and the files built for it.
 
-    `place` tells people where those files were looked for; `built_before` is what an earlier run
-    built of this release from *other* sources and began to send.
+    `circumstances` are what is known beside them; `built_before` is what an earlier run built of
+    this release from *other* sources and began to send.
     """
 
     identity: preflight.Identity
     distributions: tuple[Distribution, ...]
-    place: str = "the dist folder"
+    circumstances: preflight.Circumstances = field(default_factory=preflight.Circumstances)
     built_before: FormerBuild | None = None
 
 
@@ -121,8 +122,8 @@ class Release:
 class Plan:
     """What was asked for; `timeout` in seconds, from the end of the last upload.
 
-    `strict`: what would be a warning is a failure. `jobs` files are sent at once, each at most
-    `retries` times after the first.
+    `strict`: what would be a warning is a failure; `public`: the release goes to PyPI or TestPyPI.
+    `jobs` files are sent at once, each at most `retries` times after the first.
     """
 
     until: Until
@@ -133,7 +134,6 @@ class Plan:
     skip_existing: bool = False
     jobs: int = 4
     retries: int = 5
-    local_versions: bool = True
     public: bool = False
 
 

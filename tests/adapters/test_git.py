@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.adapters.git import tags_at_head
+from poetry_publish_verified.adapters.git import tracked
 
 
 @pytest.fixture(autouse=True)
@@ -180,3 +182,30 @@ def test_links_and_oddities(either: Path) -> None:
     if hasattr(os, "mkfifo"):
         os.mkfifo(either / "pipe")
     assert digest(either)
+
+
+def test_tags_of_the_commit(repository: Path) -> None:
+    """Tags of every kind on this very commit, and none of another."""
+    git(repository, "tag", "v0.9")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "Go on")
+    assert tags_at_head(repository) == ()
+    git(repository, "tag", "v1.0")
+    git(repository, "tag", "--annotate", "--message", "It works", "lantern/größer")
+    assert set(tags_at_head(repository)) == {"v1.0", "lantern/größer"}
+
+
+def test_tracked_files(repository: Path) -> None:
+    """Those in the folder itself, by their names there; what is not added is not among them."""
+    part = repository / "parts" / "lamp"
+    part.mkdir(parents=True)
+    (part / "lamp.py").touch()
+    assert tracked(part) == ()
+    git(repository, "add", ".")
+    assert tracked(part) == ("lamp.py",)
+    assert "größe.txt" in tracked(repository)
+
+
+def test_nothing_outside_git(project: Path) -> None:
+    """Without git there are no tags and no tracked files."""
+    assert tags_at_head(project) == ()
+    assert tracked(project) == ()

@@ -37,3 +37,133 @@ def test_pypis_index_is_where_uploads_show(tmp_path: Path, monkeypatch: pytest.M
     assert found.own.certain
     (read,) = indexes_to_read(Config.create(), {}, ())
     assert (read.url, read.pypi, read.access.basic) == (pypi_index(), True, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://upload.{}/legacy/", True),
+        ("https://test.{}/legacy/", True),
+        ("https://{}/legacy/", True),
+        ("https://not{}/legacy/", False),
+        ("https://{}.example/legacy/", False),
+        ("http://127.0.0.1:8080/", False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_public_indexes(url: str, public: bool) -> None:
+    """PyPI and TestPyPI are known by their host, and no other host is taken for them."""
+    from poetry_publish_verified.project import is_public
+    from poetry_publish_verified.project import pypi_index
+
+    host = pypi_index().split("/")[2]
+    assert is_public(url.format(host)) is public
+
+
+POETRY_CORE = (
+    '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
+)
+ASKS = (
+    'requires-python = ">=3.11"\n'
+    'dependencies = ["oil (>=1,<2)", "wick[long] >=3 ; python_version < \'3.13\'"]\n'
+)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_the_project_declares(tmp_path: Path) -> None:
+    """It is what poetry-core then writes into the wheel, word for word."""
+    import zipfile
+
+    from poetry.core.masonry.builders.wheel import WheelBuilder
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.project import read
+
+    (tmp_path / "lantern.py").touch()
+    (tmp_path / "pyproject.toml").write_text(PROJECT + ASKS + POETRY_CORE, encoding="utf-8")
+    poetry = Factory().create_poetry(tmp_path)
+    declared = read(poetry).declared
+    assert declared is not None
+    wheel = WheelBuilder(poetry).build(tmp_path / "dist")
+    with zipfile.ZipFile(wheel) as archive:
+        lines = archive.read("lantern-1.0.dist-info/METADATA").decode().splitlines()
+    assert f"Requires-Python: {declared.requires_python}" in lines
+    said = {line.removeprefix("Requires-Dist: ") for line in lines if "Requires-Dist" in line}
+    assert set(declared.requires_dist) == said
+    assert len(said) == 2
+    assert declared.surely
+
+
+@pytest.mark.parametrize(
+    ("more", "declares", "surely"),
+    [
+        (POETRY_CORE, True, True),
+        ('[tool.poetry.dependencies]\noil = { path = "oil" }\n' + POETRY_CORE, True, False),
+        ('readme = "GONE.md"\n' + POETRY_CORE, False, False),
+        ('[build-system]\nrequires = ["flit"]\nbuild-backend = "flit_core.api"\n', False, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_when_a_project_declares(tmp_path: Path, more: str, declares: bool, surely: bool) -> None:
+    """Another backend says nothing before it builds; paths are what plugins may replace."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.project import read
+
+    oil = tmp_path / "oil"
+    oil.mkdir()
+    (oil / "pyproject.toml").write_text(PROJECT.replace("lantern", "oil"), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT + more, encoding="utf-8")
+    declared = read(Factory().create_poetry(tmp_path)).declared
+    assert (declared is not None) is declares
+    assert declared is None or declared.surely is surely
+
+
+@pytest.mark.parametrize(
+    ("point", "surely"),
+    [
+        ("poetry_multiproject.plugin:Plugin", False),
+        ("poetry_dynamic_versioning.plugin:Plugin", True),
+        ("poetry_plugin_export.plugins:Plugin", True),
+    ],
+)
+@pytest.mark.parametrize("group", ["poetry.plugin", "poetry.application.plugin"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_plugins_that_may_change_what_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, group: str, surely: bool
+) -> None:
+    """A plugin that nobody knows here may rewrite requirements while it builds."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.project import read
+
+    info = tmp_path / "site" / "other-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n", "utf-8")
+    (info / "entry_points.txt").write_text(f"[{group}]\nother = {point}\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT + POETRY_CORE, encoding="utf-8")
+    poetry = Factory().create_poetry(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    declared = read(poetry).declared
+    assert declared is not None
+    assert declared.surely is surely
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_half_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user name without a password anywhere is noted; none at all, or both, is not."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.project import Credentials
+    from poetry_publish_verified.project import repository
+
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("POETRY_REPOSITORIES_HARBOUR_URL", "http://127.0.0.1/")
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    poetry = Factory().create_poetry(tmp_path)
+    assert not repository(poetry, "harbour", Credentials()).half_login
+    assert repository(poetry, "harbour", Credentials("me")).half_login
+    assert not repository(poetry, "harbour", Credentials("me", "secret")).half_login
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", encoding="utf-8")
+    assert not repository(poetry, "harbour", Credentials("me")).half_login

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+from collections.abc import Iterable
+from collections.abc import Mapping
 
+from poetry_publish_verified.core.contents import Contents
+from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.distribution import Distribution
 
 WHEEL = "lantern-1.0-py3-none-any.whl"
@@ -22,7 +27,10 @@ def sha256(content: bytes) -> str:
 
 
 def distribution(
-    filename: str, content: bytes = b"light", metadata: bytes | None = None
+    filename: str,
+    content: bytes = b"light",
+    metadata: bytes | None = None,
+    contents: Contents | None = None,
 ) -> Distribution:
     """A distribution of this content; its metadata is plain unless given."""
     return Distribution(
@@ -32,4 +40,45 @@ def distribution(
         sha256(content),
         hashlib.blake2b(content, digest_size=32).hexdigest(),
         core_metadata() if metadata is None else metadata,
+        contents,
     )
+
+
+def member(name: str, content: bytes = b"light") -> Member:
+    """A file in an archive."""
+    return Member(name, len(content), {"sha256": sha256(content)})
+
+
+def record_line(name: str, content: bytes = b"light", algorithm: str = "sha256") -> str:
+    """The line of a wheel's RECORD for a file."""
+    digest = hashlib.new(algorithm, content).digest()
+    encoded = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return f"{name},{algorithm}={encoded},{len(content)}"
+
+
+IN_WHEEL = {
+    "lantern/__init__.py": b"light",
+    "lantern-1.0.dist-info/METADATA": b"metadata",
+    "lantern-1.0.dist-info/WHEEL": b"tags",
+}
+RECORD_NAME = "lantern-1.0.dist-info/RECORD"
+PLAIN_WHEEL = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def in_wheel(
+    files: Mapping[str, bytes] = IN_WHEEL,
+    *more: str,
+    record: Iterable[str] | None = None,
+    wheel: bytes | None = PLAIN_WHEEL,
+) -> Contents:
+    """What is in a wheel: these files, empty ones named `more`, and RECORD of these lines."""
+    lines = [record_line(*item) for item in files.items()] if record is None else record
+    members = [member(*item) for item in files.items()] + [member(name, b"") for name in more]
+    table = "\n".join([*lines, f"{RECORD_NAME},,"]).encode()
+    return Contents((*members, member(RECORD_NAME, table)), 1000, table, wheel)
+
+
+def in_sdist(*members: Member | str) -> Contents:
+    """What is in an sdist: its PKG-INFO, and these files."""
+    files = [each if isinstance(each, Member) else member(each) for each in members]
+    return Contents((member("lantern-1.0/PKG-INFO"), *files), 1000)

@@ -24,7 +24,7 @@ LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 
 def faults(*distributions: Distribution, release: Identity = LANTERN) -> list[Problem]:
     """What preflight finds for an index that takes any version."""
-    return list(check(release, distributions, local_versions=True))
+    return list(check(release, distributions, public=False))
 
 
 def test_a_sound_release_has_no_fault() -> None:
@@ -48,14 +48,14 @@ def test_two_sdists() -> None:
     assert other in fault.message
 
 
-@pytest.mark.parametrize("allowed", [True, False])
-def test_a_local_version(allowed: bool) -> None:
+@pytest.mark.parametrize("public", [True, False])
+def test_a_local_version(public: bool) -> None:
     """A version with a + is refused where the index takes none, and only there."""
     wheel = "lantern-1.0+dark-py3-none-any.whl"
     built = distribution(wheel, metadata=core_metadata(version="1.0+dark"))
     release = Identity(canonicalize_name("lantern"), Version("1.0+dark"))
-    found = check(release, [built], local_versions=allowed)
-    assert [fault.code for fault in found] == ([] if allowed else [Code.LOCAL_VERSION])
+    found = check(release, [built], public=public)
+    assert [fault.code for fault in found] == ([Code.LOCAL_VERSION] if public else [])
 
 
 @pytest.mark.parametrize(

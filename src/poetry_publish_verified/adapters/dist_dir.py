@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
-import tarfile
-import zipfile
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from pathlib import PurePosixPath
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from poetry_publish_verified.adapters import archives
+from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import belongs_to
@@ -25,12 +26,7 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
 _CHUNK = 1024 * 1024
-# Metadata is a page of text with a README in it; more is an accident or an attack.
-_MAX_METADATA = 16 * 1024 * 1024
-
-
-class _NoMetadataError(ValueError):
-    pass
+_MAX_THREADS = 4
 
 
 def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[str]:
@@ -70,28 +66,34 @@ def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
     return sorted(found)
 
 
-def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distribution, ...]:
-    """The release's distributions, in the order in which they are to be sent.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A release's distributions in the order in which they are to be sent, and the broken ones."""
 
-    Reads every byte of each: hashes, and that the archive is whole. Raises ReleaseError with
-    all that are broken.
-    """
+    distributions: tuple[Distribution, ...]
+    broken: tuple[Problem, ...]
+
+
+def look(dist_dir: Path, name: NormalizedName, version: Version) -> Found:
+    """Read every byte of each distribution of a release: hashes, and that the archive is whole."""
     found, problems = [], []
-    for filename in filenames(dist_dir, name, version):
-        try:
-            found.append(_read(dist_dir / filename))
-        except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
-            problems.append(
-                Problem(
-                    Code.ARCHIVE_BROKEN,
-                    f"{filename} cannot be read: {printable(str(error)) or type(error).__name__}.",
-                    f"Delete {filename} and build again.",
-                    filename=filename,
-                )
-            )
-    if problems:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
-    return in_upload_order(found)
+    threads = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
+    try:
+        # Hashing and inflating leave the other cores free for the next file, or for each other.
+        begun = [
+            (filename, threads.submit(_hash, path), threads.submit(_open, path))
+            for filename in filenames(dist_dir, name, version)
+            for path in [dist_dir / filename]
+        ]
+        for filename, hashed, opened in begun:
+            try:
+                found.append(Distribution(filename, *hashed.result(), *opened.result()))
+            except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
+                problems.append(_broken(filename, error))
+    finally:
+        # An interrupt ends with the files that are being read.
+        threads.shutdown(cancel_futures=True)
+    return Found(in_upload_order(found), tuple(problems))
 
 
 def sha256(path: Path) -> str:
@@ -100,7 +102,26 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read(path: Path) -> Distribution:
+def _broken(filename: str, error: Exception) -> Problem:
+    bomb = isinstance(error, archives.BombError)
+    return Problem(
+        Code.ARCHIVE_BOMB if bomb else Code.ARCHIVE_BROKEN,
+        f"{filename} cannot be read: {printable(str(error)) or type(error).__name__}.",
+        f"Delete {filename} and build again.",
+        filename=filename,
+    )
+
+
+def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distribution, ...]:
+    """The release's distributions, where all are whole; else ReleaseError with all that are not."""
+    found = look(dist_dir, name, version)
+    if found.broken:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *found.broken)
+    return found.distributions
+
+
+def _hash(path: Path) -> tuple[int, str, str, str]:
+    """A file's size, md5, sha256 and blake2_256."""
     digests = (
         hashlib.md5(usedforsecurity=False),
         hashlib.sha256(),
@@ -112,41 +133,9 @@ def _read(path: Path) -> Distribution:
             size += len(chunk)
             for digest in digests:
                 digest.update(chunk)
-    metadata = _wheel_metadata(path) if path.suffix == ".whl" else _sdist_metadata(path)
     md5, sha256, blake2_256 = (digest.hexdigest() for digest in digests)
-    return Distribution(path.name, size, md5, sha256, blake2_256, metadata)
+    return size, md5, sha256, blake2_256
 
 
-def _wheel_metadata(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        if (damaged := archive.testzip()) is not None:
-            raise zipfile.BadZipFile(f"{damaged} in it is damaged")
-        for info in archive.infolist():
-            directory, _, name = info.filename.partition("/")
-            if name == "METADATA" and directory.endswith(".dist-info"):
-                if info.file_size > _MAX_METADATA:
-                    raise _NoMetadataError("its METADATA is larger than 16 MiB")
-                return archive.read(info)
-    raise _NoMetadataError("it has no METADATA")
-
-
-def _sdist_metadata(path: Path) -> bytes:
-    # To the end, which tarfile does not do: only there gzip tells of a truncated or damaged file.
-    length = 0
-    with gzip.open(path) as stream:
-        while chunk := stream.read(_CHUNK):
-            length += len(chunk)
-    metadata = None
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:
-            if member.offset_data + (member.size if member.isreg() else 0) > length:
-                raise tarfile.ReadError(f"{member.name} in it is truncated")
-            parts = PurePosixPath(member.name).parts
-            if metadata is None and len(parts) == 2 and parts[1] == "PKG-INFO":
-                if member.size > _MAX_METADATA:
-                    raise _NoMetadataError("its PKG-INFO is larger than 16 MiB")
-                content = archive.extractfile(member)
-                metadata = content.read() if content else None
-    if metadata is None:
-        raise _NoMetadataError("it has no PKG-INFO")
-    return metadata
+def _open(path: Path) -> tuple[bytes, Contents]:
+    return archives.wheel(path) if path.suffix == ".whl" else archives.sdist(path)

@@ -1,4 +1,4 @@
-"""What a release is built from: the commit, and a digest of the files."""
+"""What a release is built from: the commit and its tags, and the files."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def sources(project: Path, dist_dir: Path) -> Sources:
         name = os.fsencode(file.relative_to(project).as_posix())
         digest.update(name + f"\0{content}\n".encode())
     return Sources(commit.strip() if commit else None, digest.hexdigest())
+
+
+def tracked(project: Path) -> tuple[str, ...]:
+    """The files that git tracks in this folder, relative to it; none outside git."""
+    listed = _git(project, "ls-files", "-z", "--cached")
+    return tuple(name for name in (listed or "").split("\0") if name)
+
+
+def tags_at_head(project: Path) -> tuple[str, ...]:
+    """The tags of the commit that is checked out; none outside git."""
+    return tuple((_git(project, "tag", "--points-at", "HEAD") or "").splitlines())
 
 
 def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:

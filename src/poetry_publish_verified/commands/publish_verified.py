@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +17,12 @@ from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified import project as poetry_project
-from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.commands import building
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
+from poetry_publish_verified.commands.looking import look_at
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import run_to_its_end
@@ -55,7 +56,6 @@ from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.project_indexes import Indexes
 from poetry_publish_verified.project_indexes import indexes
 from poetry_publish_verified.world import Plan
-from poetry_publish_verified.world import Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
+    from poetry_publish_verified.world import Release
 
 _OWN_OPTIONS = {
     "index",
@@ -162,14 +163,11 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             project, dist_dir = built.project, built.dist_dir
             if keeps_receipt:
                 report.keep_receipt(building.default_receipt(dist_dir, project))
-        distributions = dist_dir_adapter.read(
-            dist_dir, project.identity.name, project.identity.version
-        )
-        report(
-            DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
-        )
-        other_sources = built.other_sources if built else None
-        release = Release(project.identity, distributions, str(dist_dir), other_sources)
+        release = look_at(project, targets.repository, dist_dir, built_now=built is not None)
+        if built is not None:
+            release = replace(release, built_before=built.other_sources)
+        files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
+        report(DistributionsRead(files))
         plan = Plan(
             until,
             settings.timeout,
@@ -179,13 +177,13 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             skip_existing=bool(self.option("skip-existing")),
             jobs=settings.jobs,
             retries=settings.retries,
-            local_versions=rehearsal or poetry_project.takes_local_versions(targets.repository.url),
+            public=not rehearsal and poetry_project.is_public(targets.repository.url),
         )
 
         def tell(event: Event) -> None:
             report(event)
             if built is not None and isinstance(event, SendingStarted):
-                built.keep_record(distributions)
+                built.keep_record(release.distributions)
 
         return self._send_and_prove(release, plan, targets, dist_dir, report, tell)
 

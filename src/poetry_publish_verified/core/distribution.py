@@ -15,6 +15,8 @@ from packaging.utils import parse_sdist_filename
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
+from poetry_publish_verified.core.contents import Contents
+
 Kind = Literal["wheel", "sdist"]
 
 
@@ -60,7 +62,7 @@ def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
 class Distribution:
     """One built file. `metadata` holds the bytes of its METADATA or PKG-INFO; `size` in bytes.
 
-    Digests are lower-case hexadecimal.
+    Digests are lower-case hexadecimal. `contents` is None where nobody looked.
     """
 
     filename: str
@@ -69,6 +71,7 @@ class Distribution:
     sha256: str
     blake2_256: str
     metadata: bytes = field(repr=False)
+    contents: Contents | None = field(default=None, repr=False, compare=False)
 
     @property
     def parsed(self) -> ParsedFilename:

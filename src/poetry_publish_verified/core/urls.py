@@ -38,13 +38,27 @@ class Access:
         return self.username or "", self.password or ""
 
 
+def in_variables(name: str) -> str:
+    """A repository's name as it stands in Poetry's environment variables."""
+    return name.upper().replace("-", "_").replace(".", "_")
+
+
 @dataclass(frozen=True, slots=True)
 class RepositoryTarget:
-    """A repository by Poetry's name for it, its upload URL (no credentials) and access."""
+    """A repository by Poetry's name for it, its upload URL (no credentials) and access.
+
+    `half_login`: there is a user name for it, without a password anywhere.
+    """
 
     name: str
     url: str
     access: Access
+    half_login: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The name as it stands in Poetry's environment variables."""
+        return in_variables(self.name)
 
 
 @dataclass(frozen=True, slots=True)

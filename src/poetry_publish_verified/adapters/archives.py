@@ -1,0 +1,200 @@
+"""What is in a wheel or an sdist: each is read once, to its end, in pieces, and never unpacked."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tarfile
+import zipfile
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from pathlib import Path
+from pathlib import PurePosixPath
+from typing import IO
+
+from poetry_publish_verified.core.contents import Contents
+from poetry_publish_verified.core.contents import Member
+from poetry_publish_verified.core.contents import algorithms
+
+_CHUNK = 1024 * 1024
+# Metadata is a page of text with a README in it; more is an accident or an attack.
+_MAX_METADATA = 16 * 1024 * 1024
+# A RECORD has a line for each file: this is room for half a million.
+_MAX_RECORD = 64 * 1024 * 1024
+# Nobody means to publish so much; reading stops there.
+_MOST_UNPACKED = 10 * 1024**3
+_MOST_FOLD = 200
+_LEAST_UNPACKED = 256 * 1024 * 1024
+
+
+class InvalidArchiveError(ValueError):
+    """An archive that lacks what each must have."""
+
+
+class BombError(ValueError):
+    """An archive that unpacks to absurdly much."""
+
+
+class _Budget:
+    """How much an archive may unpack to, by its own size."""
+
+    def __init__(self, path: Path) -> None:
+        self._most = min(_MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_FOLD * path.stat().st_size))
+        self.used = 0
+
+    def take(self, chunk: bytes) -> bytes:
+        self.used += len(chunk)
+        if self.used > self._most:
+            raise BombError(f"it unpacks to more than {self._most // 1024**2} MiB")
+        return chunk
+
+
+def wheel(path: Path) -> tuple[bytes, Contents]:
+    """A wheel's METADATA, and what else is in it. Raises whatever a broken one makes zipfile."""
+    budget = _Budget(path)
+    with zipfile.ZipFile(path) as archive:
+        files = [info for info in archive.infolist() if not info.is_dir()]
+        metadata = _of_dist_info(archive, files, "METADATA", _MAX_METADATA)
+        if metadata is None:
+            raise InvalidArchiveError("it has no METADATA")
+        record = _of_dist_info(archive, files, "RECORD", _MAX_RECORD)
+        wanted = algorithms(record)
+        members = tuple(_zipped(archive, info, wanted, budget) for info in files)
+        contents = Contents(
+            members, budget.used, record, _of_dist_info(archive, files, "WHEEL", _MAX_METADATA)
+        )
+    return metadata, contents
+
+
+def _of_dist_info(
+    archive: zipfile.ZipFile, files: Iterable[zipfile.ZipInfo], wanted: str, limit: int
+) -> bytes | None:
+    for info in files:
+        directory, _, name = info.filename.partition("/")
+        if name == wanted and directory.endswith(".dist-info"):
+            with archive.open(info) as stream:
+                return _at_most(stream, limit, wanted)
+    return None
+
+
+def _at_most(stream: IO[bytes], limit: int, name: str) -> bytes:
+    # What the archive says of the size need not be so.
+    content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise InvalidArchiveError(f"its {name} is larger than {limit // 1024**2} MiB")
+    return content
+
+
+def _zipped(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, wanted: frozenset[str], budget: _Budget
+) -> Member:
+    # To the end, where zipfile holds it against its checksum.
+    with archive.open(info) as stream:
+        return _hashed(info.filename, stream, wanted, budget.take)
+
+
+def _hashed(
+    name: str,
+    stream: IO[bytes],
+    wanted: Iterable[str],
+    take: Callable[[bytes], bytes],
+) -> Member:
+    digests = {algorithm: hashlib.new(algorithm) for algorithm in wanted}
+    size = 0
+    while chunk := take(stream.read(_CHUNK)):
+        size += len(chunk)
+        for digest in digests.values():
+            digest.update(chunk)
+    return Member(name, size, {key: digest.hexdigest() for key, digest in digests.items()})
+
+
+class _Inflated:
+    """A .tar.gz's tar, read forwards; small pieces only, and no more than the budget."""
+
+    def __init__(self, stream: gzip.GzipFile, budget: _Budget) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    def read(self, size: int) -> bytes:
+        if size > _MAX_METADATA:
+            raise InvalidArchiveError("a header in it is larger than 16 MiB")
+        return self._budget.take(self._stream.read(size))
+
+    def tell(self) -> int:
+        return self._budget.used
+
+    def seek(self, position: int) -> int:
+        if position < self.tell():
+            raise tarfile.ReadError("its headers overlap")
+        while (left := position - self.tell()) and self.read(min(left, _CHUNK)):
+            pass
+        return self.tell()
+
+
+def sdist(path: Path) -> tuple[bytes, Contents]:
+    """An sdist's PKG-INFO, and what else is in it. Raises whatever a broken one makes tarfile."""
+    budget = _Budget(path)
+    metadata, members = None, []
+    with gzip.open(path) as stream:
+        inflated = _Inflated(stream, budget)
+        with _tar(inflated) as archive:
+            for info in archive:
+                if info.isdir():
+                    continue
+                if info.issparse():
+                    # Its holes would be read as zeros without end.
+                    raise InvalidArchiveError(f"{info.name} in it is a sparse file")
+                parts = PurePosixPath(info.name).parts
+                content = archive.extractfile(info) if info.isreg() else None
+                if metadata is None and len(parts) == 2 and parts[1] == "PKG-INFO":
+                    if content is None:
+                        raise InvalidArchiveError("its PKG-INFO is no file")
+                    metadata = _at_most(content, _MAX_METADATA, "PKG-INFO")
+                    members.append(_packed(info.name, metadata))
+                elif content is None:
+                    members.append(_link(info))
+                else:
+                    members.append(_hashed(info.name, content, ["sha256"], lambda chunk: chunk))
+        # To the end, which tarfile does not do: only there gzip tells of damage.
+        while inflated.read(_CHUNK):
+            pass
+    if metadata is None:
+        raise InvalidArchiveError("it has no PKG-INFO")
+    return metadata, Contents(tuple(members), budget.used)
+
+
+def _packed(name: str, content: bytes) -> Member:
+    return Member(name, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
+
+
+def _link(info: tarfile.TarInfo) -> Member:
+    target = info.linkname if info.issym() or info.islnk() else None
+    return Member(info.name, 0, target=target, hard=info.islnk())
+
+
+def contents_of(path: Path, names: Collection[str], limit: int) -> dict[str, bytes]:
+    """What some regular files of an archive hold, by name; those larger than `limit` left out."""
+    found: dict[str, bytes] = {}
+    budget = _Budget(path)
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as zipped:
+            for name in names:
+                with zipped.open(name) as member:
+                    _keep(found, name, budget.take(member.read(limit + 1)), limit)
+        return found
+    with gzip.open(path) as stream, _tar(_Inflated(stream, budget)) as tarred:
+        for info in tarred:
+            content = tarred.extractfile(info) if info.name in names and info.isreg() else None
+            if content is not None:
+                _keep(found, info.name, content.read(limit + 1), limit)
+    return found
+
+
+def _keep(found: dict[str, bytes], name: str, content: bytes, limit: int) -> None:
+    if len(content) <= limit:
+        found[name] = content
+
+
+def _tar(stream: _Inflated) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload,no-any-return]

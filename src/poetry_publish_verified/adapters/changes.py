@@ -1,0 +1,110 @@
+"""Which files that git tracks are no longer as they were packed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from poetry_publish_verified.adapters import archives
+from poetry_publish_verified.adapters.git import tracked
+from poetry_publish_verified.core.contents import Member
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.preflight.layout import plain
+from poetry_publish_verified.core.preflight.origin import is_changed
+
+# Files of source are smaller; larger ones are compared by their hashes alone.
+_MAX_READ = 1024 * 1024
+# What build backends write anew into an sdist.
+_REWRITTEN = {"PKG-INFO", "setup.cfg", "Cargo.toml", "Cargo.lock"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A packed file, and the tracked files that it may have been."""
+
+    member: Member
+    names: tuple[str, ...]
+
+
+def changed_since(
+    project: Path, dist_dir: Path, distributions: Iterable[Distribution], version: Version
+) -> tuple[str, ...]:
+    """The tracked files of a project that differ from those in the sdist, else in a wheel.
+
+    Contents are compared, never times; what only the version makes different is the same.
+    Nothing outside git; what is not in the archive is not compared.
+    """
+    readable = sorted(distributions, key=lambda each: each.parsed.kind != "sdist")
+    if not readable or readable[0].contents is None:
+        return ()
+    archive, members = readable[0], readable[0].contents.members
+    names = tracked(project)
+    pairs = (
+        _of_sdist(members, frozenset(names))
+        if archive.parsed.kind == "sdist"
+        else _of_wheel(members, names)
+    )
+    other = [pair for pair in pairs if not any(_same(project / n, pair) for n in pair.names)]
+    if not other:
+        return ()
+    try:
+        packed = archives.contents_of(
+            dist_dir / archive.filename, {pair.member.name for pair in other}, _MAX_READ
+        )
+    except OSError:  # it has just gone
+        return ()
+    return tuple(
+        min(pair.names, key=len)
+        for pair in other
+        if all(_is_changed(project / name, name, pair, packed, version) for name in pair.names)
+    )
+
+
+def _of_sdist(members: Iterable[Member], names: frozenset[str]) -> list[_Pair]:
+    found = []
+    for member in members:
+        name = plain(member.name).partition("/")[2]
+        if member.digests and name in names and Path(name).name not in _REWRITTEN:
+            found.append(_Pair(member, (name,)))
+    return found
+
+
+def _of_wheel(members: Iterable[Member], names: Iterable[str]) -> list[_Pair]:
+    """By the end of the path: packages lie in a wheel without the folder they come from."""
+    ends: dict[str, list[str]] = {}
+    for name in names:
+        end = name
+        while end:
+            ends.setdefault(end, []).append(name)
+            end = end.partition("/")[2]
+    return [_Pair(member, tuple(ends[member.name])) for member in members if member.name in ends]
+
+
+def _same(file: Path, pair: _Pair) -> bool:
+    try:
+        if file.stat().st_size != pair.member.size or not file.is_file():
+            return False
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return False
+    return digest == pair.member.digests["sha256"]
+
+
+def _is_changed(
+    file: Path, name: str, pair: _Pair, packed: Mapping[str, bytes], version: Version
+) -> bool:
+    content = packed.get(pair.member.name)
+    try:
+        if content is None or file.stat().st_size > _MAX_READ or not file.is_file():
+            return True
+        return is_changed(name, file.read_bytes(), content, version)
+    except FileNotFoundError:
+        return True
+    except OSError:  # whether it has changed is unknown
+        return False

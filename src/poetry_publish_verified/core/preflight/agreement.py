@@ -1,0 +1,139 @@
+"""Whether the files of a release agree with each other, and with the project as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+from packaging.metadata import RawMetadata
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.preflight.values import Declared
+from poetry_publish_verified.core.preflight.words import some
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+
+_Range = tuple[NormalizedName, frozenset[NormalizedName], SpecifierSet]
+
+
+def between(distributions: Iterable[Distribution]) -> Iterator[Problem]:
+    """Where a wheel asks for something else than the sdist, or than the first wheel.
+
+    What the sdist declares Dynamic may differ; before metadata 2.2 it could not declare that,
+    and is not held to what it says.
+    """
+    ordered = sorted(distributions, key=lambda d: d.parsed.kind != "sdist")
+    if not ordered:
+        return
+    base, *others = ordered
+    fixed = base.raw_metadata
+    dynamic = {field.strip().lower() for field in fixed.get("dynamic", ())}
+    if base.parsed.kind == "sdist" and not _can_be_dynamic(fixed):
+        return
+    for other in others:
+        raw = other.raw_metadata
+        differing = []
+        if "requires-python" not in dynamic and _python(raw) != _python(fixed):
+            differing.append("Requires-Python")
+        if "requires-dist" not in dynamic and _requirements(raw) != _requirements(fixed):
+            differing.append("Requires-Dist")
+        if differing:
+            yield Problem(
+                Code.FILES_DISAGREE,
+                f"{other.filename} and {base.filename} differ in {' and '.join(differing)}: who"
+                " installs from one gets something else than from the other.",
+                "Delete both and build them together.",
+                severity="warning",
+                filename=other.filename,
+            )
+
+
+def with_project(distributions: Iterable[Distribution], declared: Declared) -> Iterator[Problem]:
+    """Where a file says something else than Poetry would now write into it.
+
+    Another Poetry may write version ranges differently, so these alone are no reason to refuse.
+    """
+    python = _specifiers(declared.requires_python)
+    ranges = _ranges(declared.requires_dist)
+    names = {name for name, _, _ in ranges}
+    for distribution in distributions:
+        raw = distribution.raw_metadata
+        lines = raw.get("requires_dist", [])
+        said = _ranges(lines)
+        surely = True
+        if python != _python(raw):
+            what = "Requires-Python is " + _quoted(raw.get("requires_python"), "not there")
+            what += f", and would be {_quoted(declared.requires_python, 'left out')} now"
+        elif odd := names ^ {name for name, _, _ in said}:
+            what = f"its dependencies are others than now: {some(sorted(odd))}"
+        elif changed := {name for name, _, _ in ranges ^ said}:
+            what = f"it wants other versions or extras than now of {some(sorted(changed))}"
+            surely = False
+        else:
+            continue
+        yield Problem(
+            Code.BUILT_FROM_ANOTHER,
+            f"{distribution.filename} was built from another pyproject.toml: {what}.",
+            "Run poetry build, or add --build.",
+            severity="error" if surely and declared.surely else "warning",
+            filename=distribution.filename,
+        )
+
+
+def _can_be_dynamic(raw: RawMetadata) -> bool:
+    try:
+        return Version(raw.get("metadata_version", "")) >= Version("2.2")
+    except ValueError:
+        return False
+
+
+def _python(raw: RawMetadata) -> object:
+    return _specifiers(raw.get("requires_python"))
+
+
+def _specifiers(text: str | None) -> object:
+    """The set of specifiers; where they are none, something that equals the same words alone."""
+    try:
+        specifiers = SpecifierSet(text or "")
+        hash(specifiers)  # only now are absurdly long numbers found out
+        return specifiers
+    except ValueError:
+        return (text,)
+
+
+def _parsed(line: str) -> Requirement | None:
+    """A requirement; None where it is none, which is told as invalid metadata."""
+    try:
+        requirement = Requirement(line)
+        hash(requirement)  # the same
+        return requirement
+    except ValueError:
+        return None
+
+
+def _requirements(raw: RawMetadata) -> set[object]:
+    """Whole requirements; equal ones are equal however they are written."""
+    return {_parsed(line) or line for line in raw.get("requires_dist", ())}
+
+
+def _ranges(lines: Iterable[str]) -> set[_Range]:
+    """Names, extras and versions; markers are left out, which Poetry simplifies ever better."""
+    return {
+        (
+            canonicalize_name(requirement.name),
+            frozenset(map(canonicalize_name, requirement.extras)),
+            requirement.specifier,
+        )
+        for line in lines
+        if (requirement := _parsed(line)) is not None
+    }
+
+
+def _quoted(text: str | None, nothing: str) -> str:
+    return repr(printable(text, 80)) if text else nothing

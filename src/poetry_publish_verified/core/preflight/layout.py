@@ -1,0 +1,195 @@
+"""Faults of an archive's form: names, folders, where its files would be unpacked, licences."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import re
+from collections.abc import Iterator
+
+from packaging.tags import Tag
+from packaging.tags import parse_tag
+from packaging.version import Version
+
+from poetry_publish_verified.core.contents import Contents
+from poetry_publish_verified.core.contents import Member
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.preflight.values import Identity
+from poetry_publish_verified.core.preflight.words import some
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+
+# PyPI's own rule for zip bombs: more than 50 times as much, and more than 64 MiB.
+_MOST_FOLD = 50
+_LEAST_UNPACKED = 64 * 1024 * 1024
+# It has to fit into a file's name; a longer one may be spread out to millions.
+_LONGEST_TAG = 256
+_AGAIN = "Delete the file and build again."
+
+
+def of_one(release: Identity, distribution: Distribution, *, public: bool) -> Iterator[Problem]:
+    """Every fault of one file's form."""
+    yield from _filename(distribution, public=public)
+    contents = distribution.contents
+    if contents is None:
+        return
+    yield from _leading_out(distribution, contents)
+    yield from _folders(release, distribution, contents)
+    yield from _licences(distribution, contents)
+    if distribution.parsed.kind == "wheel":
+        yield from _tags(distribution, contents)
+        yield from _unpacked(distribution, contents, public=public)
+
+
+def plain(name: str) -> str:
+    """A member's name without `./` before it, which means nothing."""
+    return name.removeprefix("./")
+
+
+def _filename(distribution: Distribution, *, public: bool) -> Iterator[Problem]:
+    """PEP 625 and the wheel specification: name and version in their normalised forms."""
+    filename, parsed = distribution.filename, distribution.parsed
+    name, version = parsed.name.replace("-", "_"), str(parsed.version)
+    if parsed.kind == "wheel":
+        normalised = "-".join((name, version, *filename.split("-")[2:]))
+    else:
+        normalised = f"{name}-{version}.tar.gz"
+    if filename != normalised:
+        yield Problem(
+            Code.FILENAME_NOT_NORMALISED,
+            f"The normalised name of {filename} is {normalised}.",
+            "Build again with a newer version of the build backend.",
+            severity="error" if public else "warning",
+            filename=filename,
+        )
+
+
+def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
+    found = [member.name for member in contents.members if _leads_out(member)]
+    if found:
+        yield Problem(
+            Code.MEMBER_LEADS_OUT,
+            f"{distribution.filename}: these would be unpacked, or lead, outside its folder:"
+            f" {some(found)}.",
+            "Find out how they came into the archive, and build again.",
+            filename=distribution.filename,
+        )
+
+
+def _leads_out(member: Member) -> bool:
+    if _is_absolute(member.name) or ".." in _parts(member.name):
+        return True
+    if member.target is None:
+        return False
+    base = "" if member.hard else posixpath.dirname(member.name)
+    end = _parts(posixpath.normpath(posixpath.join(base, "/".join(_parts(member.target)))))
+    return _is_absolute(member.target) or end[0] != _parts(plain(member.name))[0]
+
+
+def _is_absolute(name: str) -> bool:
+    return _parts(name)[0] == "" or re.match(r"[A-Za-z]:", name) is not None
+
+
+def _parts(name: str) -> list[str]:
+    # Windows unpacks too: its drives and its separator count everywhere.
+    return name.replace("\\", "/").split("/")
+
+
+def _folders(
+    release: Identity, distribution: Distribution, contents: Contents
+) -> Iterator[Problem]:
+    names = [plain(member.name) for member in contents.members]
+    if distribution.parsed.kind == "wheel":
+        tops = {top for top, _, rest in _split(names) if rest and top.endswith(".dist-info")}
+        wanted = f"one folder of the form {_stem(distribution)}.dist-info"
+        fits = [_names(release, top.removesuffix(".dist-info")) for top in tops] == [True]
+    else:
+        tops = {top for top, _, _ in _split(names)}
+        wanted = f"one folder, {_stem(distribution)}, with all else in it"
+        fits = [_names(release, top) for top in tops] == [True]
+    if not fits:
+        yield Problem(
+            Code.ARCHIVE_LAYOUT,
+            f"{distribution.filename} must have {wanted}; it has {some(sorted(tops)) or 'none'}.",
+            _AGAIN,
+            filename=distribution.filename,
+        )
+    if distribution.parsed.kind == "wheel" and contents.wheel is None:
+        yield Problem(
+            Code.ARCHIVE_LAYOUT,
+            f"{distribution.filename} has no WHEEL file beside its METADATA.",
+            _AGAIN,
+            filename=distribution.filename,
+        )
+
+
+def _split(names: list[str]) -> list[tuple[str, str, str]]:
+    return [name.partition("/") for name in names]
+
+
+def _stem(distribution: Distribution) -> str:
+    parsed = distribution.parsed
+    return f"{parsed.name.replace('-', '_')}-{parsed.version}"
+
+
+def _names(release: Identity, stem: str) -> bool:
+    """Whether `lantern-1.0` is this release, however it is spelt."""
+    return belongs_to(f"{stem}.tar.gz", release.name, release.version)
+
+
+def _licences(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
+    """Licence files that the metadata names (PEP 639, from metadata 2.4 on)."""
+    raw = distribution.raw_metadata
+    if not _at_least(raw.get("metadata_version", ""), "2.4"):
+        return
+    there = {plain(member.name).split("/", 1)[-1] for member in contents.members}
+    prefix = "licenses/" if distribution.parsed.kind == "wheel" else ""
+    missing = [name for name in raw.get("license_files", ()) if prefix + name not in there]
+    if missing:
+        yield Problem(
+            Code.LICENSE_FILE_MISSING,
+            f"{distribution.filename}: its metadata names licence files that are not in it:"
+            f" {some(missing)}.",
+            "Check license-files in pyproject.toml, and build again.",
+            filename=distribution.filename,
+        )
+
+
+def _at_least(said: str, version: str) -> bool:
+    try:
+        return Version(said) >= Version(version)
+    except ValueError:
+        return False
+
+
+def _tags(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
+    if contents.wheel is None:
+        return
+    inside: set[Tag] = set()
+    for line in contents.wheel.decode("utf-8", "replace").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip().lower() == "tag" and len(value) < _LONGEST_TAG:
+            with contextlib.suppress(ValueError):
+                inside |= parse_tag(value.strip())
+    if inside != distribution.parsed.tags:
+        yield Problem(
+            Code.WHEEL_TAGS,
+            f"{distribution.filename}: its WHEEL file has the tags"
+            f" {some(sorted(map(str, inside))) or 'of nothing'}.",
+            "Build again, or change tags with the wheel tags command, which changes both.",
+            severity="warning",
+            filename=distribution.filename,
+        )
+
+
+def _unpacked(distribution: Distribution, contents: Contents, *, public: bool) -> Iterator[Problem]:
+    fold = contents.unpacked / max(distribution.size, 1)
+    if public and contents.unpacked > _LEAST_UNPACKED and fold > _MOST_FOLD:
+        yield Problem(
+            Code.ARCHIVE_BOMB,
+            f"{distribution.filename} unpacks to {fold:.0f} times its size; this index takes"
+            f" {_MOST_FOLD} times.",
+            "Leave out the files that are almost empty of content, and build again.",
+            filename=distribution.filename,
+        )

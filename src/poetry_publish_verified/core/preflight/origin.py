@@ -1,0 +1,126 @@
+"""What git says of a release: files that changed since it was built, tags of other versions."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.preflight.values import Circumstances
+from poetry_publish_verified.core.preflight.values import Identity
+from poetry_publish_verified.core.preflight.words import some
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+
+# Lines between the first and the last difference; with more of them a file has surely changed.
+_MAX_LINES = 1000
+_SEPARATORS = re.compile(r"[-/@]")
+
+
+def of(release: Identity, circumstances: Circumstances) -> Iterator[Problem]:
+    """Both kinds of doubt; each is a warning."""
+    if circumstances.changed:
+        yield Problem(
+            Code.CHANGED_SINCE_BUILD,
+            "These files have changed since what is to be sent was built:"
+            f" {some(circumstances.changed)}.",
+            "Run poetry build, or add --build, if the changes are to go out.",
+            severity="warning",
+        )
+    read = {tag: version for tag in circumstances.tags if (version := _version(tag, release))}
+    if read and release.version not in read.values():
+        yield Problem(
+            Code.TAG_DISAGREES,
+            f"The commit has the tag {some(list(read))}, and the release is {release.version}.",
+            "Set the version to that of the tag and build again, or tag this version.",
+            severity="warning",
+        )
+
+
+def _version(tag: str, release: Identity) -> Version | None:
+    """The version that a tag names, bare or after this project's own name."""
+    if (version := _bare(tag)) is not None:
+        return version
+    for separator in _SEPARATORS.finditer(tag):
+        if canonicalize_name(tag[: separator.start()]) == release.name:
+            version = _bare(tag[separator.end() :])
+            if version is not None:
+                return version
+    return None
+
+
+def _bare(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except ValueError:
+        return None
+
+
+def is_changed(name: str, source: bytes, packed: bytes, version: Version) -> bool:
+    """Whether a source file is another than the packed one.
+
+    What dynamic versioning replaces while it builds does not count: lines that hold the version,
+    and a pyproject.toml's own fields for it.
+    """
+    if source == packed:
+        return False
+    if name == "pyproject.toml" and _same_project(source, packed):
+        return False
+    return b"\0" in source or b"\0" in packed or not _is_substituted(source, packed, version)
+
+
+def _same_project(source: bytes, packed: bytes) -> bool:
+    try:
+        return _without_version(source) == _without_version(packed)
+    except (ValueError, TypeError, AttributeError, RecursionError):  # no table where one belongs
+        return False
+
+
+def _without_version(text: bytes) -> dict[str, Any]:
+    data = tomllib.loads(text.decode("utf-8"))
+    project, tool = data.get("project", {}), data.get("tool", {})
+    project.pop("version", None)
+    project["dynamic"] = [field for field in project.get("dynamic", ()) if field != "version"]
+    tool.get("poetry", {}).pop("version", None)
+    # It is switched off in an sdist, whose version is settled.
+    tool.get("poetry-dynamic-versioning", {}).pop("enable", None)
+    return data
+
+
+def _is_substituted(source: bytes, packed: bytes, version: Version) -> bool:
+    """Whether all lines that differ on the packed side hold the version, and none was added."""
+    here, there = _middle(source.splitlines(), packed.splitlines())
+    if max(len(here), len(there)) > _MAX_LINES:
+        return False
+    holds = _holding(version)
+    for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(
+        None, here, there, autojunk=False
+    ).get_opcodes():
+        if kind == "equal":
+            continue
+        if i2 - i1 > j2 - j1 or not all(holds.search(line) for line in there[j1:j2]):
+            return False
+    return True
+
+
+def _middle(here: list[bytes], there: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Both without the lines that they have in common at the beginning and at the end."""
+    shorter = min(len(here), len(there))
+    start = next((n for n in range(shorter) if here[n] != there[n]), shorter)
+    here, there = here[start:], there[start:]
+    shorter -= start
+    end = next((n for n in range(shorter) if here[-1 - n] != there[-1 - n]), shorter)
+    return here[: len(here) - end], there[: len(there) - end]
+
+
+def _holding(version: Version) -> re.Pattern[bytes]:
+    """A version as text, its release alone (`1.2.3` of `1.2.3rc1`), or as a tuple."""
+    texts = {str(version), version.public, version.base_version}
+    either = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
+    numbers = r"\s*,\s*".join(map(str, version.release))
+    return re.compile(rf"(?<![\d.])(?:{either})(?!\.?\d)|\(\s*{numbers}\b".encode())

@@ -1,0 +1,71 @@
+"""Faults of a wheel's RECORD: installers and indexes hold the wheel against it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from poetry_publish_verified.core.contents import Contents
+from poetry_publish_verified.core.contents import InvalidRecordError
+from poetry_publish_verified.core.contents import Member
+from poetry_publish_verified.core.contents import Recorded
+from poetry_publish_verified.core.contents import parse_record
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.preflight.words import some
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+
+# RECORD cannot hold its own hash, nor those of signatures over it.
+_UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+
+
+def of_one(distribution: Distribution) -> Iterator[Problem]:
+    """All in which a wheel and its RECORD differ, one problem for each kind."""
+    contents = distribution.contents
+    if contents is None or distribution.parsed.kind != "wheel":
+        return
+    for words in _faults(contents):
+        yield Problem(
+            Code.RECORD_WRONG,
+            f"{distribution.filename}: {words}.",
+            "Build again; repack a changed wheel with the wheel pack command, which writes RECORD"
+            " anew.",
+            filename=distribution.filename,
+        )
+
+
+def _faults(contents: Contents) -> Iterator[str]:
+    counts = Counter(member.name for member in contents.members)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        yield f"it holds more than one file of the name {some(twice)}"
+    if contents.record is None:
+        yield "it has no RECORD"
+        return
+    try:
+        record = parse_record(contents.record)
+    except InvalidRecordError as error:
+        yield f"its RECORD cannot be read ({printable(str(error), 120)})"
+        return
+    there = {member.name: member for member in contents.members}
+    files = {name: member for name, member in there.items() if not _is_unrecorded(name)}
+    if missing := [name for name in files if name not in record]:
+        yield f"its RECORD does not name {some(missing)}"
+    if absent := [name for name in record if name not in there and not _is_unrecorded(name)]:
+        yield f"its RECORD names what is not there: {some(absent)}"
+    both = [(name, member, record[name]) for name, member in files.items() if name in record]
+    if unhashed := [name for name, _, said in both if said.digest is None]:
+        yield f"its RECORD has no sha256 or better of {some(unhashed)}"
+    if other := [name for name, member, said in both if said.digest and _differs(member, said)]:
+        yield f"its RECORD has another hash or size of {some(other)}"
+
+
+def _is_unrecorded(name: str) -> bool:
+    folder, _, file = name.partition("/")
+    return folder.endswith(".dist-info") and file in _UNRECORDED
+
+
+def _differs(member: Member, said: Recorded) -> bool:
+    if said.size is not None and said.size != member.size:
+        return True
+    return said.algorithm is None or member.digests.get(said.algorithm) != said.digest

@@ -1,0 +1,248 @@
+"""What is read out of archives: real ones by poetry-core, and hostile ones."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tarfile
+import tracemalloc
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.adapters import archives
+from poetry_publish_verified.adapters import dist_dir
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.errors import Code
+from tests.adapters.archives import IN_SDIST
+from tests.adapters.archives import NOISE
+from tests.adapters.archives import sdist
+from tests.adapters.archives import tar
+from tests.beds.projects import make_project
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from poetry_publish_verified.adapters.dist_dir import Found
+    from tests.beds.projects import Project
+
+LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Project:
+    """A project with both of its distributions, as poetry-core makes them."""
+    project = make_project(tmp_path / "lantern")
+    (project.path / "LICENSE").write_text("Take it.\n", encoding="utf-8")
+    project.build()
+    return project
+
+
+def peak(folder: Path) -> tuple[Found, int]:
+    """Look, and how many bytes of memory that took at most."""
+    tracemalloc.start()
+    try:
+        return look(folder), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def look(folder: Path) -> Found:
+    """Look at lantern 1.0 in a folder."""
+    return dist_dir.look(folder, LANTERN.name, LANTERN.version)
+
+
+def codes(folder: Path) -> list[Code]:
+    """What preflight finds there."""
+    found = look(folder)
+    assert found.broken == ()
+    return [problem.code for problem in check(LANTERN, found.distributions, public=True)]
+
+
+def test_a_real_wheel(built: Project) -> None:
+    """Every file with its size and hash, RECORD and WHEEL; and preflight has nothing to say."""
+    (wheel, _) = look(built.dist).distributions
+    assert wheel.contents is not None
+    with zipfile.ZipFile(built.dist / built.wheel) as archive:
+        assert [member.name for member in wheel.contents.members] == archive.namelist()
+        for member in wheel.contents.members:
+            content = archive.read(member.name)
+            assert member.size == len(content)
+            assert member.digests == {"sha256": hashlib.sha256(content).hexdigest()}
+        assert wheel.contents.record == archive.read("lantern-1.0.dist-info/RECORD")
+        assert wheel.contents.wheel == archive.read("lantern-1.0.dist-info/WHEEL")
+    assert wheel.contents.unpacked == sum(member.size for member in wheel.contents.members)
+    assert codes(built.dist) == []
+
+
+def test_a_real_sdist(built: Project) -> None:
+    """Every file with its size and hash."""
+    (_, sdist) = look(built.dist).distributions
+    assert sdist.contents is not None
+    with tarfile.open(built.dist / built.sdist) as archive:
+        files = {info.name: archive.extractfile(info) for info in archive if info.isreg()}
+        assert [member.name for member in sdist.contents.members] == list(files)
+        for member in sdist.contents.members:
+            stream = files[member.name]
+            assert stream is not None
+            assert member.digests == {"sha256": hashlib.sha256(stream.read()).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("lantern/new.py", Code.RECORD_WRONG),
+        ("lantern/__init__.py", Code.RECORD_WRONG),
+        ("../outside.py", Code.MEMBER_LEADS_OUT),
+        ("/outside.py", Code.MEMBER_LEADS_OUT),
+        ("lamp-1.0.dist-info/METADATA", Code.ARCHIVE_LAYOUT),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_a_real_wheel_with_something_put_in(built: Project, name: str, code: Code) -> None:
+    """One more file in a wheel is found, whatever its name, or that it is there twice."""
+    with zipfile.ZipFile(built.dist / built.wheel, "a") as archive:
+        archive.writestr(name, "light = 2\n")
+    assert code in codes(built.dist)
+
+
+def test_a_real_wheel_with_a_file_changed(built: Project) -> None:
+    """A file that was changed after RECORD was written is found, though the zip is whole."""
+    path = built.dist / built.wheel
+    with zipfile.ZipFile(path) as old:
+        files = {info.filename: old.read(info) for info in old.infolist()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in files.items():
+            new.writestr(name, content.replace(b"A lantern", b"A pattern"))
+    assert codes(built.dist) == [Code.RECORD_WRONG]
+
+
+def test_odd_members_of_an_sdist(tmp_path: Path) -> None:
+    """Links and pipes are members without content, twice the same name is two."""
+    with tarfile.open(tmp_path / SDIST, "w:gz") as archive:
+        for name, kind, target in (
+            ("lantern-1.0/soft", tarfile.SYMTYPE, "../../etc/passwd"),
+            ("lantern-1.0/hard", tarfile.LNKTYPE, "/etc/passwd"),
+            ("lantern-1.0/pipe", tarfile.FIFOTYPE, ""),
+            ("lantern-1.0/folder", tarfile.DIRTYPE, ""),
+            ("lantern-1.0/twice", tarfile.REGTYPE, ""),
+            ("lantern-1.0/twice", tarfile.REGTYPE, ""),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+        archive.add(__file__, "lantern-1.0/PKG-INFO")
+    (found,) = look(tmp_path).distributions
+    assert found.contents is not None
+    assert [(m.name[12:], m.target, m.hard, bool(m.digests)) for m in found.contents.members] == [
+        ("soft", "../../etc/passwd", False, False),
+        ("hard", "/etc/passwd", True, False),
+        ("pipe", None, False, False),
+        ("twice", None, False, True),
+        ("twice", None, False, True),
+        ("PKG-INFO", None, False, True),
+    ]
+
+
+def write_zeros(folder: Path, filename: str, size: int) -> None:
+    """A distribution that holds nothing but zeros, so many MiB of them."""
+    if filename.endswith(".whl"):
+        with (
+            zipfile.ZipFile(folder / filename, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("lantern-1.0.dist-info/METADATA", "w") as head,
+        ):
+            head.write(b"Name: lantern\n")
+        with (
+            zipfile.ZipFile(folder / filename, "a", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("lantern/zeros", "w") as stream,
+        ):
+            for _ in range(size):
+                stream.write(bytes(MIB))
+        return
+    info = tarfile.TarInfo("lantern-1.0/zeros")
+    info.size = size * MIB
+    with gzip.open(folder / filename, "wb", 1) as packed:
+        packed.write(info.tobuf())
+        for _ in range(size):
+            packed.write(bytes(MIB))
+
+
+@pytest.mark.parametrize("filename", [WHEEL, SDIST])
+def test_a_bomb(tmp_path: Path, filename: str) -> None:
+    """An archive that unpacks to absurdly much is a fault of its own, found within its budget."""
+    write_zeros(tmp_path, filename, 300)
+    (problem,) = look(tmp_path).broken
+    assert (problem.code, problem.filename) == (Code.ARCHIVE_BOMB, filename)
+    assert "unpacks to more than" in problem.message
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_tar_whose_header_is_endless(tmp_path: Path, kind: bytes) -> None:
+    """A header that promises gigabytes is refused, and costs no memory."""
+    info = tarfile.TarInfo("lantern-1.0/header")
+    info.type, info.size = kind, 4 * 1024 * MIB
+    with gzip.open(tmp_path / SDIST, "wb", 1) as packed:
+        packed.write(info.tobuf())
+        for _ in range(200):
+            packed.write(bytes(MIB))
+    found, memory = peak(tmp_path)
+    assert len(found.broken) == 1
+    assert memory < 50 * MIB
+
+
+def test_a_sparse_file(tmp_path: Path) -> None:
+    """A file of holes, which would be read as a gigabyte of zeros, is refused."""
+    info = tarfile.TarInfo("lantern-1.0/holes")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    # No piece of content, and its real size (GNU tar's old format of sparse files).
+    header[386:410] = b"00000000000\0" * 2
+    header[483:495] = b"%011o\0" % (1024 * MIB)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    with gzip.open(tmp_path / SDIST, "wb") as packed:
+        packed.write(header + tar())
+    (problem,) = look(tmp_path).broken
+    assert "holes in it is a sparse file" in problem.message
+
+
+def test_a_large_wheel_costs_little_memory(tmp_path: Path) -> None:
+    """Files are read in pieces: two hundred megabytes pass through a few."""
+    with zipfile.ZipFile(tmp_path / WHEEL, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("lantern-1.0.dist-info/METADATA", "Name: lantern\n")
+        with archive.open("lantern/large", "w") as stream:
+            for _ in range(200):
+                stream.write(NOISE[:1024] * 1024)
+    found, memory = peak(tmp_path)
+    (wheel,) = found.distributions
+    assert wheel.contents is not None
+    assert wheel.contents.unpacked > 200 * MIB
+    assert memory < 50 * MIB
+
+
+def test_broken_and_whole_ones_together(tmp_path: Path) -> None:
+    """A broken file does not keep the whole ones from being looked at."""
+    (tmp_path / WHEEL).write_bytes(b"junk")
+    (tmp_path / SDIST).write_bytes(sdist())
+    found = look(tmp_path)
+    assert [problem.filename for problem in found.broken] == [WHEEL]
+    assert [each.filename for each in found.distributions] == [SDIST]
+
+
+def test_contents_of_some_files(built: Project, tmp_path: Path) -> None:
+    """Named files alone, regular ones, and none above the limit."""
+    source = (built.path / "lantern" / "__init__.py").read_bytes()
+    for file, name in ((built.wheel, ""), (built.sdist, "lantern-1.0/")):
+        wanted = {f"{name}lantern/__init__.py"}
+        found = archives.contents_of(built.dist / file, wanted, len(source))
+        assert found == {f"{name}lantern/__init__.py": source}
+        assert archives.contents_of(built.dist / file, wanted, len(source) - 1) == {}
+    (tmp_path / SDIST).write_bytes(sdist(IN_SDIST))
+    assert archives.contents_of(tmp_path / SDIST, {"lantern-1.0/gone"}, MIB) == {}

@@ -1,0 +1,155 @@
+"""Metadata that an index would refuse, and whose rules those are."""
+
+from __future__ import annotations
+
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from trove_classifiers import deprecated_classifiers
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.preflight import Circumstances
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from tests.core.making import SDIST
+from tests.core.making import WHEEL
+from tests.core.making import core_metadata
+from tests.core.making import distribution
+
+LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
+URL = "git+https://me:topsecret@code.example/oil.git"
+MORE_THAN_100_MB = 100 * 1024 * 1024 + 1
+
+
+def wheel(*lines: str) -> Distribution:
+    """A wheel with more lines of metadata."""
+    return distribution(WHEEL, metadata=core_metadata(*lines))
+
+
+def told(*distributions: Distribution, public: bool) -> list[tuple[Code, str]]:
+    """Codes and severities of what is wrong."""
+    found = check(LANTERN, distributions, public=public)
+    return [(problem.code, problem.severity) for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "in_public", "elsewhere"),
+    [
+        (["Classifier: Topic :: System"], None, None, None),
+        (
+            ["Classifier: Natural Language :: Ukranian"],
+            *(Code.CLASSIFIER_UNFIT, "error", "warning"),
+        ),
+        (["Classifier: Private :: Do Not Upload"], Code.CLASSIFIER_UNFIT, "error", None),
+        (["Classifier: Topic :: Lanterns"], Code.CLASSIFIER_UNKNOWN, "warning", "warning"),
+        (["Requires-Dist: oil>=1"], None, None, None),
+        ([f"Requires-Dist: oil @ {URL}"], Code.DIRECT_URL, "error", None),
+        (["Requires-Dist: oil @ file:///oil ; extra == 'x'"], Code.DIRECT_URL, "error", None),
+        (["Summary: " + "x" * 512], None, None, None),
+        (["Summary: " + "x" * 513], Code.SUMMARY, "error", "warning"),
+        (["Summary: one\n        two"], Code.SUMMARY, "error", "warning"),
+    ],
+)
+def test_a_field(
+    lines: list[str], code: Code | None, in_public: str | None, elsewhere: str | None
+) -> None:
+    """A field that PyPI refuses is an error there, and elsewhere what it deserves."""
+    for public, severity in ((True, in_public), (False, elsewhere)):
+        expected = [(code, severity)] if severity else []
+        assert told(wheel(*lines), public=public) == expected, public
+
+
+def test_every_deprecated_classifier_has_a_remedy() -> None:
+    """The replacement is named, or that there is none."""
+    for classifier, instead in deprecated_classifiers.items():
+        (problem,) = check(LANTERN, [wheel(f"Classifier: {classifier}")], public=True)
+        assert classifier in problem.message
+        assert all(name in problem.remedy for name in instead)
+        assert instead or "Remove it" in problem.remedy
+
+
+def test_a_url_is_not_shown() -> None:
+    """A direct dependency is told by its name; its URL may hold a password."""
+    (problem,) = check(LANTERN, [wheel(f"Requires-Dist: oil @ {URL}")], public=True)
+    assert "oil" in problem.message
+    assert "topsecret" not in problem.message + problem.remedy
+
+
+def test_what_all_files_share_is_told_once() -> None:
+    """One classifier in two files is one problem that names both; of one file it is that file's."""
+    metadata = core_metadata("Classifier: Topic :: Lanterns")
+    (both,) = check(
+        LANTERN,
+        [distribution(WHEEL, metadata=metadata), distribution(SDIST, metadata=metadata)],
+        public=False,
+    )
+    assert WHEEL in both.message
+    assert SDIST in both.message
+    assert both.filename is None
+    (one,) = check(LANTERN, [wheel("Classifier: Topic :: Lanterns")], public=False)
+    assert one.filename == WHEEL
+
+
+def test_a_large_file() -> None:
+    """Over PyPI's usual limit is a warning there, as a project may have been granted more."""
+    built = distribution(WHEEL)
+    large = Distribution(
+        WHEEL, MORE_THAN_100_MB, built.md5, built.sha256, built.blake2_256, built.metadata
+    )
+    assert told(large, public=True) == [(Code.FILE_LARGE, "warning")]
+    assert told(large, public=False) == []
+
+
+def test_hostile_values_are_harmless() -> None:
+    """Classifiers and file names reach a message without colours or line ends."""
+    found = check(LANTERN, [wheel("Classifier: \x1b[31mred\r::error::")], public=True)
+    assert [problem.code for problem in found] == [Code.CLASSIFIER_UNKNOWN]
+    assert "\x1b" not in found[0].message
+    assert "\r" not in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("lines", "filename"),
+    [(["Classifier: Topic :: Lanterns"], "Lantern-1.0-py3-none-any.whl")],
+)
+def test_strict(lines: list[str], filename: str) -> None:
+    """Strict leaves no warning a warning."""
+    built = distribution(filename, metadata=core_metadata(*lines))
+    found = check(LANTERN, [built], public=False)
+    assert {problem.severity for problem in found} == {"warning"}
+    strict = check(LANTERN, [built], public=False, strict=True)
+    assert [problem.code for problem in strict] == [problem.code for problem in found]
+    assert {problem.severity for problem in strict} == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("access", "half", "in_public", "elsewhere"),
+    [
+        (Access(), False, True, False),
+        (Access("harbour", "x"), False, False, False),
+        (Access("__token__", ""), False, True, False),
+        (Access(), True, True, True),
+    ],
+)
+def test_credentials(access: Access, half: bool, in_public: bool, elsewhere: bool) -> None:
+    """PyPI takes nothing without credentials, others may; half of them are always a mistake."""
+    repository = RepositoryTarget("my-index", "https://index.example/", access, half)
+    for public, refused in ((True, in_public), (False, elsewhere)):
+        found = check(
+            LANTERN, [distribution(WHEEL)], Circumstances(repository=repository), public=public
+        )
+        assert [problem.code for problem in found] == [Code.CREDENTIALS_MISSING] * refused
+        assert all("MY_INDEX" in problem.remedy for problem in found)
+
+
+def test_broken_files_and_others_together() -> None:
+    """What could not be read is told beside what is wrong with the rest, and is not "no file"."""
+    broken = Problem(Code.ARCHIVE_BROKEN, "It is cut off.", "Build again.", filename=SDIST)
+    circumstances = Circumstances(broken=(broken,))
+    assert check(LANTERN, [], circumstances, public=False) == (broken,)
+    found = check(LANTERN, [wheel("Classifier: Topic :: Lanterns")], circumstances, public=False)
+    assert [problem.code for problem in found] == [Code.ARCHIVE_BROKEN, Code.CLASSIFIER_UNKNOWN]

@@ -1,0 +1,232 @@
+"""Before a byte leaves: every fault in one run, and no false alarm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.indexes import Index
+from tests.beds.poetry import NEWEST_POETRY
+from tests.beds.poetry import Poetry
+from tests.beds.poetry import current_interpreter
+from tests.beds.poetry import make_environment
+from tests.beds.processes import free_port
+from tests.beds.projects import Project
+from tests.beds.projects import make_project
+from tests.beds.projects import read_receipt
+from tests.beds.release import ended
+from tests.beds.release import problems
+from tests.beds.release import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+UNKNOWN = 'classifiers = ["Topic :: Lanterns"]'
+DEPRECATED = 'classifiers = ["Natural Language :: Ukranian"]'
+
+
+def git(project: Project, *arguments: str) -> None:
+    """Call git in a project, as somebody."""
+    identity = ("-c", "user.name=T", "-c", "user.email=t@example.invalid")
+    subprocess.run(["git", *identity, *arguments], cwd=project.path, check=True, timeout=60)
+
+
+def commit(project: Project, *tags: str) -> None:
+    """Put a project under git, with tags on its commit."""
+    (project.path / ".gitignore").write_text("dist\n", encoding="utf-8")
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "one")
+    for tag in tags:
+        git(project, "tag", tag)
+
+
+def edit(project: Project, old: str, new: str) -> None:
+    """Change a project's pyproject.toml."""
+    file = project.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def told(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Codes and severities of all problems."""
+    return sorted((problem["code"], problem["severity"]) for problem in problems(receipt))
+
+
+def without(sdist: Path, name: str) -> None:
+    """Take one file out of an sdist."""
+    whole = sdist.with_name("whole")
+    sdist.rename(whole)
+    with tarfile.open(whole) as old, tarfile.open(sdist, "w:gz") as new:
+        for member in old:
+            if not member.name.endswith(name):
+                new.addfile(member, old.extractfile(member))
+    whole.unlink()
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["publish", "dry-run"])
+def test_every_kind_of_fault_at_once(
+    poetry: Poetry, project: Project, pypi: Index, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Files, metadata, project and git: faults of all are told in one run, and nothing is sent."""
+    (project.path / "LICENSE").write_text("Take it.\n", encoding="utf-8")
+    edit(project, "authors =", UNKNOWN + "\nauthors =")
+    commit(project, "v0.9")
+    project.build()
+    without(project.dist / project.sdist, "LICENSE")
+    with zipfile.ZipFile(project.dist / project.wheel, "a") as archive:
+        archive.writestr("lantern/smuggled.py", "")
+    (project.dist / project.wheel.replace("py3", "py2")).write_bytes(b"junk")
+    edit(project, '">=3.11"', '">=3.12"')
+    file = tmp_path / "receipt.json"
+    run = publish(poetry, project, pypi, "--receipt", file, *options)
+    ended(run, 3)
+    assert told(read_receipt(file)) == [
+        ("PV205", "error"),
+        ("PV219", "warning"),
+        ("PV221", "error"),
+        ("PV224", "error"),
+        ("PV231", "error"),
+        ("PV231", "error"),
+        ("PV232", "warning"),
+        ("PV233", "warning"),
+    ]
+    for problem in problems(read_receipt(file)):
+        assert problem["message"] in run.said
+        assert problem["remedy"] in run.said
+    assert pypi.stored("lantern") == {}
+
+
+def test_a_warning_is_a_refusal_when_strict(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """The same release goes out with a warning, and with --strict not at all."""
+    edit(project, "authors =", UNKNOWN + "\nauthors =")
+    project.build()
+    ended(publish(poetry, project, pypi, "--strict"), 3)
+    assert told(project.receipt()) == [("PV219", "error")]
+    assert pypi.stored("lantern") == {}
+    ended(publish(poetry, project, pypi), 0)
+    assert told(project.receipt()) == [("PV219", "warning")]
+    assert pypi.stored("lantern") == project.hashes()
+
+
+def test_a_rehearsal_looks_too(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """A rehearsal refuses what a publication would."""
+    project.build()
+    with zipfile.ZipFile(project.dist / project.wheel, "a") as archive:
+        archive.writestr("lantern/smuggled.py", "")
+    file = tmp_path / "receipt.json"
+    run = poetry.run("publish-verified", "-n", "--rehearse", "--receipt", file, cwd=project.path)
+    ended(run, 3)
+    assert told(read_receipt(file)) == [("PV224", "error")]
+
+
+def test_nothing_to_say(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """What poetry build makes of a committed and tagged project passes the strictest look."""
+    (project.path / "LICENSE").write_text("Take it.\n", encoding="utf-8")
+    edit(project, "authors =", 'dependencies = ["anyio (>=4)", "packaging>=24"]\nauthors =')
+    commit(project, "v1.0", "tested")
+    ended(poetry.run("build", cwd=project.path), 0)
+    ended(publish(poetry, project, pypi, "--strict"), 0)
+    assert problems(project.receipt()) == []
+
+
+def test_changed_since_the_build(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A source file that was changed after the build is named; a build in the same run helps."""
+    commit(project)
+    project.build()
+    project.change("Changed.")
+    ended(publish(poetry, project, pypi, "--dry-run", "--receipt", "receipt.json"), 0)
+    (problem,) = problems(read_receipt(project.path / "receipt.json"))
+    assert (problem["code"], problem["severity"]) == ("PV232", "warning")
+    assert "lantern/__init__.py" in problem["message"]
+    ended(publish(poetry, project, pypi, "--build", "--strict"), 0)
+    assert problems(project.receipt()) == []
+
+
+def test_half_of_the_credentials(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A user name without a password is refused before the server has to."""
+    project.build()
+    run = publish(poetry, project, Index(pypi.upload_url, ""), "-u", "very-secret-99")
+    ended(run, 3)
+    assert told(project.receipt()) == [("PV306", "error")]
+    assert "very-secret-99" not in run.said
+
+
+def test_what_only_the_public_index_refuses(poetry: Poetry, project: Project) -> None:
+    """To PyPI, no credentials and a deprecated classifier are refusals, without any connection."""
+    edit(project, "authors =", DEPRECATED + "\nauthors =")
+    project.build()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    offline = poetry.with_variables(HTTPS_PROXY=nowhere, HTTP_PROXY=nowhere)
+    run = offline.run("publish-verified", "-n", cwd=project.path)
+    ended(run, 3)
+    assert told(project.receipt()) == [("PV218", "error"), ("PV306", "error")]
+    assert "Natural Language :: Ukrainian" in run.said
+    assert "POETRY_PYPI_TOKEN_PYPI" in run.said
+    token = offline.with_variables(POETRY_PYPI_TOKEN_PYPI="pypi-x")
+    ended(token.run("publish-verified", "-n", cwd=project.path), 3)
+    assert told(project.receipt()) == [("PV218", "error")]
+
+
+@pytest.fixture(scope="session")
+def dynamic_poetry(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Poetry:
+    """Poetry with this plugin and with poetry-dynamic-versioning."""
+    folder = tmp_path_factory.mktemp("dynamic")
+    environment = make_environment(folder / "env", current_interpreter(), NEWEST_POETRY, wheel)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--python", environment.python, "install", "-q",
+         "poetry-dynamic-versioning>=1,<2"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"poetry-dynamic-versioning cannot be installed: {done.stderr[-300:]}")
+    return Poetry(environment, folder / "home")
+
+
+@pytest.mark.parametrize("writing", [True, False], ids=["writing", "not-writing"])
+def test_dynamic_versioning_is_no_change(
+    dynamic_poetry: Poetry, pypi: Index, tmp_path: Path, writing: bool
+) -> None:
+    """What poetry-dynamic-versioning substitutes while it builds is no change of the sources."""
+    project = make_project(
+        tmp_path / "dynamic",
+        version="1.2.3",
+        more='\n[tool.poetry]\nversion = "0.0.0"\n'
+        "\n[tool.poetry-dynamic-versioning]\nenable = true\n",
+    )
+    edit(project, 'version = "1.2.3"\n', 'dynamic = ["version"]\n')
+    module = project.path / "lantern" / "__init__.py"
+    module.write_text(
+        '"""A lantern."""\n\n__version__ = "0.0.0"\n__version_tuple__ = (0, 0, 0)\n',
+        encoding="utf-8",
+    )
+    commit(project, "v1.2.3")
+    ended(dynamic_poetry.run("build", cwd=project.path), 0)
+    with tarfile.open(project.dist / project.sdist) as archive:
+        packed = archive.extractfile("lantern-1.2.3/lantern/__init__.py")
+        assert packed is not None
+        assert b'"1.2.3"' in packed.read()
+    poetry = (
+        dynamic_poetry
+        if writing
+        else dynamic_poetry.with_variables(
+            POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO="publish-verified"
+        )
+    )
+    ended(publish(poetry, project, pypi, "--dry-run", "--strict", "--receipt", "one.json"), 0)
+    assert problems(read_receipt(project.path / "one.json")) == []
+    (project.path / "README.md").write_text("Changed.\n", encoding="utf-8")
+    ended(publish(poetry, project, pypi, "--dry-run", "--receipt", "two.json"), 0)
+    (problem,) = problems(read_receipt(project.path / "two.json"))
+    assert problem["code"] == "PV232"
+    assert "README.md" in problem["message"]
+    assert "__init__.py" not in problem["message"]
+    assert "pyproject.toml" not in problem["message"]
