@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.core.foreign import words_of_html
 
 ANYTHING = st.one_of(
@@ -95,3 +96,19 @@ def test_broken_markup_takes_no_time(piece: bytes) -> None:
     start = time.perf_counter()
     words_of_html(body)
     assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("403 for https://files.example/x.whl?sig=hidden.", "403 for https://files.example/x.whl?…"),
+        ("'http://user:hidden@index.example/simple/'", "'http://index.example/simple/'"),
+        ("http://user:12/hidden@index.example/", "http://index.example/"),
+        ("http://hidden@index.example/", "http://index.example/"),
+        ("http://index.example/a@b is it", "http://index.example/a@b is it"),
+        ("is it? no", "is it? no"),
+    ],
+)
+def test_secrets_in_urls(text: str, shown: str) -> None:
+    """Of each URL in a text, what may be a password or a signature is left out."""
+    assert without_secrets(text) == shown

@@ -7,6 +7,9 @@ import re
 import unicodedata
 
 _TAG = re.compile(r"<[^<>]*>")
+# A password may hold a slash that nobody has encoded.
+_USERINFO = re.compile(r"//[^\s/?#@'\"<>]*(?::[^\s@'\"<>]*)?@")
+_QUERY = re.compile(r"(://[^\s?'\"<>]*)\?[^\s'\"<>]*")
 _NO_WORDS = ("head", "script", "style")
 
 
@@ -21,6 +24,12 @@ def printable(text: str | bytes, limit: int = 500) -> str:
     kept = "".join(" " if _unsafe(char) else char for char in text[: limit * 8])
     kept = " ".join(kept.split()).replace("##[", "## [")
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def without_secrets(text: str) -> str:
+    """`text` with every URL in it short of its user name, password and query (signatures)."""
+    text = _USERINFO.sub("//", text)
+    return _QUERY.sub(r"\1?…", text)
 
 
 def decoded(text: bytes) -> str:
