@@ -9,6 +9,7 @@ from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import SeenAgain
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.expectation import Fault
 from poetry_publish_verified.core.simple_api import ProjectPage
@@ -17,6 +18,7 @@ from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.variants import told_apart
 from poetry_publish_verified.core.variants import variants
 from poetry_publish_verified.core.variants import version_variant
+from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
 from poetry_publish_verified.core.visibility import Denied
 from poetry_publish_verified.core.visibility import LookAgain
 from poetry_publish_verified.core.visibility import NotOffered
@@ -80,6 +82,8 @@ class Wait:
         self._watches: dict[str, Watch] = {}
         self._variants: dict[str, Variant] = {}
         self._asking: dict[str, anyio.Event] = {}
+        # When the last answer to each variant came.
+        self._looked: dict[str, float] = {}
         self._late: list[str] = []
         self._root_asked = False
         self._warned = False
@@ -106,7 +110,12 @@ class Wait:
 
         async def look(name: str) -> None:
             nonlocal gone
+            rest = self._looked[name] + SHORTEST_PAUSE - self._clock.monotonic()
+            if rest > 0:
+                await self._clock.sleep(rest)
             seen = await self._look(self._variants[name], fresh=True)
+            self._watches[name].requests += 1
+            self._reading.report(SeenAgain(self._index.url, name, self._watches[name].requests))
             if seen.state == "absent" or (
                 seen.page is not None and not self._subject.expectation.judge(seen.page).satisfied
             ):
@@ -222,6 +231,7 @@ class Wait:
                     subject.name, str(subject.version), variant, fresh=fresh
                 )
         finally:
+            self._looked[variant.name] = self._clock.monotonic()
             self._asking.pop(variant.name).set()
         return seen
 

@@ -101,7 +101,10 @@ def test_broken_markup_takes_no_time(piece: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("403 for https://files.example/x.whl?sig=hidden.", "403 for https://files.example/x.whl?…"),
+        (
+            "403 for https://files.example/x.whl?sig=hidden.",
+            "403 for https://files.example/x.whl?…",
+        ),
         ("'http://user:hidden@index.example/simple/'", "'http://index.example/simple/'"),
         ("http://user:12/hidden@index.example/", "http://index.example/"),
         ("http://hidden@index.example/", "http://index.example/"),
