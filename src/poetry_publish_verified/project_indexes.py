@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import InvalidUrlError
@@ -112,7 +114,7 @@ class _Finder:
             try:
                 return self._target(name)
             except InvalidUrlError as error:
-                shown = printable(without_credentials(name))
+                shown = printable(without_secrets(name))
                 return _unknown(f"The index {shown} cannot be used: {error}.")
         if name.lower() in self._sources:
             return self._of_source(name.lower())
@@ -147,6 +149,8 @@ class _Finder:
 
     def _target(self, url: str, source: str | None = None) -> IndexTarget:
         url, username, password = split_credentials(url)
+        if urlsplit(url).query:
+            raise InvalidUrlError("it has a query, which the address of an index cannot have")
         url = url.rstrip("/") + "/"
         access = self._access(url, username, password, source)
         implied = index_of(self._upload.url) if self._upload else None

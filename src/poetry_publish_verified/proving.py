@@ -15,6 +15,7 @@ from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import not_offered
+from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
@@ -50,6 +51,7 @@ class _Proof:
         self._downloads = Downloads()
         self._own = _OwnIndex()
         self._pages: dict[str, Pages] = {}
+        self._waits: dict[str, Wait] = {}
         self._failures: list[Failure] = []
 
     async def find_the_files(self) -> None:
@@ -95,6 +97,11 @@ class _Proof:
             index, self._subject, files, self._plan, self._reading, self._deadline
         )
         failures = await verification.run(pages, self._downloads)
+        wait = self._waits[index.url]
+        # Meanwhile another server of the index may have taken its turn, or a copy be old again.
+        downloaded = self._plan.until is not Until.LISTED and not failures
+        if downloaded and not await wait.still_there(self._subject):
+            failures = wait.failures
         self._failures += failures
         lacking = tuple(not_offered(page, files))
         self._reading.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
@@ -114,6 +121,7 @@ class _Proof:
         if own:
             self._own.settle(shows_it=shown)
         if shown:
+            self._waits[index.url] = wait
             self._pages[index.url] = wait.pages
         return wait.pages if shown else None
 

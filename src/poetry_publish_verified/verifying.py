@@ -14,6 +14,7 @@ from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import extra_files
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
@@ -306,7 +307,8 @@ class Verification:
             self._fail(
                 Verdict.NOT_VISIBLE,
                 Code.CLIENT_CANNOT_INSTALL,
-                f"{client.name} cannot download {name} from {self._index.url}: {got.detail}",
+                f"{client.name} cannot download {name} from {self._index.url}:"
+                f" {without_secrets(got.detail)}",
                 "Run the same command again; if it stays so, the message above is the reason.",
                 name,
             )

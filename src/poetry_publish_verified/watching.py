@@ -9,6 +9,7 @@ from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import SeenAgain
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.expectation import Fault
 from poetry_publish_verified.core.simple_api import ProjectPage
@@ -17,6 +18,7 @@ from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.variants import told_apart
 from poetry_publish_verified.core.variants import variants
 from poetry_publish_verified.core.variants import version_variant
+from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
 from poetry_publish_verified.core.visibility import Denied
 from poetry_publish_verified.core.visibility import LookAgain
 from poetry_publish_verified.core.visibility import NotOffered
@@ -60,8 +62,8 @@ def denied(index: str, said: str) -> Problem:
 class Wait:
     """One index, watched as each client sees it.
 
-    After `run`, `pages` holds the page that satisfied by the variant that saw it, and `failures`
-    what went wrong, nothing where all see the release.
+    After `run`, and after `still_there`, `pages` holds the page that satisfied by the variant
+    that saw it, and `failures` what went wrong, nothing where all see the release.
     """
 
     def __init__(
@@ -75,9 +77,13 @@ class Wait:
         self._clock = reading.clock
         self._deadline = deadline
         self._start = reading.clock.monotonic()
+        self._asked = variants(plan.clients, reading.encodings, pypi=index.pypi)
+        self._relapses = 0
         self._watches: dict[str, Watch] = {}
         self._variants: dict[str, Variant] = {}
         self._asking: dict[str, anyio.Event] = {}
+        # When the last answer to each variant came.
+        self._looked: dict[str, float] = {}
         self._late: list[str] = []
         self._root_asked = False
         self._warned = False
@@ -88,16 +94,55 @@ class Wait:
 
     async def run(self) -> bool:
         """Wait; whether every client sees the release."""
-        asked = variants(self._plan.clients, self._reading.encodings, pypi=self._index.pypi)
-        names = tuple(variant.name for variant in asked)
+        names = tuple(variant.name for variant in self._asked)
         self._reading.report(WaitStarted(self._index.url, self._plan.timeout, names))
         if not self._subject.uploaded and not await self._is_uploaded():
             return False
+        return await self._see_it()
+
+    async def still_there(self, subject: Subject) -> bool:
+        """One last look by every client; where one sees an old page again, the wait goes on.
+
+        `subject` may know more of the files than the wait did.
+        """
+        self._subject = subject
+        gone = 0
+
+        async def look(name: str) -> None:
+            nonlocal gone
+            rest = self._looked[name] + SHORTEST_PAUSE - self._clock.monotonic()
+            if rest > 0:
+                await self._clock.sleep(rest)
+            seen = await self._look(self._variants[name], fresh=True)
+            self._watches[name].requests += 1
+            self._reading.report(SeenAgain(self._index.url, name, self._watches[name].requests))
+            if seen.state == "absent" or (
+                seen.page is not None and not self._subject.expectation.judge(seen.page).satisfied
+            ):
+                gone += 1
+
         async with anyio.create_task_group() as group:
-            for variant in asked:
-                self._begin(variant, group)
-        self._tell_late()
-        return not self.failures
+            for name in self.pages:
+                group.start_soon(look, name)
+        if not gone:
+            return True
+        self._relapses += 1
+        return await self._see_it()
+
+    async def _see_it(self) -> bool:
+        """Watch until every client sees it; all over again where one saw it go away meanwhile."""
+        while True:
+            before = self._relapses
+            self.pages.clear()
+            async with anyio.create_task_group() as group:
+                for variant in self._asked:
+                    self._begin(variant, group)
+            self._tell_late()
+            if self.failures:
+                return False
+            self._relapses = max(watch.relapses for watch in self._watches.values())
+            if self._relapses == before:
+                return True
 
     async def _is_uploaded(self) -> bool:
         """Wait, by a copy that no client reads, until the index has anything of the release."""
@@ -121,7 +166,11 @@ class Wait:
     def _watch(self, variant: Variant) -> Watch:
         self._variants[variant.name] = variant
         self._watches[variant.name] = watch = Watch(
-            self._subject.expectation, self._clock.monotonic(), self._deadline, self._reading.roll
+            self._subject.expectation,
+            self._clock.monotonic(),
+            self._deadline,
+            self._reading.roll,
+            self._relapses,
         )
         return watch
 
@@ -182,6 +231,7 @@ class Wait:
                     subject.name, str(subject.version), variant, fresh=fresh
                 )
         finally:
+            self._looked[variant.name] = self._clock.monotonic()
             self._asking.pop(variant.name).set()
         return seen
 
@@ -300,6 +350,12 @@ class Wait:
         if errors := sum(watch.errors for watch in watches):
             answers = sum(watch.requests for watch in watches)
             words.append(f"{errors} of {answers} answers said nothing")
+        if relapses := max(watch.relapses for watch in watches):
+            times = "once" if relapses == 1 else f"{relapses} times"
+            words.append(f"it showed the release and took it back {times}: not all of its servers")
+            words[-1] += " have it"
+        if last.rest:
+            words.append(f"it asked to be left alone for {durations.in_words(last.rest)}")
         left = (last.expires_at or 0.0) - self._clock.monotonic()
         if left > 0:
             words.append(f"this edge holds the old page for another {durations.in_words(left)}")

@@ -68,6 +68,7 @@ def test_one_version(text: str, name: str, version: str) -> None:
         ("lantern[dark]==1.0", "an extra"),
         ("lantern==1.0; python_version > '3'", "a marker"),
         ("lantern @ https://index.example/lantern-1.0.tar.gz", "a URL"),
+        ("lantern==" + "9" * 5000, "not of the form|no valid version"),
         ("", "not of the form"),
         ("==1.0", "not of the form"),
         ("lantern=1.0", "not of the form"),
@@ -166,12 +167,17 @@ def test_a_receipt_of_no_files() -> None:
         ("version", "one"),
         ("version", None),
         ("version", "1.1"),
+        ("version", "9" * 5000),
+        ("sha256", "abc"),
+        ("sha256", ""),
         ("distributions", None),
         ("distributions", [5]),
         ("distributions", [{}]),
         ("indexes", None),
         ("indexes", [{}]),
         ("filename", "../lantern-1.0.tar.gz"),
+        ("filename", "../../x/lantern-1.0.tar.gz"),
+        ("filename", "lantern-1.0.tar.gz?x"),
         ("filename", "lantern-1.0.exe"),
         ("filename", "\x1b.tar.gz"),
         ("filename", None),
@@ -220,3 +226,34 @@ def test_any_value_in_a_receipt(data: st.DataObject) -> None:
     except NotAwaitableError:
         return
     assert all(release.expectation.nothing().absent for release in found)
+
+
+def test_no_secret_is_repeated() -> None:
+    """A URL in what was named may hold a password, or a signature."""
+    with pytest.raises(NotAwaitableError) as caught:
+        pinned("lantern @ https://user:hidden@index.example/lantern-1.0.tar.gz?sig=hidden")
+    assert "hidden" not in str(caught.value)
+    assert "index.example" in str(caught.value)
+
+
+def test_hashes_in_capitals() -> None:
+    """A sha256 is a number, however its digits are written."""
+    one = receipt()
+    file = one["releases"][0]["distributions"][0]
+    file["sha256"] = file["sha256"].upper()
+    assert of_receipt(one) == of_receipt(receipt())
+
+
+def test_a_release_twice() -> None:
+    """Which of the two is meant nobody knows."""
+    one = receipt()
+    one["releases"].append(one["releases"][0])
+    with pytest.raises(NotAwaitableError, match="twice"):
+        of_receipt(one)
+
+
+def test_a_repository_without_a_usable_url() -> None:
+    """What the repository's URL was is of no matter where indexes are named."""
+    one = receipt()
+    one["releases"][0]["repository"]["url"] = "http://["
+    assert of_receipt(one)[0].indexes == (INDEX,)

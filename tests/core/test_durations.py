@@ -37,12 +37,12 @@ def test_a_duration(text: str, seconds: float) -> None:
     [
         *("", " ", "m", "s", "0", "0s", "0h0m0s", "-1", "+5", "1e3", "nan", "inf", "90 s", "15 m"),
         *("1d", "1m1h", "5s5s", "1.5m", "1.5h", ".5", "5.", "1,5", "15M", "0x10", "1_000"),
-        *("169h", "604801", "9" * 400, "9" * 5000, "9" * 5000 + "h"),
+        *("169h", "604801", "9" * 400, "9" * 5000, "9" * 5000 + "h", "9" * 400 + "h", "٣s"),
     ],
 )
 def test_no_duration(text: str) -> None:
     """Anything else, nothing at all and more than a week are refused."""
-    with pytest.raises(ValueError, match=r"wanted|digits"):
+    with pytest.raises(ValueError, match="wanted"):
         durations.parse(text)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.foreign import printable_lines
+from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.core.foreign import words_of_html
 
 ANYTHING = st.one_of(
@@ -116,3 +117,22 @@ def test_a_traceback_keeps_its_form() -> None:
     """Indentation stays, as it is read by people."""
     shown = printable_lines("Traceback:\n  File x\nError: \x1b[2J\n  ::set-output name=a::b\n")
     assert shown == "Traceback:\n  File x\nError: [2J\n  : :set-output name=a::b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "403 for https://files.example/x.whl?sig=hidden.",
+            "403 for https://files.example/x.whl?…",
+        ),
+        ("'http://user:hidden@index.example/simple/'", "'http://index.example/simple/'"),
+        ("http://user:12/hidden@index.example/", "http://index.example/"),
+        ("http://hidden@index.example/", "http://index.example/"),
+        ("http://index.example/a@b is it", "http://index.example/a@b is it"),
+        ("is it? no", "is it? no"),
+    ],
+)
+def test_secrets_in_urls(text: str, shown: str) -> None:
+    """Of each URL in a text, what may be a password or a signature is left out."""
+    assert without_secrets(text) == shown

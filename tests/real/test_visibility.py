@@ -327,8 +327,8 @@ def test_poetry_reads_the_version_page_of_a_public_index(
     (index,) = holds(project.receipt(), "verified", 0)["indexes"]
     seen = {each["variant"]: each["requests"] for each in index["variants"]}
     assert set(seen) == CLIENTS | {"poetry-json"}
-    # Two that lacked something, one more, and two that did not.
-    assert seen["poetry-json"] == len(asked) == 5
+    # Two that lacked something, one more, and three that did not.
+    assert seen["poetry-json"] == len(asked) == 6
     lacking = [e for e in run.events if e["event"] == "looked" and e["variant"] == "poetry-json"]
     assert [set(e["missing"]) for e in lacking[:3]] == [
         project.filenames,

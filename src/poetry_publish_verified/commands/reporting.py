@@ -158,7 +158,8 @@ class Reporting:
         elif isinstance(event, VersionSet):
             self._releases[release] = f"{self._releases[release].split()[0]} {event.version}"
         if isinstance(event, DURABLE):
-            self._save()
+            with self._output():
+                self._save()
         name = self._releases.get(release)
         with self._output():
             self._text.event(event, monotonic(), name if len(self._releases) > 1 else None)

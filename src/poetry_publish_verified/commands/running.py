@@ -42,16 +42,19 @@ def settings_table(command: Command) -> Mapping[str, Any]:
 
 def run_to_its_end(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
     """Run it, tell how it ended, and answer the exit code."""
-    try:
-        with _terminated_like_interrupted(), ExitStack() as stack:
-            verdict = run(stack)
-    except ReleaseError as error:
-        return report.end(error, error.verdict)
-    except KeyboardInterrupt as error:
-        return report.end(error, Verdict.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
-        return report.end(error, Verdict.ERROR)
-    return report.end(None, verdict)
+    problem: BaseException | None = None
+    with _terminated_like_interrupted():
+        try:
+            with ExitStack() as stack:
+                verdict = run(stack)
+        except ReleaseError as error:
+            problem, verdict = error, error.verdict
+        except KeyboardInterrupt as error:
+            problem, verdict = error, Verdict.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
+            problem, verdict = error, Verdict.ERROR
+        with _undisturbed():
+            return report.end(problem, verdict)
 
 
 @contextmanager
@@ -66,6 +69,14 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     with _handlers({getattr(signal, name): interrupt for name in names}):
+        yield
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The last words take an instant, and a second Ctrl-C must not cut them."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    with _handlers({getattr(signal, name): lambda *_: None for name in names}):
         yield
 
 

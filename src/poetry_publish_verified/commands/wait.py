@@ -143,7 +143,7 @@ It exits with 0 when all is proven, and otherwise with
 
     def _keep_receipt(self, report: Reporting) -> None:
         named, read = self.option("receipt"), self.option("from-receipt")
-        if named and read and Path(named).resolve() == Path(read).resolve():
+        if named and read and os.path.realpath(named) == os.path.realpath(read):
             raise _wrong(
                 "--receipt and --from-receipt name the same file, which would be lost.",
                 "Name another place with --receipt.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import random
@@ -11,7 +12,9 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -191,6 +194,7 @@ async def _clients(
     """The real clients that are to be asked at the end."""
     if plan.until is not Until.INSTALLABLE:
         return ()
+    stack.enter_context(_without_poetrys_log())
     folder = stack.enter_context(
         tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
     )
@@ -211,6 +215,17 @@ async def _clients(
         clients.append(Uv(uv, Path(folder), os.environ, targets, proxies=proxies))
     clients.append(PoetryClient(Path(folder), targets, pypi_index(), proxies=proxies))
     return tuple(clients)
+
+
+@contextmanager
+def _without_poetrys_log() -> Iterator[None]:
+    """While Poetry is asked as a client: it logs the URLs it meets, signatures and all."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def user_agent() -> str:

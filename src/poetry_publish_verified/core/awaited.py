@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of
 
@@ -45,10 +44,10 @@ class AwaitedRelease:
 
 def pinned(text: str) -> AwaitedRelease:
     """The release that `NAME==VERSION` names; NotAwaitableError for anything else."""
-    shown = printable(text, 100)
+    shown = printable(without_secrets(text), 100)
     try:
         requirement = Requirement(text.strip())
-    except InvalidRequirement:
+    except ValueError:  # InvalidRequirement, or int's for absurdly long numbers
         raise NotAwaitableError(f"{shown!r} is not of the form NAME==VERSION") from None
     if requirement.url or requirement.marker or requirement.extras:
         raise NotAwaitableError(
@@ -67,7 +66,7 @@ def pinned(text: str) -> AwaitedRelease:
         )
     try:
         version = Version(specifier.version)
-    except InvalidVersion:
+    except ValueError:
         raise NotAwaitableError(
             f"{shown!r} has no valid version (PEP 440): {printable(specifier.version, 50)!r}"
         ) from None
@@ -86,8 +85,10 @@ def of_receipt(receipt: Any) -> list[AwaitedRelease]:
         raise NotAwaitableError("it is of a rehearsal or a dry run, which publishes nothing")
     try:
         found = [_of_release(release) for release in receipt["releases"]]
-    except (KeyError, TypeError, AttributeError, InvalidVersion, InvalidFilenameError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise NotAwaitableError("it is damaged: a release in it is not as it should be") from None
+    if len({release.key for release in found}) < len(found):
+        raise NotAwaitableError("it is damaged: it has a release twice")
     if not found or not all(release.expectation.nothing().absent for release in found):
         raise NotAwaitableError("it lists no files: that run ended before any were known")
     return found
@@ -107,16 +108,18 @@ def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:
 
 
 def _of_file(file: Mapping[str, Any]) -> ExpectedFile:
-    sha256 = file["sha256"]
+    filename, size = _text(file["filename"]), file["size"]
+    parse_filename(filename)
     if file["upload"] == "kept-remote":
         # What was kept is what is there; its size was never known.
-        return ExpectedFile(_text(file["filename"]), _text(file["remote_sha256"]))
-    size = file["size"]
-    expected = ExpectedFile(
-        _text(file["filename"]), _text(sha256), size if isinstance(size, int) else None
-    )
-    parse_filename(expected.filename)
-    return expected
+        return ExpectedFile(filename, _sha256(file["remote_sha256"]))
+    return ExpectedFile(filename, _sha256(file["sha256"]), size if isinstance(size, int) else None)
+
+
+def _sha256(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        return value.lower()
+    raise TypeError(value)
 
 
 def _text(value: Any) -> str:

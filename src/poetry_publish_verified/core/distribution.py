@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
@@ -16,6 +17,9 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from poetry_publish_verified.core.contents import Contents
+
+# What names, versions and tags are made of (PEP 427, 440, 508, 625).
+_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", re.ASCII)
 
 Kind = Literal["wheel", "sdist"]
 
@@ -38,6 +42,8 @@ class ParsedFilename:
 def parse_filename(filename: str) -> ParsedFilename:
     """Raises InvalidFilenameError; older sdist names (`my-pkg-1.0.tar.gz`) are understood."""
     try:
+        if not _FILENAME.fullmatch(filename):
+            raise InvalidFilenameError("it has characters that no distribution's name has")
         if filename.endswith(".whl"):
             name, version, _, tags = parse_wheel_filename(filename)
             pyversion = filename.removesuffix(".whl").split("-")[-3]

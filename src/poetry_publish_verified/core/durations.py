@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]+)?)s)?")
 
 
 def parse(text: str) -> float:
     """Seconds of `90`, `90s`, `15m`, `1h` or `1h30m`; ValueError for anything else or for 0."""
     text = text.strip()
-    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]+)?", text):
         seconds = float(text)
     elif text and (match := _DURATION.fullmatch(text)):
         hours, minutes, rest = match.groups(default="0")

@@ -173,6 +173,15 @@ class BecameVisible:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenAgain:
+    """A last look, after the downloads; with it, one variant has sent so many requests."""
+
+    index: str
+    variant: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexEnded:
     """An index has nothing more to be waited for: everything `proven` there, or something wrong.
 
@@ -251,6 +260,7 @@ Event = (
     | WaitStarted
     | Looked
     | BecameVisible
+    | SeenAgain
     | IndexEnded
     | FileListed
     | FileVerified

@@ -8,6 +8,10 @@ import unicodedata
 
 _TAG = re.compile(r"<[^<>]*>")
 _ORDER = re.compile(r"##(?=\w*\[)")
+
+# A password may hold a slash that nobody has encoded.
+_USERINFO = re.compile(r"//[^\s/?#@'\"<>]*(?::[^\s@'\"<>]*)?@")
+_QUERY = re.compile(r"(://[^\s?'\"<>]*)\?[^\s'\"<>]*")
 _NO_WORDS = ("head", "script", "style")
 
 
@@ -32,6 +36,12 @@ def printable_lines(text: str) -> str:
         indent = " " * (len(line) - len(line.lstrip(" ")))
         lines.append(indent + (f": {words[1:]}" if words.startswith("::") else words))
     return "\n".join(lines)
+
+
+def without_secrets(text: str) -> str:
+    """`text` with every URL in it short of its user name, password and query (signatures)."""
+    text = _USERINFO.sub("//", text)
+    return _QUERY.sub(r"\1?…", text)
 
 
 def decoded(text: bytes) -> str:

@@ -22,6 +22,7 @@ from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import SeenAgain
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadStarted
@@ -149,6 +150,10 @@ class Receipt:
     def _(self, event: BecameVisible, now: datetime) -> None:
         variant = self._variant(event.index, event.variant)
         variant |= {"requests": event.requests, "edge": event.edge, "visible_at": iso(now)}
+
+    @_apply.register
+    def _(self, event: SeenAgain, _now: datetime) -> None:
+        self._variant(event.index, event.variant)["requests"] = event.requests
 
     @_apply.register(FileListed)
     @_apply.register(FileVerified)

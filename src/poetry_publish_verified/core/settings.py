@@ -70,7 +70,7 @@ def resolve(
             (ENVIRONMENT_PREFIX + key.upper(), environment.get(key.upper())),
             (f"[tool.publish-verified] {key}", project.get(key)),
         ):
-            if value is None or value in ("", []):
+            if value is None or value == "" or (value == [] and read is _texts):
                 continue
             try:
                 found.setdefault(field, read(value))
@@ -105,7 +105,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(value.replace(",", " ").split())
     if isinstance(value, list):
-        return tuple(_text(item) for item in value if item != "")
+        return tuple(text for item in value if (text := _text(item).strip()))
     raise ValueError("a text or a list of texts is wanted")
 
 

@@ -139,7 +139,10 @@ _INDEX_PATHS: tuple[tuple[str, str, str], ...] = (
 
 def index_of(upload_url: str) -> str | None:
     """The simple index that shows what `upload_url` takes; None where that is not known."""
-    parts = urlsplit(upload_url)
+    try:
+        parts = urlsplit(upload_url)
+    except ValueError:
+        return None
     for path, host, index in _INDEX_PATHS:
         match = re.fullmatch(path, parts.path)
         if match and (not host or re.fullmatch(host, parts.hostname or "")):

@@ -31,8 +31,12 @@ _EXPIRY_PERIOD = 600.0
 # An edge that gives an answer past its time is fetching the new one meanwhile.
 _REVALIDATION = 0.5
 _FIRST_BACK_OFF = 0.5
-# So many good observations in a row; the last may come after the deadline.
+# So many good observations in a row; the last may come after the deadline. An index that took a
+# release back has servers that do not have it yet, and whose turn is chance: each time it takes
+# two more.
 _STEADY = 2
+_MORE_STEADY = 2
+_STEADIEST = 8
 
 
 # What an index's own root says: it is there, it is not, it refuses; no server is reached; or none
@@ -107,13 +111,19 @@ class Watch:
 
     `next` says when to look and how; `judgement` what the last page lacked, `expires_at` until
     when the last answer will be given, where that was announced. `requests` counts the looks,
-    `errors` those whose answer said nothing.
+    `errors` those whose answer said nothing, `relapses` how often what had been seen was gone
+    again; `rest` is what the server last asked for (`Retry-After`).
     """
 
     def __init__(
-        self, expectation: Expectation, now: float, deadline: float, roll: Callable[[], float]
+        self,
+        expectation: Expectation,
+        now: float,
+        deadline: float,
+        roll: Callable[[], float],
+        relapses: int = 0,
     ) -> None:
-        """`roll` gives numbers between 0 and 1, for the jitter."""
+        """`roll` gives numbers between 0 and 1, for the jitter; `relapses` are known already."""
         self._expectation = expectation
         self._start = now
         self._deadline = deadline
@@ -127,6 +137,9 @@ class Watch:
         self.expires_at: float | None = None
         self.requests = 0
         self.errors = 0
+        self.relapses = relapses
+        self.rest: float | None = None
+        self._seen_whole = False
         self.judgement = expectation.nothing()
         self.last = Observation("unknown")
 
@@ -142,12 +155,17 @@ class Watch:
         went_back = _went_back(self.last, seen)
         judgement = self._take_in(seen, now)
         verdict = judgement.faults or (judgement.satisfied and judgement.listing)
-        if went_back:
+        lacks = seen.state in {"absent", "moved"} or (seen.page is not None and judgement.absent)
+        if self._seen_whole and lacks:
+            self.relapses += 1
+            self._good, self._seen_whole = 0, False
+        elif went_back:
             self._good = 0
         elif seen.page is not None and verdict:
             self._good = self._good + 1 if verdict == self._steady else 1
             self._steady = verdict
-            if self._good == _STEADY:
+            self._seen_whole = self._seen_whole or judgement.satisfied
+            if self._good >= min(_STEADY + _MORE_STEADY * self.relapses, _STEADIEST):
                 return Wrong(judgement.faults) if judgement.faults else Visible()
             self.next = LookAgain(now + SHORTEST_PAUSE, fresh=True)
             return self.next
@@ -169,6 +187,7 @@ class Watch:
     def _take_in(self, seen: Observation, now: float) -> Judgement:
         self._errors = self._errors + 1 if seen.state == "unknown" else 0
         self.errors += seen.state == "unknown"
+        self.rest = seen.retry_after or self.rest
         self.last = seen
         announced = None if seen.expires_in is None else now + seen.expires_in
         # `Age` is cut to whole seconds: of several answers of one copy, the earliest is right.
