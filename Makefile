@@ -15,8 +15,8 @@ help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
 	@echo 'make simulate  measure the wait for a release on a virtual clock, and write its figures'
-	@echo 'make stress    race real Poetry processes and read through real edges, against stock (an hour)'
-	@echo 'make bench     measure what the plugin costs where nothing is in the way'
+	@echo 'make stress    race real Poetry processes, read through real edges, and break uploads (two hours)'
+	@echo 'make bench     measure what the plugin costs, and its uploads against those of others'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
 
@@ -41,14 +41,21 @@ stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 15 $(STRESS_ARGS)
 	$(DEV)/bin/python -m tests.stress.locks $(STRESS_ARGS)
 	$(DEV)/bin/python -m tests.stress.visibility --rounds 20
+	$(DEV)/bin/python -m tests.stress.faults
+	$(DEV)/bin/python -m tests.stress.kills
+	$(DEV)/bin/python -m tests.stress.jobs
 
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short
 	$(DEV)/bin/python -m tests.stress.locks --short
 	$(DEV)/bin/python -m tests.stress.visibility --short
+	$(DEV)/bin/python -m tests.stress.faults --short
+	$(DEV)/bin/python -m tests.stress.kills --short
+	$(DEV)/bin/python -m tests.stress.jobs --short
 
 bench: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.cost
+	$(DEV)/bin/python -m tests.bench.uploads
 
 lint: $(DEV)/.stamp
 	$(DEV)/bin/python -m ruff check

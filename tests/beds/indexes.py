@@ -188,9 +188,12 @@ def pypiserver(
     password: bool = True,
     protect: str = "update",
     options: tuple[str, ...] = ("--disable-fallback",),
+    server: str = "wsgiref",
 ) -> Iterator[Index]:
     """Run pypiserver over an empty folder; what `protect` names needs the password.
 
+    `server` wsgiref takes one request at a time; auto is waitress, which comes with devpi-server
+    and takes several.
     Without `--disable-fallback` among the options, it sends whoever asks for an unknown
     project to the public index.
     """
@@ -207,7 +210,7 @@ def pypiserver(
         passwords = ["-a", ".", "-P", "."]
     command = [
         sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port),
-        "--server", "wsgiref", "--health-endpoint", "/healthz", "--hash-algo", "sha256",
+        "--server", server, "--health-endpoint", "/healthz", "--hash-algo", "sha256",
         *passwords, *options, str(root),
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}/"

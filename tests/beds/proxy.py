@@ -15,55 +15,41 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
-from dataclasses import field
-from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from typing import ClassVar
 
 from tests.beds.processes import free_port
+from tests.beds.wire import Answer
+from tests.beds.wire import CutError
+from tests.beds.wire import Raw
+from tests.beds.wire import Request
+from tests.beds.wire import Server
+from tests.beds.wire import handler_for
 
 if TYPE_CHECKING:
     import ssl
 
+__all__ = [
+    "JSON_PAGE",
+    "Act",
+    "Answer",
+    "CutError",
+    "Exchange",
+    "FaultProxy",
+    "Match",
+    "Raw",
+    "Request",
+    "Rule",
+    "edit_page",
+    "endless",
+    "gzip_bomb",
+    "is_file",
+    "is_page",
+    "is_upload",
+]
+
 JSON_PAGE = "application/vnd.pypi.simple.v1+json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a client asked, and when; header names are in lower case."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    at: float
-
-    @property
-    def is_page(self) -> bool:
-        """Whether this asks for a project's page of the simple API."""
-        return self.method == "GET" and re.search(r"/\+?simple/[^/]+/?$", self.path) is not None
-
-    def uploads(self, filename: str = "") -> bool:
-        """Whether this sends the file (any file, without a name)."""
-        return self.method == "POST" and f'filename="{filename}'.encode() in self.body
-
-
-@dataclass
-class Answer:
-    """What a client gets; `reason` and `body` may be anything at all, `body` even endless."""
-
-    status: int
-    body: bytes | Iterable[bytes] = b""
-    reason: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class CutError(Exception):
-    """Raised by a rule: the connection ends here, without an answer."""
 
 
 @dataclass
@@ -93,7 +79,7 @@ class Exchange:
             return Answer(answer.status, answer.read(), answer.reason.encode("latin-1"), kept)
 
 
-Act = Callable[[Exchange], Answer]
+Act = Callable[[Exchange], Answer | Raw]
 Match = Callable[[Request], bool]
 
 
@@ -108,6 +94,15 @@ class Rule:
     def lift(self) -> None:
         """End the rule."""
         self.times = 0
+
+
+@dataclass
+class Break:
+    """Which uploads are broken off, after which share of the file, and how many times."""
+
+    match: Match
+    share: float
+    times: int | None
 
 
 def is_page(request: Request) -> bool:
@@ -151,8 +146,8 @@ class FaultProxy:
         self.rules: list[Rule] = []
         self.stopped = threading.Event()
         self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = _Server((address, free_port()), handler)
+        self._breaks: list[Break] = []
+        self._server = Server((address, free_port()), handler_for(self))
         self._scheme = "https" if tls else "http"
         self.tls = tls
 
@@ -216,6 +211,16 @@ class FaultProxy:
 
         return self.on(match, act, times)
 
+    def break_off(self, match: Match, share: float, times: int | None = None) -> None:
+        """Reset the connection of an upload after this share of the file (0: before it)."""
+        self._breaks.insert(0, Break(match, share, times))
+
+    def clear(self) -> None:
+        """From now on, pass everything on."""
+        with self._lock:
+            self.rules.clear()
+            self._breaks.clear()
+
     def hide(self, filename: str, seconds: float | None = None) -> Rule:
         """Leave the file out of pages, until so long after its upload (None: for good)."""
         stored: list[float] = []
@@ -276,7 +281,18 @@ class FaultProxy:
 
         return self.on(lambda _: True, act)
 
-    def act_on(self, request: Request) -> Answer:
+    def taken_of(self, request: Request) -> float | None:
+        """Which share of an upload's file is taken before the connection ends; None: all."""
+        with self._lock:
+            for each in self._breaks:
+                if each.times != 0 and each.match(request):
+                    if each.times is not None:
+                        each.times -= 1
+                    self.requests.append(request)
+                    return each.share
+        return None
+
+    def act_on(self, request: Request) -> Answer | Raw:
         """Choose the answer for one request, which is noted first."""
         with self._lock:
             noted = Request(
@@ -329,71 +345,3 @@ def endless(chunk: bytes = b"<!-- more -->" * 5000) -> Iterator[bytes]:
 def gzip_bomb(size: int) -> bytes:
     """Make a small gzip body that expands to `size` bytes."""
     return gzip.compress(b"\0" * size, compresslevel=9)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    proxy: ClassVar[FaultProxy]
-    protocol_version = "HTTP/1.1"
-    timeout = 120
-
-    def setup(self) -> None:
-        tls = self.proxy.tls
-        if tls is not None:
-            self.request = tls.wrap_socket(self.request, server_side=True)
-        super().setup()
-
-    def finish(self) -> None:
-        with contextlib.suppress(OSError):
-            super().finish()
-        self.request.close()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
-        """Every request is noted by the proxy instead."""
-
-    def _exchange(self) -> None:
-        body = self._body()
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, self.path, headers, body, time.monotonic())
-        try:
-            answer = self.proxy.act_on(request)
-            self._send(answer)
-        except (CutError, OSError):
-            self.close_connection = True
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _exchange  # noqa: N815  # the base class names them
-
-    def _body(self) -> bytes:
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _send(self, answer: Answer) -> None:
-        reason = answer.reason or http.client.responses.get(answer.status, "").encode()
-        lines = [b"HTTP/1.1 %d %s" % (answer.status, reason)]
-        headers = dict(answer.headers)
-        if isinstance(answer.body, bytes):
-            headers["Content-Length"] = str(len(answer.body))
-        else:
-            headers["Connection"] = "close"
-            self.close_connection = True
-        lines += [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]
-        self.wfile.write(b"\r\n".join([*lines, b"", b""]))
-        if self.command == "HEAD":
-            return
-        for chunk in [answer.body] if isinstance(answer.body, bytes) else answer.body:
-            if self.proxy.stopped.is_set():
-                return
-            self.wfile.write(chunk)

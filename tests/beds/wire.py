@@ -1,0 +1,195 @@
+"""What goes over the wire between a client and the fault proxy."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from typing import ClassVar
+from typing import Protocol
+
+if TYPE_CHECKING:
+    import ssl
+
+# Small, so that a client is still sending while a connection is reset.
+_RECEIVED_AHEAD = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asked, and when; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def is_page(self) -> bool:
+        """Whether this asks for a project's page of the simple API."""
+        return self.method == "GET" and re.search(r"/\+?simple/[^/]+/?$", self.path) is not None
+
+    def uploads(self, filename: str = "") -> bool:
+        """Whether this sends the file (any file, without a name)."""
+        return self.method == "POST" and f'filename="{filename}'.encode() in self.body
+
+
+@dataclass
+class Answer:
+    """What a client gets; `reason` and `body` may be anything at all, `body` even endless."""
+
+    status: int
+    body: bytes | Iterable[bytes] = b""
+    reason: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Raw:
+    """What a client gets instead of HTTP: these bytes, and the end of the connection."""
+
+    data: bytes
+
+
+class CutError(Exception):
+    """Raised by a rule: the connection ends here, without an answer."""
+
+
+class Answering(Protocol):
+    """Who answers; see FaultProxy."""
+
+    tls: ssl.SSLContext | None
+    stopped: threading.Event
+
+    def taken_of(self, request: Request) -> float | None:
+        """Which share of an upload's file is taken; asked when all before the file is there."""
+        ...
+
+    def act_on(self, request: Request) -> Answer | Raw:
+        """Answer a whole request, or raise CutError."""
+        ...
+
+
+def handler_for(proxy: Answering) -> type[BaseHTTPRequestHandler]:
+    """Make the class that serves one connection."""
+    return type("Handler", (_Handler,), {"proxy": proxy})
+
+
+class Server(ThreadingHTTPServer):
+    """Serves every connection in a thread of its own."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def server_bind(self) -> None:
+        """Take what clients send in small pieces."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_AHEAD)
+        super().server_bind()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: ClassVar[Answering]
+    protocol_version = "HTTP/1.1"
+    timeout = 120
+
+    def setup(self) -> None:
+        tls = self.proxy.tls
+        if tls is not None:
+            self.request = tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+        self.request.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
+        """Every request is noted by the proxy instead."""
+
+    def _exchange(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        begun = Request(self.command, self.path, headers, b"", time.monotonic())
+        try:
+            request = replace(begun, body=self._body(begun))
+            self._send(self.proxy.act_on(request))
+        except (CutError, OSError):
+            self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _exchange  # noqa: N815  # the base class names them
+
+    def _body(self, begun: Request) -> bytes:
+        if "chunked" in begun.headers.get("transfer-encoding", ""):
+            return self._chunks()
+        size = int(begun.headers.get("content-length", "0"))
+        body = b""
+        if begun.headers.get("content-type", "").startswith("multipart/"):
+            body = self._up_to_the_file(size)
+            share = self.proxy.taken_of(replace(begun, body=body))
+            if share is not None:
+                self.rfile.read(int((size - len(body)) * share))
+                self._reset()
+        body += self.rfile.read(size - len(body))
+        if len(body) < size:  # the client has gone
+            raise CutError
+        return body
+
+    def _up_to_the_file(self, size: int) -> bytes:
+        """All of a form's body that comes before the bytes of its file."""
+        body, names_file = b"", False
+        while len(body) < size and (line := self.rfile.readline(size - len(body))):
+            body += line
+            names_file = names_file or b' filename="' in line
+            if names_file and not line.strip():
+                break
+        return body
+
+    def _reset(self) -> None:
+        """End the connection with a reset, as a server that dies does."""
+        at_once = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        raise CutError
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, answer: Answer | Raw) -> None:
+        if isinstance(answer, Raw):
+            self.close_connection = True
+            self.wfile.write(answer.data)
+            return
+        reason = answer.reason or http.client.responses.get(answer.status, "").encode()
+        lines = [b"HTTP/1.1 %d %s" % (answer.status, reason)]
+        headers = dict(answer.headers)
+        if isinstance(answer.body, bytes):
+            headers["Content-Length"] = str(len(answer.body))
+        else:
+            headers["Connection"] = "close"
+            self.close_connection = True
+        lines += [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]
+        self.wfile.write(b"\r\n".join([*lines, b"", b""]))
+        if self.command == "HEAD":
+            return
+        for chunk in [answer.body] if isinstance(answer.body, bytes) else answer.body:
+            if self.proxy.stopped.is_set():
+                return
+            self.wfile.write(chunk)

@@ -1,0 +1,201 @@
+"""How long uploads take, against `poetry publish`, `twine upload` and `uv publish`.
+
+    python -m tests.bench.uploads [--runs N]
+
+One wheel of 50 MB, and twelve of 5 MB, go to a real pypiserver by way of a line with 40 ms of
+latency and 5 MB/s per connection. Ours is measured to the end of its proof, and, with `--until
+listed`, to where every file is on the page; the others end with the upload. Prints medians side by
+side, and how many times as long as ours each takes. Nothing is asserted: on a shared machine only
+a human can say what the figures are worth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import ExitStack
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from tests.beds.artefacts import PLATFORMS
+from tests.beds.artefacts import write_wheel
+from tests.beds.clients import UV
+from tests.beds.clients import clean_environment
+from tests.beds.indexes import PASSWORD
+from tests.beds.indexes import USER
+from tests.beds.indexes import Index
+from tests.beds.indexes import pypiserver
+from tests.beds.poetry import NEWEST_POETRY
+from tests.beds.poetry import Poetry
+from tests.beds.poetry import PoetryEnvironment
+from tests.beds.poetry import build_wheel
+from tests.beds.poetry import current_interpreter
+from tests.beds.poetry import make_environment
+from tests.beds.projects import Project
+from tests.beds.projects import make_project
+from tests.beds.release import REPOSITORY
+from tests.bench.slow_line import Line
+from tests.bench.slow_line import measured
+from tests.bench.slow_line import slow_line
+from tests.stress.playing import say
+
+_LINE = Line(latency=0.040, rate=5e6)
+_OURS, _OURS_LISTED = "publish-verified", "publish-verified --until listed"
+_NO_KEYRING = "keyring.backends.null.Keyring"
+_LIMIT = 300.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to upload: which version of what, and the command to run in the project's folder."""
+
+    version: str
+    argv: tuple[str | Path, ...]
+    environment: Mapping[str, str]
+
+    def seconds(self, project: Project, index: Index) -> float:
+        """Upload a release that is not there, and see that it is there then."""
+        shutil.rmtree(project.receipt_file.parent, ignore_errors=True)
+        begun = time.monotonic()
+        done = subprocess.run(
+            self.argv,
+            cwd=project.path,
+            env={**self.environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+            check=False,
+        )
+        took = time.monotonic() - begun
+        if done.returncode or index.stored(project.name) != project.hashes():
+            raise RuntimeError(f"{self.argv} failed:\n{done.stdout}\n{done.stderr}")
+        assert index.root is not None
+        for name in project.hashes():
+            (index.root / name).unlink()
+        return took
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What uploads."""
+
+    home: Path
+    guarded: PoetryEnvironment
+    stock: PoetryEnvironment
+    twine: Path
+
+
+def install(work: Path) -> Tools:
+    """Install Poetry with and without the wheel of this checkout, and the newest twine."""
+    wheel = build_wheel(work)
+    guarded, stock = (
+        make_environment(work / name, current_interpreter(), NEWEST_POETRY, wheel, plugin=plugin)
+        for name, plugin in (("guarded", True), ("stock", False))
+    )
+    twine = work / "twine"
+    subprocess.run([sys.executable, "-m", "venv", twine], check=True, timeout=120)
+    pip = (twine / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install")
+    subprocess.run((*pip, "twine"), check=True, capture_output=True, timeout=300)
+    return Tools(work / "home", guarded, stock, twine / "bin" / "twine")
+
+
+def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
+    """Every way to send the project's dist folder to the index."""
+    poetry = Poetry(tools.guarded, tools.home, front.environment(REPOSITORY)).surroundings()
+    clean = clean_environment(tools.home, PYTHON_KEYRING_BACKEND=_NO_KEYRING)
+    files = [project.dist / name for name in sorted(project.hashes())]
+    known = ("--username", USER, "--password", PASSWORD)
+
+    def of_poetry(environment: PoetryEnvironment, *command: str) -> Way:
+        more = ("--no-interaction", "-r", REPOSITORY)
+        argv: tuple[str | Path, ...] = (environment.python, "-m", "poetry", *command, *more)
+        return Way(f"Poetry {environment.poetry_version}", argv, poetry)
+
+    with_twine = (tools.twine, "upload", "--non-interactive", "--disable-progress-bar")
+    with_uv = (UV, "publish", "--no-config", "--trusted-publishing", "never")
+    return {
+        _OURS: of_poetry(tools.guarded, "publish-verified"),
+        _OURS_LISTED: of_poetry(tools.guarded, "publish-verified", "--until", "listed"),
+        "poetry publish": of_poetry(tools.stock, "publish"),
+        "twine upload": Way(
+            _said(tools.twine, "--version").split(" (")[0].replace(" version", ""),
+            (*with_twine, "--repository-url", front.upload_url, *known, *files),
+            clean,
+        ),
+        "uv publish": Way(
+            _said(UV, "--version").split(" (")[0],
+            (*with_uv, "--publish-url", front.upload_url, *known, *files),
+            clean,
+        ),
+    }
+
+
+def _said(*argv: str | Path) -> str:
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip()
+
+
+def sized(project: Project, count: int, size: int) -> None:
+    """Fill the dist folder with so many wheels of this size."""
+    names = list(product(range(1, count // len(PLATFORMS) + 2), PLATFORMS))[:count]
+    for build, platform in names:
+        write_wheel(project, platform, size, build)
+
+
+def compare(ways_: Mapping[str, Way], project: Project, index: Index, runs: int) -> Iterator[str]:
+    """Measure each way in turn, `runs` times over."""
+    measured_: dict[str, list[float]] = {name: [] for name in ways_}
+    for turn in range(runs):
+        for name in list(ways_) if turn % 2 else [*ways_][::-1]:
+            measured_[name].append(ways_[name].seconds(project, index))
+    medians = {name: statistics.median(seconds) for name, seconds in measured_.items()}
+    yield f"  {'':32} {'median':>9} {'all runs':>22} {'/ ours':>8} {'/ listed':>9}"
+    for name, median in medians.items():
+        every = " ".join(f"{seconds:.1f}" for seconds in sorted(measured_[name]))
+        yield (
+            f"  {name:32} {median:7.2f} s {every:>22} {median / medians[_OURS]:8.2f}"
+            f" {median / medians[_OURS_LISTED]:9.2f}   {ways_[name].version}"
+        )
+
+
+@contextmanager
+def set_up() -> Iterator[tuple[Path, Index, Index]]:
+    """A folder, pypiserver, and pypiserver as reached by the slow line."""
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        # The one of its servers that takes several uploads at once.
+        index = stack.enter_context(pypiserver(work / "pypiserver", server="auto"))
+        port = stack.enter_context(slow_line(int(index.origin.rpartition(":")[2]), _LINE))
+        yield work, index, index.behind(f"http://127.0.0.1:{port}")
+
+
+def main() -> int:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    for connections in (1, 4):
+        say(f"the line, {connections} at once: {measured(_LINE, connections) / 1e6:.1f} MB/s")
+    with set_up() as (work, index, front):
+        tools = install(work)
+        for count, megabytes in ((1, 50), (12, 5)):
+            project = make_project(work / f"of-{count}")
+            sized(project, count, megabytes * 1_000_000)
+            every = ways(tools, front, project)
+            say(f"{count} x {megabytes} MB, median of {options.runs}")
+            say(*compare(every, project, index, options.runs))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""Stress uploads: each fault at each file of a release, before real indexes.
+
+    python -m tests.stress.faults [--short] [--seed N] [--only WORDS] [--at-once N]
+
+A release of three wheels and an sdist is sent by the plugin through a proxy, which does one thing
+wrong with the first wheel, another one, or the sdist. In each cell the exit code, the receipt, the
+bytes on the index and the number of requests must be as `upload_faults.py` says; where the run
+failed, a plain one after it must mend it, and send nothing that is there. Prints what is wrong of
+each cell at once, and in the end how many cells of each are right. Exits 1 on any wrong cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import sys
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tests.beds.artefacts import write_release
+from tests.beds.indexes import Index
+from tests.beds.poetry import Poetry
+from tests.beds.poetry import Run
+from tests.beds.projects import Project
+from tests.beds.projects import make_project
+from tests.beds.proxy import FaultProxy
+from tests.beds.release import uploads
+from tests.stress.playing import say
+from tests.stress.upload_bed import PUBLISH
+from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import remove
+from tests.stress.upload_bed import sent
+from tests.stress.upload_bed import set_up
+from tests.stress.upload_bed import wrong_on
+from tests.stress.upload_faults import FAULTS
+from tests.stress.upload_faults import Fault
+from tests.stress.upload_faults import Site
+
+# In the order in which they are sent: wheels first, by size.
+_SIZES = (200_000, 300_000, 400_000, 500_000)
+_POSITIONS = {"first": 0, "middle": 1, "sdist": 3}
+# Each starts a Poetry, which takes a second of one core, and then mostly waits.
+_AT_ONCE = 2
+_DONE = {"uploaded", "already-there"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault, at one file, before one index."""
+
+    fault: Fault
+    kind: str
+    position: str
+
+    def __str__(self) -> str:
+        return f"{self.fault.name} | {self.kind} | {self.position}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What stands in one cell."""
+
+    cell: Cell
+    index: Index
+    poetry: Poetry
+    project: Project
+    files: tuple[str, ...]
+    built: dict[str, str]
+    site: Site
+
+    def publish(self, timeout: str) -> Run:
+        """Run the plugin."""
+        return self.poetry.run(*PUBLISH, "--timeout", timeout, cwd=self.project.path, timeout=300)
+
+
+@contextmanager
+def staged(bed: Bed, cell: Cell) -> Iterator[Stage]:
+    """Set a cell up, and put its fault in."""
+    index = bed.indexes[cell.kind]
+    with ExitStack() as stack:
+        folder = stack.enter_context(bed.folder())
+        project = make_project(folder / "project", folder.name)
+        files = write_release(project, _SIZES)
+        stack.callback(remove, index, project.name)
+        proxy = stack.enter_context(FaultProxy(index.origin))
+        elsewhere = stack.enter_context(FaultProxy(index.origin))
+        filename = files[_POSITIONS[cell.position]]
+        site = Site(proxy, elsewhere, filename, (project.dist / filename).read_bytes())
+        cell.fault.put(site)
+        poetry = bed.poetry(folder / "home", index.behind(proxy.origin))
+        yield Stage(cell, index, poetry, project, files, project.hashes(), site)
+
+
+def play(bed: Bed, cell: Cell) -> list[str]:
+    """Play a cell; what is wrong."""
+    with staged(bed, cell) as stage:
+        run = stage.publish(cell.fault.timeout)
+        faults = list(judge(stage, run))
+        if faults:
+            return [*faults, run.said.strip()]
+        if cell.fault.end.rerun is None:
+            return []
+        return list(run_again(stage, cell.fault.end.rerun))
+
+
+def judge(stage: Stage, run: Run) -> Iterator[str]:
+    """Hold the run with the fault against how it must end."""
+    end, name = stage.cell.fault.end, stage.site.filename
+    yield from _ended(stage, run, end.code, end.verdict)
+    states, posts = uploads(stage.project.receipt()["releases"][0]), sent(stage.site.proxy)
+    if states[name] not in end.states:
+        yield f"the receipt says {states[name]} of {name}, not {'/'.join(sorted(end.states))}"
+    least, most = end.posts
+    if not least <= len(posts.get(name, ())) <= most:
+        yield f"{name} was sent {len(posts.get(name, ()))} times, not {least} to {most} times"
+    for before, after in pairwise([request.at for request in posts.get(name, ())][:2]):
+        if after - before < end.pause:
+            yield f"{name} was sent again after {after - before:.1f} s, not {end.pause:g} s"
+    others = [file for file in stage.files if file != name]
+    for other in others:
+        count = len(posts.get(other, ()))
+        if states[other] not in _DONE | {"not-sent"} or count != (states[other] in _DONE):
+            yield f"{other} is {states[other]} and was sent {count} times"
+    held = {file: stage.built[file] for file in others if states[file] in _DONE}
+    if end.there != "not":
+        held[name] = stage.built[name]
+    if end.there == "other":
+        held[name] = hashlib.sha256(bytes(byte ^ 1 for byte in stage.site.content)).hexdigest()
+    yield from wrong_on(stage.index, stage.project.name, held)
+    if stage.files[-1] in posts and not all(states[file] in _DONE for file in stage.files[:-1]):
+        yield "the sdist was sent before all wheels were there"
+    if stage.site.elsewhere.requests:
+        yield f"another host was asked: {stage.site.elsewhere.requests}"
+
+
+def run_again(stage: Stage, code: int) -> Iterator[str]:
+    """Run once more without the fault; what is wrong."""
+    proxy = stage.site.proxy
+    proxy.clear()
+    before = stage.index.stored(stage.project.name)
+    proxy.requests.clear()
+    run = stage.publish("60s")
+    faults = list(_ended(stage, run, code, "verified" if code == 0 else "conflict"))
+    faults += [f"{name} was there, and sent again" for name in sent(proxy) if name in before]
+    if code == 0:
+        faults += wrong_on(stage.index, stage.project.name, stage.built)
+    elif stage.index.stored(stage.project.name) != before:
+        faults.append("what was in conflict has changed")
+    yield from (f"when run again: {fault}" for fault in faults)
+    if faults:
+        yield run.said.strip()
+
+
+def _ended(stage: Stage, run: Run, code: int, verdict: str) -> Iterator[str]:
+    if run.code != code:
+        yield f"exit code {run.code}, not {code}"
+    if "Traceback" in run.said:
+        yield "a traceback"
+    receipt = stage.project.receipt()
+    said = (receipt["verdict"], receipt["exit_code"])
+    if said != (verdict, code):
+        yield f"the receipt says {said}, not {(verdict, code)}"
+
+
+def cells(kinds: Sequence[str], chance: random.Random, *, short: bool) -> list[Cell]:
+    """All cells; in the short form, each fault at one file before one index."""
+    found = []
+    for fault in FAULTS:
+        positions = ["first"] if fault.at_look else list(_POSITIONS)
+        every = [Cell(fault, kind, position) for kind in kinds for position in positions]
+        found += [chance.choice(every)] if short else every
+    return found
+
+
+def matrix(outcomes: dict[Cell, list[str]], kinds: Sequence[str]) -> Iterator[str]:
+    """How many cells are right, by fault, index and file."""
+    columns = [(kind, position) for kind in kinds for position in _POSITIONS]
+    yield f"{'':32}" + "".join(f"{kind:>24}" for kind in kinds)
+    yield f"{'':32}" + "".join(f"{position:>8}" for _, position in columns) + f"{'right':>10}"
+    for name in dict.fromkeys(cell.fault.name for cell in outcomes):
+        row = {(c.kind, c.position): o for c, o in outcomes.items() if c.fault.name == name}
+        marks = [
+            ("WRONG" if row[column] else "right") if column in row else "." for column in columns
+        ]
+        right = sum(not faults for faults in row.values())
+        yield f"{name:32}" + "".join(f"{mark:>8}" for mark in marks) + f"{right:7}/{len(row)}"
+    right = sum(not faults for faults in outcomes.values())
+    yield f"{right} of {len(outcomes)} cells are right"
+
+
+def main() -> int:
+    """Play the cells asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--short", action="store_true", help="each fault in one cell")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - any will do
+    parser.add_argument("--only", default="", help="faults with this in their names")
+    parser.add_argument("--at-once", type=int, default=_AT_ONCE, help="how many cells")
+    options = parser.parse_args()
+    say(f"seed {options.seed}")
+    chance = random.Random(options.seed)  # noqa: S311 - any will do
+    outcomes: dict[Cell, list[str]] = {}
+    with set_up() as bed, ThreadPoolExecutor(options.at_once) as pool:
+        kinds = list(bed.indexes)
+        asked = [c for c in cells(kinds, chance, short=options.short) if options.only in str(c)]
+        started = {cell: pool.submit(play, bed, cell) for cell in asked}
+        for cell, outcome in started.items():
+            outcomes[cell] = outcome.result()
+            if outcomes[cell]:
+                say(f"WRONG: {cell}", *outcomes[cell])
+    say(*matrix(outcomes, kinds))
+    say(*(f"wrong: {cell}" for cell, faults in outcomes.items() if faults))
+    return 1 if any(outcomes.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

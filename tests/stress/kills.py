@@ -1,0 +1,167 @@
+"""Stress uploads with kill -9: whatever moment a run dies in, the next one ends in 0.
+
+    python -m tests.stress.kills [--short] [--rounds N] [--seed N]
+
+In each round `poetry publish-verified --build` sends a release of three wheels and an sdist,
+slowly, and is killed at a random moment with all that it started; then the same command runs
+again. It must end in 0, with each file on the index once and as it lies in the dist folder. In
+every other round each build has other bytes than the one before: the second run must not build
+again what the first one has begun to send. Prints a line a round, and exits 1 if one ended
+otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.beds.artefacts import PLATFORMS
+from tests.beds.artefacts import write_wheel
+from tests.beds.projects import Project
+from tests.beds.projects import make_project
+from tests.beds.proxy import Answer
+from tests.beds.proxy import Exchange
+from tests.beds.proxy import FaultProxy
+from tests.beds.proxy import is_upload
+from tests.beds.release import uploads
+from tests.stress.playing import say
+from tests.stress.upload_bed import PUBLISH
+from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import build_anew
+from tests.stress.upload_bed import remove
+from tests.stress.upload_bed import sent
+from tests.stress.upload_bed import set_up
+from tests.stress.upload_bed import wrong_on
+
+_KINDS = ("pypiserver", "devpi")
+_ROUNDS = 30
+_SHORT = 4
+# So that half of a run is the sending: seconds before the index has a file, and after.
+_SLOWNESS = 0.3
+_LONGEST = 12.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round is played with; `moment` is a share of a whole run's time."""
+
+    kind: str
+    anew: bool
+    moment: float
+
+
+def slow(exchange: Exchange) -> Answer:
+    """Pass an upload on slowly."""
+    exchange.proxy.stopped.wait(_SLOWNESS)
+    answer = exchange.forward()
+    exchange.proxy.stopped.wait(_SLOWNESS)
+    return answer
+
+
+def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
+    """Kill a run after that share of `whole` seconds (None: not at all), and run again.
+
+    What had happened by then, and what is wrong in the end.
+    """
+    index = bed.indexes[played.kind]
+    with ExitStack() as stack:
+        folder = stack.enter_context(bed.folder())
+        project = make_project(folder / "project", folder.name)
+        if played.anew:
+            build_anew(project, folder / "builds")
+        for platform in PLATFORMS[:2]:
+            write_wheel(project, platform, 100_000)
+        stack.callback(remove, index, project.name)
+        proxy = stack.enter_context(FaultProxy(index.origin))
+        proxy.on(is_upload, slow)
+        poetry = bed.poetry(folder / "home", index.behind(proxy.origin))
+        came = "not killed"
+        if whole is not None:
+            with poetry.started(*PUBLISH, "--build", cwd=project.path) as process:
+                time.sleep(whole * played.moment)
+                ended = process.poll() is not None
+                if not ended:
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.communicate(timeout=30)
+            came = "had ended" if ended else state(project, proxy)
+        run = poetry.run(*PUBLISH, "--build", cwd=project.path, timeout=200)
+        faults = [f"exit code {run.code}"] if run.code else []
+        if "Traceback" in run.said:
+            faults.append("a traceback")
+        if faults:
+            return came, [*faults, run.said.strip()]
+        return came, list(wrong(bed, played, project))
+
+
+def state(project: Project, proxy: FaultProxy) -> str:
+    """How far a killed run had come."""
+    if not project.receipt_file.exists():
+        return "before the receipt"
+    receipt = project.receipt()
+    files = uploads(receipt["releases"][0]) if receipt["releases"] else {}
+    done = sum(upload == "uploaded" for upload in files.values())
+    return f"{receipt['verdict']}, {done}/{len(files)} uploaded, {len(sent(proxy))} begun"
+
+
+def wrong(bed: Bed, played: Round, project: Project) -> Iterator[str]:
+    """What is not as promised after a run that ended in 0."""
+    receipt = project.receipt()
+    if (receipt["verdict"], receipt["exit_code"]) != ("verified", 0):
+        yield f"the receipt says {receipt['verdict']}"
+    built = project.hashes()
+    if len(built) != 4:
+        yield f"the release has these files: {sorted(built)}"
+    if {f["filename"]: f["sha256"] for f in receipt["releases"][0]["distributions"]} != built:
+        yield "the receipt has other hashes than the dist folder"
+    yield from wrong_on(bed.indexes[played.kind], project.name, built)
+
+
+def rounds(count: int, seed: int) -> Iterator[Round]:
+    """What to play: each index with builds of both kinds in turn, at any moment of a run."""
+    chance = random.Random(seed)  # noqa: S311 - any will do
+    for number in range(count):
+        kind = _KINDS[number // 2 % len(_KINDS)]
+        yield Round(kind, anew=number % 2 == 1, moment=chance.uniform(0.1, 1.0))
+
+
+def whole_run(bed: Bed) -> float:
+    """How many seconds a run takes that nobody kills."""
+    begun = time.monotonic()
+    _, faults = play(bed, Round(_KINDS[0], anew=False, moment=0), None)
+    if faults:
+        raise RuntimeError(f"a run that nobody kills: {faults}")
+    return min(time.monotonic() - begun, _LONGEST)
+
+
+def main() -> int:
+    """Play the rounds asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--short", action="store_true", help=f"{_SHORT} rounds")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - any will do
+    options = parser.parse_args()
+    failed = 0
+    count = _SHORT if options.short else options.rounds
+    with set_up(_KINDS) as bed:
+        whole = whole_run(bed)
+        say(f"seed {options.seed}; a whole run takes {whole:.1f} s")
+        for number, played in enumerate(rounds(count, options.seed), 1):
+            came, faults = play(bed, played, whole)
+            builds = "other bytes" if played.anew else "same bytes"
+            at = f"killed after {played.moment * whole:4.1f} s"
+            end = "WRONG" if faults else "right"
+            say(f"{number:3} {end}  {played.kind:11} builds of {builds:12} {at} ({came})", *faults)
+            failed += bool(faults)
+    say(f"{count - failed} of {count} rounds are right")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

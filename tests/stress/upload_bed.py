@@ -1,0 +1,157 @@
+"""What the stress of uploads shares: Poetry, indexes, and what is really on them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import uuid
+from contextlib import ExitStack
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.beds import indexes
+from tests.beds.indexes import fetch
+from tests.beds.poetry import NEWEST_POETRY
+from tests.beds.poetry import Poetry
+from tests.beds.poetry import PoetryEnvironment
+from tests.beds.poetry import build_wheel
+from tests.beds.poetry import current_interpreter
+from tests.beds.poetry import make_environment
+from tests.beds.release import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from tests.beds.indexes import Index
+    from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Request
+
+PUBLISH = ("publish-verified", "--no-interaction", "-r", REPOSITORY)
+_FILENAME = re.compile(rb' filename="([^"]+)"')
+
+
+@dataclass(frozen=True)
+class Bed:
+    """The servers, and Poetry with the wheel of this checkout; `indexes` by what they are."""
+
+    work: Path
+    environment: PoetryEnvironment
+    indexes: Mapping[str, Index]
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A folder of the caller's own; its name may be part of a project's."""
+        path = self.work / f"lantern-{uuid.uuid4().hex[:8]}"
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def poetry(self, home: Path, index: Index) -> Poetry:
+        """Poetry with this home, and the index's address and credentials in its environment."""
+        return Poetry(self.environment, home, index.environment(REPOSITORY))
+
+
+@contextmanager
+def set_up(kinds: Sequence[str] = ("pypiserver", "devpi", "volatile devpi")) -> Iterator[Bed]:
+    """Start the servers, and make a Poetry."""
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stress-")))
+        (work / "wheel").mkdir()
+        wheel = build_wheel(work / "wheel")
+        environment = make_environment(
+            work / "environment", current_interpreter(), NEWEST_POETRY, wheel
+        )
+        devpi = stack.enter_context(indexes.devpi(work / "devpi"))
+        every = {
+            "pypiserver": stack.enter_context(indexes.pypiserver(work / "pypiserver")),
+            "devpi": devpi.index("harbour"),
+            "volatile devpi": devpi.index("quay", volatile=True),
+        }
+        yield Bed(work, environment, {kind: every[kind] for kind in kinds})
+
+
+def sent(proxy: FaultProxy) -> dict[str, list[Request]]:
+    """The uploads that were begun, by filename."""
+    found: dict[str, list[Request]] = {}
+    for request in proxy.uploads:
+        if match := _FILENAME.search(request.body):
+            found.setdefault(match[1].decode(), []).append(request)
+    return found
+
+
+def wrong_on(index: Index, project: str, right: Mapping[str, str]) -> list[str]:
+    """What is not as it should be on an index, which must hold exactly `right`.
+
+    `right` has sha256 by filename; read are the bytes that the index really holds.
+    """
+    held = index.stored(project)
+    faults = [f"{name} is not on the index" for name in sorted(right.keys() - held.keys())]
+    faults += [f"{name} should not be on the index" for name in sorted(held.keys() - right.keys())]
+    faults += [
+        f"{name} has other bytes on the index"
+        for name in sorted(held.keys() & right.keys())
+        if held[name] != right[name]
+    ]
+    listed = _listed(index, project)
+    faults += [f"{name} is there twice" for name in sorted(held) if listed.count(name) != 1]
+    return faults
+
+
+def remove(index: Index, project: str) -> None:
+    """Make room: whatever pypiserver's folder holds of a project goes."""
+    if index.root is not None:
+        for name in index.stored(project):
+            (index.root / name).unlink()
+
+
+def _listed(index: Index, project: str) -> list[str]:
+    """The names on the project's page, in the page's order."""
+    status, page = fetch(f"{index.simple_url}{project}/")
+    if status == 404:
+        return []
+    assert status == 200, (status, page)
+    return re.findall(r"<a [^>]*>\s*([^<\s]+)\s*</a>", page.decode())
+
+
+def build_anew(project: Project, log: Path) -> None:
+    """Make every build of the project have other bytes, and note itself as a line of `log`."""
+    package = project.name.replace("-", "_")
+    _set_build_script(project, log, f"pathlib.Path({package!r}, 'stamp.py').write_text(stamp)")
+
+
+def note_builds(project: Project, log: Path) -> None:
+    """Make every build of the project note itself as a line of `log`."""
+    _set_build_script(project, log, "")
+
+
+def _set_build_script(project: Project, log: Path, more: str) -> None:
+    """Give the project a build script.
+
+    It runs in Poetry's own process only where no build backend is named, which keeps the network
+    out of it.
+    """
+    (project.path / "stamp.py").write_text(
+        f"""\
+import pathlib
+import uuid
+
+stamp = f"STAMP = {{uuid.uuid4().hex!r}}\\n"
+{more}
+with open({str(log)!r}, "a") as log:
+    log.write(stamp)
+""",
+        encoding="utf-8",
+    )
+    file = project.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace('build-backend = "poetry.core.masonry.api"\n', "")
+    script = '[tool.poetry.build]\nscript = "stamp.py"\ngenerate-setup-file = false\n'
+    file.write_text(f"{text}\n{script}", encoding="utf-8")
