@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import zipfile
 from random import Random
 from typing import TYPE_CHECKING
@@ -30,8 +32,11 @@ def write_wheel(project: Project, platform: str, size: int, build: int | None = 
             + ("" if build is None else f"Build: {build}\n")
         ).encode(),
     }
-    listed = "".join(f"{name},,\n" for name in [*members, f"{info}/RECORD"])
-    members[f"{info}/RECORD"] = listed.encode()
+    listed = "".join(
+        f"{name},sha256={_record_digest(content)},{len(content)}\n"
+        for name, content in members.items()
+    )
+    members[f"{info}/RECORD"] = f"{listed}{info}/RECORD,,\n".encode()
     body = wheel(tuple(members.items()), zipfile.ZIP_STORED)
     project.dist.mkdir(exist_ok=True)
     (project.dist / filename).write_bytes(body)
@@ -58,6 +63,11 @@ def write_release(project: Project, sizes: Sequence[int]) -> tuple[str, ...]:
         for platform, size in zip(PLATFORMS, of_wheels, strict=True)
     ]
     return (*wheels, write_sdist(project, of_sdist))
+
+
+def _record_digest(content: bytes) -> str:
+    """A sha256 as RECORD has it (binary distribution format)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
 
 
 def _noise(seed: str, size: int) -> bytes:

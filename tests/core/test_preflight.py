@@ -10,8 +10,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.preflight import Circumstances
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from tests.core.making import SDIST
@@ -30,6 +33,29 @@ def faults(*distributions: Distribution, release: Identity = LANTERN) -> list[Pr
 def test_a_sound_release_has_no_fault() -> None:
     """A wheel and an sdist with the same plain metadata pass."""
     assert faults(distribution(WHEEL), distribution(SDIST)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://harbour.example/", True),
+        ("http://192.0.2.7:8080/", True),
+        ("https://harbour.example/", False),
+        ("http://localhost:8080/", False),
+        ("http://127.0.0.2/", False),
+        ("http://[::1]:8080/", False),
+        ("http://localhost.example/", True),
+    ],
+)
+def test_plain_http(url: str, told: bool) -> None:
+    """Whoever sends in the clear beyond this machine is warned, once for each address."""
+    target = RepositoryTarget("harbour", url, Access())
+    where = Circumstances(repository=target, indexes=(url, "https://mirror.example/simple/"))
+    found = check(LANTERN, [distribution(WHEEL)], where, public=False)
+    assert [problem.code for problem in found] == [Code.PLAIN_HTTP] * told
+    assert all(problem.severity == "warning" for problem in found)
+    strict = check(LANTERN, [distribution(WHEEL)], where, public=False, strict=True)
+    assert all(problem.severity == "error" for problem in strict)
 
 
 def test_nothing_built() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from poetry_publish_verified.core.urls import is_loopback
 
 # Four requests a second, and a little less, as they do not arrive as evenly as they leave.
 _SECONDS_BETWEEN = 0.27
@@ -28,7 +29,7 @@ class Pace:
         host = (urlsplit(url).hostname or "").lower()
         while (rest := self._held.get(host, 0.0) - self._clock.monotonic()) > 0:
             await self._clock.sleep(rest)
-        if _is_loopback(host):
+        if is_loopback(host):
             return
         now = self._clock.monotonic()
         turn = max(now, self._next.get(host, now))
@@ -41,10 +42,3 @@ class Pace:
         host = (urlsplit(url).hostname or "").lower()
         until = self._clock.monotonic() + seconds
         self._held[host] = max(until, self._held.get(host, 0.0))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -13,13 +13,11 @@ from poetry_publish_verified.world import Release
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from poetry_publish_verified.core.urls import RepositoryTarget
+    from poetry_publish_verified.commands.wiring import Targets
     from poetry_publish_verified.project import Project
 
 
-def look_at(
-    project: Project, repository: RepositoryTarget, dist_dir: Path, *, built_now: bool
-) -> Release:
+def look_at(project: Project, targets: Targets, dist_dir: Path, *, built_now: bool) -> Release:
     """The release that is in the dist folder, and its circumstances.
 
     What was `built_now` is not held against the project: it cannot be older, and what differs
@@ -34,7 +32,8 @@ def look_at(
     )
     circumstances = Circumstances(
         place=str(dist_dir),
-        repository=repository,
+        repository=targets.repository,
+        indexes=tuple(index.url for index in targets.indexes.shown_by),
         broken=found.broken,
         declared=None if built_now else project.declared,
         changed=changed,

@@ -163,7 +163,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             project, dist_dir = built.project, built.dist_dir
             if keeps_receipt:
                 report.keep_receipt(building.default_receipt(dist_dir, project))
-        release = look_at(project, targets.repository, dist_dir, built_now=built is not None)
+        release = look_at(project, targets, dist_dir, built_now=built is not None)
         if built is not None:
             release = replace(release, built_before=built.other_sources)
         files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)

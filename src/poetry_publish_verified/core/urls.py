@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from dataclasses import field
@@ -107,6 +108,20 @@ def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port (RFC 6454), the port being the scheme's own where none is named."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def goes_in_the_clear(url: str) -> bool:
+    """Whether what is sent to a URL can be read and changed on the way: http beyond loopback."""
+    scheme, host, _ = origin(url)
+    return scheme == "http" and not is_loopback(host)
 
 
 def same_host(url: str, other: str) -> bool:

@@ -17,6 +17,7 @@ from poetry_publish_verified.core.preflight.values import Circumstances
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import goes_in_the_clear
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 
@@ -42,6 +43,7 @@ def check(
         *circumstances.broken,
         *_whole(release, distributions, circumstances, public=public),
         *_credentials(circumstances.repository, public=public),
+        *_in_the_clear(circumstances),
     ]
     for distribution in distributions:
         problems += metadata.of_one(release, distribution)
@@ -107,3 +109,16 @@ def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterat
             f"Make an API token on its website and run poetry config pypi-token.{name} <token>,"
             f" or set POETRY_PYPI_TOKEN_{repository.variable}.",
         )
+
+
+def _in_the_clear(circumstances: Circumstances) -> Iterator[Problem]:
+    """What anyone on the way can read, credentials included, and change."""
+    urls = [circumstances.repository.url] if circumstances.repository else []
+    for url in dict.fromkeys([*urls, *circumstances.indexes]):
+        if goes_in_the_clear(url):
+            yield Problem(
+                Code.PLAIN_HTTP,
+                f"{url} is plain http: credentials and files can be read and changed on the way.",
+                "Use the server's https address.",
+                severity="warning",
+            )

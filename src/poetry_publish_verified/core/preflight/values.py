@@ -36,13 +36,15 @@ class Declared:
 class Circumstances:
     """What is known of a release beside its files; nothing of what is not known.
 
-    `broken` are the files that could not be read; `declared` is what the project says now;
-    `changed` are the tracked files that are no longer as they were packed; `tags` are the
-    commit's; `place` tells people where the files were looked for.
+    `indexes` are the URLs of those that must show the release; `broken` are the files that could
+    not be read; `declared` is what the project says now; `changed` are the tracked files that are
+    no longer as they were packed; `tags` are the commit's; `place` tells people where the files
+    were looked for.
     """
 
     place: str = "the dist folder"
     repository: RepositoryTarget | None = None
+    indexes: tuple[str, ...] = ()
     broken: tuple[Problem, ...] = ()
     declared: Declared | None = None
     changed: tuple[str, ...] = ()
