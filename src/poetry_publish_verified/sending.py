@@ -71,7 +71,12 @@ class _Sending:
         self._plan = plan
         self._outside = outside
         self._patience = Patience(
-            plan.retries, plan.timeout, found.takes_identical, keep=plan.skip_existing
+            plan.retries,
+            plan.timeout,
+            takes_identical=found.takes_identical,
+            # PyPI and TestPyPI compare before they say so.
+            exists_differs=plan.public,
+            keep=plan.skip_existing,
         )
         self._there: dict[str, str] = {}
         self._failures: list[Failed] = []

@@ -182,11 +182,11 @@ def test_exists_and_is_another() -> None:
 
 
 def test_exists_and_never_shows() -> None:
-    """A conflict needs the other hash, or the word of an index that takes identical bytes."""
+    """A conflict needs the other hash, or the word of an index that compares before it says so."""
     unknown = Journey().play(EXISTS)
     assert isinstance(unknown, Failed)
     assert (unknown.verdict, unknown.upload) == (Verdict.UPLOAD_FAILED, "unknown")
-    by_word = Journey(Patience(5, 900.0, takes_identical=True)).play(EXISTS)
+    by_word = Journey(Patience(5, 900.0, exists_differs=True)).play(EXISTS)
     assert isinstance(by_word, Failed)
     assert by_word.verdict is Verdict.CONFLICT
     assert "409 Conflict" in by_word.problem.message
@@ -240,6 +240,7 @@ def test_refused_after_a_lost_answer() -> None:
     st.sampled_from([ABSENT, UNKNOWN, SAME, OTHER]),
     st.builds(
         Patience, st.integers(0, 6), st.floats(0.0, 120.0), takes_identical=st.booleans(),
+        exists_differs=st.booleans(),
         keep=st.booleans(),
     ),
     st.none() | st.floats(0.0, 100.0),
@@ -267,7 +268,7 @@ def test_whatever_is_answered(
         assert (end.upload == "kept-remote") == (end.sha256 == THEIRS)
         assert end.sha256 == OURS or patience.keep
     if isinstance(end, Failed) and end.verdict is Verdict.CONFLICT:
-        assert seen[-1] == OTHER or (EXISTS in given_answers and patience.takes_identical)
+        assert seen[-1] == OTHER or (EXISTS in given_answers and patience.exists_differs)
     if isinstance(end, Failed) and end.upload == "failed" and end.verdict is not Verdict.CONFLICT:
         assert LOST not in given_answers
     # Between two sends after a lost answer there is always a look.

@@ -50,14 +50,15 @@ class Cargo:
 class Patience:
     """How far one goes: `retries` sends after the first, `timeout` seconds from the first failure.
 
-    `takes_identical`: the index is known to answer 200 to the same bytes again. Its "exists
-    already" is then its word that the bytes differ, and what it holds need not be known for a
-    file to be sent again. `keep`: other bytes there are kept, not a conflict.
+    `takes_identical`: the index is known to answer 200 to the same bytes again, so what it holds
+    need not be known for a file to be sent again. `exists_differs`: its "exists already" is its
+    word that the bytes differ. `keep`: other bytes there are kept, not a conflict.
     """
 
     retries: int
     timeout: float
     takes_identical: bool = False
+    exists_differs: bool = False
     keep: bool = False
 
 
@@ -193,7 +194,7 @@ class Transfer:
             return Failed("failed", Verdict.CONFLICT, problem)
         if now < self._look_until and not sighting.final:
             return self._look_later(now)
-        if self._patience.takes_identical:
+        if self._patience.exists_differs:
             problem = _conflict_by_word(self._cargo, self._words)
             return Failed("failed", Verdict.CONFLICT, problem)
         return self._nobody_knows()
