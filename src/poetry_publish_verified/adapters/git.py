@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from poetry_publish_verified.core.events import Sources
@@ -13,27 +14,36 @@ _GIT_TIMEOUT = 30
 _NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry", "node_modules"}
 
 
-def sources(project: Path, dist_dir: Path) -> Sources:
+def sources(project: Path, dist_dir: Path, made: Collection[str] = ()) -> Sources:
     """Commit and digest of the project in this folder; what is built (`dist_dir`) left out.
 
     The digest is the sha256 over the names and contents of the files that git tracks or would
-    offer to track, or, outside git, of all that are not a tool's own.
+    offer to track, or, outside git, of all that are not a tool's own; without those that a build
+    has `made`.
     """
     commit = _git(project, "rev-parse", "--verify", "HEAD")
+    digest = hashlib.sha256()
+    for name in source_files(project, dist_dir):
+        if name in made:
+            continue
+        try:
+            content = hashlib.sha256((project / name).read_bytes()).hexdigest()
+        except OSError:
+            content = "unreadable"
+        digest.update(os.fsencode(name) + f"\0{content}\n".encode())
+    return Sources(commit.strip() if commit else None, digest.hexdigest())
+
+
+def source_files(project: Path, dist_dir: Path) -> list[str]:
+    """The files that `sources` takes in, by their paths in the project, with slashes."""
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # Nothing is listed in a folder that the repository around it ignores.
     files = [project / name for name in listed.split("\0")] if listed else _walk(project)
-    digest = hashlib.sha256()
-    for file in sorted(set(files)):
-        if _is_built(file, project, dist_dir) or not file.is_file():
-            continue
-        try:
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-        except OSError:
-            content = "unreadable"
-        name = os.fsencode(file.relative_to(project).as_posix())
-        digest.update(name + f"\0{content}\n".encode())
-    return Sources(commit.strip() if commit else None, digest.hexdigest())
+    return [
+        file.relative_to(project).as_posix()
+        for file in sorted(set(files))
+        if not _is_built(file, project, dist_dir) and file.is_file()
+    ]
 
 
 def tracked(project: Path) -> tuple[str, ...]:

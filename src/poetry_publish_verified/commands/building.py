@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.adapters.git import source_files
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.commands.running import interrupts_noted
 from poetry_publish_verified.core.events import BuildUsedAgain
@@ -47,13 +48,14 @@ class Built:
     project: Project
     dist_dir: Path
     sources: Sources
+    made: tuple[str, ...]
     other_sources: FormerBuild | None
 
     def keep_record(self, distributions: Iterable[Distribution]) -> None:
         """Note what is about to be sent; where that cannot be written, it is only built again."""
         files = {each.filename: each.sha256 for each in distributions}
         with suppress(OSError):
-            record = FormerBuild(self.sources, files)
+            record = FormerBuild(self.sources, files, self.made)
             receipt_file.write(_record(self.dist_dir, self.project), record.as_dict())
 
 
@@ -78,16 +80,22 @@ def build(
 
     ReleaseError where the build fails.
     """
-    now, before = sources(project.root, dist_dir), _former(dist_dir, project)
+    before = _former(dist_dir, project)
     if before is not None and _is_fit(before, command, project, dist_dir):
         report(BuildUsedAgain(tuple(before.files)))
-        return Built(project, dist_dir, now, None)
+        return Built(project, dist_dir, before.sources, before.made, None)
+    now, names = sources(project.root, dist_dir), set(source_files(project.root, dist_dir))
     _call_build(command, dist_dir)
+    made = tuple(n for n in source_files(project.root, dist_dir) if n not in names)
     built = poetry_project.read(command.poetry)
     if built.identity != project.identity:
         before = _former(dist_dir, built)
-    changed = before is not None and before.sources.digest != now.digest
-    return Built(built, dist_dir, now, before if changed else None)
+    changed = before is not None and not _is_of_the_same_sources(before, project, dist_dir)
+    return Built(built, dist_dir, now, made, before if changed else None)
+
+
+def _is_of_the_same_sources(before: FormerBuild, project: Project, dist_dir: Path) -> bool:
+    return sources(project.root, dist_dir, before.made).digest == before.sources.digest
 
 
 def _former(dist_dir: Path, project: Project) -> FormerBuild | None:
@@ -103,7 +111,7 @@ def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist
     there = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
     if before is None or sorted(before.files) != there:
         return False
-    if before.sources.digest != sources(project.root, dist_dir).digest:
+    if not _is_of_the_same_sources(before, project, dist_dir):
         return False
     if depend_on_the_machine(there) and not are_for(
         there, poetry_project.supported_tags(command.poetry)

@@ -22,10 +22,14 @@ SCHEMA = "publish-verified.build/1"
 
 @dataclass(frozen=True, slots=True)
 class FormerBuild:
-    """The files (names to sha256) that were built from these sources."""
+    """The files (names to sha256) that were built from these sources.
+
+    `made` are the files that the build left among the sources, by their paths: they are none.
+    """
 
     sources: Sources
     files: Mapping[str, str]
+    made: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -33,6 +37,7 @@ class FormerBuild:
             "schema": SCHEMA,
             "sources": {"commit": self.sources.commit, "digest": self.sources.digest},
             "files": dict(self.files),
+            "made": list(self.made),
         }
 
 
@@ -43,11 +48,12 @@ def former_build(record: Any) -> FormerBuild | None:
             return None
         commit, digest = record["sources"]["commit"], record["sources"]["digest"]
         files = {str(name): str(sha256) for name, sha256 in record["files"].items()}
+        made = tuple(str(name) for name in record["made"])
     except (KeyError, TypeError, AttributeError, IndexError):
         return None
     if not files or not isinstance(digest, str):
         return None
-    return FormerBuild(Sources(commit if isinstance(commit, str) else None, digest), files)
+    return FormerBuild(Sources(commit if isinstance(commit, str) else None, digest), files, made)
 
 
 def depend_on_the_machine(filenames: Iterable[str]) -> bool:

@@ -1,0 +1,86 @@
+"""`--build` after a run that did not come to its end: the same files, or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.beds.proxy import Answer
+from tests.beds.release import ended
+from tests.beds.release import holds
+from tests.beds.release import publish
+from tests.beds.release import uploads
+
+if TYPE_CHECKING:
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Request
+
+
+@pytest.fixture
+def half(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> Index:
+    """The index behind a proxy, with the wheel; the sdist was refused."""
+    behind = pypi.behind(proxy.origin)
+
+    def of_the_sdist(request: Request) -> bool:
+        return request.uploads(f'{project.sdist}"')
+
+    proxy.answer(of_the_sdist, Answer(403, b"", b"Read-only mode"))
+    run = publish(poetry, project, behind, "--build")
+    ended(run, 4)
+    assert uploads(holds(project.receipt(), "upload-failed", 4)) == {
+        project.wheel: "uploaded",
+        project.sdist: "failed",
+    }
+    proxy.clear()
+    return behind
+
+
+def test_the_same_sources(poetry: Poetry, project: Project, half: Index) -> None:
+    """What was built is used again, to the byte, however often the receipt was replaced."""
+    ended(publish(poetry, project, half, "--timeout", "soon"), 1)
+    before = {f.name: f.stat().st_mtime_ns for f in project.dist.iterdir() if f.is_file()}
+    run = publish(poetry, project, half, "--build")
+    ended(run, 0)
+    assert "Nothing is built" in run.said
+    assert "Build anyway" not in run.said
+    assert {f.name: f.stat().st_mtime_ns for f in project.dist.iterdir() if f.is_file()} == before
+    assert uploads(holds(project.receipt(), "verified", 0)) == {
+        project.wheel: "already-there",
+        project.sdist: "uploaded",
+    }
+
+
+def test_other_sources(poetry: Poetry, project: Project, half: Index, proxy: FaultProxy) -> None:
+    """Two states of the sources in one release are refused, and the way out is told."""
+    there = half.stored("lantern")
+    (project.path / "README.md").write_text("Another light.\n", encoding="utf-8")
+    sent = len(proxy.uploads)
+    run = publish(poetry, project, half, "--build")
+    ended(run, 5)
+    assert "PV504" in run.said
+    assert "Raise the version" in run.said
+    assert half.stored("lantern") == there
+    assert len(proxy.uploads) == sent
+
+
+def test_a_dist_folder_that_was_changed(poetry: Poetry, project: Project, half: Index) -> None:
+    """What is not what was built is built anew."""
+    (project.dist / project.sdist).unlink()
+    run = publish(poetry, project, half, "--build")
+    ended(run, 0)
+    assert "Nothing is built" not in run.said
+
+
+def test_a_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -> None:
+    """What somebody else may have put there is not believed."""
+    (record,) = (project.dist / ".publish-verified").glob("*.build.json")
+    record.rename(project.path / "elsewhere.json")
+    record.symlink_to(project.path / "elsewhere.json")
+    run = publish(poetry, project, half, "--build")
+    ended(run, 0)
+    assert "Nothing is built" not in run.said
+    assert not record.is_symlink()
