@@ -9,19 +9,18 @@ from packaging.tags import Tag
 
 from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.former_build import FormerBuild
-from poetry_publish_verified.core.former_build import are_for
-from poetry_publish_verified.core.former_build import depend_on_the_machine
 from poetry_publish_verified.core.former_build import former_build
+from poetry_publish_verified.core.former_build import lack_one_for
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 
-BUILD = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "aa" * 32, SDIST: "bb" * 32})
+BUILD = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "aa" * 32, SDIST: "bb" * 32}, (), "d1")
 LINUX = "lantern-1.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 
 
 def test_noted_and_read_again() -> None:
     """What is written is read as it was, outside git too."""
-    for build in (BUILD, FormerBuild(Sources(None, "d1"), {WHEEL: "aa" * 32}, ("a/b.so",))):
+    for build in (BUILD, FormerBuild(Sources(None, "d1"), {WHEEL: "aa" * 32}, ("a/b.so",), "d0")):
         assert former_build(json.loads(json.dumps(build.as_dict()))) == build
 
 
@@ -43,11 +42,12 @@ def test_nothing_of_use(record: object) -> None:
 
 
 def test_what_depends_on_the_machine() -> None:
-    """Another Python would build the very same pure wheel, and another one of its own."""
-    assert not depend_on_the_machine([WHEEL, SDIST])
-    assert depend_on_the_machine([SDIST, LINUX])
-    assert depend_on_the_machine(["lantern-1.0-py3-none-win_amd64.whl"])
-    linux = Tag("cp312", "cp312", "manylinux2014_x86_64")
-    assert are_for([LINUX, SDIST], frozenset({linux}))
-    assert not are_for([LINUX, SDIST], frozenset({Tag("cp313", "cp313", "manylinux2014_x86_64")}))
-    assert not are_for([LINUX, WHEEL], frozenset({linux}))
+    """A pure wheel is the same anywhere; of the others one has to be for this very Python."""
+    here = frozenset({Tag("cp312", "cp312", "manylinux2014_x86_64")})
+    other = frozenset({Tag("cp313", "cp313", "manylinux2014_x86_64")})
+    windows = "lantern-1.0-cp312-cp312-win_amd64.whl"
+    assert not lack_one_for([WHEEL, SDIST], lambda: other)
+    assert not lack_one_for([LINUX, SDIST, windows], lambda: here)
+    assert lack_one_for([LINUX, SDIST, windows], lambda: other)
+    assert lack_one_for([LINUX, WHEEL], lambda: other)
+    assert not lack_one_for([], lambda: here)

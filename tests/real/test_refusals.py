@@ -191,13 +191,13 @@ def test_index_not_reachable(poetry: Poetry, project: Project) -> None:
 
 
 def test_upload_server_not_reachable(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """The index is there and the upload server is not: 4, and the receipt says what was tried."""
+    """The index is there and the upload server is not: told before anything is sent."""
     project.build()
     dead = Index(f"http://127.0.0.1:{free_port()}/upload/", "", "harbour", "x")
     run = publish(poetry, project, dead, "--index", pypi.simple_url)
-    refused(run, project.receipt(), project.wheel, code=4)
-    release = holds(project.receipt(), "upload-failed", 4)
-    assert uploads(release) == {project.wheel: "failed", project.sdist: "not-sent"}
+    refused(run, project.receipt(), dead.upload_url)
+    release = holds(project.receipt(), "preflight-refused", 3)
+    assert set(uploads(release).values()) == {"not-sent"}
     assert pypi.stored("lantern") == {}
 
 

@@ -178,7 +178,7 @@ def test_an_upload_url_that_is_not_reached() -> None:
 def test_built_from_other_sources(there: int) -> None:
     """Files of one version that come from two states of the sources are refused."""
     world = World()
-    before = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "a" * 64})
+    before = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "a" * 64}, (), "d1")
     for each in BUILT[:there]:
         world.index.put(each, since=0.0)
     ending = world.story(PLAN, *BUILT, built_before=before)
@@ -197,7 +197,7 @@ def test_other_bytes_from_other_sources() -> None:
     """A conflict says as well why the bytes differ."""
     world = World()
     world.index.put(changed(BUILT[0], "ee" * 32), since=0.0)
-    before = FormerBuild(Sources(None, "d1"), {WHEEL: "ee" * 32})
+    before = FormerBuild(Sources(None, "d1"), {WHEEL: "ee" * 32}, (), "d1")
     ending = world.story(PLAN, *BUILT, built_before=before)
     assert ending.verdict is Verdict.CONFLICT
     assert ending.codes == [Code.CONFLICT, Code.OTHER_SOURCES]

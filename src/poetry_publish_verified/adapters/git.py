@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 from poetry_publish_verified.core.events import Sources
@@ -14,36 +14,40 @@ _GIT_TIMEOUT = 30
 _NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry", "node_modules"}
 
 
-def sources(project: Path, dist_dir: Path, made: Collection[str] = ()) -> Sources:
+def sources(project: Path, dist_dir: Path) -> Sources:
     """Commit and digest of the project in this folder; what is built (`dist_dir`) left out.
 
     The digest is the sha256 over the names and contents of the files that git tracks or would
-    offer to track, or, outside git, of all that are not a tool's own; without those that a build
-    has `made`.
+    offer to track, or, outside git, of all that are not a tool's own.
     """
     commit = _git(project, "rev-parse", "--verify", "HEAD")
+    digest = digest_of(source_files(project, dist_dir))
+    return Sources(commit.strip() if commit else None, digest)
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """One sha256 for these files, given by their paths and their own."""
     digest = hashlib.sha256()
-    for name in source_files(project, dist_dir):
-        if name in made:
-            continue
-        try:
-            content = hashlib.sha256((project / name).read_bytes()).hexdigest()
-        except OSError:
-            content = "unreadable"
+    for name, content in files.items():
         digest.update(os.fsencode(name) + f"\0{content}\n".encode())
-    return Sources(commit.strip() if commit else None, digest.hexdigest())
+    return digest.hexdigest()
 
 
-def source_files(project: Path, dist_dir: Path) -> list[str]:
-    """The files that `sources` takes in, by their paths in the project, with slashes."""
+def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
+    """The files that `sources` takes in: their paths in the project, with slashes, and sha256."""
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # Nothing is listed in a folder that the repository around it ignores.
     files = [project / name for name in listed.split("\0")] if listed else _walk(project)
-    return [
-        file.relative_to(project).as_posix()
-        for file in sorted(set(files))
-        if not _is_built(file, project, dist_dir) and file.is_file()
-    ]
+    found = {}
+    for file in sorted(set(files)):
+        if _is_built(file, project, dist_dir) or not file.is_file():
+            continue
+        try:
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            content = "unreadable"
+        found[file.relative_to(project).as_posix()] = content
+    return found
 
 
 def tracked(project: Path) -> tuple[str, ...]:

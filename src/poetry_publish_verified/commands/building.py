@@ -6,21 +6,23 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.adapters.git import digest_of
 from poetry_publish_verified.adapters.git import source_files
 from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.adapters.git import tracked
 from poetry_publish_verified.commands.running import interrupts_noted
 from poetry_publish_verified.core.events import BuildUsedAgain
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.former_build import FormerBuild
-from poetry_publish_verified.core.former_build import are_for
-from poetry_publish_verified.core.former_build import depend_on_the_machine
 from poetry_publish_verified.core.former_build import former_build
+from poetry_publish_verified.core.former_build import lack_one_for
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -29,6 +31,7 @@ from poetry_publish_verified.errors import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from poetry.console.commands.command import Command
 
@@ -49,13 +52,14 @@ class Built:
     dist_dir: Path
     sources: Sources
     made: tuple[str, ...]
+    rest: str
     other_sources: FormerBuild | None
 
     def keep_record(self, distributions: Iterable[Distribution]) -> None:
         """Note what is about to be sent; where that cannot be written, it is only built again."""
         files = {each.filename: each.sha256 for each in distributions}
         with suppress(OSError):
-            record = FormerBuild(self.sources, files, self.made)
+            record = FormerBuild(self.sources, files, self.made, self.rest)
             receipt_file.write(_record(self.dist_dir, self.project), record.as_dict())
 
 
@@ -83,19 +87,28 @@ def build(
     before = _former(dist_dir, project)
     if before is not None and _is_fit(before, command, project, dist_dir):
         report(BuildUsedAgain(tuple(before.files)))
-        return Built(project, dist_dir, before.sources, before.made, None)
-    now, names = sources(project.root, dist_dir), set(source_files(project.root, dist_dir))
+        return Built(project, dist_dir, before.sources, before.made, before.rest, None)
+    now, files = sources(project.root, dist_dir), source_files(project.root, dist_dir)
     _call_build(command, dist_dir)
-    made = tuple(n for n in source_files(project.root, dist_dir) if n not in names)
+    made = _made(project, files, source_files(project.root, dist_dir))
+    rest = digest_of({name: digest for name, digest in files.items() if name not in made})
     built = poetry_project.read(command.poetry)
     if built.identity != project.identity:
         before = _former(dist_dir, built)
     changed = before is not None and not _is_of_the_same_sources(before, project, dist_dir)
-    return Built(built, dist_dir, now, made, before if changed else None)
+    return Built(built, dist_dir, now, made, rest, before if changed else None)
+
+
+def _made(project: Project, before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """What a build has left or changed; what git tracks is a source, whoever changed it."""
+    touched = [name for name, digest in now.items() if before.get(name) != digest]
+    kept = tracked(project.root) if touched else ()
+    return tuple(name for name in touched if name not in kept)
 
 
 def _is_of_the_same_sources(before: FormerBuild, project: Project, dist_dir: Path) -> bool:
-    return sources(project.root, dist_dir, before.made).digest == before.sources.digest
+    now = source_files(project.root, dist_dir)
+    return digest_of({n: d for n, d in now.items() if n not in before.made}) == before.rest
 
 
 def _former(dist_dir: Path, project: Project) -> FormerBuild | None:
@@ -113,9 +126,7 @@ def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist
         return False
     if not _is_of_the_same_sources(before, project, dist_dir):
         return False
-    if depend_on_the_machine(there) and not are_for(
-        there, poetry_project.supported_tags(command.poetry)
-    ):
+    if lack_one_for(there, partial(poetry_project.supported_tags, command.poetry)):
         return False
     with suppress(OSError):
         return all(dist_dir_adapter.sha256(dist_dir / name) == before.files[name] for name in there)
@@ -150,7 +161,7 @@ def default_receipt(dist_dir: Path, project: Project) -> Path:
 
 
 def _record(dist_dir: Path, project: Project) -> Path:
-    return _of_release(dist_dir, project, ".build.json")
+    return _of_release(dist_dir, project, ".build")
 
 
 def _of_release(dist_dir: Path, project: Project, suffix: str) -> Path:

@@ -6,6 +6,7 @@ one under the same name, which no index takes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ SCHEMA = "publish-verified.build/1"
 class FormerBuild:
     """The files (names to sha256) that were built from these sources.
 
-    `made` are the files that the build left among the sources, by their paths: they are none.
+    `made` are the files that the build left or changed among the sources, by their paths: they
+    are none; `rest` is the digest of the others.
     """
 
     sources: Sources
     files: Mapping[str, str]
-    made: tuple[str, ...] = ()
+    made: tuple[str, ...]
+    rest: str
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -38,6 +41,7 @@ class FormerBuild:
             "sources": {"commit": self.sources.commit, "digest": self.sources.digest},
             "files": dict(self.files),
             "made": list(self.made),
+            "rest": self.rest,
         }
 
 
@@ -48,24 +52,27 @@ def former_build(record: Any) -> FormerBuild | None:
             return None
         commit, digest = record["sources"]["commit"], record["sources"]["digest"]
         files = {str(name): str(sha256) for name, sha256 in record["files"].items()}
-        made = tuple(str(name) for name in record["made"])
+        made, rest = tuple(str(name) for name in record["made"]), str(record["rest"])
     except (KeyError, TypeError, AttributeError, IndexError):
         return None
     if not files or not isinstance(digest, str):
         return None
-    return FormerBuild(Sources(commit if isinstance(commit, str) else None, digest), files, made)
+    commit = commit if isinstance(commit, str) else None
+    return FormerBuild(Sources(commit, digest), files, made, rest)
 
 
-def depend_on_the_machine(filenames: Iterable[str]) -> bool:
-    """Whether another Python or machine would build another wheel in place of one of these."""
-    return any(
-        tag.abi != "none" or tag.platform != "any" for name in filenames for tag in _tags(name)
-    )
+def lack_one_for(filenames: Iterable[str], supported: Callable[[], frozenset[Tag]]) -> bool:
+    """Whether a Python of these tags would build a wheel that is not among the files.
 
-
-def are_for(filenames: Iterable[str], supported: frozenset[Tag]) -> bool:
-    """Whether a Python of these tags could use every wheel of these, as it could its own build."""
-    return all(not (tags := _tags(name)) or tags & supported for name in filenames)
+    Pure wheels come out the same everywhere. Of wheels for a machine, those of others may lie
+    beside the own one.
+    """
+    for_machines = [
+        tags
+        for tags in map(_tags, filenames)
+        if any(tag.abi != "none" or tag.platform != "any" for tag in tags)
+    ]
+    return bool(for_machines) and not any(tags & supported() for tags in for_machines)
 
 
 def _tags(filename: str) -> frozenset[Tag]:
