@@ -350,6 +350,28 @@ def test_a_file_that_is_labelled_as_packed() -> None:
     run(story())
 
 
+def test_digests_of_a_file() -> None:
+    """All that are asked for are computed while it comes."""
+    body = b"light" * 1000
+
+    async def story() -> None:
+        async with (
+            serving(answer("200 OK", body)) as server,
+            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+        ):
+            names = ("sha256", "md5", "sha3_256", "blake2b", "blake2b-256")
+            got = await http.download(server.url, ME, server.url, None, names)
+            assert got.digests == {
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "md5": hashlib.md5(body, usedforsecurity=False).hexdigest(),
+                "sha3_256": hashlib.sha3_256(body).hexdigest(),
+                "blake2b": hashlib.blake2b(body).hexdigest(),
+                "blake2b-256": hashlib.blake2b(body, digest_size=32).hexdigest(),
+            }
+
+    run(story())
+
+
 @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "500 Oops", "206 Partial"])
 def test_no_file(status: str) -> None:
     """Anything but 200 is told by its status, and its body is not counted as the file."""

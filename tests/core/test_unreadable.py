@@ -357,6 +357,9 @@ def refused(page: ProjectPage) -> set[str]:
         ({"hashes": {"blake2b_256": HASH, "sha256": HASH}}, "pip"),
         ({"hashes": {"blake2b": HASH, "sha256": HASH}}, "pip"),
         ({"hashes": {"sha256": HASH, "blake2b_256": HASH}}, ""),
+        ({"requires_python": ">=3.x"}, "uv"), ({"requires_python": "garbage"}, "uv"),
+        ({"requires_python": ">=3.8.*"}, ""), ({"requires_python": ">=3.8, <4,"}, ""),
+        ({"requires_python": ">=3.8 <4"}, ""), ({"requires_python": ">=3.8" * 1000}, "uv"),
     ],
 )  # fmt: skip
 def test_files_of_json_that_are_refused(more: dict[str, object], clients: str) -> None:

@@ -27,6 +27,7 @@ from poetry_publish_verified.core.simple_page import digest
 from poetry_publish_verified.core.simple_page import digests
 from poetry_publish_verified.core.simple_page import is_filename
 from poetry_publish_verified.core.simple_page import is_lower_sha256
+from poetry_publish_verified.core.simple_page import refusal_by_uv
 from poetry_publish_verified.core.simple_page import why_unusable
 
 _EVERYONE = ("pip", "uv", "poetry", "html")
@@ -174,7 +175,10 @@ def _read_link(link: _Tag, addresses: Addresses, page: PageInTheMaking) -> None:
         metadata_sha256=metadata_sha256,
         digests=others,
         metadata_digests=metadata_others,
-        refused=() if usual else _refused(filename, fragment),
+        refused=(
+            *(() if usual else _refused(filename, fragment)),
+            *refusal_by_uv(filename, attributes.get("data-requires-python")),
+        ),
     )
     page.add(file, contradicts_itself=contradicts)
 

@@ -28,6 +28,8 @@ from poetry_publish_verified.core.simple_page import digests
 from poetry_publish_verified.core.simple_page import is_filename
 from poetry_publish_verified.core.simple_page import is_lower_sha256
 from poetry_publish_verified.core.simple_page import is_usual_name
+from poetry_publish_verified.core.simple_page import refusal_by_uv
+from poetry_publish_verified.core.simple_page import uv_takes
 from poetry_publish_verified.core.simple_page import why_unusable
 
 _UV_DIGESTS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 64}
@@ -119,7 +121,8 @@ def _usual_file(entry: Any, addresses: Addresses) -> IndexFile | None:
         or not address.endswith(f"/{filename}")
         or type(size) is not int
         or not 0 <= size < 2**63
-        or not (type(python) is str or (python is None and "requires_python" not in entry))
+        or not (uv_takes(python) if type(python) is str else "requires_python" not in entry)
+        or not (python is None or type(python) is str)
         or get("yanked", False) is not False
         or not (_USUAL_TIME.fullmatch(at) if type(at) is str else "upload-time" not in entry)
         or not _is_usual_metadata(metadata, get("dist-info-metadata", metadata))
@@ -182,7 +185,10 @@ def _read_file(
         metadata_sha256,
         others,
         metadata_others,
-        _refused(filename, address, fragment, hashes),
+        (
+            *_refused(filename, address, fragment, hashes),
+            *refusal_by_uv(filename, requires_python),
+        ),
     )
     page.add(file, contradicts_itself=contradicts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from typing import Any
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
+
+from packaging.specifiers import InvalidSpecifier
+from packaging.specifiers import SpecifierSet
 
 from poetry_publish_verified.core.foreign import printable
 
@@ -37,6 +41,9 @@ SHORT_BLAKE = "blake2b-256"
 
 Digests = tuple[tuple[str, str], ...]
 
+_MAX_SPECIFIER = 1000
+_STARRED = re.compile(r"((?:>=|<=|>|<)\s*)(\d+(?:\.\d+)*)\.\*")
+_NO_COMMA = re.compile(r"([\d*])\s+(?=[<>=!~])")
 # How far up the relative links of one page lead: one or two, mostly.
 _MAX_ROOTS = 20
 
@@ -206,6 +213,28 @@ def hasher(algorithm: str) -> Any:
 def is_lower_sha256(value: object) -> bool:
     """Whether a value is a sha256 as most write it."""
     return type(value) is str and _LOWER_SHA256.fullmatch(value) is not None
+
+
+@functools.lru_cache(4096)
+def uv_takes(requires_python: str) -> bool:
+    """Whether uv understands a `requires-python`; it leaves files out where it does not.
+
+    It forgives `>=3.8.*`, which many old releases have, and a comma that is missing.
+    """
+    mended = _STARRED.sub(r"\1\2", requires_python[:_MAX_SPECIFIER])
+    mended = _NO_COMMA.sub(r"\1,", mended)
+    try:
+        SpecifierSet(mended)
+    except InvalidSpecifier:
+        return False
+    return len(requires_python) <= _MAX_SPECIFIER
+
+
+def refusal_by_uv(filename: str, requires_python: object) -> tuple[tuple[str, str], ...]:
+    """uv's refusal of a file for its `requires-python`, if it would refuse it."""
+    if not isinstance(requires_python, str) or uv_takes(requires_python):
+        return ()
+    return (("uv", f"the requires-python of {filename} is none"),)
 
 
 def is_usual_name(name: str) -> bool:
