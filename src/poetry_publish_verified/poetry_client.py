@@ -94,10 +94,11 @@ class PoetryClient:
             download_file(link.url, file, session=repository.session)
         finally:
             repository.session.close()
-        if (failure := _hash_failure(file, locked)) is not None:
-            return failure
         with file.open("rb") as stream:
-            return ClientFile(link.filename, hashlib.file_digest(stream, "sha256").hexdigest())
+            got = ClientFile(link.filename, hashlib.file_digest(stream, "sha256").hexdigest())
+        # Of other bytes there is worse to tell.
+        failure = _hash_failure(file, locked) if got.sha256 == wheel.sha256 else None
+        return failure or got
 
     def _repository(self, index: IndexTarget) -> HTTPRepository:
         from poetry.repositories.legacy_repository import LegacyRepository
