@@ -189,6 +189,12 @@ class Code(StrEnum):
     WARM_CACHE = "PV716", "A client's own cache does not know the release yet."
     COPIES_BY_USER_AGENT = "PV718", "An index's edge has a copy of a page for every User-Agent."
     POETRY_CACHE_NOT_CLEARED = "PV717", "Poetry's own cache could not be told of the release."
+    OTHER_DIGEST_LISTED = "PV719", "An index lists a file under another hash than its sha256."
+    LINK_UNUSABLE = "PV720", "An index lists a file with a link that no client can use."
+    ENCODED_IN_TRANSIT = (
+        "PV721",
+        "An index serves a file under a Content-Encoding, which clients undo.",
+    )
     LOCK_NOT_FREE = "PV801", "Another process did not let go of a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock that is needed cannot be had on this filesystem."
     LOCK_ORDER = "PV803", "A nested command would have to wait for what its parent may wait for."

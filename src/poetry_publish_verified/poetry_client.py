@@ -84,9 +84,10 @@ class PoetryClient:
         try:
             if not self._proxies:
                 repository.session.get_session(index.url).trust_env = False
-            link = _find(repository, wheel)
-            if isinstance(link, ClientFailure):
-                return link
+            found = _find(repository, wheel)
+            if isinstance(found, ClientFailure):
+                return found
+            link, locked = found
             if not self._proxies:
                 repository.session.get_session(link.url).trust_env = False
             file = self._folder / f"poetry-{os.urandom(4).hex()}.whl"
@@ -94,7 +95,10 @@ class PoetryClient:
         finally:
             repository.session.close()
         with file.open("rb") as stream:
-            return ClientFile(link.filename, hashlib.file_digest(stream, "sha256").hexdigest())
+            got = ClientFile(link.filename, hashlib.file_digest(stream, "sha256").hexdigest())
+        # Of other bytes there is worse to tell.
+        failure = _hash_failure(file, locked) if got.sha256 == wheel.sha256 else None
+        return failure or got
 
     def _repository(self, index: IndexTarget) -> HTTPRepository:
         from poetry.repositories.legacy_repository import LegacyRepository
@@ -132,8 +136,8 @@ class PoetryClient:
         return config
 
 
-def _find(repository: HTTPRepository, wheel: WheelWanted) -> Link | ClientFailure:
-    """The wheel's link, found as Poetry does to solve, to lock and to install."""
+def _find(repository: HTTPRepository, wheel: WheelWanted) -> tuple[Link, str] | ClientFailure:
+    """The wheel's link, found as Poetry does to solve and to install, and the hash it locks."""
     from poetry.core.constraints.version import Version
     from poetry.core.packages.dependency import Dependency
 
@@ -147,7 +151,21 @@ def _find(repository: HTTPRepository, wheel: WheelWanted) -> Link | ClientFailur
     link = next((link for link in links if link.filename == wheel.filename), None)
     if link is None or wheel.filename not in locked:
         return ClientFailure(f"Poetry finds {wheel.name} {wheel.version} but not {wheel.filename}")
-    return link
+    return link, locked[wheel.filename]
+
+
+def _hash_failure(file: Path, locked: str) -> ClientFailure | None:
+    """Why Poetry would not install what it downloaded under the hash of its lock file.
+
+    It compares to the letter.
+    """
+    algorithm = locked.partition(":")[0]
+    with file.open("rb") as stream:
+        # Unknown names raise what Poetry would raise too.
+        found = f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
+    if found == locked:
+        return None
+    return ClientFailure(f"Poetry would lock {printable(locked, 200)}, but the file has {found}")
 
 
 async def _in_thread(call: Callable[[], ClientFile | ClientFailure]) -> ClientFile | ClientFailure:

@@ -51,11 +51,14 @@ class Downloads:
         self._done: dict[str, Fetched] = {}
         self._locks: dict[str, anyio.Lock] = {}
 
-    async def fetch(self, index: Index, url: str, limit: int | None) -> Fetched | NotFetched:
+    async def fetch(
+        self, index: Index, url: str, limit: int | None, algorithms: frozenset[str]
+    ) -> Fetched | NotFetched:
         """Download a file, or say what came before."""
         async with self._locks.setdefault(url, anyio.Lock()):
-            if url not in self._done:
-                got = await index.fetch(url, limit)
+            known = self._done.get(url)
+            if known is None or not algorithms <= known.digests.keys():
+                got = await index.fetch(url, limit, algorithms)
                 if isinstance(got, NotFetched):
                     return got
                 self._done[url] = got
@@ -83,6 +86,8 @@ class Verification:
         self._deadline = deadline
         self._limiter = anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
         self._failures: list[Failure] = []
+        # The sha256 of what came, by file name.
+        self._served: dict[str, str] = {}
 
     async def run(self, pages: Mapping[str, ProjectPage], downloads: Downloads) -> list[Failure]:
         """What failed, nothing where all is proven. `pages` by the variant that saw them."""
@@ -169,45 +174,64 @@ class Verification:
         self, file: ExpectedFile, pages: Mapping[str, ProjectPage], downloads: Downloads
     ) -> None:
         """A file, from wherever each client is sent, and the metadata beside it."""
-        entries = [page.files[file.filename] for page in pages.values()]
-        for url, entry in {entry.url: entry for entry in entries}.items():
+        places: dict[str, list[IndexFile]] = {}
+        for page in pages.values():
+            for entry in page.entries(file.filename):
+                known = places.setdefault(entry.url, [])
+                if entry not in known:
+                    known.append(entry)
+        for url, entries in places.items():
+            algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:
-                got = await self._fetch(url, file.size, downloads)
-            if self._same_bytes(file, got) and entry.has_metadata:
-                async with self._limiter:
-                    await self._verify_metadata(file, entry, downloads)
+                got = await self._fetch(url, file.size, downloads, algorithms)
+            if isinstance(got, NotFetched):
+                self._tell_not_fetched(file, got)
+            elif self._same_bytes(file, got):
+                self._judge_the_coding(file, got)
+                for entry in entries:
+                    await self._verify_entry(file, entry, got, downloads)
+
+    async def _verify_entry(
+        self, file: ExpectedFile, entry: IndexFile, got: Fetched, downloads: Downloads
+    ) -> None:
+        self._judge_digests(file, entry, got)
+        if entry.has_metadata:
+            async with self._limiter:
+                await self._verify_metadata(file, entry, downloads)
 
     async def _fetch(
-        self, url: str, size: int | None, downloads: Downloads
+        self, url: str, size: int | None, downloads: Downloads, algorithms: frozenset[str]
     ) -> Fetched | NotFetched:
         pause = 1.0
         while True:
             got: Fetched | NotFetched = NotFetched("it did not come before the time was up")
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
-                got = await downloads.fetch(self._index, url, size)
+                got = await downloads.fetch(self._index, url, size, algorithms)
             if isinstance(got, Fetched) or got.final or self._left() == 0.0:
                 return got
             await self._reading.clock.sleep(min(pause, max(self._left(), 0.1)))
             pause = min(pause * 1.5, 10.0)
 
-    def _same_bytes(self, file: ExpectedFile, got: Fetched | NotFetched) -> bool:
+    def _tell_not_fetched(self, file: ExpectedFile, got: NotFetched) -> None:
+        self._fail(
+            Verdict.NOT_VISIBLE,
+            Code.NOT_FETCHED_IN_TIME,
+            f"{self._index.url} lists {file.filename}, but the file does not come: {got.detail}.",
+            "Run the same command again later: nothing is sent twice.",
+            file.filename,
+        )
+
+    def _same_bytes(self, file: ExpectedFile, got: Fetched) -> bool:
         url, name = self._index.url, file.filename
-        if isinstance(got, NotFetched):
-            self._fail(
-                Verdict.NOT_VISIBLE,
-                Code.NOT_FETCHED_IN_TIME,
-                f"{url} lists {name}, but the file does not come: {got.detail}.",
-                "Run the same command again later: nothing is sent twice.",
-                name,
-            )
-            return False
-        if got.cut or (file.sha256 is not None and got.sha256 != file.sha256):
+        # Where no hash is told, everywhere the same as what came first.
+        wanted = file.sha256 or self._served.setdefault(name, got.sha256)
+        if got.cut or got.sha256 != wanted:
             found = "a longer file" if got.cut else f"sha256 {got.sha256}"
             self._fail(
                 Verdict.VERIFICATION_FAILED,
                 Code.OTHER_BYTES_SERVED,
                 f"{url} serves other bytes as {name}: {found} ({got.size} bytes read) instead of"
-                f" sha256 {file.sha256}.",
+                f" sha256 {wanted}.",
                 BEWARE,
                 name,
             )
@@ -215,13 +239,39 @@ class Verification:
         self._reading.report(FileVerified(url, name, got.sha256, "http"))
         return True
 
+    def _judge_the_coding(self, file: ExpectedFile, got: Fetched) -> None:
+        if got.coding:
+            self._fail(
+                Verdict.VERIFICATION_FAILED,
+                Code.ENCODED_IN_TRANSIT,
+                f"{self._index.url} serves {file.filename} under 'Content-Encoding: {got.coding}',"
+                " though its bytes are as they were published: uv and Poetry undo that, and fail.",
+                "Have the server send archives without a Content-Encoding.",
+                file.filename,
+            )
+
+    def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Fetched) -> None:
+        """The hashes that are listed beside the sha256, or instead of it."""
+        wrong = [each for each in listed.digests if got.digests.get(each[0]) != each[1]]
+        for algorithm, claimed in wrong:
+            self._fail(
+                Verdict.VERIFICATION_FAILED,
+                Code.OTHER_DIGEST_LISTED,
+                f"{self._index.url} lists {file.filename} with {algorithm} {claimed}, but its bytes"
+                f" have {got.digests.get(algorithm)}: installers refuse it.",
+                "Have the index list the right hash, or none but sha256.",
+                file.filename,
+            )
+
     async def _verify_metadata(
         self, file: ExpectedFile, listed: IndexFile, downloads: Downloads
     ) -> None:
         """The `.metadata` beside a wheel, from which installers resolve (PEP 658)."""
         name, url = file.filename, self._index.url
         wanted = file.built.metadata_sha256 if file.built else listed.metadata_sha256
-        got = await self._fetch(f"{listed.url}.metadata", _MAX_METADATA, downloads)
+        others = listed.metadata_digests
+        algorithms = frozenset(algorithm for algorithm, _ in others)
+        got = await self._fetch(f"{listed.url}.metadata", _MAX_METADATA, downloads, algorithms)
         if isinstance(got, NotFetched):
             self._fail(
                 Verdict.NOT_VISIBLE,
@@ -236,6 +286,15 @@ class Verification:
                 Code.OTHER_METADATA_SERVED,
                 f"{url} serves other metadata for {name} than is in the file: sha256 {got.sha256}"
                 f" instead of {wanted}. Installers would resolve with it.",
+                BEWARE,
+                name,
+            )
+        elif wrong := [each for each in others if got.digests.get(each[0]) != each[1]]:
+            self._fail(
+                Verdict.VERIFICATION_FAILED,
+                Code.OTHER_METADATA_LISTED,
+                f"{url} lists {name} with metadata of {wrong[0][0]} {wrong[0][1]}, but what it"
+                f" serves has {got.digests.get(wrong[0][0])}: installers refuse it.",
                 BEWARE,
                 name,
             )
@@ -272,7 +331,9 @@ class Verification:
             )
 
     def _wanted(self, file: ExpectedFile, listed: IndexFile) -> WheelWanted | None:
-        parsed, sha256 = file.parsed, file.sha256 or listed.sha256
+        # Where the page tells none, that of the bytes that have just come.
+        sha256 = file.sha256 or listed.sha256 or self._served.get(file.filename)
+        parsed = file.parsed
         target = pip_target(
             parsed, file.built.requires_python if file.built else listed.requires_python
         )
@@ -296,7 +357,7 @@ class Verification:
             if not isinstance(got, ClientFailure) or self._left() == 0.0:
                 break
             await self._reading.clock.sleep(min(2.0**attempt, self._left()))
-        published = {each.filename: each.sha256 for each in self._files}
+        published = self._served | {f.filename: f.sha256 for f in self._files if f.sha256}
         if isinstance(got, ClientAbstains):
             self._warn(
                 Code.CLIENT_UNAVAILABLE,

@@ -53,8 +53,10 @@ class Index(Protocol):
     async def root(self) -> tuple[RootState, str]:
         """Whether the index is there, without looking at any project; and in words."""
 
-    async def fetch(self, url: str, limit: int | None) -> Fetched | NotFetched:
-        """Download a file, at most `limit` bytes of it, and hash it."""
+    async def fetch(
+        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+    ) -> Fetched | NotFetched:
+        """Download a file, at most `limit` bytes of it, and hash it; by other `algorithms` too."""
 
 
 class Repository(Protocol):

@@ -21,6 +21,7 @@ import trustme
 
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import Asked
+from poetry_publish_verified.adapters.http import Download
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import HttpError
 from poetry_publish_verified.adapters.http import MovedError
@@ -85,10 +86,10 @@ async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: fl
 
 async def download(
     url: str, home: str, limit: int | None = None, read_timeout: float = 2.0
-) -> tuple[int, int, str, bool]:
+) -> Download:
     """Ask once for a file."""
     async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
-        return await http.download(url, {"Accept-Encoding": "identity"}, ME, home, limit)
+        return await http.download(url, ME, home, limit, ["sha256"])
 
 
 async def post(
@@ -329,20 +330,44 @@ def test_a_file() -> None:
     async def story() -> None:
         async with serving(answer("200 OK", body)) as server:
             got = await download(f"{server.url}a.whl", server.url, len(body))
-            assert got == (200, len(body), hashlib.sha256(body).hexdigest(), False)
+            digests = {"sha256": hashlib.sha256(body).hexdigest()}
+            assert got == Download(200, len(body), digests)
             assert server.requests[0].headers["accept-encoding"] == "identity"
 
     run(story())
 
 
 def test_a_file_that_is_labelled_as_packed() -> None:
-    """A .tar.gz that is sent as `Content-Encoding: gzip` is not unpacked."""
+    """A .tar.gz that is sent as `Content-Encoding: gzip` is not unpacked, but told of."""
     body = gzip.compress(b"light" * 1000)
 
     async def story() -> None:
-        async with serving(answer("200 OK", body, ("Content-Encoding: gzip",))) as server:
+        async with serving(answer("200 OK", body, ("Content-Encoding: x, GZIP",))) as server:
             got = await download(server.url, server.url, len(body))
-            assert got == (200, len(body), hashlib.sha256(body).hexdigest(), False)
+            digests = {"sha256": hashlib.sha256(body).hexdigest()}
+            assert got == Download(200, len(body), digests, coding="gzip")
+
+    run(story())
+
+
+def test_digests_of_a_file() -> None:
+    """All that are asked for are computed while it comes."""
+    body = b"light" * 1000
+
+    async def story() -> None:
+        async with (
+            serving(answer("200 OK", body)) as server,
+            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+        ):
+            names = ("sha256", "md5", "sha3_256", "blake2b", "blake2b-256")
+            got = await http.download(server.url, ME, server.url, None, names)
+            assert got.digests == {
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "md5": hashlib.md5(body, usedforsecurity=False).hexdigest(),
+                "sha3_256": hashlib.sha3_256(body).hexdigest(),
+                "blake2b": hashlib.blake2b(body).hexdigest(),
+                "blake2b-256": hashlib.blake2b(body, digest_size=32).hexdigest(),
+            }
 
     run(story())
 
@@ -354,7 +379,7 @@ def test_no_file(status: str) -> None:
     async def story() -> None:
         async with serving(answer(status, b"sorry")) as server:
             got = await download(server.url, server.url)
-            assert got[:2] == (int(status[:3]), 0)
+            assert (got.status, got.size) == (int(status[:3]), 0)
 
     run(story())
 
@@ -364,9 +389,9 @@ def test_an_endless_file() -> None:
 
     async def story() -> None:
         async with serving(endless) as server:
-            status, size, _, cut = await download(server.url, server.url, 1000)
-            assert (status, cut) == (200, True)
-            assert 1000 < size <= 10 * MiB
+            got = await download(server.url, server.url, 1000)
+            assert (got.status, got.cut) == (200, True)
+            assert 1000 < got.size <= 10 * MiB
 
     run(story())
 
@@ -398,7 +423,7 @@ def test_a_file_that_moved_away() -> None:
             places["/first"] = f"{other.url}second"
             places["/second"] = f"{home.url}third"
             got = await download(f"{home.url}first", f"{home.url}simple/")
-            assert got[:2] == (200, 5)
+            assert (got.status, got.size) == (200, 5)
             assert home.authorizations == [MY_AUTHORIZATION, MY_AUTHORIZATION]
             assert other.authorizations == [None]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
+import time
 import zlib
 from collections.abc import Awaitable
 from collections.abc import Callable
@@ -22,11 +24,13 @@ from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.variants import PIP
+from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.variants import variants
 from poetry_publish_verified.core.variants import version_variant
 from tests.adapters.loopback import Request
 from tests.adapters.loopback import answer
+from tests.adapters.loopback import raw
 from tests.adapters.loopback import serving
 
 if TYPE_CHECKING:
@@ -159,6 +163,118 @@ def test_answers_without_a_page(status: str, state: str) -> None:
         async with serving(answer(status, headers=("Retry-After: 7",))) as server:
             (seen,) = await looks(server.url, PIP)
         assert (seen.state, seen.retry_after) == (state, 7.0)
+
+    run(story())
+
+
+ODD = json.dumps({"files": [ENTRY | {"size": "5"}]}).encode()
+OPAQUE = json.dumps({"files": [ENTRY | {"url": "/blobs/1", "size": 5}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "client", "words"),
+    [
+        (ODD, "", "uv", f"the page cannot be read by uv: size of {NAME} is no number"),
+        (OPAQUE, "", "pip", f"the page cannot be read by pip: the URL of {NAME} ends in another"),
+        (gzip.compress(PAGE[:50]) + gzip.compress(PAGE[50:]), "gzip", "uv", "several members"),
+        (zlib.compress(PAGE, wbits=-15), "deflate", "uv", "its deflate has no header"),
+        (gzip.compress(PAGE), "x-gzip", "uv", "its Content-Encoding is x-gzip"),
+    ],
+)
+def test_a_page_that_one_client_cannot_read(
+    body: bytes, coding: str, client: str, words: str
+) -> None:
+    """For that client nothing is known, with the reason; for others it is a page like any."""
+    headers = (JSON, *((f"Content-Encoding: {coding}",) if coding else ()))
+
+    async def story() -> None:
+        asked = [UNSEEN, *variants(["pip", "uv", "poetry"], Encodings(), pypi=False)]
+        async with serving(answer(body=body, headers=headers)) as server:
+            seen = await looks(server.url, *asked)
+        found = {variant.name: one for variant, one in zip(asked, seen, strict=True)}
+        assert {name for name, one in found.items() if one.state == "unknown"} == {client}
+        assert words in found[client].detail
+        assert found[client].page is None
+        assert all(one.page and NAME in one.page.files for n, one in found.items() if n != client)
+
+    run(story())
+
+
+def test_another_releases_file_that_a_client_would_not_take() -> None:
+    """What pip thinks of another version's file is no matter."""
+    other = "lantern-0.9-py3-none-any.whl"
+    files = [ENTRY, {"filename": other, "url": "/blobs/1", "hashes": {}}]
+
+    async def story() -> None:
+        body = json.dumps({"files": files}).encode()
+        async with serving(answer(body=body, headers=(JSON,))) as server:
+            (seen,) = await looks(server.url, PIP)
+        assert seen.state == "page"
+
+    run(story())
+
+
+def test_a_validator_that_leads_nowhere() -> None:
+    """One that the server gives to every page is not named for ever."""
+
+    async def constant(request: Request) -> None:
+        if "if-none-match" in request.headers:
+            await answer("304 Not Modified", headers=('ETag: "0"',))(request)
+        else:
+            await answer(body=PAGE, headers=(JSON, 'ETag: "0"'))(request)
+
+    async def story() -> None:
+        async with serving(constant) as server:
+            seen = await looks(server.url, *[PIP] * 8)
+        named = ["if-none-match" in request.headers for request in server.requests]
+        assert named == [False, True, True, True, True, True, False, True]
+        assert all(one.page for one in seen)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "etag", [b'"\xe9"', b'"\xc3\xa9"', b'"a\tb"', b'"a b"', b'"%s"' % (b"x" * 300)]
+)
+def test_a_validator_that_cannot_be_sent_back(etag: bytes) -> None:
+    """Only visible ASCII goes into a header as it came; else the page is asked for anew."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\nETag: %s\r\n\r\n"
+
+    async def story() -> None:
+        reply = raw(head % (len(PAGE), JSON.encode(), etag), PAGE)
+        async with serving(reply) as server:
+            seen = await looks(server.url, PIP, PIP)
+        assert [one.state for one in seen] == ["page", "page"]
+        assert not any("if-none-match" in request.headers for request in server.requests)
+
+    run(story())
+
+
+def test_a_large_page_does_not_hold_up_others() -> None:
+    """While a page is read, the event loop goes on."""
+    names = [f"lantern-0.{number}.tar.gz" for number in range(40_000)]
+    # Not as most write them, so that reading takes its time.
+    files = [{"filename": name, "url": f"./{name}", "hashes": {}} for name in names]
+    body = json.dumps({"files": files}).encode()
+
+    async def story() -> None:
+        longest, last = 0.0, time.monotonic()
+
+        async def tick() -> None:
+            nonlocal longest, last
+            while True:
+                await asyncio.sleep(0.005)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+
+        ticking = asyncio.create_task(tick())
+        async with serving(answer(body=body, headers=(JSON,))) as server:
+            begun = time.monotonic()
+            (seen,) = await looks(server.url, PIP)
+            took = time.monotonic() - begun
+        ticking.cancel()
+        assert seen.page is not None
+        assert len(seen.page.files) == len(names)
+        assert longest < took / 2
 
     run(story())
 
@@ -302,10 +418,14 @@ def zstd(body: bytes) -> bytes:
     return packed
 
 
-CODINGS: dict[str, Callable[[bytes], bytes]] = {"deflate": zlib.compress, "zstd": zstd}
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "deflate": zlib.compress,
+    "gzip": gzip.compress,
+    "zstd": zstd,
+}
 
 
-@pytest.mark.parametrize("coding", ["deflate", pytest.param("zstd", marks=needs_zstd)])
+@pytest.mark.parametrize("coding", ["deflate", "gzip", pytest.param("zstd", marks=needs_zstd)])
 def test_codings(coding: str) -> None:
     """Bodies come back as they were; broken, cut and huge ones are refused, in bounded memory."""
     pack = CODINGS[coding]
@@ -315,7 +435,7 @@ def test_codings(coding: str) -> None:
             for start in range(0, len(packed), 7):
                 yield packed[start : start + 7]
 
-        return await decoding.decoded(pieces(), coding, limit)  # type: ignore[arg-type]
+        return (await decoding.decoded(pieces(), coding, limit)).content  # type: ignore[arg-type]
 
     async def story() -> None:
         assert await body(pack(b"light" * 100)) == b"light" * 100
@@ -326,5 +446,51 @@ def test_codings(coding: str) -> None:
         for fault in faults:
             with pytest.raises(decoding.DecodingError):
                 await fault
+
+    run(story())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_codings_as_servers_have_them(size: int) -> None:
+    """deflate without its header, gzip in several members, and what follows one, in any pieces."""
+
+    async def body(packed: bytes, coding: str) -> decoding.Body:
+        async def pieces() -> object:
+            for start in range(0, len(packed), size):
+                yield packed[start : start + size]
+
+        return await decoding.decoded(pieces(), coding, 10_000)  # type: ignore[arg-type]
+
+    async def story() -> None:
+        member, light = gzip.compress(b"light"), b"light"
+        assert await body(zlib.compress(light, wbits=-15), "deflate") == decoding.Body(
+            light, "its deflate has no header"
+        )
+        assert await body(zlib.compress(light), "deflate") == decoding.Body(light)
+        assert await body(member * 3, "gzip") == decoding.Body(
+            light * 3, "its gzip has several members"
+        )
+        for after in (b"", b"garbage", b"\0" * 20, b"\x1f"):
+            assert await body(member + after, "gzip") == decoding.Body(light)
+        assert await body(b"", "gzip") == decoding.Body(b"")
+        for broken in (member * 2 + member[:-3], member[:1], member + b"\x1f\x8b", b"x", b"xx"):
+            with pytest.raises(decoding.DecodingError):
+                await body(broken, "gzip")
+        with pytest.raises(decoding.DecodingError):
+            await body(member, "deflate")
+
+    run(story())
+
+
+def test_members_without_end() -> None:
+    """Tiny members could keep us busy for hours."""
+
+    async def pieces() -> object:
+        for _ in range(100):
+            yield gzip.compress(b"") * 1000
+
+    async def story() -> None:
+        with pytest.raises(decoding.DecodingError, match="members"):
+            await decoding.decoded(pieces(), "gzip", 1000)  # type: ignore[arg-type]
 
     run(story())

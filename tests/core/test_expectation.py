@@ -205,6 +205,41 @@ def test_any_file_under_two_hashes() -> None:
     assert [fault.code for fault in judgement.faults] == [Code.OTHER_HASH_LISTED]
 
 
+@pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
+@pytest.mark.parametrize("digest", [BUILT.sha256, None])
+def test_a_file_that_is_ambiguous(expectation: ExactFiles | AnyFiles, digest: str | None) -> None:
+    """Clients differ in which entry they take, whether it has a hash or not."""
+    judgement = expectation.judge(page(listed(digest=digest), ambiguous=frozenset({WHEEL})))
+    assert [(f.code, f.filename) for f in judgement.faults] == [(Code.OTHER_HASH_LISTED, WHEEL)]
+    assert "twice, under different hashes" in judgement.faults[0].words
+
+
+@pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
+def test_a_link_that_cannot_be_used(expectation: ExactFiles | AnyFiles) -> None:
+    """Such a file is listed, if badly, and not absent."""
+    other = "lantern-0.9.tar.gz"
+    judgement = expectation.judge(page(unusable={WHEEL: "data:", other: "data:"}))
+    assert judgement.absent == ()
+    (fault,) = judgement.faults
+    assert (fault.code, fault.filename) == (Code.LINK_UNUSABLE, WHEEL)
+    assert fault.words == f"lists {WHEEL} with a link that cannot be used (data:)"
+    assert expectation.judge(page(unusable={other: "data:"})).absent
+
+
+def test_every_entry_of_a_file_is_held_against_it() -> None:
+    """What one of two entries tells wrongly is a fault, once; clients pass over a yanked one."""
+    exact = ExactFiles((BUILT,))
+    copy = replace(listed(), url="https://other.example/x")
+    wrong = replace(copy, size=6)
+    assert exact.judge(page(listed(), copies={WHEEL: (wrong, wrong)})).faults == (
+        *exact.judge(page(wrong)).faults,
+    )
+    yanked = replace(copy, yanked="")
+    assert exact.judge(page(listed(), copies={WHEEL: (yanked,)})).satisfied
+    assert exact.judge(page(yanked, copies={WHEEL: (listed(),)})).satisfied
+    assert not exact.judge(page(yanked, copies={WHEEL: (yanked,)})).satisfied
+
+
 def test_files_that_nobody_expected() -> None:
     """Others of the same version are named; those of other versions are no news."""
     seen = page(listed(), listed(SDIST), listed("lantern-1.0-py2-none-any.whl"), listed("a-1.whl"))

@@ -29,6 +29,7 @@ from tests.beds.clients import wanted
 from tests.beds.clients import wheel_bytes
 from tests.beds.indexes import Index
 from tests.beds.indexes import pypiserver
+from tests.beds.proxy import JSON_PAGE
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
 from tests.beds.proxy import is_file
@@ -255,6 +256,25 @@ def test_the_users_settings_do_not_count(
     monkeypatch.setenv("POETRY_SOLVER_MIN_RELEASE_AGE", "9")
     target = IndexTarget(f"{proxy.origin}/simple/", Access())
     assert isinstance(ask(folder, wheel, target, pypi=target.url), ClientFile)
+
+
+def test_a_hash_that_poetry_would_not_find_again(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path
+) -> None:
+    """Poetry locks a hash as it is listed, and compares it to the letter when it installs."""
+    wheel = put(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    target = IndexTarget(f"{proxy.origin}/simple/", Access())
+    for sha256, works in ((wheel.sha256, True), (wheel.sha256.upper(), False)):
+        entry = {"filename": WHEEL, "url": f"/packages/{WHEEL}", "hashes": {"sha256": sha256}}
+        page = json.dumps({"meta": {"api-version": "1.0"}, "name": "lantern", "files": [entry]})
+        headers = {"Content-Type": JSON_PAGE}
+        proxy.answer(is_page, Answer(200, page.encode(), headers=headers))
+        got = ask(folder, wheel, target)
+        assert isinstance(got, ClientFile) is works
+        if isinstance(got, ClientFailure):
+            assert f"Poetry would lock sha256:{sha256}" in got.detail
+            assert wheel.sha256 in got.detail
 
 
 HANGING = """

@@ -122,6 +122,7 @@ class ScriptedIndex:
     looks: list[tuple[float, str]] = field(default_factory=list)
     fresh: list[bool] = field(default_factory=list)
     limits: list[int | None] = field(default_factory=list)
+    algorithms: list[frozenset[str]] = field(default_factory=list)
     certain: bool = True
     vary: frozenset[str] = frozenset({"accept"})
     pypi: bool = False
@@ -161,8 +162,11 @@ class ScriptedIndex:
             return Observation("absent", vary=self.vary)
         return Observation("page", ProjectPage(files), vary=self.vary)
 
-    async def fetch(self, url: str, limit: int | None) -> Fetched | NotFetched:
+    async def fetch(
+        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+    ) -> Fetched | NotFetched:
         """What the index serves for a file."""
+        self.algorithms.append(algorithms)
         await anyio.lowlevel.checkpoint()
         self.limits.append(limit)
         filename = url.rsplit("/", 1)[-1]

@@ -21,6 +21,7 @@ from poetry_publish_verified.core.simple_api import IndexFile
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
@@ -298,6 +299,74 @@ def test_metadata_that_is_not_the_wheels(
     ends(world.story(QUICK, *BUILT), verdict, code)
 
 
+def test_metadata_under_another_hash(world: World) -> None:
+    """pip compares what is listed with what is served, by whatever algorithm."""
+    sha256 = hashlib.sha256(BUILT_WHEEL.metadata).hexdigest()
+    served = Fetched(9, sha256, digests={"md5": "aa" * 16})
+    with_metadata(world, served)
+    for client in DEFAULT_CLIENTS:
+        changes = (("has_metadata", True), ("metadata_digests", (("md5", "bb" * 16),)))
+        world.index.answers[client] = [listing(*changes)] * 2
+    ending = world.story(QUICK, *BUILT)
+    ends(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_METADATA_LISTED)
+    assert "aa" * 16 in ending.problems[0].message
+
+
+# Hashes besides sha256, and what comes with a file.
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_another_hash_beside_the_sha256(world: World, right: bool) -> None:
+    """Installers compare every hash they know, so the bytes are held against each."""
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [listing(("digests", (("sha512", "aa"),)))] * 2
+    came = Fetched(BUILT_WHEEL.size, BUILT_WHEEL.sha256, digests={"sha512": "aa" if right else "b"})
+    world.index.fetches[WHEEL] = [came]
+    ending = world.story(PLAN, *BUILT)
+    if right:
+        ends(ending, Verdict.VERIFIED)
+    else:
+        ends(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_DIGEST_LISTED)
+        assert "with sha512 aa, but its bytes have b" in ending.problems[0].message
+    assert frozenset({"sha512"}) in world.index.algorithms
+
+
+def test_bytes_under_a_content_encoding(world: World) -> None:
+    """uv and Poetry undo what a server says of a file, though the bytes are right."""
+    world.index.fetches[WHEEL] = [Fetched(BUILT_WHEEL.size, BUILT_WHEEL.sha256, coding="gzip")]
+    ending = world.story(PLAN, *BUILT)
+    ends(ending, Verdict.VERIFICATION_FAILED, Code.ENCODED_IN_TRANSIT)
+    assert "Content-Encoding: gzip" in ending.problems[0].message
+
+
+def with_a_copy(world: World) -> str:
+    """List the wheel a second time, elsewhere."""
+    seen = listing()
+    assert seen.page is not None
+    url = f"https://other.example/copy-of-{WHEEL}"
+    copies = {WHEEL: (replace(seen.page.files[WHEEL], url=url),)}
+    twice = replace(seen, page=replace(seen.page, copies=copies))
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [twice] * 2
+    return url.rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("served", "verdict", "codes"),
+    [
+        (Fetched(BUILT_WHEEL.size, BUILT_WHEEL.sha256), Verdict.VERIFIED, []),
+        (Fetched(5, OTHER), Verdict.VERIFICATION_FAILED, [Code.OTHER_BYTES_SERVED]),
+        (NotFetched("it is gone"), Verdict.NOT_VISIBLE, [Code.NOT_FETCHED_IN_TIME]),
+    ],
+)
+def test_a_file_in_two_places(
+    world: World, served: Fetched | NotFetched, verdict: Verdict, codes: list[Code]
+) -> None:
+    """Which of two links a client takes is its own affair, so both have to serve the file."""
+    world.index.fetches[with_a_copy(world)] = [served] * 100
+    ends(world.story(QUICK, *BUILT), verdict, *codes)
+
+
 # Many indexes.
 
 
@@ -369,13 +438,45 @@ def test_a_mirror_without_a_root(world: World) -> None:
 
 def wait(world: World) -> Verdict:
     """Wait for lantern 1.0, of which nothing else is known."""
+    return wait_until(world, PLAN)[0]
+
+
+def wait_until(world: World, plan: Plan) -> tuple[Verdict, list[str]]:
+    """The same, and the messages of what failed."""
     subject = Subject(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
     outside = replace(world.outside(), report=world.events.append)
     try:
-        anyio.run(prove_everywhere, subject, PLAN, outside)
+        anyio.run(prove_everywhere, subject, plan, outside)
     except ReleaseError as error:
-        return error.verdict
-    return Verdict.VERIFIED
+        return error.verdict, [problem.message for problem in error.problems]
+    return Verdict.VERIFIED, []
+
+
+def test_two_places_without_any_hash(world: World) -> None:
+    """Where nothing is known of the bytes, they have to be the same everywhere."""
+    first, second = (IndexFile(WHEEL, f"https://files.example/{name}") for name in "ab")
+    seen = Observation("page", ProjectPage({WHEEL: first}, copies={WHEEL: (second,)}))
+    world.index.answers[UNSEEN.name] = [seen]
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [seen] * 2
+    world.index.fetches["a"] = [Fetched(5, OTHER)]
+    world.index.fetches["b"] = [Fetched(5, "ff" * 32)]
+    verdict, (message,) = wait_until(world, PLAN)
+    assert verdict is Verdict.VERIFICATION_FAILED
+    assert "ff" * 32 in message
+    assert OTHER in message
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_client_is_asked_though_the_page_has_no_hash(world: World, fails: bool) -> None:
+    """What the bytes were that have just come is what the client has to get."""
+    world.index.hides_hashes = True
+    world.index.put(BUILT_WHEEL)
+    world.client.script = [ClientFailure("it will not")] * 99 if fails else []
+    verdict, messages = wait_until(world, Plan(Until.INSTALLABLE, 20.0))
+    assert world.client.asked[0][0].sha256 == BUILT_WHEEL.sha256
+    assert verdict is (Verdict.NOT_VISIBLE if fails else Verdict.VERIFIED)
+    assert [("it will not" in message) for message in messages] == [True] * fails
 
 
 def test_nothing_is_asked_as_a_client_before_the_upload(world: World) -> None:

@@ -7,11 +7,11 @@ does not have.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,11 +28,14 @@ import anyio
 import certifi
 import httpx
 
+from poetry_publish_verified.adapters.decoding import UNDONE
+from poetry_publish_verified.adapters.decoding import Body
 from poetry_publish_verified.adapters.decoding import DecodingError
 from poetry_publish_verified.adapters.decoding import decoded
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.simple_api import hasher
 from poetry_publish_verified.core.upload_answers import Answered
 from poetry_publish_verified.core.upload_answers import NoAnswer
 from poetry_publish_verified.core.urls import Access
@@ -79,12 +82,30 @@ class MovedError(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole answer. `url` is where it came from in the end; header names are lower case."""
+    """A whole answer. `url` is where it came from in the end; header names are lower case.
+
+    `oddity` is what uv would not decode of it.
+    """
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
+    oddity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What came of a file: its size, its digests in hex, and whether it was cut at the limit.
+
+    `coding` is the Content-Encoding that its bytes are said to have, where clients would undo it.
+    """
+
+    status: int
+    size: int
+    digests: Mapping[str, str]
+    cut: bool = False
+    coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +165,9 @@ class Http:
             for _ in range(_MAX_REDIRECTS):
                 async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
                     if response.status_code not in _REDIRECTS:
-                        body = await _body(response, asked.limit) if asked.limit else b""
-                        return Page(url, response.status_code, _plain(response.headers), body)
+                        body = await _body(response, asked.limit) if asked.limit else Body(b"")
+                        headers = _plain(response.headers)
+                        return Page(url, response.status_code, headers, body.content, body.oddity)
                     target = urljoin(url, response.headers.get("location", ""))
                 if not same_host(url, target):
                     raise MovedError(f"it redirects to another server, {_place(target)}")
@@ -153,30 +175,21 @@ class Http:
         raise HttpError("it redirects without end")
 
     async def download(
-        self, url: str, headers: Mapping[str, str], access: Access, home: str, limit: int | None
-    ) -> tuple[int, int, str, bool]:
-        """GET a file's raw bytes: status, size, sha256, and whether it was cut at `limit` bytes.
+        self, url: str, access: Access, home: str, limit: int | None, algorithms: Iterable[str]
+    ) -> Download:
+        """GET a file's raw bytes, at most `limit` of them, and compute digests of them.
 
         The file may be anywhere; `access` is used only on the origin of `home`. Raises
         HttpError where the transfer broke off.
         """
+        headers = {"Accept-Encoding": "identity"}
         with _errors_told():
             for _ in range(_MAX_REDIRECTS):
                 async with self._stream(url, headers, access, home) as response:
                     if response.status_code in _REDIRECTS:
                         url = urljoin(url, response.headers.get("location", ""))
                         continue
-                    size, sha256, cut = 0, hashlib.sha256(), False
-                    if response.status_code == httpx.codes.OK:
-                        # Raw: a server that labels a .tar.gz "Content-Encoding: gzip" must not
-                        # have it unpacked; pip does the same.
-                        async for chunk in response.aiter_raw():
-                            size += len(chunk)
-                            sha256.update(chunk)
-                            if limit is not None and size > limit:
-                                cut = True
-                                break
-                    return response.status_code, size, sha256.hexdigest(), cut
+                    return await _download(response, limit, algorithms)
         raise HttpError("it redirects without end")
 
     async def post_file(
@@ -319,7 +332,28 @@ def _plain(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-async def _body(response: httpx.Response, limit: int) -> bytes:
+async def _download(
+    response: httpx.Response, limit: int | None, algorithms: Iterable[str]
+) -> Download:
+    hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
+    size, cut = 0, False
+    if response.status_code == httpx.codes.OK:
+        # Raw, as pip reads it; uv and Poetry undo what a server says of it, even where it is
+        # not so, as with a .tar.gz that is labelled "Content-Encoding: gzip".
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            for each in hashers.values():
+                each.update(chunk)
+            if limit is not None and size > limit:
+                cut = True
+                break
+    codings = response.headers.get("content-encoding", "").lower().split(",")
+    undone = next((coding for coding in map(str.strip, codings) if coding in UNDONE), "")
+    digests = {algorithm: each.hexdigest() for algorithm, each in hashers.items()}
+    return Download(response.status_code, size, digests, cut, undone)
+
+
+async def _body(response: httpx.Response, limit: int) -> Body:
     try:
         coding = response.headers.get("content-encoding", "identity")
         return await decoded(response.aiter_raw(), coding, limit)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import Literal
+
+import anyio.to_thread
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from poetry_publish_verified.adapters.http import Asked
 from poetry_publish_verified.adapters.http import Http
@@ -15,6 +20,7 @@ from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.caching import vary
+from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.simple_api import MAX_PAGE_BYTES
 from poetry_publish_verified.core.simple_api import ProjectPage
@@ -31,6 +37,9 @@ from poetry_publish_verified.core.visibility import RootState
 
 _EDGE_HEADERS = ("x-served-by", "x-cache", "age", "via", "x-pypi-last-serial", "x-devpi-serial")
 _SERIALS = ("x-pypi-last-serial", "x-devpi-serial")
+# One that can be sent back as it came.
+_ETAG = re.compile(r"[!-~]{1,300}")
+_VALIDATOR_USES = 5
 _PAGE_TIMEOUT = 60.0
 _ROOT_TIMEOUT = 10.0
 
@@ -41,6 +50,7 @@ class _Kept:
 
     etag: str
     page: ProjectPage
+    used: int = 0
 
 
 class SimpleIndex:
@@ -82,7 +92,8 @@ class SimpleIndex:
                 return Observation("not-offered")
             url = f"{root}{project}/{version}/json"
         headers = {"Accept": variant.accept, "Accept-Encoding": variant.accept_encoding}
-        kept = self._kept.get((url, variant.name))
+        key = (url, variant.name)
+        kept = self._kept.get(key)
         if kept is not None:
             headers["If-None-Match"] = kept.etag
         asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh)
@@ -95,13 +106,16 @@ class SimpleIndex:
         if variant.page == "version" and answer.status < 500 and not self._is_pypis(answer):
             return Observation("not-offered")
         try:
-            page = self._page(answer, variant, kept)
+            page = await self._page(answer, variant, kept)
         except UnsafePageError as error:
             return replace(_without_page(answer), state="unknown", detail=str(error))
         if page is None:
             return _without_page(answer)
-        if answer.status == 200:
-            self._keep(url, variant, answer, page)
+        self._keep(key, answer, page)
+        reason = _refusal(page, variant.name, project, version)
+        if reason is not None:
+            detail = f"the page cannot be read by {variant.name}: {reason}"
+            return replace(_without_page(answer), state="unknown", detail=detail)
         return replace(_without_page(answer), state="page", page=page, detail="")
 
     async def root(self) -> tuple[RootState, str]:
@@ -119,38 +133,49 @@ class SimpleIndex:
             return "none", said
         return ("denied", said) if answer.status in {401, 403} else ("there", said)
 
-    async def fetch(self, url: str, limit: int | None) -> Fetched | NotFetched:
-        """Download a file and hash it; of one longer than `limit` bytes only the start."""
+    async def fetch(
+        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+    ) -> Fetched | NotFetched:
+        """Download a file and hash it; of one longer than `limit` bytes only the start.
+
+        `algorithms` are further ones, as `IndexFile.digests` names them.
+        """
+        access, home = self._target.access, self._target.url
         try:
-            status, size, sha256, cut = await self._http.download(
-                url,
-                {"Accept-Encoding": "identity"},
-                self._target.access,
-                self._target.url,
-                limit,
-            )
+            got = await self._http.download(url, access, home, limit, {"sha256", *algorithms})
         except HttpError as error:
             return NotFetched(str(error))
-        if status != 200:
-            return NotFetched(f"the server answered {status}", final=status in {401, 403})
-        return Fetched(size, sha256, cut)
+        if got.status != 200:
+            return NotFetched(f"the server answered {got.status}", final=got.status in {401, 403})
+        return Fetched(got.size, got.digests["sha256"], got.cut, got.digests, got.coding)
 
-    def _page(self, answer: Page, variant: Variant, kept: _Kept | None) -> ProjectPage | None:
+    async def _page(self, answer: Page, variant: Variant, kept: _Kept | None) -> ProjectPage | None:
         if answer.status == 304 and kept is not None:
             return kept.page
         if answer.status != 200:
             return None
+        # Not in the event loop: a page of 64 MiB takes a while.
         if variant.page == "version":
-            return parse_version_page(answer.body, answer.url)
-        return parse_page(answer.body, answer.headers.get("content-type", ""), answer.url)
+            return await anyio.to_thread.run_sync(parse_version_page, answer.body, answer.url)
+        kind = answer.headers.get("content-type", "")
+        page = await anyio.to_thread.run_sync(parse_page, answer.body, kind, answer.url)
+        if answer.oddity:
+            page = replace(page, unreadable={"uv": answer.oddity, **page.unreadable})
+        return page
 
-    def _keep(self, url: str, variant: Variant, answer: Page, page: ProjectPage) -> None:
-        etag = answer.headers.get("etag", "")
+    def _keep(self, key: tuple[str, str], answer: Page, page: ProjectPage) -> None:
+        """Keep a page for the next look, where that can name it.
+
+        Servers may give one validator to every version of a page, so one that was named a few
+        times without getting anywhere is not named again.
+        """
+        etag, kept = answer.headers.get("etag", ""), self._kept.pop(key, None)
+        if answer.status == 304:
+            if kept is not None and kept.used + 1 < _VALIDATOR_USES:
+                self._kept[key] = replace(kept, used=kept.used + 1)
         # A weak validator (W/) will do: what counts is what the page says.
-        if etag and etag == printable(etag, 300):
-            self._kept[url, variant.name] = _Kept(etag, page)
-        else:
-            self._kept.pop((url, variant.name), None)
+        elif _ETAG.fullmatch(etag):
+            self._kept[key] = _Kept(etag, page)
 
     def _version_root(self) -> str | None:
         """Where PyPI-like indexes have their JSON pages: `/pypi/` beside `/simple/`."""
@@ -163,6 +188,17 @@ class SimpleIndex:
             return True
         kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
         return kind == "application/json"
+
+
+def _refusal(page: ProjectPage, client: str, project: str, version: str) -> str | None:
+    """Why a client would not take this release from a page, None where it would."""
+    if client in page.unreadable:
+        return page.unreadable[client]
+    name, wanted = canonicalize_name(project), Version(version)
+    for filename, reason in page.refusals(client):
+        if belongs_to(filename, name, wanted):
+            return reason
+    return None
 
 
 def _without_page(answer: Page) -> Observation:

@@ -23,6 +23,9 @@ _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", re.ASCII)
 
 Kind = Literal["wheel", "sdist"]
 
+# The numbers of a version, after an epoch: int takes no more digits than 4300 at once.
+_RELEASE = re.compile(r"\s*v?(?:\d+!)?(\d{1,300}(?:\.\d{1,300})*)", re.IGNORECASE)
+
 
 class InvalidFilenameError(ValueError):
     """A file name that is neither a wheel's (PEP 427) nor an sdist's (PEP 625)."""
@@ -57,11 +60,30 @@ def parse_filename(filename: str) -> ParsedFilename:
 
 def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
     """Whether a file is of this release, by its name."""
+    if not _may_belong_to(filename, version):
+        return False
     try:
         parsed = parse_filename(filename)
     except InvalidFilenameError:
         return False
     return parsed.name == name and parsed.version == version
+
+
+def _may_belong_to(filename: str, version: Version) -> bool:
+    """Whether the release number is the same: a page may list many thousand files."""
+    parts = filename.split("-")
+    text = parts[1] if filename.endswith(".whl") and len(parts) > 1 else parts[-1]
+    found = _RELEASE.match(text)
+    if found is None:
+        return False
+    release = [int(part) for part in found.group(1).split(".")]
+    return _without_zeros(release) == _without_zeros(list(version.release))
+
+
+def _without_zeros(release: list[int]) -> list[int]:
+    while release and release[-1] == 0:
+        release.pop()
+    return release
 
 
 @dataclass(frozen=True, slots=True)

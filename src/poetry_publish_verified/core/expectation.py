@@ -114,12 +114,13 @@ class ExactFiles:
             return Judgement(faults=(_quarantined(page),))
         absent, faults, listing = [], [], []
         for file in self.expected:
-            listed = page.files.get(file.filename)
-            if listed is None:
-                absent.append(file.filename)
-                continue
-            listing.append((file.filename, listed.sha256))
-            faults += _faults(file, listed, ambiguous=file.filename in page.ambiguous)
+            name = file.filename
+            faults += _unusable(page, name)
+            if (listed := page.files.get(name)) is not None:
+                listing.append((name, listed.sha256))
+                faults += _faults(file, page.entries(name), ambiguous=name in page.ambiguous)
+            elif name not in page.unusable:
+                absent.append(name)
         return Judgement(tuple(absent), tuple(faults), frozenset(listing))
 
     def nothing(self) -> Judgement:
@@ -143,14 +144,16 @@ class AnyFiles:
         if page.status == "quarantined":
             return Judgement(faults=(_quarantined(page),))
         listed = self._listed(page)
-        if not listed:
-            return self.nothing()
         faults = [
-            Fault(Code.OTHER_HASH_LISTED, "lists it with two different hashes", file.filename)
-            for file in listed
-            if file.filename in page.ambiguous
+            fault
+            for name in page.unusable
+            if belongs_to(name, self.name, self.version)
+            for fault in _unusable(page, name)
         ]
-        if all(file.yanked is not None for file in listed):
+        if not listed and not faults:
+            return self.nothing()
+        faults += [_ambiguous(f.filename) for f in listed if f.filename in page.ambiguous]
+        if listed and all(file.yanked is not None for file in listed):
             faults += [_yanked(file) for file in listed]
         return Judgement(
             faults=tuple(faults), listing=frozenset((f.filename, f.sha256) for f in listed)
@@ -192,15 +195,24 @@ def not_offered(page: ProjectPage, expected: Iterable[ExpectedFile]) -> list[str
     return [field for field, lacks in lacking.items() if lacks]
 
 
-def _faults(file: ExpectedFile, listed: IndexFile, *, ambiguous: bool) -> list[Fault]:
-    """What is wrong with a file that is listed."""
-    name = file.filename
-    if file.sha256 and listed.sha256 and (ambiguous or listed.sha256 != file.sha256):
-        words = f"lists {name} with sha256 {listed.sha256}, but {file.sha256} was published"
-        if listed.sha256 == file.sha256:
-            words = f"lists {name} twice, under different hashes"
+def _faults(file: ExpectedFile, entries: tuple[IndexFile, ...], *, ambiguous: bool) -> list[Fault]:
+    """What is wrong with a file that is listed, by one entry or more."""
+    name, first = file.filename, entries[0]
+    if file.sha256 and first.sha256 and first.sha256 != file.sha256:
+        words = f"lists {name} with sha256 {first.sha256}, but {file.sha256} was published"
         return [Fault(Code.OTHER_HASH_LISTED, words, name)]
-    faults = [] if listed.yanked is None else [_yanked(listed)]
+    if ambiguous:
+        return [_ambiguous(name)]
+    # Clients take another entry where one is yanked.
+    faults = [_yanked(first)] if all(entry.yanked is not None for entry in entries) else []
+    for entry in entries:
+        faults += [fault for fault in _faults_of_an_entry(file, entry) if fault not in faults]
+    return faults
+
+
+def _faults_of_an_entry(file: ExpectedFile, listed: IndexFile) -> list[Fault]:
+    name = file.filename
+    faults = []
     if file.size is not None and listed.size not in {None, file.size}:
         words = f"lists {name} with a size of {listed.size} bytes, but it has {file.size}"
         faults.append(Fault(Code.OTHER_SIZE_LISTED, words, name))
@@ -221,6 +233,18 @@ def _faults(file: ExpectedFile, listed: IndexFile, *, ambiguous: bool) -> list[F
         )
         faults.append(Fault(Code.OTHER_METADATA_LISTED, words, name))
     return faults
+
+
+def _ambiguous(filename: str) -> Fault:
+    words = f"lists {filename} twice, under different hashes"
+    return Fault(Code.OTHER_HASH_LISTED, words, filename)
+
+
+def _unusable(page: ProjectPage, filename: str) -> list[Fault]:
+    if filename not in page.unusable:
+        return []
+    words = f"lists {filename} with a link that cannot be used ({page.unusable[filename]})"
+    return [Fault(Code.LINK_UNUSABLE, words, filename)]
 
 
 def _yanked(file: IndexFile) -> Fault:

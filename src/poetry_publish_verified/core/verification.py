@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 
 from packaging.specifiers import InvalidSpecifier
 from packaging.specifiers import SpecifierSet
@@ -20,11 +22,17 @@ _NEWEST_PATCH = 30
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file as the index served it; `cut` where it was longer than it may be."""
+    """A file as the index served it; `cut` where it was longer than it may be.
+
+    `digests` are those that were asked for besides, by algorithm; `coding` is the
+    Content-Encoding under which it came, where clients would undo that.
+    """
 
     size: int
     sha256: str
     cut: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
+    coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
