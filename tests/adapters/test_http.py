@@ -26,8 +26,8 @@ from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import HttpError
 from poetry_publish_verified.adapters.http import MovedError
 from poetry_publish_verified.adapters.http import Page
-from poetry_publish_verified.adapters.http import tls_context
 from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.upload_answers import Answered
 from poetry_publish_verified.core.upload_answers import NoAnswer

@@ -25,7 +25,6 @@ from typing import Any
 from urllib.parse import urljoin
 
 import anyio
-import certifi
 import httpx
 
 from poetry_publish_verified.adapters.decoding import UNDONE
@@ -33,6 +32,7 @@ from poetry_publish_verified.adapters.decoding import Body
 from poetry_publish_verified.adapters.decoding import DecodingError
 from poetry_publish_verified.adapters.decoding import decoded
 from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.simple_api import hasher
@@ -270,30 +270,6 @@ class Http:
                 trust_env=False,
             )
         return self._clients[key]
-
-
-def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
-    """The TLS settings of one origin.
-
-    `trust_usual`: for other hosts that the same index sends us to. Their certificates may be the
-    company's or the world's, and are checked; the client certificate is not shown to them.
-    Raises OSError (ssl.SSLError included) for a file that cannot be read.
-    """
-    context = ssl.create_default_context(cafile=certifi.where())
-    if access.ca is not None:
-        if not trust_usual:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        place = Path(access.ca)
-        if place.is_dir():
-            context.load_verify_locations(capath=place)
-        else:
-            context.load_verify_locations(cafile=place)
-    if not access.verify and not trust_usual:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if access.client_cert is not None and not trust_usual:
-        context.load_cert_chain(access.client_cert)
-    return context
 
 
 class _Told:

@@ -95,8 +95,8 @@ def build(
     built = poetry_project.read(command.poetry)
     if built.identity != project.identity:
         before = _former(dist_dir, built)
-    changed = before is not None and not _is_of_the_same_sources(before, project, dist_dir)
-    return Built(built, dist_dir, now, made, rest, before if changed else None)
+    same = before is None or _is_of_the_same_sources(before, files)
+    return Built(built, dist_dir, now, made, rest, None if same else before)
 
 
 def _made(project: Project, before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -106,8 +106,7 @@ def _made(project: Project, before: Mapping[str, str], now: Mapping[str, str]) -
     return tuple(name for name in touched if name not in kept)
 
 
-def _is_of_the_same_sources(before: FormerBuild, project: Project, dist_dir: Path) -> bool:
-    now = source_files(project.root, dist_dir)
+def _is_of_the_same_sources(before: FormerBuild, now: Mapping[str, str]) -> bool:
     return digest_of({n: d for n, d in now.items() if n not in before.made}) == before.rest
 
 
@@ -124,7 +123,7 @@ def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist
     there = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
     if before is None or sorted(before.files) != there:
         return False
-    if not _is_of_the_same_sources(before, project, dist_dir):
+    if not _is_of_the_same_sources(before, source_files(project.root, dist_dir)):
         return False
     if lack_one_for(there, partial(poetry_project.supported_tags, command.poetry)):
         return False
