@@ -10,9 +10,12 @@ from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import as_built
+from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import gravest
 from poetry_publish_verified.proving import prove_everywhere
+from poetry_publish_verified.reconciling import Found
 from poetry_publish_verified.reconciling import reconcile
 from poetry_publish_verified.reconciling import refuse_unreachable
 from poetry_publish_verified.sending import send_missing
@@ -27,9 +30,7 @@ async def publish(release: Release, plan: Plan, outside: Outside) -> Verdict:
 
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
-    _refuse_faults(release, plan, outside)
-    found = await reconcile(release, plan, outside)
-    await refuse_unreachable(outside)
+    found = await _look(release, plan, outside)
     if plan.dry_run:
         return Verdict.DRY_RUN
     outside.report(SendingStarted())
@@ -50,7 +51,27 @@ def _subject(release: Release, there: Mapping[str, str]) -> Subject:
     return Subject(release.identity.name, release.identity.version, ExactFiles(files))
 
 
-def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:
+async def _look(release: Release, plan: Plan, outside: Outside) -> Found:
+    """What is there already; ReleaseError with every fault of every kind, before a byte leaves."""
+    faults = _faults(release, plan, outside)
+    verdicts = [Verdict.PREFLIGHT_REFUSED] * bool(faults)
+    found = Found()
+    for check in (reconcile, refuse_unreachable):
+        # Somebody waits for what is known already: no second try then, and none without a file.
+        if not release.distributions:
+            break
+        try:
+            found = await check(release, plan, outside, patient=not faults) or found
+        except ReleaseError as error:
+            verdicts.append(error.verdict)
+            faults += error.problems
+    if faults:
+        raise ReleaseError(gravest(verdicts), *faults)
+    return found
+
+
+def _faults(release: Release, plan: Plan, outside: Outside) -> list[Problem]:
+    """What preflight finds; mere warnings are told at once."""
     problems = preflight.check(
         release.identity,
         release.distributions,
@@ -58,9 +79,7 @@ def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:
         public=plan.public,
         strict=plan.strict,
     )
-    errors = [problem for problem in problems if problem.severity == "error"]
     for problem in problems:
         if problem.severity == "warning":
             outside.report(ProblemFound(problem))
-    if errors:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *errors)
+    return [problem for problem in problems if problem.severity == "error"]

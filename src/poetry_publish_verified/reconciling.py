@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from functools import partial
 
 import anyio
 
@@ -28,9 +33,11 @@ from poetry_publish_verified.world import Index
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
+from poetry_publish_verified.world import Repository
 
-# Looks before the first upload, should the index not answer at once.
-_FIRST_LOOKS = 3
+# How often somebody is asked before the first upload, should there be no answer at once.
+_TRIES = 3
+_PASSING = {Code.REPOSITORY_NOT_REACHED, Code.INDEX_NOT_REACHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +48,21 @@ class Found:
     surely answers 200 to the same bytes again (`takes_identical`).
     """
 
-    remote: Mapping[str, str]
-    any_file: bool
-    takes_identical: bool
+    remote: Mapping[str, str] = field(default_factory=dict)
+    any_file: bool = False
+    takes_identical: bool = False
 
 
-async def reconcile(release: Release, plan: Plan, outside: Outside) -> Found:
+async def reconcile(
+    release: Release, plan: Plan, outside: Outside, *, patient: bool = True
+) -> Found:
     """Compare what was built with what the repository's own index holds.
 
-    One look for all files, through a copy that no installer reads. Raises ReleaseError where
-    the index does not tell (nothing has been sent), and for every conflict at once.
+    One look for all files, through a copy that no installer reads; more only where that says
+    nothing, and one is `patient`. Raises ReleaseError where the index does not tell (nothing has
+    been sent), and for every conflict at once.
     """
-    seen = await _first_look(release, outside)
+    seen = await _first_look(release, outside, _TRIES if patient else 1)
     remote: dict[str, str] = {}
     conflicts = []
     for distribution in release.distributions:
@@ -114,16 +124,16 @@ def _takes_identical(plan: Plan, seen: Observation) -> bool:
     return plan.public or "x-devpi-serial" in (seen.edge or {})
 
 
-async def _first_look(release: Release, outside: Outside) -> Observation:
+async def _first_look(release: Release, outside: Outside, tries: int) -> Observation:
     """What the own index shows; no answer is unknown, never absent."""
     seen = Observation("unknown")
-    for attempt in range(_FIRST_LOOKS):
+    for attempt in range(tries):
         seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
         if seen.state in {"page", "absent", "moved"}:
             return seen
         if seen.state == "denied":
             break
-        if attempt + 1 < _FIRST_LOOKS:
+        if attempt + 1 < tries:
             await outside.clock.sleep(max(1.0 + attempt, seen.retry_after or 0.0))
     raise _unknown_state(outside.own, seen.detail, denied=seen.state == "denied")
 
@@ -179,36 +189,58 @@ async def remote_sha256(
     )
 
 
-async def refuse_unreachable(outside: Outside) -> None:
+async def refuse_unreachable(
+    _release: Release, plan: Plan, outside: Outside, *, patient: bool = True
+) -> None:
     """Look whether the upload URL and the other indexes are there at all, before anything is sent.
 
     Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
     Raises ReleaseError where one cannot be reached or refuses to be read.
     """
-    problems: list[Problem] = []
+    found: list[Problem] = []
 
-    async def ask(index: Index) -> None:
-        state, said = await index.root()
-        if state == "denied":
-            problems.append(denied(index.url, said))
-        elif state == "unreachable":
-            problems.append(_unreachable(index.url, said))
-        elif state == "none":
-            outside.report(ProblemFound(_no_root(index.url, said)))
-
-    async def ask_repository() -> None:
-        if (said := await outside.repository.unreachable()) is not None:
-            problems.append(_repository_unreachable(outside.repository.url, said))
+    async def ask(look: Callable[[], Awaitable[Problem | None]]) -> None:
+        problem = await look()
+        for attempt in range(1, _TRIES if patient else 1):
+            if problem is None or problem.code not in _PASSING:
+                break
+            await outside.clock.sleep(float(attempt))
+            problem = await look()
+        if problem is not None:
+            found.append(problem)
 
     async with anyio.create_task_group() as group:
         # The look at its own index has proven the way to a server that is the same.
         if origin(outside.repository.url) != origin(outside.own.url):
-            group.start_soon(ask_repository)
+            group.start_soon(ask, partial(_fault_of_repository, outside.repository))
         for index in outside.indexes:
             if index is not outside.own:
-                group.start_soon(ask, index)
-    if problems:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+                group.start_soon(ask, partial(_fault_of_index, index))
+    errors = [problem for problem in found if plan.strict or problem.severity == "error"]
+    for problem in found:
+        if problem not in errors:
+            outside.report(ProblemFound(problem))
+    if errors:
+        refusals = [replace(problem, severity="error") for problem in errors]
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *refusals)
+
+
+async def _fault_of_repository(repository: Repository) -> Problem | None:
+    said = await repository.unreachable()
+    return None if said is None else _repository_unreachable(repository.url, said)
+
+
+async def _fault_of_index(index: Index) -> Problem | None:
+    state, said = await index.root()
+    match state:
+        case "denied":
+            return denied(index.url, said)
+        case "unreachable":
+            return _unreachable(index.url, said)
+        case "none":
+            return _no_root(index.url, said)
+        case _:
+            return None
 
 
 def _repository_unreachable(url: str, said: str) -> Problem:

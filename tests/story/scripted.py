@@ -201,13 +201,13 @@ class ScriptedRepository:
     slow: dict[str, float] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     times: dict[str, tuple[float, float]] = field(default_factory=dict)
-    out_of_reach: str | None = None
+    out_of_reach: list[str] = field(default_factory=list)
     before: Callable[[Distribution], None] = lambda _: None
 
     async def unreachable(self) -> str | None:
         """What the script says."""
         await anyio.lowlevel.checkpoint()
-        return self.out_of_reach
+        return self.out_of_reach.pop(0) if self.out_of_reach else None
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

@@ -133,11 +133,17 @@ def test_a_dry_run_tells_conflicts(world: World) -> None:
 
 
 def test_preflight_comes_first(world: World) -> None:
-    """A fault of what was built ends the run before anybody is asked anything."""
+    """A fault of what was built is told with all that the index and the network have against it."""
     bad = distribution(SDIST, metadata=core_metadata(name="torch"))
     ending = world.story(PLAN, BUILT_WHEEL, bad)
     ends(ending, Verdict.PREFLIGHT_REFUSED, Code.METADATA_DISAGREES)
-    assert world.index.looks == []
+    world.index.put(changed(BUILT_WHEEL, OTHER))
+    world.repository.out_of_reach = ["connection refused"]
+    ending = world.story(PLAN, BUILT_WHEEL, bad)
+    assert ending.verdict is Verdict.CONFLICT
+    assert ending.codes[1:] == [
+        Code.METADATA_DISAGREES, Code.CONFLICT, Code.REPOSITORY_NOT_REACHED,
+    ]  # fmt: skip
     assert world.repository.sent == []
 
 

@@ -166,12 +166,19 @@ def test_the_same_bytes_under_another_name() -> None:
 def test_an_upload_url_that_is_not_reached() -> None:
     """Nobody listens there: told before anything is sent."""
     world = World()
-    world.repository.out_of_reach = "connection refused"
+    world.repository.out_of_reach = ["connection refused"] * 3
     ending = world.story(PLAN, *BUILT)
     assert ending.codes == [Code.REPOSITORY_NOT_REACHED]
     assert ending.verdict is Verdict.PREFLIGHT_REFUSED
     assert not world.repository.sent
     assert not world.told(SendingStarted)
+
+
+def test_an_upload_url_that_comes_back() -> None:
+    """A server that was restarting is asked again."""
+    world = World()
+    world.repository.out_of_reach = ["connection refused"] * 2
+    assert world.story(PLAN, *BUILT).verdict is Verdict.VERIFIED
 
 
 @pytest.mark.parametrize("there", [0, 1, 2])
