@@ -195,6 +195,7 @@ class Code(StrEnum):
         "PV721",
         "An index serves a file under a Content-Encoding, which clients undo.",
     )
+    NOT_TAKEN_BY_A_CLIENT = "PV722", "An index lists a file in a way that a client does not take."
     LOCK_NOT_FREE = "PV801", "Another process did not let go of a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock that is needed cannot be had on this filesystem."
     LOCK_ORDER = "PV803", "A nested command would have to wait for what its parent may wait for."

@@ -168,14 +168,12 @@ def test_answers_without_a_page(status: str, state: str) -> None:
 
 
 ODD = json.dumps({"files": [ENTRY | {"size": "5"}]}).encode()
-OPAQUE = json.dumps({"files": [ENTRY | {"url": "/blobs/1", "size": 5}]}).encode()
 
 
 @pytest.mark.parametrize(
     ("body", "coding", "client", "words"),
     [
         (ODD, "", "uv", f"the page cannot be read by uv: size of {NAME} is no number"),
-        (OPAQUE, "", "pip", f"the page cannot be read by pip: the URL of {NAME} ends in another"),
         (gzip.compress(PAGE[:50]) + gzip.compress(PAGE[50:]), "gzip", "uv", "several members"),
         (zlib.compress(PAGE, wbits=-15), "deflate", "uv", "its deflate has no header"),
         (gzip.compress(PAGE), "x-gzip", "uv", "its Content-Encoding is x-gzip"),
@@ -200,16 +198,41 @@ def test_a_page_that_one_client_cannot_read(
     run(story())
 
 
-def test_another_releases_file_that_a_client_would_not_take() -> None:
-    """What pip thinks of another version's file is no matter."""
-    other = "lantern-0.9-py3-none-any.whl"
-    files = [ENTRY, {"filename": other, "url": "/blobs/1", "hashes": {}}]
+def test_a_file_that_one_client_does_not_take() -> None:
+    """The page is there for all, with what the one would not take of it."""
+    body = json.dumps({"files": [ENTRY | {"url": "/blobs/1"}]}).encode()
 
     async def story() -> None:
-        body = json.dumps({"files": files}).encode()
+        asked = [UNSEEN, *variants(["pip", "uv", "poetry"], Encodings(), pypi=False)]
         async with serving(answer(body=body, headers=(JSON,))) as server:
-            (seen,) = await looks(server.url, PIP)
-        assert seen.state == "page"
+            seen = await looks(server.url, *asked)
+        refused = [one.page.refused for one in seen if one.page]
+        words = "pip does not take: its URL ends in another name"
+        assert refused == [{}, {NAME: words}, {}, {}]
+
+    run(story())
+
+
+def test_a_page_that_changes_is_read_anew() -> None:
+    """What was read of a page stands for the same bytes of the same kind only."""
+    html = json.dumps("<a href='lantern-1.0.tar.gz'>").encode()
+
+    async def changing(request: Request) -> None:
+        number = len(bodies)
+        bodies.append(request)
+        kind = JSON if number < 3 else "Content-Type: text/html"
+        await answer(body=[PAGE, PAGE, b'{"files": []}', html][number], headers=(kind,))(request)
+
+    bodies: list[Request] = []
+
+    async def story() -> None:
+        async with serving(changing) as server:
+            seen = await looks(server.url, *[PIP] * 4)
+        pages = [one.page for one in seen]
+        assert pages[0] is pages[1]
+        assert [set(page.files) for page in pages if page] == [
+            {NAME}, {NAME}, set(), {"lantern-1.0.tar.gz"},
+        ]  # fmt: skip
 
     run(story())
 

@@ -226,6 +226,22 @@ def test_a_link_that_cannot_be_used(expectation: ExactFiles | AnyFiles) -> None:
     assert expectation.judge(page(unusable={other: "data:"})).absent
 
 
+@pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
+def test_a_file_that_one_client_does_not_take(expectation: ExactFiles | AnyFiles) -> None:
+    """Only where the page is looked at as that client does, and only of files that count."""
+    refused = listed(refused=(("pip", "its name is odd"),))
+    other = listed("lantern-0.9-py3-none-any.whl", refused=(("pip", "its name is odd"),))
+    seen = page(refused, other)
+    assert expectation.judge(seen).satisfied
+    assert expectation.judge(seen.as_seen_by("uv")).satisfied
+    (fault,) = expectation.judge(seen.as_seen_by("pip")).faults
+    assert (fault.code, fault.filename) == (Code.NOT_TAKEN_BY_A_CLIENT, WHEEL)
+    assert fault.words == f"lists {WHEEL} in a way that pip does not take: its name is odd"
+    assert expectation.judge(page(listed(), other).as_seen_by("pip")).satisfied
+    copied = page(listed(), copies={WHEEL: (refused,)})
+    assert expectation.judge(copied.as_seen_by("pip")).faults == (fault,)
+
+
 def test_every_entry_of_a_file_is_held_against_it() -> None:
     """What one of two entries tells wrongly is a fault, once; clients pass over a yanked one."""
     exact = ExactFiles((BUILT,))

@@ -335,7 +335,7 @@ def test_links_that_stop_a_client(link: str, clients: str) -> None:
 def refused(page: ProjectPage) -> set[str]:
     """Who would not take the wheel of a page."""
     clients = ("pip", "uv", "poetry")
-    found = {c: dict(page.refusals(c)) for c in clients}
+    found = {c: page.as_seen_by(c).refused for c in clients}
     assert all(why == printable(why) for whys in found.values() for why in whys.values())
     return {client for client in clients if WHEEL in found[client]}
 

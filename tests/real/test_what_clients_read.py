@@ -124,13 +124,7 @@ UNREADABLE = {
     "application/json": (json_page(entry(), kind="application/json"), {"pip", "uv", "poetry"}),
     "NaN": (json_page(entry(), x=float("nan")), {"uv"}),
     "a relative base": (html_page('<base href="/">LINK'), {"pip", "uv", "poetry"}),
-    "a URL without the name": (json_page(entry(url="/files/blob?x=/" + WHEEL)), {"pip"}),
     "latin-1, not declared": (html_page("<p>\xe9</p>LINK"), {"pip"}),
-    "a fragment for uv": (html_page("LINK", "#egg=lantern"), {"pip", "uv"}),
-    "a hash for Poetry in capitals": (
-        json_page(entry(hashes={"sha512": hashlib.sha512(BODY).hexdigest().upper()})),
-        {"poetry"},
-    ),
 }  # fmt: skip
 
 
@@ -140,7 +134,6 @@ def test_what_some_cannot_read(
 ) -> None:
     """Exit code 6 names just those that then fail, and why."""
     url = shows(index, page)
-    index.answer(lambda request: "/blob?" in request.path, Answer(200, BODY))
     run = wait(poetry, tmp_path, url)
     ended(run, 6)
     assert "the page cannot be read by" in run.err
@@ -170,6 +163,10 @@ WRONG = {
         json_page(entry(core_metadata={"sha512": "0" * 128})), "PV711", {"pip"},
     ),
     "no address": (json_page(entry(url="data:,x")), "PV720", {"pip", "uv"}),
+    "a URL without the name": (json_page(entry(url="/blob?x=/" + WHEEL)), "PV722", {"pip"}),
+    "a fragment that is a name": (
+        html_page("LINK", f"#egg=lantern&sha256={SHA256}"), "PV722", {"pip"},
+    ),
 }  # fmt: skip
 
 
@@ -187,10 +184,23 @@ def test_what_is_listed_wrongly(
     metadata = "Metadata-Version: 2.1\nName: lantern\nVersion: 1.0\n"
     index.answer(is_file(f"{WHEEL}.metadata"), Answer(200, metadata.encode()))
     index.answer(lambda request: request.path.startswith("/gone/"), Answer(404))
+    index.answer(lambda request: request.path.startswith("/blob?"), Answer(200, BODY))
     ended(wait(poetry, tmp_path, url), 6 if code == "PV602" else 7)
     assert codes(tmp_path) == [code]
     for name, finds in FINDS.items():
         assert bool(finds(tmp_path, url, "lantern", "1.0")) is (name not in clients)
+
+
+def test_a_hash_in_capitals(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> None:
+    """Poetry locks it as it is, and then does not find it again."""
+    page = json_page(entry(hashes={"sha256": SHA256.upper()}))
+    url = shows(index, page)
+    run = wait(poetry, tmp_path, url)
+    ended(run, 7)
+    assert codes(tmp_path) == ["PV722"]
+    assert "poetry does not take: its sha256 is not in lower-case hex" in run.err
+    for finds in FINDS.values():
+        assert finds(tmp_path, url, "lantern", "1.0")
 
 
 def test_bytes_under_a_content_encoding(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> None:

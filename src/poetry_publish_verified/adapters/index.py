@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
+import anyio
 import anyio.to_thread
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from poetry_publish_verified.adapters.http import Asked
 from poetry_publish_verified.adapters.http import Http
@@ -20,7 +21,6 @@ from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.caching import vary
-from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.simple_api import MAX_PAGE_BYTES
 from poetry_publish_verified.core.simple_api import ProjectPage
@@ -62,6 +62,9 @@ class SimpleIndex:
         self._target = target
         self._timeout = min(_PAGE_TIMEOUT, timeout)
         self._kept: dict[tuple[str, str], _Kept] = {}
+        self._reading = anyio.Lock()
+        # The last page that was read, by where it came from and as what, with its digest.
+        self._read_before: dict[tuple[str, str, str], tuple[bytes, ProjectPage]] = {}
 
     @property
     def url(self) -> str:
@@ -112,10 +115,10 @@ class SimpleIndex:
         if page is None:
             return _without_page(answer)
         self._keep(key, answer, page)
-        reason = _refusal(page, variant.name, project, version)
-        if reason is not None:
+        if (reason := page.unreadable.get(variant.name)) is not None:
             detail = f"the page cannot be read by {variant.name}: {reason}"
             return replace(_without_page(answer), state="unknown", detail=detail)
+        page = page.as_seen_by(variant.name)
         return replace(_without_page(answer), state="page", page=page, detail="")
 
     async def root(self) -> tuple[RootState, str]:
@@ -154,14 +157,26 @@ class SimpleIndex:
             return kept.page
         if answer.status != 200:
             return None
-        # Not in the event loop: a page of 64 MiB takes a while.
-        if variant.page == "version":
-            return await anyio.to_thread.run_sync(parse_version_page, answer.body, answer.url)
-        kind = answer.headers.get("content-type", "")
-        page = await anyio.to_thread.run_sync(parse_page, answer.body, kind, answer.url)
+        page = await self._read(answer, variant)
         if answer.oddity:
             page = replace(page, unreadable={"uv": answer.oddity, **page.unreadable})
         return page
+
+    async def _read(self, answer: Page, variant: Variant) -> ProjectPage:
+        """Read a page, or remember it: most variants get the same, again and again."""
+        kind = answer.headers.get("content-type", "")
+        key = (answer.url, kind, variant.page)
+        async with self._reading:
+            # Not in the event loop: a page of 64 MiB takes a while.
+            digest = await anyio.to_thread.run_sync(_sha256, answer.body)
+            known = self._read_before.get(key)
+            if known is None or known[0] != digest:
+                read = partial(parse_page, answer.body, kind, answer.url)
+                if variant.page == "version":
+                    read = partial(parse_version_page, answer.body, answer.url)
+                known = (digest, await anyio.to_thread.run_sync(read))
+                self._read_before = {key: known}
+            return known[1]
 
     def _keep(self, key: tuple[str, str], answer: Page, page: ProjectPage) -> None:
         """Keep a page for the next look, where that can name it.
@@ -190,15 +205,8 @@ class SimpleIndex:
         return kind == "application/json"
 
 
-def _refusal(page: ProjectPage, client: str, project: str, version: str) -> str | None:
-    """Why a client would not take this release from a page, None where it would."""
-    if client in page.unreadable:
-        return page.unreadable[client]
-    name, wanted = canonicalize_name(project), Version(version)
-    for filename, reason in page.refusals(client):
-        if belongs_to(filename, name, wanted):
-            return reason
-    return None
+def _sha256(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
 
 
 def _without_page(answer: Page) -> Observation:

@@ -115,7 +115,7 @@ class ExactFiles:
         absent, faults, listing = [], [], []
         for file in self.expected:
             name = file.filename
-            faults += _unusable(page, name)
+            faults += _useless(page, name)
             if (listed := page.files.get(name)) is not None:
                 listing.append((name, listed.sha256))
                 faults += _faults(file, page.entries(name), ambiguous=name in page.ambiguous)
@@ -146,9 +146,9 @@ class AnyFiles:
         listed = self._listed(page)
         faults = [
             fault
-            for name in page.unusable
+            for name in {**page.unusable, **page.refused}
             if belongs_to(name, self.name, self.version)
-            for fault in _unusable(page, name)
+            for fault in _useless(page, name)
         ]
         if not listed and not faults:
             return self.nothing()
@@ -240,11 +240,16 @@ def _ambiguous(filename: str) -> Fault:
     return Fault(Code.OTHER_HASH_LISTED, words, filename)
 
 
-def _unusable(page: ProjectPage, filename: str) -> list[Fault]:
-    if filename not in page.unusable:
-        return []
-    words = f"lists {filename} with a link that cannot be used ({page.unusable[filename]})"
-    return [Fault(Code.LINK_UNUSABLE, words, filename)]
+def _useless(page: ProjectPage, filename: str) -> list[Fault]:
+    """What keeps all clients, or the one that the page was asked for as, from using a file."""
+    faults = []
+    if filename in page.unusable:
+        words = f"lists {filename} with a link that cannot be used ({page.unusable[filename]})"
+        faults.append(Fault(Code.LINK_UNUSABLE, words, filename))
+    if filename in page.refused:
+        words = f"lists {filename} in a way that {page.refused[filename]}"
+        faults.append(Fault(Code.NOT_TAKEN_BY_A_CLIENT, words, filename))
+    return faults
 
 
 def _yanked(file: IndexFile) -> Fault:

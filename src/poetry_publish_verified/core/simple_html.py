@@ -176,8 +176,8 @@ def _read_link(link: _Tag, addresses: Addresses, page: PageInTheMaking) -> None:
         digests=others,
         metadata_digests=metadata_others,
         refused=(
-            *(() if usual else _refused(filename, fragment)),
-            *refusal_by_uv(filename, attributes.get("data-requires-python")),
+            *(() if usual else _refused(fragment)),
+            *refusal_by_uv(attributes.get("data-requires-python")),
         ),
     )
     page.add(file, contradicts_itself=contradicts)
@@ -225,19 +225,19 @@ def fragment_digests(fragment: str) -> tuple[dict[str, str], bool]:
     return told, contradicts
 
 
-def _refused(filename: str, fragment: str) -> tuple[tuple[str, str], ...]:
+def _refused(fragment: str) -> tuple[tuple[str, str], ...]:
     """Who would not take a file with this fragment, and why."""
     refused = []
     if "egg=" in fragment:
-        refused.append(("pip", f"the link of {filename} ends in egg="))
+        refused.append(("pip", "its link ends in egg="))
     first = _HASH_FOR_PIP.search(fragment)
     if first is not None:
         algorithm, value = first.groups()
         if digest(algorithm, value) is None:
-            refused.append(("pip", f"the hash in the link of {filename} is none"))
+            refused.append(("pip", "the hash in its link is none"))
         read = _HASH_FOR_POETRY.search(fragment)
         if read is not None and digest(algorithm, value) != read.group(1):
-            refused.append(("poetry", f"the hash in the link of {filename} is not in lower case"))
+            refused.append(("poetry", "the hash in its link is not in lower case"))
     return tuple(refused)
 
 

@@ -187,7 +187,7 @@ def _read_file(
         metadata_others,
         (
             *_refused(filename, address, fragment, hashes),
-            *refusal_by_uv(filename, requires_python),
+            *refusal_by_uv(requires_python),
         ),
     )
     page.add(file, contradicts_itself=contradicts)
@@ -209,18 +209,18 @@ def _refused(
     refused = []
     plain = address.endswith(f"/{filename}") and "?" not in address
     if not plain and _name_for_pip(address) != filename:
-        refused.append(("pip", f"the URL of {filename} ends in another name"))
+        refused.append(("pip", "its URL ends in another name"))
     if fragment and "egg=" in fragment:
-        refused.append(("pip", f"the URL of {filename} ends in egg="))
+        refused.append(("pip", "its URL ends in egg="))
     if hashes:
         first = next(iter(hashes))
         if digest(first, hashes[first]) is None or (first == "blake2b" and len(hashes[first]) < 65):
-            refused.append(("pip", f"the first hash of {filename} is none that it knows"))
+            refused.append(("pip", "its first hash is none that pip knows"))
         chosen = next((name for name in _POETRY_ORDER if name in hashes), None)
         named = [chosen] if chosen else [name for name in hashes if name in LENGTHS]
         for name in named:
             if hashes[name] is None or digest(name, hashes[name]) != hashes[name]:
-                refused.append(("poetry", f"the {name} of {filename} is not in lower-case hex"))
+                refused.append(("poetry", f"its {name} is not in lower-case hex"))
                 break
     return tuple(refused)
 

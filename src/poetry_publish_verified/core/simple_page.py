@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
@@ -90,7 +90,8 @@ class ProjectPage:
 
     `status` is the project's (PEP 792), `active` where the page says nothing. `copies` are
     further entries of a file, all to be as good as the first. `unreadable` says by client why it
-    cannot read the page at all, `unusable` by file name why no client can use its link.
+    cannot read the page at all, `unusable` by file name why no client can use its link, and
+    `refused`, of a page that was asked for as a client does, why that one would not take a file.
     """
 
     files: Mapping[str, IndexFile]
@@ -100,18 +101,23 @@ class ProjectPage:
     copies: Mapping[str, tuple[IndexFile, ...]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def entries(self, filename: str) -> tuple[IndexFile, ...]:
         """Every entry of a file, none where it is not listed."""
         first = self.files.get(filename)
         return () if first is None else (first, *self.copies.get(filename, ()))
 
-    def refusals(self, client: str) -> Iterator[tuple[str, str]]:
-        """The files that a client would not take as they are listed, and why."""
+    def as_seen_by(self, client: str) -> ProjectPage:
+        """The same page with what the client would not take of it."""
         copies = (file for files in self.copies.values() for file in files)
-        for file in (*self.files.values(), *copies):
-            if file.refused:
-                yield from ((file.filename, why) for who, why in file.refused if who == client)
+        refused = {
+            file.filename: f"{client} does not take: {why}"
+            for file in (*self.files.values(), *copies)
+            for who, why in file.refused
+            if who == client
+        }
+        return replace(self, refused=refused) if refused else self
 
 
 class PageInTheMaking:
@@ -230,11 +236,11 @@ def uv_takes(requires_python: str) -> bool:
     return len(requires_python) <= _MAX_SPECIFIER
 
 
-def refusal_by_uv(filename: str, requires_python: object) -> tuple[tuple[str, str], ...]:
+def refusal_by_uv(requires_python: object) -> tuple[tuple[str, str], ...]:
     """uv's refusal of a file for its `requires-python`, if it would refuse it."""
     if not isinstance(requires_python, str) or uv_takes(requires_python):
         return ()
-    return (("uv", f"the requires-python of {filename} is none"),)
+    return (("uv", "its requires-python is none"),)
 
 
 def is_usual_name(name: str) -> bool:
