@@ -160,6 +160,7 @@ class Code(StrEnum):
     ATTESTATIONS_REFUSED = "PV435", "The index does not take the attestations."
     ATTESTATIONS_NOT_CHECKED = "PV436", "The index could not check the attestations."
     CLIENT_FAULT = "PV437", "The upload itself was malformed: a fault of this plugin."
+    FILE_CHANGED = "PV438", "A file in the dist folder changed while the release was sent."
     CONFLICT = "PV501", "The index holds other bytes under the same file name."
     SAME_BYTES_ELSEWHERE = "PV503", "The index holds the same bytes under another file name."
     OTHER_SOURCES = "PV504", "Files of this version are on the index, built from other sources."

@@ -97,7 +97,16 @@ async def post(
 ) -> Answered | NoAnswer:
     """Upload a file once."""
     async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
-        return await http.post_file(url, {":action": "file_upload"}, file, access, lambda _: None)
+        fields, digest = {":action": "file_upload"}, sha256_of(file)
+        return await http.post_file(url, fields, file, access, lambda _: None, sha256=digest)
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file, where there is one."""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def to(place: str, status: int = 302) -> tuple[str, bytes, tuple[str, ...]]:
@@ -498,7 +507,9 @@ def test_an_upload(file: Path) -> None:
             serving(taking) as server,
             Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
         ):
-            got = await http.post_file(f"{server.url}legacy/", fields, file, ME, told.append)
+            got = await http.post_file(
+                f"{server.url}legacy/", fields, file, ME, told.append, sha256=sha256_of(file)
+            )
             assert got == Answered(200, b"Thanks", b"OK")
             (request,) = server.requests
             assert request.line == "POST /legacy/ HTTP/1.1"
@@ -854,3 +865,28 @@ def test_an_unknown_certificate(file: Path, authority: trustme.CA, ca: str) -> N
             assert (await page(url, Access(ca=ca))).body == b"light"
 
     run(story())
+
+
+def test_a_file_that_changed_does_not_leave_whole(tmp_path: Path) -> None:
+    """What is not what was looked at breaks off before its end, and nothing answers for it."""
+    file = tmp_path / "lantern-1.0.tar.gz"
+    file.write_bytes(b"x" * 300_000)
+    whole: list[bool] = []
+
+    async def story() -> None:
+        async def taking(request: Request) -> None:
+            with contextlib.suppress(Exception):
+                whole.append(len(await request.body()) > 0)
+                await request.send(b"HTTP/1.1 200 Thanks\r\nContent-Length: 2\r\n\r\nOK")
+
+        async with (
+            serving(taking) as server,
+            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+        ):
+            url = f"{server.url}legacy/"
+            got = await http.post_file(url, {}, file, ME, lambda _: None, sha256="0" * 64)
+        assert isinstance(got, NoAnswer)
+        assert (got.changed, got.sent) == (True, False)
+
+    run(story())
+    assert whole == []

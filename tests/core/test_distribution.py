@@ -13,6 +13,9 @@ from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.core.upload_api import form_fields
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 from tests.core.making import core_metadata
@@ -132,3 +135,14 @@ def test_any_bytes_are_some_metadata(content: bytes) -> None:
 def test_the_metadata_is_not_printed() -> None:
     """A distribution in a message does not bring its whole README along."""
     assert "Metadata-Version" not in repr(distribution(WHEEL))
+
+
+@pytest.mark.parametrize(("version", "kept"), [("2.1", False), ("2.2", False), ("2.4", True)])
+def test_licence_files_of_older_metadata(version: str, kept: bool) -> None:
+    """setuptools wrote License-File years before the metadata had it, and indexes refuse it."""
+    text = f"Metadata-Version: {version}\nName: lantern\nVersion: 1.0\nLicense-File: LICENSE\n"
+    built = distribution(WHEEL, metadata=text.encode())
+    assert ("license_files" in built.raw_metadata) == kept
+    assert ("license_file" in form_fields(built)) == kept
+    identity = Identity(canonicalize_name("lantern"), Version("1.0"))
+    assert not check(identity, [built], public=True)

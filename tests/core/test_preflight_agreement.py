@@ -163,6 +163,13 @@ def test_tags(tags: tuple[str, ...], warned: bool) -> None:
     assert [(problem.code, problem.severity) for problem in found] == expected
 
 
+def test_a_local_version_at_the_tag_of_its_public_one() -> None:
+    """1.2.3+cu118 is built from what is tagged 1.2.3."""
+    release = Identity(LANTERN.name, Version("1.2.3+cu118"))
+    found = check(release, [], Circumstances(tags=("v1.2.3",)), public=False)
+    assert Code.TAG_DISAGREES not in [problem.code for problem in found]
+
+
 def test_changed_files_are_named() -> None:
     """Five names at most, the others counted, and nothing in them does harm."""
     names = ("a\x1b[31m.py", *(f"{n}.py" for n in range(9)))

@@ -21,6 +21,7 @@ from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.simple_api import UnsafePageError
 from poetry_publish_verified.core.simple_api import parse_page
 from poetry_publish_verified.core.simple_api import parse_version_page
+from poetry_publish_verified.core.simple_api import why_not_of
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 
@@ -467,3 +468,38 @@ PIECES = st.one_of(
 def test_any_html(page: str, url: str) -> None:
     """Any mixture of markup is a safe page or refused."""
     is_safe_or_refused(page.encode("utf-8", "surrogatepass"), HTML, url)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b"  \n", "empty"),
+        (b"just words", "no whole HTML page"),
+        (b"<html><body><form action='/login'><input name=u></form></body></html>", "a form"),
+        (b"<!doctype html><html><script src=app.js></script></html>", "a form or an application"),
+        (b"<!DOCTYPE html><html><body>\n<a hr", "breaks off"),
+        (b"<html><body><a href='lantern-1.0.tar.gz#sha256=00'>x</a><a hr", "breaks off"),
+        (b"<!DOCTYPE html><html><head><title>Links for lantern</title></head></html>", None),
+        (b"<html><body><h1>Links for lantern</h1></body></html>", None),
+        (b"<a href='lantern-1.0.tar.gz'>lantern-1.0.tar.gz</a>", None),
+    ],
+)
+def test_a_page_that_is_none(body: bytes, reason: str | None) -> None:
+    """A login form or half a page lists nothing, and is no index that has nothing."""
+    url = "https://index.example/simple/lantern/"
+    page = parse_page(body, "text/html", url)
+    found = why_not_of("lantern", body, "text/html", page)
+    assert (found is None) == (reason is None), found
+    assert reason is None or reason in str(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("lantern", True), ("Lan.Tern", False), ("LANTERN", True), ("", False)]
+)
+def test_a_page_of_another_project(name: str, fits: bool) -> None:
+    """A JSON page says whose it is."""
+    kind = "application/vnd.pypi.simple.v1+json"
+    body = json.dumps({"meta": {"api-version": "1.0"}, "name": name, "files": []}).encode()
+    page = parse_page(body, kind, "https://index.example/simple/lantern/")
+    assert (why_not_of("lantern", body, kind, page) is None) == fits

@@ -14,6 +14,7 @@ from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.output.text import Text
+from poetry_publish_verified.output.text import plain
 
 INDEX = "https://index.example/simple/"
 WHEEL = "lantern-1.0-py3-none-any.whl"
@@ -127,3 +128,9 @@ def test_a_log_has_one_line_per_change_and_one_a_minute() -> None:
     assert screen.table == []
     told(screen, (0.0, STARTED), (1.0, looked()), (2.0, looked(expires_in=250.0)))
     assert "this edge holds the old page for another 4 min 10 s" in screen.said[-1]
+
+
+def test_a_backslash_at_the_end_ends_no_style() -> None:
+    """What a server says last must not take the meaning of what follows it away."""
+    assert not plain("so it is\\").endswith("\\")
+    assert plain("a\\b") == "a\\b"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,3 +85,17 @@ def test_a_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -
     ended(run, 0)
     assert "Nothing is built" not in run.said
     assert not record.is_symlink()
+
+
+def test_a_packed_file_that_git_does_not_see(poetry: Poetry, project: Project, half: Index) -> None:
+    """What lies in a submodule, or is ignored, changes the build as well."""
+    git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "All")):
+        subprocess.run((*git, *words), cwd=project.path, check=True)
+    (project.path / ".git" / "info" / "exclude").write_text("lantern/\n", encoding="utf-8")
+    subprocess.run((*git, "rm", "-rq", "--cached", "lantern"), cwd=project.path, check=True)
+    subprocess.run((*git, "commit", "-qam", "Ignore it"), cwd=project.path, check=True)
+    module = next((project.path / "lantern").glob("*.py"))
+    module.write_text("LIGHT = 2\n", encoding="utf-8")
+    run = publish(poetry, project, half, "--build", "--dry-run")
+    assert "Nothing is built" not in run.said

@@ -32,18 +32,27 @@ class _Pair:
 
 
 def changed_since(
-    project: Path, dist_dir: Path, distributions: Iterable[Distribution], version: Version
+    project: Path,
+    dist_dir: Path,
+    distributions: Iterable[Distribution],
+    version: Version,
+    *,
+    untracked: bool = False,
 ) -> tuple[str, ...]:
     """The tracked files of a project that differ from those in the sdist, else in a wheel.
 
     Contents are compared, never times; what only the version makes different is the same.
-    Nothing outside git; what is not in the archive is not compared.
+    Nothing outside git; what is not in the archive is not compared. `untracked`: whatever was
+    packed into the sdist is compared, git or not, submodules and ignored files included.
     """
     readable = sorted(distributions, key=lambda each: each.parsed.kind != "sdist")
     if not readable or readable[0].contents is None:
         return ()
     archive, members = readable[0], readable[0].contents.members
     names = tracked(project)
+    if untracked and archive.parsed.kind == "sdist":
+        packed_as = (plain(member.name).partition("/")[2] for member in members)
+        names = tuple(name for name in packed_as if name and (project / name).is_file())
     pairs = (
         _of_sdist(members, frozenset(names))
         if archive.parsed.kind == "sdist"

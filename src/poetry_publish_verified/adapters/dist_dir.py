@@ -96,12 +96,6 @@ def look(dist_dir: Path, name: NormalizedName, version: Version) -> Found:
     return Found(in_upload_order(found), tuple(problems))
 
 
-def sha256(path: Path) -> str:
-    """A file's sha256. Raises OSError."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _broken(filename: str, error: Exception) -> Problem:
     bomb = isinstance(error, archives.BombError)
     return Problem(

@@ -7,7 +7,9 @@ does not have.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
+import os
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Callable
@@ -199,11 +201,16 @@ class Http:
         file: Path,
         access: Access,
         on_sent: Callable[[int], None],
+        *,
+        sha256: str,
     ) -> Answered | NoAnswer:
-        """POST a form with one file, streamed; `on_sent` is told how much of it has been read."""
+        """POST a form with one file, streamed; `on_sent` is told how much of it has been read.
+
+        A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
+        """
         await self._pace.turn(url)
         with file.open("rb") as stream:
-            content = (file.name, _Told(stream, on_sent), "application/octet-stream")
+            content = (file.name, _Told(stream, sha256, on_sent), "application/octet-stream")
             try:
                 client = self._client(url, access, trust_usual=False)
                 request = client.build_request(
@@ -218,6 +225,8 @@ class Http:
             auth = httpx.BasicAuth(*access.basic) if access.basic else None
             try:
                 response = await client.send(request, auth=auth, stream=True)
+            except _ChangedError:
+                return NoAnswer("the file has changed", sent=False, changed=True)
             except _NEVER_ARRIVED as error:
                 return NoAnswer(_said(error), sent=False, passing=not _is_of_tls(error))
             except _UNUSABLE as error:
@@ -272,15 +281,28 @@ class Http:
         return self._clients[key]
 
 
-class _Told:
-    """A file that tells how much of it was read; httpx reads it in small pieces."""
+class _ChangedError(Exception):
+    """What is being sent is not what was to be sent."""
 
-    def __init__(self, stream: IO[bytes], on_read: Callable[[int], None]) -> None:
+
+class _Told:
+    """A file that tells how much of it was read; httpx reads it in small pieces.
+
+    The last piece comes only where all of them together are what they should be.
+    """
+
+    def __init__(self, stream: IO[bytes], sha256: str, on_read: Callable[[int], None]) -> None:
         self._stream = stream
+        self._size = os.fstat(stream.fileno()).st_size
+        self._sha256 = sha256
+        self._digest = hashlib.sha256()
         self._on_read = on_read
 
     def read(self, size: int = -1) -> bytes:
         piece = self._stream.read(size)
+        self._digest.update(piece)
+        if self._stream.tell() >= self._size and self._digest.hexdigest() != self._sha256:
+            raise _ChangedError
         self._on_read(self._stream.tell())
         return piece
 

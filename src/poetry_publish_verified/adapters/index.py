@@ -27,6 +27,7 @@ from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.simple_api import UnsafePageError
 from poetry_publish_verified.core.simple_api import parse_page
 from poetry_publish_verified.core.simple_api import parse_version_page
+from poetry_publish_verified.core.simple_api import why_not_of
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import Variant
@@ -109,7 +110,7 @@ class SimpleIndex:
         if variant.page == "version" and answer.status < 500 and not self._is_pypis(answer):
             return Observation("not-offered")
         try:
-            page = await self._page(answer, variant, kept)
+            page = await self._page(project, answer, variant, kept)
         except UnsafePageError as error:
             return replace(_without_page(answer), state="unknown", detail=str(error))
         if page is None:
@@ -152,17 +153,19 @@ class SimpleIndex:
             return NotFetched(f"the server answered {got.status}", final=got.status in {401, 403})
         return Fetched(got.size, got.digests["sha256"], got.cut, got.digests, got.coding)
 
-    async def _page(self, answer: Page, variant: Variant, kept: _Kept | None) -> ProjectPage | None:
+    async def _page(
+        self, project: str, answer: Page, variant: Variant, kept: _Kept | None
+    ) -> ProjectPage | None:
         if answer.status == 304 and kept is not None:
             return kept.page
         if answer.status != 200:
             return None
-        page = await self._read(answer, variant)
+        page = await self._read(project, answer, variant)
         if answer.oddity:
             page = replace(page, unreadable={"uv": answer.oddity, **page.unreadable})
         return page
 
-    async def _read(self, answer: Page, variant: Variant) -> ProjectPage:
+    async def _read(self, project: str, answer: Page, variant: Variant) -> ProjectPage:
         """Read a page, or remember it: most variants get the same, again and again."""
         kind = answer.headers.get("content-type", "")
         key = (answer.url, kind, variant.page)
@@ -171,7 +174,7 @@ class SimpleIndex:
             digest = await anyio.to_thread.run_sync(_sha256, answer.body)
             known = self._read_before.get(key)
             if known is None or known[0] != digest:
-                read = partial(parse_page, answer.body, kind, answer.url)
+                read = partial(_page_of, project, answer.body, kind, answer.url)
                 if variant.page == "version":
                     read = partial(parse_version_page, answer.body, answer.url)
                 known = (digest, await anyio.to_thread.run_sync(read))
@@ -203,6 +206,13 @@ class SimpleIndex:
             return True
         kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
         return kind == "application/json"
+
+
+def _page_of(project: str, body: bytes, content_type: str, url: str) -> ProjectPage:
+    page = parse_page(body, content_type, url)
+    if (reason := why_not_of(project, body, content_type, page)) is not None:
+        raise UnsafePageError(reason)
+    return page
 
 
 def _sha256(body: bytes) -> bytes:

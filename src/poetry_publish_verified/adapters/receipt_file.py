@@ -43,6 +43,13 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         raise
 
 
+def remove(path: Path) -> None:
+    """Take a receipt away that is no longer true; what is no file (a pipe, a device) stays."""
+    if not _is_no_file(path):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def read(path: Path) -> Any:
     """What is in a receipt's file, as JSON values, None where it is no JSON. Raises OSError."""
     with path.open("rb") as stream:

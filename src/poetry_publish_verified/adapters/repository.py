@@ -55,6 +55,7 @@ class HttpRepository:
                 self._dist_dir / distribution.filename,
                 self._target.access,
                 on_sent,
+                sha256=distribution.sha256,
             )
         except OSError as error:
             return NoAnswer(f"it cannot be read: {printable(str(error))}", sent=False)

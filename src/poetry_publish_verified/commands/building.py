@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.adapters.git import digest_of
 from poetry_publish_verified.adapters.git import source_files
 from poetry_publish_verified.adapters.git import sources
@@ -127,9 +128,11 @@ def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist
         return False
     if lack_one_for(there, partial(poetry_project.supported_tags, command.poetry)):
         return False
-    with suppress(OSError):
-        return all(dist_dir_adapter.sha256(dist_dir / name) == before.files[name] for name in there)
-    return False
+    found = dist_dir_adapter.look(dist_dir, identity.name, identity.version).distributions
+    if {each.filename: each.sha256 for each in found} != before.files:
+        return False
+    # Git tells nothing of submodules' files, nor of what it is told to ignore.
+    return not changed_since(project.root, dist_dir, found, identity.version, untracked=True)
 
 
 def _call_build(command: Command, dist_dir: Path) -> None:

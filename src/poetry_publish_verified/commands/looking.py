@@ -20,16 +20,11 @@ if TYPE_CHECKING:
 def look_at(project: Project, targets: Targets, dist_dir: Path, *, built_now: bool) -> Release:
     """The release that is in the dist folder, and its circumstances.
 
-    What was `built_now` is not held against the project: it cannot be older, and what differs
-    is a plugin's doing.
+    What was `built_now` is not held against pyproject.toml: what differs is a plugin's doing.
     """
     identity = project.identity
     found = dist_dir_adapter.look(dist_dir, identity.name, identity.version)
-    changed = (
-        ()
-        if built_now
-        else changed_since(project.root, dist_dir, found.distributions, identity.version)
-    )
+    changed = changed_since(project.root, dist_dir, found.distributions, identity.version)
     circumstances = Circumstances(
         place=str(dist_dir),
         repository=targets.repository,

@@ -118,6 +118,7 @@ class Reporting:
         self._text = Text(self._console, kind)
         self._receipt = Receipt(TOOL, version(TOOL), poetry_version, started)
         self._path: Path | None = None
+        self._unwritable = False
         self._releases: dict[str | None, str] = {}
 
     def keep_receipt(self, path: Path) -> None:
@@ -184,6 +185,10 @@ class Reporting:
             self(ProblemFound(_internal(error), release=False))
             self._trace(error)
         self(RunEnded(verdict))
+        if self._unwritable and self._path is not None:
+            # It would say that the run goes on.
+            receipt_file.remove(self._path)
+            self._path = None
         with self._output():
             release = ", ".join(self._releases.values())
             self._text.end(verdict, release, str(self._path) if self._path else None)
@@ -206,14 +211,17 @@ class Reporting:
             return
         try:
             receipt_file.write(self._path, self._receipt.as_dict())
+            self._unwritable = False
         except OSError as error:
             # Too late to refuse: what was sent is sent, and still has to be proven.
+            if self._unwritable:
+                return
+            self._unwritable = True
             self._io.write_error_line(
                 f"<warning>Warning {Code.RECEIPT_NOT_WRITABLE}: the receipt"
                 f" {plain(str(self._path))} cannot be written any more:"
                 f" {plain(str(error))}</warning>"
             )
-            self._path = None
 
     def _trace(self, error: BaseException) -> None:
         if self._io.is_debug():

@@ -108,8 +108,22 @@ class Distribution:
 
     @property
     def raw_metadata(self) -> RawMetadata:
-        """The archive's own metadata, unchecked (core metadata, PEP 566 and later)."""
-        return parse_email(self.metadata)[0]
+        """The archive's own metadata, unchecked (core metadata, PEP 566 and later).
+
+        License-File is left out below version 2.4, which has it: setuptools wrote it for years
+        before, and indexes refuse it there (twine leaves it out, too).
+        """
+        raw = parse_email(self.metadata)[0]
+        if _is_before_2_4(raw.get("metadata_version", "")):
+            raw.pop("license_files", None)
+        return raw
+
+
+def _is_before_2_4(metadata_version: str) -> bool:
+    try:
+        return Version(metadata_version) < Version("2.4")
+    except ValueError:
+        return False
 
 
 def in_upload_order(distributions: Iterable[Distribution]) -> tuple[Distribution, ...]:

@@ -8,6 +8,8 @@ refused, never trusted.
 
 from __future__ import annotations
 
+from packaging.utils import canonicalize_name
+
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.simple_html import read_html
 from poetry_publish_verified.core.simple_html import text_of
@@ -38,6 +40,10 @@ _KNOWN = (_JSON, "application/vnd.pypi.simple.v1+html", "text/html")
 _JSONS = {_JSON, "application/json"}
 _HTMLS = {*_KNOWN[1:], "application/xhtml+xml"}
 
+# What is on login pages and the like, and what every whole page has some of.
+_OTHER_PAGES = (b"<form", b"<input", b"<script")
+_WHOLE_PAGES = (b"</html>", b"</body>", b"<!doctype", b"<html", b"<title>links for")
+
 
 def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
     """Read a JSON or HTML page that came from `url`.
@@ -60,6 +66,30 @@ def parse_page(body: bytes, content_type: str, url: str) -> ProjectPage:
         check_status(found["project-status"], page)
     status = mapping(found.get("project-status"))
     return page.page(status.get("status"), status.get("reason"))
+
+
+def why_not_of(project: str, body: bytes, content_type: str, page: ProjectPage) -> str | None:
+    """Why an answer is no page of `project`, though it is in the right form; else None.
+
+    A login form, an empty answer or half a page lists nothing as well, and must not be taken for
+    an index that has nothing.
+    """
+    if content_type.split(";", 1)[0].strip().lower() in _JSONS:
+        name = read_json(body).get("name")
+        if isinstance(name, str) and canonicalize_name(name) != project:
+            return f"the page is of another project, {printable(name, 80)!r}"
+        return None
+    text = body.rstrip()
+    if text.rfind(b"<") > text.rfind(b">"):
+        return "the page breaks off in the middle of a tag"
+    if page.files or page.unusable:
+        return None
+    lower = text.lower()
+    if any(sign in lower for sign in _OTHER_PAGES):
+        return "the page is a form or an application, and lists nothing"
+    if not any(sign in lower for sign in _WHOLE_PAGES):
+        return "the page is empty" if not text else "the page is no whole HTML page"
+    return None
 
 
 def parse_version_page(body: bytes, url: str) -> ProjectPage:

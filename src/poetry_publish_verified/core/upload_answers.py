@@ -31,12 +31,14 @@ class Answered:
 class NoAnswer:
     """The answer never came; `sent` is False where the request surely never arrived.
 
-    `passing`: what was in the way may be gone a moment later, unlike a certificate's fault.
+    `passing`: what was in the way may be gone a moment later, unlike a certificate's fault;
+    `changed`: the file is no longer what was looked at.
     """
 
     detail: str
     sent: bool
     passing: bool = False
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,16 @@ _DEPTH = 5
 def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> Judgement:
     """What an answer from `upload_url` proves about `filename`: stored, refused, or neither."""
     if isinstance(answer, NoAnswer):
+        if answer.changed:
+            return Refused(
+                Problem(
+                    Code.FILE_CHANGED,
+                    f"{filename} was not sent: it has changed since it was looked at, so another"
+                    " process writes into the dist folder.",
+                    "Run the same command again when nothing else builds there.",
+                    filename=filename,
+                )
+            )
         if answer.sent:
             return Doubtful(says_exists=False, words=printable(answer.detail))
         return Refused(

@@ -74,7 +74,9 @@ class Terminal(Protocol):
 
 def plain(text: str) -> str:
     """Foreign or composed text, cleaned, with nothing in it that cleo takes for a style."""
-    return printable(text, 2000).replace("<", "\\<")
+    words = printable(text, 2000).replace("<", "\\<")
+    # A backslash at the end would take the tag's meaning away that follows.
+    return f"{words} " if words.endswith("\\") else words
 
 
 Kind = Literal["publish", "dry-run", "wait"]

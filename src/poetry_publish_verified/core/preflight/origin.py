@@ -33,7 +33,9 @@ def of(release: Identity, circumstances: Circumstances) -> Iterator[Problem]:
             severity="warning",
         )
     read = {tag: version for tag in circumstances.tags if (version := _version(tag, release))}
-    if read and release.version not in read.values():
+    # 1.0+cu118 may well be built from what is tagged 1.0.
+    ours = {release.version, Version(release.version.public)}
+    if read and not ours & set(read.values()):
         yield Problem(
             Code.TAG_DISAGREES,
             f"The commit has the tag {some(list(read))}, and the release is {release.version}.",
