@@ -3,8 +3,9 @@
     python -m tests.bench.uploads [--runs N]
 
 One wheel of 50 MB, and twelve of 5 MB, go to a real pypiserver by way of a line with 40 ms of
-latency and 5 MB/s per connection. Ours is measured to the end of its proof, and, with `--until
-listed`, to where every file is on the page; the others end with the upload. Prints medians side by
+latency and 5 MB/s per connection. The others end with the upload; ours goes on to its proof, so it
+is measured to its end, with `--until listed` to where every file is on the page, and of such runs
+also to the moment when the last file was taken, and for the uploads alone. Prints medians side by
 side, and how many times as long as ours each takes. Nothing is asserted: on a shared machine only
 a human can say what the figures are worth.
 """
@@ -12,6 +13,7 @@ a human can say what the figures are worth.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import statistics
 import subprocess
@@ -23,6 +25,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 
@@ -50,6 +54,7 @@ from tests.stress.playing import say
 
 _LINE = Line(latency=0.040, rate=5e6)
 _OURS, _OURS_LISTED = "publish-verified", "publish-verified --until listed"
+_TAKEN, _ALONE = " to the last file taken", " the uploads alone"
 _NO_KEYRING = "keyring.backends.null.Keyring"
 _LIMIT = 300.0
 
@@ -62,10 +67,13 @@ class Way:
     argv: tuple[str | Path, ...]
     environment: Mapping[str, str]
 
-    def seconds(self, project: Project, index: Index) -> float:
-        """Upload a release that is not there, and see that it is there then."""
+    def seconds(self, project: Project, index: Index) -> dict[str, float]:
+        """Upload a release that is not there, and see that it is there then.
+
+        The whole time under an empty name, and what our own events tell of its parts.
+        """
         shutil.rmtree(project.receipt_file.parent, ignore_errors=True)
-        begun = time.monotonic()
+        begun, began_at = time.monotonic(), datetime.now(UTC)
         done = subprocess.run(
             self.argv,
             cwd=project.path,
@@ -82,7 +90,19 @@ class Way:
         assert index.root is not None
         for name in project.hashes():
             (index.root / name).unlink()
-        return took
+        return {"": took, **_parts(done.stdout, began_at)}
+
+
+def _parts(output: str, began_at: datetime) -> dict[str, float]:
+    """When the last file was taken, and how long the uploads took, where the events tell."""
+    if not output.startswith("{"):
+        return {}
+    times: dict[str, list[datetime]] = {"upload-started": [], "upload-ended": []}
+    for event in map(json.loads, output.splitlines()):
+        if event["event"] in times:
+            times[event["event"]].append(datetime.fromisoformat(event["time"]))
+    first, last = min(times["upload-started"]), max(times["upload-ended"])
+    return {_TAKEN: (last - began_at).total_seconds(), _ALONE: (last - first).total_seconds()}
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,9 @@ def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
     with_uv = (UV, "publish", "--no-config", "--trusted-publishing", "never")
     return {
         _OURS: of_poetry(tools.guarded, "publish-verified"),
-        _OURS_LISTED: of_poetry(tools.guarded, "publish-verified", "--until", "listed"),
+        _OURS_LISTED: of_poetry(
+            tools.guarded, "publish-verified", "--until", "listed", "--format", "json"
+        ),
         "poetry publish": of_poetry(tools.stock, "publish"),
         "twine upload": Way(
             _said(tools.twine, "--version").split(" (")[0].replace(" version", ""),
@@ -154,18 +176,21 @@ def sized(project: Project, count: int, size: int) -> None:
 
 def compare(ways_: Mapping[str, Way], project: Project, index: Index, runs: int) -> Iterator[str]:
     """Measure each way in turn, `runs` times over."""
-    measured_: dict[str, list[float]] = {name: [] for name in ways_}
+    parts = [_OURS_LISTED + part for part in (_TAKEN, _ALONE)]
+    measured_: dict[str, list[float]] = {name: [] for name in [*parts, *ways_]}
     for turn in range(runs):
         for name in list(ways_) if turn % 2 else [*ways_][::-1]:
-            measured_[name].append(ways_[name].seconds(project, index))
+            for part, seconds in ways_[name].seconds(project, index).items():
+                measured_[name + part].append(seconds)
     medians = {name: statistics.median(seconds) for name, seconds in measured_.items()}
-    yield f"  {'':32} {'median':>9} {'all runs':>22} {'/ ours':>8} {'/ listed':>9}"
+    bases = (_OURS, _OURS_LISTED, *parts)
+    heads = ("/ ours", "/ listed", "/ taken", "/ alone")
+    yield f"  {'':54} {'median':>9} {'all runs':>22} {' '.join(f'{h:>8}' for h in heads)}"
     for name, median in medians.items():
         every = " ".join(f"{seconds:.1f}" for seconds in sorted(measured_[name]))
-        yield (
-            f"  {name:32} {median:7.2f} s {every:>22} {median / medians[_OURS]:8.2f}"
-            f" {median / medians[_OURS_LISTED]:9.2f}   {ways_[name].version}"
-        )
+        ratios = " ".join(f"{median / medians[base]:8.2f}" for base in bases)
+        version = ways_[name].version if name in ways_ else ""
+        yield f"  {name:54} {median:7.2f} s {every:>22} {ratios}   {version}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import certifi
 from poetry_publish_verified.core.urls import Access
 
 
+# One takes some 60 ms to make, and a run wants the same for each pool of connections.
+@functools.lru_cache(maxsize=64)
 def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
     """The TLS settings of one origin.
 
