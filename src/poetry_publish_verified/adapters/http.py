@@ -7,9 +7,7 @@ does not have.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
-import os
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Callable
@@ -22,8 +20,6 @@ from datetime import datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO
-from typing import Any
 from urllib.parse import urljoin
 
 import anyio
@@ -33,6 +29,8 @@ from poetry_publish_verified.adapters.decoding import UNDONE
 from poetry_publish_verified.adapters.decoding import Body
 from poetry_publish_verified.adapters.decoding import DecodingError
 from poetry_publish_verified.adapters.decoding import decoded
+from poetry_publish_verified.adapters.outgoing import ChangedError
+from poetry_publish_verified.adapters.outgoing import OutgoingFile
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
@@ -210,7 +208,7 @@ class Http:
         """
         await self._pace.turn(url)
         with file.open("rb") as stream:
-            content = (file.name, _Told(stream, sha256, on_sent), "application/octet-stream")
+            content = (file.name, OutgoingFile(stream, sha256, on_sent), "application/octet-stream")
             try:
                 client = self._client(url, access, trust_usual=False)
                 request = client.build_request(
@@ -225,7 +223,7 @@ class Http:
             auth = httpx.BasicAuth(*access.basic) if access.basic else None
             try:
                 response = await client.send(request, auth=auth, stream=True)
-            except _ChangedError:
+            except ChangedError:
                 return NoAnswer("the file has changed", sent=False, changed=True)
             except _NEVER_ARRIVED as error:
                 return NoAnswer(_said(error), sent=False, passing=not _is_of_tls(error))
@@ -279,35 +277,6 @@ class Http:
                 trust_env=False,
             )
         return self._clients[key]
-
-
-class _ChangedError(Exception):
-    """What is being sent is not what was to be sent."""
-
-
-class _Told:
-    """A file that tells how much of it was read; httpx reads it in small pieces.
-
-    The last piece comes only where all of them together are what they should be.
-    """
-
-    def __init__(self, stream: IO[bytes], sha256: str, on_read: Callable[[int], None]) -> None:
-        self._stream = stream
-        self._size = os.fstat(stream.fileno()).st_size
-        self._sha256 = sha256
-        self._digest = hashlib.sha256()
-        self._on_read = on_read
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._stream.read(size)
-        self._digest.update(piece)
-        if self._stream.tell() >= self._size and self._digest.hexdigest() != self._sha256:
-            raise _ChangedError
-        self._on_read(self._stream.tell())
-        return piece
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def _when(headers: Mapping[str, str]) -> dict[str, str]:
