@@ -495,7 +495,7 @@ def test_a_page_that_is_none(body: bytes, reason: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fits"), [("lantern", True), ("Lan.Tern", False), ("LANTERN", True), ("", False)]
+    ("name", "fits"), [("lantern", True), ("Lan.Tern", False), ("LANTERN", True), ("", True)]
 )
 def test_a_page_of_another_project(name: str, fits: bool) -> None:
     """A JSON page says whose it is."""

@@ -75,8 +75,9 @@ def why_not_of(project: str, body: bytes, content_type: str, page: ProjectPage) 
     an index that has nothing.
     """
     if content_type.split(";", 1)[0].strip().lower() in _JSONS:
-        name = read_json(body).get("name")
-        if isinstance(name, str) and canonicalize_name(name) != project:
+        # No client minds the name; but a page that lists nothing tells nothing else.
+        name = None if page.files else read_json(body).get("name")
+        if name and isinstance(name, str) and canonicalize_name(name) != project:
             return f"the page is of another project, {printable(name, 80)!r}"
         return None
     text = body.rstrip()
