@@ -32,7 +32,7 @@ rehearse: $(REHEARSE)/.wheel
 	  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
 
 test: $(DEV)/.stamp
-	$(DEV)/bin/python -m pytest --numprocesses 3 $(PYTEST_ARGS)
+	$(DEV)/bin/python -m pytest --numprocesses $$($(DEV)/bin/python -c 'import os; print((os.cpu_count() or 2) + 1)') $(PYTEST_ARGS)
 
 simulate: $(DEV)/.stamp
 	@$(DEV)/bin/python -m tests.simulation $(SIMULATE_ARGS)
