@@ -1,8 +1,8 @@
 """The simple API: what a project's page lists.
 
 Specification: https://packaging.python.org/en/latest/specifications/simple-repository-api/
-(PEP 503, 592, 629, 658, 691, 700, 714, 792), and PyPI's JSON page of one version:
-https://docs.pypi.org/api/json/. A page is foreign input: whatever does not fit is left out or
+(PEP 503, 592, 629, 658, 691, 700, 714, 792), and PyPI's JSON page of one version ("JSON API" in
+PyPI's own documentation). A page is foreign input: whatever does not fit is left out or
 refused, never trusted.
 """
 
