@@ -60,15 +60,21 @@ class Built:
         """Note what is about to be sent; where that cannot be written, it is only built again."""
         files = {each.filename: each.sha256 for each in distributions}
         with suppress(OSError):
-            record = FormerBuild(self.sources, files, self.made, self.rest)
-            receipt_file.write(_record(self.dist_dir, self.project), record.as_dict())
+            record, path = (
+                FormerBuild(self.sources, files, self.made, self.rest),
+                _record(self.project),
+            )
+            if not path.parent.is_symlink():
+                receipt_file.write(path, record.as_dict())
+                # Nothing of this is for a repository.
+                (path.parent / ".gitignore").write_text("*", encoding="utf-8")
 
 
 def ask(command: Command, project: Project, dist_dir: Path) -> None:
     """Ask as `poetry publish --build` does; ReleaseError where the answer is no."""
     identity = project.identity
     ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
-    if not ready or _is_fit(_former(dist_dir, project), command, project, dist_dir):
+    if not ready or _is_fit(_former(project), command, project, dist_dir):
         return
     words = f"There are <info>{len(ready)}</info> files ready for publishing in {dist_dir}."
     # cleo asks for ever where nobody can answer.
@@ -85,7 +91,7 @@ def build(
 
     ReleaseError where the build fails.
     """
-    before = _former(dist_dir, project)
+    before = _former(project)
     if before is not None and _is_fit(before, command, project, dist_dir):
         report(BuildUsedAgain(tuple(before.files)))
         return Built(project, dist_dir, before.sources, before.made, before.rest, None)
@@ -95,7 +101,7 @@ def build(
     rest = digest_of({name: digest for name, digest in files.items() if name not in made})
     built = poetry_project.read(command.poetry)
     if built.identity != project.identity:
-        before = _former(dist_dir, built)
+        before = _former(built)
     same = before is None or _is_of_the_same_sources(before, files)
     return Built(built, dist_dir, now, made, rest, None if same else before)
 
@@ -111,10 +117,11 @@ def _is_of_the_same_sources(before: FormerBuild, now: Mapping[str, str]) -> bool
     return digest_of({n: d for n, d in now.items() if n not in before.made}) == before.rest
 
 
-def _former(dist_dir: Path, project: Project) -> FormerBuild | None:
-    record = _record(dist_dir, project)
+def _former(project: Project) -> FormerBuild | None:
+    record = _record(project)
+    linked = record.is_symlink() or record.parent.is_symlink()
     with suppress(OSError):
-        return None if record.is_symlink() else former_build(receipt_file.read(record))
+        return None if linked else former_build(receipt_file.read(record))
     return None
 
 
@@ -159,13 +166,12 @@ def _not_built(code: Code, message: str) -> ReleaseError:
 
 def default_receipt(dist_dir: Path, project: Project) -> Path:
     """Where the receipt of a release lies where nobody names another place."""
-    return _of_release(dist_dir, project, ".json")
+    return dist_dir / receipt_file.FOLDER / _of_release(project)
 
 
-def _record(dist_dir: Path, project: Project) -> Path:
-    return _of_release(dist_dir, project, ".build")
+def _record(project: Project) -> Path:
+    return project.root / ".poetry" / "builds-1" / _of_release(project)
 
 
-def _of_release(dist_dir: Path, project: Project, suffix: str) -> Path:
-    identity = project.identity
-    return dist_dir / receipt_file.FOLDER / f"{identity.name}-{identity.version}{suffix}"
+def _of_release(project: Project) -> str:
+    return f"{project.identity.name}-{project.identity.version}.json"

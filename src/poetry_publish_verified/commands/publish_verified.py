@@ -182,7 +182,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
 
         def tell(event: Event) -> None:
             report(event)
-            if built is not None and isinstance(event, SendingStarted):
+            if built is not None and not rehearsal and isinstance(event, SendingStarted):
                 built.keep_record(release.distributions)
 
         return self._send_and_prove(release, plan, targets, dist_dir, report, tell)
