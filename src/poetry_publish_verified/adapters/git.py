@@ -20,9 +20,13 @@ def sources(project: Path, dist_dir: Path) -> Sources:
     The digest is the sha256 over the names and contents of the files that git tracks or would
     offer to track, or, outside git, of all that are not a tool's own.
     """
+    return sources_of(project, source_files(project, dist_dir))
+
+
+def sources_of(project: Path, files: Mapping[str, str]) -> Sources:
+    """The same of files that are read already."""
     commit = _git(project, "rev-parse", "--verify", "HEAD")
-    digest = digest_of(source_files(project, dist_dir))
-    return Sources(commit.strip() if commit else None, digest)
+    return Sources(commit.strip() if commit else None, digest_of(files))
 
 
 def digest_of(files: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.adapters.git import digest_of
 from poetry_publish_verified.adapters.git import source_files
-from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.adapters.git import sources_of
 from poetry_publish_verified.adapters.git import tracked
 from poetry_publish_verified.commands.running import interrupts_noted
 from poetry_publish_verified.core.events import BuildUsedAgain
@@ -95,7 +95,8 @@ def build(
     if before is not None and _is_fit(before, command, project, dist_dir):
         report(BuildUsedAgain(tuple(before.files)))
         return Built(project, dist_dir, before.sources, before.made, before.rest, None)
-    now, files = sources(project.root, dist_dir), source_files(project.root, dist_dir)
+    files = source_files(project.root, dist_dir)
+    now = sources_of(project.root, files)
     _call_build(command, dist_dir)
     made = _made(project, files, source_files(project.root, dist_dir))
     rest = digest_of({name: digest for name, digest in files.items() if name not in made})

@@ -86,10 +86,9 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Look at the index at `at`; `send_at`: when the file is to be sent again if it lacks it."""
+    """Look at the index at `at`."""
 
     at: float
-    send_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ class Transfer:
         """
         harmless = sighting.state == "absent" or self._patience.takes_identical
         if harmless and self._send_at is not None:
-            return self._send(now) if now >= self._send_at else Look(self._send_at, self._send_at)
+            return self._send(now) if now >= self._send_at else Look(self._send_at)
         if sighting.state == "absent":
             self._look_until = min(self._look_until, now + _PATIENCE_ABSENT)
         if now < self._look_until and not sighting.final:
@@ -229,14 +228,14 @@ class Transfer:
     def _look_into(self, now: float, patience: float) -> Look:
         self._look_until = min(now + patience, self._deadline or now)
         self._look_pause = _FIRST_LOOK
-        return Look(now, self._send_at)
+        return Look(now)
 
     def _look_later(self, now: float) -> Look:
         pause, self._look_pause = (
             self._look_pause,
             min(self._look_pause * _LOOKS_GROW, _LONGEST_LOOK),
         )
-        return Look(min(now + pause, self._look_until), self._send_at)
+        return Look(min(now + pause, self._look_until))
 
     def _nobody_knows(self) -> Failed:
         cargo = self._cargo
