@@ -84,6 +84,13 @@ def open_pypi(tmp_path: Path) -> Iterator[Index]:
         yield index
 
 
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Index]:
+    """A pypiserver that asks for the password on every request."""
+    with indexes.pypiserver(tmp_path / "closed", protect="update,download,list") as index:
+        yield index
+
+
 @pytest.fixture(scope="session")
 def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
     """One devpi for all tests."""

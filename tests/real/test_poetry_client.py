@@ -28,7 +28,6 @@ from tests.beds.clients import target_of
 from tests.beds.clients import wanted
 from tests.beds.clients import wheel_bytes
 from tests.beds.indexes import Index
-from tests.beds.indexes import pypiserver
 from tests.beds.proxy import JSON_PAGE
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
@@ -63,13 +62,6 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
         monkeypatch.setenv(f"POETRY_{name}_DIR", str(home / name.lower()))
     yield home
     assert not list(home.rglob("*"))
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Index]:
-    """A pypiserver that asks for the password on every request."""
-    with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
-        yield index
 
 
 @pytest.fixture

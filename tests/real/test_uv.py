@@ -28,14 +28,11 @@ from tests.beds.clients import wanted
 from tests.beds.clients import wheel_bytes
 from tests.beds.indexes import PASSWORD
 from tests.beds.indexes import Index
-from tests.beds.indexes import pypiserver
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
 from tests.beds.proxy import is_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.beds.proxy import FaultProxy
     from tests.conftest import MakeProxy
 
@@ -46,13 +43,6 @@ PLATFORMS = [
     *("cp312-cp312-manylinux_2_36_aarch64", "cp312-cp312-musllinux_1_2_x86_64"),
     *("cp312-cp312-macosx_10_9_x86_64", "py3-none-any", "py2-none-any", "cp311-none-any"),
 ]
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Index]:
-    """A pypiserver that asks for the password on every request."""
-    with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
-        yield index
 
 
 @pytest.fixture
