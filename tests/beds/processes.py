@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,14 +34,15 @@ def free_port() -> int:
     """Return a TCP port of the loopback interface that is free, also for other test processes.
 
     A server needs seconds before it listens. Another's that got the same port in between
-    would answer for it, so the UDP port of that number is held as a sign meanwhile.
+    would answer for it, so the UDP port of that number is held as a sign meanwhile. And a client
+    could connect from it, so it is none that the system gives to clients.
     """
     while True:
+        port = random.randrange(10_000, _first_of_clients())  # noqa: S311 - any would do
         sign = socket.socket(type=socket.SOCK_DGRAM)
-        sign.bind(("127.0.0.1", 0))
-        port = int(sign.getsockname()[1])
         with socket.socket() as listener:
             try:
+                sign.bind(("127.0.0.1", port))
                 listener.bind(("127.0.0.1", port))
             except OSError:
                 sign.close()
@@ -48,6 +51,16 @@ def free_port() -> int:
         if len(_RESERVED) > _RESERVATIONS:
             _RESERVED.popleft().close()
         return port
+
+
+@functools.cache
+def _first_of_clients() -> int:
+    """Where the ports begin from which clients connect, if that is above those for servers."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    except (OSError, ValueError):
+        first = 0
+    return first if first > 12_000 else 32_768
 
 
 def wait_until(

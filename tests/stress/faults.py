@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import random
 import sys
+import traceback
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -210,11 +211,14 @@ def main() -> int:
         asked = [c for c in cells(kinds, chance, short=options.short) if options.only in str(c)]
         started = {cell: pool.submit(play, bed, cell) for cell in asked}
         for cell, outcome in started.items():
-            outcomes[cell] = outcome.result()
+            try:
+                outcomes[cell] = outcome.result()
+            except Exception as error:  # noqa: BLE001 - of this cell alone; the others go on
+                outcomes[cell] = [repr(error), *traceback.format_exception(error)]
             if outcomes[cell]:
                 say(f"WRONG: {cell}", *outcomes[cell])
     say(*matrix(outcomes, kinds))
-    say(*(f"wrong: {cell}" for cell, faults in outcomes.items() if faults))
+    say(*(f"wrong: {cell}: {faults[0]}" for cell, faults in outcomes.items() if faults))
     return 1 if any(outcomes.values()) else 0
 
 
