@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.resources import Resource
+from tests.beds.building import build_anew
 from tests.beds.indexes import Index
 from tests.beds.projects import read_receipt
 from tests.beds.release import ended
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
     from tests.beds.projects import Project
 
 
@@ -76,3 +79,24 @@ def test_another_repository_or_project(poetry: Poetry, project: Project, pypi: I
         run = publish(poetry, project, pypi)
     ended(run, 0)
     assert "Waiting for the release" not in run.said
+
+
+def test_two_repositories_at_once(
+    poetry: Poetry, project: Project, pypi: Index, devpi: Index, tmp_path: Path
+) -> None:
+    """Both get what was built once, though no two builds would be alike."""
+    log = tmp_path / "builds"
+    build_anew(project, log)
+    indexes = {"one": pypi, "two": devpi}
+
+    def send(name: str) -> Run:
+        receipt = tmp_path / f"{name}.json"
+        options = ("--build", "--receipt", receipt)
+        return publish(poetry, project, indexes[name], *options, repository=name)
+
+    with ThreadPoolExecutor() as both:
+        runs = list(both.map(send, indexes))
+    for run in runs:
+        ended(run, 0)
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 1
+    assert pypi.stored(project.name) == devpi.stored(project.name) == project.hashes()

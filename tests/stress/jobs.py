@@ -24,6 +24,8 @@ from pathlib import Path
 
 from tests.beds.artefacts import PLATFORMS
 from tests.beds.artefacts import write_wheel
+from tests.beds.building import build_anew
+from tests.beds.building import note_builds
 from tests.beds.indexes import Index
 from tests.beds.poetry import Poetry
 from tests.beds.poetry import Run
@@ -33,8 +35,6 @@ from tests.beds.proxy import FaultProxy
 from tests.stress.playing import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import build_anew
-from tests.stress.upload_bed import note_builds
 from tests.stress.upload_bed import remove
 from tests.stress.upload_bed import sent
 from tests.stress.upload_bed import set_up

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from tests.beds.artefacts import PLATFORMS
 from tests.beds.artefacts import write_wheel
+from tests.beds.building import build_anew
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.proxy import Answer
@@ -34,7 +35,6 @@ from tests.beds.release import uploads
 from tests.stress.playing import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import build_anew
 from tests.stress.upload_bed import remove
 from tests.stress.upload_bed import sent
 from tests.stress.upload_bed import set_up

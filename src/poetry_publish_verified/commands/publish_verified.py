@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
@@ -59,7 +60,6 @@ from poetry_publish_verified.world import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import ExitStack
 
     from cleo.io.inputs.option import Option
 
@@ -138,59 +138,68 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         named = self._receipt_path()
         if named:
             report.keep_receipt(named)
-        rehearsal, dry_run = bool(self.option("rehearse")), bool(self.option("dry-run"))
         project = self._read_project()
-        keeps_receipt = not (named or rehearsal or dry_run)
         dist_dir = project.dist_dir(self.option("dist-dir"))
+
+        def keep_receipt() -> None:
+            """Keep it at its usual place, unless another is named or nothing is to be sent."""
+            if not (named or self._rehearsal or self.option("dry-run")):
+                report.keep_receipt(building.default_receipt(dist_dir, project))
+
         try:
             settings = self._settings(project)
-            until = Until.INSTALLABLE if rehearsal else settings.until
-            report(RunStarted(until, rehearsal, sources(project.root, dist_dir)))
+            until = Until.INSTALLABLE if self._rehearsal else settings.until
+            report(RunStarted(until, self._rehearsal, sources(project.root, dist_dir)))
             targets = self._start(report, project, settings, stack)
-            if self.option("build") and not rehearsal:
+            if self.option("build") and not self._rehearsal:
                 building.ask(self, project, dist_dir)
         except Exception:
-            if keeps_receipt:
-                report.keep_receipt(building.default_receipt(dist_dir, project))
+            keep_receipt()
             raise
-        if not (rehearsal or dry_run):
-            # After the last question; the receipt at its usual place is the holder's.
-            self._alone(project, targets, settings.timeout, stack)
-        if keeps_receipt:
-            report.keep_receipt(building.default_receipt(dist_dir, project))
+        # After the last question; the receipt at its usual place is the holder's.
+        building_alone = self._alone(project, targets, settings.timeout, stack)
+        keep_receipt()
         built = self._build(report, project, dist_dir, stack) if self.option("build") else None
         if built is not None:
             project, dist_dir = built.project, built.dist_dir
-            if keeps_receipt:
-                report.keep_receipt(building.default_receipt(dist_dir, project))
+            keep_receipt()
         release = look_at(project, targets, dist_dir, built_now=built is not None)
         if built is not None:
             release = replace(release, built_before=built.other_sources)
         files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
         report(DistributionsRead(files))
-        plan = Plan(
+
+        def tell(event: Event) -> None:
+            report(event)
+            if isinstance(event, SendingStarted):
+                if built is not None and not self._rehearsal:
+                    built.keep_record(release.distributions)
+                building_alone.close()
+
+        plan = self._plan(settings, until, targets)
+        return self._send_and_prove(release, plan, targets, dist_dir, report, tell)
+
+    @property
+    def _rehearsal(self) -> bool:
+        return bool(self.option("rehearse"))
+
+    def _plan(self, settings: Settings, until: Until, targets: Targets) -> Plan:
+        return Plan(
             until,
             settings.timeout,
             clients=settings.clients,
             strict=settings.strict,
-            dry_run=dry_run,
+            dry_run=bool(self.option("dry-run")),
             skip_existing=bool(self.option("skip-existing")),
             jobs=settings.jobs,
             retries=settings.retries,
-            public=not rehearsal and poetry_project.is_public(targets.repository.url),
+            public=not self._rehearsal and poetry_project.is_public(targets.repository.url),
         )
-
-        def tell(event: Event) -> None:
-            report(event)
-            if built is not None and not rehearsal and isinstance(event, SendingStarted):
-                built.keep_record(release.distributions)
-
-        return self._send_and_prove(release, plan, targets, dist_dir, report, tell)
 
     def _build(
         self, report: Reporting, project: Project, dist_dir: Path, stack: ExitStack
     ) -> building.Built:
-        if self.option("rehearse"):
+        if self._rehearsal:
             # A rehearsal leaves the user's own dist folder alone.
             dist_dir = Path(stack.enter_context(_folder()))
         built = building.build(self, project, dist_dir, report)
@@ -207,7 +216,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         report: Reporting,
         tell: Callable[[Event], None],
     ) -> Verdict:
-        for_users = not (self.option("rehearse") or plan.dry_run)
+        for_users = not (self._rehearsal or plan.dry_run)
         if for_users and plan.until is Until.INSTALLABLE:
             mention_cool_downs(self.poetry.config, report)
         verdict = anyio.run(
@@ -231,7 +240,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
     ) -> Targets:
         """Tell which release goes where, and find out where that is."""
         name, version = project.identity.name, str(project.identity.version)
-        if self.option("rehearse"):
+        if self._rehearsal:
             report(ReleaseStarted(name, version, "rehearsal"))
             targets = _throwaway(stack)
         else:
@@ -289,17 +298,26 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         repository = poetry_project.repository(self.poetry, self.option("repository"), given)
         return Targets(repository, indexes(self.poetry, repository, named))
 
-    def _alone(self, project: Project, targets: Targets, timeout: float, stack: ExitStack) -> None:
-        """One release of a project to a repository at a time, in one checkout.
+    def _alone(
+        self, project: Project, targets: Targets, timeout: float, stack: ExitStack
+    ) -> ExitStack:
+        """Hold what others in this checkout must not do meanwhile; who is second waits `timeout`.
 
-        Who comes second waits as long as it would wait for the index.
+        One release of a project to a repository at a time; and until the returned stack is
+        closed, nobody builds into, or reads, what may be built for another repository.
         """
+        building_alone = stack.enter_context(ExitStack())
         places = Places(cache_directory())
-        resource = places.release(project.root, targets.repository.url)
-        try:
-            stack.enter_context(held(resource, Voice(self.io).warn, needed=True, usual=timeout))
-        except LockRefusedError as error:
-            raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
+        wanted = [(places.build(project.root), building_alone)]
+        if not self.option("dry-run"):
+            wanted.insert(0, (places.release(project.root, targets.repository.url), stack))
+        for resource, until in wanted if not self._rehearsal else ():
+            lock = held(resource, Voice(self.io).warn, needed=True, usual=timeout)
+            try:
+                until.enter_context(lock)
+            except LockRefusedError as error:
+                raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
+        return building_alone
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

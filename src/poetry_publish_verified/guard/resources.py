@@ -126,6 +126,11 @@ class Places(NamedTuple):
         name = f"the release of {root.name} to this repository"
         return self._resource(name, lock, Order.PROJECT)
 
+    def build(self, root: Path) -> Resource:
+        """What is built of one project, until it is read and on its way."""
+        lock = _resolved(root) / IN_PROJECT / "build"
+        return self._resource(f"the build of {root.name}", lock, Order.PROJECT)
+
     def environment(self, path: Path) -> Resource:
         """A virtual environment, or the system's."""
         resolved = _resolved(path)
