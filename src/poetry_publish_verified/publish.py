@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import anyio
+
 from poetry_publish_verified.core import preflight
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import SendingStarted
@@ -54,19 +56,33 @@ def _subject(release: Release, there: Mapping[str, str]) -> Subject:
 async def _look(release: Release, plan: Plan, outside: Outside) -> Found:
     """What is there already; ReleaseError with every fault of every kind, before a byte leaves."""
     faults = _faults(release, plan, outside)
-    verdicts = [Verdict.PREFLIGHT_REFUSED] * bool(faults)
+    if faults and not release.distributions:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *faults)
+    # Somebody waits for what is known already: no second try then.
+    patient = not faults
     found = Found()
-    for check in (reconcile, refuse_unreachable):
-        # Somebody waits for what is known already: no second try then, and none without a file.
-        if not release.distributions:
-            break
+    refusals: dict[str, ReleaseError] = {}
+
+    async def look_for_files() -> None:
+        nonlocal found
         try:
-            found = await check(release, plan, outside, patient=not faults) or found
+            found = await reconcile(release, plan, outside, patient=patient)
         except ReleaseError as error:
-            verdicts.append(error.verdict)
-            faults += error.problems
-    if faults:
-        raise ReleaseError(gravest(verdicts), *faults)
+            refusals["files"] = error
+
+    async def look_for_servers() -> None:
+        try:
+            await refuse_unreachable(plan, outside, patient=patient)
+        except ReleaseError as error:
+            refusals["servers"] = error
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(look_for_files)
+        group.start_soon(look_for_servers)
+    refused = [refusals[key] for key in ("files", "servers") if key in refusals]
+    if faults or refused:
+        verdicts = [Verdict.PREFLIGHT_REFUSED] * bool(faults) + [each.verdict for each in refused]
+        raise ReleaseError(gravest(verdicts), *faults, *(p for e in refused for p in e.problems))
     return found
 
 

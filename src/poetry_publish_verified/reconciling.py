@@ -189,9 +189,7 @@ async def remote_sha256(
     )
 
 
-async def refuse_unreachable(
-    _release: Release, plan: Plan, outside: Outside, *, patient: bool = True
-) -> None:
+async def refuse_unreachable(plan: Plan, outside: Outside, *, patient: bool = True) -> None:
     """Look whether the upload URL and the other indexes are there at all, before anything is sent.
 
     Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
