@@ -16,6 +16,7 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.simple_api import ProjectPage
 from poetry_publish_verified.core.transfer import Cargo
 from poetry_publish_verified.core.transfer import conflict
@@ -28,7 +29,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.watching import denied
+from poetry_publish_verified.watching import denied as denied_by
 from poetry_publish_verified.world import Index
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
@@ -38,6 +39,8 @@ from poetry_publish_verified.world import Repository
 # How often somebody is asked before the first upload, should there be no answer at once.
 _TRIES = 3
 _PASSING = {Code.REPOSITORY_NOT_REACHED, Code.INDEX_NOT_REACHED}
+Patient = Callable[[], Awaitable[bool]]
+"""Whether somebody who does not answer is asked again: not while a refusal is known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,30 @@ class Found:
     takes_identical: bool = False
 
 
-async def reconcile(
-    release: Release, plan: Plan, outside: Outside, *, patient: bool = True
-) -> Found:
-    """Compare what was built with what the repository's own index holds.
+async def first_look(identity: Identity, outside: Outside, patient: Patient) -> Observation:
+    """What the repository's own index shows: a page, or that there is none.
 
     One look for all files, through a copy that no installer reads; more only where that says
-    nothing, and one is `patient`. Raises ReleaseError where the index does not tell (nothing has
-    been sent), and for every conflict at once.
+    nothing. Raises ReleaseError where the index does not tell: no answer is unknown, never absent.
     """
-    seen = await _first_look(release, outside, _TRIES if patient else 1)
+    attempt = 0
+    while True:
+        attempt += 1
+        seen = await outside.own.look(identity.name, str(identity.version), UNSEEN)
+        if seen.state in {"page", "absent", "moved"}:
+            return seen
+        denied = seen.state == "denied"
+        if denied or attempt == _TRIES or not await patient():
+            raise _unknown_state(outside.own, seen.detail, denied=denied)
+        await outside.clock.sleep(max(float(attempt), seen.retry_after or 0.0))
+
+
+async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Outside) -> Found:
+    """Compare what was built with what the repository's own index holds, as seen at first.
+
+    Raises ReleaseError where the index does not tell (nothing has been sent), and for every
+    conflict at once.
+    """
     remote: dict[str, str] = {}
     conflicts = []
     for distribution in release.distributions:
@@ -124,20 +141,6 @@ def _takes_identical(plan: Plan, seen: Observation) -> bool:
     return plan.public or "x-devpi-serial" in (seen.edge or {})
 
 
-async def _first_look(release: Release, outside: Outside, tries: int) -> Observation:
-    """What the own index shows; no answer is unknown, never absent."""
-    seen = Observation("unknown")
-    for attempt in range(tries):
-        seen = await outside.own.look(release.identity.name, str(release.identity.version), UNSEEN)
-        if seen.state in {"page", "absent", "moved"}:
-            return seen
-        if seen.state == "denied":
-            break
-        if attempt + 1 < tries:
-            await outside.clock.sleep(max(1.0 + attempt, seen.retry_after or 0.0))
-    raise _unknown_state(outside.own, seen.detail, denied=seen.state == "denied")
-
-
 def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
     remedy = (
         "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
@@ -189,7 +192,7 @@ async def remote_sha256(
     )
 
 
-async def refuse_unreachable(plan: Plan, outside: Outside, *, patient: bool = True) -> None:
+async def refuse_unreachable(plan: Plan, outside: Outside, patient: Patient) -> None:
     """Look whether the upload URL and the other indexes are there at all, before anything is sent.
 
     Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
@@ -198,14 +201,13 @@ async def refuse_unreachable(plan: Plan, outside: Outside, *, patient: bool = Tr
     found: list[Problem] = []
 
     async def ask(look: Callable[[], Awaitable[Problem | None]]) -> None:
-        problem = await look()
-        for attempt in range(1, _TRIES if patient else 1):
-            if problem is None or problem.code not in _PASSING:
+        attempt = 0
+        while (problem := await look()) is not None:
+            attempt += 1
+            if problem.code not in _PASSING or attempt == _TRIES or not await patient():
+                found.append(problem)
                 break
             await outside.clock.sleep(float(attempt))
-            problem = await look()
-        if problem is not None:
-            found.append(problem)
 
     async with anyio.create_task_group() as group:
         # The look at its own index has proven the way to a server that is the same.
@@ -232,7 +234,7 @@ async def _fault_of_index(index: Index) -> Problem | None:
     state, said = await index.root()
     match state:
         case "denied":
-            return denied(index.url, said)
+            return denied_by(index.url, said)
         case "unreachable":
             return _unreachable(index.url, said)
         case "none":

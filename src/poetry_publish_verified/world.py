@@ -120,6 +120,17 @@ class Release:
     built_before: FormerBuild | None = None
 
 
+class Arrival(Protocol):
+    """A release that is still to be read."""
+
+    @property
+    def identity(self) -> preflight.Identity:
+        """Which one."""
+
+    async def read(self) -> Release:
+        """Read every file of it; raises ReleaseError where that is not possible."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was asked for; `timeout` in seconds, from the end of the last upload.

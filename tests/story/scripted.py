@@ -264,6 +264,25 @@ class ScriptedClient:
 
 
 @dataclass(frozen=True)
+class InMemory:
+    """A release that is read in so many seconds."""
+
+    release: Release
+    clock: VirtualClock
+    seconds: float = 0.0
+
+    @property
+    def identity(self) -> Identity:
+        """Which one."""
+        return self.release.identity
+
+    async def read(self) -> Release:
+        """Read it."""
+        await self.clock.sleep(self.seconds)
+        return self.release
+
+
+@dataclass(frozen=True)
 class Ending:
     """How a story ended: its verdict, all problems in order, and the receipt it leaves."""
 
@@ -298,6 +317,7 @@ class World:
         self.index = ScriptedIndex(self.clock, delay=delay)
         self.indexes = [self.index]
         self.repository = ScriptedRepository(self.indexes)
+        self.reading = 0.0
         self.client: ScriptedClient = ScriptedClient(self.index)
         self.events: list[Event] = []
         self.receipt = Receipt(
@@ -335,7 +355,9 @@ class World:
         identity = Identity(canonicalize_name("lantern"), Version("1.0"))
         release = Release(identity, distributions, built_before=built_before)
         try:
-            verdict = await publish(release, plan, self.outside())
+            verdict = await publish(
+                InMemory(release, self.clock, self.reading), plan, self.outside()
+            )
         except ReleaseError as error:
             verdict = error.verdict
             for problem in error.problems:

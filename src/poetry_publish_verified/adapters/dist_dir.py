@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -74,8 +75,13 @@ class Found:
     broken: tuple[Problem, ...]
 
 
-def look(dist_dir: Path, name: NormalizedName, version: Version) -> Found:
-    """Read every byte of each distribution of a release: hashes, and that the archive is whole."""
+def look(
+    dist_dir: Path, name: NormalizedName, version: Version, stop: Event | None = None
+) -> Found:
+    """Read every byte of each distribution of a release: hashes, and that the archive is whole.
+
+    Once `stop` is set, what is not begun is left, and what comes back is of no use.
+    """
     found, problems = [], []
     threads = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
     try:
@@ -86,6 +92,8 @@ def look(dist_dir: Path, name: NormalizedName, version: Version) -> Found:
             for path in [dist_dir / filename]
         ]
         for filename, hashed, opened in begun:
+            if stop is not None and stop.is_set():
+                break
             try:
                 found.append(Distribution(filename, *hashed.result(), *opened.result()))
             except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like

@@ -31,12 +31,10 @@ from poetry_publish_verified.errors import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Iterable
     from collections.abc import Mapping
 
     from poetry.console.commands.command import Command
 
-    from poetry_publish_verified.core.distribution import Distribution
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.events import Sources
     from poetry_publish_verified.project import Project
@@ -56,9 +54,8 @@ class Built:
     rest: str
     other_sources: FormerBuild | None
 
-    def keep_record(self, distributions: Iterable[Distribution]) -> None:
-        """Note what is about to be sent; where that cannot be written, it is only built again."""
-        files = {each.filename: each.sha256 for each in distributions}
+    def keep_record(self, files: Mapping[str, str]) -> None:
+        """Note what is about to be sent, sha256 by name; else it is only built again."""
         with suppress(OSError):
             record, path = (
                 FormerBuild(self.sources, files, self.made, self.rest),

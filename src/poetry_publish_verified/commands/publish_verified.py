@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.commands import building
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
-from poetry_publish_verified.commands.looking import look_at
+from poetry_publish_verified.commands.looking import InDistDir
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import run_to_its_end
@@ -33,7 +32,6 @@ from poetry_publish_verified.commands.wiring import Targets
 from poetry_publish_verified.commands.wiring import run_release
 from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import SendingStarted
@@ -66,7 +64,6 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
-    from poetry_publish_verified.world import Release
 
 _OWN_OPTIONS = {
     "index",
@@ -163,21 +160,20 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         if built is not None:
             project, dist_dir = built.project, built.dist_dir
             keep_receipt()
-        release = look_at(project, targets, dist_dir, built_now=built is not None)
-        if built is not None:
-            release = replace(release, built_before=built.other_sources)
-        files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
-        report(DistributionsRead(files))
+        files: dict[str, str] = {}
 
         def tell(event: Event) -> None:
             report(event)
-            if isinstance(event, SendingStarted):
+            if isinstance(event, DistributionsRead):
+                files.update((each.filename, str(each.sha256)) for each in event.distributions)
+            elif isinstance(event, SendingStarted):
                 if built is not None and not self._rehearsal:
-                    built.keep_record(release.distributions)
+                    built.keep_record(files)
                 building_alone.close()
 
+        arrival = InDistDir(project, targets, dist_dir, built, tell)
         plan = self._plan(settings, until, targets)
-        return self._send_and_prove(release, plan, targets, dist_dir, report, tell)
+        return self._send_and_prove(arrival, plan, report, tell)
 
     @property
     def _rehearsal(self) -> bool:
@@ -208,23 +204,15 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         return built
 
     def _send_and_prove(
-        self,
-        release: Release,
-        plan: Plan,
-        targets: Targets,
-        dist_dir: Path,
-        report: Reporting,
-        tell: Callable[[Event], None],
+        self, arrival: InDistDir, plan: Plan, report: Reporting, tell: Callable[[Event], None]
     ) -> Verdict:
         for_users = not (self._rehearsal or plan.dry_run)
         if for_users and plan.until is Until.INSTALLABLE:
             mention_cool_downs(self.poetry.config, report)
-        verdict = anyio.run(
-            run_release, release, plan, targets, dist_dir, tell, report.keep_ticking
-        )
+        verdict = anyio.run(run_release, arrival, plan, tell, report.keep_ticking)
         if for_users:
-            shown_by = [index.url for index in targets.indexes.shown_by]
-            identity = release.identity
+            shown_by = [index.url for index in arrival.targets.indexes.shown_by]
+            identity = arrival.identity
             forget_in_poetrys_caches(shown_by, identity.name, str(identity.version), report)
         return verdict
 

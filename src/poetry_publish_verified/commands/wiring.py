@@ -32,6 +32,7 @@ from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.adapters.uv import Uv
+from poetry_publish_verified.commands.looking import InDistDir
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.settings import Until
@@ -54,7 +55,6 @@ from poetry_publish_verified.world import Client
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Reading
-from poetry_publish_verified.world import Release
 from poetry_publish_verified.world import Subject
 
 # An index may think for long before it has stored a large file; Poetry's 15 s are too short.
@@ -86,21 +86,15 @@ class Awaited:
     report: Report
 
 
-async def run_release(
-    release: Release,
-    plan: Plan,
-    targets: Targets,
-    dist_dir: Path,
-    report: Report,
-    ticking: Ticking,
-) -> Verdict:
+async def run_release(arrival: InDistDir, plan: Plan, report: Report, ticking: Ticking) -> Verdict:
     """`publish` against the real world; `ticking` keeps up to date what a person watches."""
+    targets = arrival.targets
     _check_certificates(targets.repository.access)
     everyone = (targets.indexes.own, *targets.indexes.shown_by)
     async with AsyncExitStack() as stack:
         world = await _World.open(stack, everyone, plan, proxies=targets.proxies)
         outside = Outside(
-            repository=HttpRepository(world.http, targets.repository, dist_dir),
+            repository=HttpRepository(world.http, targets.repository, arrival.dist_dir),
             own=world.indexes[targets.indexes.own.url],
             indexes=tuple(world.indexes[target.url] for target in targets.indexes.shown_by),
             clients=world.clients,
@@ -109,7 +103,7 @@ async def run_release(
             encodings=world.encodings,
             roll=world.roll,
         )
-        return await _shown(publish(release, plan, outside), ticking)
+        return await _shown(publish(arrival, plan, outside), ticking)
 
 
 async def run_wait(awaited: tuple[Awaited, ...], plan: Plan, ticking: Ticking) -> Verdict:
