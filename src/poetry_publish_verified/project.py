@@ -20,6 +20,7 @@ from packaging.version import Version
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight import Declared
 from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.release_order import Member
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import InvalidUrlError
@@ -96,6 +97,17 @@ def read(poetry: Poetry) -> Project:
         canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
     )
     return Project(root, identity, settings, _declared(poetry))
+
+
+def member(poetry: Poetry, project: Project, folder: str) -> Member:
+    """The project as one of several; `folder` is what people call where it lies."""
+    requires = tuple(
+        dependency.to_pep_508()
+        for dependency in poetry.package.requires
+        if not dependency.is_optional() or dependency.in_extras
+    )
+    builds_with = tuple(poetry.pyproject.build_system.requires or ())
+    return Member(project.identity.name, project.identity.version, folder, requires, builds_with)
 
 
 def _declared(poetry: Poetry) -> Declared | None:

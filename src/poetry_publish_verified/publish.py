@@ -11,6 +11,7 @@ from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.preparing import prepare
 from poetry_publish_verified.proving import prove_everywhere
+from poetry_publish_verified.reconciling import Found
 from poetry_publish_verified.sending import send_missing
 from poetry_publish_verified.world import Arrival
 from poetry_publish_verified.world import Outside
@@ -25,8 +26,11 @@ async def publish(arrival: Arrival, plan: Plan, outside: Outside) -> Verdict:
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
     release, found = await prepare(arrival, plan, outside)
-    if plan.dry_run:
-        return Verdict.DRY_RUN
+    return Verdict.DRY_RUN if plan.dry_run else await send_and_prove(release, found, plan, outside)
+
+
+async def send_and_prove(release: Release, found: Found, plan: Plan, outside: Outside) -> Verdict:
+    """The rest, once nothing speaks against the release; VERIFIED or KEPT_REMOTE."""
     outside.report(SendingStarted())
     there = await send_missing(release, plan, outside, found)
     await prove_everywhere(_subject(release, there), plan, outside)

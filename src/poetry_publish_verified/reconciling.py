@@ -11,9 +11,11 @@ from dataclasses import replace
 from functools import partial
 
 import anyio
+from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.distribution import versions_among
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
@@ -48,12 +50,13 @@ class Found:
     """What the repository's own index holds of a release.
 
     `remote`: file names to sha256; `any_file`: it lists some file of this version; and whether it
-    surely answers 200 to the same bytes again (`takes_identical`).
+    surely answers 200 to the same bytes again (`takes_identical`). `versions`: all that it has.
     """
 
     remote: Mapping[str, str] = field(default_factory=dict)
     any_file: bool = False
     takes_identical: bool = False
+    versions: frozenset[Version] = frozenset()
 
 
 async def first_look(identity: Identity, outside: Outside, patient: Patient) -> Observation:
@@ -108,7 +111,8 @@ async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Ou
         raise ReleaseError(verdict, *conflicts, _other_sources(release, outside.own))
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
-    return Found(remote, any_file, _takes_identical(plan, seen))
+    versions = versions_among(seen.page.files if seen.page else (), release.identity.name)
+    return Found(remote, any_file, _takes_identical(plan, seen), versions)
 
 
 def _other_sources(release: Release, index: Index) -> Problem:

@@ -133,10 +133,11 @@ class _Sending:
     async def _try(self, distribution: Distribution, attempt: int, transfer: Transfer) -> Step:
         """Send a file once, and tell what comes of it where that is not the end."""
         report, filename = self._outside.report, distribution.filename
-        report(UploadStarted(filename, distribution.size, attempt))
-        answer = await self._outside.repository.upload(
-            distribution, lambda sent: report(UploadProgressed(filename, sent))
-        )
+        async with self._outside.slots:
+            report(UploadStarted(filename, distribution.size, attempt))
+            answer = await self._outside.repository.upload(
+                distribution, lambda sent: report(UploadProgressed(filename, sent))
+            )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
         judgement = judge(answer, filename, self._outside.repository.url)
         now = self._outside.clock.monotonic()

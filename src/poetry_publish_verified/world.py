@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Protocol
@@ -183,6 +184,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside(Reading):
-    """The world of a release that is to be sent."""
+    """The world of a release that is to be sent; each file takes one of the `slots` meanwhile."""
 
     repository: Repository
+    slots: AbstractAsyncContextManager[object]

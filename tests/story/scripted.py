@@ -318,6 +318,7 @@ class World:
         self.indexes = [self.index]
         self.repository = ScriptedRepository(self.indexes)
         self.reading = 0.0
+        self.slots = 32
         self.client: ScriptedClient = ScriptedClient(self.index)
         self.events: list[Event] = []
         self.receipt = Receipt(
@@ -379,6 +380,7 @@ class World:
             report=self.tell,
             encodings=Encodings(),
             roll=lambda: 0.0,
+            slots=anyio.CapacityLimiter(self.slots),
         )
 
     def ending(self, verdict: Verdict) -> Ending:

@@ -102,6 +102,7 @@ async def run_release(arrival: InDistDir, plan: Plan, report: Report, ticking: T
             report=report,
             encodings=world.encodings,
             roll=world.roll,
+            slots=anyio.CapacityLimiter(plan.jobs),
         )
         return await _shown(publish(arrival, plan, outside), ticking)
 

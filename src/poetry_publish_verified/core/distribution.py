@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Literal
@@ -67,6 +68,17 @@ def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
     except InvalidFilenameError:
         return False
     return parsed.name == name and parsed.version == version
+
+
+def versions_among(filenames: Iterable[str], name: NormalizedName) -> frozenset[Version]:
+    """The versions of a project of which there are files."""
+    found = set()
+    for filename in filenames:
+        with suppress(InvalidFilenameError):
+            parsed = parse_filename(filename)
+            if parsed.name == name:
+                found.add(parsed.version)
+    return frozenset(found)
 
 
 def _may_belong_to(filename: str, version: Version) -> bool:

@@ -230,6 +230,13 @@ class ProblemFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseBlocked:
+    """One of several releases is not sent, as those that it needs did not come to a good end."""
+
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseEnded:
     """One release's own verdict."""
 
@@ -266,6 +273,7 @@ Event = (
     | FileVerified
     | MetadataVerified
     | ProblemFound
+    | ReleaseBlocked
     | ReleaseEnded
     | RunEnded
 )

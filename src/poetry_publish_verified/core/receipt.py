@@ -18,6 +18,7 @@ from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
@@ -179,6 +180,10 @@ class Receipt:
     def _(self, event: IndexEnded, _now: datetime) -> None:
         entry = self._index(event.index)
         entry |= {"proven": event.proven, "not_offered": list(event.not_offered)}
+
+    @_apply.register
+    def _(self, event: ReleaseBlocked, _now: datetime) -> None:
+        self._release["blocked_by"] = list(event.by)
 
     @_apply.register
     def _(self, event: ReleaseEnded, _now: datetime) -> None:

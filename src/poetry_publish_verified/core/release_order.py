@@ -1,0 +1,199 @@
+"""Many projects of one repository: which needs which, in what order, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from graphlib import CycleError
+from graphlib import TopologicalSorter
+
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import without_secrets
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of several projects: what it would release, from which folder, and what it needs.
+
+    `requires` are its Requires-Dist, extras included and groups not; `builds_with` its
+    `build-system.requires`, both as written (PEP 508).
+    """
+
+    name: NormalizedName
+    version: Version
+    folder: str
+    requires: tuple[str, ...] = ()
+    builds_with: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def requirements(texts: Iterable[str]) -> list[Requirement]:
+    """Those that can be read; of the others preflight tells, which sees them in the files."""
+    found = []
+    for text in texts:
+        try:
+            found.append(Requirement(text))
+        except InvalidRequirement:
+            continue
+    return found
+
+
+Needs = Mapping[NormalizedName, tuple[NormalizedName, ...]]
+"""By member, those members that it needs directly, in order of their names."""
+
+
+def needs(members: Iterable[Member]) -> Needs:
+    """Who needs whom, whatever marker or extra stands by it: each may be wanted by somebody."""
+    members = tuple(members)
+    known = {member.name for member in members}
+    return {
+        member.name: tuple(
+            sorted(
+                {canonicalize_name(each.name) for each in requirements(member.requires)}
+                & known - {member.name}
+            )
+        )
+        for member in members
+    }
+
+
+def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Every member after all that it needs, and else in order of their names.
+
+    Raises CycleError, whose second argument is the cycle, as graphlib does.
+    """
+    by_name = {member.name: member for member in members}
+    sorter = TopologicalSorter(needs(by_name.values()))
+    sorter.prepare()
+    found: list[Member] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        found += [by_name[name] for name in ready]
+        sorter.done(*ready)
+    return tuple(found)
+
+
+def all_needed(name: NormalizedName, direct: Needs) -> frozenset[NormalizedName]:
+    """All that a member needs, by way of others too."""
+    found: set[NormalizedName] = set()
+    waiting = list(direct[name])
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += direct[each]
+    return frozenset(found)
+
+
+def faults(members: Sequence[Member]) -> list[Problem]:
+    """What keeps these from being released together, as far as it shows without an index."""
+    return [*_doubles(members), *_cycles(members), *_of_builds(members), *_of_paths(members)]
+
+
+def _doubles(members: Sequence[Member]) -> list[Problem]:
+    folders: dict[NormalizedName, list[str]] = defaultdict(list)
+    for member in members:
+        folders[member.name].append(member.folder)
+    return [
+        Problem(
+            Code.NAME_TWICE,
+            f"{len(places)} projects are named {name}: {printable(', '.join(sorted(places)))}.",
+            "Give each a name of its own, or leave one out of --projects.",
+        )
+        for name, places in sorted(folders.items())
+        if len(places) > 1
+    ]
+
+
+def _cycles(members: Sequence[Member]) -> list[Problem]:
+    try:
+        in_order(members)
+    except CycleError as error:
+        # It comes as each one before what needs it.
+        circle = " -> ".join(reversed(error.args[1]))
+        return [
+            Problem(
+                Code.CYCLE,
+                f"These projects need each other in a circle: {circle}. None can be released"
+                " before the other.",
+                "Take one of the dependencies out, or what both need into a project of its own."
+                " An extra counts too: who installs it needs it.",
+            )
+        ]
+    return []
+
+
+def _of_builds(members: Sequence[Member]) -> list[Problem]:
+    by_name = {member.name: member for member in members}
+    found = []
+    for member in members:
+        names = {canonicalize_name(each.name) for each in requirements(member.builds_with)}
+        found += [
+            Problem(
+                Code.BUILDS_WITH_MEMBER,
+                f"{member.name} is built with {name} (build-system.requires), which is to be"
+                " released in the same run: it would be built with the release before.",
+                f"Release {name} on its own first, and leave it out of --projects.",
+            )
+            for name in sorted(names & by_name.keys() - {member.name})
+        ]
+    return found
+
+
+def _of_paths(members: Sequence[Member]) -> list[Problem]:
+    return [
+        Problem(
+            Code.PATH_DEPENDENCY,
+            f"{member.name} would be released with a dependency on a folder of this machine:"
+            f" {printable(without_secrets(str(requirement)))}.",
+            f'Name a range in [project]: dependencies = ["{requirement.name}>=1.2,<2"], and the'
+            f" path beside it in [tool.poetry.dependencies]: {requirement.name} ="
+            ' { path = "…", develop = true }.',
+        )
+        for member in members
+        for requirement in requirements(member.requires)
+        if requirement.url is not None and requirement.url.lower().startswith("file:")
+    ]
+
+
+def unsatisfied(
+    members: Iterable[Member], there: Mapping[NormalizedName, frozenset[Version]]
+) -> list[Problem]:
+    """Dependencies between members that no version satisfies which will be there.
+
+    `there`: which versions of each member the index has already.
+    """
+    by_name = {member.name: member for member in members}
+    found = []
+    for member in by_name.values():
+        for requirement in requirements(member.requires):
+            other = by_name.get(canonicalize_name(requirement.name))
+            if other is None or requirement.url is not None:
+                continue
+            # Installers take a pre-release where nothing else is left (PEP 440).
+            versions = {other.version, *there.get(other.name, frozenset())}
+            if not any(requirement.specifier.contains(each, prereleases=True) for each in versions):
+                found.append(_unsatisfied(member, requirement, other))
+    return found
+
+
+def _unsatisfied(member: Member, requirement: Requirement, other: Member) -> Problem:
+    return Problem(
+        Code.RANGE_UNSATISFIED,
+        f"{member} needs {printable(str(requirement))}, but this run releases"
+        f" {other}, and the index has no version of it that would do.",
+        f"Change the range in {member.folder}/pyproject.toml, or the version of {other.name}.",
+    )

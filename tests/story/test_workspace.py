@@ -1,0 +1,300 @@
+"""The story of many releases, in virtual time."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+from typing import Any
+
+import anyio
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunEnded
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.receipt import Receipt
+from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.upload_answers import Answered
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.variants import Encodings
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.workspace import Part
+from poetry_publish_verified.workspace import publish_all
+from poetry_publish_verified.world import Outside
+from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Release
+from tests.core.making import core_metadata
+from tests.core.making import distribution
+from tests.story.scripted import InMemory
+from tests.story.scripted import Says
+from tests.story.scripted import ScriptedClient
+from tests.story.scripted import ScriptedIndex
+from tests.story.scripted import ScriptedRepository
+from tests.story.scripted import VirtualClock
+
+if TYPE_CHECKING:
+    from poetry_publish_verified.core.distribution import Distribution
+    from poetry_publish_verified.core.events import Event
+
+PLAN = Plan(Until.DOWNLOADABLE, 900.0)
+REFUSED = Says(Answered(403, b"Invalid or non-existent authentication information."), stored=False)
+
+
+class Monorepo:
+    """Projects with an index each, whose releases all go well unless a test scripts otherwise."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.indexes: dict[str, ScriptedIndex] = {}
+        self.repositories: dict[str, ScriptedRepository] = {}
+        self.built: dict[str, Distribution] = {}
+        self.parts: list[Part] = []
+        self.receipt = Receipt("poetry-publish-verified", "0", "0", self.now())
+        self.tell(
+            None, RunStarted(Until.DOWNLOADABLE, rehearsal=False, sources=Sources(None, None))
+        )
+        self.codes: list[str] = []
+
+    def now(self) -> datetime:
+        """The moment, as the receipt has it."""
+        return datetime.fromtimestamp(self.clock.now, UTC)
+
+    def tell(self, name: str | None, event: Event) -> None:
+        """Take in an event."""
+        self.receipt.apply(event, self.now(), name)
+
+    def add(self, name: str, *requires: str, takes: float = 1.0, delay: float = 0.0) -> None:
+        """A project whose wheel takes so long to send, and so long to show."""
+        lines = [f"Requires-Dist: {each}" for each in requires]
+        built = distribution(
+            f"{name.replace('-', '_')}-1.0-py3-none-any.whl",
+            name.encode(),
+            core_metadata(*lines, name=name, version="1.0"),
+        )
+        index = ScriptedIndex(self.clock, f"https://index.example/{name}/", delay)
+        identity = Identity(canonicalize_name(name), Version("1.0"))
+        self.built[name], self.indexes[name] = built, index
+        self.repositories[name] = ScriptedRepository([index], takes=takes)
+        report = partial(self.tell, name)
+        report(ReleaseStarted(name, "1.0", "harbour"))
+        report(TargetsFound("https://upload.example.org/legacy/", (index.url,)))
+        report(DistributionsRead((FileFacts(built.filename, built.size, built.sha256),)))
+        outside = Outside(
+            repository=self.repositories[name],
+            own=index,
+            indexes=(index,),
+            clients=(ScriptedClient(index),),
+            clock=self.clock,
+            report=report,
+            encodings=Encodings(),
+            roll=lambda: 0.0,
+            slots=nullcontext(),
+        )
+        member = Member(identity.name, identity.version, f"packages/{name}")
+        arrival = InMemory(Release(identity, (built,)), self.clock)
+        self.parts.append(Part(member, arrival, PLAN, outside))
+
+    def release(self, *, jobs: int = 32, fail_fast: bool = False, dry_run: bool = False) -> Verdict:
+        """Release all."""
+
+        async def live() -> Verdict:
+            slots = anyio.CapacityLimiter(jobs)
+            parts = [
+                replace(
+                    part,
+                    plan=replace(part.plan, dry_run=dry_run),
+                    outside=replace(part.outside, slots=slots),
+                )
+                for part in self.parts
+            ]
+            return await publish_all(parts, partial(self.tell, None), fail_fast=fail_fast)
+
+        verdict = anyio.run(live)
+        self.tell(None, RunEnded(verdict))
+        return verdict
+
+    def of(self, name: str) -> dict[str, Any]:
+        """What the receipt says of one release."""
+        (found,) = [r for r in self.receipt.as_dict()["releases"] if r["name"] == name]
+        assert isinstance(found, dict)
+        return found
+
+    def verdicts(self) -> dict[str, str]:
+        """All verdicts by name."""
+        return {r["name"]: r["verdict"] for r in self.receipt.as_dict()["releases"]}
+
+    def run_problems(self) -> list[str]:
+        """The codes of what is wrong with several."""
+        return [problem["code"] for problem in self.receipt.as_dict()["problems"]]
+
+    def sent(self) -> set[str]:
+        """Whose wheel was sent."""
+        return {name for name, repository in self.repositories.items() if repository.sent}
+
+    def begun(self, name: str) -> float:
+        """When its wheel began to be sent."""
+        return self.repositories[name].times[self.built[name].filename][0]
+
+    def seen(self, name: str) -> float:
+        """When the last client saw it, at the earliest."""
+        variants = self.of(name)["indexes"][0]["variants"]
+        moments = [datetime.fromisoformat(each["visible_at"]) for each in variants]
+        return max(moment.timestamp() for moment in moments)
+
+
+@pytest.fixture
+def repo() -> Monorepo:
+    """Nothing yet."""
+    return Monorepo()
+
+
+def test_each_after_what_it_needs_and_nothing_else(repo: Monorepo) -> None:
+    """No layers: what is quick goes on while others of its depth are waited for."""
+    repo.add("slow", takes=1.0, delay=300.0)
+    repo.add("quick", takes=1.0)
+    repo.add("on-quick", "quick>=1.0", takes=1.0)
+    repo.add("on-both", "slow", "on-quick ; extra == 'more'", takes=1.0)
+    assert repo.release() is Verdict.VERIFIED
+    assert set(repo.verdicts().values()) == {"verified"}
+    assert repo.begun("slow") == repo.begun("quick") < repo.begun("on-quick")
+    assert repo.seen("quick") <= repo.begun("on-quick") < 10.0
+    assert repo.begun("on-both") >= repo.seen("slow") >= 300.0
+
+
+def test_jobs_bound_uploads_and_never_waits(repo: Monorepo) -> None:
+    """Who waits for an index holds no slot."""
+    for number in range(6):
+        repo.add(f"p{number}", takes=10.0, delay=100.0)
+    assert repo.release(jobs=2) is Verdict.VERIFIED
+    times = [
+        repository.times[repo.built[name].filename]
+        for name, repository in repo.repositories.items()
+    ]
+    for begun, ended in times:
+        assert sum(b < ended and e > begun for b, e in times) <= 2
+    assert max(ended for _, ended in times) == 30.0
+    assert repo.clock.now < 150.0
+
+
+def test_a_failure_stops_what_depends_on_it_alone(repo: Monorepo) -> None:
+    """Exactly its dependents are blocked, by name; the rest comes to its end."""
+    repo.add("base")
+    repo.add("bad", "base")
+    repo.add("above", "bad")
+    repo.add("top", "above", "other")
+    repo.add("other", "base", delay=50.0)
+    repo.repositories["bad"].script = [REFUSED]
+    assert repo.release() is Verdict.UPLOAD_FAILED
+    assert repo.verdicts() == {
+        "base": "verified",
+        "bad": "upload-failed",
+        "above": "blocked",
+        "top": "blocked",
+        "other": "verified",
+    }
+    assert repo.of("above")["blocked_by"] == repo.of("top")["blocked_by"] == ["bad"]
+    assert repo.sent() == {"base", "bad", "other"}
+    assert [p["code"] for p in repo.of("bad")["problems"]] == [str(Code.CREDENTIALS_REFUSED)]
+    assert repo.of("above")["problems"] == []
+
+
+def test_fail_fast(repo: Monorepo) -> None:
+    """Nothing new begins after the first failure; what has begun comes to its end."""
+    repo.add("bad", takes=1.0)
+    repo.add("begun", takes=5.0)
+    repo.add("quick", takes=0.5)
+    repo.add("later", "begun")
+    repo.repositories["bad"].script = [REFUSED]
+    assert repo.release(fail_fast=True) is Verdict.UPLOAD_FAILED
+    assert repo.verdicts() == {
+        "bad": "upload-failed",
+        "begun": "verified",
+        "quick": "verified",
+        "later": "blocked",
+    }
+    assert repo.of("later")["blocked_by"] == ["bad"]
+
+
+def test_all_or_nothing(repo: Monorepo) -> None:
+    """One that cannot go out keeps all others back, and every fault is told with its release."""
+    repo.add("good")
+    repo.add("unknown")
+    repo.add("conflicting")
+    repo.indexes["unknown"].answers[UNSEEN.name] = [Observation("denied", detail="403")] * 9
+    repo.indexes["conflicting"].put(replace(repo.built["conflicting"], sha256="ee" * 32))
+    assert repo.release() is Verdict.CONFLICT
+    assert repo.verdicts() == {
+        "good": "blocked",
+        "unknown": "preflight-refused",
+        "conflicting": "conflict",
+    }
+    assert repo.of("good")["blocked_by"] == ["conflicting", "unknown"]
+    assert [p["code"] for p in repo.of("unknown")["problems"]] == [str(Code.INDEX_STATE_UNKNOWN)]
+    assert repo.sent() == set()
+
+
+@pytest.mark.parametrize(
+    ("requires", "code"),
+    [
+        ("lib>=2", Code.RANGE_UNSATISFIED),
+        ("lib @ file:///work/lib", Code.PATH_DEPENDENCY),
+        ("app-of-lib", Code.CYCLE),
+    ],
+)
+def test_what_the_files_say(repo: Monorepo, requires: str, code: Code) -> None:
+    """The files count, not what the projects said before they were built."""
+    repo.add("lib", "app" if code is Code.CYCLE else "numbers")
+    repo.add("app", "lib" if code is Code.CYCLE else requires)
+    assert repo.release() is Verdict.PREFLIGHT_REFUSED
+    assert repo.run_problems() == [str(code)]
+    assert set(repo.verdicts().values()) == {"blocked"}
+    assert repo.sent() == set()
+
+
+def test_an_older_version_that_is_there(repo: Monorepo) -> None:
+    """What the index has already satisfies, too."""
+    repo.add("lib")
+    repo.add("app", "lib<1")
+    repo.indexes["lib"].put(distribution("lib-0.9-py3-none-any.whl"))
+    assert repo.release() is Verdict.VERIFIED
+
+
+def test_the_second_time(repo: Monorepo) -> None:
+    """What is there is not sent again, whoever needs it; a run that was broken off goes on."""
+    repo.add("lib")
+    repo.add("app", "lib")
+    repo.indexes["lib"].put(repo.built["lib"])
+    assert repo.release() is Verdict.VERIFIED
+    assert repo.sent() == {"app"}
+    assert repo.of("lib")["distributions"][0]["upload"] == "already-there"
+
+
+def test_a_dry_run(repo: Monorepo) -> None:
+    """All is looked at, and nothing sent."""
+    repo.add("lib")
+    repo.add("app", "lib")
+    assert repo.release(dry_run=True) is Verdict.DRY_RUN
+    assert set(repo.verdicts().values()) == {"dry-run"}
+    assert repo.sent() == set()
+
+
+def test_not_visible_blocks_too(repo: Monorepo) -> None:
+    """Sent is not proven: what needs it would be installable nowhere."""
+    repo.add("lib", delay=10_000.0)
+    repo.add("app", "lib")
+    assert repo.release() is Verdict.NOT_VISIBLE
+    assert repo.verdicts() == {"lib": "not-visible", "app": "blocked"}
