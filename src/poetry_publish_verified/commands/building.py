@@ -31,9 +31,11 @@ from poetry_publish_verified.errors import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterable
     from collections.abc import Mapping
 
     from poetry.console.commands.command import Command
+    from poetry.poetry import Poetry
 
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.events import Sources
@@ -69,11 +71,30 @@ class Built:
 
 def ask(command: Command, project: Project, dist_dir: Path) -> None:
     """Ask as `poetry publish --build` does; ReleaseError where the answer is no."""
+    if ready := _ready(command.poetry, project, dist_dir):
+        _confirm(
+            command,
+            f"There are <info>{ready}</info> files ready for publishing in {dist_dir}.",
+        )
+
+
+def ask_for_all(command: Command, projects: Iterable[tuple[Poetry, Project, Path]]) -> None:
+    """Ask once for all projects; ReleaseError where the answer is no."""
+    ready = [(p.root.name, n) for poetry, p, folder in projects if (n := _ready(poetry, p, folder))]
+    if ready:
+        names, count = ", ".join(name for name, _ in ready), sum(n for _, n in ready)
+        _confirm(command, f"There are <info>{count}</info> files ready for publishing in {names}.")
+
+
+def _ready(poetry: Poetry, project: Project, dist_dir: Path) -> int:
+    """How many files of the release are in the dist folder, and would be built anew."""
     identity = project.identity
-    ready = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
-    if not ready or _is_fit(_former(project), command, project, dist_dir):
-        return
-    words = f"There are <info>{len(ready)}</info> files ready for publishing in {dist_dir}."
+    there = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
+    fit = bool(there) and _is_fit(_former(project), poetry, project, dist_dir)
+    return 0 if fit else len(there)
+
+
+def _confirm(command: Command, words: str) -> None:
     # cleo asks for ever where nobody can answer.
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
         command.line(f"<warning>Warning: {words} Build anyway!</warning>")
@@ -88,20 +109,47 @@ def build(
 
     ReleaseError where the build fails.
     """
-    before = _former(project)
-    if before is not None and _is_fit(before, command, project, dist_dir):
-        report(BuildUsedAgain(tuple(before.files)))
-        return Built(project, dist_dir, before.sources, before.made, before.rest, None)
-    files = source_files(project.root, dist_dir)
-    now = sources_of(project.root, files)
+    if (built := used_again(command.poetry, project, dist_dir, report)) is not None:
+        return built
+    sources = Before.of(project, dist_dir)
     _call_build(command, dist_dir)
-    made = _made(project, files, source_files(project.root, dist_dir))
-    rest = digest_of({name: digest for name, digest in files.items() if name not in made})
-    built = poetry_project.read(command.poetry)
-    if built.identity != project.identity:
-        before = _former(built)
-    same = before is None or _is_of_the_same_sources(before, files)
-    return Built(built, dist_dir, now, made, rest, None if same else before)
+    return sources.built(poetry_project.read(command.poetry))
+
+
+def used_again(
+    poetry: Poetry, project: Project, dist_dir: Path, report: Callable[[Event], None]
+) -> Built | None:
+    """What an earlier run has begun to send, where it was built from these very sources."""
+    before = _former(project)
+    if before is None or not _is_fit(before, poetry, project, dist_dir):
+        return None
+    report(BuildUsedAgain(tuple(before.files)))
+    return Built(project, dist_dir, before.sources, before.made, before.rest, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A project just before it is built, with the sha256 of its sources by name."""
+
+    project: Project
+    dist_dir: Path
+    files: Mapping[str, str]
+    sources: Sources
+
+    @classmethod
+    def of(cls, project: Project, dist_dir: Path) -> Before:
+        """Read all sources."""
+        files = source_files(project.root, dist_dir)
+        return cls(project, dist_dir, files, sources_of(project.root, files))
+
+    def built(self, project: Project) -> Built:
+        """What was built of them, with the project as it is now."""
+        after = source_files(self.project.root, self.dist_dir)
+        made = _made(self.project, self.files, after)
+        rest = digest_of({n: digest for n, digest in self.files.items() if n not in made})
+        former = _former(project)
+        same = former is None or _is_of_the_same_sources(former, self.files)
+        return Built(project, self.dist_dir, self.sources, made, rest, None if same else former)
 
 
 def _made(project: Project, before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -123,7 +171,7 @@ def _former(project: Project) -> FormerBuild | None:
     return None
 
 
-def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist_dir: Path) -> bool:
+def _is_fit(before: FormerBuild | None, poetry: Poetry, project: Project, dist_dir: Path) -> bool:
     """Whether the dist folder holds just what was built before, from the sources as they are."""
     identity = project.identity
     there = dist_dir_adapter.filenames(dist_dir, identity.name, identity.version)
@@ -131,7 +179,7 @@ def _is_fit(before: FormerBuild | None, command: Command, project: Project, dist
         return False
     if not _is_of_the_same_sources(before, source_files(project.root, dist_dir)):
         return False
-    if lack_one_for(there, partial(poetry_project.supported_tags, command.poetry)):
+    if lack_one_for(there, partial(poetry_project.supported_tags, poetry)):
         return False
     found = dist_dir_adapter.look(dist_dir, identity.name, identity.version).distributions
     if {each.filename: each.sha256 for each in found} != before.files:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import ExitStack
 from datetime import UTC
 from datetime import datetime
@@ -13,48 +11,42 @@ from typing import ClassVar
 
 import anyio
 from cleo.helpers import option
+from poetry.config.config import Config
 from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
-from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.git import sources
-from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.commands import building
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.looking import InDistDir
+from poetry_publish_verified.commands.many_projects import ManyProjects
+from poetry_publish_verified.commands.members import Workspace
+from poetry_publish_verified.commands.members import read_workspace
+from poetry_publish_verified.commands.one_project import Choices
+from poetry_publish_verified.commands.one_project import begun
+from poetry_publish_verified.commands.one_project import folder
+from poetry_publish_verified.commands.one_project import found
+from poetry_publish_verified.commands.one_project import hold_alone
+from poetry_publish_verified.commands.one_project import noting
+from poetry_publish_verified.commands.one_project import read_project
+from poetry_publish_verified.commands.one_project import receipt_named
+from poetry_publish_verified.commands.one_project import settings_of
+from poetry_publish_verified.commands.one_project import throwaway
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import run_to_its_end
 from poetry_publish_verified.commands.running import setting
 from poetry_publish_verified.commands.running import settings_table
-from poetry_publish_verified.commands.wiring import Targets
 from poetry_publish_verified.commands.wiring import run_release
-from poetry_publish_verified.core import settings as core_settings
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.poetry_seams import Voice
-from poetry_publish_verified.guard.poetry_seams import cache_directory
-from poetry_publish_verified.guard.project_plugins import missing_plugins
-from poetry_publish_verified.guard.resources import LockRefusedError
-from poetry_publish_verified.guard.resources import Places
-from poetry_publish_verified.project_indexes import Indexes
-from poetry_publish_verified.project_indexes import indexes
-from poetry_publish_verified.world import Plan
+from poetry_publish_verified.output import plan as plan_output
+from poetry_publish_verified.output.text import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,18 +56,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
-
-_OWN_OPTIONS = {
-    "index",
-    "until",
-    "timeout",
-    "format",
-    "receipt",
-    "clients",
-    "strict",
-    "jobs",
-    "retries",
-}
+    from poetry_publish_verified.world import Plan
 
 
 class PublishVerifiedCommand(Command):
@@ -102,6 +83,16 @@ class PublishVerifiedCommand(Command):
             flag=False,
         ),
         option(
+            "projects",
+            None,
+            "Publish many projects, each after those that it needs: folders, or patterns such as"
+            " 'packages/*'.",
+            flag=False,
+            multiple=True,
+        ),
+        option("fail-fast", None, "Begin nothing new once one of the projects has failed."),
+        option("plan", None, "Only tell which projects would be published, and in what order."),
+        option(
             "rehearse",
             None,
             "Go the whole way with a throwaway index on this machine; no credentials needed.",
@@ -123,81 +114,109 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
     def handle(self) -> int:
         """Run it; the exit code."""
         started = datetime.now(UTC)
-        report = Reporting(
-            self.io,
-            "dry-run" if self.option("dry-run") else "publish",
-            as_json=setting(self, "format") == "json",
-            started=started,
-        )
-        return run_to_its_end(report, lambda stack: self._publish(report, stack))
+        as_json = setting(self, "format") == "json"
+        if self.option("plan"):
+            return self._show_plan(as_json=as_json, started=started)
+        kind: Kind = "dry-run" if self.option("dry-run") else "publish"
+        report = Reporting(self.io, kind, as_json=as_json, started=started)
+        several = self.option("projects") or settings_table(self).get("projects")
+        run = self._publish_many if several else self._publish
+        return run_to_its_end(report, lambda stack: run(report, stack))
 
-    def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
-        named = self._receipt_path()
+    def _show_plan(self, *, as_json: bool, started: datetime) -> int:
+        """Tell what would be done; standard output has the plan or nothing."""
+        report = Reporting(self.io, "dry-run", as_json=False, started=started)
+        try:
+            workspace, _, _ = self._workspace()
+        except ReleaseError as error:
+            return report.end(error, error.verdict)
+        members, left_out = workspace.members, workspace.left_out
+        if as_json:
+            self.line(plan_output.as_json(members, left_out))
+        else:
+            self.line("\n".join(plan_output.as_tree(members, left_out)))
+        return 0
+
+    def _publish_many(self, report: Reporting, stack: ExitStack) -> Verdict:
+        named = receipt_named(self, settings_table(self), self._root)
         if named:
             report.keep_receipt(named)
-        project = self._read_project()
-        dist_dir = project.dist_dir(self.option("dist-dir"))
+        workspace, settings, config = self._workspace()
+        return ManyProjects(self, workspace, settings, report).run(config, stack, named)
+
+    def _workspace(self) -> tuple[Workspace, Settings, Config]:
+        """The projects that are asked for, and the settings for all."""
+        try:
+            config = self.poetry.config
+        except Exception:  # noqa: BLE001 - the folder above many projects need not be one
+            config = Config.create()
+        table = settings_table(self)
+        settings = settings_of(self, config, table)
+        root = self._root()
+        # What pyproject.toml names is seen from there, what is typed from here.
+        typed = self.option("projects") or not table.get("projects")
+        base = Path.cwd() if typed else root
+        return read_workspace(self, root, base, settings.projects or (".",)), settings, config
+
+    def _root(self) -> Path:
+        try:
+            return self.poetry.file.path.parent
+        except Exception:  # noqa: BLE001 - as above
+            return Path.cwd()
+
+    def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
+        choices = Choices.of(self)
+        table = settings_table(self)
+        if named := receipt_named(self, table, lambda: self.poetry.file.path.parent):
+            report.keep_receipt(named)
+        poetry, project = read_project(lambda: self.poetry)
+        dist_dir = project.dist_dir(choices.dist_dir)
 
         def keep_receipt() -> None:
             """Keep it at its usual place, unless another is named or nothing is to be sent."""
-            if not (named or self._rehearsal or self.option("dry-run")):
+            if not named and choices.for_users:
                 report.keep_receipt(building.default_receipt(dist_dir, project))
 
         try:
-            settings = self._settings(project)
-            until = Until.INSTALLABLE if self._rehearsal else settings.until
-            report(RunStarted(until, self._rehearsal, sources(project.root, dist_dir)))
-            targets = self._start(report, project, settings, stack)
-            if self.option("build") and not self._rehearsal:
+            settings = settings_of(self, poetry.config, project.settings)
+            until = choices.until(settings)
+            report(RunStarted(until, choices.rehearsal, sources(project.root, dist_dir)))
+            report(begun(project, choices))
+            targets = (
+                throwaway(stack) if choices.rehearsal else choices.targets(poetry, settings.indexes)
+            )
+            report(found(targets))
+            if choices.build and not choices.rehearsal:
                 building.ask(self, project, dist_dir)
         except Exception:
             keep_receipt()
             raise
-        # After the last question; the receipt at its usual place is the holder's.
-        building_alone = self._alone(project, targets, settings.timeout, stack)
+        building_alone = stack.enter_context(ExitStack())
+        if not choices.rehearsal:
+            # After the last question; the receipt at its usual place is the holder's.
+            building_alone = hold_alone(
+                project,
+                targets,
+                settings.timeout,
+                stack,
+                Voice(self.io).warn,
+                to_send=choices.for_users,
+            )
         keep_receipt()
-        built = self._build(report, project, dist_dir, stack) if self.option("build") else None
+        built = self._build(report, project, dist_dir, stack) if choices.build else None
         if built is not None:
             project, dist_dir = built.project, built.dist_dir
             keep_receipt()
-        files: dict[str, str] = {}
-
-        def tell(event: Event) -> None:
-            report(event)
-            if isinstance(event, DistributionsRead):
-                files.update((each.filename, str(each.sha256)) for each in event.distributions)
-            elif isinstance(event, SendingStarted):
-                if built is not None and not self._rehearsal:
-                    built.keep_record(files)
-                building_alone.close()
-
+        tell = noting(report, None if choices.rehearsal else built, building_alone)
         arrival = InDistDir(project, targets, dist_dir, built, tell)
-        plan = self._plan(settings, until, targets)
-        return self._send_and_prove(arrival, plan, report, tell)
-
-    @property
-    def _rehearsal(self) -> bool:
-        return bool(self.option("rehearse"))
-
-    def _plan(self, settings: Settings, until: Until, targets: Targets) -> Plan:
-        return Plan(
-            until,
-            settings.timeout,
-            clients=settings.clients,
-            strict=settings.strict,
-            dry_run=bool(self.option("dry-run")),
-            skip_existing=bool(self.option("skip-existing")),
-            jobs=settings.jobs,
-            retries=settings.retries,
-            public=not self._rehearsal and poetry_project.is_public(targets.repository.url),
-        )
+        return self._send_and_prove(arrival, choices.plan(settings, targets), report, tell)
 
     def _build(
         self, report: Reporting, project: Project, dist_dir: Path, stack: ExitStack
     ) -> building.Built:
-        if self._rehearsal:
+        if self.option("rehearse"):
             # A rehearsal leaves the user's own dist folder alone.
-            dist_dir = Path(stack.enter_context(_folder()))
+            dist_dir = Path(stack.enter_context(folder()))
         built = building.build(self, project, dist_dir, report)
         if built.project.identity != project.identity:
             report(VersionSet(str(built.project.identity.version)))
@@ -206,7 +225,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
     def _send_and_prove(
         self, arrival: InDistDir, plan: Plan, report: Reporting, tell: Callable[[Event], None]
     ) -> Verdict:
-        for_users = not (self._rehearsal or plan.dry_run)
+        for_users = not (self.option("rehearse") or plan.dry_run)
         if for_users and plan.until is Until.INSTALLABLE:
             mention_cool_downs(self.poetry.config, report)
         verdict = anyio.run(run_release, arrival, plan, tell, report.keep_ticking)
@@ -215,108 +234,3 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             identity = arrival.identity
             forget_in_poetrys_caches(shown_by, identity.name, str(identity.version), report)
         return verdict
-
-    def _settings(self, project: Project) -> Settings:
-        return core_settings.resolve(
-            {key: self.option(key) or None for key in _OWN_OPTIONS},
-            poetry_project.environment_settings(self.poetry.config),
-            project.settings,
-        )
-
-    def _start(
-        self, report: Reporting, project: Project, settings: Settings, stack: ExitStack
-    ) -> Targets:
-        """Tell which release goes where, and find out where that is."""
-        name, version = project.identity.name, str(project.identity.version)
-        if self._rehearsal:
-            report(ReleaseStarted(name, version, "rehearsal"))
-            targets = _throwaway(stack)
-        else:
-            repository = poetry_project.repository_name(self.option("repository"))
-            report(ReleaseStarted(name, version, repository))
-            targets = self._targets(settings.indexes)
-        shown_by = tuple(index.url for index in targets.indexes.shown_by)
-        report(TargetsFound(targets.repository.url, shown_by))
-        return targets
-
-    def _receipt_path(self) -> Path | None:
-        """The receipt asked for; one set in pyproject.toml is relative to the project."""
-        variable = core_settings.ENVIRONMENT_PREFIX + "RECEIPT"
-        if named := self.option("receipt") or os.environ.get(variable):
-            return Path(named)
-        named = settings_table(self).get("receipt")
-        return self.poetry.file.path.parent / named if named and isinstance(named, str) else None
-
-    def _read_project(self) -> Project:
-        try:
-            poetry = self.poetry
-        except Exception as error:
-            # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
-            raise ReleaseError(
-                Verdict.PREFLIGHT_REFUSED,
-                Problem(
-                    Code.NO_PROJECT,
-                    f"There is no project to publish: {printable(str(error))}",
-                    "Run this in a folder with a valid pyproject.toml, or name one with -C;"
-                    " poetry check tells what is wrong with it.",
-                ),
-            ) from error
-        project = poetry_project.read(poetry)
-        if missing := missing_plugins(poetry.pyproject_path):
-            raise ReleaseError(
-                Verdict.PREFLIGHT_REFUSED,
-                Problem(
-                    Code.PLUGINS_NOT_ACTIVE,
-                    "The project requires Poetry plugins that are not active:"
-                    f" {printable(', '.join(missing))}. A version that one of them sets would be"
-                    " silently wrong.",
-                    "Run poetry install, or poetry self add with the plugin's name.",
-                ),
-            )
-        return project
-
-    def _targets(self, named: tuple[str, ...]) -> Targets:
-        paths = {
-            key: Path(value) if (value := self.option(key)) else None
-            for key in ("cert", "client-cert")
-        }
-        given = poetry_project.Credentials(
-            self.option("username"), self.option("password"), paths["cert"], paths["client-cert"]
-        )
-        repository = poetry_project.repository(self.poetry, self.option("repository"), given)
-        return Targets(repository, indexes(self.poetry, repository, named))
-
-    def _alone(
-        self, project: Project, targets: Targets, timeout: float, stack: ExitStack
-    ) -> ExitStack:
-        """Hold what others in this checkout must not do meanwhile; who is second waits `timeout`.
-
-        One release of a project to a repository at a time; and until the returned stack is
-        closed, nobody builds into, or reads, what may be built for another repository.
-        """
-        building_alone = stack.enter_context(ExitStack())
-        places = Places(cache_directory())
-        wanted = [(places.build(project.root), building_alone)]
-        if not self.option("dry-run"):
-            wanted.insert(0, (places.release(project.root, targets.repository.url), stack))
-        for resource, until in wanted if not self._rehearsal else ():
-            lock = held(resource, Voice(self.io).warn, needed=True, usual=timeout)
-            try:
-                until.enter_context(lock)
-            except LockRefusedError as error:
-                raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
-        return building_alone
-
-
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
-
-
-def _throwaway(stack: ExitStack) -> Targets:
-    url = stack.enter_context(throwaway_index(Path(stack.enter_context(_folder()))))
-    index = IndexTarget(f"{url}simple/", Access())
-    return Targets(
-        RepositoryTarget("rehearsal", url, Access()),
-        Indexes(index, (index,)),
-        proxies=False,
-    )

@@ -179,7 +179,7 @@ class Reporting:
         """Tell how the run ended; the exit code."""
         if isinstance(error, ReleaseError):
             for problem in error.problems:
-                self(ProblemFound(problem))
+                self(ProblemFound(problem, release=len(self._releases) < 2))
             self._trace(error)
         elif error is not None and not isinstance(error, KeyboardInterrupt):
             self(ProblemFound(_internal(error), release=False))

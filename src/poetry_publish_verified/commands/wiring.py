@@ -13,6 +13,8 @@ from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from contextlib import AsyncExitStack
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from poetry_publish_verified.adapters.uv import Uv
 from poetry_publish_verified.commands.looking import InDistDir
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.release_order import Member
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
@@ -51,6 +54,8 @@ from poetry_publish_verified.project import pypi_index
 from poetry_publish_verified.project_indexes import Indexes
 from poetry_publish_verified.publish import publish
 from poetry_publish_verified.waiting import wait_for
+from poetry_publish_verified.workspace import Part
+from poetry_publish_verified.workspace import publish_all
 from poetry_publish_verified.world import Client
 from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
@@ -86,25 +91,47 @@ class Awaited:
     report: Report
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """One of several releases that are to be sent."""
+
+    member: Member
+    arrival: InDistDir
+    plan: Plan
+
+
 async def run_release(arrival: InDistDir, plan: Plan, report: Report, ticking: Ticking) -> Verdict:
     """`publish` against the real world; `ticking` keeps up to date what a person watches."""
-    targets = arrival.targets
-    _check_certificates(targets.repository.access)
-    everyone = (targets.indexes.own, *targets.indexes.shown_by)
     async with AsyncExitStack() as stack:
-        world = await _World.open(stack, everyone, plan, proxies=targets.proxies)
-        outside = Outside(
-            repository=HttpRepository(world.http, targets.repository, arrival.dist_dir),
-            own=world.indexes[targets.indexes.own.url],
-            indexes=tuple(world.indexes[target.url] for target in targets.indexes.shown_by),
-            clients=world.clients,
-            clock=world.clock,
-            report=report,
-            encodings=world.encodings,
-            roll=world.roll,
-            slots=anyio.CapacityLimiter(plan.jobs),
-        )
-        return await _shown(publish(arrival, plan, outside), ticking)
+        world = await _World.open(stack, _everyone(arrival), plan, proxies=arrival.targets.proxies)
+        slots = anyio.CapacityLimiter(plan.jobs)
+        return await _shown(publish(arrival, plan, world.outside(arrival, report, slots)), ticking)
+
+
+async def run_workspace(
+    going: Sequence[Going], report: Report, ticking: Ticking, *, fail_fast: bool
+) -> Verdict:
+    """`publish_all` against the real world; `report` is told what is of no single release."""
+    targets = [target for each in going for target in _everyone(each.arrival)]
+    plan, proxies = going[0].plan, going[0].arrival.targets.proxies
+    async with AsyncExitStack() as stack:
+        world = await _World.open(stack, targets, plan, proxies=proxies)
+        slots = anyio.CapacityLimiter(plan.jobs)
+        parts = [
+            Part(
+                each.member,
+                each.arrival,
+                each.plan,
+                world.outside(each.arrival, each.arrival.report, slots),
+            )
+            for each in going
+        ]
+        return await _shown(publish_all(parts, report, fail_fast=fail_fast), ticking)
+
+
+def _everyone(arrival: InDistDir) -> list[IndexTarget]:
+    _check_certificates(arrival.targets.repository.access)
+    return [arrival.targets.indexes.own, *arrival.targets.indexes.shown_by]
 
 
 async def run_wait(awaited: tuple[Awaited, ...], plan: Plan, ticking: Ticking) -> Verdict:
@@ -180,6 +207,23 @@ class _World:
             await _clients(stack, everyone.values(), plan, proxies=proxies),
             Encodings(ZSTD_IS_KNOWN, accept_encoding()),
             random.SystemRandom().random,
+        )
+
+    def outside(
+        self, arrival: InDistDir, report: Report, slots: AbstractAsyncContextManager[object]
+    ) -> Outside:
+        """The world as one release has it."""
+        targets = arrival.targets
+        return Outside(
+            repository=HttpRepository(self.http, targets.repository, arrival.dist_dir),
+            own=self.indexes[targets.indexes.own.url],
+            indexes=tuple(self.indexes[target.url] for target in targets.indexes.shown_by),
+            clients=self.clients,
+            clock=self.clock,
+            report=report,
+            encodings=self.encodings,
+            roll=self.roll,
+            slots=slots,
         )
 
 

@@ -38,6 +38,13 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectsFound:
+    """Several projects are released in one run; folders `left_out` have nothing to publish."""
+
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseStarted:
     """The release and the repository's name are known; None where it is only waited for."""
 
@@ -51,6 +58,11 @@ class VersionSet:
     """A plugin has set the release's version while it was built."""
 
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStarted:
+    """One of several projects is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +264,10 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | ProjectsFound
     | ReleaseStarted
     | VersionSet
+    | BuildStarted
     | BuildUsedAgain
     | TargetsFound
     | DistributionsRead

@@ -44,6 +44,7 @@ class Settings:
     strict: bool = False
     jobs: int = 4
     retries: int = 5
+    projects: tuple[str, ...] = ()
 
 
 def resolve(
@@ -70,7 +71,7 @@ def resolve(
             (ENVIRONMENT_PREFIX + key.upper(), environment.get(key.upper())),
             (f"[tool.publish-verified] {key}", project.get(key)),
         ):
-            if value is None or value == "" or (value == [] and read is _texts):
+            if value is None or value == "" or (value == [] and read in {_texts, _patterns}):
                 continue
             try:
                 found.setdefault(field, read(value))
@@ -107,6 +108,13 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, list):
         return tuple(text for item in value if (text := _text(item).strip()))
     raise ValueError("a text or a list of texts is wanted")
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    """Paths may hold spaces; the variable takes one a line."""
+    if isinstance(value, str):
+        return tuple(line for line in map(str.strip, value.splitlines()) if line)
+    return _texts(value)
 
 
 def _seconds(value: Any) -> float:
@@ -172,4 +180,5 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "strict": ("strict", _flag),
     "jobs": ("jobs", _jobs),
     "retries": ("retries", _retries),
+    "projects": ("projects", _patterns),
 }

@@ -1,0 +1,64 @@
+"""`poetry build` of another project, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+# Seconds for a build that is told to end.
+_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutcome:
+    """How a build ended, and all that it said."""
+
+    code: int
+    said: bytes
+
+
+async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
+    """Build a project with this very Poetry; raises OSError where it cannot be started.
+
+    In a process of its own: Poetry's build changes the working directory and its own modules, and
+    several are built at once. What it has started ends with it when this is cancelled.
+    """
+    command = [sys.executable, "-m", "poetry", "build", "--no-interaction", "--output"]
+    process = await anyio.open_process(
+        [*command, str(dist_dir)],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    said = bytearray()
+    try:
+        async with process:
+            if process.stdout is not None:
+                async for piece in process.stdout:
+                    said += piece
+            return BuildOutcome(await process.wait(), bytes(said))
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await _end(process)
+        raise
+
+
+async def _end(process: anyio.abc.Process) -> None:
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        with suppress(ProcessLookupError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, number)
+            else:
+                process.terminate()
+        with anyio.move_on_after(_GRACE):
+            await process.wait()
+            return

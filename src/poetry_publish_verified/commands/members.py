@@ -1,0 +1,132 @@
+"""Which projects `--projects` means: found, read, and put in order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry.factory import Factory
+
+from poetry_publish_verified import project as poetry_project
+from poetry_publish_verified.adapters.folders import with_projects
+from poetry_publish_verified.commands.one_project import refuse_missing_plugins
+from poetry_publish_verified.core import release_order
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from poetry.console.commands.command import Command
+    from poetry.poetry import Poetry
+
+    from poetry_publish_verified.core.release_order import Member
+    from poetry_publish_verified.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """One project, as Poetry and as the graph have it."""
+
+    poetry: Poetry
+    project: Project
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Projects in the order of their release, and the folders that have nothing to publish."""
+
+    root: Path
+    checkouts: tuple[Checkout, ...]
+    left_out: tuple[str, ...] = field(default=())
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The projects as the graph has them."""
+        return tuple(each.member for each in self.checkouts)
+
+
+def read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
+    """Find and read the projects; ReleaseError with everything that is wrong with any.
+
+    Folders are named as seen from `root`; relative patterns count from `base`.
+    """
+    folders = with_projects(base, patterns)
+    problems = [_in_vain(pattern, base) for pattern in folders.in_vain]
+    checkouts, left_out = [], []
+    for folder in folders.found:
+        shown = os.path.relpath(folder, root)
+        try:
+            checkout = _read(command, folder, shown)
+        except ReleaseError as error:
+            problems += error.problems
+            continue
+        if checkout is None:
+            left_out.append(shown)
+        else:
+            checkouts.append(checkout)
+    members = [each.member for each in checkouts]
+    problems += release_order.faults(members)
+    if not (checkouts or problems):
+        problems.append(_nothing(left_out))
+    if problems:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+    place = {member.name: n for n, member in enumerate(release_order.in_order(members))}
+    checkouts.sort(key=lambda each: place[each.member.name])
+    return Workspace(root, tuple(checkouts), tuple(left_out))
+
+
+def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
+    """A project; None where it is in non-package mode."""
+    try:
+        poetry = poetry_in(command, folder)
+    except Exception as error:
+        # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.NO_PROJECT,
+                f"{printable(shown)}/pyproject.toml cannot be read: {printable(str(error))}",
+                f"Mend it (poetry check -C {printable(shown)} tells more), or leave it out of"
+                " --projects.",
+            ),
+        ) from error
+    if not poetry.is_package_mode:
+        return None
+    refuse_missing_plugins(poetry)
+    project = poetry_project.read(poetry)
+    return Checkout(poetry, project, poetry_project.member(poetry, project, shown))
+
+
+def poetry_in(command: Command, folder: Path) -> Poetry:
+    """The project in a folder as Poetry reads it, with the plugins that this command has."""
+    return Factory().create_poetry(
+        folder,
+        io=command.io,
+        disable_plugins=bool(command.option("no-plugins")),
+        disable_cache=bool(command.option("no-cache")),
+    )
+
+
+def _in_vain(pattern: str, base: Path) -> Problem:
+    return Problem(
+        Code.NO_PROJECTS,
+        f"No project is where --projects {printable(pattern)} looks, seen from {base}.",
+        "Name folders that hold a pyproject.toml, as a shell would: --projects 'packages/*'.",
+    )
+
+
+def _nothing(left_out: list[str]) -> Problem:
+    return Problem(
+        Code.NO_PROJECTS,
+        f"All projects found are in non-package mode ({printable(', '.join(left_out))}), so there"
+        " is nothing to publish.",
+        "Name the folders of packages with --projects.",
+    )
