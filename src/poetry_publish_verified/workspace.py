@@ -17,6 +17,7 @@ from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
+from poetry_publish_verified.core.events import ReleaseWaits
 from poetry_publish_verified.core.release_order import Member
 from poetry_publish_verified.core.release_order import Needs
 from poetry_publish_verified.errors import Problem
@@ -143,9 +144,11 @@ class _Flow:
         return gravest([v for v in self._verdicts.values() if v is not Verdict.BLOCKED])
 
     async def _release(self, name: NormalizedName) -> None:
+        report = self._ready[name].part.outside.report
+        if self._needs[name]:
+            report(ReleaseWaits(self._needs[name]))
         for other in self._needs[name]:
             await self._ended[other].wait()
-        report = self._ready[name].part.outside.report
         if blockers := self._blockers(name):
             report(ReleaseBlocked(blockers))
             verdict = Verdict.BLOCKED

@@ -97,7 +97,8 @@ class ManyProjects:
             self._report.keep_receipt(dist_dir / receipt_file.FOLDER / RECEIPT)
         until = choices.until(self._settings)
         self._report(RunStarted(until, choices.rehearsal, sources(root, dist_dir)))
-        self._report(ProjectsFound(self._workspace.left_out))
+        count = len(self._workspace.checkouts)
+        self._report(ProjectsFound(count, self._workspace.left_out))
         releases = self._begin(stack)
         if choices.build and not choices.rehearsal:
             building.ask_for_all(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from dataclasses import field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry.factory import Factory
+from poetry.plugins.plugin import Plugin
 
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.folders import with_projects
@@ -110,9 +113,15 @@ def poetry_in(command: Command, folder: Path) -> Poetry:
     return Factory().create_poetry(
         folder,
         io=command.io,
-        disable_plugins=bool(command.option("no-plugins")),
+        # Looking for such plugins takes longer than all the rest.
+        disable_plugins=bool(command.option("no-plugins")) or not _plugins_of_projects(),
         disable_cache=bool(command.option("no-cache")),
     )
+
+
+@functools.cache
+def _plugins_of_projects() -> bool:
+    return bool(entry_points(group=Plugin.group))
 
 
 def _in_vain(pattern: str, base: Path) -> Problem:

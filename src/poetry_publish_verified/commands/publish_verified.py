@@ -15,6 +15,7 @@ from poetry.config.config import Config
 from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
+from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.commands import building
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
@@ -178,7 +179,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
                 report.keep_receipt(building.default_receipt(dist_dir, project))
 
         try:
-            settings = settings_of(self, poetry.config, project.settings)
+            settings = settings_of(self, poetry.config, poetry_project.settings_table(poetry))
             until = choices.until(settings)
             report(RunStarted(until, choices.rehearsal, sources(project.root, dist_dir)))
             report(begun(project, choices))

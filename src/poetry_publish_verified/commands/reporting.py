@@ -23,6 +23,7 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.commands.wiring import TOOL
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ProjectsFound
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import VersionSet
@@ -120,6 +121,7 @@ class Reporting:
         self._path: Path | None = None
         self._unwritable = False
         self._releases: dict[str | None, str] = {}
+        self._several = False
 
     def keep_receipt(self, path: Path) -> None:
         """Write the receipt to `path` from now on; ReleaseError where that is not possible.
@@ -161,9 +163,10 @@ class Reporting:
         if isinstance(event, DURABLE):
             with self._output():
                 self._save()
+        self._several = self._several or isinstance(event, ProjectsFound) or len(self._releases) > 1
         name = self._releases.get(release)
         with self._output():
-            self._text.event(event, monotonic(), name if len(self._releases) > 1 else None)
+            self._text.event(event, monotonic(), name if self._several else None)
         with self._output():
             if self._json:
                 self._json.event(event, now, name)
@@ -179,7 +182,7 @@ class Reporting:
         """Tell how the run ended; the exit code."""
         if isinstance(error, ReleaseError):
             for problem in error.problems:
-                self(ProblemFound(problem, release=len(self._releases) < 2))
+                self(ProblemFound(problem, release=not self._several))
             self._trace(error)
         elif error is not None and not isinstance(error, KeyboardInterrupt):
             self(ProblemFound(_internal(error), release=False))

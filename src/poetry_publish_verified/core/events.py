@@ -39,8 +39,9 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ProjectsFound:
-    """Several projects are released in one run; folders `left_out` have nothing to publish."""
+    """So many projects are released in one run; folders `left_out` have nothing to publish."""
 
+    count: int
     left_out: tuple[str, ...]
 
 
@@ -242,6 +243,13 @@ class ProblemFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseWaits:
+    """One of several releases waits until those that it needs are proven."""
+
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseBlocked:
     """One of several releases is not sent, as those that it needs did not come to a good end."""
 
@@ -287,6 +295,7 @@ Event = (
     | FileVerified
     | MetadataVerified
     | ProblemFound
+    | ReleaseWaits
     | ReleaseBlocked
     | ReleaseEnded
     | RunEnded

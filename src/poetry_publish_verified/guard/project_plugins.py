@@ -350,6 +350,8 @@ def missing_plugins(file: Path) -> list[str]:
     """
     settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
     section = settings.get("poetry", {}).get("requires-plugins", {})
+    if not section:
+        return []
     present = distributions(sys.path)
     required = requiring.required_plugins(section, file.parent, present)
     wrong = [*required.missing, *(plugin for plugin, _ in required.unsatisfied)]

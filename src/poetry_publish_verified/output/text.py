@@ -8,7 +8,9 @@ from typing import Protocol
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import BuildStarted
 from poetry_publish_verified.core.events import BuildUsedAgain
+from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileVerified
@@ -16,7 +18,12 @@ from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import MetadataVerified
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ProjectsFound
+from poetry_publish_verified.core.events import ReleaseBlocked
+from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadDelayed
 from poetry_publish_verified.core.events import UploadDoubted
@@ -29,6 +36,7 @@ from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.progress import WaitTable
+from poetry_publish_verified.output.projects import ProjectTable
 from poetry_publish_verified.output.uploads import UploadTable
 
 _UPLOADS = {
@@ -101,9 +109,17 @@ class Text:
         self._told: dict[tuple[object, ...], float] = {}
         self._table = WaitTable()
         self._uploads = UploadTable()
+        self._projects: ProjectTable | None = None
+
+    @property
+    def _brief(self) -> bool:
+        """Whether single steps would hide what matters: there are many of each."""
+        return self._projects is not None and not self._terminal.verbose
 
     def event(self, event: Event, seconds: float, release: str | None = None) -> None:
         """Tell one event."""
+        if self._projects is not None and release is not None:
+            self._projects.event(event, release.partition(" ")[0])
         self._tell(event, seconds, release)
         if self._terminal.animated and isinstance(event, _PAINTED):
             self.tick(seconds)
@@ -111,7 +127,10 @@ class Text:
     def tick(self, seconds: float) -> None:
         """Bring what a person watches up to date."""
         width = self._terminal.width
-        lines = [*self._uploads.lines(seconds, width), *self._table.lines(seconds, width)]
+        if self._projects is not None:
+            lines = self._projects.lines(width)
+        else:
+            lines = [*self._uploads.lines(seconds, width), *self._table.lines(seconds, width)]
         # Cleaned already; the columns are to stay.
         self._terminal.repaint([line.replace("<", "\\<") for line in lines])
 
@@ -120,7 +139,17 @@ class Text:
         pass
 
     @_tell.register
+    def _(self, event: ProjectsFound, _seconds: float, _release: str | None) -> None:
+        self._projects = ProjectTable()
+        self._terminal.line("")
+        self._terminal.line(f"{_VERBS[self._kind]} <c1>{event.count}</c1> projects")
+        for folder in event.left_out:
+            self._terminal.line(f" - {plain(folder)} has nothing to publish (package-mode = false)")
+
+    @_tell.register
     def _(self, event: ReleaseStarted, _seconds: float, _release: str | None) -> None:
+        if self._projects is not None:
+            return
         where = f" to <info>{plain(event.repository)}</info>" if event.repository else ""
         self._terminal.line("")
         self._terminal.line(
@@ -137,10 +166,15 @@ class Text:
         self._terminal.line(f"The build has set the version to <c2>{plain(event.version)}</c2>")
 
     @_tell.register
-    def _(self, event: BuildUsedAgain, _seconds: float, _release: str | None) -> None:
+    def _(self, _event: BuildStarted, _seconds: float, release: str | None) -> None:
+        self._terminal.line(f" - {_of(release)}building")
+
+    @_tell.register
+    def _(self, event: BuildUsedAgain, _seconds: float, release: str | None) -> None:
         names = plain(", ".join(event.filenames))
         self._terminal.line(
-            f"Nothing is built: the sources are those of an earlier run's <c1>{names}</c1>"
+            f"{_of(release)}Nothing is built: the sources are those of an earlier run's"
+            f" <c1>{names}</c1>"
         )
 
     @_tell.register
@@ -187,6 +221,8 @@ class Text:
     @_tell.register
     def _(self, event: WaitStarted, seconds: float, release: str | None) -> None:
         self._table.started(release or "", event, seconds)
+        if self._brief:
+            return
         self._terminal.line(f"{_of(release)}Waiting for <info>{plain(event.index)}</info>")
 
     @_tell.register
@@ -214,6 +250,8 @@ class Text:
     @_tell.register
     def _(self, event: BecameVisible, seconds: float, release: str | None) -> None:
         self._table.visible(release or "", event, seconds)
+        if self._brief:
+            return
         self._terminal.line(
             f" - {_of(release)}<info>{plain(event.index)}</info> lists every file, seen by"
             f" {event.variant} after {event.waited:.1f} s"
@@ -232,6 +270,8 @@ class Text:
 
     @_tell.register
     def _(self, event: FileVerified, _seconds: float, release: str | None) -> None:
+        if self._brief:
+            return
         way = "" if event.client == "http" else f" by {event.client}"
         place = f" from <info>{plain(event.index)}</info>" if self._indexes > 1 else ""
         self._terminal.line(
@@ -244,6 +284,25 @@ class Text:
             self._terminal.line(
                 f" - {_of(release)}<c1>{plain(event.filename)}.metadata</c1> is that of the file"
             )
+
+    @_tell.register
+    def _(self, event: ReleaseWaits, _seconds: float, release: str | None) -> None:
+        needs = plain(", ".join(event.needs))
+        self._terminal.line(f" - {_of(release)}waits for <c1>{needs}</c1>")
+
+    @_tell.register
+    def _(self, event: ReleaseBlocked, _seconds: float, release: str | None) -> None:
+        by = plain(", ".join(event.by))
+        self._terminal.error_line(f" - {_of(release)}<error>blocked</error> by <c1>{by}</c1>")
+
+    @_tell.register
+    def _(self, event: ReleaseEnded, _seconds: float, release: str | None) -> None:
+        if self._projects is None or event.verdict is Verdict.BLOCKED:
+            return
+        if event.verdict.exit_code == 0:
+            self._terminal.line(f" - {_of(release)}<fg=green>{event.verdict}</>")
+        else:
+            self._terminal.error_line(f" - {_of(release)}<error>{event.verdict}</error>")
 
     @_tell.register
     def _(self, event: ProblemFound, _seconds: float, release: str | None) -> None:
@@ -261,6 +320,10 @@ class Text:
         self._terminal.repaint([])
         if verdict is Verdict.INTERRUPTED and receipt is None:
             summary = "interrupted"
+        if self._projects is not None:
+            for line in self._projects.failed():
+                self._terminal.error_line(f"<error>{plain(line)}</error>")
+            release = self._projects.count()
         words = f"{summary}{f': {plain(release)}' if release else ''}"
         if good:
             self._terminal.line(f"<success>{words}</success>")
@@ -281,6 +344,11 @@ _PAINTED = (
     Looked,
     BecameVisible,
     IndexEnded,
+    BuildStarted,
+    DistributionsRead,
+    SendingStarted,
+    ReleaseWaits,
+    ReleaseEnded,
 )
 
 
