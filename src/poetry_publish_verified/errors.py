@@ -121,6 +121,8 @@ class Code(StrEnum):
     PATH_DEPENDENCY = "PV243", "A dependency is a folder of the machine that built it."
     RANGE_UNSATISFIED = "PV244", "A project needs a version of another that will not be there."
     BUILDS_WITH_MEMBER = "PV245", "A project is built with another one of the same run."
+    NEEDED_NOT_THERE = "PV246", "A project that this one needs is not there in time."
+    MEMBERS_UNKNOWN = "PV247", "Which projects this one is released with is not known."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL cannot be used."
     INDEX_UNKNOWN = "PV303", "Which index shows what is uploaded is not known."

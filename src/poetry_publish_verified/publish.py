@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import as_built
+from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.depending import wait_for_needed
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.preparing import prepare
 from poetry_publish_verified.proving import prove_everywhere
@@ -20,13 +23,18 @@ from poetry_publish_verified.world import Release
 from poetry_publish_verified.world import Subject
 
 
-async def publish(arrival: Arrival, plan: Plan, outside: Outside) -> Verdict:
-    """Send a release and prove that it is there.
+async def publish(
+    arrival: Arrival, plan: Plan, outside: Outside, needed: Iterable[Member] = ()
+) -> Verdict:
+    """Send a release and prove that it is there, after those that others release and it needs.
 
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
     release, found = await prepare(arrival, plan, outside)
-    return Verdict.DRY_RUN if plan.dry_run else await send_and_prove(release, found, plan, outside)
+    if plan.dry_run:
+        return Verdict.DRY_RUN
+    await wait_for_needed(needed, plan, outside)
+    return await send_and_prove(release, found, plan, outside)
 
 
 async def send_and_prove(release: Release, found: Found, plan: Plan, outside: Outside) -> Verdict:

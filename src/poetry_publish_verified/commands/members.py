@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tomllib
 from dataclasses import dataclass
 from dataclasses import field
 from importlib.metadata import entry_points
@@ -15,7 +16,7 @@ from poetry.plugins.plugin import Plugin
 
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.folders import with_projects
-from poetry_publish_verified.commands.one_project import refuse_missing_plugins
+from poetry_publish_verified.commands.releasing import refuse_missing_plugins
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
@@ -84,6 +85,55 @@ def read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[
     place = {member.name: n for n, member in enumerate(release_order.in_order(members))}
     checkouts.sort(key=lambda each: place[each.member.name])
     return Workspace(root, tuple(checkouts), tuple(left_out))
+
+
+def needed_by(command: Command, project: Project) -> tuple[Member, ...]:
+    """All that a project needs, by way of others too, of those that it is released with.
+
+    Those are named by --projects, or by `projects` in a pyproject.toml above the project's.
+    Raises ReleaseError where they are not, and with everything that is wrong with any.
+    """
+    typed = command.option("projects")
+    root = Path.cwd() if typed else _root_above(project.root)
+    patterns = typed or (_patterns_in(root) if root else ())
+    if root is None or not patterns:
+        raise ReleaseError(
+            Verdict.ERROR,
+            Problem(
+                Code.MEMBERS_UNKNOWN,
+                "Which projects --wait-for-dependencies is to wait for is not known.",
+                "Name all projects of the repository with --projects, or set projects in"
+                " [tool.publish-verified] of the pyproject.toml above them.",
+            ),
+        )
+    workspace = read_workspace(command, root, root, patterns)
+    by_name = {member.name: member for member in workspace.members}
+    if project.identity.name not in by_name:
+        raise ReleaseError(
+            Verdict.ERROR,
+            Problem(
+                Code.MEMBERS_UNKNOWN,
+                f"{project.identity.name} is not among the projects that"
+                f" {printable(', '.join(patterns))} names, seen from {root}.",
+                "Name it with --projects too, or leave --wait-for-dependencies out.",
+            ),
+        )
+    names = release_order.all_needed(project.identity.name, release_order.needs(by_name.values()))
+    return tuple(by_name[name] for name in sorted(names))
+
+
+def _root_above(folder: Path) -> Path | None:
+    return next((place for place in folder.parents if _patterns_in(place)), None)
+
+
+def _patterns_in(folder: Path) -> tuple[str, ...]:
+    """What `[tool.publish-verified] projects` names in a folder's pyproject.toml."""
+    try:
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        named = tomllib.loads(text).get("tool", {}).get("publish-verified", {}).get("projects", [])
+    except (OSError, ValueError, AttributeError):
+        return ()
+    return tuple(map(str, named)) if isinstance(named, list) else (str(named),)
 
 
 def _read(command: Command, folder: Path, shown: str) -> Checkout | None:

@@ -9,55 +9,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import ClassVar
 
-import anyio
 from cleo.helpers import option
 from poetry.config.config import Config
 from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
-from poetry_publish_verified import project as poetry_project
-from poetry_publish_verified.adapters.git import sources
-from poetry_publish_verified.commands import building
-from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
-from poetry_publish_verified.commands.afterwards import mention_cool_downs
-from poetry_publish_verified.commands.looking import InDistDir
 from poetry_publish_verified.commands.many_projects import ManyProjects
 from poetry_publish_verified.commands.members import Workspace
 from poetry_publish_verified.commands.members import read_workspace
-from poetry_publish_verified.commands.one_project import Choices
-from poetry_publish_verified.commands.one_project import begun
-from poetry_publish_verified.commands.one_project import folder
-from poetry_publish_verified.commands.one_project import found
-from poetry_publish_verified.commands.one_project import hold_alone
-from poetry_publish_verified.commands.one_project import noting
-from poetry_publish_verified.commands.one_project import read_project
-from poetry_publish_verified.commands.one_project import receipt_named
-from poetry_publish_verified.commands.one_project import settings_of
-from poetry_publish_verified.commands.one_project import throwaway
+from poetry_publish_verified.commands.one_project import OneProject
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
+from poetry_publish_verified.commands.releasing import receipt_named
+from poetry_publish_verified.commands.releasing import settings_of
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import run_to_its_end
 from poetry_publish_verified.commands.running import setting
 from poetry_publish_verified.commands.running import settings_table
-from poetry_publish_verified.commands.wiring import run_release
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.guard.poetry_seams import Voice
 from poetry_publish_verified.output import plan as plan_output
 from poetry_publish_verified.output.text import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cleo.io.inputs.option import Option
 
-    from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.settings import Settings
-    from poetry_publish_verified.project import Project
-    from poetry_publish_verified.world import Plan
 
 
 class PublishVerifiedCommand(Command):
@@ -91,6 +67,12 @@ class PublishVerifiedCommand(Command):
             flag=False,
             multiple=True,
         ),
+        option(
+            "wait-for-dependencies",
+            None,
+            "Publish this project alone, once those of --projects that it needs are visible: for"
+            " jobs on several machines.",
+        ),
         option("fail-fast", None, "Begin nothing new once one of the projects has failed."),
         option("plan", None, "Only tell which projects would be published, and in what order."),
         option(
@@ -121,8 +103,10 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         kind: Kind = "dry-run" if self.option("dry-run") else "publish"
         report = Reporting(self.io, kind, as_json=as_json, started=started)
         several = self.option("projects") or settings_table(self).get("projects")
-        run = self._publish_many if several else self._publish
-        return run_to_its_end(report, lambda stack: run(report, stack))
+        several = several and not self.option("wait-for-dependencies")
+        if several:
+            return run_to_its_end(report, lambda stack: self._publish_many(report, stack))
+        return run_to_its_end(report, OneProject(self, report).run)
 
     def _show_plan(self, *, as_json: bool, started: datetime) -> int:
         """Tell what would be done; standard output has the plan or nothing."""
@@ -164,74 +148,3 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             return self.poetry.file.path.parent
         except Exception:  # noqa: BLE001 - as above
             return Path.cwd()
-
-    def _publish(self, report: Reporting, stack: ExitStack) -> Verdict:
-        choices = Choices.of(self)
-        table = settings_table(self)
-        if named := receipt_named(self, table, lambda: self.poetry.file.path.parent):
-            report.keep_receipt(named)
-        poetry, project = read_project(lambda: self.poetry)
-        dist_dir = project.dist_dir(choices.dist_dir)
-
-        def keep_receipt() -> None:
-            """Keep it at its usual place, unless another is named or nothing is to be sent."""
-            if not named and choices.for_users:
-                report.keep_receipt(building.default_receipt(dist_dir, project))
-
-        try:
-            settings = settings_of(self, poetry.config, poetry_project.settings_table(poetry))
-            until = choices.until(settings)
-            report(RunStarted(until, choices.rehearsal, sources(project.root, dist_dir)))
-            report(begun(project, choices))
-            targets = (
-                throwaway(stack) if choices.rehearsal else choices.targets(poetry, settings.indexes)
-            )
-            report(found(targets))
-            if choices.build and not choices.rehearsal:
-                building.ask(self, project, dist_dir)
-        except Exception:
-            keep_receipt()
-            raise
-        building_alone = stack.enter_context(ExitStack())
-        if not choices.rehearsal:
-            # After the last question; the receipt at its usual place is the holder's.
-            building_alone = hold_alone(
-                project,
-                targets,
-                settings.timeout,
-                stack,
-                Voice(self.io).warn,
-                to_send=choices.for_users,
-            )
-        keep_receipt()
-        built = self._build(report, project, dist_dir, stack) if choices.build else None
-        if built is not None:
-            project, dist_dir = built.project, built.dist_dir
-            keep_receipt()
-        tell = noting(report, None if choices.rehearsal else built, building_alone)
-        arrival = InDistDir(project, targets, dist_dir, built, tell)
-        return self._send_and_prove(arrival, choices.plan(settings, targets), report, tell)
-
-    def _build(
-        self, report: Reporting, project: Project, dist_dir: Path, stack: ExitStack
-    ) -> building.Built:
-        if self.option("rehearse"):
-            # A rehearsal leaves the user's own dist folder alone.
-            dist_dir = Path(stack.enter_context(folder()))
-        built = building.build(self, project, dist_dir, report)
-        if built.project.identity != project.identity:
-            report(VersionSet(str(built.project.identity.version)))
-        return built
-
-    def _send_and_prove(
-        self, arrival: InDistDir, plan: Plan, report: Reporting, tell: Callable[[Event], None]
-    ) -> Verdict:
-        for_users = not (self.option("rehearse") or plan.dry_run)
-        if for_users and plan.until is Until.INSTALLABLE:
-            mention_cool_downs(self.poetry.config, report)
-        verdict = anyio.run(run_release, arrival, plan, tell, report.keep_ticking)
-        if for_users:
-            shown_by = [index.url for index in arrival.targets.indexes.shown_by]
-            identity = arrival.identity
-            forget_in_poetrys_caches(shown_by, identity.name, str(identity.version), report)
-        return verdict

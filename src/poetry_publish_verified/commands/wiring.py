@@ -100,12 +100,15 @@ class Going:
     plan: Plan
 
 
-async def run_release(arrival: InDistDir, plan: Plan, report: Report, ticking: Ticking) -> Verdict:
+async def run_release(
+    arrival: InDistDir, plan: Plan, needed: Sequence[Member], ticking: Ticking
+) -> Verdict:
     """`publish` against the real world; `ticking` keeps up to date what a person watches."""
     async with AsyncExitStack() as stack:
         world = await _World.open(stack, _everyone(arrival), plan, proxies=arrival.targets.proxies)
         slots = anyio.CapacityLimiter(plan.jobs)
-        return await _shown(publish(arrival, plan, world.outside(arrival, report, slots)), ticking)
+        outside = world.outside(arrival, slots)
+        return await _shown(publish(arrival, plan, outside, needed), ticking)
 
 
 async def run_workspace(
@@ -122,7 +125,7 @@ async def run_workspace(
                 each.member,
                 each.arrival,
                 each.plan,
-                world.outside(each.arrival, each.arrival.report, slots),
+                world.outside(each.arrival, slots),
             )
             for each in going
         ]
@@ -209,9 +212,7 @@ class _World:
             random.SystemRandom().random,
         )
 
-    def outside(
-        self, arrival: InDistDir, report: Report, slots: AbstractAsyncContextManager[object]
-    ) -> Outside:
+    def outside(self, arrival: InDistDir, slots: AbstractAsyncContextManager[object]) -> Outside:
         """The world as one release has it."""
         targets = arrival.targets
         return Outside(
@@ -220,7 +221,7 @@ class _World:
             indexes=tuple(self.indexes[target.url] for target in targets.indexes.shown_by),
             clients=self.clients,
             clock=self.clock,
-            report=report,
+            report=arrival.report,
             encodings=self.encodings,
             roll=self.roll,
             slots=slots,
