@@ -115,6 +115,7 @@ class Code(StrEnum):
     BUILT_FROM_ANOTHER = "PV231", "The files were built from another pyproject.toml."
     CHANGED_SINCE_BUILD = "PV232", "Files that git tracks have changed since the build."
     TAG_DISAGREES = "PV233", "The commit has a git tag of another version."
+    POETRYS_FILES_PACKED = "PV234", "An archive holds Poetry's own working files."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL cannot be used."
     INDEX_UNKNOWN = "PV303", "Which index shows what is uploaded is not known."
