@@ -115,6 +115,7 @@ class Code(StrEnum):
     BUILT_FROM_ANOTHER = "PV231", "The files were built from another pyproject.toml."
     CHANGED_SINCE_BUILD = "PV232", "Files that git tracks have changed since the build."
     TAG_DISAGREES = "PV233", "The commit has a git tag of another version."
+    POETRYS_FILES_PACKED = "PV234", "An archive holds Poetry's own working files."
     NO_PROJECTS = "PV240", "No project was found where several were asked for."
     NAME_TWICE = "PV241", "Two of the projects have the same name."
     CYCLE = "PV242", "The projects need each other in a circle."

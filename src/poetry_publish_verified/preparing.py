@@ -39,7 +39,7 @@ async def prepare(arrival: Arrival, plan: Plan, outside: Outside) -> tuple[Relea
     async def look() -> None:
         nonlocal seen
         with refusals.of("files"):
-            seen = await first_look(arrival.identity, outside, patient)
+            seen = await first_look(arrival.identity, plan, outside, patient)
 
     async def reach() -> None:
         with refusals.of("servers"):

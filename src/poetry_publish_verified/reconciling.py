@@ -16,6 +16,7 @@ from packaging.version import Version
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import versions_among
+from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
@@ -59,12 +60,15 @@ class Found:
     versions: frozenset[Version] = frozenset()
 
 
-async def first_look(identity: Identity, outside: Outside, patient: Patient) -> Observation:
+async def first_look(
+    identity: Identity, plan: Plan, outside: Outside, patient: Patient
+) -> Observation:
     """What the repository's own index shows: a page, or that there is none.
 
     One look for all files, through a copy that no installer reads; more only where that says
     nothing. Raises ReleaseError where the index does not tell: no answer is unknown, never absent.
     """
+    end = outside.clock.monotonic() + plan.timeout
     attempt = 0
     while True:
         attempt += 1
@@ -72,9 +76,10 @@ async def first_look(identity: Identity, outside: Outside, patient: Patient) -> 
         if seen.state in {"page", "absent", "moved"}:
             return seen
         denied = seen.state == "denied"
-        if denied or attempt == _TRIES or not await patient():
-            raise _unknown_state(outside.own, seen.detail, denied=denied)
-        await outside.clock.sleep(max(float(attempt), seen.retry_after or 0.0))
+        again = outside.clock.monotonic() + max(float(attempt), seen.retry_after or 0.0)
+        if denied or attempt == _TRIES or again > end or not await patient():
+            raise _unknown_state(outside.own, seen, denied=denied)
+        await outside.clock.sleep(again - outside.clock.monotonic())
 
 
 async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Outside) -> Found:
@@ -93,7 +98,7 @@ async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Ou
                 else None
             )
         except NotToldError as error:
-            raise _unknown_state(outside.own, str(error), denied=False) from None
+            raise _unknown_state(outside.own, Observation("unknown", detail=str(error))) from None
         if sha256 is None:
             outside.report(FileCompared(distribution.filename, "absent"))
             continue
@@ -145,7 +150,10 @@ def _takes_identical(plan: Plan, seen: Observation) -> bool:
     return plan.public or "x-devpi-serial" in (seen.edge or {})
 
 
-def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
+def _unknown_state(index: Index, seen: Observation, *, denied: bool = False) -> ReleaseError:
+    detail = seen.detail
+    if seen.retry_after:
+        detail += f"; it asks to wait {in_words(seen.retry_after)}"
     remedy = (
         "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
         " the repository or of a Poetry source for it."
@@ -153,8 +161,8 @@ def _unknown_state(index: Index, detail: str, *, denied: bool) -> ReleaseError:
         else "Name the certificates to trust with --cert, or with poetry config"
         " certificates.<name>.cert."
         if "certificate" in detail.lower()
-        else "Check the index's address and whether it is up, and run the same command again."
-        " Another address is named with --index."
+        else "Check the index's address, the proxy, and whether it is up, and run the same command"
+        " again. Another address is named with --index."
     )
     return ReleaseError(
         Verdict.PREFLIGHT_REFUSED,

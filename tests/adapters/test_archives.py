@@ -59,6 +59,13 @@ def look(folder: Path) -> Found:
     return dist_dir.look(folder, LANTERN.name, LANTERN.version)
 
 
+def test_nobody_wants_to_know(built: Project) -> None:
+    """Once it is stopped, no more than a piece of a file is read."""
+    found = dist_dir.look(built.dist, LANTERN.name, LANTERN.version, lambda: True)
+    assert found.distributions == ()
+    assert len(found.broken) == 2
+
+
 def codes(folder: Path) -> list[Code]:
     """What preflight finds there."""
     found = look(folder)

@@ -62,3 +62,17 @@ def test_a_host_that_wants_to_be_left_alone(host: str) -> None:
     pace.hold(f"http://{host}/x", 30.0)
     pace.hold(f"http://{host}/y", 5.0)
     assert moments(f"http://{host}/z", pace=pace, clock=clock) == [30.0]
+
+
+def test_uploads_keep_to_their_own_rest() -> None:
+    """What a page's answer asked for does not hold them up, but for the distance to the next."""
+    clock = VirtualClock()
+    pace = Pace(clock)
+    pace.hold("https://index.example/simple/", 600.0)
+
+    async def send() -> None:
+        await pace.turn("https://index.example/", rested=False)
+        await pace.turn("https://index.example/", rested=False)
+
+    anyio.run(send)
+    assert clock.now == pytest.approx(0.27)

@@ -138,6 +138,18 @@ def test_a_member_that_leads_out(name: str) -> None:
     assert Code.MEMBER_LEADS_OUT in {p.code for p in of_sdist(in_sdist(name))}
 
 
+def test_poetrys_own_files() -> None:
+    """Locks and plugins of this machine are no part of a release; a .gitignore does no harm."""
+    names = [".poetry/plugins/x.py", ".poetry/.gitignore"]
+    sdist = of_sdist(in_sdist(*(f"lantern-1.0/{name}" for name in names)))
+    wheel = of_wheel(in_wheel(IN_WHEEL, *names))
+    assert [problem.code for problem in sdist] == [Code.POETRYS_FILES_PACKED]
+    assert ".poetry/plugins/x.py" in sdist[0].message
+    assert ".poetry/.gitignore" not in sdist[0].message
+    assert Code.POETRYS_FILES_PACKED in {problem.code for problem in wheel}
+    assert of_sdist(in_sdist("lantern-1.0/.poetry/.gitignore", "lantern-1.0/a/.poetry/x")) == ()
+
+
 @pytest.mark.parametrize(
     ("target", "hard", "leads_out"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
+import certifi
 import pytest
 
 from tests.beds.indexes import PASSWORD
@@ -96,7 +97,7 @@ priority = "explicit"
     assert mirror.pages
 
 
-@pytest.mark.parametrize("place", ["option", "config", "environment", "requests"])
+@pytest.mark.parametrize("place", ["option", "first", "config", "environment", "requests"])
 def test_certificate_authority(
     poetry: Poetry,
     project: Project,
@@ -114,8 +115,10 @@ def test_certificate_authority(
     assert "certificate" in refused.said.lower()
     assert open_pypi.stored("lantern") == {}
     options: tuple[str, ...] = ("--until", "installable")
-    if place == "option":
+    if place in {"option", "first"}:
         options = (*options, "--cert", str(file))
+    if place == "first":
+        poetry = poetry.with_variables(REQUESTS_CA_BUNDLE=certifi.where())
     if place == "config":
         ended(poetry.run("config", "certificates.harbour.cert", file, cwd=project.path), 0)
     if place == "environment":

@@ -78,7 +78,7 @@ def test_a_dist_folder_that_was_changed(poetry: Poetry, project: Project, half: 
 
 def test_a_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -> None:
     """What somebody else may have put there is not believed."""
-    (record,) = (project.path / ".poetry" / "builds-1").glob("*.json")
+    (record,) = (project.path / ".poetry" / ".nox" / "builds-1").glob("*.json")
     record.rename(project.path / "elsewhere.json")
     record.symlink_to(project.path / "elsewhere.json")
     run = publish(poetry, project, half, "--build")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def lock_of(project: Project) -> Resource:
     """The lock that a release of this project has left."""
-    (path,) = (project.path / ".poetry" / ".locks-1").glob("release-*[!r]")
+    (path,) = (project.path / ".poetry" / ".nox" / "locks-1").glob("release-*[!r]")
     return Resource("the release", path)
 
 

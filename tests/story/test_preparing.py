@@ -42,7 +42,7 @@ def test_an_index_that_answers_later(world: World) -> None:
     """Who does not answer at once is asked again once the files have been found sound."""
     world.index.answers[UNSEEN.name] = [UNKNOWN]
     ends(world.story(PLAN, *BUILT), Verdict.VERIFIED)
-    assert [time for time, variant in world.index.looks if variant == UNSEEN.name] == [0.0, 6.0]
+    assert [time for time, variant in world.index.looks if variant == UNSEEN.name] == [0.0, 5.0]
 
 
 def test_a_fault_that_is_found_meanwhile(world: World) -> None:
@@ -74,6 +74,17 @@ def test_nothing_to_send(world: World) -> None:
     ending = world.story(PLAN)
     ends(ending, Verdict.PREFLIGHT_REFUSED, Code.NO_DISTRIBUTIONS)
     assert world.clock.now == 5.0
+
+
+@pytest.mark.parametrize(("wish", "ends_at"), [(3600.0, 5.0), (40.0, 80.0)])
+def test_an_index_that_asks_for_a_rest(world: World, wish: float, ends_at: float) -> None:
+    """It gets it within the time-out; beyond that the run says so, and ends at once."""
+    busy = Observation("unknown", detail="the index answered 429", retry_after=wish)
+    world.index.answers[UNSEEN.name] = [busy] * 9
+    ending = world.story(PLAN, *BUILT)
+    ends(ending, Verdict.PREFLIGHT_REFUSED, Code.INDEX_STATE_UNKNOWN)
+    assert "asks to wait" in ending.problems[0].message
+    assert world.clock.now == ends_at
 
 
 def test_a_dry_run(world: World) -> None:

@@ -36,23 +36,30 @@ class BombError(ValueError):
     """An archive that unpacks to absurdly much."""
 
 
-class _Budget:
-    """How much an archive may unpack to, by its own size."""
+class StoppedError(Exception):
+    """Nobody wants to know any more."""
 
-    def __init__(self, path: Path) -> None:
+
+class _Budget:
+    """How much an archive may unpack to, by its own size; and whether anybody wants to know."""
+
+    def __init__(self, path: Path, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._stopped = stopped
         self._most = min(_MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_FOLD * path.stat().st_size))
         self.used = 0
 
     def take(self, chunk: bytes) -> bytes:
+        if self._stopped():
+            raise StoppedError
         self.used += len(chunk)
         if self.used > self._most:
             raise BombError(f"it unpacks to more than {self._most // 1024**2} MiB")
         return chunk
 
 
-def wheel(path: Path) -> tuple[bytes, Contents]:
+def wheel(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[bytes, Contents]:
     """A wheel's METADATA, and what else is in it. Raises whatever a broken one makes zipfile."""
-    budget = _Budget(path)
+    budget = _Budget(path, stopped)
     with zipfile.ZipFile(path) as archive:
         files = [info for info in archive.infolist() if not info.is_dir()]
         metadata = _of_dist_info(archive, files, "METADATA", _MAX_METADATA)
@@ -132,9 +139,9 @@ class _Inflated:
         return self.tell()
 
 
-def sdist(path: Path) -> tuple[bytes, Contents]:
+def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[bytes, Contents]:
     """An sdist's PKG-INFO, and what else is in it. Raises whatever a broken one makes tarfile."""
-    budget = _Budget(path)
+    budget = _Budget(path, stopped)
     metadata, members = None, []
     with gzip.open(path) as stream:
         inflated = _Inflated(stream, budget)

@@ -47,7 +47,9 @@ class Pip:
         self._environment = {
             key: value
             for key, value in environment.items()
-            if not key.upper().startswith(("PIP_", "VIRTUALENV_", "PYTHON"))
+            if not key.upper().startswith(("PIP_", "POETRY_", "VIRTUALENV_", "PYTHON"))
+            # They would come before PIP_CERT; what they say is in the indexes' own access.
+            and key.upper() not in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
             and (proxies or not key.upper().endswith("_PROXY"))
         }
         # Its own home too: pip and what it asks about the machine would write into the user's.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -76,24 +76,25 @@ class Found:
 
 
 def look(
-    dist_dir: Path, name: NormalizedName, version: Version, stop: Event | None = None
+    dist_dir: Path,
+    name: NormalizedName,
+    version: Version,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Found:
     """Read every byte of each distribution of a release: hashes, and that the archive is whole.
 
-    Once `stop` is set, what is not begun is left, and what comes back is of no use.
+    Once it is `stopped`, nothing more is read, and what comes back is of no use.
     """
     found, problems = [], []
     threads = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
     try:
         # Hashing and inflating leave the other cores free for the next file, or for each other.
         begun = [
-            (filename, threads.submit(_hash, path), threads.submit(_open, path))
+            (filename, threads.submit(_hash, path, stopped), threads.submit(_open, path, stopped))
             for filename in filenames(dist_dir, name, version)
             for path in [dist_dir / filename]
         ]
         for filename, hashed, opened in begun:
-            if stop is not None and stop.is_set():
-                break
             try:
                 found.append(Distribution(filename, *hashed.result(), *opened.result()))
             except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
@@ -122,7 +123,7 @@ def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distri
     return found.distributions
 
 
-def _hash(path: Path) -> tuple[int, str, str, str]:
+def _hash(path: Path, stopped: Callable[[], bool]) -> tuple[int, str, str, str]:
     """A file's size, md5, sha256 and blake2_256."""
     digests = (
         hashlib.md5(usedforsecurity=False),
@@ -131,7 +132,7 @@ def _hash(path: Path) -> tuple[int, str, str, str]:
     )
     size = 0
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
+        while not stopped() and (chunk := stream.read(_CHUNK)):
             size += len(chunk)
             for digest in digests:
                 digest.update(chunk)
@@ -139,5 +140,6 @@ def _hash(path: Path) -> tuple[int, str, str, str]:
     return size, md5, sha256, blake2_256
 
 
-def _open(path: Path) -> tuple[bytes, Contents]:
-    return archives.wheel(path) if path.suffix == ".whl" else archives.sdist(path)
+def _open(path: Path, stopped: Callable[[], bool]) -> tuple[bytes, Contents]:
+    read = archives.wheel if path.suffix == ".whl" else archives.sdist
+    return read(path, stopped)

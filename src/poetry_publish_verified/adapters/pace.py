@@ -24,10 +24,10 @@ class Pace:
         self._next: dict[str, float] = {}
         self._held: dict[str, float] = {}
 
-    async def turn(self, url: str) -> None:
-        """Return when the host of `url` may be asked."""
+    async def turn(self, url: str, *, rested: bool = True) -> None:
+        """Return when the host of `url` may be asked; `rested`: after the rest it has asked for."""
         host = (urlsplit(url).hostname or "").lower()
-        while (rest := self._held.get(host, 0.0) - self._clock.monotonic()) > 0:
+        while rested and (rest := self._held.get(host, 0.0) - self._clock.monotonic()) > 0:
             await self._clock.sleep(rest)
         if is_loopback(host):
             return

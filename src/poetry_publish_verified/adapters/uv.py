@@ -45,7 +45,7 @@ _OTHER_INDEXES = {
     *("UV_REQUIRE_HASHES", "UV_DRY_RUN"),
 }
 # Other interpreters, credentials from files, and uv's own folders.
-_OTHER_PLACES = ("UV_", "PYTHON", "VIRTUAL_ENV", "CONDA_", "XDG_", "NETRC", "MACOSX_")
+_OTHER_PLACES = ("UV_", "POETRY_", "PYTHON", "VIRTUAL_ENV", "CONDA_", "XDG_", "NETRC", "MACOSX_")
 
 
 class Uv:

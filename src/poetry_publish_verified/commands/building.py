@@ -28,6 +28,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.resources import UNPACKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,7 +217,7 @@ def default_receipt(dist_dir: Path, project: Project) -> Path:
 
 
 def _record(project: Project) -> Path:
-    return project.root / ".poetry" / "builds-1" / _of_release(project)
+    return project.root / UNPACKED / "builds-1" / _of_release(project)
 
 
 def _of_release(project: Project) -> str:

@@ -59,7 +59,7 @@ class InDistDir:
     def _look(self, stop: Stop) -> Release:
         project, dist_dir = self.project, self.dist_dir
         name, version = project.identity.name, project.identity.version
-        found = dist_dir_adapter.look(dist_dir, name, version, stop)
+        found = dist_dir_adapter.look(dist_dir, name, version, stop.is_set)
         circumstances = Circumstances(
             place=str(dist_dir),
             repository=self.targets.repository,

@@ -69,6 +69,7 @@ class _Console:
             and stream.isatty()
             and io.is_decorated()
             and "CI" not in os.environ
+            and os.environ.get("TERM") != "dumb"
         )
         self.verbose = io.is_verbose()
         self._painted: list[str] = []

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.errors import Problem
 
-IN_PROJECT = Path(".poetry", ".locks-1")
+# hatchling packs whatever the root's own .gitignore does not name, but nothing in a folder of this
+# name; nor do other build backends.
+UNPACKED = Path(".poetry", ".nox")
+IN_PROJECT = UNPACKED / "locks-1"
 ELSEWHERE = ".poetry-locks-1"
 
 

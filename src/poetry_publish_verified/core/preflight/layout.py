@@ -35,6 +35,7 @@ def of_one(release: Identity, distribution: Distribution, *, public: bool) -> It
     if contents is None:
         return
     yield from _leading_out(distribution, contents)
+    yield from _poetrys(distribution, contents)
     yield from _folders(release, distribution, contents)
     yield from _licences(distribution, contents)
     if distribution.parsed.kind == "wheel":
@@ -73,6 +74,22 @@ def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Pro
             f"{distribution.filename}: these would be unpacked, or lead, outside its folder:"
             f" {some(found)}.",
             "Find out how they came into the archive, and build again.",
+            filename=distribution.filename,
+        )
+
+
+def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
+    """Plugins and locks, in a folder that Poetry keeps in the project, but for its .gitignore."""
+    depth = 1 if distribution.parsed.kind == "sdist" else 0
+    parts = (plain(member.name).split("/")[depth:] for member in contents.members)
+    found = ["/".join(part) for part in parts if part[0:1] == [".poetry"] and len(part) > 1]
+    if kept := [name for name in found if name != ".poetry/.gitignore"]:
+        yield Problem(
+            Code.POETRYS_FILES_PACKED,
+            f"{distribution.filename} holds Poetry's own working files: {some(kept)}. They are of"
+            " this machine, and differ with every build.",
+            "Add /.poetry/ to the project's .gitignore (hatchling reads no other), or exclude it in"
+            " the settings of the build backend, and build again.",
             filename=distribution.filename,
         )
 
