@@ -1,0 +1,54 @@
+"""Which folders patterns mean."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_publish_verified.adapters.folders import with_projects
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Two packages, one further down, one hidden, and a folder that is none."""
+    for place in ("packages/a", "packages/b c ü", "packages/deep/d", ".hidden/e"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "pyproject.toml").touch()
+    (tmp_path / "packages/none").mkdir()
+    return tmp_path
+
+
+def found(base: Path, *patterns: str) -> list[str]:
+    """What they find, as seen from the base."""
+    return [os.path.relpath(folder, base) for folder in with_projects(base, patterns).found]
+
+
+def test_patterns(base: Path) -> None:
+    """Folders, files, whole trees, names as they are; each folder once and in order."""
+    assert found(base, "packages/*") == ["packages/a", "packages/b c ü"]
+    assert found(base, "packages/*/pyproject.toml", "packages/a", "packages/a/") == [
+        "packages/a",
+        "packages/b c ü",
+    ]
+    assert found(base, "**") == ["packages/a", "packages/b c ü", "packages/deep/d"]
+    assert found(base, ".*/*") == [".hidden/e"]
+    assert found(base, f"{base}/packages/a", "packages/../packages/a") == ["packages/a"]
+    assert found(base / "packages/a", ".") == ["."]
+
+
+def test_a_link_is_no_second_project(base: Path) -> None:
+    """One folder is one project, by whatever name."""
+    (base / "packages/z").symlink_to(base / "packages/a")
+    assert len(found(base, "packages/*")) == 2
+
+
+def test_in_vain(base: Path) -> None:
+    """Each pattern that finds no project is named."""
+    folders = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
+    assert folders.in_vain == ("libs/*", "packages/none", "[", "")
+    assert len(folders.found) == 2

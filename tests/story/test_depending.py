@@ -1,0 +1,79 @@
+"""One project of many, released alone: it waits for those that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import anyio
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.publish import publish
+from poetry_publish_verified.world import Plan
+from poetry_publish_verified.world import Release
+from tests.core.making import distribution
+from tests.story.scripted import InMemory
+from tests.story.scripted import World
+from tests.story.test_story import BUILT
+
+LIB = Member(canonicalize_name("lib"), Version("1.0"), "packages/lib")
+LIB_WHEEL = distribution("lib-1.0-py3-none-any.whl", b"lib")
+PLAN = Plan(Until.DOWNLOADABLE, 900.0)
+
+
+def released(world: World, plan: Plan = PLAN) -> Verdict | ReleaseError:
+    """Release lantern, which needs lib."""
+    release = Release(Identity(canonicalize_name("lantern"), Version("1.0")), BUILT)
+    outside = replace(world.outside(), report=world.events.append)
+    story = partial(publish, InMemory(release, world.clock), plan, outside, [LIB])
+    try:
+        return anyio.run(story)
+    except ReleaseError as error:
+        return error
+
+
+def test_sent_once_what_it_needs_is_there() -> None:
+    """Not a byte before; and it is told what is waited for."""
+    world = World()
+    world.index.put(LIB_WHEEL, since=100.0)
+    assert released(world) is Verdict.VERIFIED
+    assert world.repository.times[BUILT[0].filename][0] >= 100.0
+    assert world.told(ReleaseWaits) == [ReleaseWaits(("lib 1.0",))]
+
+
+def test_not_there_in_time() -> None:
+    """Nothing is sent, and it is told why."""
+    world = World()
+    world.index.put(distribution("lib-0.9-py3-none-any.whl", b"old"))
+    error = released(world)
+    assert isinstance(error, ReleaseError)
+    assert error.verdict is Verdict.PREFLIGHT_REFUSED
+    assert {problem.code for problem in error.problems} == {Code.NEEDED_NOT_THERE}
+    assert "lib 1.0, which this project needs" in error.problems[0].message
+    assert world.repository.sent == []
+    assert 900.0 <= world.clock.now < 1000.0
+
+
+def test_its_own_faults_come_first() -> None:
+    """Nobody waits for a release that cannot go out."""
+    world = World()
+    world.index.put(distribution(BUILT[0].filename, b"other bytes"))
+    error = released(world)
+    assert isinstance(error, ReleaseError)
+    assert error.verdict is Verdict.CONFLICT
+    assert world.clock.now == 0.0
+
+
+def test_a_dry_run_waits_for_nobody() -> None:
+    """It sends nothing, so it needs nothing."""
+    world = World()
+    assert released(world, Plan(Until.DOWNLOADABLE, 900.0, dry_run=True)) is Verdict.DRY_RUN
+    assert world.clock.now == 0.0
