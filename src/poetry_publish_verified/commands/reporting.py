@@ -24,6 +24,7 @@ from poetry_publish_verified.commands.wiring import TOOL
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ProjectsFound
+from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import VersionSet
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 # Seconds.
 _TICK = 1.0
+# Of three hundred releases a receipt takes long to write, and there are thousands of events: it is
+# written so rarely that no more than a twentieth of the time goes into it.
+_SAVING = 20.0
 
 
 class _Console:
@@ -123,6 +127,7 @@ class Reporting:
         self._unwritable = False
         self._releases: dict[str | None, str] = {}
         self._several = False
+        self._next_save = 0.0
 
     def keep_receipt(self, path: Path) -> None:
         """Write the receipt to `path` from now on; ReleaseError where that is not possible.
@@ -161,7 +166,7 @@ class Reporting:
             self._releases[release] = f"{event.name} {event.version}"
         elif isinstance(event, VersionSet):
             self._releases[release] = f"{self._releases[release].split()[0]} {event.version}"
-        if isinstance(event, DURABLE):
+        if isinstance(event, DURABLE) and (monotonic() >= self._next_save or _is_last(event)):
             with self._output():
                 self._save()
         self._several = self._several or isinstance(event, ProjectsFound) or len(self._releases) > 1
@@ -213,9 +218,14 @@ class Reporting:
     def _save(self) -> None:
         if self._path is None:
             return
+        begun = monotonic()
         try:
             receipt_file.write(self._path, self._receipt.as_dict())
             self._unwritable = False
+            # One of three hundred releases takes long to write, and there are thousands of events.
+            self._next_save = (
+                monotonic() + _SAVING * (monotonic() - begun) if self._several else 0.0
+            )
         except OSError as error:
             # Too late to refuse: what was sent is sent, and still has to be proven.
             if self._unwritable:
@@ -242,6 +252,10 @@ def _send_to_nowhere() -> None:
             continue
         with suppress(OSError, ValueError):
             os.dup2(nowhere, stream.fileno())
+
+
+def _is_last(event: Event) -> bool:
+    return isinstance(event, ReleaseEnded | RunEnded)
 
 
 def _internal(error: BaseException) -> Problem:
