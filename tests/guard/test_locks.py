@@ -64,6 +64,14 @@ def test_one_after_the_other(resource: Resource) -> None:
     assert said == []
 
 
+def test_one_that_is_not_shown(resource: Resource) -> None:
+    """It is held all the same, and no process that is started learns of it."""
+    with held(resource, print, needed=True, shown=False) as got:
+        assert got
+        assert nesting.TOKEN_VARIABLE not in os.environ
+        assert holders.read(resource.path) is not None
+
+
 def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says for whom it waits, gives up in time, and has the lock at once after kill -9."""
     with holder_of(resource) as process:

@@ -161,6 +161,7 @@ class ManyProjects:
             stack,
             Voice(self._command.io).warn,
             to_send=self._choices.for_users,
+            among_many=True,
         )
         return replace(release, building_alone=building_alone)
 

@@ -190,6 +190,7 @@ def hold_alone(
     say: Callable[[str], None],
     *,
     to_send: bool,
+    among_many: bool = False,
 ) -> ExitStack:
     """Hold what others in this checkout must not do meanwhile; who is second waits `timeout`.
 
@@ -203,7 +204,8 @@ def hold_alone(
         wanted.insert(0, (places.release(project.root, targets.repository.url), stack))
     for resource, until in wanted:
         try:
-            until.enter_context(held(resource, say, needed=True, usual=timeout))
+            lock = held(resource, say, needed=True, usual=timeout, shown=not among_many)
+            until.enter_context(lock)
         except LockRefusedError as error:
             raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
     return building_alone

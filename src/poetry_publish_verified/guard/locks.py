@@ -58,6 +58,7 @@ def held(
     needed: bool = False,
     only_if_free: bool = False,
     usual: float = _DEFAULT_TIMEOUT,
+    shown: bool = True,
 ) -> Iterator[bool]:
     """Hold the lock of `resource`, or go on without: yields whether it is held.
 
@@ -66,7 +67,8 @@ def held(
     not be had (once for each filesystem and reason). With `only_if_free` it neither waits nor
     says that it is not.
 
-    Whoever holds it already has it again, and so has what an ancestor started meanwhile. Where
+    Whoever holds it already has it again, and so has what is started meanwhile where it is `shown`
+    to that: of hundreds of locks the environment of a process has no room. Where
     an ancestor holds another lock of the same place in the order nobody waits either: each
     could wait for the other.
 
@@ -86,6 +88,7 @@ def held(
             else timeout_from_environment(usual),
             refusal=Code.LOCK_NOT_FREE if needed else None,
             is_quiet=only_if_free,
+            is_shown=shown,
         )
         if latest > resource.order and not resource.saves_work and not only_if_free:
             wish = wish._replace(refusal=Code.LOCK_ORDER)
@@ -106,12 +109,16 @@ class _Wish(NamedTuple):
     seconds: float
     refusal: Code | None
     is_quiet: bool
+    is_shown: bool = True
 
 
 class _Holding:
     """A lock that this process has, how many times over, and what tells others of it."""
 
-    def __init__(self, resource: Resource, path: Path, release: Callable[[], None]) -> None:
+    def __init__(
+        self, resource: Resource, path: Path, release: Callable[[], None], *, shown: bool
+    ) -> None:
+        self._shown = shown
         self.thread = threading.get_ident()
         self._resource = resource
         self._path = path
@@ -124,7 +131,7 @@ class _Holding:
             recorded = holders.write(self._path, self._holder)
             _HELD[self._resource.path] = self
             # Whatever a download starts has no use for its lock.
-            if self._resource.order < Order.CACHE:
+            if self._shown and self._resource.order < Order.CACHE:
                 nesting.show(self._token(recorded))
         self._times += 1
 
@@ -173,7 +180,7 @@ def _acquire(resource: Resource, wish: _Wish, say: Callable[[str], None]) -> _Ho
         attempt.end()
         raise
     if attempt.is_held:
-        return _Holding(resource, attempt.path, attempt.end)
+        return _Holding(resource, attempt.path, attempt.end, shown=wish.is_shown)
     attempt.end()
     if wish.refusal is Code.LOCK_NOT_FREE or (wish.refusal and attempt.error is None):
         code = wish.refusal if attempt.error is None else Code.LOCK_UNAVAILABLE
