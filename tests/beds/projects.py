@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,17 @@ def read_receipt(file: Path) -> dict[str, Any]:
 
 
 def make_project(
-    path: Path, name: str = "lantern", version: str = "1.0", more: str = ""
+    path: Path,
+    name: str = "lantern",
+    version: str = "1.0",
+    more: str = "",
+    requires: Collection[str] = (),
 ) -> Project:
-    """Make a small package; `more` goes to the end of its pyproject.toml."""
+    """Make a small package; `more` goes to the end of its pyproject.toml.
+
+    `requires` are its `[project] dependencies`.
+    """
+    dependencies = f"dependencies = {json.dumps(list(requires))}\n" if requires else ""
     normalised = str(canonicalize_name(name))
     module = normalised.replace("-", "_")
     (path / module).mkdir(parents=True)
@@ -105,7 +114,7 @@ description = "A package to release"
 readme = "README.md"
 requires-python = ">=3.11"
 authors = [{{ name = "Ünal Test", email = "test@example.invalid" }}]
-
+{dependencies}
 [build-system]
 requires = ["poetry-core"]
 build-backend = "poetry.core.masonry.api"

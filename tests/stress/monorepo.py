@@ -1,0 +1,106 @@
+"""Stress `poetry publish-verified --projects`: many releases that need one another, in one run.
+
+    python -m tests.stress.monorepo [--short] [--rounds N] [--seed N]
+
+Forty projects in five layers go to an index whose pages are two seconds old: all must be proven,
+and no file of a project may leave before all that the project needs had been shown to every
+installer and fetched. The time is held against the longest chain of single releases, and against
+a loop in a shell. Then ten projects are killed at a random moment, in every other round with
+builds that never have the same bytes, and the same command must end in 0 with no file taken
+twice. Then one is refused: just those that need it are blocked, and without the fault the same
+command ends in 0. Prints a line a round, and exits 1 if one ended otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Iterator
+from time import monotonic
+
+from tests.stress import monorepo_flow
+from tests.stress.monorepo_bed import KINDS
+from tests.stress.monorepo_bed import Size
+from tests.stress.monorepo_faults import Kill
+from tests.stress.monorepo_faults import killed
+from tests.stress.monorepo_faults import refused
+from tests.stress.playing import say
+from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import set_up
+
+_ROUNDS = 20
+_SHORT = 2
+_ALONE = 3
+_LONGEST = 25.0
+
+
+def flows(bed: Bed, seed: int, *, short: bool) -> int:
+    """Release forty in five layers; how many rounds went wrong."""
+    failed = 0
+    for kind in KINDS[:1] if short else KINDS:
+        flow = monorepo_flow.play(bed, kind, Size(40, 5, seed), _ALONE if short else None)
+        say(f"{_end(flow.faults)}  {flow}", *flow.faults)
+        failed += bool(flow.faults)
+    return failed
+
+
+def kills(bed: Bed, seed: int, rounds: int) -> int:
+    """Kill a run in every round; how many went wrong."""
+    size = Size(10, 3, seed)
+    begun = monotonic()
+    _, faults = killed(bed, size, Kill(KINDS[0], anew=False, moment=None))
+    whole = min(monotonic() - begun, _LONGEST)
+    say(f"{_end(faults)}  {KINDS[0]:11} not killed: {whole:.1f} s", *faults)
+    failed = int(bool(faults))
+    for number, kill in enumerate(_kills(rounds, seed, whole), 1):
+        came, faults = killed(bed, size, kill)
+        builds = "other bytes" if kill.anew else "same bytes"
+        at = f"killed after {kill.moment:4.1f} s"
+        say(
+            f"{_end(faults)}  {kill.kind:11} {number:2} builds of {builds:11} {at} ({came})",
+            *faults,
+        )
+        failed += bool(faults)
+    return failed
+
+
+def _kills(rounds: int, seed: int, whole: float) -> Iterator[Kill]:
+    chance = random.Random(seed)  # noqa: S311 - any will do
+    for number in range(rounds):
+        kind = KINDS[number // 2 % len(KINDS)]
+        yield Kill(kind, anew=number % 2 == 1, moment=chance.uniform(0.1, 1.0) * whole)
+
+
+def refusals(bed: Bed, seed: int, *, short: bool) -> int:
+    """Have one refused; how many rounds went wrong."""
+    failed = 0
+    for kind in KINDS[1:] if short else KINDS:
+        came, faults = refused(bed, kind, Size(10, 3, seed))
+        say(f"{_end(faults)}  {kind:11} {came}", *faults)
+        failed += bool(faults)
+    return failed
+
+
+def _end(faults: list[str]) -> str:
+    return "WRONG" if faults else "right"
+
+
+def main() -> int:
+    """Play the rounds asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--short", action="store_true", help=f"one index, {_SHORT} kills, no loop")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="how many kills")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - any will do
+    options = parser.parse_args()
+    say(f"seed {options.seed}")
+    with set_up(KINDS) as bed:
+        failed = flows(bed, options.seed, short=options.short)
+        failed += kills(bed, options.seed, _SHORT if options.short else options.rounds)
+        failed += refusals(bed, options.seed, short=options.short)
+    say("all rounds are right" if not failed else f"{failed} rounds are wrong")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
