@@ -44,6 +44,7 @@ stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.faults
 	$(DEV)/bin/python -m tests.stress.kills
 	$(DEV)/bin/python -m tests.stress.jobs
+	$(DEV)/bin/python -m tests.stress.monorepo
 
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short
@@ -52,6 +53,7 @@ stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.faults --short
 	$(DEV)/bin/python -m tests.stress.kills --short
 	$(DEV)/bin/python -m tests.stress.jobs --short
+	$(DEV)/bin/python -m tests.stress.monorepo --short
 
 bench: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.cost

@@ -17,7 +17,6 @@ import argparse
 import random
 import sys
 from collections.abc import Iterator
-from time import monotonic
 
 from tests.stress import monorepo_flow
 from tests.stress.monorepo_bed import KINDS
@@ -30,53 +29,53 @@ from tests.stress.upload_bed import Bed
 from tests.stress.upload_bed import set_up
 
 _ROUNDS = 20
+# Seconds that the builds of ten take, and sending them.
+_BEFORE, _SENDING = 10.0, 9.0
+# The short form.
 _SHORT = 2
-_ALONE = 3
-_LONGEST = 25.0
+_ALONE = 1
 
 
 def flows(bed: Bed, seed: int, *, short: bool) -> int:
     """Release forty in five layers; how many rounds went wrong."""
     failed = 0
     for kind in KINDS[:1] if short else KINDS:
-        flow = monorepo_flow.play(bed, kind, Size(40, 5, seed), _ALONE if short else None)
+        size = Size(8, 3, seed) if short else Size(40, 5, seed)
+        flow = monorepo_flow.play(bed, kind, size, _ALONE if short else None)
         say(f"{_end(flow.faults)}  {flow}", *flow.faults)
         failed += bool(flow.faults)
     return failed
 
 
-def kills(bed: Bed, seed: int, rounds: int) -> int:
+def kills(bed: Bed, seed: int, rounds: int, *, short: bool) -> int:
     """Kill a run in every round; how many went wrong."""
-    size = Size(10, 3, seed)
-    begun = monotonic()
-    _, faults = killed(bed, size, Kill(KINDS[0], anew=False, moment=None))
-    whole = min(monotonic() - begun, _LONGEST)
-    say(f"{_end(faults)}  {KINDS[0]:11} not killed: {whole:.1f} s", *faults)
-    failed = int(bool(faults))
-    for number, kill in enumerate(_kills(rounds, seed, whole), 1):
+    size = Size(4, 2, seed) if short else Size(10, 3, seed)
+    failed = 0
+    for number, kill in enumerate(_kills(rounds, seed, short=short), 1):
         came, faults = killed(bed, size, kill)
-        builds = "other bytes" if kill.anew else "same bytes"
-        at = f"killed after {kill.moment:4.1f} s"
-        say(
-            f"{_end(faults)}  {kill.kind:11} {number:2} builds of {builds:11} {at} ({came})",
-            *faults,
-        )
+        say(f"{_end(faults)}  {number:2} {kill} ({came})", *faults)
         failed += bool(faults)
     return failed
 
 
-def _kills(rounds: int, seed: int, whole: float) -> Iterator[Kill]:
+def _kills(rounds: int, seed: int, *, short: bool) -> Iterator[Kill]:
     chance = random.Random(seed)  # noqa: S311 - any will do
     for number in range(rounds):
-        kind = KINDS[number // 2 % len(KINDS)]
-        yield Kill(kind, anew=number % 2 == 1, moment=chance.uniform(0.1, 1.0) * whole)
+        early = number // 4 % 2 == 1
+        moment = chance.uniform(0.3, _BEFORE) if early else chance.uniform(0, _SENDING)
+        yield Kill(
+            KINDS[number // 2 % len(KINDS)],
+            anew=number % 2 == 1,
+            early=early,
+            moment=moment / 3 if short else moment,
+        )
 
 
 def refusals(bed: Bed, seed: int, *, short: bool) -> int:
     """Have one refused; how many rounds went wrong."""
     failed = 0
     for kind in KINDS[1:] if short else KINDS:
-        came, faults = refused(bed, kind, Size(10, 3, seed))
+        came, faults = refused(bed, kind, Size(5 if short else 10, 3, seed), built=short)
         say(f"{_end(faults)}  {kind:11} {came}", *faults)
         failed += bool(faults)
     return failed
@@ -96,7 +95,8 @@ def main() -> int:
     say(f"seed {options.seed}")
     with set_up(KINDS) as bed:
         failed = flows(bed, options.seed, short=options.short)
-        failed += kills(bed, options.seed, _SHORT if options.short else options.rounds)
+        rounds = _SHORT if options.short else options.rounds
+        failed += kills(bed, options.seed, rounds, short=options.short)
         failed += refusals(bed, options.seed, short=options.short)
     say("all rounds are right" if not failed else f"{failed} rounds are wrong")
     return 1 if failed else 0

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.beds.building import build_anew
+from tests.beds.processes import wait_until
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
 from tests.beds.proxy import Match
 from tests.beds.proxy import Request
 from tests.beds.proxy import is_upload
 from tests.beds.release import uploads
-from tests.stress.monorepo_bed import PUBLISH_ALL
 from tests.stress.monorepo_bed import Size
 from tests.stress.monorepo_bed import Stage
 from tests.stress.monorepo_bed import out_of_order
@@ -34,21 +34,30 @@ _LATE = 0.3
 
 @dataclass(frozen=True)
 class Kill:
-    """What one round is played with; the moment is in seconds from the start."""
+    """What one round is played with.
+
+    The moment is in seconds from the first upload or, where `early`, from the start.
+    """
 
     kind: str
     anew: bool
-    moment: float | None
+    early: bool
+    moment: float
+
+    def __str__(self) -> str:
+        builds = "builds of other bytes" if self.anew else "builds of same bytes"
+        since = "start" if self.early else "first upload"
+        return f"{self.kind:11} {builds:21} killed {self.moment:4.1f} s from the {since}"
 
 
 def killed(bed: Bed, size: Size, kill: Kill) -> tuple[str, list[str]]:
-    """Kill a run with all that it started, and run again: how far it had come, what is wrong."""
+    """Kill a run with its whole group, and run again: how far it had come, what is wrong."""
     with staged(bed, kill.kind, size, _LATE) as stage:
         stage.front.proxy.on(is_upload, lambda exchange: _slowly(stage, exchange))
         if kill.anew:
             for project in stage.monorepo.members.values():
                 build_anew(project, project.path / "builds.log")
-        came = "not killed" if kill.moment is None else _killed(stage, kill.moment)
+        came = _killed(stage, kill)
         run = stage.publish()
         faults = list(wrong_end(run, 0))
         if not faults:
@@ -63,9 +72,11 @@ def _slowly(stage: Stage, exchange: Exchange) -> Answer:
     return answer
 
 
-def _killed(stage: Stage, moment: float) -> str:
-    with stage.poetry.started(*PUBLISH_ALL, cwd=stage.monorepo.root) as process:
-        time.sleep(moment)
+def _killed(stage: Stage, kill: Kill) -> str:
+    with stage.poetry.started(*stage.command, cwd=stage.monorepo.root) as process:
+        if not kill.early:
+            wait_until(lambda: stage.front.proxy.uploads or process.poll() is not None, "an upload")
+        time.sleep(kill.moment)
         ended = process.poll() is not None
         if not ended:
             os.killpg(process.pid, signal.SIGKILL)
@@ -80,9 +91,9 @@ def _killed(stage: Stage, moment: float) -> str:
     return f"{verdicts['verified']} verified, {files['uploaded']} files uploaded"
 
 
-def refused(bed: Bed, kind: str, size: Size) -> tuple[str, list[str]]:
+def refused(bed: Bed, kind: str, size: Size, *, built: bool) -> tuple[str, list[str]]:
     """Let the index refuse one member, then run again without that: what came, what is wrong."""
-    with staged(bed, kind, size, _LATE) as stage:
+    with staged(bed, kind, size, _LATE, built=built) as stage:
         name = _one_in_the_middle(stage)
         files = stage.project(name).filenames
         forbidden = Answer(403, reason=b"Forbidden", body=b"You may not upload this project.")

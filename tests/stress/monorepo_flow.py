@@ -45,7 +45,7 @@ class Flow:
         loop = "not run" if self.loop is None else f"{self.loop:.1f} s"
         return (
             f"{self.kind:11} {self.sending:6.1f} s from the first upload to the end"
-            f" ({self.whole:.1f} s with start and builds), critical path {self.chain:.1f} s"
+            f" ({self.whole:.1f} s with all before), critical path {self.chain:.1f} s"
             f" ({self.alone} measured alone): {share:.2f} x; a loop in a shell: {loop}"
         )
 
@@ -53,9 +53,9 @@ class Flow:
 def play(bed: Bed, kind: str, size: Size, alone: int | None) -> Flow:
     """Release a monorepo, and see in what order; `alone`: how many to measure (None: all).
 
-    Where all are measured, a loop of single calls is too.
+    Where all are measured, a loop of single calls is too, and all calls build.
     """
-    with staged(bed, kind, size, LATE) as stage:
+    with staged(bed, kind, size, LATE, built=alone is not None) as stage:
         run = stage.publish()
         ended = time.monotonic()
         faults = list(_wrong(stage, run))
@@ -84,9 +84,9 @@ def _critical_path(bed: Bed, kind: str, size: Size, alone: int | None) -> tuple[
     A member's time is from its first upload until it was shown to every installer and fetched.
     """
     found: dict[str, float] = {}
-    with staged(bed, kind, size, LATE) as twin:
+    with staged(bed, kind, size, LATE, built=True) as twin:
         for name, project in islice(twin.monorepo.members.items(), alone):
-            run = twin.poetry.run(*PUBLISH, "--build", cwd=project.path, timeout=LIMIT)
+            run = twin.poetry.run(*PUBLISH, cwd=project.path, timeout=LIMIT)
             _must(run)
             files = project.filenames
             found[name] = twin.front.proven(name, files) - twin.front.begun(files)

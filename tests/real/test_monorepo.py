@@ -1,0 +1,384 @@
+"""`--projects`: many projects of one repository, each released after those that it needs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
+
+from tests.beds.monorepo import add_member
+from tests.beds.monorepo import by_name
+from tests.beds.monorepo import make_monorepo
+from tests.beds.monorepo import make_root
+from tests.beds.projects import make_project
+from tests.beds.projects import read_receipt
+from tests.beds.proxy import Answer
+from tests.beds.release import REPOSITORY
+from tests.beds.release import ended
+from tests.beds.release import problems
+from tests.beds.release import uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.beds.indexes import Index
+    from tests.beds.poetry import Poetry
+    from tests.beds.poetry import Run
+    from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
+
+ALL = ("--projects", "packages/*")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository without projects yet, in a path with a space and an umlaut."""
+    return make_root(tmp_path / "my größe" / "mono")
+
+
+def publish(poetry: Poetry, cwd: Path, index: Index, *options: str | Path) -> Run:
+    """Call the command for the index, with its credentials in the environment."""
+    poetry = poetry.with_variables(**index.environment())
+    return poetry.run("publish-verified", "-n", "-r", REPOSITORY, *options, cwd=cwd)
+
+
+def receipt_in(folder: Path) -> dict[str, Any]:
+    """The receipt of all, from its usual place."""
+    return read_receipt(folder / "dist" / ".publish-verified" / "run.json")
+
+
+def verdicts(receipt: dict[str, Any]) -> dict[str, str]:
+    """How each release ended, by name."""
+    return {name: release["verdict"] for name, release in by_name(receipt).items()}
+
+
+def set_non_package(project: Project) -> None:
+    """Make a project one that has nothing to publish."""
+    file = project.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}\n[tool.poetry]\npackage-mode = false\n", encoding="utf-8")
+
+
+def position(proxy: FaultProxy, filename: str) -> int:
+    """Which request of all was the upload of the file."""
+    (found,) = [n for n, request in enumerate(proxy.requests) if request.uploads(filename)]
+    return found
+
+
+def test_each_after_those_that_it_needs(
+    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy
+) -> None:
+    """Built, sent and proven in order of need, whatever the names and whatever stands by a need."""
+    top = add_member(root, "A.Lantern", 'flint; python_version < "3"', "Big_Wick>=1,<2")
+    wick = add_member(root, "big-wick", version="1.5")
+    more = '\n[project.optional-dependencies]\nbright = ["A_lantern==1.0"]\n'
+    last = add_member(root, "aa-lighthouse", more=more)
+    flint = add_member(root, "flint", folder="zz a ß")
+    ended(publish(poetry, root, pypi.behind(proxy.origin), "--build", *ALL), 0)
+    receipt = receipt_in(root)
+    assert (receipt["verdict"], receipt["exit_code"]) == ("verified", 0)
+    every = (top, wick, last, flint)
+    assert verdicts(receipt) == {project.name: "verified" for project in every}
+    for project in every:
+        assert pypi.stored(project.name) == project.hashes()
+        assert set(project.hashes()) == project.filenames
+    for earlier, later in ((wick, top), (flint, top), (top, last)):
+        first = min(position(proxy, name) for name in later.filenames)
+        assert first > max(position(proxy, name) for name in earlier.filenames)
+        seen = [n for n, r in enumerate(proxy.requests) if f"/simple/{earlier.name}/" in r.path]
+        fetched = [n for n, r in enumerate(proxy.requests) if r.path.endswith(earlier.sdist)]
+        sent = max(position(proxy, name) for name in earlier.filenames)
+        assert any(sent < n < first for n in seen)
+        assert any(sent < n < first for n in fetched)
+    assert not poetry.left_over()
+
+
+def test_settings_name_the_projects(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """What pyproject.toml names is released without an option; in a member's folder that alone."""
+    wick, lamp = add_member(root, "wick"), add_member(root, "lamp", "wick>=1")
+    wick.build()
+    lamp.build()
+    ended(publish(poetry, wick.path, pypi), 0)
+    assert pypi.stored("lamp") == {}
+    ended(publish(poetry, root, pypi), 0)
+    releases = by_name(receipt_in(root))
+    assert set(uploads(releases["wick"]).values()) == {"already-there"}
+    assert set(uploads(releases["lamp"]).values()) == {"uploaded"}
+    assert pypi.stored("lamp") == lamp.hashes()
+
+
+def circle(root: Path) -> None:
+    """Two that need each other, one by an extra."""
+    add_member(root, "lamp", "wick")
+    add_member(root, "wick", more='\n[project.optional-dependencies]\nx = ["Lamp>=1"]\n')
+
+
+def one_name_twice(root: Path) -> None:
+    """The same name in two spellings."""
+    add_member(root, "Oil.Lamp", folder="one")
+    add_member(root, "oil-lamp", folder="two")
+
+
+def broken(root: Path) -> None:
+    """A file that is no TOML."""
+    project = add_member(root, "crooked")
+    (project.path / "pyproject.toml").write_text("[project\n", encoding="utf-8")
+
+
+def bare_path(root: Path) -> None:
+    """A path that would be in the metadata, for want of a range."""
+    add_member(root, "glass")
+    path = '\n[tool.poetry.dependencies]\nglass = { path = "../glass", develop = true }\n'
+    add_member(root, "chimney", more=path)
+    file = root / "packages" / "chimney" / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace('version = "1.0"\n', 'version = "1.0"\ndynamic = ["dependencies"]\n')
+    file.write_text(text, encoding="utf-8")
+
+
+def built_with_another(root: Path) -> None:
+    """One whose build backend needs another."""
+    add_member(root, "mould")
+    file = add_member(root, "bell").path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace('requires = ["poetry-core"]', 'requires = ["poetry-core", "Mould>=1"]'),
+        encoding="utf-8",
+    )
+
+
+def no_packages(root: Path) -> None:
+    """Nothing that could be published."""
+    set_non_package(add_member(root, "site"))
+
+
+FAULTS = {
+    "PV201": (broken, ("packages/crooked/pyproject.toml",)),
+    "PV240": (no_packages, ("packages/site", "non-package")),
+    "PV241": (one_name_twice, ("oil-lamp", "packages/one", "packages/two")),
+    "PV242": (circle, ("lamp -> wick -> lamp",)),
+    "PV243": (bare_path, ("chimney", "glass", "file:")),
+    "PV245": (built_with_another, ("bell", "mould", "build-system.requires")),
+}
+
+
+@pytest.mark.parametrize("code", FAULTS)
+@pytest.mark.parametrize("plan", [False, True], ids=["publish", "plan"])
+def test_refused_before_anything_is_done(
+    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy, code: str, plan: bool
+) -> None:
+    """What is wrong with the projects ends in 3, with words that name them; nothing is asked."""
+    make, words = FAULTS[code]
+    make(root)
+    receipt = root / "receipt.json"
+    more = ("--plan",) if plan else ("--build", "--receipt", receipt)
+    run = publish(poetry, root, pypi.behind(proxy.origin), *ALL, *more)
+    ended(run, 3)
+    said = " ".join(run.said.split())
+    assert code in said
+    for each in words:
+        assert each in said
+    assert plan or [p["code"] for p in problems(read_receipt(receipt))] == [code]
+    assert proxy.requests == []
+    assert not list(root.rglob("*.whl"))
+
+
+def test_all_faults_at_once(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """One run tells of everything that is wrong with any of the projects."""
+    for make, _ in FAULTS.values():
+        make(root)
+    receipt = root / "receipt.json"
+    options = (*ALL, "--projects", "libs/*", "--build", "--receipt", receipt)
+    ended(publish(poetry, root, pypi.behind(proxy.origin), *options), 3)
+    assert {p["code"] for p in problems(read_receipt(receipt))} == FAULTS.keys()
+    assert proxy.requests == []
+
+
+def test_a_pattern_in_vain(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """A pattern that finds nothing is told, even beside one that finds something."""
+    add_member(root, "lamp").build()
+    run = publish(poetry, root, pypi, *ALL, "--projects", "libs/*")
+    ended(run, 3)
+    assert "PV240" in run.said
+    assert "libs/*" in run.said
+    assert pypi.stored("lamp") == {}
+
+
+def test_a_range_that_nothing_satisfies(
+    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy
+) -> None:
+    """A range is held against the version that is released and those that the index has."""
+    lamp = add_member(root, "lamp", "wick>=0.5,<1", "oil>=1")
+    wick, oil = add_member(root, "wick", version="1.5"), add_member(root, "oil")
+    for project in (lamp, wick, oil):
+        project.build()
+    run = publish(poetry, root, pypi.behind(proxy.origin), *ALL)
+    ended(run, 3)
+    receipt = receipt_in(root)
+    assert [p["code"] for p in problems(receipt)] == ["PV244"]
+    (message,) = [p["message"] for p in problems(receipt)]
+    assert "lamp 1.0" in message
+    assert "wick 1.5" in message
+    assert set(verdicts(receipt).values()) == {"blocked"}
+    assert proxy.uploads == []
+
+    older = make_project(root / "older", "wick", "0.9")
+    older.build()
+    pypi.upload(older)
+    ended(publish(poetry, root, pypi.behind(proxy.origin), *ALL), 0)
+    assert set(verdicts(receipt_in(root)).values()) == {"verified"}
+
+
+def test_what_is_no_package_is_left_out(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """A project in non-package mode is left out, and that is said."""
+    set_non_package(add_member(root, "site"))
+    add_member(root, "lamp").build()
+    run = publish(poetry, root, pypi, *ALL)
+    ended(run, 0)
+    assert "packages/site" in run.said
+    assert verdicts(receipt_in(root)) == {"lamp": "verified"}
+    assert plan_of(poetry, root, *ALL)["left_out"] == ["packages/site"]
+
+
+def plan_of(poetry: Poetry, cwd: Path, *options: str) -> dict[str, Any]:
+    """The plan as JSON, which is all that goes to standard output."""
+    run = poetry.run("publish-verified", "--plan", "--format", "json", *options, cwd=cwd)
+    ended(run, 0)
+    (line,) = run.out.splitlines()
+    plan = json.loads(line)
+    assert isinstance(plan, dict)
+    assert plan["schema"] == "publish-verified.plan/1"
+    return plan
+
+
+def test_the_plan_of_three_hundred(poetry: Poetry, tmp_path: Path) -> None:
+    """The plan has every project after those that it needs, without asking anybody."""
+    monorepo = make_monorepo(tmp_path / "mono", "pre", count=300, layers=10, seed=3)
+    nowhere = poetry.with_variables(HTTPS_PROXY="http://127.0.0.1:9")
+    plan = plan_of(nowhere, monorepo.root, *ALL)
+    assert {p["name"]: frozenset(p["needs"]) for p in plan["projects"]} == monorepo.needs
+    place = {project["name"]: n for n, project in enumerate(plan["projects"])}
+    for name, needed in monorepo.needs.items():
+        assert all(place[other] < place[name] for other in needed)
+    for project in plan["projects"]:
+        member = monorepo.members[project["name"]]
+        assert project["version"] == member.version
+        assert monorepo.root / project["folder"] == member.path
+    assert not list(monorepo.root.rglob("dist"))
+
+
+def test_the_plan_for_people(poetry: Poetry, root: Path) -> None:
+    """The plan in words names every project once, below one that it needs."""
+    add_member(root, "lamp", "wick", "oil")
+    add_member(root, "wick")
+    add_member(root, "oil")
+    run = poetry.run("publish-verified", "--plan", cwd=root)
+    ended(run, 0)
+    lines = run.out.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert sorted(names) == ["lamp", "oil", "wick"]
+    assert names.index("lamp") == names.index("wick") + 1
+    (lamp,) = [line for line in lines if line.strip().startswith("lamp ")]
+    assert lamp.startswith(" ")
+    assert "oil" in lamp
+
+
+def test_from_elsewhere(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
+    """Absolute patterns lead to projects from a folder that is none; the receipt stays there."""
+    lamp, wick = add_member(root, "lamp", "wick"), add_member(root, "wick")
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    options = ("--build", "--projects", f"{root}/packages/*")
+    ended(publish(poetry, elsewhere, pypi, *options), 0)
+    assert verdicts(receipt_in(elsewhere)) == {"lamp": "verified", "wick": "verified"}
+    for project in (lamp, wick):
+        assert pypi.stored(project.name) == project.hashes()
+
+
+def test_folders_and_files(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """A project may be named by its folder or by its pyproject.toml, and twice; no other goes."""
+    for name in ("lamp", "wick", "oil"):
+        add_member(root, name).build()
+    named = ("packages/lamp/pyproject.toml", "packages/wick", "packages/w*")
+    options = [option for each in named for option in ("--projects", each)]
+    ended(publish(poetry, root, pypi, *options), 0)
+    assert verdicts(receipt_in(root)) == {"lamp": "verified", "wick": "verified"}
+    assert pypi.stored("oil") == {}
+
+
+def refuse(proxy: FaultProxy, project: Project) -> Callable[[], None]:
+    """Have the server refuse a project's files; what is returned ends that."""
+    rule = proxy.answer(
+        lambda request: any(map(request.uploads, project.filenames)),
+        Answer(403, reason=b"Forbidden", body=b"not yours"),
+    )
+    return rule.lift
+
+
+def test_after_a_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """Those that need a refused one are blocked, others not; the next run sends only the rest."""
+    oil, wick = add_member(root, "oil"), add_member(root, "wick")
+    lamp, house = add_member(root, "lamp", "wick"), add_member(root, "house", "lamp", "oil")
+    lift = refuse(proxy, wick)
+    through = pypi.behind(proxy.origin)
+    ended(publish(poetry, root, through, "--build", *ALL), 4)
+    receipt = receipt_in(root)
+    assert (receipt["verdict"], receipt["exit_code"]) == ("upload-failed", 4)
+    assert verdicts(receipt) == {
+        "oil": "verified", "wick": "upload-failed", "lamp": "blocked", "house": "blocked",
+    }  # fmt: skip
+    blocked_by = {name: release["blocked_by"] for name, release in by_name(receipt).items()}
+    assert blocked_by == {"oil": [], "wick": [], "lamp": ["wick"], "house": ["wick"]}
+    lift()
+    proxy.requests.clear()
+    ended(publish(poetry, root, through, "--build", *ALL), 0)
+    assert set(verdicts(receipt_in(root)).values()) == {"verified"}
+    assert len(proxy.uploads) == 6
+    assert not any(request.uploads(name) for request in proxy.uploads for name in oil.filenames)
+    for project in (oil, wick, lamp, house):
+        assert pypi.stored(project.name) == project.hashes()
+
+
+def test_fail_fast(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """With `--fail-fast` nothing is begun after a failure, though it needs nothing of that."""
+    wick, oil = add_member(root, "wick"), add_member(root, "oil")
+    lamp = add_member(root, "lamp", "oil")
+    for project in (wick, oil, lamp):
+        project.build()
+    refuse(proxy, wick)
+    proxy.hide(oil.sdist, seconds=2.0)
+    ended(publish(poetry, root, pypi.behind(proxy.origin), *ALL, "--fail-fast"), 4)
+    receipt = receipt_in(root)
+    assert verdicts(receipt) == {"wick": "upload-failed", "oil": "verified", "lamp": "blocked"}
+    assert by_name(receipt)["lamp"]["blocked_by"] == ["wick"]
+
+
+@pytest.mark.parametrize("way", ["--dry-run", "--rehearse"])
+def test_without_sending(
+    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy, way: str
+) -> None:
+    """A dry run looks at every project and a rehearsal proves it, and neither sends anything."""
+    for project in (add_member(root, "lamp", "wick"), add_member(root, "wick")):
+        project.build()
+    receipt = root / "receipt.json"
+    ended(publish(poetry, root, pypi.behind(proxy.origin), *ALL, way, "--receipt", receipt), 0)
+    expected = "dry-run" if way == "--dry-run" else "verified"
+    assert verdicts(read_receipt(receipt)) == {"lamp": expected, "wick": expected}
+    assert proxy.uploads == []
+    assert not (root / "dist").exists()
+
+
+def test_a_build_that_fails(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """Builds that fail are all told, by project, and nothing at all is sent."""
+    for name in ("lamp", "wick"):
+        (add_member(root, name).path / "README.md").unlink()
+    add_member(root, "oil")
+    run = publish(poetry, root, pypi.behind(proxy.origin), "--build", *ALL)
+    ended(run, 3)
+    messages = [p["message"] for p in problems(receipt_in(root)) if p["code"] == "PV204"]
+    assert len(messages) == 2
+    assert all(any(f"packages/{name}" in m for m in messages) for name in ("lamp", "wick"))
+    assert proxy.uploads == []
