@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import ipaddress
 import os
 import random
 import shutil
@@ -51,6 +52,18 @@ def free_port() -> int:
         if len(_RESERVED) > _RESERVATIONS:
             _RESERVED.popleft().close()
         return port
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback's; None where it has none."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: the system only says from where it would be.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if ipaddress.ip_address(address).is_loopback else address
 
 
 @functools.cache

@@ -8,11 +8,18 @@ import json
 import ssl
 import subprocess
 import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from email.parser import Parser
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.beds.indexes import fetch
+from tests.beds.monorepo import make_monorepo
 from tests.beds.poetry import Poetry
 from tests.beds.proxy import JSON_PAGE
 from tests.beds.proxy import Answer
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.indexes import Index
+    from tests.beds.monorepo import Monorepo
     from tests.beds.poetry import PoetryEnvironment
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
@@ -158,3 +166,39 @@ def test_proxy_speaks_tls(
     stranger = http.client.HTTPSConnection(host, timeout=10)
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", "/simple/")
+
+
+def test_a_monorepo_is_what_it_says(stock: Poetry, tmp_path: Path) -> None:
+    """Stock Poetry builds all members at once, offline, and they need just what the graph says."""
+    monorepo = make_monorepo(tmp_path / "mono", "pre", count=8, layers=3, seed=4)
+    assert len(monorepo.chain(dict.fromkeys(monorepo.members, 1.0))[1]) == 3
+    nowhere = "http://127.0.0.1:9"
+    offline = stock.with_variables(HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere, ALL_PROXY=nowhere)
+    members = monorepo.members.values()
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda p: offline.run("build", cwd=p.path), members))
+    assert [run.code for run in runs] == [0] * 8, runs
+    for project in members:
+        assert set(project.hashes()) == project.filenames
+        with zipfile.ZipFile(project.dist / project.wheel) as wheel:
+            (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+            metadata = Parser().parsestr(wheel.read(name).decode())
+        requires = map(Requirement, metadata.get_all("Requires-Dist", []))
+        needed = {str(canonicalize_name(requirement.name)) for requirement in requires}
+        assert needed == monorepo.needs[project.name]
+
+
+def test_the_same_seed_makes_the_same_monorepo(tmp_path: Path) -> None:
+    """Seeds decide the edges; who depends on whom follows from them."""
+    make = partial(make_monorepo, prefix="pre", count=12, layers=4)
+    one, same, other = (make(tmp_path / f"{n}", seed=seed) for n, seed in enumerate((1, 1, 2)))
+    assert one.needs == same.needs != other.needs
+    bottom = next(iter(one.members))
+    assert one.dependents(bottom) == {
+        name for name in one.members if bottom in _all_needed(one, name)
+    }
+
+
+def _all_needed(monorepo: Monorepo, name: str) -> set[str]:
+    direct = monorepo.needs[name]
+    return {*direct, *(each for other in direct for each in _all_needed(monorepo, other))}

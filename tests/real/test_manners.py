@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import socket
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.beds import processes
 from tests.beds.proxy import Answer
 from tests.beds.proxy import FaultProxy
 from tests.beds.proxy import is_page
@@ -38,14 +38,8 @@ def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
 @pytest.fixture
 def own_address() -> str:
     """An address of this machine that is not loopback."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        try:
-            # Nothing is sent: the system only says from where it would be.
-            probe.connect(("192.0.2.1", 9))
-            address = str(probe.getsockname()[0])
-        except OSError:
-            pytest.skip("this machine has no network but loopback")
-    if ipaddress.ip_address(address).is_loopback:
+    address = processes.own_address()
+    if address is None:
         pytest.skip("this machine has no address but loopback")
     return address
 

@@ -123,9 +123,9 @@ def _is_download(request: Request) -> bool:
 
 
 @contextlib.contextmanager
-def late_front(origin: str, late: float) -> Iterator[LateFront]:
-    """Put one in front of an index."""
-    with FaultProxy(origin) as proxy:
+def late_front(origin: str, late: float, address: str = "127.0.0.1") -> Iterator[LateFront]:
+    """Put one in front of an index; `address` is the machine's own on which to listen."""
+    with FaultProxy(origin, address=address) as proxy:
         front = LateFront(proxy, late)
         proxy.on(_is_download, front.fetch)
         proxy.on(is_page, front.show)

@@ -18,6 +18,7 @@ import random
 import sys
 from collections.abc import Iterator
 
+from tests.beds.processes import own_address
 from tests.stress import monorepo_flow
 from tests.stress.monorepo_bed import KINDS
 from tests.stress.monorepo_bed import Size
@@ -43,6 +44,10 @@ def flows(bed: Bed, seed: int, *, short: bool) -> int:
         size = Size(8, 3, seed) if short else Size(40, 5, seed)
         flow = monorepo_flow.play(bed, kind, size, _ALONE if short else None)
         say(f"{_end(flow.faults)}  {flow}", *flow.faults)
+        failed += bool(flow.faults)
+    if not short and (address := own_address()):
+        flow = monorepo_flow.play(bed, KINDS[0], Size(40, 5, seed), 3, address)
+        say(f"{_end(flow.faults)}  {flow}; four requests a second", *flow.faults)
         failed += bool(flow.faults)
     return failed
 

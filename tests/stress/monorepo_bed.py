@@ -27,6 +27,7 @@ from tests.stress.upload_bed import wrong_on
 PUBLISH_ALL = (*PUBLISH, "--projects", "packages/*")
 KINDS = ("pypiserver", "devpi")
 LIMIT = 400.0
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Stage:
 
 
 @contextmanager
-def staged(bed: Bed, kind: str, size: Size, late: float, *, built: bool = False) -> Iterator[Stage]:
+def staged(
+    bed: Bed, kind: str, size: Size, late: float, *, built: bool = False, address: str = LOOPBACK
+) -> Iterator[Stage]:
     """Set up a monorepo of names that nobody has used before; pages are `late` seconds old.
 
     Where it is `built` already, in a moment and without Poetry's start-up, `command` does not.
@@ -77,7 +80,7 @@ def staged(bed: Bed, kind: str, size: Size, late: float, *, built: bool = False)
             stack.callback(remove, index, name)
             if built:
                 project.build()
-        front = stack.enter_context(late_front(index.origin, late))
+        front = stack.enter_context(late_front(index.origin, late, address))
         poetry = bed.poetry(folder / "home", index.behind(front.proxy.origin))
         command = PUBLISH_ALL if built else (*PUBLISH_ALL, "--build")
         yield Stage(monorepo, index, front, poetry, command)

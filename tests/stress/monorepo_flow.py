@@ -11,6 +11,7 @@ from statistics import median
 from tests.beds.poetry import Run
 from tests.beds.release import REPOSITORY
 from tests.stress.monorepo_bed import LIMIT
+from tests.stress.monorepo_bed import LOOPBACK
 from tests.stress.monorepo_bed import Size
 from tests.stress.monorepo_bed import Stage
 from tests.stress.monorepo_bed import out_of_order
@@ -50,21 +51,23 @@ class Flow:
         )
 
 
-def play(bed: Bed, kind: str, size: Size, alone: int | None) -> Flow:
+def play(bed: Bed, kind: str, size: Size, alone: int | None, address: str = LOOPBACK) -> Flow:
     """Release a monorepo, and see in what order; `alone`: how many to measure (None: all).
 
-    Where all are measured, a loop of single calls is too, and all calls build.
+    Where all are measured, a loop of single calls is too, and all calls build. At another
+    `address` than loopback's the pace at which a host is asked is in force, so that it is the
+    number of requests that counts, and no chain: no time is too long.
     """
-    with staged(bed, kind, size, LATE, built=alone is not None) as stage:
+    with staged(bed, kind, size, LATE, built=alone is not None, address=address) as stage:
         run = stage.publish()
         ended = time.monotonic()
         faults = list(_wrong(stage, run))
         if run.code:
             return Flow(kind, run.seconds, 0.0, 1.0, 0, None, faults)
         begun = min(each.begun for each in stage.front.uploads)
-    chain, measured = _critical_path(bed, kind, size, alone)
+    chain, measured = _critical_path(bed, kind, size, alone, address)
     sending = ended - begun
-    if sending > TARGET * chain:
+    if sending > TARGET * chain and address == LOOPBACK:
         faults.append(f"it takes more than {TARGET} x the critical path")
     loop = _loop(bed, kind, size) if alone is None else None
     return Flow(kind, run.seconds, sending, chain, measured, loop, faults)
@@ -78,13 +81,15 @@ def _wrong(stage: Stage, run: Run) -> Iterator[str]:
         yield from out_of_order(stage)
 
 
-def _critical_path(bed: Bed, kind: str, size: Size, alone: int | None) -> tuple[float, int]:
+def _critical_path(
+    bed: Bed, kind: str, size: Size, alone: int | None, address: str
+) -> tuple[float, int]:
     """The longest chain of a twin whose members are released one by one; those not: the median.
 
     A member's time is from its first upload until it was shown to every installer and fetched.
     """
     found: dict[str, float] = {}
-    with staged(bed, kind, size, LATE, built=True) as twin:
+    with staged(bed, kind, size, LATE, built=True, address=address) as twin:
         for name, project in islice(twin.monorepo.members.items(), alone):
             run = twin.poetry.run(*PUBLISH, cwd=project.path, timeout=LIMIT)
             _must(run)
