@@ -15,7 +15,7 @@ help:
 	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
 	@echo 'make test      run all tests'
 	@echo 'make simulate  measure the wait for a release on a virtual clock, and write its figures'
-	@echo 'make stress    race real Poetry processes, read through real edges, and break uploads (two hours)'
+	@echo 'make stress    race real Poetry processes, read through real edges, and break uploads (two and a half hours)'
 	@echo 'make bench     measure what the plugin costs, and its uploads against those of others'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
