@@ -25,10 +25,11 @@ _DOWNLOAD = re.compile(r"/([^/?]+\.(?:whl|tar\.gz))(?:\?|$)")
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload of a file that reached the index; `status` is what the index said."""
+    """An upload of a file that reached the index, when, and what the index said."""
 
     filename: str
     begun: float
+    ended: float
     status: int
 
 
@@ -79,9 +80,10 @@ class LateFront:
         match = _UPLOADED.search(exchange.request.body)
         assert match is not None
         filename = match[1].decode()
+        ended = time.monotonic()
         if answer.status == 200:
-            self._stored.setdefault(filename, time.monotonic())
-        self.uploads.append(Upload(filename, exchange.request.at, answer.status))
+            self._stored.setdefault(filename, ended)
+        self.uploads.append(Upload(filename, exchange.request.at, ended, answer.status))
         return answer
 
     def show(self, exchange: Exchange) -> Answer:
