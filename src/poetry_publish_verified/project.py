@@ -105,7 +105,8 @@ def member(poetry: Poetry, project: Project, folder: str) -> Member:
         for dependency in poetry.package.requires
         if not dependency.is_optional() or dependency.in_extras
     )
-    builds_with = tuple(_build_system(poetry).get("requires", ()))
+    named = _build_system(poetry).get("requires")
+    builds_with = tuple(map(str, named)) if isinstance(named, list) else ()
     return Member(project.identity.name, project.identity.version, folder, requires, builds_with)
 
 

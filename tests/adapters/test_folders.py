@@ -47,6 +47,13 @@ def test_a_link_is_no_second_project(base: Path) -> None:
     assert len(found(base, "packages/*")) == 2
 
 
+def test_by_its_letters(base: Path) -> None:
+    """A pattern that matches nothing is a folder's name, as in a shell."""
+    (base / "a[1]").mkdir()
+    (base / "a[1]/pyproject.toml").touch()
+    assert found(base, "a[1]") == ["a[1]"]
+
+
 def test_in_vain(base: Path) -> None:
     """Each pattern that finds no project is named."""
     folders = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])

@@ -382,3 +382,42 @@ def test_a_build_that_fails(poetry: Poetry, root: Path, pypi: Index, proxy: Faul
     assert len(messages) == 2
     assert all(any(f"packages/{name}" in m for m in messages) for name in ("lamp", "wick"))
     assert proxy.uploads == []
+
+
+def test_a_member_with_modules_of_poetrys_names(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """What lies in its folder does not stand in for the libraries of the Poetry that builds it."""
+    lamp = add_member(root, "lamp")
+    for name in ("tomlkit", "packaging", "queue"):
+        (lamp.path / name).mkdir()
+        (lamp.path / name / "__init__.py").write_text("raise SystemExit('mine')\n", "utf-8")
+    ended(publish(poetry, root, pypi, "--build", *ALL), 0)
+    assert pypi.stored("lamp") == lamp.hashes()
+
+
+def test_named_by_the_environment(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
+    """A path a line, seen from where one is."""
+    for name in ("wick", "lamp"):
+        add_member(root, name).build()
+    named = f"{root / 'packages' / 'wick'}\n{root / 'packages' / 'la*'}"
+    elsewhere = poetry.with_variables(POETRY_PUBLISH_VERIFIED_PROJECTS=named)
+    ended(publish(elsewhere, tmp_path, pypi, "--dry-run", "--receipt", tmp_path / "r.json"), 0)
+    assert set(verdicts(read_receipt(tmp_path / "r.json"))) == {"wick", "lamp"}
+
+
+def test_one_of_many_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """It waits for those that it needs, by way of others too, and sends nothing without them."""
+    wick = add_member(root, "wick")
+    flame = add_member(root, "flame", "wick")
+    lamp = add_member(root, "lamp", "flame")
+    for project in (wick, flame, lamp):
+        project.build()
+    pypi.upload(flame)
+    alone = ("--wait-for-dependencies", "--timeout")
+    run = publish(poetry, lamp.path, pypi, *alone, "3s")
+    ended(run, 3)
+    assert "PV246" in run.said
+    assert "wick 1.0, which this project needs" in run.said
+    assert pypi.stored("lamp") == {}
+    pypi.upload(wick)
+    ended(publish(poetry, lamp.path, pypi, *alone, "30s"), 0)
+    assert pypi.stored("lamp") == lamp.hashes()

@@ -31,7 +31,8 @@ async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
     In a process of its own: Poetry's build changes the working directory and its own modules, and
     several are built at once. What it has started ends with it when this is cancelled.
     """
-    command = [sys.executable, "-m", "poetry", "build", "--no-interaction", "--output"]
+    # -P: the project's own modules must not stand in for Poetry's.
+    command = [sys.executable, "-P", "-m", "poetry", "build", "--no-interaction", "--output"]
     process = await anyio.open_process(
         [*command, str(dist_dir)],
         cwd=project,

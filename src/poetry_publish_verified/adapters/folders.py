@@ -28,7 +28,7 @@ def with_projects(base: Path, patterns: Iterable[str]) -> Folders:
     for pattern in patterns:
         folders = [
             folder
-            for match in glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207 - absolute ones too
+            for match in _matches(base, pattern)
             for folder in [_folder(base / match)]
             if (folder / "pyproject.toml").is_file()
         ]
@@ -37,6 +37,12 @@ def with_projects(base: Path, patterns: Iterable[str]) -> Folders:
         for folder in folders:
             found.setdefault(os.path.realpath(folder), folder)
     return Folders(tuple(found[key] for key in sorted(found)), tuple(in_vain))
+
+
+def _matches(base: Path, pattern: str) -> list[str]:
+    # glob, as Path.glob takes no absolute patterns. What matches nothing is taken by its letters.
+    found = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207
+    return found or [pattern]
 
 
 def _folder(path: Path) -> Path:

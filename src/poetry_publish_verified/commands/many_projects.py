@@ -17,6 +17,7 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.builds import BuildOutcome
 from poetry_publish_verified.adapters.builds import poetry_build
 from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.commands import building
 from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.settings import Settings
 
 RECEIPT = "run.json"
+# What a run opens beside a lock for each release: connections, and the files that are sent.
+_FILES_BESIDE = 256
 # Of a failed build, so many of the last lines that it said.
 _LAST_LINES = 25
 
@@ -106,7 +109,7 @@ class ManyProjects:
                 [(r.checkout.poetry, r.checkout.project, r.dist_dir) for r in releases],
             )
         if not choices.rehearsal:
-            releases = [self._alone(each, stack) for each in releases]
+            releases = self._all_alone(releases, stack)
         if choices.for_users and until is Until.INSTALLABLE:
             mention_cool_downs(config, self._report)
         going = anyio.run(self._ready, releases)
@@ -152,6 +155,15 @@ class ManyProjects:
             # Mostly the same of each.
             raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *dict.fromkeys(problems))
         return releases
+
+    def _all_alone(self, releases: Sequence[_Begun], stack: ExitStack) -> list[_Begun]:
+        """Hold the locks of all, taken in an order that is the same whatever else is released."""
+        make_room_for_files(_FILES_BESIDE + 2 * len(releases))
+        held = {
+            release.checkout.member.name: self._alone(release, stack)
+            for release in sorted(releases, key=lambda each: str(each.checkout.project.root))
+        }
+        return [held[release.checkout.member.name] for release in releases]
 
     def _alone(self, release: _Begun, stack: ExitStack) -> _Begun:
         building_alone = hold_alone(

@@ -10,6 +10,7 @@ from dataclasses import field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from poetry.factory import Factory
 from poetry.plugins.plugin import Plugin
@@ -18,6 +19,7 @@ from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.folders import with_projects
 from poetry_publish_verified.commands.releasing import refuse_missing_plugins
 from poetry_publish_verified.core import release_order
+from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -26,6 +28,7 @@ from poetry_publish_verified.errors import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from poetry.console.commands.command import Command
     from poetry.poetry import Poetry
@@ -93,8 +96,8 @@ def needed_by(command: Command, project: Project) -> tuple[Member, ...]:
     Those are named by --projects, or by `projects` in a pyproject.toml above the project's.
     Raises ReleaseError where they are not, and with everything that is wrong with any.
     """
-    typed = command.option("projects")
-    root = Path.cwd() if typed else _root_above(project.root)
+    typed = typed_patterns(command)
+    root = Path.cwd() if typed else _root_of(project.root)
     patterns = typed or (_patterns_in(root) if root else ())
     if root is None or not patterns:
         raise ReleaseError(
@@ -122,8 +125,53 @@ def needed_by(command: Command, project: Project) -> tuple[Member, ...]:
     return tuple(by_name[name] for name in sorted(names))
 
 
-def _root_above(folder: Path) -> Path | None:
-    return next((place for place in folder.parents if _patterns_in(place)), None)
+def root_table(command: Command, *, strict: bool = False) -> Mapping[str, Any]:
+    """`[tool.publish-verified]` above many projects, whose folder need be none of Poetry's.
+
+    `strict`: ReleaseError where it cannot be read; else it is told later.
+    """
+    try:
+        poetry = command.poetry
+    except Exception:  # noqa: BLE001 - Poetry wants more of a pyproject.toml than is needed here
+        return _raw_table(Path.cwd() / "pyproject.toml", strict=strict)
+    try:
+        return poetry_project.settings_table(poetry)
+    except ReleaseError:
+        if strict:
+            raise
+        return {}
+
+
+def _raw_table(file: Path, *, strict: bool) -> Mapping[str, Any]:
+    try:
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+        table = tool.get("publish-verified", {})
+        return {**table}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        if not strict:
+            return {}
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.NO_PROJECT,
+                f"{file} cannot be read: {printable(str(error))}",
+                "Mend it; poetry check tells what is wrong with it.",
+            ),
+        ) from error
+
+
+def typed_patterns(command: Command) -> tuple[str, ...]:
+    """What the command line names, or the environment; seen from the working directory."""
+    variable = core_settings.ENVIRONMENT_PREFIX + "PROJECTS"
+    typed = command.option("projects") or os.environ.get(variable, "")
+    return core_settings.patterns(typed)
+
+
+def _root_of(folder: Path) -> Path | None:
+    places = (folder, *folder.parents)
+    return next((place for place in places if _patterns_in(place)), None)
 
 
 def _patterns_in(folder: Path) -> tuple[str, ...]:

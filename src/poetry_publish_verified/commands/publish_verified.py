@@ -17,6 +17,8 @@ from poetry.console.commands.publish import PublishCommand
 from poetry_publish_verified.commands.many_projects import ManyProjects
 from poetry_publish_verified.commands.members import Workspace
 from poetry_publish_verified.commands.members import read_workspace
+from poetry_publish_verified.commands.members import root_table
+from poetry_publish_verified.commands.members import typed_patterns
 from poetry_publish_verified.commands.one_project import OneProject
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.releasing import receipt_named
@@ -24,7 +26,6 @@ from poetry_publish_verified.commands.releasing import settings_of
 from poetry_publish_verified.commands.reporting import Reporting
 from poetry_publish_verified.commands.running import run_to_its_end
 from poetry_publish_verified.commands.running import setting
-from poetry_publish_verified.commands.running import settings_table
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output import plan as plan_output
@@ -102,9 +103,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             return self._show_plan(as_json=as_json, started=started)
         kind: Kind = "dry-run" if self.option("dry-run") else "publish"
         report = Reporting(self.io, kind, as_json=as_json, started=started)
-        several = self.option("projects") or settings_table(self).get("projects")
-        several = several and not self.option("wait-for-dependencies")
-        if several:
+        several = typed_patterns(self) or root_table(self).get("projects")
+        if several and not self.option("wait-for-dependencies"):
             return run_to_its_end(report, lambda stack: self._publish_many(report, stack))
         return run_to_its_end(report, OneProject(self, report).run)
 
@@ -115,6 +115,8 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             workspace, _, _ = self._workspace()
         except ReleaseError as error:
             return report.end(error, error.verdict)
+        except Exception as error:  # noqa: BLE001 - as in every run
+            return report.end(error, Verdict.ERROR)
         members, left_out = workspace.members, workspace.left_out
         if as_json:
             self.line(plan_output.as_json(members, left_out))
@@ -123,7 +125,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         return 0
 
     def _publish_many(self, report: Reporting, stack: ExitStack) -> Verdict:
-        named = receipt_named(self, settings_table(self), self._root)
+        named = receipt_named(self, root_table(self), self._root)
         if named:
             report.keep_receipt(named)
         workspace, settings, config = self._workspace()
@@ -135,11 +137,11 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
             config = self.poetry.config
         except Exception:  # noqa: BLE001 - the folder above many projects need not be one
             config = Config.create()
-        table = settings_table(self)
+        table = root_table(self, strict=True)
         settings = settings_of(self, config, table)
         root = self._root()
         # What pyproject.toml names is seen from there, what is typed from here.
-        typed = self.option("projects") or not table.get("projects")
+        typed = typed_patterns(self) or not table.get("projects")
         base = Path.cwd() if typed else root
         return read_workspace(self, root, base, settings.projects or (".",)), settings, config
 

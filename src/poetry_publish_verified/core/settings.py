@@ -71,7 +71,7 @@ def resolve(
             (ENVIRONMENT_PREFIX + key.upper(), environment.get(key.upper())),
             (f"[tool.publish-verified] {key}", project.get(key)),
         ):
-            if value is None or value == "" or (value == [] and read in {_texts, _patterns}):
+            if value is None or value == "" or (value == [] and read in {_texts, patterns}):
                 continue
             try:
                 found.setdefault(field, read(value))
@@ -110,8 +110,8 @@ def _texts(value: Any) -> tuple[str, ...]:
     raise ValueError("a text or a list of texts is wanted")
 
 
-def _patterns(value: Any) -> tuple[str, ...]:
-    """Paths may hold spaces; the variable takes one a line."""
+def patterns(value: Any) -> tuple[str, ...]:
+    """Paths, which may hold spaces: a list, or a text with one a line. Raises ValueError."""
     if isinstance(value, str):
         return tuple(line for line in map(str.strip, value.splitlines()) if line)
     return _texts(value)
@@ -180,5 +180,5 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "strict": ("strict", _flag),
     "jobs": ("jobs", _jobs),
     "retries": ("retries", _retries),
-    "projects": ("projects", _patterns),
+    "projects": ("projects", patterns),
 }
