@@ -128,6 +128,7 @@ class Reporting:
         self._releases: dict[str | None, str] = {}
         self._several = False
         self._next_save = 0.0
+        self._unsaved = False
 
     def keep_receipt(self, path: Path) -> None:
         """Write the receipt to `path` from now on; ReleaseError where that is not possible.
@@ -166,7 +167,8 @@ class Reporting:
             self._releases[release] = f"{event.name} {event.version}"
         elif isinstance(event, VersionSet):
             self._releases[release] = f"{self._releases[release].split()[0]} {event.version}"
-        if isinstance(event, DURABLE) and (monotonic() >= self._next_save or _is_last(event)):
+        self._unsaved = self._unsaved or isinstance(event, DURABLE)
+        if self._unsaved and (monotonic() >= self._next_save or _is_last(event)):
             with self._output():
                 self._save()
         self._several = self._several or isinstance(event, ProjectsFound) or len(self._releases) > 1
@@ -178,11 +180,14 @@ class Reporting:
                 self._json.event(event, now, name)
 
     async def keep_ticking(self) -> None:
-        """Keep what a person watches up to date, until cancelled."""
-        while self._console.animated:
+        """Keep what a person watches up to date, and the receipt of many, until cancelled."""
+        while self._console.animated or self._several:
             await anyio.sleep(_TICK)
             with self._output():
-                self._text.tick(monotonic())
+                if self._unsaved:
+                    self._save()
+                if self._console.animated:
+                    self._text.tick(monotonic())
 
     def end(self, error: BaseException | None, verdict: Verdict) -> int:
         """Tell how the run ended; the exit code."""
@@ -216,6 +221,7 @@ class Reporting:
             _send_to_nowhere()
 
     def _save(self) -> None:
+        self._unsaved = False
         if self._path is None:
             return
         begun = monotonic()
