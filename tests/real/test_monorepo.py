@@ -12,6 +12,7 @@ from tests.beds.monorepo import add_member
 from tests.beds.monorepo import by_name
 from tests.beds.monorepo import make_monorepo
 from tests.beds.monorepo import make_root
+from tests.beds.processes import wait_until
 from tests.beds.projects import make_project
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
@@ -421,3 +422,25 @@ def test_one_of_many_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
     pypi.upload(wick)
     ended(publish(poetry, lamp.path, pypi, *alone, "30s"), 0)
     assert pypi.stored("lamp") == lamp.hashes()
+
+
+def test_builds_end_with_the_run(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
+    """However it dies: they would go on writing where the next run builds."""
+    lamp, begun = add_member(root, "lamp"), tmp_path / "begun"
+    script = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(100)\n"
+    (lamp.path / "slow.py").write_text(script, encoding="utf-8")
+    file = lamp.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8").replace("build-backend = ", "# ")
+    build = '[tool.poetry.build]\nscript = "slow.py"\ngenerate-setup-file = false\n'
+    file.write_text(f"{text}\n{build}", encoding="utf-8")
+    asked = ("publish-verified", "-n", "-r", REPOSITORY, "--build", *ALL)
+    slow = poetry.with_variables(**pypi.environment())
+    with slow.started(*asked, cwd=root) as process:
+        wait_until(begun.exists, "the build begins")
+        assert [line for line in slow.left_over() if " build " in line]
+        process.kill()
+        wait_until(
+            lambda: not [line for line in slow.left_over() if " build " in line],
+            "the build ends",
+            timeout=10.0,
+        )

@@ -15,6 +15,22 @@ import anyio.abc
 
 # Seconds for a build that is told to end.
 _GRACE = 5.0
+# It ends with its standard input, all that it has started included: however we die, it does not go
+# on writing where the next run builds. What is built reads from nowhere.
+_BUILD = """
+import os, signal, sys, threading
+ours = os.dup(0)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+def end_with_parent():
+    os.read(ours, 1)
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+threading.Thread(target=end_with_parent, daemon=True).start()
+from poetry.console.application import main
+sys.argv[0] = "poetry"
+sys.exit(main())
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +48,10 @@ async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
     several are built at once. What it has started ends with it when this is cancelled.
     """
     # -P: the project's own modules must not stand in for Poetry's.
-    command = [sys.executable, "-P", "-m", "poetry", "build", "--no-interaction", "--output"]
+    command = [sys.executable, "-P", "-c", _BUILD, "build", "--no-interaction", "--output"]
     process = await anyio.open_process(
         [*command, str(dist_dir)],
         cwd=project,
-        stdin=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
