@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import tomllib
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -120,7 +121,7 @@ def _declared(poetry: Poetry) -> Declared | None:
         metadata = Metadata.from_package(poetry.package)
     except Exception:  # noqa: BLE001 - a missing README or licence: only a build has to say so
         return None
-    surely = not _others_plugins() and not any(
+    surely = not _others_plugins(tuple(sys.path)) and not any(
         each.is_file() or each.is_directory() for each in poetry.package.all_requires
     )
     return Declared(metadata.requires_python, tuple(metadata.requires_dist), surely)
@@ -132,9 +133,9 @@ def _build_system(poetry: Poetry) -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-@functools.cache
-def _others_plugins() -> bool:
-    """Whether plugins are there that may have a hand in what is built."""
+@functools.lru_cache(maxsize=1)
+def _others_plugins(_path: tuple[str, ...]) -> bool:
+    """Whether plugins are on `sys.path` that may have a hand in what is built."""
     points = (
         *entry_points(group="poetry.application.plugin"),
         *entry_points(group="poetry.plugin"),

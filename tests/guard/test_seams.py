@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.guard.resources import IN_PROJECT
 from tests.stress.testbed import Index
 from tests.stress.testbed import Poetry
 from tests.stress.testbed import write_project
@@ -138,7 +139,7 @@ def test_plugin_in_poetrys_own_environment(
     assert done.err.count("poetry self update stamp-plugin") == 1
     assert "Installing Poetry plugins only for the current project" in done.out
     assert not poetry.sets
-    assert (poetry.project / ".poetry" / ".locks-1" / "plugins").exists()
+    assert (poetry.project / IN_PROJECT / "plugins").exists()
 
 
 @pytest.mark.parametrize("develop", ["false", "true"])
