@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +31,6 @@ from poetry_publish_verified.world import Outside
 from poetry_publish_verified.world import Plan
 from poetry_publish_verified.world import Release
 
-GOOD = {Verdict.VERIFIED, Verdict.KEPT_REMOTE, Verdict.DRY_RUN}
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -47,21 +44,21 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A part that has been read and looked for."""
+    """A part that has been read and looked for; `member` is as its files say."""
 
     part: Part
+    member: Member
     release: Release
     found: Found
 
-    @property
-    def member(self) -> Member:
-        """With the version and the requirements of its files."""
-        texts: list[str] = []
-        for distribution in self.release.distributions:
-            texts += distribution.raw_metadata.get("requires_dist", [])
-        identity = self.release.identity
-        requires = tuple(dict.fromkeys(texts))
-        return replace(self.part.member, version=identity.version, requires=requires)
+
+def _as_built(member: Member, release: Release) -> Member:
+    """With the version and the requirements of its files."""
+    texts: list[str] = []
+    for distribution in release.distributions:
+        texts += distribution.raw_metadata.get("requires_dist", [])
+    requires = tuple(dict.fromkeys(texts))
+    return replace(member, version=release.identity.version, requires=requires)
 
 
 async def publish_all(
@@ -88,14 +85,15 @@ async def _prepare_all(
     async def one(part: Part) -> None:
         try:
             release, found = await prepare(part.arrival, part.plan, part.outside)
-            ready[part.member.name] = _Ready(part, release, found)
+            member = _as_built(part.member, release)
+            ready[member.name] = _Ready(part, member, release, found)
         except ReleaseError as error:
             refused[part.member.name] = error
 
     async with anyio.create_task_group() as group:
         for part in parts:
             group.start_soon(one, part)
-    common = _of_several(ready.values())
+    common = _of_several(ready)
     for problem in common:
         report(ProblemFound(problem, release=False))
     if not (refused or common):
@@ -106,12 +104,11 @@ async def _prepare_all(
     return gravest([*verdicts, *([Verdict.PREFLIGHT_REFUSED] if common else [])])
 
 
-def _of_several(ready: Iterable[_Ready]) -> list[Problem]:
+def _of_several(ready: Mapping[NormalizedName, _Ready]) -> list[Problem]:
     """What speaks against these together, now that the files are there."""
-    members = {each.member.name: each for each in ready}
-    found = [each.member for each in members.values()]
-    there = {name: each.found.versions for name, each in members.items()}
-    return [*release_order.faults(found), *release_order.unsatisfied(found, there)]
+    members = [each.member for each in ready.values()]
+    there = {name: each.found.versions for name, each in ready.items()}
+    return [*release_order.faults(members), *release_order.unsatisfied(members, there)]
 
 
 def _refuse(part: Part, refused: Mapping[NormalizedName, ReleaseError]) -> None:
@@ -160,11 +157,8 @@ class _Flow:
 
     def _blockers(self, name: NormalizedName) -> tuple[str, ...]:
         """What failed of all that it needs, or of all where the first failure stops everything."""
-        failed = {
-            other
-            for other, verdict in self._verdicts.items()
-            if verdict not in GOOD and verdict is not Verdict.BLOCKED
-        }
+        # Who is blocked has no exit code, who is well has 0.
+        failed = {other for other, verdict in self._verdicts.items() if verdict.exit_code}
         if not self._fail_fast:
             failed &= release_order.all_needed(name, self._needs)
         return tuple(sorted(failed))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from poetry.config.config import Config
 
+    from poetry_publish_verified.commands.looking import InDistDir
     from poetry_publish_verified.core.events import Event
 
 
@@ -56,3 +57,10 @@ def forget_in_poetrys_caches(
                 index=url,
             )
             report(ProblemFound(problem))
+
+
+def forget_arrived(arrival: InDistDir) -> None:
+    """The same of what was released here."""
+    urls = [index.url for index in arrival.targets.indexes.shown_by]
+    identity = arrival.identity
+    forget_in_poetrys_caches(urls, identity.name, str(identity.version), arrival.report)

@@ -60,10 +60,8 @@ class Built:
     def keep_record(self, files: Mapping[str, str]) -> None:
         """Note what is about to be sent, sha256 by name; else it is only built again."""
         with suppress(OSError):
-            record, path = (
-                FormerBuild(self.sources, files, self.made, self.rest),
-                _record(self.project),
-            )
+            record = FormerBuild(self.sources, files, self.made, self.rest)
+            path = _record(self.project)
             if not path.parent.is_symlink():
                 receipt_file.write(path, record.as_dict())
                 # Nothing of this is for a repository.

@@ -19,7 +19,7 @@ from poetry_publish_verified.adapters.builds import poetry_build
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.commands import building
-from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
+from poetry_publish_verified.commands.afterwards import forget_arrived
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.looking import InDistDir
 from poetry_publish_verified.commands.members import poetry_in
@@ -125,10 +125,7 @@ class ManyProjects:
         )
         if choices.for_users:
             for each in going:
-                urls = [index.url for index in each.arrival.targets.indexes.shown_by]
-                identity = each.arrival.identity
-                version = str(identity.version)
-                forget_in_poetrys_caches(urls, identity.name, version, each.arrival.report)
+                forget_arrived(each.arrival)
         return verdict
 
     def _begin(self, stack: ExitStack) -> list[_Begun]:

@@ -6,7 +6,6 @@ import functools
 import os
 import tomllib
 from dataclasses import dataclass
-from dataclasses import field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from poetry.plugins.plugin import Plugin
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.folders import with_projects
 from poetry_publish_verified.commands.releasing import refuse_missing_plugins
+from poetry_publish_verified.commands.running import poetry_if_any
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.foreign import printable
@@ -52,7 +52,7 @@ class Workspace:
 
     root: Path
     checkouts: tuple[Checkout, ...]
-    left_out: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...]
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -130,9 +130,9 @@ def root_table(command: Command, *, strict: bool = False) -> Mapping[str, Any]:
 
     `strict`: ReleaseError where it cannot be read; else it is told later.
     """
-    try:
-        poetry = command.poetry
-    except Exception:  # noqa: BLE001 - Poetry wants more of a pyproject.toml than is needed here
+    poetry = poetry_if_any(command)
+    if poetry is None:
+        # Poetry wants more of a pyproject.toml than is needed here.
         return _raw_table(Path.cwd() / "pyproject.toml", strict=strict)
     try:
         return poetry_project.settings_table(poetry)
@@ -176,11 +176,7 @@ def _root_of(folder: Path) -> Path | None:
 
 def _patterns_in(folder: Path) -> tuple[str, ...]:
     """What `[tool.publish-verified] projects` names in a folder's pyproject.toml."""
-    try:
-        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
-        named = tomllib.loads(text).get("tool", {}).get("publish-verified", {}).get("projects", [])
-    except (OSError, ValueError, AttributeError):
-        return ()
+    named = _raw_table(folder / "pyproject.toml", strict=False).get("projects", [])
     return tuple(map(str, named)) if isinstance(named, list) else (str(named),)
 
 

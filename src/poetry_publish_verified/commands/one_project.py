@@ -11,7 +11,7 @@ import anyio
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.commands import building
-from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
+from poetry_publish_verified.commands.afterwards import forget_arrived
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.looking import InDistDir
 from poetry_publish_verified.commands.members import needed_by
@@ -50,11 +50,11 @@ class OneProject:
     def __init__(self, command: Command, report: Reporting) -> None:
         self._command = command
         self._report = report
+        self._choices = Choices.of(command)
 
     def run(self, stack: ExitStack) -> Verdict:
         """Release it; what is held is let go with `stack`."""
-        command, report = self._command, self._report
-        choices = Choices.of(command)
+        command, report, choices = self._command, self._report, self._choices
         table = settings_table(command)
         if named := receipt_named(command, table, lambda: command.poetry.file.path.parent):
             report.keep_receipt(named)
@@ -81,7 +81,7 @@ class OneProject:
         except Exception:
             keep_receipt()
             raise
-        building_alone = stack.enter_context(ExitStack())
+        building_alone = ExitStack()
         if not choices.rehearsal:
             # After the last question; the receipt at its usual place is the holder's.
             building_alone = hold_alone(
@@ -104,11 +104,11 @@ class OneProject:
     def _needed(self, project: Project) -> Sequence[Member]:
         """What others release and this one needs; a rehearsal's index has nothing of that."""
         asked = self._command.option("wait-for-dependencies")
-        rehearsal = self._command.option("rehearse")
-        return needed_by(self._command, project) if asked and not rehearsal else ()
+        wanted = asked and not self._choices.rehearsal
+        return needed_by(self._command, project) if wanted else ()
 
     def _build(self, project: Project, dist_dir: Path, stack: ExitStack) -> building.Built:
-        if self._command.option("rehearse"):
+        if self._choices.rehearsal:
             # A rehearsal leaves the user's own dist folder alone.
             dist_dir = Path(stack.enter_context(folder()))
         built = building.build(self._command, project, dist_dir, self._report)
@@ -118,12 +118,10 @@ class OneProject:
 
     def _send_and_prove(self, arrival: InDistDir, plan: Plan, needed: Sequence[Member]) -> Verdict:
         report = self._report
-        for_users = not (self._command.option("rehearse") or plan.dry_run)
+        for_users = self._choices.for_users
         if for_users and plan.until is Until.INSTALLABLE:
             mention_cool_downs(self._command.poetry.config, report)
         verdict = anyio.run(run_release, arrival, plan, needed, report.keep_ticking)
         if for_users:
-            shown_by = [index.url for index in arrival.targets.indexes.shown_by]
-            identity = arrival.identity
-            forget_in_poetrys_caches(shown_by, identity.name, str(identity.version), report)
+            forget_arrived(arrival)
         return verdict

@@ -24,6 +24,7 @@ from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.releasing import receipt_named
 from poetry_publish_verified.commands.releasing import settings_of
 from poetry_publish_verified.commands.reporting import Reporting
+from poetry_publish_verified.commands.running import poetry_if_any
 from poetry_publish_verified.commands.running import run_to_its_end
 from poetry_publish_verified.commands.running import setting
 from poetry_publish_verified.errors import ReleaseError
@@ -133,10 +134,9 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
 
     def _workspace(self) -> tuple[Workspace, Settings, Config]:
         """The projects that are asked for, and the settings for all."""
-        try:
-            config = self.poetry.config
-        except Exception:  # noqa: BLE001 - the folder above many projects need not be one
-            config = Config.create()
+        # The folder above many projects need not be one.
+        poetry = poetry_if_any(self)
+        config = poetry.config if poetry else Config.create()
         table = root_table(self, strict=True)
         settings = settings_of(self, config, table)
         root = self._root()
@@ -146,7 +146,5 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         return read_workspace(self, root, base, settings.projects or (".",)), settings, config
 
     def _root(self) -> Path:
-        try:
-            return self.poetry.file.path.parent
-        except Exception:  # noqa: BLE001 - as above
-            return Path.cwd()
+        poetry = poetry_if_any(self)
+        return poetry.file.path.parent if poetry else Path.cwd()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from poetry.console.commands.command import Command
+    from poetry.poetry import Poetry
 
     from poetry_publish_verified.commands.reporting import Reporting
 
@@ -30,6 +31,14 @@ def setting(command: Command, key: str) -> Any:
     """A setting as it seems to be, before all of them are checked."""
     variable = ENVIRONMENT_PREFIX + key.upper()
     return command.option(key) or os.environ.get(variable) or settings_table(command).get(key)
+
+
+def poetry_if_any(command: Command) -> Poetry | None:
+    """The project at hand; whatever is wrong with it, None, where none is needed."""
+    try:
+        return command.poetry
+    except Exception:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
+        return None
 
 
 def settings_table(command: Command) -> Mapping[str, Any]:

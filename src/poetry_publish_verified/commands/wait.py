@@ -23,6 +23,7 @@ from poetry_publish_verified.commands.afterwards import forget_in_poetrys_caches
 from poetry_publish_verified.commands.afterwards import mention_cool_downs
 from poetry_publish_verified.commands.options import RELEASE_OPTIONS
 from poetry_publish_verified.commands.reporting import Reporting
+from poetry_publish_verified.commands.running import poetry_if_any
 from poetry_publish_verified.commands.running import run_to_its_end
 from poetry_publish_verified.commands.running import setting
 from poetry_publish_verified.commands.wiring import Awaited
@@ -110,7 +111,7 @@ It exits with 0 when all is proven, and otherwise with
         return run_to_its_end(report, partial(self._wait, report))
 
     def _wait(self, report: Reporting, _stack: ExitStack) -> Verdict:
-        poetry = self._poetry_if_any()
+        poetry = poetry_if_any(self)
         config = poetry.config if poetry else Config.create()
         settings = core_settings.resolve(
             {key: self.option(key) or None for key in _OWN_OPTIONS},
@@ -134,12 +135,6 @@ It exits with 0 when all is proven, and otherwise with
             urls = [index.url for index in each.indexes]
             forget_in_poetrys_caches(urls, name, version, each.report)
         return verdict
-
-    def _poetry_if_any(self) -> Poetry | None:
-        try:
-            return self.poetry
-        except Exception:  # noqa: BLE001 - whatever is wrong with a project, none is needed
-            return None
 
     def _keep_receipt(self, report: Reporting) -> None:
         named, read = self.option("receipt"), self.option("from-receipt")
