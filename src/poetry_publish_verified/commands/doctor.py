@@ -55,13 +55,12 @@ class DoctorCommand(Command):
 
         places = directories(root)
         tried = try_all(places)
-        sound = True
+        # What cannot be written cannot be broken by two at once either.
+        unproven = [one.trial for one in tried if one.trial and not one.trial.is_sound]
         for one in tried:
             works = one.trial is not None and one.trial.is_sound
-            # What cannot be written cannot be broken by two at once either.
-            sound = sound and (works or one.trial is None)
             self.line(plain(one.words) if works else f"<warning>{plain(one.words)}</warning>")
-        if not sound:
+        if any(trial.unknown is None for trial in unproven):
             self.line(
                 "  Parallel Poetry processes can still break each other there; publish-verified"
                 " refuses where it can have no lock."
@@ -72,7 +71,7 @@ class DoctorCommand(Command):
                 self.line(f"{what} was in use by {plain(str(holder))}: it was killed, and is free.")
             else:
                 self.line(f"{what} is in use by {plain(str(holder))}.")
-        return sound
+        return not unproven
 
 
 def _is_project(directory: Path) -> bool:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
+import threading
+from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.filesystems import Filesystem
 from poetry_publish_verified.guard.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.locks import Answer
+from poetry_publish_verified.guard.locks import State
+from poetry_publish_verified.guard.locks import tried
 from poetry_publish_verified.guard.resources import Resource
 
-_HOLDER = """
-import sys
-from pathlib import Path
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.resources import Resource
-with held(Resource("a trial", Path(sys.argv[1])), print, only_if_free=True) as ours:
-    print("held" if ours else "not held", flush=True)
-    sys.stdin.read()
-"""
-_PATIENCE = 10.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HOLDER = "from poetry_publish_verified.guard.lock_trial import hold; hold()"
+_KEY = "lock trial"
+# Seconds; only a machine that is far too busy, or a filesystem that hangs, needs so many.
+_PATIENCE = 60.0
+# The second process gives up before that, unless Python itself hangs.
+_LONGEST = 3 * _PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class Trial:
     """What two processes of this host found out."""
 
     filesystem: Filesystem
+    unknown: str | None = None
+    """Why the trial could not be made: it says nothing of the locks then."""
     error: str | None = None
     """Why no lock could be had at all."""
     excludes: bool = False
@@ -43,7 +50,7 @@ class Trial:
     @property
     def is_sound(self) -> bool:
         """Whether all was as it has to be."""
-        return self.error is None and self.excludes and self.frees
+        return self.excludes and self.frees
 
 
 def try_locks(directory: Path) -> Trial:
@@ -55,38 +62,73 @@ def try_locks(directory: Path) -> Trial:
     if not os.access(place, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
     filesystem = filesystem_of(place)
-    with tempfile.TemporaryDirectory(prefix=".poetry-lock-trial-", dir=place) as private:
+    # An attempt that was left behind may still write there.
+    with tempfile.TemporaryDirectory(
+        prefix=".poetry-lock-trial-", dir=place, ignore_cleanup_errors=True
+    ) as private:
         resource = Resource("a trial", Path(private, "locks", "trial"))
-        holder = subprocess.Popen(
-            [sys.executable, "-c", _HOLDER, str(resource.path)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        try:
-            said = holder.stdout.readline().strip() if holder.stdout else ""
-            if said != "held":
-                return Trial(filesystem, error=said or "the trial's other process failed")
-            with held(resource, _nothing, only_if_free=True) as ours:
-                excludes = not ours
-        finally:
-            holder.kill()
-            holder.communicate()
-        return Trial(filesystem, excludes=excludes, frees=_is_freed(resource))
+        with _holder_of(resource) as process:
+            first = _answer_of(process)
+            if first.state is not State.HELD:
+                return _without_lock(filesystem, first)
+            with tried(resource, 0, _PATIENCE) as second:
+                # Who has ended keeps nobody out.
+                has_ended = process.poll() is not None
+        if has_ended:
+            return Trial(filesystem, unknown="the second process ended early")
+        if second.state is State.HELD:
+            return Trial(filesystem)
+        if second.state is not State.BUSY:
+            return _without_lock(filesystem, second)
+        # A server may take a moment to hear of it.
+        with tried(resource, _PATIENCE, _PATIENCE) as third:
+            if third.state in {State.BUSY, State.HELD}:
+                return Trial(filesystem, excludes=True, frees=third.state is State.HELD)
+            return _without_lock(filesystem, third)
 
 
-def _is_freed(resource: Resource) -> bool:
-    # A server may take a moment to hear of it.
-    until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until:
-        with held(resource, _nothing, only_if_free=True) as ours:
-            if ours:
-                return True
-        time.sleep(0.1)
-    return False
+def hold() -> None:
+    """Be the trial's other process: try for the lock, answer, and keep it until killed."""
+    with tried(Resource("a trial", Path(sys.argv[1])), 0, _PATIENCE) as answer:
+        line = json.dumps({_KEY: [answer.state.value, answer.why]})
+        # A line of its own, whatever else was written there.
+        os.write(1, f"\n{line}\n".encode())
+        sys.stdin.read()
 
 
-def _nothing(_: str) -> None:
-    """A trial says what it found at its end."""
+@contextmanager
+def _holder_of(resource: Resource) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        # -P: modules of the current directory must not stand in for ours.
+        [sys.executable, "-P", "-c", _HOLDER, str(resource.path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _answer_of(process: subprocess.Popen[bytes]) -> Answer:
+    """The first line that is an answer: what is loaded at Python's start may print others."""
+    guard = threading.Timer(_LONGEST, process.kill)
+    guard.start()
+    try:
+        for line in process.stdout or ():
+            with suppress(ValueError, TypeError, LookupError, RecursionError):
+                state, why = json.loads(line)[_KEY]
+                return Answer(State(state), str(why))
+    finally:
+        guard.cancel()
+    return Answer(State.UNKNOWN, "the second process did not answer")
+
+
+def _without_lock(filesystem: Filesystem, answer: Answer) -> Trial:
+    if answer.state is State.UNKNOWN:
+        return Trial(filesystem, unknown=answer.why)
+    busy = "a new lock was refused as if it were in use"
+    return Trial(filesystem, error=busy if answer.state is State.BUSY else answer.why)

@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import contextmanager
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -39,6 +40,9 @@ TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
 _DEFAULT_TIMEOUT = 300.0
 _FIRST_WORD_AFTER = 1.0
 _NEXT_WORD_AFTER = 30.0
+# Beyond the time that somebody waits. On a busy machine a thread can be without the CPU for
+# seconds, and has then been refused nothing; a dead mount keeps a command no longer than this.
+_PATIENCE = 10.0
 
 
 def timeout_from_environment(default: float = _DEFAULT_TIMEOUT) -> float:
@@ -101,6 +105,37 @@ def held(
         yield True
     finally:
         holding.leave()
+
+
+class State(Enum):
+    """What has come of an attempt so far."""
+
+    UNKNOWN = "unknown"
+    BUSY = "busy"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class Answer(NamedTuple):
+    """What came of an attempt."""
+
+    state: State
+    why: str
+    """Why nothing came of it, where it is UNKNOWN or FAILED."""
+
+
+@contextmanager
+def tried(resource: Resource, seconds: float, patience: float) -> Iterator[Answer]:
+    """Try for a lock without a word or a record, and hold it meanwhile if it was had.
+
+    Waits `seconds` where it is busy, and `patience` more for any answer at all.
+    """
+    attempt = _Attempt(resource, seconds, patience)
+    try:
+        attempt.wait(lambda _: None)
+        yield Answer(attempt.state, attempt.why)
+    finally:
+        attempt.end()
 
 
 class _Wish(NamedTuple):
@@ -173,19 +208,20 @@ def _of_this_process(resource: Resource) -> _Holding | None:
 
 
 def _acquire(resource: Resource, wish: _Wish, say: Callable[[str], None]) -> _Holding | None:
-    attempt = _Attempt(resource, wish.seconds)
+    attempt = _Attempt(resource, wish.seconds, _PATIENCE)
     try:
         attempt.wait(say)
     except BaseException:
         attempt.end()
         raise
-    if attempt.is_held:
+    if attempt.state is State.HELD:
         return _Holding(resource, attempt.path, attempt.end, shown=wish.is_shown)
     attempt.end()
-    if wish.refusal is Code.LOCK_NOT_FREE or (wish.refusal and attempt.error is None):
-        code = wish.refusal if attempt.error is None else Code.LOCK_UNAVAILABLE
+    is_busy = attempt.state is State.BUSY
+    if wish.refusal is Code.LOCK_NOT_FREE or (wish.refusal and is_busy):
+        code = wish.refusal if is_busy else Code.LOCK_UNAVAILABLE
         raise LockRefusedError(Problem(code, attempt.reason, _REMEDIES[code]))
-    if attempt.error is not None or not wish.is_quiet:
+    if not is_busy or not wish.is_quiet:
         filesystem = filesystem_of(resource.path)
         if (str(filesystem), attempt.kind) not in _SAID:
             _SAID.add((str(filesystem), attempt.kind))
@@ -200,49 +236,62 @@ class _Attempt:
     the thread is then left behind, and lets go of the lock should it ever get it.
     """
 
-    def __init__(self, resource: Resource, limit: float) -> None:
+    def __init__(self, resource: Resource, limit: float, patience: float) -> None:
         self.path = resource.path
-        self.error: Exception | None = None
+        self.state = State.UNKNOWN
+        self._error: Exception | None = None
         self._resource = resource
         self._limit = limit
+        self._patience = patience
         self._decision = threading.Lock()
         self._abandoned = False
         self._lock: Any = None
         self._thread = threading.Thread(target=self._take, daemon=True)
 
     @property
-    def is_held(self) -> bool:
-        return self._lock is not None
+    def kind(self) -> str:
+        return type(self._error).__name__ if self._error else self.state.value
 
     @property
-    def kind(self) -> str:
-        return type(self.error).__name__ if self.error else "time-out"
+    def why(self) -> str:
+        """Why it is not held, unless because others hold it."""
+        return str(self._error or f"no answer within {self._limit + self._patience:g} s")
 
     @property
     def reason(self) -> str:
         """Why it is not held, as a sentence that names the filesystem."""
         where = f"{self._resource.name} ({filesystem_of(self.path)})"
-        if self.error is not None:
-            return f"{where} cannot be locked: {self.error}."
+        if self.state is not State.BUSY:
+            return f"{where} {'cannot' if self._error else 'could not'} be locked: {self.why}."
         holder = _name(self.path)
         if not self._limit:
             return f"{where} is in use by {holder}."
         return f"{where} was not free within {self._limit:g} s; in use by {holder}."
 
     def wait(self, say: Callable[[str], None]) -> None:
-        begun = time.monotonic()
+        until = time.monotonic() + self._limit
         self._thread.start()
         pause = _FIRST_WORD_AFTER
-        # A second more than filelock gets: it ends by itself wherever nothing hangs.
-        while (left := begun + self._limit + 1 - time.monotonic()) > 0:
+        # The thread ends by itself wherever nothing hangs.
+        while (left := until + self._patience - time.monotonic()) > 0:
             self._thread.join(min(pause, left))
             if not self._thread.is_alive():
                 return
-            say(
-                f"Waiting for {self._resource.name}, in use by {_name(self.path)};"
-                f" at most {max(0, left - 1 - pause):.0f} s more ({TIMEOUT_VARIABLE} changes this)."
-            )
+            left = until - time.monotonic()
+            if left > 0:
+                say(
+                    f"Waiting for {self._resource.name}, {self._obstacle()};"
+                    f" at most {left:.0f} s more ({TIMEOUT_VARIABLE} changes this)."
+                )
             pause = _NEXT_WORD_AFTER
+
+    def _obstacle(self) -> str:
+        """What keeps it waiting, as far as that is known."""
+        if self.state is State.UNKNOWN:
+            holder = holders.read(self.path)
+            if holder is None or holder.is_gone:
+                return "no answer yet"
+        return f"in use by {_name(self.path)}"
 
     def end(self) -> None:
         with self._decision:
@@ -255,16 +304,19 @@ class _Attempt:
     def _take(self) -> None:
         try:
             lock = self._file_lock()
-            lock.acquire(timeout=self._limit, poll_interval=0.05)
-        except TimeoutError:
-            return
+            if not _is_had(lock, 0):
+                self.state = State.BUSY
+                if not _is_had(lock, self._limit):
+                    return
         # Whatever goes wrong with a lock is said by whoever wanted it.
         except Exception as error:  # noqa: BLE001
-            self.error = error
+            self._error = error
+            self.state = State.FAILED
             return
         with self._decision:
             if not self._abandoned:
                 self._lock = lock
+                self.state = State.HELD
                 return
         with suppress(OSError):
             lock.release()
@@ -328,6 +380,17 @@ def _make_directories(directory: Path) -> None:
             if made.name == ".poetry" or made == directory:
                 # Nothing of this is for a repository.
                 (made / ".gitignore").write_text("*", encoding="utf-8")
+
+
+def _is_had(lock: Any, seconds: float) -> bool:
+    """Acquire it; False where others hold it: a server's own time-out is an error."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=seconds, poll_interval=0.05)
+    except Timeout:
+        return False
+    return True
 
 
 def _file_lock(path: Path) -> Any:

@@ -36,6 +36,8 @@ class Tried:
             return f"Locks for {what} cannot be tried: {self.error}."
         filesystem, trial = self.trial.filesystem, self.trial
         where = f"on {filesystem} ({what})"
+        if trial.unknown is not None:
+            return f"Could not test the locks {where}: {trial.unknown}."
         if trial.error is not None:
             return f"There are no locks {where}: {trial.error}"
         if not trial.excludes:

@@ -1,0 +1,339 @@
+"""The trial of a filesystem's locks: what was not found out is not said to be so."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cleo.testers.command_tester import CommandTester
+
+from poetry_publish_verified.commands.doctor import DoctorCommand
+from poetry_publish_verified.guard import lock_trial
+from poetry_publish_verified.guard import locks
+from poetry_publish_verified.guard import locks_in_use
+from poetry_publish_verified.guard.lock_trial import Trial
+from poetry_publish_verified.guard.lock_trial import try_locks
+from poetry_publish_verified.guard.locks import Answer
+from poetry_publish_verified.guard.locks import State
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.locks import tried
+from poetry_publish_verified.guard.locks_in_use import Tried
+from poetry_publish_verified.guard.resources import Order
+from poetry_publish_verified.guard.resources import Resource
+
+# A library of Poetry's warns when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+_HANG_GUARD = 300.0
+# What the second process answered before it spoke a protocol, and lines that are none of it.
+CHATTER = (
+    "import os\n"
+    "os.write(1, b'Waiting for a trial, in use by a process that left no name\\n\\xff\\nheld\\n')\n"
+    'os.write(1, b\'{}\\n[1]\\n{"lock trial": ["perhaps", 5]}\\n{"lock trial": 5}\\n\')\n'
+    "os.write(1, b'[' * 100_000 + b'\\nno end of line')\n"
+)
+ANSWER = 'os.write(1, b\'\\n{"lock trial": ["held", "why"]}\\n\')\n'
+DEATH = "os._exit(0)\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test was told once must be told to the next again."""
+    monkeypatch.setattr(locks, "_SAID", set())
+
+
+@pytest.fixture
+def resource(tmp_path: Path) -> Resource:
+    """Something to lock."""
+    return Resource("a thing", tmp_path / "locks" / "thing", Order.PROJECT)
+
+
+@pytest.fixture
+def at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Code that the second process runs at its start, as some packages make every Python."""
+
+    def write(code: str) -> None:
+        place = tmp_path / "start"
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(code)
+        monkeypatch.syspath_prepend(place)
+
+    return write
+
+
+class Stalled:
+    """Makes the lock files of this process, but not before it is told to."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.threads: list[threading.Thread] = []
+        self.made: list[Any] = []
+        self._file_lock = locks._file_lock  # noqa: SLF001
+
+    def __call__(self, path: Path) -> Any:
+        """Make one, at last."""
+        self.threads.append(threading.current_thread())
+        assert self.may_go_on.wait(_HANG_GUARD)
+        # Kept: a lock that nobody knows any more lets go by itself.
+        self.made.append(self._file_lock(path))
+        return self.made[-1]
+
+    def go_on(self) -> None:
+        """Let it, and wait until all that was stalled has ended."""
+        self.may_go_on.set()
+        for thread in self.threads:
+            thread.join(_HANG_GUARD)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def stalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stalled]:
+    """Every attempt of this process hangs, and goes on at the test's end."""
+    file_lock = Stalled()
+    monkeypatch.setattr(locks, "_file_lock", file_lock)
+    yield file_lock
+    file_lock.go_on()
+
+
+class Starved(threading.Thread):
+    """Gets the CPU only when it is waited for the third time."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._waits = 0
+        self._has_cpu = threading.Event()
+
+    def run(self) -> None:
+        """Do what it is for, at last."""
+        assert self._has_cpu.wait(_HANG_GUARD)
+        super().run()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait in vain twice, and then to its end."""
+        self._waits += 1
+        if self._waits == 3:
+            self._has_cpu.set()
+            super().join(timeout)
+
+
+@pytest.fixture
+def starved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine under load: no attempt gets the CPU before somebody has long waited for it."""
+    monkeypatch.setattr(threading, "Thread", Starved)
+    monkeypatch.setenv(locks.TIMEOUT_VARIABLE, str(_HANG_GUARD))
+    for waiting in ("_FIRST_WORD_AFTER", "_NEXT_WORD_AFTER", "_PATIENCE"):
+        monkeypatch.setattr(locks, waiting, _HANG_GUARD)
+
+
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process lock another file than the second one, as through another mount."""
+    file_lock = locks._file_lock  # noqa: SLF001
+    monkeypatch.setattr(locks, "_file_lock", lambda path: file_lock(path.with_name("another")))
+
+
+def words_of(trial: Trial) -> str:
+    """What the doctor says of it."""
+    return Tried(("a cache",), trial).words
+
+
+def test_chatter(tmp_path: Path, at_start: Callable[[str], None]) -> None:
+    """Whatever else the second process writes to its standard output is no answer."""
+    at_start(CHATTER)
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, excludes=True, frees=True)
+    assert "work between processes" in words_of(trial)
+    assert [one.name for one in tmp_path.iterdir()] == ["start"]
+
+
+@pytest.mark.parametrize("code", [f"import os\n{DEATH}", CHATTER + DEATH])
+def test_a_second_process_that_ends_early(
+    tmp_path: Path, at_start: Callable[[str], None], code: str
+) -> None:
+    """Without an answer nothing is known of the locks, neither good nor bad."""
+    at_start(code)
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, unknown="the second process did not answer")
+    assert not trial.is_sound
+    assert words_of(trial) == (
+        f"Could not test the locks on {trial.filesystem} (a cache):"
+        " the second process did not answer."
+    )
+
+
+def test_a_second_process_that_hangs(
+    tmp_path: Path, at_start: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for without an end."""
+    at_start(CHATTER + "import time\nwhile True: time.sleep(60)\n")
+    monkeypatch.setattr(lock_trial, "_LONGEST", 0.0)
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, unknown="the second process did not answer")
+
+
+@pytest.mark.parametrize(
+    ("is_known", "says"), [(False, "Could not test"), (True, "do not exclude")]
+)
+def test_what_the_command_makes_of_it(
+    tmp_path: Path,
+    at_start: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    is_known: bool,
+    says: str,
+) -> None:
+    """Both are a failure, but only of locks that do not work it is said what they let happen."""
+    monkeypatch.setattr(locks_in_use, "directories", lambda _: {"a cache": tmp_path})
+    if is_known:
+        apart(monkeypatch)
+    else:
+        at_start(f"import os\n{DEATH}")
+    command = CommandTester(DoctorCommand())
+    assert command.execute(str(tmp_path)) == 3
+    shown = command.io.fetch_output()
+    assert says in shown
+    assert ("break each other" in shown) == is_known
+
+
+def test_a_second_process_that_has_let_go(
+    tmp_path: Path, at_start: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it ended after it answered, that the lock was free for both proves nothing."""
+    note = tmp_path / "pid"
+    at_start(
+        f"import os, pathlib\npathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n"
+        + ANSWER
+        + DEATH
+    )
+    file_lock = locks._file_lock  # noqa: SLF001
+
+    def after_its_end(path: Path) -> Any:
+        os.waitid(os.P_PID, int(note.read_text()), os.WEXITED | os.WNOWAIT)
+        return file_lock(path)
+
+    monkeypatch.setattr(locks, "_file_lock", after_its_end)
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, unknown="the second process ended early")
+
+
+def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that both have the lock while both are alive are found out."""
+    apart(monkeypatch)
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem)
+    assert "do not exclude" in words_of(trial)
+
+
+@pytest.mark.usefixtures("stalled")
+def test_no_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that has not been made is no proof that the lock was refused."""
+    monkeypatch.setattr(lock_trial, "_PATIENCE", 0.0)
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, unknown="no answer within 0 s")
+    assert "Could not test the locks" in words_of(trial)
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (["unknown"], {"unknown": "why"}),
+        (["failed"], {"error": "why"}),
+        (["busy", "unknown"], {"unknown": "why"}),
+        (["busy", "failed"], {"error": "why"}),
+        (["busy", "busy"], {"excludes": True}),
+        (["busy", "held"], {"excludes": True, "frees": True}),
+    ],
+)
+def test_what_the_first_process_meets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], found: dict[str, Any]
+) -> None:
+    """Only a refusal proves that locks exclude, and only a lock that they are freed."""
+    script = iter(answers)
+    monkeypatch.setattr(
+        lock_trial, "tried", lambda *_: nullcontext(Answer(State(next(script)), "why"))
+    )
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, **found)
+    assert next(script, None) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ("unknown", {"unknown": "why"}),
+        ("failed", {"error": "why"}),
+        ("busy", {"error": "a new lock was refused as if it were in use"}),
+    ],
+)
+def test_what_the_second_process_meets(
+    tmp_path: Path, at_start: Callable[[str], None], state: str, found: dict[str, Any]
+) -> None:
+    """What kept it from a lock is reported as what it is."""
+    at_start(f"import os\n{ANSWER.replace('held', state)}")
+    trial = try_locks(tmp_path)
+    assert trial == Trial(trial.filesystem, **found)
+
+
+def test_each_state(resource: Resource, tmp_path: Path) -> None:
+    """Had, in use, and impossible are told apart."""
+    with tried(resource, _HANG_GUARD, _HANG_GUARD) as answer:
+        assert answer.state is State.HELD
+        with tried(resource, 0, _HANG_GUARD) as second:
+            assert second.state is State.BUSY
+    (tmp_path / "file").touch()
+    with tried(Resource("x", tmp_path / "file" / "lock"), 0, _HANG_GUARD) as answer:
+        assert answer.state is State.FAILED
+        assert "file" in answer.why
+
+
+def test_a_time_out_of_the_server(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ETIMEDOUT from a filesystem is an error, and not somebody else's lock."""
+
+    def fail(**_: Any) -> None:
+        raise TimeoutError(110, "Connection timed out")
+
+    monkeypatch.setattr(locks, "_file_lock", lambda _: SimpleNamespace(acquire=fail))
+    with tried(resource, 0, _HANG_GUARD) as answer:
+        assert answer == Answer(State.FAILED, "[Errno 110] Connection timed out")
+
+
+def test_an_attempt_that_is_left_behind(
+    resource: Resource, stalled: Stalled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever; what comes of it later is let go, and the line names no holder."""
+    monkeypatch.setattr(locks, "_PATIENCE", 0.0)
+    said: list[str] = []
+    with held(resource, said.append, only_if_free=True) as ours:
+        assert not ours
+    (only,) = said
+    assert only.startswith("Going on without a lock: a thing (")
+    assert only.endswith("could not be locked: no answer within 0 s.")
+    with tried(resource, 0, 0) as answer:
+        assert answer == Answer(State.UNKNOWN, "no answer within 0 s")
+    stalled.go_on()
+    with tried(resource, 0, _HANG_GUARD) as answer:
+        assert answer.state is State.HELD
+
+
+@pytest.mark.usefixtures("starved")
+def test_only_if_free_under_load(resource: Resource) -> None:
+    """An attempt without the CPU is waited for, and nothing is said."""
+    said: list[str] = []
+    with held(resource, said.append, only_if_free=True) as ours:
+        assert ours
+    assert said == []
+
+
+@pytest.mark.usefixtures("starved")
+def test_waiting_under_load(resource: Resource) -> None:
+    """Who waits is told that there is no answer yet, and of no holder that nobody has seen."""
+    said: list[str] = []
+    with held(resource, said.append) as ours:
+        assert ours
+    assert len(said) == 2
+    assert all("Waiting for a thing, no answer yet; at most " in line for line in said)
