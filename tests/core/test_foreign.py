@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
 
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
+from poetry_publish_verified.core import foreign
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.foreign import printable_lines
 from poetry_publish_verified.core.foreign import without_secrets
@@ -38,7 +37,6 @@ def is_harmless(text: str) -> bool:
     )
 
 
-@settings(deadline=None)
 @given(ANYTHING, st.integers(1, 600))
 def test_whatever_comes_is_one_short_harmless_line(text: str | bytes, limit: int) -> None:
     """Any text or bytes become one line of at most the limit, without control characters."""
@@ -47,14 +45,12 @@ def test_whatever_comes_is_one_short_harmless_line(text: str | bytes, limit: int
     assert len(shown) <= limit
 
 
-@settings(deadline=None)
 @given(ANYTHING)
 def test_cleaning_twice_changes_nothing(text: str | bytes) -> None:
     """What is printable already stays as it is."""
     assert printable(printable(text)) == printable(text)
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_body_becomes_harmless_words(body: bytes) -> None:
     """The words of any body are one harmless line."""
@@ -96,15 +92,13 @@ def test_markup_and_scripts_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("piece", [b"<", b"<script", b"</p", b"&"])
-def test_broken_markup_takes_no_time(piece: bytes) -> None:
-    """A body made of markup that never closes is read at once."""
-    body = piece * (65536 // len(piece))
-    start = time.perf_counter()
-    words_of_html(body)
-    assert time.perf_counter() - start < 1.0
+def test_broken_markup_is_read_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Markup that never closes comes to an end, however much of it is looked at."""
+    # What looks at all of it for each piece would take days.
+    monkeypatch.setattr(foreign, "_LARGEST", 1 << 24)
+    assert len(words_of_html(piece * (1 << 24))) < 600
 
 
-@settings(deadline=None)
 @given(ANYTHING)
 def test_no_line_of_several_is_an_order(text: str | bytes) -> None:
     """In a traceback every line is harmless by itself, and none begins an order."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import example
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -109,7 +108,6 @@ def test_files_of_another_pyproject(
     assert found == ([(OTHER, severity)] if severity else [])
 
 
-@settings(deadline=None)  # the first that has to parse absurd numbers pays for all
 @given(st.text(), st.text(), st.text())
 @example(">=" + "9" * 5000, "oil>=" + "9" * 5000, "")
 @example("===\x1b", "oil @ http://[", "oil ===x")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import string
-import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.foreign import printable
@@ -370,20 +367,10 @@ def test_broken_html_is_read_or_refused(page: bytes) -> None:
     is_safe_or_refused(page, HTML, URL)
 
 
-@pytest.mark.parametrize("piece", [b"<a ", b'<a x="', b"<!--", b"</"])
-def test_hostile_html_takes_no_time(piece: bytes) -> None:
-    """A small page of tags that never close is read in no time; real ones have megabytes."""
-    start = time.perf_counter()
-    with contextlib.suppress(UnsafePageError):
-        parse_page(piece * 6000, HTML, URL)
-    assert time.perf_counter() - start < 1.0
-
-
 CONTENT_TYPES = st.one_of(st.sampled_from([JSON, HTML, "application/json"]), st.text())
 PAGE_URLS = st.sampled_from([URL, "http://index.example:8080/a", "https://index.example"])
 
 
-@settings(deadline=None)
 @given(st.binary(), CONTENT_TYPES, PAGE_URLS)
 def test_any_bytes(body: bytes, content_type: str, url: str) -> None:
     """Any bytes of any kind are a safe page or refused."""
@@ -423,7 +410,6 @@ FILES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     st.one_of(
         VALUES,
@@ -461,7 +447,6 @@ PIECES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(PIECES, max_size=12).map("".join), PAGE_URLS)
 @example("<![foo[", URL)
 @example('<base href="http://["><a href="a.whl">', URL)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import unicodedata
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.refusals import PARTICULAR
@@ -25,6 +25,7 @@ from poetry_publish_verified.core.upload_errors import explain
 from poetry_publish_verified.errors import Code
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
+from tests.core.rows import each
 from tests.core.server_messages import CASES
 from tests.core.server_messages import PYPI_LIKE
 from tests.core.server_messages import USER
@@ -63,8 +64,7 @@ def refusal(answer: Answered, filename: str = SDIST, url: str = PYPI_LIKE) -> Re
     return judged
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status} {case.message[:60]}")
+@each(itertools.product(CASES, PLACES))
 def test_what_a_server_says(case: Case, place: str) -> None:
     """Wherever a server puts its message, it is understood, repeated, and has its remedy."""
     refused = refusal(Answered(case.status, *PLACES[place](case.message)))
@@ -83,7 +83,7 @@ def hit(rows: tuple[Row, ...], case: Case) -> list[Row]:
     return [row for row in rows if row.fits(case.status, words)]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status} {case.message[:60]}")
+@each(zip(CASES))
 def test_no_message_has_two_causes(case: Case) -> None:
     """The particular rows tell one cause of a message, so that their order does not matter."""
     assert len(hit(PARTICULAR, case)) <= 1
@@ -123,24 +123,23 @@ def test_an_account_without_a_verified_address(status: int) -> None:
     assert "nothing has to be changed or built again" in problem.remedy
 
 
-@pytest.mark.parametrize(
-    ("url", "home"),
-    [
-        ("https://upload.example.org/legacy/", "https://example.org/"),
-        ("https://test.example.org/legacy/", "https://test.example.org/"),
-        ("https://upload.example.org:8443/legacy/", "https://example.org:8443/"),
-        ("https://me:secret@upload.example.org/legacy/", "https://example.org/"),
-        ("https://upload.example.org/", None),
-        ("https://upload.example.org/legacy", None),
-        ("https://index.example.org/legacy/", None),
-        ("https://index.example.org/upload./legacy/", None),
-        (OTHER, None),
-        ("", None),
-        ("https://[upload./legacy/", None),
-        ("upload.example.org/legacy/", None),
-    ],
-)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.status} {case.message[:60]}")
+HOMES = [
+    ("https://upload.example.org/legacy/", "https://example.org/"),
+    ("https://test.example.org/legacy/", "https://test.example.org/"),
+    ("https://upload.example.org:8443/legacy/", "https://example.org:8443/"),
+    ("https://me:secret@upload.example.org/legacy/", "https://example.org/"),
+    ("https://upload.example.org/", None),
+    ("https://upload.example.org/legacy", None),
+    ("https://index.example.org/legacy/", None),
+    ("https://index.example.org/upload./legacy/", None),
+    (OTHER, None),
+    ("", None),
+    ("https://[upload./legacy/", None),
+    ("upload.example.org/legacy/", None),
+]
+
+
+@each((case, url, home) for case in CASES for url, home in HOMES)
 def test_links_are_the_index_s_own(case: Case, url: str, home: str | None) -> None:
     """Pages of an index like PyPI are linked on its own host; of others they are only named."""
     answer = Answered(case.status, case.message.encode())
@@ -303,7 +302,6 @@ URLS = st.text() | st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=400)
 @given(
     st.integers(100, 599), BYTES, BYTES, HEADERS, URLS, st.sampled_from([WHEEL, SDIST, "a", "{x}"])
 )
@@ -322,7 +320,6 @@ def test_no_answer_is_too_odd(
     assert not odd(told)
 
 
-@settings(deadline=None)
 @given(st.text(), URLS)
 def test_no_silence_is_too_odd(detail: str, url: str) -> None:
     """What the way there says is judged and shown as harmlessly."""

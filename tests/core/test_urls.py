@@ -46,7 +46,7 @@ def test_credentials_are_taken_out(
         *("", "index.example", "//me:secret@index.example/", "ftp://me:secret@index.example/"),
         *("file:///etc/passwd", "https://", "https:///simple", "https://me:secret@/"),
         *("https://me:secret@index.example:port/", "https://me:secret@index.example:65536/"),
-        "https://me:secret@[::1/",
+        *("https://me:secret@[::1/", "https://me:a@secret@[::1/"),
     ],
 )
 def test_of_what_is_no_url_no_password_is_shown(url: str) -> None:

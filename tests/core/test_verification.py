@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
@@ -12,6 +14,7 @@ from packaging.tags import generic_tags
 from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.verification import PipTarget
 from poetry_publish_verified.core.verification import pip_target
+from tests.core.rows import each
 
 
 def accepted(target: PipTarget) -> set[Tag]:
@@ -85,8 +88,7 @@ REQUIRES = [
 ]
 
 
-@pytest.mark.parametrize("requires", REQUIRES)
-@pytest.mark.parametrize("tags", TAGS)
+@each(itertools.product(TAGS, REQUIRES))
 def test_pip_takes_the_wheel_for_the_target(tags: str, requires: str) -> None:
     """A target is always one for which pip accepts the wheel and Requires-Python is met."""
     parsed = parse_filename(f"lantern-1.0-{tags}.whl")

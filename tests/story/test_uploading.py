@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.distribution import in_upload_order
@@ -210,7 +209,6 @@ def test_other_bytes_from_other_sources() -> None:
     assert ending.codes == [Code.CONFLICT, Code.OTHER_SOURCES]
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from([each.filename for each in MANY]),

@@ -13,6 +13,8 @@ _ORDER = re.compile(r"##(?=\w*\[)")
 _USERINFO = re.compile(r"//[^\s/?#@'\"<>]*(?::[^\s@'\"<>]*)?@")
 _QUERY = re.compile(r"(://[^\s?'\"<>]*)\?[^\s'\"<>]*")
 _NO_WORDS = ("head", "script", "style")
+# Characters of a body that are looked at.
+_LARGEST = 65_536
 
 
 def printable(text: str | bytes, limit: int = 500) -> str:
@@ -59,7 +61,7 @@ def _unsafe(char: str) -> bool:
 
 def words_of_html(body: bytes, limit: int = 500) -> str:
     """The words of an HTML (or plain) body, markup left out."""
-    text = decoded(body)[:65536]
+    text = decoded(body)[:_LARGEST]
     for element in _NO_WORDS:
         text = _without(text, element)
     return printable(html.unescape(_TAG.sub(" ", text)), limit)
