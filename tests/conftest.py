@@ -11,13 +11,10 @@ from typing import Protocol
 import pytest
 import trustme
 
+from tests import hypothesis_profiles
 from tests.beds import indexes
-from tests.beds.poetry import NEWEST_POETRY
+from tests.beds.environments import environment
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import PoetryEnvironment
-from tests.beds.poetry import build_wheel
-from tests.beds.poetry import current_interpreter
-from tests.beds.poetry import make_environment
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.proxy import FaultProxy
@@ -26,8 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.beds.environments import PoetryEnvironment
     from tests.beds.indexes import Devpi
     from tests.beds.indexes import Index
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell Hypothesis how to run, before it sees a test."""
+    hypothesis_profiles.install(config)
 
 
 class MakeProxy(Protocol):
@@ -39,23 +42,15 @@ class MakeProxy(Protocol):
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built once."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="session")
-def poetry_environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> PoetryEnvironment:
+def poetry_environment() -> PoetryEnvironment:
     """The newest Poetry on the Python that runs the tests, with the wheel."""
-    folder = tmp_path_factory.mktemp("poetry") / "environment"
-    return make_environment(folder, current_interpreter(), NEWEST_POETRY, wheel)
+    return environment()
 
 
 @pytest.fixture(scope="session")
-def stock_environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> PoetryEnvironment:
+def stock_environment() -> PoetryEnvironment:
     """The same, but without the plugin."""
-    folder = tmp_path_factory.mktemp("stock") / "environment"
-    return make_environment(folder, current_interpreter(), NEWEST_POETRY, wheel, plugin=False)
+    return environment(plugin=False)
 
 
 @pytest.fixture
@@ -101,13 +96,13 @@ def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
 @pytest.fixture
 def devpi(devpi_server: Devpi) -> Index:
     """A non-volatile index on devpi of this test's own."""
-    return devpi_server.index(f"user{uuid.uuid4().hex[:8]}")
+    return devpi_server.index("harbour", f"i{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture
 def volatile_devpi(devpi_server: Devpi) -> Index:
     """The same, but files may be replaced."""
-    return devpi_server.index(f"user{uuid.uuid4().hex[:8]}", volatile=True)
+    return devpi_server.index("harbour", f"i{uuid.uuid4().hex[:8]}", volatile=True)
 
 
 @pytest.fixture

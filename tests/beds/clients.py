@@ -18,7 +18,8 @@ from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.verification import pip_target
-from tests.adapters.archives import wheel as archive
+from tests.beds.distributions import WheelSource
+from tests.beds.processes import HANG
 
 if TYPE_CHECKING:
     from tests.beds.indexes import Index
@@ -44,17 +45,8 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 
 def wheel_bytes(filename: str) -> bytes:
     """A wheel that can be installed; the bytes depend on the whole name."""
-    name, version = filename.split("-")[:2]
-    info = f"{name}-{version}.dist-info"
-    tag = filename.removesuffix(".whl").split("-", 2)[2]
-    members = {
-        f"{name}.py": f"# {filename}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    record = "".join(f"{member},,\n" for member in [*members, f"{info}/RECORD"])
-    members[f"{info}/RECORD"] = record
-    return archive(tuple((member, text.encode()) for member, text in members.items()))
+    name, version, tag = filename.removesuffix(".whl").split("-", 2)
+    return WheelSource(name, version, {f"{name}.py": f"# {filename}\n"}, tag=tag).content()
 
 
 def wanted(filename: str, body: bytes) -> WheelWanted:
@@ -83,7 +75,7 @@ def put(index: Index, filename: str) -> WheelWanted:
             data=form | {"filetype": "bdist_wheel", "pyversion": "py3", "metadata_version": "2.1"},
             files={"content": (filename, body)},
             auth=(index.username, index.password),
-            timeout=30,
+            timeout=HANG,
         )
     assert answer.status_code == 200, answer.text
     return wheel

@@ -35,11 +35,11 @@ class Edge:
 
     Its answers to kept pages say `X-Cache: HIT`, `MISS`, ... in the program's own words.
     `front` stands before it and notes every request in `front.requests`; its rules can
-    disturb what the edge says. `purges` tells whether the program can be told to forget.
+    disturb what the edge says. `kept` is where nginx keeps its pages.
     """
 
     front: FaultProxy
-    purges: bool
+    kept: Path | None = None
 
     @property
     def origin(self) -> str:
@@ -54,10 +54,15 @@ class Edge:
         """Forget every page of the project that anybody has asked for.
 
         Softly: what is there has expired, but the first who asks for each variant still gets
-        it, and only makes the edge fetch the new one. Otherwise it is gone at once.
+        it, and only makes the edge fetch the new one. Otherwise it is gone at once; nginx, which
+        can only do that, forgets the pages of all projects.
         """
-        if not self.purges:
-            raise NotImplementedError("nginx cannot purge without modules that Debian leaves out")
+        if self.kept is not None:
+            if soft:
+                raise NotImplementedError("nginx has no pages that have expired and are kept")
+            for file in self.kept.iterdir():
+                file.unlink()
+            return
         own = re.compile(rf"/(\+?simple|pypi)/{re.escape(project)}(/|$)")
         paths = {request.path.split("?")[0] for request in list(self.front.requests)}
         method = "SOFTPURGE" if soft else "PURGE"
@@ -116,7 +121,7 @@ def varnish(
         "-p", "http_gzip_support=off",
         "-p", "vsl_space=1M", "-p", "thread_pools=1", "-p", "thread_pool_min=10",
     ]  # fmt: skip
-    with _edge(arguments, folder, own, purges=True) as edge:
+    with _edge(arguments, folder, own) as edge:
         yield edge
 
 
@@ -263,15 +268,15 @@ http {{
     )
     # The prefix makes all of the above relative to the folder, whatever its name has in it.
     arguments = [command, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-    with _edge(arguments, folder, own, purges=False) as edge:
+    with _edge(arguments, folder, own, kept=folder / "cache") as edge:
         yield edge
 
 
 @contextlib.contextmanager
-def _edge(command: list[str], folder: Path, port: int, *, purges: bool) -> Iterator[Edge]:
+def _edge(command: list[str], folder: Path, port: int, kept: Path | None = None) -> Iterator[Edge]:
     origin = f"http://127.0.0.1:{port}"
     with (
         running(command, log=folder / "edge.log", health=f"{origin}{_HEALTH}"),
         FaultProxy(origin, keeps_encoding=True) as front,
     ):
-        yield Edge(front, purges)
+        yield Edge(front, kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from tests.beds.processes import HANG
 from tests.beds.processes import free_port
 from tests.beds.processes import running
 
@@ -56,7 +58,7 @@ def ask(
         token = base64.b64encode(":".join(auth).encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
     try:
-        answer = _DIRECT.open(request, timeout=30)
+        answer = _DIRECT.open(request, timeout=HANG)
     except urllib.error.HTTPError as error:
         answer = error
     with answer:
@@ -241,7 +243,7 @@ class Devpi:
         return json.loads(answer)
 
     def index(self, user: str, name: str = "prod", *, volatile: bool = False) -> Index:
-        """Make the user and an index of theirs without bases, and say where it is."""
+        """Make an index without bases, of a user who is made at need, and say where it is."""
         return self._make(user, name, {"type": "stage", "volatile": volatile, "bases": []})
 
     def mirror(self, user: str, of: Index, expiry: int, name: str = "mirror") -> Index:
@@ -258,11 +260,15 @@ class Devpi:
         }
         return self._make(user, name, settings)
 
-    def _make(self, user: str, name: str, settings: dict[str, Any]) -> Index:
+    @functools.cache  # noqa: B019 - there are few servers
+    def _token(self, user: str) -> str:
+        """Make the user, and log in."""
         self._call(user, "PUT", {"password": PASSWORD})
         login = self._call("+login", "POST", {"user": user, "password": PASSWORD})
-        token = f"{user}:{login['result']['password']}"
-        self._call(f"{user}/{name}", "PUT", settings, token)
+        return f"{user}:{login['result']['password']}"
+
+    def _make(self, user: str, name: str, settings: dict[str, Any]) -> Index:
+        self._call(f"{user}/{name}", "PUT", settings, self._token(user))
         base = f"{self.base}{user}/{name}/"
         return Index(base, f"{base}+simple/", user, PASSWORD)
 
@@ -291,7 +297,7 @@ def devpi(
             stdout=log,
             stderr=subprocess.STDOUT,
             check=True,
-            timeout=120,
+            timeout=HANG,
         )
     base = f"http://127.0.0.1:{port}/"
     with running(command, log=folder / "devpi.log", health=f"{base}+api"):

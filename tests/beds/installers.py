@@ -13,14 +13,13 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.beds.processes import HANG
 from tests.beds.processes import program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.poetry import Poetry
-
-TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ priority = "primary"
 """,
         encoding="utf-8",
     )
-    run = poetry.run("lock", "--no-cache", "--no-interaction", cwd=project, timeout=TIMEOUT)
+    run = poetry.run("lock", "--no-cache", "--no-interaction", cwd=project)
     lock = project / "poetry.lock"
     locked = lock.is_file() and f'version = "{version}"' in lock.read_text(encoding="utf-8")
     assert locked is (run.code == 0), run.said
@@ -106,7 +105,7 @@ def _got(command: list[str], goal: Path, more: dict[str, str], pattern: str) -> 
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        timeout=TIMEOUT,
+        timeout=HANG,
         check=False,
     )
     got = any(goal.glob(pattern))

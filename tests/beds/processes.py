@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.beds import forking
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Sequence
 
-START_UP = 60.0
+# No test waits for a time: this ends what would hang for ever, on the busiest of machines.
+HANG = 600.0
 _RESERVED: deque[socket.socket] = deque()
 _RESERVATIONS = 64
 
@@ -77,7 +80,7 @@ def _first_of_clients() -> int:
 
 
 def wait_until(
-    truth: Callable[[], object], what: str, timeout: float = START_UP, pause: float = 0.02
+    truth: Callable[[], object], what: str, timeout: float = HANG, pause: float = 0.02
 ) -> None:
     """Return as soon as `truth()` is true; fail with `what` was waited for."""
     end = time.monotonic() + timeout
@@ -130,12 +133,19 @@ def program(name: str) -> str:
     return path
 
 
+def _plain_environment() -> dict[str, str]:
+    """This process's environment without what changes Python or the language."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "LANG", "LC_"))}
+    return {**kept, "LANG": "C.UTF-8"}
+
+
 @contextlib.contextmanager
 def running(command: Sequence[str], *, log: Path, health: str) -> Iterator[None]:
     """Run a server for as long as the block lasts, from its first answer at `health`."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = forking.popen(
             command,
+            env=_plain_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -12,13 +12,13 @@ import http.client
 import json
 import re
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.beds.processes import HANG
 from tests.beds.processes import free_port
 from tests.beds.wire import Answer
 from tests.beds.wire import CutError
@@ -62,7 +62,7 @@ class Exchange:
     def forward(self) -> Answer:
         """Ask the index, as the client did, mostly for a page that is not compressed."""
         target = urllib.parse.urlsplit(self.proxy.upstream)
-        connection = http.client.HTTPConnection(target.netloc, timeout=60)
+        connection = http.client.HTTPConnection(target.netloc, timeout=HANG)
         with contextlib.closing(connection):
             skipped = {"connection", "transfer-encoding", "content-length"}
             if not self.proxy.keeps_encoding:
@@ -167,7 +167,7 @@ class FaultProxy:
         self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(timeout=10)
+        self._thread.join()
 
     # What was asked.
 
@@ -197,7 +197,7 @@ class FaultProxy:
         """Take the request, then say nothing at all."""
 
         def act(_: Exchange) -> Answer:
-            self.stopped.wait(300)
+            self.stopped.wait()
             raise CutError
 
         return self.on(match, act, times)
@@ -221,23 +221,16 @@ class FaultProxy:
             self.rules.clear()
             self._breaks.clear()
 
-    def hide(self, filename: str, seconds: float | None = None) -> Rule:
-        """Leave the file out of pages, until so long after its upload (None: for good)."""
-        stored: list[float] = []
-
-        def note(exchange: Exchange) -> Answer:
-            answer = exchange.forward()
-            if answer.status == 200:
-                stored.append(time.monotonic())
-            return answer
+    def hide(self, filename: str, pages: int | None = None) -> Rule:
+        """Leave the file out of so many pages on which it is (None: of all)."""
+        left_out: list[str] = []
 
         def act(exchange: Exchange) -> Answer:
             answer = exchange.forward()
-            if seconds is not None and stored and time.monotonic() - stored[0] > seconds:
+            if pages is not None and len(left_out) >= pages:
                 return answer
-            return edit_page(answer, filename, lambda _: None)
+            return edit_page(answer, filename, left_out.append)
 
-        self.on(lambda request: request.uploads(filename), note)
         return self.on(is_page, act)
 
     def change_hash(self, filename: str, sha256: str) -> Rule:

@@ -14,6 +14,8 @@ from tests.beds.indexes import Devpi
 from tests.beds.indexes import Index
 from tests.beds.indexes import ask
 from tests.beds.indexes import devpi
+from tests.beds.processes import HANG
+from tests.beds.proxy import CutError
 from tests.beds.proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -61,8 +63,8 @@ class Replicated:
     def hold(self, exchange: Exchange) -> Answer:
         """Pass changes on to the replica, but only while nothing is frozen."""
         answer = exchange.forward()
-        # The replica gives up after half a minute and asks again: no reason to keep a thread.
-        self._flowing.wait(60)
+        if not self._flowing.wait(HANG):
+            raise CutError
         return answer
 
 

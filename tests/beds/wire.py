@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from typing import ClassVar
 from typing import Protocol
 
+from tests.beds.processes import HANG
+
 if TYPE_CHECKING:
     import ssl
 
@@ -105,7 +107,7 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     proxy: ClassVar[Answering]
     protocol_version = "HTTP/1.1"
-    timeout = 120
+    timeout = HANG
 
     def setup(self) -> None:
         tls = self.proxy.tls

@@ -30,20 +30,17 @@ from datetime import datetime
 from itertools import product
 from pathlib import Path
 
-from tests.beds.artefacts import PLATFORMS
-from tests.beds.artefacts import write_wheel
 from tests.beds.clients import UV
 from tests.beds.clients import clean_environment
+from tests.beds.distributions import PLATFORMS
+from tests.beds.distributions import write_wheel
+from tests.beds.environments import PoetryEnvironment
+from tests.beds.environments import environment
 from tests.beds.indexes import PASSWORD
 from tests.beds.indexes import USER
 from tests.beds.indexes import Index
 from tests.beds.indexes import pypiserver
-from tests.beds.poetry import NEWEST_POETRY
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import PoetryEnvironment
-from tests.beds.poetry import build_wheel
-from tests.beds.poetry import current_interpreter
-from tests.beds.poetry import make_environment
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.release import REPOSITORY
@@ -117,29 +114,23 @@ class Tools:
 
 def install(work: Path) -> Tools:
     """Install Poetry with and without the wheel of this checkout, and the newest twine."""
-    wheel = build_wheel(work)
-    guarded, stock = (
-        make_environment(work / name, current_interpreter(), NEWEST_POETRY, wheel, plugin=plugin)
-        for name, plugin in (("guarded", True), ("stock", False))
-    )
     twine = work / "twine"
     subprocess.run([sys.executable, "-m", "venv", twine], check=True, timeout=120)
     pip = (twine / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install")
     subprocess.run((*pip, "twine"), check=True, capture_output=True, timeout=300)
-    return Tools(work / "home", guarded, stock, twine / "bin" / "twine")
+    return Tools(work / "home", environment(), environment(plugin=False), twine / "bin" / "twine")
 
 
 def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
     """Every way to send the project's dist folder to the index."""
-    poetry = Poetry(tools.guarded, tools.home, front.environment(REPOSITORY)).surroundings()
+    poetry = Poetry(tools.guarded, tools.home).surroundings(**front.environment(REPOSITORY))
     clean = clean_environment(tools.home, PYTHON_KEYRING_BACKEND=_NO_KEYRING)
     files = [project.dist / name for name in sorted(project.hashes())]
     known = ("--username", USER, "--password", PASSWORD)
 
-    def of_poetry(environment: PoetryEnvironment, *command: str) -> Way:
-        more = ("--no-interaction", "-r", REPOSITORY)
-        argv: tuple[str | Path, ...] = (environment.python, "-m", "poetry", *command, *more)
-        return Way(f"Poetry {environment.poetry_version}", argv, poetry)
+    def of_poetry(own: PoetryEnvironment, *command: str) -> Way:
+        argv: tuple[str | Path, ...] = (own.poetry, *command, "--no-interaction", "-r", REPOSITORY)
+        return Way(f"Poetry {own.poetry_version}", argv, poetry)
 
     with_twine = (tools.twine, "upload", "--non-interactive", "--disable-progress-bar")
     with_uv = (UV, "publish", "--no-config", "--trusted-publishing", "never")

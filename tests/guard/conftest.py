@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.stress.testbed import POETRY_MINORS
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import WheelSource
-from tests.stress.testbed import build_own_wheel
-from tests.stress.testbed import poetry_environment
-from tests.stress.testbed import stamp_helper
-from tests.stress.testbed import stamp_plugin
-from tests.stress.testbed import uv
-from tests.stress.testbed import write_project
-
-
-@pytest.fixture(scope="session")
-def own_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This project's wheel, built once."""
-    try:
-        uv()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    return build_own_wheel(tmp_path_factory.mktemp("dist"))
+from tests.beds.distributions import WheelSource
+from tests.beds.environments import NEWEST_POETRY
+from tests.beds.environments import OLDEST_POETRY
+from tests.beds.environments import POETRY_MINORS
+from tests.beds.plugins import guarded
+from tests.beds.plugins import stamp_helper
+from tests.beds.plugins import stamp_plugin
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.simple_index import SimpleIndex
+from tests.thorough import THOROUGH
 
 
 @pytest.fixture(scope="session")
@@ -41,48 +30,43 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def index(wheels: Path) -> Iterator[Index]:
+def index(wheels: Path) -> Iterator[SimpleIndex]:
     """The only index the projects know."""
-    with Index(wheels) as served:
+    with SimpleIndex(wheels) as served:
         yield served
 
 
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory, own_wheel: Path) -> Callable[..., Path]:
-    """`environment(version, *packages, python=…)`: a Poetry with this plugin, made once."""
-    directory = tmp_path_factory.mktemp("poetry")
-
-    def make(version: str, *packages: Path, python: str = sys.executable) -> Path:
-        parts = [version, *(package.stem for package in packages), python.replace("/", "_")]
-        return poetry_environment(
-            directory / "+".join(parts), version, own_wheel, *packages, python=python
-        )
-
-    return make
-
-
-@pytest.fixture(params=POETRY_MINORS)
-def version(request: pytest.FixtureRequest) -> str:
-    """Each Poetry minor that the seams were tried with."""
-    return str(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test its minors of Poetry: all of them, or the newest, and at a seam the oldest."""
+    if "version" in metafunc.fixturenames:
+        marks = {mark.name for mark in metafunc.definition.iter_markers()}
+        oldest = [OLDEST_POETRY] if marks & {"seam", "real_start"} else []
+        minors = POETRY_MINORS if THOROUGH else (*oldest, NEWEST_POETRY)
+        metafunc.parametrize("version", minors)
 
 
 @pytest.fixture
-def project(tmp_path: Path, index: Index) -> Path:
+def project(tmp_path: Path, index: SimpleIndex) -> Path:
     """A project that requires stamp-plugin."""
     return write_project(tmp_path / "project", index.url, 'stamp-plugin = ">=1,<2"')
 
 
 @pytest.fixture
-def poetry(version: str, environment: Callable[..., Path], project: Path, tmp_path: Path) -> Poetry:
-    """A Poetry of this minor, with the guard, in the project."""
-    return Poetry(environment(version), project, tmp_path / "home")
+def real(request: pytest.FixtureRequest) -> bool:
+    """Whether this test starts each Poetry: one of each seam does, on every minor."""
+    return request.node.get_closest_marker("real_start") is not None
 
 
 @pytest.fixture
-def newest(environment: Callable[..., Path], project: Path, tmp_path: Path) -> Poetry:
+def poetry(version: str, project: Path, tmp_path: Path, real: bool) -> Poetry:
+    """A Poetry of this minor, with the guard, in the project."""
+    return guarded(version, project, tmp_path / "home", real=real)
+
+
+@pytest.fixture
+def newest(project: Path, tmp_path: Path) -> Poetry:
     """The newest Poetry tried, with the guard, in the project."""
-    return Poetry(environment(POETRY_MINORS[-1]), project, tmp_path / "home")
+    return guarded(NEWEST_POETRY, project, tmp_path / "home")
 
 
 _APPLICATION = "poetry.application.plugin"

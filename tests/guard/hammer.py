@@ -1,6 +1,7 @@
-"""Uses one of Poetry's caches as hard as it can: `hammer.py stock|ours DIRECTORY SECONDS`.
+"""Uses one of Poetry's caches as hard as it can: `hammer.py stock|ours DIRECTORY TIMES`.
 
-Prints the errors it met, as JSON: kind to number.
+Says that it is ready, and begins at a line of its input. Prints the errors that it met, as JSON:
+kind to number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import json
 import random
 import sys
-import time
 from pathlib import Path
 
 from poetry.utils.cache import FileCache
@@ -20,7 +20,7 @@ from poetry_publish_verified.guard.storage_seams import storage_made_atomic
 
 def main() -> None:
     """Put, get, forget and, once in a while, flush."""
-    whose, directory, seconds = sys.argv[1:]
+    whose, directory, times = sys.argv[1:]
     cache: FileCache[list[int]] = FileCache(path=Path(directory))
     errors: collections.Counter[str] = collections.Counter()
     # Long enough that a reader can meet it half-written.
@@ -36,8 +36,9 @@ def main() -> None:
             cache.flush()
 
     with storage_made_atomic(print) if whose == "ours" else contextlib.nullcontext():
-        end = time.monotonic() + float(seconds)
-        while time.monotonic() < end:
+        print("ready", flush=True)  # noqa: T201
+        sys.stdin.readline()
+        for _ in range(int(times)):
             key = f"package:{random.randrange(4)}"  # noqa: S311
             chance = random.random()  # noqa: S311
             try:

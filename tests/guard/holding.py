@@ -15,7 +15,9 @@ from pathlib import Path
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import Order, Resource
 path, order, *then = sys.argv[1:]
-with held(Resource("a thing", Path(path), Order[order]), print) as ours:
+def say(text):
+    print(text, file=sys.stderr)
+with held(Resource("a thing", Path(path), Order[order]), say) as ours:
     print("held" if ours else "without", flush=True)
     if then:
         sys.exit(subprocess.run(then).returncode)

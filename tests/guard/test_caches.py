@@ -17,6 +17,7 @@ import pytest
 
 from poetry_publish_verified.guard import caches
 from poetry_publish_verified.guard.environment import Builder
+from tests.beds.processes import HANG
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD
 from tests.guard.filesystems import as_another_user
@@ -201,14 +202,15 @@ def test_a_killed_fetch(tmp_path: Path) -> None:
     """It leaves no archive, and the next download removes what it did leave."""
     archive = tmp_path / "demo.whl"
     code = (
-        "import sys, time; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from poetry_publish_verified.guard import caches\n"
         "def download(path):\n"
-        "    path.write_text('half'); print('begun', flush=True); time.sleep(60)\n"
+        "    path.write_text('half'); print('begun', flush=True); sys.stdin.read()\n"
         "caches.fetch(Path(sys.argv[1]), download)"
     )
     command = [sys.executable, "-c", code, str(archive)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         # Not swept while it lives: a slow download is none that died.
@@ -256,12 +258,19 @@ def test_build(tmp_path: Path) -> None:
 def test_one_cache_under_stress(tmp_path: Path, whose: str) -> None:
     """Four processes put, get, forget and flush: stock's fail hundredfold, ours never."""
     script = Path(__file__).with_name("hammer.py")
-    command = [sys.executable, str(script), whose, str(tmp_path / "cache"), "1.5"]
+    command = [sys.executable, str(script), whose, str(tmp_path / "cache"), "2000"]
+    pipe = subprocess.PIPE
     processes = [
-        subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(4)
+        subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(4)
     ]
-    answers = [process.communicate(timeout=60) for process in processes]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=HANG) for process in processes]
     errors = [json.loads(out) for out, _ in answers]
     corrupt = sum(err.count("Corrupt") for _, err in answers)
     if whose == "stock":

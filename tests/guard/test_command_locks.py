@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,19 +14,19 @@ from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.guard.resources import Resource
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.processes import HANG
+from tests.beds.simple_index import SimpleIndex
 from tests.guard.holding import holder_argv
 from tests.guard.holding import holder_of
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import write_project
 
 AT_ONCE = {"POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT": "0.2"}
 WITHOUT = "Going on without a lock"
 
 
 @pytest.fixture
-def project(tmp_path: Path, index: Index) -> Path:
+def project(tmp_path: Path, index: SimpleIndex) -> Path:
     """A project without project plugins, and with a dependency."""
     directory = write_project(tmp_path / "project", index.url, "")
     file = directory / "pyproject.toml"
@@ -97,6 +96,7 @@ def test_an_active_environment(poetry: Poetry, places: Places, tmp_path: Path) -
     assert (locks / ".gitignore").read_text() == "*"
 
 
+@pytest.mark.seam
 def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
     """Who writes a setting waits for others who do; who reads one does not."""
     with holder_of(places.config(tmp_path / "home" / "config")):
@@ -119,11 +119,9 @@ def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
 def test_no_lock_while_a_question_waits(newest: Poetry, places: Places, tmp_path: Path) -> None:
     """While Poetry asks for a password others may write settings."""
     terminal, inside = pty.openpty()
-    argv = [str(newest.executable), "config", "http-basic.shop", "me"]
-    asking = subprocess.Popen(
-        argv, cwd=newest.project, env=isolated_environ(newest.home),
-        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
-    )  # fmt: skip
+    asking = newest.start(
+        "config", "http-basic.shop", "me", stdin=inside, stdout=inside, stderr=inside
+    )
     os.close(inside)
     said = b""
     while b"Password:" not in said:
@@ -132,18 +130,19 @@ def test_no_lock_while_a_question_waits(newest: Poetry, places: Places, tmp_path
     with held(config, print, only_if_free=True) as ours:
         assert ours
     os.write(terminal, b"s3cret\n")
-    assert asking.wait(30) == 0
+    assert asking.wait(HANG) == 0
     os.close(terminal)
     assert "s3cret" in (tmp_path / "home" / "config" / "auth.toml").read_text()
 
 
+@pytest.mark.seam
 def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
     """`self lock` stands for all that change Poetry: they hold its settings and environment."""
     changing = {name for name, needs in NEEDS.items() if needs.poetry}
     assert changing == {
         f"self {word}" for word in ["add", "install", "lock", "remove", "sync", "update"]
     }
-    prefix = poetry.executable.parents[1]
+    prefix = poetry.environment.path
     for resource in (
         places.config(tmp_path / "home" / "config"),
         places.poetry_environment(prefix),
@@ -154,6 +153,7 @@ def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
     assert WITHOUT not in poetry.run("self", "lock").err
 
 
+@pytest.mark.real_start
 def test_a_half_made_environment(poetry: Poetry) -> None:
     """What a killed process left of an environment is made anew, by whoever needs it first."""
     poetry.run("install").ok()
@@ -164,6 +164,7 @@ def test_a_half_made_environment(poetry: Poetry) -> None:
     assert (whole / "pyvenv.cfg").exists()
 
 
+@pytest.mark.seam
 def test_removing_and_choosing_environments(poetry: Poetry, places: Places) -> None:
     """`env remove` waits for whoever installs; `env use` for whoever changes the list."""
     variables = {"POETRY_VIRTUALENVS_IN_PROJECT": "false", **AT_ONCE}
@@ -180,19 +181,20 @@ def test_removing_and_choosing_environments(poetry: Poetry, places: Places) -> N
     assert not path.exists()
 
 
+@pytest.mark.real_start
 def test_nested(poetry: Poetry, places: Places) -> None:
     """Inside `poetry run` nothing is held; and a nested command never waits for what is earlier."""
     show = "import os; print(os.environ.get('POETRY_PUBLISH_VERIFIED_LOCKS_HELD'))"
     poetry.run("install").ok()
     assert poetry.run("run", "python", "-c", show).ok() == "None\n"
-    poetry.run("run", str(poetry.executable), "install").ok()
-    poetry.run("run", str(poetry.executable), "run", str(poetry.executable), "lock").ok()
+    poetry.run("run", str(poetry.program), "install").ok()
+    poetry.run("run", str(poetry.program), "run", str(poetry.program), "lock").ok()
 
     def inside(outer: Resource, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            holder_argv(outer, str(poetry.executable), *command),
-            cwd=poetry.project, env=isolated_environ(poetry.home),
-            capture_output=True, text=True, timeout=60, check=False,
+            holder_argv(outer, str(poetry.program), *command),
+            cwd=poetry.project, env=poetry.surroundings(),
+            capture_output=True, text=True, timeout=HANG, check=False,
         )  # fmt: skip
 
     environment = places.environment(poetry.project / ".venv")
@@ -211,16 +213,28 @@ def test_nested(poetry: Poetry, places: Places) -> None:
 def test_who_is_in_the_way(poetry: Poetry, places: Places) -> None:
     """The line names the resource, the process, its command and host, and the variable."""
     with holder_of(places.project(poetry.project)) as holder:
-        done = poetry.run("lock", POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT="1.3")
-        done.ok()
-        (waiting,) = re.findall(r"^Waiting for .*", done.err, re.MULTILINE)
-        assert "the project project, in use by `-c" in waiting
-        assert f"process {holder.pid} on " in waiting
-        assert "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT" in waiting
         off = poetry.run("lock", POETRY_PUBLISH_VERIFIED_GUARD="off")
         assert "Waiting" not in off.ok() + off.err
+        waiting = poetry.start("lock", "-n")
+        assert waiting.stderr is not None
+        line = waiting.stderr.readline()
+        assert line.startswith("Waiting for the project project, in use by `-c")
+        assert f"process {holder.pid} on " in line
+        assert "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT" in line
+        let_go(holder)
+        out, err = waiting.communicate(timeout=HANG)
+    assert waiting.returncode == 0, out + err
+    assert "Waiting" not in out + err
 
 
+def let_go(holder: subprocess.Popen[str]) -> None:
+    """Have the holder of a lock end."""
+    assert holder.stdin is not None
+    holder.stdin.write("\n")
+    holder.stdin.flush()
+
+
+@pytest.mark.seam
 def test_what_is_read_after_a_wait(
     poetry: Poetry, places: Places, wheels: Path, tmp_path: Path
 ) -> None:
@@ -228,20 +242,14 @@ def test_what_is_read_after_a_wait(
     from tests.guard.test_seams import unpacked
 
     first = unpacked(wheels, "early_plugin", tmp_path)
-    argv = [str(poetry.executable), "lock", "-n"]
     with holder_of(places.project(poetry.project)) as holder:
-        waiting = subprocess.Popen(
-            argv, cwd=poetry.project, env=isolated_environ(poetry.home, PYTHONPATH=first),
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        waiting = poetry.start("lock", "-n", PYTHONPATH=first)
         assert waiting.stderr is not None
         assert "Waiting for" in waiting.stderr.readline()
         file = poetry.project / "pyproject.toml"
         file.write_text(file.read_text().replace('"pysocks"', '"stamp-helper"'))
-        assert holder.stdin is not None
-        holder.stdin.write("\n")
-        holder.stdin.flush()
-        waiting.communicate(timeout=60)
+        let_go(holder)
+        waiting.communicate(timeout=HANG)
     lock = (poetry.project / "poetry.lock").read_text()
     assert ('name = "stamp-helper"' in lock, 'name = "pysocks"' in lock) == (True, False)
 
@@ -250,9 +258,9 @@ def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.Compl
     """Run Poetry where the project is mounted read-only, for it alone."""
     script = 'mount --bind . . && mount -o remount,ro,bind . && cd "$PWD" && exec "$@"'
     return subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", str(poetry.executable), *command],
-        cwd=poetry.project, env=isolated_environ(poetry.home, **environ),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        ["unshare", "-m", "sh", "-c", script, "sh", str(poetry.program), *command],
+        cwd=poetry.project, env=poetry.surroundings(**environ),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
 
 
@@ -260,23 +268,18 @@ def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.Compl
 def test_behind_an_add(poetry: Poetry, places: Places, command: str) -> None:
     """Who waited for somebody to add a dependency reads the project again, and installs it."""
     poetry.run("install").ok()
-    argv = [str(poetry.executable), command, "-n"]
     with holder_of(places.environment(poetry.project / ".venv")) as holder:
-        waiting = subprocess.Popen(
-            argv, cwd=poetry.project, env=isolated_environ(poetry.home),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        waiting = poetry.start(command, "-n")
         assert waiting.stderr is not None
         assert "Waiting for" in waiting.stderr.readline()
         poetry.run("add", "--lock", "stamp-helper").ok()
-        assert holder.stdin is not None
-        holder.stdin.write("\n")
-        holder.stdin.flush()
-        out, err = waiting.communicate(timeout=60)
+        let_go(holder)
+        out, err = waiting.communicate(timeout=HANG)
     assert waiting.returncode == 0, out + err
     assert "Installing stamp-helper" in out
 
 
+@pytest.mark.seam
 def test_a_command_that_calls_another(poetry: Poetry) -> None:
     """What is replaced already is not taken for something foreign."""
     done = poetry.run("publish", "--build", "--dry-run", "-n", "-v")

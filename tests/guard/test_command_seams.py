@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
+import pytest
 
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import isolated_environ
+from tests.beds.poetry import Poetry
 
 LOOK = """
 from contextlib import nullcontext
@@ -40,11 +39,7 @@ assert FileConfigSource.secure is foreign
 """
 
 
+@pytest.mark.real_start
 def test_every_seam_is_as_expected(poetry: Poetry) -> None:
     """All are replaced and put back; what somebody else has replaced stays, and is named."""
-    done = subprocess.run(
-        [str(poetry.executable.with_name("python")), "-c", LOOK],
-        cwd=poetry.project, env=isolated_environ(poetry.home),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    poetry.python(LOOK).ok()

@@ -15,11 +15,11 @@ from poetry_publish_verified.guard.filesystems import Filesystem
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.lock_trial import try_locks
 from poetry_publish_verified.guard.resources import Places
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.processes import HANG
+from tests.beds.simple_index import SimpleIndex
 from tests.guard.holding import holder_of
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import write_project
 
 # A library of Poetry's warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -102,7 +102,7 @@ def test_compiled_files_and_scripts_elsewhere_may_be_gone(project: Path, wheels:
     assert codes(project) == []
 
 
-def test_one_of_two_required_plugins(project: Path, wheels: Path, index: Index) -> None:
+def test_one_of_two_required_plugins(project: Path, wheels: Path, index: SimpleIndex) -> None:
     """A list that its directory does not fulfil; what Poetry has or markers exclude is no part."""
     elsewhere = "{ version = '*', markers = \"sys_platform == 'nowhere'\" }"
     entries = f'stamp-plugin = "1.0"\nproject-plugin = "*"\nasking-plugin = {elsewhere}'
@@ -118,7 +118,7 @@ def test_one_of_two_required_plugins(project: Path, wheels: Path, index: Index) 
     assert codes(project) == ["guard.list-unreadable"]
 
 
-def test_nothing_is_needed(project: Path, index: Index) -> None:
+def test_nothing_is_needed(project: Path, index: SimpleIndex) -> None:
     """All that is required is in Poetry's environment: then stock's directory is empty."""
     stock = project / ".poetry" / "plugins"
     stock.mkdir(parents=True)
@@ -184,9 +184,9 @@ def test_locks_that_do_not_exist(newest: Poetry) -> None:
         pytest.skip("needs strace")
     trace = [strace, "-qq", "-f", "-e", "trace=flock", "-e", "inject=flock:error=ENOLCK"]
     done = subprocess.run(
-        [*trace, "-o", os.devnull, str(newest.executable), "publish-verified", "doctor"],
-        cwd=newest.project, env=isolated_environ(newest.home), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=120, check=False,
+        [*trace, "-o", os.devnull, str(newest.program), "publish-verified", "doctor"],
+        cwd=newest.project, env=newest.surroundings(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stdout + done.stderr
     assert "There are no locks on" in done.stdout

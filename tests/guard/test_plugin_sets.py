@@ -201,7 +201,7 @@ def test_touching(sets: PluginSets) -> None:
     assert record.stat().st_mtime == pytest.approx(hour_ago)
     os.utime(record, (two_days_ago, two_days_ago))
     built.touch()
-    assert record.stat().st_mtime == pytest.approx(time.time(), abs=60)
+    assert record.stat().st_mtime > hour_ago
 
 
 def test_sets_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,53 +11,55 @@ from pathlib import Path
 
 import pytest
 
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import Ran
-from tests.stress.testbed import WheelSource
-from tests.stress.testbed import poetry_environment
-from tests.stress.testbed import stamp_helper
-from tests.stress.testbed import stamp_plugin
-from tests.stress.testbed import write_project
+from tests.beds.distributions import WheelSource
+from tests.beds.environments import environment
+from tests.beds.plugins import VENV_IN_PROJECT
+from tests.beds.plugins import stamp_helper
+from tests.beds.plugins import stamp_plugin
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.poetry import Run
+from tests.beds.simple_index import SimpleIndex
 
 
 @pytest.fixture
-def own_index(tmp_path: Path, wheels: Path) -> Iterator[Index]:
+def own_index(tmp_path: Path, wheels: Path) -> Iterator[SimpleIndex]:
     """An index with two versions of what the plugin needs."""
     copied = shutil.copytree(wheels, tmp_path / "wheels")
     files = stamp_helper(6).files
     WheelSource("stamp-helper", "1.1", files).build(copied)
-    with Index(copied) as served:
+    with SimpleIndex(copied) as served:
         yield served
 
 
 @pytest.fixture
 def make(
-    tmp_path: Path, own_index: Index, own_wheel: Path, version: str
-) -> Callable[..., Callable[..., Ran]]:
+    tmp_path: Path, own_index: SimpleIndex, version: str, real: bool
+) -> Callable[..., Callable[..., Run]]:
     """`make(dependency, *packages)` runs Poetry within the environment it works on."""
 
     def made(
         dependency: str, *packages: Path, plugin: str = 'stamp-plugin = ">=1,<2"'
-    ) -> Callable[..., Ran]:
-        environment = tmp_path / "environment"
-        executable = poetry_environment(environment, version, own_wheel, *packages)
+    ) -> Callable[..., Run]:
+        own = environment(version).copy(tmp_path / "environment")
+        if packages:
+            own.install(*packages, dependencies=False)
         project = write_project(tmp_path / "project", own_index.url, plugin)
         file = project / "pyproject.toml"
         name = '[project]\nname = "demo"\n'
         text = file.read_text().replace(name, f'{name}dependencies = ["{dependency}"]\n')
         file.write_text(text)
-        poetry = Poetry(executable, project, tmp_path / "home")
+        poetry = Poetry(own, tmp_path / "home", project, VENV_IN_PROJECT, real=real)
 
-        def run(*args: str) -> Ran:
-            return poetry.run(*args, VIRTUAL_ENV=str(environment))
+        def run(*args: str) -> Run:
+            return poetry.run(*args, VIRTUAL_ENV=str(own.path))
 
         return run
 
     return made
 
 
-def right_and_silent(run: Callable[..., Ran]) -> None:
+def right_and_silent(run: Callable[..., Run]) -> None:
     """The next commands have the plugin, warn of nothing, and build nothing."""
     for _ in range(2):
         version = run("version")
@@ -69,7 +71,7 @@ def right_and_silent(run: Callable[..., Ran]) -> None:
 
 @pytest.mark.parametrize("dependency", ["stamp-helper==1.0", "pysocks"])
 def test_what_the_project_needs_comes_in(
-    make: Callable[..., Callable[..., Ran]], dependency: str, tmp_path: Path
+    make: Callable[..., Callable[..., Run]], dependency: str, tmp_path: Path
 ) -> None:
     """Shared with the plugin or not: the set is copied for the environment as it is now."""
     run = make(dependency)
@@ -87,7 +89,7 @@ def test_what_the_project_needs_comes_in(
 
 
 def test_what_the_set_was_built_upon_changes(
-    make: Callable[..., Callable[..., Ran]], wheels: Path
+    make: Callable[..., Callable[..., Run]], wheels: Path
 ) -> None:
     """A distribution that the plugin uses is replaced: the set is built again at once."""
     run = make("stamp-helper==1.1", wheels / "stamp_helper-1.0-py3-none-any.whl")
@@ -95,15 +97,17 @@ def test_what_the_set_was_built_upon_changes(
     right_and_silent(run)
 
 
-def test_the_plugin_itself_comes_in(make: Callable[..., Callable[..., Ran]]) -> None:
+@pytest.mark.seam
+def test_the_plugin_itself_comes_in(make: Callable[..., Callable[..., Run]]) -> None:
     """The project depends on its own plugin: from then on Poetry's environment has it."""
     run = make("stamp-plugin==1.0")
     run("install").ok()
     right_and_silent(run)
 
 
+@pytest.mark.real_start
 def test_a_set_that_cannot_be_built_afterwards(
-    make: Callable[..., Callable[..., Ran]], wheels: Path, own_index: Index
+    make: Callable[..., Callable[..., Run]], wheels: Path, own_index: SimpleIndex
 ) -> None:
     """The command has done its work: a failure of what comes after is one warning."""
     source = replace(stamp_plugin("1.5"), requires=("stamp-helper==1.0",))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from poetry_publish_verified.guard.resources import IN_PROJECT
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import write_project
+from tests.beds.environments import environment
+from tests.beds.environments import own_wheel
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.simple_index import SimpleIndex
 
 NOT_ACTIVE = "are not active: stamp-plugin"
 
@@ -32,6 +32,7 @@ def unpacked(wheels: Path, name: str, directory: Path) -> str:
     return str(directory / name)
 
 
+@pytest.mark.real_start
 def test_the_first_install_is_right(poetry: Poetry) -> None:
     """A fresh clone: readers are told, `install` builds, and installs the right version."""
     before = poetry.run("version")
@@ -56,6 +57,7 @@ def test_the_first_install_is_right(poetry: Poetry) -> None:
     assert leftover == [".locks-1"]
 
 
+@pytest.mark.seam
 def test_sync_builds_too(poetry: Poetry) -> None:
     """`sync` is an `install` of another name."""
     poetry.run("sync").ok()
@@ -63,6 +65,7 @@ def test_sync_builds_too(poetry: Poetry) -> None:
     assert poetry.run("version").ok() == "demo 9.1.0\n"
 
 
+@pytest.mark.seam
 def test_global_options(poetry: Poetry, tmp_path: Path) -> None:
     """`-C`, `-P` and `--no-plugins` mean what they mean to Poetry; the guard can be off."""
     project = str(poetry.project)
@@ -76,21 +79,23 @@ def test_global_options(poetry: Poetry, tmp_path: Path) -> None:
     assert (off.ok(), off.err) == ("demo 0.0.0\n", "")
 
 
-def test_listeners_scripts_and_data(poetry: Poetry, index: Index) -> None:
+@pytest.mark.seam
+def test_listeners_scripts_and_data(poetry: Poetry, index: SimpleIndex) -> None:
     """A plugin listens from its very first command on; nothing lands outside the set."""
     write_project(poetry.project, index.url, 'listening-plugin = "1.0"')
     assert "heard install" in poetry.run("install").err
     assert "heard version" in poetry.run("version").err
     (only,) = poetry.sets
-    assert not (poetry.executable.parent / "listening").exists()
+    assert not (poetry.environment.path / "bin" / "listening").exists()
     assert (only / "bin" / "listening").exists()
     assert (only / "share" / "listening.txt").read_text() == "data"
-    assert not (poetry.executable.parents[1] / "share" / "listening.txt").exists()
+    assert not (poetry.environment.path / "share" / "listening.txt").exists()
 
 
 @pytest.mark.parametrize("re_resolve", ["false", "true"])
+@pytest.mark.seam
 def test_what_poetrys_environment_holds_is_not_installed(
-    poetry: Poetry, index: Index, re_resolve: str
+    poetry: Poetry, index: SimpleIndex, re_resolve: str
 ) -> None:
     """Neither this plugin nor what Poetry has; but what an extra of that lacks."""
     write_project(
@@ -105,6 +110,7 @@ def test_what_poetrys_environment_holds_is_not_installed(
     assert asked == set(installed)
 
 
+@pytest.mark.seam
 def test_self_show_plugins(poetry: Poetry) -> None:
     """Poetry lists the set's plugins as it lists its own."""
     poetry.run("install").ok()
@@ -112,8 +118,9 @@ def test_self_show_plugins(poetry: Poetry) -> None:
 
 
 @pytest.mark.parametrize("early", [False, True])
+@pytest.mark.seam
 def test_plugins_of_the_project_object(
-    poetry: Poetry, early: bool, index: Index, wheels: Path, tmp_path: Path
+    poetry: Poetry, early: bool, index: SimpleIndex, wheels: Path, tmp_path: Path
 ) -> None:
     """`poetry.plugin` plugins work, also where another plugin was first at `application.poetry`."""
     first = unpacked(wheels, "early_plugin", tmp_path) if early else ""
@@ -123,12 +130,13 @@ def test_plugins_of_the_project_object(
     assert poetry.run("version", PYTHONPATH=first).ok() == "demo 5.5.5\n"
 
 
+@pytest.mark.seam
 def test_plugin_in_poetrys_own_environment(
-    poetry: Poetry, index: Index, wheels: Path, environment: Callable[..., Path], version: str
+    poetry: Poetry, index: SimpleIndex, wheels: Path, version: str
 ) -> None:
     """Satisfied: nothing to build. Not satisfied: Poetry's own way, and one line says so."""
     own = (wheels / f"stamp_{name}-1.0-py3-none-any.whl" for name in ("plugin", "helper"))
-    poetry.executable = environment(version, *own)
+    poetry.environment = environment(version, *own)
     done = poetry.run("install")
     assert "Building" not in done.ok()
     assert not list(poetry.project.glob(".poetry/plugin*"))
@@ -143,7 +151,7 @@ def test_plugin_in_poetrys_own_environment(
 
 
 @pytest.mark.parametrize("develop", ["false", "true"])
-def test_path_dependencies(poetry: Poetry, index: Index, develop: str) -> None:
+def test_path_dependencies(poetry: Poetry, index: SimpleIndex, develop: str) -> None:
     """A plugin of the checkout itself, copied or in place; an edit in place counts at once."""
     here = poetry.project / "tools" / "local-plugin"
     here.mkdir(parents=True)
@@ -168,13 +176,15 @@ def test_path_dependencies(poetry: Poetry, index: Index, develop: str) -> None:
     assert poetry.run("version").ok() == f"demo {'3.22' if develop == 'true' else '3.1'}\n"
 
 
+@pytest.mark.real_start
 def test_nested_poetry(poetry: Poetry) -> None:
     """`poetry` inside `poetry run` finds its set like any other process."""
     poetry.run("install").ok()
-    nested = poetry.run("run", str(poetry.executable), "version")
+    nested = poetry.run("run", str(poetry.program), "version")
     assert nested.ok() == "demo 9.1.0\n"
 
 
+@pytest.mark.real_start
 def test_a_husk_heals(poetry: Poetry) -> None:
     """A killed stock `install` left only config.toml: one `install` heals all of it."""
     husk = poetry.project / ".poetry" / "plugins"
@@ -186,6 +196,7 @@ def test_a_husk_heals(poetry: Poetry) -> None:
     assert not husk.exists()
 
 
+@pytest.mark.seam
 def test_stocks_directory_is_retired(poetry: Poetry) -> None:
     """Poetry has loaded its own plugins: this process loads no set, the next one does."""
     poetry.run("install").ok()
@@ -202,6 +213,7 @@ def test_stocks_directory_is_retired(poetry: Poetry) -> None:
     assert poetry.run("version").ok() == "demo 9.1.0\n"
 
 
+@pytest.mark.real_start
 def test_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
     """Another plugin replaced what the guard relies on: one warning, Poetry as stock."""
     first = unpacked(wheels, "meddling_plugin", tmp_path)
@@ -213,7 +225,7 @@ def test_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
     assert "Installing Poetry plugins only for the current project" in done.out
 
 
-def test_an_edited_list(poetry: Poetry, index: Index) -> None:
+def test_an_edited_list(poetry: Poetry, index: SimpleIndex) -> None:
     """Until the new set is built readers use the old one, and are told; `install` never does."""
     poetry.run("install").ok()
     write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')
@@ -226,10 +238,10 @@ def test_an_edited_list(poetry: Poetry, index: Index) -> None:
 
 
 def test_missing_plugins_can_be_asked_for(
-    poetry: Poetry, index: Index, wheels: Path, environment: Callable[..., Path], version: str
+    poetry: Poetry, index: SimpleIndex, wheels: Path, version: str
 ) -> None:
     """What `publish-verified` asks: which required plugins this process goes without."""
-    poetry.executable = environment(version, wheels / "asking_plugin-1.0-py3-none-any.whl")
+    poetry.environment = environment(version, wheels / "asking_plugin-1.0-py3-none-any.whl")
     assert poetry.run("ask").ok() == "['stamp-plugin (>=1,<2)']\n"
     poetry.run("install").ok()
     assert poetry.run("ask").ok() == "[]\n"
@@ -237,23 +249,17 @@ def test_missing_plugins_can_be_asked_for(
     assert poetry.run("ask").ok() == "['stamp-plugin (>=2)']\n"
 
 
-def test_only_a_project_plugin(
-    poetry: Poetry, own_wheel: Path, tmp_path: Path, version: str
-) -> None:
+def test_only_a_project_plugin(poetry: Poetry, version: str) -> None:
     """Found in `.poetry/plugins` alone, the guard does nothing but say so at `-v`."""
-    from tests.stress.testbed import poetry_environment
-    from tests.stress.testbed import uv
-
-    executable = tmp_path / "stock"
-    poetry.executable = poetry_environment(executable, version)
+    poetry.environment = environment(version, plugin=False)
     stock = poetry.project / ".poetry" / "plugins"
-    command = [uv(), "pip", "install", "--quiet", "--no-deps", "--target", str(stock)]
-    subprocess.run([*command, str(own_wheel)], check=True)
+    shutil.unpack_archive(own_wheel(), stock, "zip")
     quiet = poetry.run("version")
     assert (quiet.ok(), quiet.err) == ("demo 0.0.0\n", "")
     assert "poetry self add poetry-publish-verified" in poetry.run("-v", "version").err
 
 
+@pytest.mark.seam
 def test_a_wrong_command_line_builds_nothing(poetry: Poetry) -> None:
     """An option that does not exist is said at once, and the right command builds after it."""
     done = poetry.run("install", "--bogus")
@@ -283,7 +289,7 @@ def test_readers_of_another_level_write_nothing(poetry: Poetry) -> None:
     assert tree(only) == built
 
 
-def test_a_path_that_has_gone(poetry: Poetry, index: Index) -> None:
+def test_a_path_that_has_gone(poetry: Poetry, index: SimpleIndex) -> None:
     """Only `install` warns of it: whoever uses what is built has no use for it."""
     entry = (
         'stamp-plugin = "1.0"\nlocal-plugin = { path = "gone", markers = "python_version<\'3\'" }'

@@ -13,7 +13,7 @@ import pytest
 from poetry_publish_verified.guard import set_record
 from poetry_publish_verified.guard.doctor import diagnose
 from poetry_publish_verified.guard.set_record import State
-from tests.stress.testbed import Poetry
+from tests.beds.poetry import Poetry
 
 # A library of Poetry's warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -6,32 +6,28 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.stress.testbed import POETRY_MINORS
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import pythons
-from tests.stress.testbed import write_project
+from tests.beds.environments import environment
+from tests.beds.environments import pythons
+from tests.beds.plugins import VENV_IN_PROJECT
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.processes import HANG
+from tests.beds.simple_index import SimpleIndex
 
 ELSEWHERE = "POETRY_PUBLISH_VERIFIED_PLUGIN_SETS"
 
 
-def test_two_interpreters_have_two_sets(
-    newest: Poetry, environment: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_two_interpreters_have_two_sets(newest: Poetry) -> None:
     """They take turns in one checkout, and neither builds twice."""
     others = pythons()[1:]
     if not others:
         pytest.skip("needs a second Python")
-    other = Poetry(
-        environment(POETRY_MINORS[-1], python=others[0]), newest.project, tmp_path / "home"
-    )
+    other = replace(newest, environment=environment(python=others[0]))
     for poetry in (newest, other):
         assert "Building" in poetry.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false").ok()
     for poetry in (newest, other, newest):
@@ -51,15 +47,15 @@ def test_sets_in_another_directory(newest: Poetry, tmp_path: Path) -> None:
     assert [path.name[:8] for path in (tmp_path / "sets").iterdir()] == ["project-"]
 
 
-def test_an_odd_path(environment: Callable[..., Path], index: Index, tmp_path: Path) -> None:
+def test_an_odd_path(index: SimpleIndex, tmp_path: Path) -> None:
     """Spaces and umlauts."""
     project = write_project(tmp_path / "ein Pfad" / "Ümläut", index.url, 'stamp-plugin = "1.0"')
-    poetry = Poetry(environment(POETRY_MINORS[-1]), project, tmp_path / "höme")
+    poetry = Poetry(environment(), tmp_path / "höme", project, VENV_IN_PROJECT)
     poetry.run("install").ok()
     assert poetry.run("version").ok() == "demo 9.1.0\n"
 
 
-def test_an_index_without_poetrys_own_distributions(newest: Poetry, index: Index) -> None:
+def test_an_index_without_poetrys_own_distributions(newest: Poetry, index: SimpleIndex) -> None:
     """The index knows neither this plugin nor pip nor Poetry, and is not asked for them."""
     index.requests.clear()
     newest.run("install").ok()
@@ -76,7 +72,7 @@ def test_commands_that_change_poetry_go_without(newest: Poetry) -> None:
     assert "stamp" not in lock.out + lock.err
 
 
-def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: Index) -> None:
+def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: SimpleIndex) -> None:
     """What the guard cannot read it leaves to Poetry, with one warning."""
     write_project(newest.project, index.url, 'stamp-plugin = "not a version"')
     done = newest.run("version")
@@ -84,7 +80,7 @@ def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: Index) -> No
     assert len(done.err.strip().splitlines()) == 1
 
 
-def test_plugins_that_cannot_be_had(newest: Poetry, index: Index) -> None:
+def test_plugins_that_cannot_be_had(newest: Poetry, index: SimpleIndex) -> None:
     """`install` fails as it would with stock Poetry, and leaves nothing behind."""
     write_project(newest.project, index.url, 'stamp-plugin = ">=7"')
     done = newest.run("install")
@@ -93,7 +89,7 @@ def test_plugins_that_cannot_be_had(newest: Poetry, index: Index) -> None:
     assert [path.name for path in newest.project.glob(".poetry/plugin-sets/*")] == [".locks-1"]
 
 
-def test_excluded_by_a_marker(newest: Poetry, index: Index) -> None:
+def test_excluded_by_a_marker(newest: Poetry, index: SimpleIndex) -> None:
     """A plugin for another system is not missing."""
     entry = 'stamp-plugin = { version = ">=1", markers = "sys_platform == \'nowhere\'" }'
     write_project(newest.project, index.url, entry)
@@ -103,22 +99,14 @@ def test_excluded_by_a_marker(newest: Poetry, index: Index) -> None:
     assert not list(newest.project.glob(".poetry/plugin*"))
 
 
-def test_a_dead_builders_leavings_go(newest: Poetry) -> None:
+def test_a_dead_builders_leavings_go(newest: Poetry, index: SimpleIndex) -> None:
     """kill -9 while it builds: the next `install` builds, and sweeps."""
-    builder = subprocess.Popen(
-        [str(newest.executable), "install"],
-        cwd=newest.project,
-        env=isolated_environ(newest.home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     sets = newest.project / ".poetry" / "plugin-sets"
-    deadline = time.monotonic() + 60
-    while not list(sets.glob(".building-*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    builder.kill()
-    builder.wait()
+    with index.gated("stamp_plugin-") as gate:
+        builder = newest.start("install", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert gate.reached.wait(HANG)
+        builder.kill()
+        builder.wait()
     assert list(sets.glob(".building-*"))
     newest.run("install").ok()
     assert newest.run("version").ok() == "demo 9.1.0\n"
@@ -137,7 +125,7 @@ def test_a_read_only_project(newest: Poetry) -> None:
     assert ELSEWHERE in done.err
 
 
-def test_without_project_plugins_it_costs_nothing(newest: Poetry, index: Index) -> None:
+def test_without_project_plugins_it_costs_nothing(newest: Poetry, index: SimpleIndex) -> None:
     """No file is written, nothing heavy imported, and no TOML parsed."""
     write_project(newest.project, index.url, "")
     shutil.rmtree(newest.project / ".poetry", ignore_errors=True)
@@ -158,15 +146,8 @@ from poetry_publish_verified.guard.entry import put_up
 put_up(application)
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
-    done = subprocess.run(
-        [str(newest.executable.with_name("python")), "-c", script],
-        cwd=newest.project,
-        env=isolated_environ(newest.home),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    brought = json.loads(done.stdout)
+    newest.real = True
+    brought = json.loads(newest.python(script).ok())
     # What Poetry loads for almost every command anyway does not count.
     own = [name for name in brought if not name.startswith(("poetry.", "importlib.", "_"))]
     assert own == [

@@ -8,15 +8,16 @@ import stat
 import subprocess
 import tarfile
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.stress.testbed import Index
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import write_project
+from tests.beds.environments import environment
+from tests.beds.plugins import VENV_IN_PROJECT
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
+from tests.beds.processes import HANG
+from tests.beds.simple_index import SimpleIndex
 
 # The guard itself may do the same: what is replaced already is not replaced again.
 _GUARDED = """
@@ -47,22 +48,22 @@ def script(directory: Path, interpreter: Path, code: str) -> Path:
 
 
 @pytest.fixture
-def stock(version: str, environment: Callable[..., Path], tmp_path: Path) -> Poetry:
+def stock(version: str, tmp_path: Path, real: bool) -> Poetry:
     """A Poetry of this minor, without the guard, in a project without plugins."""
     project = write_project(tmp_path / "stock" / "project", "", "")
     code = "import sys\nfrom poetry.console.application import main\nsys.exit(main())"
-    python = environment(version).with_name("python")
-    executable = script(tmp_path / "stock" / "bin", python, code)
-    return Poetry(executable, project, tmp_path / "stock" / "home")
+    own = environment(version)
+    program = script(tmp_path / "stock" / "bin", own.python, code)
+    return Poetry(own, tmp_path / "stock" / "home", project, VENV_IN_PROJECT, program, real)
 
 
 @pytest.fixture
-def guarded(version: str, environment: Callable[..., Path], tmp_path: Path) -> Poetry:
+def guarded(version: str, tmp_path: Path, real: bool) -> Poetry:
     """The same with its files written in one step."""
     project = write_project(tmp_path / "guarded" / "project", "", "")
-    python = environment(version).with_name("python")
-    executable = script(tmp_path / "guarded" / "bin", python, _GUARDED)
-    return Poetry(executable, project, tmp_path / "guarded" / "home")
+    own = environment(version)
+    program = script(tmp_path / "guarded" / "bin", own.python, _GUARDED)
+    return Poetry(own, tmp_path / "guarded" / "home", project, VENV_IN_PROJECT, program, real)
 
 
 def run_guarded(poetry: Poetry, *args: str) -> str:
@@ -78,6 +79,7 @@ def run_stock(poetry: Poetry, *args: str) -> None:
     poetry.run("--no-interaction", *args, POETRY_PUBLISH_VERIFIED_GUARD="off").ok()
 
 
+@pytest.mark.real_start
 def test_all_modules_are_loaded_when_a_command_runs(guarded: Poetry) -> None:
     """Whatever the command: so nothing need be imported to replace, nor watched for later."""
     for command in (["about"], ["version"], ["config", "--list"], ["cache", "list"], ["check"]):
@@ -85,6 +87,7 @@ def test_all_modules_are_loaded_when_a_command_runs(guarded: Poetry) -> None:
         assert "left as stock: []" in done.err, command
 
 
+@pytest.mark.seam
 def test_settings(stock: Poetry, guarded: Poetry) -> None:
     """config.toml, through a link, and auth.toml: stock's bytes and modes, by replacing."""
     for poetry, run in ((stock, run_stock), (guarded, run_guarded)):
@@ -110,6 +113,7 @@ def test_settings(stock: Poetry, guarded: Poetry) -> None:
     ]
 
 
+@pytest.mark.seam
 def test_lock_file(stock: Poetry, guarded: Poetry) -> None:
     """poetry.lock and pyproject.toml with CRLF: stock's bytes, by replacing; nothing beside."""
     for poetry, run in ((stock, run_stock), (guarded, run_guarded)):
@@ -135,6 +139,7 @@ def test_lock_file(stock: Poetry, guarded: Poetry) -> None:
     assert left == {path.name for path in stock.project.iterdir()}
 
 
+@pytest.mark.seam
 def test_cache_clear(guarded: Poetry) -> None:
     """Two at once both succeed; what is being deleted is no cache to `cache list`."""
     caches = guarded.home / "cache" / "cache" / "repositories"
@@ -145,12 +150,11 @@ def test_cache_clear(guarded: Poetry) -> None:
     left = caches.parent / ".poetry-trash-left"
     left.mkdir()
     assert run_guarded(guarded, "cache", "list") == "one\ntwo\n"
-    command = [str(guarded.executable), "--no-interaction", "cache", "clear", "one", "--all"]
-    both = [
-        subprocess.Popen(command, env=isolated_environ(guarded.home), stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    command = ("--no-interaction", "cache", "clear", "one", "--all")
+    both = [guarded.start(*command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=HANG)
+    assert [process.returncode for process in both] == [0, 0]
     assert run_guarded(guarded, "cache", "list") == "two\n"
     assert [path.name for path in caches.parent.iterdir()] == ["repositories"]
 
@@ -161,6 +165,7 @@ _EXERCISE = """
     import poetry.console.application, poetry.console.commands.install
     from cachecontrol.controller import CacheController
     from cachecontrol.caches.file_cache import SeparateBodyFileCache
+    from filelock import FileLock
     from poetry.core.packages.utils.link import Link
     from poetry.utils.cache import ArtifactCache, FileCache
     from poetry_publish_verified.guard.storage_seams import storage_made_atomic
@@ -233,8 +238,15 @@ _EXERCISE = """
         threads = [threading.Thread(target=get, args=[download]) for _ in range(2)]
         threads[0].start()
         begun.wait()
+        waiting, acquire = threading.Event(), FileLock.acquire
+        def noting(self, timeout=None, **options):
+            # Only who finds it taken gives it any time.
+            if timeout:
+                waiting.set()
+            return acquire(self, timeout, **options)
+        FileLock.acquire = noting
         threads[1].start()
-        threads[1].join(0.3)
+        waiting.wait()
         facts["waits"] = threads[1].is_alive() and get(None) is None
         go.set()
         for thread in threads:
@@ -250,20 +262,12 @@ _EXERCISE = """
 """
 
 
+@pytest.mark.seam
 def test_caches(guarded: Poetry, tmp_path: Path) -> None:
     """Responses, entries and archives of each minor's own caches, beside peers."""
-    python = guarded.executable.read_text().splitlines()[0].removeprefix("#!")
-    done = subprocess.run(
-        [python, "-c", textwrap.dedent(_EXERCISE), str(tmp_path)],
-        env=isolated_environ(guarded.home),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    done = guarded.python(textwrap.dedent(_EXERCISE), tmp_path)
     archive = "demo-1.0-py3-none-any.whl"
-    assert json.loads(done.stdout) == {
+    assert json.loads(done.ok()) == {
         "left": [],
         "response": "metadata",
         "vanished": "new",
@@ -281,7 +285,8 @@ def test_caches(guarded: Poetry, tmp_path: Path) -> None:
     }
 
 
-def test_install(guarded: Poetry, index: Index, tmp_path: Path) -> None:
+@pytest.mark.real_start
+def test_install(guarded: Poetry, index: SimpleIndex, tmp_path: Path) -> None:
     """A real download is readable by all, and a wheel is built out of sight of others."""
     source = tmp_path / "local_plugin-1.0"
     source.mkdir()

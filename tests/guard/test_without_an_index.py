@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.stress.testbed import Poetry
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import write_project
+from tests.beds.plugins import guarded
+from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
 
 # Where not even root can make a directory.
 UNWRITABLE = "/proc/nowhere"
@@ -24,18 +22,16 @@ ProjectPluginCache(Factory().create_poetry(), NullIO())._write_config()
 
 
 @pytest.fixture
-def offline(version: str, environment: Callable[..., Path], wheels: Path, tmp_path: Path) -> Poetry:
+def offline(version: str, wheels: Path, tmp_path: Path, real: bool) -> Poetry:
     """A checkout with stock Poetry's plugins in use, whose index is not there."""
     project = write_project(
         tmp_path / "offline", "http://127.0.0.1:9/simple/", 'stamp-plugin = "1.0"'
     )
-    poetry = Poetry(environment(version), project, tmp_path / "home")
+    poetry = guarded(version, project, tmp_path / "home", real=real)
     for name in ("plugin", "helper"):
         wheel = wheels / f"stamp_{name}-1.0-py3-none-any.whl"
         shutil.unpack_archive(wheel, stock_of(poetry), "zip")
-    python = str(poetry.executable.with_name("python"))
-    environ = isolated_environ(poetry.home)
-    subprocess.run([python, "-c", WRITE_CONFIG], cwd=project, env=environ, check=True)
+    poetry.python(WRITE_CONFIG).ok()
     return poetry
 
 
@@ -44,6 +40,7 @@ def stock_of(poetry: Poetry) -> Path:
     return poetry.project / ".poetry" / "plugins"
 
 
+@pytest.mark.real_start
 def test_stocks_plugins_go_on(offline: Poetry) -> None:
     """Fresh plugins of stock Poetry are kept where no set can be built, with one warning."""
     done = offline.run("install")
@@ -55,6 +52,7 @@ def test_stocks_plugins_go_on(offline: Poetry) -> None:
     assert offline.run("version").ok() == "demo 9.1.0\n"
 
 
+@pytest.mark.seam
 def test_stale_plugins_do_not(offline: Poetry) -> None:
     """Stock Poetry would build them again and fail, so does this."""
     file = stock_of(offline) / "config.toml"

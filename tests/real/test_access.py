@@ -110,7 +110,7 @@ def test_certificate_authority(
     context, file = authority
     project.build()
     through = open_pypi.behind(make_proxy(open_pypi.origin, context).origin)
-    refused = publish(poetry, project, through, "--timeout", "2s")
+    refused = publish(poetry, project, through)
     assert refused.code in {3, 4}, refused.said
     assert "certificate" in refused.said.lower()
     assert open_pypi.stored("lantern") == {}

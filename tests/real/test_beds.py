@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 from tests.beds.indexes import fetch
 from tests.beds.monorepo import make_monorepo
 from tests.beds.poetry import Poetry
+from tests.beds.processes import HANG
 from tests.beds.proxy import JSON_PAGE
 from tests.beds.proxy import Answer
 from tests.beds.proxy import is_page
@@ -29,9 +30,9 @@ from tests.beds.proxy import is_upload
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.beds.environments import PoetryEnvironment
     from tests.beds.indexes import Index
     from tests.beds.monorepo import Monorepo
-    from tests.beds.poetry import PoetryEnvironment
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
     from tests.conftest import MakeProxy
@@ -132,7 +133,7 @@ def test_proxy_hides_and_changes(
 def test_proxy_answers_what_it_is_told(proxy: FaultProxy, pypi: Index) -> None:
     """A rule gives any status, reason and body, and as often as it says."""
     proxy.answer(is_page, Answer(418, b"body\x07", b"Tea\x1b[31m", {"X-A": "b"}), times=1)
-    connection = http.client.HTTPConnection(proxy.origin.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(proxy.origin.removeprefix("http://"), timeout=HANG)
     connection.request("GET", "/simple/lantern/")
     answer = connection.getresponse()
     assert (answer.status, answer.reason) == (418, "Tea\x1b[31m")
@@ -159,11 +160,11 @@ def test_proxy_speaks_tls(
     proxy = make_proxy(open_pypi.origin, context)
     host = proxy.origin.removeprefix("https://")
     trusting = ssl.create_default_context(cafile=str(file))
-    connection = http.client.HTTPSConnection(host, timeout=10, context=trusting)
+    connection = http.client.HTTPSConnection(host, timeout=HANG, context=trusting)
     connection.request("GET", "/simple/")
     assert connection.getresponse().status == 200
     connection.close()
-    stranger = http.client.HTTPSConnection(host, timeout=10)
+    stranger = http.client.HTTPSConnection(host, timeout=HANG)
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", "/simple/")
 

@@ -12,11 +12,13 @@ from tests.beds.monorepo import add_member
 from tests.beds.monorepo import by_name
 from tests.beds.monorepo import make_monorepo
 from tests.beds.monorepo import make_root
+from tests.beds.processes import HANG
 from tests.beds.processes import wait_until
 from tests.beds.projects import make_project
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
 from tests.beds.release import REPOSITORY
+from tests.beds.release import TOO_SHORT
 from tests.beds.release import ended
 from tests.beds.release import problems
 from tests.beds.release import uploads
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tests.beds.poetry import Run
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Request
 
 ALL = ("--projects", "packages/*")
 
@@ -350,7 +353,13 @@ def test_fail_fast(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -
     for project in (wick, oil, lamp):
         project.build()
     refuse(proxy, wick)
-    proxy.hide(oil.sdist, seconds=2.0)
+
+    def early(request: Request) -> bool:
+        refused = [r.at for r in proxy.uploads if any(map(r.uploads, wick.filenames))]
+        later = [r for r in proxy.pages if refused and "/oil/" in r.path and r.at > refused[0]]
+        return request.is_page and len(later) < 6
+
+    proxy.hide(oil.sdist).match = early
     ended(publish(poetry, root, pypi.behind(proxy.origin), *ALL, "--fail-fast"), 4)
     receipt = receipt_in(root)
     assert verdicts(receipt) == {"wick": "upload-failed", "oil": "verified", "lamp": "blocked"}
@@ -413,21 +422,20 @@ def test_one_of_many_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
     for project in (wick, flame, lamp):
         project.build()
     pypi.upload(flame)
-    alone = ("--wait-for-dependencies", "--timeout")
-    run = publish(poetry, lamp.path, pypi, *alone, "3s")
+    run = publish(poetry, lamp.path, pypi, "--wait-for-dependencies", *TOO_SHORT)
     ended(run, 3)
     assert "PV246" in run.said
     assert "wick 1.0, which this project needs" in run.said
     assert pypi.stored("lamp") == {}
     pypi.upload(wick)
-    ended(publish(poetry, lamp.path, pypi, *alone, "30s"), 0)
+    ended(publish(poetry, lamp.path, pypi, "--wait-for-dependencies"), 0)
     assert pypi.stored("lamp") == lamp.hashes()
 
 
 def test_builds_end_with_the_run(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
     """However it dies: they would go on writing where the next run builds."""
     lamp, begun = add_member(root, "lamp"), tmp_path / "begun"
-    script = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(100)\n"
+    script = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep({2 * HANG})\n"
     (lamp.path / "slow.py").write_text(script, encoding="utf-8")
     file = lamp.path / "pyproject.toml"
     text = file.read_text(encoding="utf-8").replace("build-backend = ", "# ")
@@ -440,7 +448,5 @@ def test_builds_end_with_the_run(poetry: Poetry, root: Path, pypi: Index, tmp_pa
         assert [line for line in slow.left_over() if " build " in line]
         process.kill()
         wait_until(
-            lambda: not [line for line in slow.left_over() if " build " in line],
-            "the build ends",
-            timeout=10.0,
+            lambda: not [line for line in slow.left_over() if " build " in line], "the build ends"
         )

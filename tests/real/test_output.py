@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.beds.indexes import PASSWORD
+from tests.beds.processes import HANG
 from tests.beds.processes import wait_until
 from tests.beds.projects import make_project
 from tests.beds.projects import read_receipt
@@ -104,7 +105,7 @@ def test_interrupted_while_waiting(
     with started.started(*CALL, cwd=project.path) as process:
         wait_until(lambda: len(proxy.uploads) == 2 and len(proxy.pages) >= 3, "the wait")
         os.killpg(process.pid, number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
     assert "Traceback" not in out + err
     release = holds(project.receipt(), "interrupted", 130)
@@ -125,7 +126,7 @@ def test_interrupted_while_uploading(
         receipt = project.receipt()
         assert (receipt["verdict"], receipt["exit_code"]) == ("running", None)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode == 130, f"{out}\n{err}"
     assert json.loads(out.splitlines()[-1])["verdict"] == "interrupted"
     release = holds(project.receipt(), "interrupted", 130)
@@ -143,7 +144,7 @@ def test_killed(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
     with started.started(*CALL, cwd=project.path) as process:
         wait_until(lambda: len(proxy.uploads) == 2 and len(proxy.pages) >= 3, "the wait")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=20)
+        process.wait(timeout=HANG)
     receipt = read_receipt(project.receipt_file)
     release = holds(receipt, "running", None)
     assert receipt["finished"] is None
@@ -168,14 +169,14 @@ def test_interrupted_while_building(
         "import pathlib, time\n"
         "def build_sdist(*arguments):\n"
         f"    pathlib.Path({str(building)!r}).touch()\n"
-        "    time.sleep(60)\n",
+        f"    time.sleep({2 * HANG})\n",
         encoding="utf-8",
     )
     call = poetry.with_variables(**pypi.environment())
     with call.started(*CALL, "--build", cwd=project.path) as process:
         wait_until(building.exists, "the build")
         os.killpg(process.pid, number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
     holds(project.receipt(), "interrupted", 130)
 
@@ -189,7 +190,7 @@ def test_a_reader_that_goes_away(poetry: Poetry, project: Project, pypi: Index, 
         assert process.stdout is not None
         process.stdout.close()
         process.stdout = None
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     holds(project.receipt(), "verified", 0)

@@ -8,7 +8,6 @@ import os
 import ssl
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from tests.beds.clients import target_of
 from tests.beds.clients import wanted
 from tests.beds.clients import wheel_bytes
 from tests.beds.indexes import Index
+from tests.beds.processes import HANG
 from tests.beds.proxy import JSON_PAGE
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(
-    folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = 60, pypi: str = ""
+    folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG, pypi: str = ""
 ) -> object:
     """One download."""
     client = PoetryClient(folder, [target], pypi or pypi_index())
@@ -170,7 +170,7 @@ def test_no_proxies(open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert isinstance(ask(folder, wheel, target, timeout=3), ClientFailure)
     client = PoetryClient(folder, [target], pypi_index(), proxies=False)
-    assert isinstance(anyio.run(client.download, wheel, target.url, 30.0), ClientFile)
+    assert isinstance(anyio.run(client.download, wheel, target.url, HANG), ClientFile)
 
 
 def pypi_like(proxy: FaultProxy, index: Index, wheel: WheelWanted) -> list[str]:
@@ -281,21 +281,21 @@ print(anyio.run(client.download, wanted("lantern-1.0-py3-none-any.whl", b""), ta
 
 
 def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """A hanging server costs the time allowed, and does not keep the process from ending."""
+    """A server that goes on hanging does not keep the process from ending when its time is up."""
     proxy = make_proxy(open_pypi.origin)
     proxy.stall(is_page)
-    begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", HANGING, f"{proxy.origin}/simple/", str(folder)],
         cwd=Path(__file__).resolve().parents[2],
+        # Poetry itself would not give up either.
+        env=os.environ | {"POETRY_REQUESTS_TIMEOUT": str(int(2 * HANG))},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
     )
     assert "Poetry did not finish within 2 s" in done.stdout
-    assert time.monotonic() - begin < 10
 
 
 def test_nothing_of_ours_reaches_other_hosts(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.beds.environments import environment
 from tests.beds.indexes import Index
-from tests.beds.poetry import NEWEST_POETRY
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import current_interpreter
-from tests.beds.poetry import make_environment
+from tests.beds.processes import HANG
 from tests.beds.processes import free_port
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
@@ -35,7 +33,7 @@ DEPRECATED = 'classifiers = ["Natural Language :: Ukranian"]'
 def git(project: Project, *arguments: str) -> None:
     """Call git in a project, as somebody."""
     identity = ("-c", "user.name=T", "-c", "user.email=t@example.invalid")
-    subprocess.run(["git", *identity, *arguments], cwd=project.path, check=True, timeout=60)
+    subprocess.run(["git", *identity, *arguments], cwd=project.path, check=True, timeout=HANG)
 
 
 def commit(project: Project, *tags: str) -> None:
@@ -181,18 +179,15 @@ def test_what_only_the_public_index_refuses(poetry: Poetry, project: Project) ->
 
 
 @pytest.fixture(scope="session")
-def dynamic_poetry(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Poetry:
+def dynamic_poetry(tmp_path_factory: pytest.TempPathFactory) -> Poetry:
     """Poetry with this plugin and with poetry-dynamic-versioning."""
     folder = tmp_path_factory.mktemp("dynamic")
-    environment = make_environment(folder / "env", current_interpreter(), NEWEST_POETRY, wheel)
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", environment.python, "install", "-q",
-         "poetry-dynamic-versioning>=1,<2"],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"poetry-dynamic-versioning cannot be installed: {done.stderr[-300:]}")
-    return Poetry(environment, folder / "home")
+    own = environment().copy(folder / "env")
+    try:
+        own.install("poetry-dynamic-versioning>=1,<2")
+    except RuntimeError as error:
+        pytest.skip(f"poetry-dynamic-versioning cannot be installed: {str(error)[-300:]}")
+    return Poetry(own, folder / "home")
 
 
 @pytest.mark.parametrize("writing", [True, False], ids=["writing", "not-writing"])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
+from tests.beds.environments import call
+from tests.beds.environments import environment
+from tests.beds.environments import uv
 from tests.beds.indexes import PASSWORD
-from tests.beds.poetry import NEWEST_POETRY
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import current_interpreter
-from tests.beds.poetry import make_environment
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
 from tests.beds.release import ended
@@ -90,26 +88,12 @@ def test_rehearsal_refuses_as_a_run_would(poetry: Poetry, project: Project) -> N
     assert not project.receipt_file.exists()
 
 
-def test_rehearsal_without_the_extra(project: Project, wheel: Path, tmp_path: Path) -> None:
+def test_rehearsal_without_the_extra(project: Project, tmp_path: Path) -> None:
     """Without the extra the refusal names the command that installs it."""
-    environment = make_environment(
-        tmp_path / "environment", current_interpreter(), NEWEST_POETRY, wheel
-    )
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            environment.python,
-            "uninstall",
-            "-qy",
-            "pypiserver",
-        ],
-        check=True,
-    )
+    own = environment().copy(tmp_path / "environment")
+    call(uv(), "pip", "uninstall", "--quiet", "--python", own.python, "pypiserver")
     project.build()
-    poetry = Poetry(environment, tmp_path / "home")
+    poetry = Poetry(own, tmp_path / "home")
     file = project.path / "receipt.json"
     run = poetry.run("publish-verified", "-n", "--rehearse", "--receipt", file, cwd=project.path)
     ended(run, 3)

@@ -24,8 +24,8 @@ from tests.beds.release import uploads
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.beds.environments import PoetryEnvironment
     from tests.beds.indexes import Index
-    from tests.beds.poetry import PoetryEnvironment
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
     from tests.beds.proxy import Request

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.beds.poetry import PoetryEnvironment
+    from tests.beds.environments import PoetryEnvironment
 
 
 def test_what_the_plugin_imports(poetry_environment: PoetryEnvironment) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import ssl
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from tests.beds.clients import wanted
 from tests.beds.clients import wheel_bytes
 from tests.beds.indexes import PASSWORD
 from tests.beds.indexes import Index
+from tests.beds.processes import HANG
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
 from tests.beds.proxy import is_page
@@ -59,7 +59,7 @@ def uv(folder: Path, target: IndexTarget, executable: str | Path = UV, **more: s
 
 
 def ask(
-    client: Uv, wheel: WheelWanted, target: IndexTarget, timeout: float = 60
+    client: Uv, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG
 ) -> ClientFile | ClientFailure | ClientAbstains:
     """One download."""
     return anyio.run(client.download, wheel, target.url, timeout)
@@ -194,15 +194,13 @@ def test_no_credentials_in_arguments(closed: Index, make_proxy: MakeProxy, folde
 
 
 def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """uv is ended when its time is up."""
+    """uv is ended when its time is up, while the server still hangs."""
     wheel = put(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     proxy.stall(is_page)
     target = target_of(open_pypi.behind(proxy.origin))
-    begin = time.monotonic()
     got = ask(uv(folder, target), wheel, target, timeout=2)
     assert got == ClientFailure("uv did not finish within 2 s")
-    assert time.monotonic() - begin < 10
     assert not [line for line in arguments_of_all_processes() if str(folder) in line]
 
 
@@ -263,7 +261,7 @@ def users_uv(arguments: list[str], home: Path, target: IndexTarget, folder: Path
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=HANG,
     )
     return done.returncode
 
@@ -283,12 +281,12 @@ def test_a_stale_cache_of_the_user(
     client = uv(folder, target)
     assert isinstance(ask(client, wheel, target), ClientFile)
     pages = len(proxy.pages)
-    remedy = anyio.run(client.stale_cache_remedy, wheel, target.url, 60.0)
+    remedy = anyio.run(client.stale_cache_remedy, wheel, target.url, HANG)
     assert remedy == "uv pip install --refresh-package lantern lantern==1.0"
     assert len(proxy.pages) == pages + 1
     assert users_uv(shlex.split(remedy)[1:], tmp_path / "home", target, folder) == 0
     assert users_uv(ask_as_user, tmp_path / "home", target, folder) == 0
-    assert anyio.run(client.stale_cache_remedy, wheel, target.url, 60.0) is None
+    assert anyio.run(client.stale_cache_remedy, wheel, target.url, HANG) is None
 
 
 @pytest.mark.parametrize("why", ["cold", "fresh", "cool-down", "absent"])
@@ -305,4 +303,4 @@ def test_a_cache_that_is_not_stale(
     wheel = put(open_pypi, WHEEL)
     more = {"UV_EXCLUDE_NEWER": "2001-01-01"} if why == "cool-down" else {}
     client = uv(folder, target, "/nowhere/uv" if why == "absent" else UV, **more)
-    assert anyio.run(client.stale_cache_remedy, wheel, target.url, 60.0) is None
+    assert anyio.run(client.stale_cache_remedy, wheel, target.url, HANG) is None

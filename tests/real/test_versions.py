@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.poetry import NEWEST_POETRY
-from tests.beds.poetry import OLDEST_POETRY
+from tests.beds.environments import NEWEST_POETRY
+from tests.beds.environments import OLDEST_POETRY
+from tests.beds.environments import environment
+from tests.beds.environments import interpreters
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import interpreters
-from tests.beds.poetry import make_environment
 from tests.beds.release import ended
 from tests.beds.release import holds
 from tests.beds.release import publish
@@ -26,9 +27,7 @@ OLDEST_PYTHON = (3, 11)
 
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])
-def test_the_whole_way(
-    age: str, project: Project, pypi: Index, wheel: Path, tmp_path: Path
-) -> None:
+def test_the_whole_way(age: str, project: Project, pypi: Index, tmp_path: Path) -> None:
     """Built, sent, proven, refused and rehearsed on this Python with this Poetry."""
     if age == "oldest":
         found = [one for one in interpreters() if one.version[:2] == OLDEST_PYTHON]
@@ -39,15 +38,14 @@ def test_the_whole_way(
         interpreter, wanted = interpreters()[-1], NEWEST_POETRY
         if interpreter.version[:2] == OLDEST_PYTHON:
             pytest.skip("this machine has no Python later than 3.11")
-    environment = make_environment(tmp_path / "environment", interpreter, wanted, wheel)
-    poetry = Poetry(environment, tmp_path / "home")
-    if age == "oldest":
-        assert environment.poetry_version.startswith("2.0.")
-    ended(publish(poetry, project, pypi), 3)
+    own = environment(wanted, python=interpreter.path)
+    assert own.poetry_version == wanted
+    poetry = Poetry(own, tmp_path / "home")
+    ended(publish(replace(poetry, real=True), project, pypi), 3)
     ended(publish(poetry, project, pypi, "--build", "--until", "installable"), 0)
     receipt = project.receipt()
     holds(receipt, "verified", 0)
-    assert receipt["poetry"] == environment.poetry_version
+    assert receipt["poetry"] == wanted
     assert pypi.stored("lantern") == project.hashes()
     ended(publish(poetry, project, pypi, "--format", "json"), 0)
     assert set(uploads(holds(project.receipt(), "verified", 0)).values()) == {"already-there"}

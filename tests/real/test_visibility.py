@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,23 +21,28 @@ from tests.beds.processes import wait_until
 from tests.beds.proxy import Answer
 from tests.beds.proxy import is_page
 from tests.beds.proxy import is_upload
+from tests.beds.release import TOO_SHORT
 from tests.beds.release import ended
 from tests.beds.release import holds
 from tests.beds.release import problems
 from tests.beds.release import publish
 from tests.beds.replicas import replicated_devpi
 from tests.stress.waves import KINDS
+from tests.stress.waves import PROVEN
 from tests.stress.waves import Bed
 from tests.stress.waves import Scene
+from tests.stress.waves import is_ours
 from tests.stress.waves import play
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.beds.edges import Edge
+    from tests.beds.environments import PoetryEnvironment
     from tests.beds.indexes import Devpi
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry
-    from tests.beds.poetry import PoetryEnvironment
     from tests.beds.projects import Project
     from tests.beds.proxy import Exchange
     from tests.beds.proxy import FaultProxy
@@ -71,12 +79,32 @@ def test_whoever_asks_after_exit_0_gets_the_release(
 ) -> None:
     """With old pages in a real edge, exit 0 comes when pip, uv and Poetry all find the release."""
     bed = Bed(tmp_path, poetry_environment, stock_environment, pypi, devpi_server, devpi_server)
-    scene = Scene(kind, on_devpi=False, through=False, mirrored=False, anew=True, ttl=3)
+    old: set[str] = set()
+
+    @contextmanager
+    def start(folder: Path, origin: str, ttl: float) -> Iterator[Edge]:
+        with kind.start(folder, origin, ttl) as edge:
+
+            def expire(exchange: Exchange) -> Answer:
+                answer = exchange.forward()
+                assert isinstance(answer.body, bytes)
+                if PROVEN.encode() not in answer.body:
+                    old.add(exchange.request.headers["accept"])
+                if len(old) == len(CLIENTS):
+                    rule.lift()
+                    edge.purge(exchange.request.path.split("/")[-2], soft=False)
+                return answer
+
+            rule = edge.front.on(is_ours, expire)
+            yield edge
+
+    expiring = replace(kind, start=start)
+    scene = Scene(expiring, on_devpi=False, through=False, mirrored=False, anew=False, ttl=LONG)
     wave = play(bed, scene, against_stock=False)
     assert wave.faults == []
     assert wave.code == 0
-    # The last old copy was stored when the upload came.
-    assert wave.waited >= 1
+    # Each client was given the old page after the upload, which was forgotten only then.
+    assert len(old) == len(CLIENTS)
 
 
 def test_each_client_is_told(
@@ -86,7 +114,7 @@ def test_each_client_is_told(
     with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")
-        run = publish(poetry, next_one, open_pypi, "--index", url, "--timeout", "3s")
+        run = publish(poetry, next_one, open_pypi, "--index", url, *TOO_SHORT)
         ended(run, 6)
         (index,) = holds(next_one.receipt(), "not-visible", 6)["indexes"]
         assert (index["url"], index["proven"]) == (url, False)
@@ -121,26 +149,40 @@ def test_only_the_clients_asked_for(
         assert {look.headers["accept-encoding"] for look in looks} == {"gzip, deflate, zstd"}
 
 
-def test_an_announced_expiry_is_told_and_used(
+def test_an_announced_expiry_is_told(
     poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """An edge that says how old its page is and may get: the rest is told, and then looked."""
-    ttl = 15
+    """Of an edge that says how old its page is and may get, it is told how long it holds it."""
     with edges.varnish(
-        tmp_path / "edge", open_pypi.origin, ttl=ttl, vary=None, cache_control=f"max-age={ttl}"
+        tmp_path / "edge", open_pypi.origin, ttl=LONG, vary=None, cache_control=f"max-age={LONG}"
     ) as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")
-        stored = edge.asked("/simple/lantern/")[0].at
-        run = publish(poetry, next_one, open_pypi, "--index", url, "--timeout", "2s")
-        ended(run, 6)
-        assert "this edge holds the old page for another" in run.said
-        message = next(p["message"] for p in problems(next_one.receipt()) if p["index"] == url)
-        assert "this edge holds the old page for another" in message
-        ended(publish(poetry, next_one, open_pypi, "--index", url), 0)
-        looks = [look.at - stored for look in edge.asked("/simple/lantern/")]
-        # A first look at the new page soon after the old one's end, found without many.
-        assert min(at for at in looks if at >= ttl) < ttl + 1.5, looks
+        run = publish(poetry, next_one, open_pypi, "--index", url, *TOO_SHORT)
+    ended(run, 6)
+    assert "this edge holds the old page for another" in run.said
+    message = next(p["message"] for p in problems(next_one.receipt()) if p["index"] == url)
+    assert "this edge holds the old page for another" in message
+
+
+def test_an_announced_expiry_is_used(
+    poetry: Poetry, next_one: Project, open_pypi: Index, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """The next look is never put off beyond the moment at which an old page is to expire."""
+    between = make_proxy(open_pypi.origin)
+    # What the edge fetches is old three times, and each time kept anew.
+    between.hide(next_one.wheel, pages=3)
+    with edges.varnish(
+        tmp_path / "edge", between.origin, ttl=2, vary=None, cache_control="max-age=2"
+    ) as edge:
+        url = open_pypi.behind(edge.origin).simple_url
+        run = publish(poetry, next_one, open_pypi, "--index", url, "--format", "json")
+    ended(run, 0)
+    looks = [e for e in run.events if e["event"] == "looked" and e["index"] == url]
+    assert any(0 < look["expires_in"] <= 2 for look in looks)
+    for look in looks:
+        # `Age` is in whole seconds, and a look that is to come a little later will do.
+        assert look["next_in"] <= max(look["expires_in"] + 0.05, 0.5) + 0.25, looks
 
 
 def test_a_soft_purge_takes_a_second_look(
@@ -173,10 +215,10 @@ def test_a_frozen_replica(poetry: Poetry, project: Project, tmp_path: Path) -> N
     with replicated_devpi(tmp_path / "replicated") as both:
         index = both.primary.index("harbour")
         replica = both.replica_of(index)
-        wait_until(lambda: both.behind == 0, "the replica to have caught up", 10)
+        wait_until(lambda: both.behind == 0, "the replica to have caught up")
         both.freeze()
         named = ("--index", index.simple_url, "--index", replica.simple_url)
-        run = publish(poetry, project, index, *named, "--timeout", "3s")
+        run = publish(poetry, project, index, *named, *TOO_SHORT)
         ended(run, 6)
         assert f"{replica.simple_url} did not list" in run.said
         assert f"{index.simple_url} verified" in run.said
@@ -200,22 +242,29 @@ def test_a_mirror_with_an_expiry(
     tmp_path: Path,
 ) -> None:
     """A mirror that somebody has read too early is waited for until its expiry has passed."""
-    expiry = 6
-    mirror = devpi_server.mirror(f"m{uuid.uuid4().hex[:8]}", open_pypi, expiry)
-    door = make_proxy(open_pypi.origin)
+    expiry = 2
+    source = make_proxy(open_pypi.origin)
+    source.hide(next_one.wheel, pages=1)
+    name = f"m{uuid.uuid4().hex[:8]}"
+    mirror = devpi_server.mirror(name, open_pypi.behind(source.origin), expiry)
+    front = make_proxy(mirror.origin)
+    turns, early = threading.Lock(), []
 
-    def read_after(exchange: Exchange) -> Answer:
+    def read_before(exchange: Exchange) -> Answer:
         # What is fetched now is kept for the whole expiry.
-        ask(f"{mirror.simple_url}lantern/")
+        with turns:
+            if not early:
+                early.append(ask(f"{mirror.simple_url}lantern/"))
         return exchange.forward()
 
-    door.on(is_upload, read_after, times=1)
-    through = open_pypi.behind(door.origin)
-    named = ("--index", through.simple_url, "--index", mirror.simple_url)
-    run = publish(poetry, next_one, through, *named, "--timeout", "60s")
+    front.on(is_page, read_before)
+    url = mirror.behind(front.origin).simple_url
+    named = ("--index", open_pypi.simple_url, "--index", url)
+    run = publish(poetry, next_one, open_pypi, *named)
     ended(run, 0)
-    assert run.seconds > expiry
-    assert f"{mirror.simple_url} does not list {next_one.wheel}, {next_one.sdist} yet" in run.said
+    old, new = (page.at for page in source.pages[:2])
+    assert new - old >= expiry
+    assert f"{url} does not list {next_one.wheel} yet" in run.said
     assert pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
     release = holds(next_one.receipt(), "verified", 0)
     assert all(index["proven"] for index in release["indexes"])
@@ -262,10 +311,12 @@ def test_a_mirror_is_asked_once_the_own_index_is_complete(
     project.build()
     mirror = make_proxy(pypi.origin)
     own = pypi.behind(proxy.origin)
-    proxy.hide(project.wheel, seconds=3)
+    hidden = 6
+    proxy.hide(project.wheel, pages=hidden)
     options = ("--index", own.simple_url) if named else ()
     ended(publish(poetry, project, own, *options, "--index", f"{mirror.origin}/simple/"), 0)
-    before = [r for r in mirror.requests if r.at < proxy.uploads[0].at + 3]
+    looks = sorted(page.at for page in proxy.pages if page.at > proxy.uploads[-1].at)
+    before = [r for r in mirror.requests if r.at < looks[hidden - 1]]
     assert [r.path for r in before] == ["/simple/"]
     assert len(mirror.pages) >= 2 * len(CLIENTS)
     # The own index has been looked at twice by then, with the release on it.
@@ -281,7 +332,7 @@ def test_no_mirror_is_asked_where_the_own_index_fails(
     proxy.hide(project.wheel)
     own = pypi.behind(proxy.origin)
     named = ("--index", f"{mirror.origin}/simple/")
-    run = publish(poetry, project, own, *named, "--timeout", "2s")
+    run = publish(poetry, project, own, *named, *TOO_SHORT)
     ended(run, 6)
     assert mirror.pages == []
     assert own.simple_url in run.err

@@ -12,12 +12,14 @@ import pytest
 
 from tests.beds.clients import wheel_bytes
 from tests.beds.installers import pip_finds
+from tests.beds.processes import HANG
 from tests.beds.processes import wait_until
 from tests.beds.projects import make_project
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
 from tests.beds.proxy import edit_page
 from tests.beds.proxy import is_page
+from tests.beds.release import TOO_SHORT
 from tests.beds.release import ended
 from tests.beds.release import holds
 from tests.beds.release import problems
@@ -103,11 +105,11 @@ def test_several_releases(
     rope = make_project(tmp_path / "rope", "rope", "2.0")
     rope.build()
     named = ("lantern==1.0", "rope==2.0", "--index", pypi.simple_url)
-    run = wait(poetry, outside, *named, "--timeout", "3s")
+    run = wait(poetry, outside, *named, *TOO_SHORT)
     ended(run, 6)
     verdicts = {r["name"]: r["verdict"] for r in receipt_of(outside)["releases"]}
     assert verdicts == {"lantern": "verified", "rope": "not-visible"}
-    assert "did not list rope 2.0 within 3 s" in run.err
+    assert "did not list rope 2.0 within 5 s" in run.err
     pypi.upload(rope)
     ended(wait(poetry, outside, *named), 0)
     found = {r["name"]: r["distributions"] for r in receipt_of(outside)["releases"]}
@@ -159,7 +161,7 @@ def test_a_release_that_comes_later(
     with poetry.started(*words, cwd=outside) as process:
         wait_until(lambda: len(proxy.pages) >= 4, "some looks")
         pypi.upload(project)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, f"{out}\n{err}"
     assert "does not list lantern 1.0 yet" in out
     assert "verified: lantern 1.0" in out
@@ -170,7 +172,7 @@ def test_time_out(poetry: Poetry, there: Project, pypi: Index, outside: Path) ->
     assert there.version == "1.0"
     run = wait(poetry, outside, "lantern==1.1", "--index", pypi.simple_url, "--timeout", "2s")
     ended(run, 6)
-    assert 2 <= run.seconds < 25
+    assert run.seconds >= 2
     release = holds(receipt_of(outside), "not-visible", 6)
     assert release["distributions"] == []
     assert codes(outside) == [UNKNOWN, "PV601"]
@@ -257,11 +259,11 @@ def test_indexes_that_list_different_files(
     mirror = make_proxy(pypi.origin)
     lacking, whole = f"{proxy.origin}/simple/", f"{mirror.origin}/simple/"
     named = ("--index", lacking, "--index", whole)
-    run = wait(poetry, outside, "lantern==1.0", *named, "--timeout", "4s")
+    run = wait(poetry, outside, "lantern==1.0", *named, *TOO_SHORT)
     ended(run, 6)
     release = holds(receipt_of(outside), "not-visible", 6)
     assert {i["url"]: i["proven"] for i in release["indexes"]} == {lacking: False, whole: True}
-    assert f"{lacking} did not list {there.sdist} within 4 s" in run.err
+    assert f"{lacking} did not list {there.sdist} within 5 s" in run.err
     proxy.rules.clear()
     ended(wait(poetry, outside, "lantern==1.0", *named), 0)
 
@@ -272,7 +274,7 @@ def test_interrupted(poetry: Poetry, proxy: FaultProxy, outside: Path) -> None:
     with poetry.started("publish-verified", "wait", "lantern==1.0", *words, cwd=outside) as process:
         wait_until(lambda: len(proxy.pages) >= 2, "some looks")
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
     assert "Traceback" not in out + err
     holds(receipt_of(outside), "interrupted", 130)
@@ -286,7 +288,7 @@ def test_until_installable(
     url = pypi.simple_url
     run = wait(
         poetry, outside, "lantern==1.0", "--index", url, "--until", "installable", "--format",
-        "json", "--timeout", "90s",
+        "json",
     )  # fmt: skip
     ended(run, 0)
     fetched = {e["client"] for e in run.events if e["event"] == "file-verified"}
@@ -348,11 +350,11 @@ def test_a_receipt_of_two_releases(
     assert "rope 2.1 is not among what" in run.err
     assert pypi.root is not None
     (pypi.root / rope.sdist).unlink()
-    run = wait(poetry, outside, "--from-receipt", file, "--timeout", "2s")
+    run = wait(poetry, outside, "--from-receipt", file, *TOO_SHORT)
     ended(run, 6)
     verdicts = {r["name"]: r["verdict"] for r in receipt_of(outside)["releases"]}
     assert verdicts == {"lantern": "verified", "rope": "not-visible"}
-    assert f"did not list {rope.sdist} within 2 s" in run.err
+    assert f"did not list {rope.sdist} within 5 s" in run.err
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.beds.proxy import JSON_PAGE
 from tests.beds.proxy import Answer
 from tests.beds.proxy import is_file
 from tests.beds.proxy import is_page
+from tests.beds.release import TOO_SHORT
 from tests.beds.release import ended
 from tests.beds.release import problems
 
@@ -80,11 +81,11 @@ def shows(index: FaultProxy, page: Answer) -> str:
 
 
 def wait(poetry: Poetry, folder: Path, url: str, *words: str) -> Run:
-    """Wait for the wheel, and not for long."""
+    """Wait for the wheel."""
     dist = folder / "dist"
     dist.mkdir()
     (dist / WHEEL).write_bytes(BODY)
-    named = ("--dist-dir", dist, "--index", url, "--timeout", "1s", "--receipt", "receipt.json")
+    named = ("--dist-dir", dist, "--index", url, "--receipt", "receipt.json")
     return poetry.run("publish-verified", "wait", *named, *words, cwd=folder)
 
 
@@ -134,7 +135,7 @@ def test_what_some_cannot_read(
 ) -> None:
     """Exit code 6 names just those that then fail, and why."""
     url = shows(index, page)
-    run = wait(poetry, tmp_path, url)
+    run = wait(poetry, tmp_path, url, *TOO_SHORT)
     ended(run, 6)
     assert "the page cannot be read by" in run.err
     (release,) = read_receipt(tmp_path / "receipt.json")["releases"]
@@ -148,7 +149,7 @@ def test_poetry_cannot_read_either(poetry: Poetry, index: FaultProxy, tmp_path: 
     """Poetry as well fails with a page of which that is said."""
     url = shows(index, json_page(entry(), None))
     assert not poetry_finds(poetry, tmp_path, url, "lantern", "1.0")
-    ended(wait(poetry, tmp_path, url, "--clients", "poetry"), 6)
+    ended(wait(poetry, tmp_path, url, "--clients", "poetry", *TOO_SHORT), 6)
 
 
 WRONG = {
@@ -185,7 +186,8 @@ def test_what_is_listed_wrongly(
     index.answer(is_file(f"{WHEEL}.metadata"), Answer(200, metadata.encode()))
     index.answer(lambda request: request.path.startswith("/gone/"), Answer(404))
     index.answer(lambda request: request.path.startswith("/blob?"), Answer(200, BODY))
-    ended(wait(poetry, tmp_path, url), 6 if code == "PV602" else 7)
+    late = code == "PV602"
+    ended(wait(poetry, tmp_path, url, *(TOO_SHORT if late else ())), 6 if late else 7)
     assert codes(tmp_path) == [code]
     for name, finds in FINDS.items():
         assert bool(finds(tmp_path, url, "lantern", "1.0")) is (name not in clients)
@@ -220,7 +222,7 @@ def test_a_page_in_pieces(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> 
     page.body = gzip.compress(page.body[:40]) + gzip.compress(page.body[40:])
     page.headers["Content-Encoding"] = "gzip"
     url = shows(index, page)
-    run = wait(poetry, tmp_path, url)
+    run = wait(poetry, tmp_path, url, *TOO_SHORT)
     ended(run, 6)
     assert "cannot be read by uv: its gzip has several members" in run.err
     assert pip_finds(tmp_path, url, "lantern", "1.0")
@@ -232,7 +234,7 @@ def test_clients_are_asked_without_a_hash(
 ) -> None:
     """A page that gives no hash keeps nobody from asking the real clients."""
     url = shows(index, html_page("LINK", ""))
-    named = ("--index", url, "--timeout", "5s", "--receipt", "receipt.json")
+    named = ("--index", url, "--receipt", "receipt.json")
     run = poetry.run(
         *("publish-verified", "wait", "lantern==1.0", "--until", "installable", *named),
         cwd=tmp_path,

@@ -15,19 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.beds.distributions import WheelSource
+from tests.beds.environments import NEWEST_POETRY
+from tests.beds.environments import PoetryEnvironment
+from tests.beds.environments import environment
+from tests.beds.environments import uv
+from tests.beds.plugins import VENV_IN_PROJECT
+from tests.beds.plugins import stamp_helper
+from tests.beds.plugins import stamp_plugin
+from tests.beds.plugins import write_project
+from tests.beds.poetry import isolated
+from tests.beds.simple_index import SimpleIndex
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
 from tests.stress.racing import Tally
-from tests.stress.testbed import Index
-from tests.stress.testbed import WheelSource
-from tests.stress.testbed import isolated_environ
-from tests.stress.testbed import poetry_environment
-from tests.stress.testbed import stamp_helper
-from tests.stress.testbed import stamp_plugin
-from tests.stress.testbed import uv
-from tests.stress.testbed import write_project
 
-NEWEST, OLDEST = "2.5.1", "2.0.1"
 NO_WRITING = "POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO"
 OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
 
@@ -37,22 +39,19 @@ class Bed:
     """Everything that all scenarios share."""
 
     work: Path
-    own_wheel: Path
-    index: Index
+    index: SimpleIndex
     lock_file: Path
     rounds: int
     real_wheels: bool = False
     """Whether the index has poetry-dynamic-versioning, and whole wheels of all that Poetry has."""
 
     def poetry(
-        self, version: str = NEWEST, python: str = sys.executable, stock: bool = False
+        self, version: str = NEWEST_POETRY, python: str = sys.executable, stock: bool = False
     ) -> Path:
-        """A Poetry, guarded or stock."""
-        kind = "stock" if stock else "guarded"
-        interpreter = os.path.realpath(python).strip("/").replace("/", "_")
-        name = f"{kind}-{version}-{interpreter}"
-        packages = [] if stock else [self.own_wheel]
-        return poetry_environment(self.work / "envs" / name, version, *packages, python=python)
+        """A Poetry, guarded or stock, where every user of the machine comes to."""
+        kept = environment(version, python=python, plugin=not stock)
+        copy = self.work / "envs" / kept.path.name
+        return (PoetryEnvironment(copy) if copy.exists() else kept.copy(copy)).poetry
 
     @contextmanager
     def project(self, plugins: str = OLD_LIST, under: Path | None = None) -> Iterator[Path]:
@@ -68,8 +67,8 @@ class Bed:
     def start(self, poetry: Path, checkout: Path, home: Path, command: str, *right: str) -> Start:
         """`install` into a new environment of its own, or `version`, which must say `right`."""
         venvs = Path(tempfile.mkdtemp(prefix="venvs-", dir=home))
-        environ = isolated_environ(
-            home, POETRY_VIRTUALENVS_IN_PROJECT="false", POETRY_VIRTUALENVS_PATH=str(venvs)
+        environ = isolated(
+            home, POETRY_VIRTUALENVS_CREATE="true", POETRY_VIRTUALENVS_PATH=str(venvs)
         )
 
         def check(ended: Ended) -> str | None:
@@ -101,7 +100,7 @@ class Bed:
         return Start(
             [str(poetry), *args, *quiet],
             where,
-            isolated_environ(home, PATH=path) | (environ or {}),
+            isolated(home, **{**VENV_IN_PROJECT, "PATH": path, **(environ or {})}),
             check,
             " ".join(("poetry", *args)),
         )

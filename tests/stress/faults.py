@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.beds.artefacts import write_release
+from tests.beds.distributions import write_release
 from tests.beds.indexes import Index
 from tests.beds.poetry import Poetry
 from tests.beds.poetry import Run
@@ -77,7 +77,7 @@ class Stage:
 
     def publish(self, timeout: str) -> Run:
         """Run the plugin."""
-        return self.poetry.run(*PUBLISH, "--timeout", timeout, cwd=self.project.path, timeout=300)
+        return self.poetry.run(*PUBLISH, "--timeout", timeout, cwd=self.project.path)
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.beds.distributions import WheelSource
+from tests.beds.plugins import write_project
 from tests.stress.bed import Bed
 from tests.stress.racing import run
-from tests.stress.testbed import WheelSource
-from tests.stress.testbed import write_project
 
 GOODS = ("gear-many", "gear-tool", "gear-data")
 MODULES = "import gear_many.last, gear_tool, gear_data"

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from tests.beds.artefacts import PLATFORMS
-from tests.beds.artefacts import write_wheel
 from tests.beds.building import build_anew
 from tests.beds.building import note_builds
+from tests.beds.distributions import PLATFORMS
+from tests.beds.distributions import write_wheel
 from tests.beds.indexes import Index
 from tests.beds.poetry import Poetry
 from tests.beds.poetry import Run
@@ -42,7 +42,6 @@ from tests.stress.upload_bed import wrong_on
 
 _KINDS = ("pypiserver", "devpi")
 _JOBS = 10
-_LIMIT = 400.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _checkout(place: Path, name: str, played: Round, log: Path) -> Project:
 
 def _run(call: tuple[Poetry, Project]) -> Run:
     poetry, project = call
-    return poetry.run(*PUBLISH, "--build", cwd=project.path, timeout=_LIMIT)
+    return poetry.run(*PUBLISH, "--build", cwd=project.path)
 
 
 def _wrong_of_any(

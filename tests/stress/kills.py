@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.beds.artefacts import PLATFORMS
-from tests.beds.artefacts import write_wheel
 from tests.beds.building import build_anew
+from tests.beds.distributions import PLATFORMS
+from tests.beds.distributions import write_wheel
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.proxy import Answer
@@ -91,7 +91,7 @@ def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.communicate(timeout=30)
             came = "had ended" if ended else state(project, proxy)
-        run = poetry.run(*PUBLISH, "--build", cwd=project.path, timeout=200)
+        run = poetry.run(*PUBLISH, "--build", cwd=project.path)
         faults = [f"exit code {run.code}"] if run.code else []
         if "Traceback" in run.said:
             faults.append("a traceback")

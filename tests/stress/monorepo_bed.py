@@ -26,7 +26,6 @@ from tests.stress.upload_bed import wrong_on
 
 PUBLISH_ALL = (*PUBLISH, "--projects", "packages/*")
 KINDS = ("pypiserver", "devpi")
-LIMIT = 400.0
 LOOPBACK = "127.0.0.1"
 
 
@@ -54,7 +53,7 @@ class Stage:
 
     def publish(self) -> Run:
         """Release everything."""
-        return self.poetry.run(*self.command, cwd=self.monorepo.root, timeout=LIMIT)
+        return self.poetry.run(*self.command, cwd=self.monorepo.root)
 
     def project(self, name: str) -> Project:
         """A member."""

@@ -10,7 +10,6 @@ from statistics import median
 
 from tests.beds.poetry import Run
 from tests.beds.release import REPOSITORY
-from tests.stress.monorepo_bed import LIMIT
 from tests.stress.monorepo_bed import LOOPBACK
 from tests.stress.monorepo_bed import Size
 from tests.stress.monorepo_bed import Stage
@@ -93,7 +92,7 @@ def _critical_path(
     found: dict[str, float] = {}
     with staged(bed, kind, size, LATE, built=True, address=address) as twin:
         for name, project in islice(twin.monorepo.members.items(), alone):
-            run = twin.poetry.run(*PUBLISH, cwd=project.path, timeout=LIMIT)
+            run = twin.poetry.run(*PUBLISH, cwd=project.path)
             _must(run)
             files = project.filenames
             found[name] = twin.front.proven(name, files) - twin.front.begun(files)
@@ -109,9 +108,9 @@ def _loop(bed: Bed, kind: str, size: Size) -> float:
         simple = stage.index.behind(stage.front.proxy.origin).simple_url
         for name, project in stage.monorepo.members.items():
             sent = ("publish", "--build", "--no-interaction", "-r", REPOSITORY)
-            _must(stage.poetry.run(*sent, cwd=project.path, timeout=LIMIT))
+            _must(stage.poetry.run(*sent, cwd=project.path))
             wait = ("publish-verified", "wait", f"{name}=={project.version}", "--index", simple)
-            _must(stage.poetry.run(*wait, cwd=project.path, timeout=LIMIT))
+            _must(stage.poetry.run(*wait, cwd=project.path))
         return time.monotonic() - min(each.begun for each in stage.front.uploads)
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from tests.beds.environments import uv
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
 from tests.stress.goods import GOODS
@@ -18,7 +19,6 @@ from tests.stress.playing import say
 from tests.stress.racing import Tally
 from tests.stress.racing import run
 from tests.stress.shared_state import each_kind
-from tests.stress.testbed import uv
 
 _NESTED = (
     ("run", "poetry", "run", "python", "-c", ""),

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.beds.plugins import write_project
+from tests.beds.simple_index import SimpleIndex
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
 from tests.stress.bed import fill_index
 from tests.stress.racing import Tally
 from tests.stress.racing import run
-from tests.stress.testbed import Index
-from tests.stress.testbed import build_own_wheel
-from tests.stress.testbed import write_project
 
 Scenarios = Mapping[str, Sequence[Callable[[Bed], list[Tally]]]]
 
@@ -52,12 +51,10 @@ def set_up(rounds: int) -> Iterator[Bed]:
     with tempfile.TemporaryDirectory(prefix="stress-", ignore_cleanup_errors=True) as directory:
         work = Path(directory)
         work.chmod(0o755)
-        for name in ("dist", "wheels", "lock"):
+        for name in ("wheels", "lock"):
             (work / name).mkdir()
-        with Index(work / "wheels") as index:
-            bed = Bed(
-                work, build_own_wheel(work / "dist"), index, work / "lock/poetry.lock", rounds
-            )
+        with SimpleIndex(work / "wheels") as index:
+            bed = Bed(work, index, work / "lock/poetry.lock", rounds)
             bed.real_wheels = fill_index(work / "wheels", bed.poetry(stock=True))
             write_project(work / "lock", index.url, "")
             locking = bed.start(bed.poetry(stock=True), work / "lock", work, "lock")

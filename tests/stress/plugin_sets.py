@@ -19,10 +19,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from tests.beds.environments import OLDEST_POETRY
+from tests.beds.environments import pythons
+from tests.beds.plugins import write_project
 from tests.stress.bed import NEW_LIST
 from tests.stress.bed import NO_WRITING
 from tests.stress.bed import OLD_LIST
-from tests.stress.bed import OLDEST
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
 from tests.stress.bed import nothing_left
@@ -38,8 +40,6 @@ from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
 from tests.stress.racing import run_and_kill
-from tests.stress.testbed import pythons
-from tests.stress.testbed import write_project
 
 
 def dynamic(checkout: Path) -> None:
@@ -125,7 +125,7 @@ def interpreters(bed: Bed) -> list[Tally]:
     tally = Tally("(c) interpreters in parallel, guarded")
     turns = Tally("(c) interpreters in turn, guarded")
     poetries = [bed.poetry(python=python) for python in pythons()[:3]]
-    poetries.append(bed.poetry(OLDEST))
+    poetries.append(bed.poetry(OLDEST_POETRY))
     for _ in range(bed.rounds):
         with bed.home() as home, bed.project() as checkout:
             installs = [bed.start(one, checkout, home, "install", "9.1.0") for one in poetries * 2]

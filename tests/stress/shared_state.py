@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.stress.bed import NEWEST
+from tests.beds.environments import NEWEST_POETRY
 from tests.stress.bed import Bed
 from tests.stress.goods import ADDONS
 from tests.stress.goods import GOODS
@@ -215,7 +215,7 @@ def _need_more(checkout: Path) -> None:
     file = checkout / "pyproject.toml"
     minor = sys.version_info.minor
     text = file.read_text(encoding="utf-8")
-    text = text.replace("dependencies = [", f'dependencies = ["poetry=={NEWEST}", ')
+    text = text.replace("dependencies = [", f'dependencies = ["poetry=={NEWEST_POETRY}", ')
     text = text.replace('"\n\n[tool.poetry]', f',<3.{minor + 1}"\n\n[tool.poetry]')
     text = text.replace('">=3.11', f'">=3.{minor}')
     file.write_text(text, encoding="utf-8")

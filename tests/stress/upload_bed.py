@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.beds import indexes
+from tests.beds.environments import PoetryEnvironment
+from tests.beds.environments import environment
 from tests.beds.indexes import fetch
-from tests.beds.poetry import NEWEST_POETRY
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import PoetryEnvironment
-from tests.beds.poetry import build_wheel
-from tests.beds.poetry import current_interpreter
-from tests.beds.poetry import make_environment
 from tests.beds.release import REPOSITORY
 
 if TYPE_CHECKING:
@@ -55,7 +52,7 @@ class Bed:
 
     def poetry(self, home: Path, index: Index) -> Poetry:
         """Poetry with this home, and the index's address and credentials in its environment."""
-        return Poetry(self.environment, home, index.environment(REPOSITORY))
+        return Poetry(self.environment, home, variables=index.environment(REPOSITORY))
 
 
 @contextmanager
@@ -63,18 +60,13 @@ def set_up(kinds: Sequence[str] = ("pypiserver", "devpi", "volatile devpi")) -> 
     """Start the servers, and make a Poetry."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stress-")))
-        (work / "wheel").mkdir()
-        wheel = build_wheel(work / "wheel")
-        environment = make_environment(
-            work / "environment", current_interpreter(), NEWEST_POETRY, wheel
-        )
         devpi = stack.enter_context(indexes.devpi(work / "devpi"))
         every = {
             "pypiserver": stack.enter_context(indexes.pypiserver(work / "pypiserver")),
             "devpi": devpi.index("harbour"),
             "volatile devpi": devpi.index("quay", volatile=True),
         }
-        yield Bed(work, environment, {kind: every[kind] for kind in kinds})
+        yield Bed(work, environment(), {kind: every[kind] for kind in kinds})
 
 
 def sent(proxy: FaultProxy) -> dict[str, list[Request]]:

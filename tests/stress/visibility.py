@@ -25,10 +25,7 @@ from pathlib import Path
 import pytest
 
 from tests.beds import indexes
-from tests.beds.poetry import NEWEST_POETRY
-from tests.beds.poetry import build_wheel
-from tests.beds.poetry import current_interpreter
-from tests.beds.poetry import make_environment
+from tests.beds.environments import environment
 from tests.stress.playing import say
 from tests.stress.waves import INSTALLERS
 from tests.stress.waves import KINDS
@@ -63,13 +60,10 @@ def set_up() -> Iterator[Bed]:
     """The servers, and Poetry with and without the wheel of this checkout."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stress-")))
-        (work / "wheel").mkdir()
-        wheel = build_wheel(work / "wheel")
-        python = current_interpreter()
         yield Bed(
             work,
-            make_environment(work / "guarded", python, NEWEST_POETRY, wheel),
-            make_environment(work / "stock", python, NEWEST_POETRY, wheel, plugin=False),
+            environment(),
+            environment(plugin=False),
             stack.enter_context(indexes.pypiserver(work / "pypiserver")),
             stack.enter_context(indexes.devpi(work / "devpi")),
             stack.enter_context(indexes.devpi(work / "mirrors")),

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.beds import edges
 from tests.beds.edges import Edge
+from tests.beds.environments import PoetryEnvironment
 from tests.beds.indexes import Devpi
 from tests.beds.indexes import Index
 from tests.beds.indexes import ask
@@ -28,7 +29,6 @@ from tests.beds.installers import pip_finds
 from tests.beds.installers import poetry_finds
 from tests.beds.installers import uv_finds
 from tests.beds.poetry import Poetry
-from tests.beds.poetry import PoetryEnvironment
 from tests.beds.poetry import Run
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
@@ -268,16 +268,13 @@ def _crowd(stage: _Stage, scene: Scene) -> Iterator[None]:
 
 def _call(stage: _Stage, environment: PoetryEnvironment, *arguments: str) -> Run:
     home = stage.folder / f"home-{uuid.uuid4().hex[:8]}"
-    poetry = Poetry(environment, home, stage.repository.environment())
-    return poetry.run(
-        *arguments, "--no-interaction", "-r", REPOSITORY, cwd=stage.project.path, timeout=300
-    )
+    poetry = Poetry(environment, home, variables=stage.repository.environment())
+    return poetry.run(*arguments, "--no-interaction", "-r", REPOSITORY, cwd=stage.project.path)
 
 
 def _publish(stage: _Stage) -> Run:
     named = [word for url in stage.shown_by.values() for word in ("--index", url)]
-    more = ("--timeout", "120s", "--format", "json")
-    return _call(stage, stage.bed.guarded, "publish-verified", *more, *named)
+    return _call(stage, stage.bed.guarded, "publish-verified", "--format", "json", *named)
 
 
 def _judge(wave: Wave, stage: _Stage, run: Run, asked: dict[str, Found]) -> None:
@@ -298,10 +295,13 @@ def _judge(wave: Wave, stage: _Stage, run: Run, asked: dict[str, Found]) -> None
         wave.faults.append(f"two looks of one variant were only {wave.gap:.3f} s apart")
 
 
+def is_ours(request: Request) -> bool:
+    """Match the pages that the plugin asks for."""
+    return request.is_page and request.headers.get("user-agent", "").startswith(_OURS)
+
+
 def _ours(front: FaultProxy, name: str) -> Iterator[Request]:
-    for request in front.pages:
-        if f"/{name}/" in request.path and request.headers["user-agent"].startswith(_OURS):
-            yield request
+    return (r for r in list(front.requests) if is_ours(r) and f"/{name}/" in r.path)
 
 
 def _of_others(front: FaultProxy, name: str) -> Iterator[Request]:

@@ -1,0 +1,137 @@
+"""Distributions of any content, size and platform, written rather than built."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import textwrap
+import zipfile
+from dataclasses import dataclass
+from dataclasses import field
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.adapters.archives import sdist
+from tests.adapters.archives import wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.beds.projects import Project
+
+PLATFORMS = ("manylinux_2_17_x86_64", "macosx_11_0_arm64", "win_amd64")
+
+
+@dataclass
+class WheelSource:
+    """What goes into one wheel that can be installed."""
+
+    name: str
+    version: str
+    files: Mapping[str, str | bytes]
+    entry_points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+    metadata: tuple[str, ...] = ()
+    """More lines of METADATA."""
+    tag: str = "py3-none-any"
+    build_number: int | None = None
+
+    @property
+    def filename(self) -> str:
+        """What the wheel is called."""
+        number = "" if self.build_number is None else f"-{self.build_number}"
+        return f"{self._stem}{number}-{self.tag}.whl"
+
+    @property
+    def _stem(self) -> str:
+        return f"{self.name.replace('-', '_')}-{self.version}"
+
+    def build(self, directory: Path) -> Path:
+        """Write the wheel into `directory`."""
+        path = directory / self.filename
+        path.write_bytes(self.content())
+        return path
+
+    def content(self) -> bytes:
+        """The wheel's bytes, the same at each call."""
+        info = f"{self._stem}.dist-info"
+        metadata = [
+            "Metadata-Version: 2.1",
+            f"Name: {self.name}",
+            f"Version: {self.version}",
+            *self.metadata,
+            *(f"Requires-Dist: {requirement}" for requirement in self.requires),
+        ]
+        points = "".join(
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items())
+            for group, named in self.entry_points.items()
+        )
+        number = "" if self.build_number is None else f"Build: {self.build_number}\n"
+        pure = str(self.tag == "py3-none-any").lower()
+        members = {
+            **self.files,
+            **{f"{self._stem}.data/{name}": text for name, text in self.data.items()},
+            f"{info}/METADATA": "\n".join([*metadata, ""]),
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\n"
+            f"Root-Is-Purelib: {pure}\nTag: {self.tag}\n{number}",
+            f"{info}/entry_points.txt": points,
+        }
+        content = {
+            name: one if isinstance(one, bytes) else textwrap.dedent(one).encode()
+            for name, one in members.items()
+        }
+        record = "".join(f"{name},{_recorded(one)}\n" for name, one in content.items())
+        content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+        return wheel(tuple(content.items()), zipfile.ZIP_STORED)
+
+
+def write_wheel(project: Project, platform: str, size: int, build: int | None = None) -> str:
+    """Put a wheel into the dist folder, with `size` incompressible bytes in it; its name."""
+    module = project.name.replace("-", "_")
+    source = WheelSource(
+        project.name, project.version, {}, metadata=_OF_PROJECTS,
+        tag=f"py3-none-{platform}", build_number=build,
+    )  # fmt: skip
+    source.files = {f"{module}/light.bin": _noise(source.filename, size)}
+    project.dist.mkdir(exist_ok=True)
+    return source.build(project.dist).name
+
+
+def write_sdist(project: Project, size: int) -> str:
+    """Put an sdist into the dist folder, with `size` incompressible bytes in it; its name."""
+    folder = project.sdist.removesuffix(".tar.gz")
+    told = ("Metadata-Version: 2.1", f"Name: {project.name}", f"Version: {project.version}")
+    members = (
+        (f"{folder}/PKG-INFO", "\n".join([*told, *_OF_PROJECTS, ""]).encode()),
+        (f"{folder}/light.bin", _noise(project.sdist, size)),
+    )
+    project.dist.mkdir(exist_ok=True)
+    (project.dist / project.sdist).write_bytes(sdist(members, level=1))
+    return project.sdist
+
+
+def write_release(project: Project, sizes: Sequence[int]) -> tuple[str, ...]:
+    """Write a wheel for each platform and an sdist, of these sizes; their names in that order."""
+    *of_wheels, of_sdist = sizes
+    wheels = [
+        write_wheel(project, platform, size)
+        for platform, size in zip(PLATFORMS, of_wheels, strict=True)
+    ]
+    return (*wheels, write_sdist(project, of_sdist))
+
+
+# As in pyproject.toml: devpi has one metadata for all files of a version.
+_OF_PROJECTS = ("Requires-Python: >=3.11",)
+
+
+def _recorded(content: bytes) -> str:
+    """Digest and size as RECORD has them (binary distribution format)."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return f"sha256={digest},{len(content)}"
+
+
+def _noise(seed: str, size: int) -> bytes:
+    return Random(seed).randbytes(size)  # noqa: S311 - any bytes would do
