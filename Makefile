@@ -32,10 +32,10 @@ rehearse: $(REHEARSE)/.wheel
 	  PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring \
 	  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
 
-# Tests wait for one another's servers more than for a processor: hence one more than there are.
+# Tests wait for one another's servers more than for a processor: hence two more than there are.
 test: $(DEV)/.stamp
 	@$(DEV)/bin/python -m tests.measured $(DEV)/bin/python -m pytest --durations 10 \
-	  --numprocesses $$($(DEV)/bin/python -c 'import os; print((os.cpu_count() or 2) + 1)') $(PYTEST_ARGS)
+	  --numprocesses $$($(DEV)/bin/python -c 'import os; print((os.cpu_count() or 2) + 2)') $(PYTEST_ARGS)
 
 test-all: export TESTS_THOROUGH := 1
 test-all: test stress-short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import ssl
 import uuid
 from typing import TYPE_CHECKING
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell Hypothesis how to run, before it sees a test."""
+    """Tell Hypothesis how to run, before it sees a test; and be interruptible."""
     hypothesis_profiles.install(config)
+    # A shell has what it runs in the background ignore Ctrl-C, and so would all that tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MakeProxy(Protocol):
@@ -120,6 +124,13 @@ def make_proxy() -> Iterator[MakeProxy]:
 def proxy(make_proxy: MakeProxy, pypi: Index) -> FaultProxy:
     """A proxy in front of this test's pypiserver."""
     return make_proxy(pypi.origin)
+
+
+@pytest.fixture
+def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
+    """The index as reached through the proxy, with the project built."""
+    project.build()
+    return pypi.behind(proxy.origin)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.adapters import dist_dir
 from poetry_publish_verified.adapters.changes import changed_since
+from tests.beds.processes import HANG
 from tests.beds.projects import make_project
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ NAME, ONE = canonicalize_name("lantern"), Version("1.0")
 def git(root: Path, *arguments: str) -> None:
     """Call git in a folder."""
     identity = ("-c", "user.name=T", "-c", "user.email=t@lantern.example")
-    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, timeout=60)
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, timeout=HANG)
 
 
 @pytest.fixture

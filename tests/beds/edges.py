@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.beds.proxy import Request
 
-SOFT_PURGE_GRACE = 300.0
+SOFT_PURGE_GRACE = 3600.0
 _KEPT = r"/\+?simple/|^/pypi/.*/json$"
 _HEALTH = "/edge-health"
 

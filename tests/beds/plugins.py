@@ -16,6 +16,8 @@ VENV_IN_PROJECT = {
     # Poetry brings a pip of its own; to copy one into each environment takes half of an install.
     "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true",
 }
+# For `poetry self`, which knows no index but PyPI: it is refused at once, and not asked again.
+OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "POETRY_REQUESTS_MAX_RETRIES": "0"}
 
 
 def guarded(version: str, project: Path, home: Path, *, real: bool = False) -> Poetry:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.beds.processes import HANG
 from tests.beds.processes import free_port
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lin
 def measured(line: Line, connections: int, size: int = 10_000_000) -> float:
     """Bytes per second that so many connections together get into a server that only reads."""
     with socket.create_server(("127.0.0.1", 0)) as sink:
-        sink.settimeout(60)
+        sink.settimeout(HANG)
 
         def swallow() -> None:
             connection, _ = sink.accept()
@@ -113,7 +114,7 @@ def measured(line: Line, connections: int, size: int = 10_000_000) -> float:
                 connection.sendall(b"!")
 
         def send(port: int) -> None:
-            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=HANG) as connection:
                 connection.sendall(bytes(size))
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(1)

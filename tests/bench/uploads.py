@@ -41,6 +41,7 @@ from tests.beds.indexes import USER
 from tests.beds.indexes import Index
 from tests.beds.indexes import pypiserver
 from tests.beds.poetry import Poetry
+from tests.beds.processes import HANG
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.release import REPOSITORY
@@ -53,7 +54,6 @@ _LINE = Line(latency=0.040, rate=5e6)
 _OURS, _OURS_LISTED = "publish-verified", "publish-verified --until listed"
 _TAKEN, _ALONE = " to the last file taken", " the uploads alone"
 _NO_KEYRING = "keyring.backends.null.Keyring"
-_LIMIT = 300.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Way:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_LIMIT,
+            timeout=HANG,
             check=False,
         )
         took = time.monotonic() - begun
@@ -115,9 +115,9 @@ class Tools:
 def install(work: Path) -> Tools:
     """Install Poetry with and without the wheel of this checkout, and the newest twine."""
     twine = work / "twine"
-    subprocess.run([sys.executable, "-m", "venv", twine], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", twine], check=True, timeout=HANG)
     pip = (twine / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install")
-    subprocess.run((*pip, "twine"), check=True, capture_output=True, timeout=300)
+    subprocess.run((*pip, "twine"), check=True, capture_output=True, timeout=HANG)
     return Tools(work / "home", environment(), environment(plugin=False), twine / "bin" / "twine")
 
 
@@ -154,7 +154,7 @@ def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
 
 
 def _said(*argv: str | Path) -> str:
-    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=HANG)
     return done.stdout.strip()
 
 

@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test its minors of Poetry: all of them, or the newest, and at a seam the oldest."""
     if "version" in metafunc.fixturenames:
         marks = {mark.name for mark in metafunc.definition.iter_markers()}
-        oldest = [OLDEST_POETRY] if marks & {"seam", "real_start"} else []
+        oldest = [OLDEST_POETRY] if "seam" in marks else []
         minors = POETRY_MINORS if THOROUGH else (*oldest, NEWEST_POETRY)
         metafunc.parametrize("version", minors)
 
@@ -53,7 +53,7 @@ def project(tmp_path: Path, index: SimpleIndex) -> Path:
 
 @pytest.fixture
 def real(request: pytest.FixtureRequest) -> bool:
-    """Whether this test starts each Poetry: one of each seam does, on every minor."""
+    """Whether this test starts each Poetry: one at each seam does, on every minor."""
     return request.node.get_closest_marker("real_start") is not None
 
 

@@ -26,7 +26,7 @@ from tests.beds.simple_index import SimpleIndex
 from tests.guard.filesystems import mounted
 from tests.guard.filesystems import needs_root
 
-_FRESH = {"Cache-Control": "max-age=600"}
+_FRESH = {"Cache-Control": "max-age=86400"}
 _FORGET = """
     import json, sys
     from poetry_publish_verified.guard.cache_seams import forget_release
@@ -48,7 +48,7 @@ def shelf(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pages(shelf: Path) -> Iterator[FaultProxy]:
-    """An index whose pages may be kept for ten minutes."""
+    """An index whose pages may be kept for a day."""
     with SimpleIndex(shelf) as index, FaultProxy(index.url.removesuffix("/simple/")) as proxy:
 
         def keep(exchange: Any) -> Answer:
@@ -166,6 +166,7 @@ _READ_PYPI = """
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_pypi(poetry: Poetry) -> None:
     """Poetry asks PyPI for a page and for JSON of the release: it asks for both again."""
     said = {"info": {"name": "x", "version": "1.0", "summary": "", "requires_dist": [],

@@ -14,6 +14,7 @@ from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.guard.resources import Resource
+from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
@@ -143,6 +144,7 @@ def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
         f"self {word}" for word in ["add", "install", "lock", "remove", "sync", "update"]
     }
     prefix = poetry.environment.path
+    poetry = poetry.with_variables(**OFFLINE)
     for resource in (
         places.config(tmp_path / "home" / "config"),
         places.poetry_environment(prefix),
@@ -154,6 +156,7 @@ def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_a_half_made_environment(poetry: Poetry) -> None:
     """What a killed process left of an environment is made anew, by whoever needs it first."""
     poetry.run("install").ok()

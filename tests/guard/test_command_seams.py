@@ -40,6 +40,7 @@ assert FileConfigSource.secure is foreign
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_every_seam_is_as_expected(poetry: Poetry) -> None:
     """All are replaced and put back; what somebody else has replaced stays, and is named."""
     poetry.python(LOOK).ok()

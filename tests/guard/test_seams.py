@@ -33,6 +33,7 @@ def unpacked(wheels: Path, name: str, directory: Path) -> str:
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_the_first_install_is_right(poetry: Poetry) -> None:
     """A fresh clone: readers are told, `install` builds, and installs the right version."""
     before = poetry.run("version")
@@ -214,6 +215,7 @@ def test_stocks_directory_is_retired(poetry: Poetry) -> None:
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
     """Another plugin replaced what the guard relies on: one warning, Poetry as stock."""
     first = unpacked(wheels, "meddling_plugin", tmp_path)

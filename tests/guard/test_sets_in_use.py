@@ -13,6 +13,7 @@ import pytest
 
 from tests.beds.environments import environment
 from tests.beds.environments import pythons
+from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import VENV_IN_PROJECT
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
@@ -68,7 +69,7 @@ def test_commands_that_change_poetry_go_without(newest: Poetry) -> None:
     newest.run("install").ok()
     shown = newest.run("self", "show", "plugins")
     assert "stamp-plugin" in shown.ok()
-    lock = newest.run("-vv", "self", "lock", POETRY_REPOSITORIES_NONE_URL="http://127.0.0.1:9/")
+    lock = newest.with_variables(**OFFLINE).run("-vv", "self", "lock")
     assert "stamp" not in lock.out + lock.err
 
 

@@ -80,6 +80,7 @@ def run_stock(poetry: Poetry, *args: str) -> None:
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_all_modules_are_loaded_when_a_command_runs(guarded: Poetry) -> None:
     """Whatever the command: so nothing need be imported to replace, nor watched for later."""
     for command in (["about"], ["version"], ["config", "--list"], ["cache", "list"], ["check"]):
@@ -286,6 +287,7 @@ def test_caches(guarded: Poetry, tmp_path: Path) -> None:
 
 
 @pytest.mark.real_start
+@pytest.mark.seam
 def test_install(guarded: Poetry, index: SimpleIndex, tmp_path: Path) -> None:
     """A real download is readable by all, and a wheel is built out of sight of others."""
     source = tmp_path / "local_plugin-1.0"

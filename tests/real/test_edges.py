@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.beds.replicas import Replicated
     from tests.conftest import MakeProxy
 
-LONG, SHORT = 600, 1
+LONG, SHORT = 3600, 1
 PAGE = "/simple/lantern/"
 
 

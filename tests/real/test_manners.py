@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
-    """The index as reached through the proxy, with the project built."""
-    project.build()
-    return pypi.behind(proxy.origin)
-
-
-@pytest.fixture
 def own_address() -> str:
     """An address of this machine that is not loopback."""
     address = processes.own_address()

@@ -36,7 +36,7 @@ def test_refused_while_another_releases(
     ended(publish(poetry, project, pypi), 0)
     before = project.receipt()
     stored = pypi.stored("lantern")
-    short = poetry.with_variables(POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT="1.2")
+    short = poetry.with_variables(POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT="0.2")
     named = tmp_path / "named.json"
     with holder_of(lock_of(project)) as holder:
         quiet = publish(short, project, pypi)

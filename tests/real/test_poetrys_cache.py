@@ -40,12 +40,12 @@ def put(project: Project, index: Index) -> None:
 
 @pytest.fixture
 def kept_pages(open_pypi: Index, make_proxy: MakeProxy) -> tuple[Index, FaultProxy]:
-    """An index that lets its pages be kept for ten minutes, and what it is asked."""
+    """An index that lets its pages be kept for a day, and what it is asked."""
     proxy = make_proxy(open_pypi.origin)
 
     def keep(exchange: Exchange) -> Answer:
         answer = exchange.forward()
-        answer.headers["Cache-Control"] = "max-age=600"
+        answer.headers["Cache-Control"] = "max-age=86400"
         return answer
 
     proxy.on(is_page, keep)

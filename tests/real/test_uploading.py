@@ -31,13 +31,6 @@ if TYPE_CHECKING:
     from tests.conftest import MakeProxy
 
 
-@pytest.fixture
-def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
-    """The index as reached through the proxy, with the project built."""
-    project.build()
-    return pypi.behind(proxy.origin)
-
-
 @pytest.mark.parametrize("kind", ["pypi", "devpi", "volatile_devpi"])
 def test_conflict(
     poetry: Poetry,

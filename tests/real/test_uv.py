@@ -272,7 +272,7 @@ def test_a_stale_cache_of_the_user(
     """A page that uv keeps from before the upload is told of, with a command that helps."""
     put(open_pypi, "lantern-0.9-py3-none-any.whl")
     proxy = make_proxy(open_pypi.origin)
-    cached(proxy, "max-age=600")
+    cached(proxy, "max-age=86400")
     target = target_of(open_pypi.behind(proxy.origin))
     ask_as_user = ["pip", "install", "lantern===1.0"]
     assert users_uv(ask_as_user, tmp_path / "home", target, folder) != 0
@@ -295,7 +295,7 @@ def test_a_cache_that_is_not_stale(
 ) -> None:
     """No command is named where refreshing would change nothing."""
     proxy = make_proxy(open_pypi.origin)
-    cached(proxy, "no-cache" if why == "fresh" else "max-age=600")
+    cached(proxy, "no-cache" if why == "fresh" else "max-age=86400")
     target = target_of(open_pypi.behind(proxy.origin))
     put(open_pypi, "lantern-0.9-py3-none-any.whl")
     if why == "fresh":

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeProxy
     from tests.stress.waves import Kind
 
-LONG = 600
+LONG = 3600
 CLIENTS = {"pip", "uv", "poetry"}
 
 
@@ -248,7 +248,8 @@ def test_a_mirror_with_an_expiry(
     name = f"m{uuid.uuid4().hex[:8]}"
     mirror = devpi_server.mirror(name, open_pypi.behind(source.origin), expiry)
     front = make_proxy(mirror.origin)
-    turns, early = threading.Lock(), []
+    turns = threading.Lock()
+    early: list[object] = []
 
     def read_before(exchange: Exchange) -> Answer:
         # What is fetched now is kept for the whole expiry.

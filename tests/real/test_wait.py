@@ -172,7 +172,6 @@ def test_time_out(poetry: Poetry, there: Project, pypi: Index, outside: Path) ->
     assert there.version == "1.0"
     run = wait(poetry, outside, "lantern==1.1", "--index", pypi.simple_url, "--timeout", "2s")
     ended(run, 6)
-    assert run.seconds >= 2
     release = holds(receipt_of(outside), "not-visible", 6)
     assert release["distributions"] == []
     assert codes(outside) == [UNKNOWN, "PV601"]

@@ -25,11 +25,13 @@ from tests.beds.plugins import stamp_helper
 from tests.beds.plugins import stamp_plugin
 from tests.beds.plugins import write_project
 from tests.beds.poetry import isolated
+from tests.beds.processes import HANG
 from tests.beds.simple_index import SimpleIndex
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
 from tests.stress.racing import Tally
 
+TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
 NO_WRITING = "POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO"
 OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
 
@@ -93,14 +95,22 @@ class Bed:
         check: Callable[[Ended], str | None] = lambda _: None,
         environ: dict[str, str] | None = None,
     ) -> Start:
-        """Any command, with a home; it asks nothing."""
+        """Any command, with a home; it asks nothing, and waits for a lock until it is ended."""
         quiet = () if args[0] in ("run", "version", "--version") else ("-n",)
         # So that a nested `poetry` is this one.
         path = f"{poetry.parent}{os.pathsep}{os.environ['PATH']}"
         return Start(
             [str(poetry), *args, *quiet],
             where,
-            isolated(home, **{**VENV_IN_PROJECT, "PATH": path, **(environ or {})}),
+            isolated(
+                home,
+                **{
+                    **VENV_IN_PROJECT,
+                    "PATH": path,
+                    TIMEOUT_VARIABLE: str(2 * HANG),
+                    **(environ or {}),
+                },
+            ),
             check,
             " ".join(("poetry", *args)),
         )

@@ -146,7 +146,7 @@ def run_again(stage: Stage, code: int) -> Iterator[str]:
     proxy.clear()
     before = stage.index.stored(stage.project.name)
     proxy.requests.clear()
-    run = stage.publish("60s")
+    run = stage.publish("15m")
     faults = list(_ended(stage, run, code, "verified" if code == 0 else "conflict"))
     faults += [f"{name} was there, and sent again" for name in sent(proxy) if name in before]
     if code == 0:

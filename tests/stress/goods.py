@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.beds.distributions import WheelSource
 from tests.beds.plugins import write_project
+from tests.beds.processes import HANG
 from tests.stress.bed import Bed
 from tests.stress.racing import run
 
@@ -96,7 +97,7 @@ def damage(environment: Path, *names: str, imports: str = "") -> str | None:
             cwd=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG,
             check=False,
         )
         if done.returncode:

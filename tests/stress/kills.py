@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from tests.beds.building import build_anew
 from tests.beds.distributions import PLATFORMS
 from tests.beds.distributions import write_wheel
+from tests.beds.processes import HANG
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.proxy import Answer
@@ -89,7 +90,7 @@ def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
                 ended = process.poll() is not None
                 if not ended:
                     os.killpg(process.pid, signal.SIGKILL)
-                process.communicate(timeout=30)
+                process.communicate(timeout=HANG)
             came = "had ended" if ended else state(project, proxy)
         run = poetry.run(*PUBLISH, "--build", cwd=project.path)
         faults = [f"exit code {run.code}"] if run.code else []

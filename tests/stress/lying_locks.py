@@ -8,6 +8,7 @@ import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.stress.bed import TIMEOUT_VARIABLE
 from tests.stress.bed import Bed
 from tests.stress.bed import need
 from tests.stress.goods import GOODS
@@ -16,8 +17,6 @@ from tests.stress.goods import damage
 from tests.stress.hostile import as_user
 from tests.stress.hostile import mounted
 from tests.stress.hostile import python_of_all
-from tests.stress.in_the_way import LIMIT
-from tests.stress.in_the_way import TIMEOUT_VARIABLE
 from tests.stress.in_the_way import WITHOUT
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
@@ -77,7 +76,7 @@ def _without_flock(bed: Bed, original: Path, error: str) -> list[Ended]:
             start = bed.command(poetry, checkout, home, *command)
             start.environ[TIMEOUT_VARIABLE] = "3"
             start.argv = [*inject, *start.argv]
-            ended.append(run(start, LIMIT))
+            ended.append(run(start))
         return ended
 
 

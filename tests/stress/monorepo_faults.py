@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.beds.building import build_anew
+from tests.beds.processes import HANG
 from tests.beds.processes import wait_until
 from tests.beds.proxy import Answer
 from tests.beds.proxy import Exchange
@@ -80,7 +81,7 @@ def _killed(stage: Stage, kill: Kill) -> str:
         ended = process.poll() is not None
         if not ended:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANG)
     if ended:
         return "had ended"
     if not stage.monorepo.receipt_file.exists():

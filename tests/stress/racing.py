@@ -18,9 +18,10 @@ from dataclasses import field
 from itertools import chain
 from pathlib import Path
 
+from tests.beds.processes import HANG
+
 # Processes that start at once hide the race: they overwrite files with identical ones.
 STAGGER = 0.35
-LIMIT = 300.0
 _EXAMPLE = 4000
 
 _KINDS = (
@@ -100,10 +101,10 @@ def race(
         return [*ended, *chain.from_iterable(loop.result() for loop in loops)]
 
 
-def run(start: Start, limit: float = LIMIT) -> Ended:
+def run(start: Start) -> Ended:
     """Run one process to its end."""
     begun = time.monotonic()
-    ended = finish(start, begin(start), limit)
+    ended = finish(start, begin(start))
     ended.seconds = time.monotonic() - begun
     return ended
 
@@ -136,13 +137,13 @@ def begin(start: Start) -> subprocess.Popen[str]:
     )
 
 
-def finish(start: Start, process: subprocess.Popen[str], limit: float = LIMIT) -> Ended:
+def finish(start: Start, process: subprocess.Popen[str]) -> Ended:
     """Wait for its end, and kill it if that does not come."""
     try:
-        out, err = process.communicate(timeout=limit)
+        out, err = process.communicate(timeout=HANG)
     except subprocess.TimeoutExpired:
         out, err = kill(process)
-        return Ended(start, 1, out, f"{err}\nno end within {limit:g} s")
+        return Ended(start, 1, out, f"{err}\nno end within {HANG:g} s")
     return Ended(start, process.returncode, out, err)
 
 

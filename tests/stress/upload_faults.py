@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # How often a file is sent at most: once, and five times more.
 MOST = 6
-_PATIENT, _SHORT = "60s", "5s"
-_TOO_LONG = 8.0
+_PATIENT, _SHORT = "15m", "10s"
+_TOO_LONG = 13.0
 _GARBAGE = Raw(b"\x16\x03\x01 this is no HTTP \x1b[31m\x00\xff\r\n\r\n")
 _CUT_HEAD = Raw(b"HTTP/1.1 200 OK\r\nContent-Type: te")
 _EXISTS = Answer(400, b"<html>400</html>", b"File already exists")

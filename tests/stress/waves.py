@@ -46,7 +46,7 @@ OLD, PROVEN, STOCK = "1.0", "1.1", "1.2"
 MIRROR = "the mirror"
 # What an edge says of a page that it has just fetched.
 _STORED = {"MISS", "EXPIRED"}
-_LONG = 600.0
+_LONG = 3600.0
 _OURS = "poetry-publish-verified/"
 
 Start = Callable[[Path, str, float], AbstractContextManager[Edge]]

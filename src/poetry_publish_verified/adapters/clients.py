@@ -72,7 +72,10 @@ class Pip:
                         *("--no-periodic-update", "--app-data", str(self._folder / "app-data")),
                         str(place),
                     ],
-                    env=self._environment | {"VIRTUALENV_CONFIG_FILE": os.devnull},
+                    # Nothing is built, so setuptools, half of all files, is no use. Not an option
+                    # on the command line: a virtualenv that had none would refuse it.
+                    env=self._environment
+                    | {"VIRTUALENV_CONFIG_FILE": os.devnull, "VIRTUALENV_NO_SETUPTOOLS": "true"},
                     stderr=subprocess.STDOUT,
                     check=False,
                 )
