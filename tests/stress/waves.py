@@ -30,6 +30,7 @@ from tests.beds.installers import poetry_finds
 from tests.beds.installers import uv_finds
 from tests.beds.poetry import Poetry
 from tests.beds.poetry import Run
+from tests.beds.processes import wait_until
 from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.proxy import Answer
@@ -195,12 +196,19 @@ def _staged(bed: Bed, scene: Scene) -> Iterator[_Stage]:
         shown_by = {"the edge": index.behind(edge.origin).simple_url}
         if scene.mirrored:
             mirror = bed.mirrors.mirror(name, index, expiry=round(scene.ttl))
+            known = partial(_lists, f"{mirror.simple_url}{name}/", project.wheel)
+            # Of several who are the first to ask it, some are told that there is no such project.
+            wait_until(known, "the mirror to know the project")
             front = stack.enter_context(FaultProxy(mirror.origin))
             shown_by[MIRROR] = mirror.behind(front.origin).simple_url
             watched.append(front)
         repository = index.behind(door.origin)
         yield _Stage(bed, folder, newer, repository, door, edge, watched, shown_by)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lists(url: str, filename: str) -> bool:
+    return filename in ask(url).body.decode()
 
 
 def _prime(stage: _Stage, version: str) -> None:
