@@ -58,12 +58,9 @@ class Server:
 @contextlib.asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[Server]:
     """Serve for the length of the block; every connection is closed after its one answer."""
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # The client may hang up at any moment, and the test may end.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -73,10 +70,12 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
             )
             server.requests.append(request)
             await answer(request)
-        writer.close()
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await writer.wait_closed()
-        tasks.discard(task)
+
+    # No coroutine: one that is cancelled before its first step would know of no connection.
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        tasks[task] = writer
+        task.add_done_callback(lambda _: writer.close())
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0)
     server = Server(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/")
@@ -84,9 +83,16 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
         yield server
     finally:
         listener.close()
-        for task in tuple(tasks):
+        # As many steps as a connection takes from its acceptance to `connected`, and more.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in tasks.values():
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
         await listener.wait_closed()
 
 
