@@ -106,7 +106,7 @@ class Poetry:
     @property
     def sets(self) -> list[Path]:
         """The published plugin sets of the project."""
-        return sorted(self.project.glob(".poetry/plugin-sets/py*"))
+        return sorted(self.project.glob(".poetry/.nox/plugin-sets/py*"))
 
     def left_over(self) -> list[str]:
         """The command lines of what still runs with this home, and the temporary files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from poetry_publish_verified.guard.doctor import diagnose
 from poetry_publish_verified.guard.filesystems import Filesystem
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.lock_trial import try_locks
-from poetry_publish_verified.guard.resources import Places
+from poetry_publish_verified.guard.places import Places
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
@@ -32,14 +33,14 @@ def unpack(wheels: Path, names: list[str], stock: Path) -> None:
             wheel.extractall(stock)
 
 
-def codes(root: Path) -> list[str]:
-    """The codes of all problems."""
-    return [problem.code for problem in diagnose(root, {"poetry": "2.5.1"})]
+def codes(root: Path, **environment: str) -> list[str]:
+    """The codes of all problems, for a Poetry with these distributions."""
+    return [problem.code for problem in diagnose(root, {"poetry": "2.5.1", **environment})]
 
 
 def test_a_sound_checkout(project: Path, wheels: Path) -> None:
-    """No plugin directory, or a complete one: nothing to say."""
-    assert codes(project) == []
+    """Nothing is built yet, which is said; Poetry's own directory is complete: nothing to say."""
+    assert codes(project) == ["guard.set-absent"]
     stock = project / ".poetry" / "plugins"
     unpack(wheels, ["stamp_plugin", "stamp_helper"], stock)
     (stock / "config.toml").touch()
@@ -141,19 +142,25 @@ def test_the_command_heals_from_elsewhere(poetry: Poetry, wheels: Path, tmp_path
     assert "nothing wrong" in poetry.run("publish-verified", "doctor").ok()
 
 
-def test_damaged_and_abandoned_sets(newest: Poetry) -> None:
+def test_damaged_and_abandoned_sets(newest: Poetry, index: SimpleIndex) -> None:
     """A set that lost files is reported, and the next `install` builds it again."""
     newest.run("install").ok()
     (only,) = newest.sets
     (only / "site-packages" / "stamp_plugin.py").unlink()
     left = only.parent / ".building-000000000000-1-1-00000000"
     left.mkdir()
-    assert codes(newest.project) == ["guard.set-damaged"]
+    upon = json.loads((only / "set.json").read_text())["environment"]
+    assert codes(newest.project, **upon) == ["guard.set-damaged"]
     again = newest.run("install")
     again.ok()
     assert "lost files" in again.err
     assert newest.run("version").ok() == "demo 9.1.0\n"
-    assert codes(newest.project) == []
+    assert codes(newest.project, **upon) == []
+    # With another Poetry, or another list, it is not built.
+    assert codes(newest.project) == ["guard.set-absent"]
+    write_project(newest.project, index.url, 'stamp-plugin = ">=1"')
+    assert codes(newest.project, **upon) == ["guard.set-absent"]
+    assert newest.run("publish-verified", "doctor").code == 3
 
 
 @pytest.mark.parametrize("path", ["nowhere", "pyproject.toml"])
@@ -162,9 +169,10 @@ def test_a_path_that_is_none(newest: Poetry, path: str) -> None:
     assert newest.run("publish-verified", "doctor", path).code == 1
 
 
-def test_locks_and_holders(newest: Poetry, tmp_path: Path) -> None:
+def test_locks_and_holders(newest: Poetry) -> None:
     """The locks in use are tried, and whoever holds one, or was killed with it, is named."""
-    place = Places(tmp_path / "home" / "cache").project(newest.project)
+    newest.run("install").ok()
+    place = Places(None).project(newest.project)
     with holder_of(place) as holder:
         told = newest.run("publish-verified", "doctor").ok()
         assert f"a thing is in use by `-c {place.path}" in told.replace("\n", " ")
@@ -224,7 +232,7 @@ def test_mount_points_with_odd_names(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         f"3 1 0:6 / {tmp_path!s}/my\\040share rw - nfs4 server:/x rw\nnonsense\n"
     )
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
-    assert filesystem_of(tmp_path) == Filesystem("ext4", Path("/"))
+    assert filesystem_of(tmp_path) == Filesystem("ext4", Path("/"), frozenset({"rw"}))
     shared = filesystem_of(tmp_path / "my share" / "below")
     assert (shared.kind, shared.is_shared) == ("nfs4", True)
     assert filesystem_of(tmp_path / "my share2").kind == "ext4"

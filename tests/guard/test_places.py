@@ -1,16 +1,26 @@
-"""Where locks lie in a project: where no build packs them."""
+"""Where locks lie: one for each thing, where no build packs it and nobody lists it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import socket
+import sys
+from pathlib import Path
 
+import pytest
 from hatchling.builders.sdist import SdistBuilder
 
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.places import Places
+from poetry_publish_verified.guard.places import personal_directory
 from poetry_publish_verified.guard.resources import IN_PROJECT
 from poetry_publish_verified.guard.resources import UNPACKED
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """With a directory of this user's own."""
+    return Places(tmp_path / "personal")
 
 
 def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
@@ -22,3 +32,88 @@ def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
     packed = {file.relative_path for file in SdistBuilder(str(tmp_path)).recurse_included_files()}
     assert "lantern/file.py" in packed
     assert not [name for name in packed if name.startswith(".poetry")]
+
+
+def test_one_path_one_lock(places: Places, tmp_path: Path) -> None:
+    """Whatever an environment is to a command, by whatever name it calls it."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").touch()
+    link = tmp_path / "link"
+    link.symlink_to(project)
+    poetrys_own = tmp_path / "pipx" / "poetry"
+    ours = poetrys_own / "lib/python3.12/site-packages/poetry_publish_verified/__init__.py"
+    ours.parent.mkdir(parents=True)
+    ours.touch()
+    (poetrys_own / "pyvenv.cfg").touch()
+    venvs = tmp_path / "virtualenvs"
+    for path, lock in {
+        project / ".venv": project / IN_PROJECT / "environment-.venv",
+        link / ".venv": project / IN_PROJECT / "environment-.venv",
+        # Beside it pipx, uv and pyenv list what is theirs.
+        poetrys_own: poetrys_own / ".poetry-lock",
+        # It may not be there yet, or be cleared under those who wait.
+        venvs / "demo-py3.12": venvs / ".demo-py3.12.poetry-lock",
+        Path(sys.prefix): Path(sys.prefix) / ".poetry-lock",
+    }.items():
+        assert places.environment(path).path == lock
+        assert places.poetry_environment(path).path == lock
+
+
+def test_the_systems_python(places: Places, tmp_path: Path) -> None:
+    """Nothing is made in it or beside it, be it this process's own or another one."""
+    conda = tmp_path / "conda" / "envs" / "x"
+    (conda / "lib/python3.12").mkdir(parents=True)
+    (conda / "lib/python3.12/os.py").touch()
+    for path in (Path(sys.base_prefix), conda):
+        resource = places.environment(path)
+        assert resource.path.parent == places.personal
+        assert resource.path == places.poetry_environment(path).path
+    with held(places.environment(conda), print) as ours:
+        assert ours
+    assert sorted(path.name for path in conda.parent.iterdir()) == ["x"]
+
+
+def test_the_personal_directory(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the user's data, a place for each host's own files; without a home there is none."""
+    before = places.environment(tmp_path / "x").fallback
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert places.environment(tmp_path / "x").fallback != before
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert personal_directory() == tmp_path / "data" / "poetry-publish-verified" / "locks"
+    monkeypatch.setenv("XDG_DATA_HOME", "")
+    # As of a user id that the system knows nothing of.
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert personal_directory() is None
+    assert Places(None).environment(tmp_path / "x").fallback is None
+
+
+def test_what_earlier_versions_left(places: Places, tmp_path: Path) -> None:
+    """Their directories of locks go, unless somebody holds one of them."""
+    former = tmp_path / ".poetry-locks-1"
+    former.mkdir()
+    for name in (".gitignore", "x", "x.holder", "y"):
+        (former / name).touch()
+    resource = places.environment(tmp_path / "x")
+    old = resource._replace(path=former / "y", ground=former, thing=former, fallback=None)
+    with held(old, print), held(resource, print):
+        assert sorted(path.name for path in former.iterdir())[:2] == [".gitignore", "x"]
+    with held(resource, print):
+        assert not former.exists()
+
+
+def test_what_earlier_versions_left_in_a_project(places: Places, tmp_path: Path) -> None:
+    """The .gitignore in `.poetry`, which some backends pack, goes where it is ours alone."""
+    ignore = tmp_path / ".poetry" / ".gitignore"
+    for content, beside, stays in (
+        ("*", None, False), ("*\n!x", None, True), ("*", "plugins", True),
+    ):  # fmt: skip
+        ignore.parent.mkdir(exist_ok=True)
+        ignore.write_text(content)
+        if beside:
+            (ignore.parent / beside).mkdir()
+        with held(places.project(tmp_path), print) as ours:
+            assert ours
+        assert ignore.exists() == stays

@@ -41,7 +41,7 @@ def build(sets: PluginSets, of: SetKey, text: str = "x = 1\n") -> PluginSet | No
     with sets.private() as private:
         (private / "site-packages").mkdir()
         (private / "site-packages" / "module.py").write_text(text)
-        finish(private, of, sets.directory / of.directory, 0o755)
+        finish(private, of, sets.directory / of.directory)
         return sets.publish(of, private)
 
 
@@ -88,7 +88,7 @@ def test_the_first_to_publish_wins(sets: PluginSets) -> None:
 
     def publish(number: int) -> None:
         with sets.private() as private:
-            finish(private, key(sources=number), Path("x"), 0o755)
+            finish(private, key(sources=number), Path("x"))
             barrier.wait()
             used.append(sets.publish(BASE, private))
 
@@ -103,8 +103,9 @@ def test_the_first_to_publish_wins(sets: PluginSets) -> None:
     assert [path.name for path in sets.directory.iterdir()] == [BASE.directory]
 
 
-def test_readers_may_read_what_the_project_lets_them(sets: PluginSets) -> None:
+def test_readers_may_read_what_the_project_lets_them(sets: PluginSets, tmp_path: Path) -> None:
     """A builder with a private umask still makes a set for all who may read the project."""
+    tmp_path.chmod(0o755)
     before = os.umask(0o077)
     try:
         built = build(sets, BASE)

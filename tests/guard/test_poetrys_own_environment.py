@@ -80,7 +80,7 @@ def test_what_the_project_needs_comes_in(
     environment = tmp_path / "environment"
     assert next(environment.rglob("demo-*.dist-info")).name == "demo-9.1.0.dist-info"
     right_and_silent(run)
-    records = (tmp_path / "project").glob(".poetry/plugin-sets/py*/set.json")
+    records = (tmp_path / "project").glob(".poetry/.nox/plugin-sets/py*/set.json")
     upon = [json.loads(record.read_text())["environment"] for record in records]
     name = dependency.split("=", maxsplit=1)[0]
     assert sorted(name in one for one in upon) == [False, True]

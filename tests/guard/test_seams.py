@@ -45,7 +45,9 @@ def test_the_first_install_is_right(poetry: Poetry) -> None:
     site = poetry.project / ".venv" / "lib"
     assert [path.name for path in site.rglob("demo-*.dist-info")] == ["demo-9.1.0.dist-info"]
     assert not (poetry.project / ".poetry" / "plugins").exists()
-    assert (poetry.project / ".poetry" / ".gitignore").read_text() == "*"
+    # Where no build backend looks, and nothing else of ours is.
+    assert (poetry.project / ".poetry" / ".nox" / ".gitignore").read_text() == "*"
+    assert [path.name for path in (poetry.project / ".poetry").iterdir()] == [".nox"]
     (only,) = poetry.sets
     built = tree(only)
 

@@ -81,7 +81,7 @@ def test_what_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> bytes:
         raise PermissionError
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(set_record, "read_regular", refuse)
     assert set_record.read(tmp_path)[0] is State.HIDDEN
 
 
@@ -93,6 +93,20 @@ def test_the_disk_has_it_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert synced == [(tmp_path / "set.json").stat().st_size]
 
 
+def test_no_file(tmp_path: Path) -> None:
+    """A pipe, a device or a file of any size in its place is no record, and nobody waits for it."""
+    record = tmp_path / "set.json"
+    os.mkfifo(record)
+    assert set_record.read(tmp_path)[0] is State.DAMAGED
+    record.unlink()
+    with record.open("wb") as file:
+        file.truncate(2**40)
+    assert set_record.read(tmp_path)[0] is State.DAMAGED
+    record.unlink()
+    record.symlink_to("/dev/zero")
+    assert set_record.read(tmp_path)[0] is State.HIDDEN
+
+
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"format": 1})])
 def test_one_install_heals_it(newest: Poetry, text: str) -> None:
     """The doctor names a set whose record is damaged, and one `install` builds it once."""
@@ -102,7 +116,8 @@ def test_one_install_heals_it(newest: Poetry, text: str) -> None:
     shutil.copytree(only, other)
     for damaged in (only, other):
         (damaged / "set.json").write_text(text)
-    assert [found.code for found in diagnose(newest.project, {})] == ["guard.set-damaged"] * 2
+    codes = [found.code for found in diagnose(newest.project, {})]
+    assert codes == ["guard.set-absent", "guard.set-damaged", "guard.set-damaged"]
     again = newest.run("install")
     assert again.ok().count("Building") == 1
     assert newest.sets == [only]

@@ -74,11 +74,12 @@ def test_commands_that_change_poetry_go_without(newest: Poetry) -> None:
 
 
 def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: SimpleIndex) -> None:
-    """What the guard cannot read it leaves to Poetry, with one warning."""
+    """What the guard cannot read it leaves to Poetry, which says so where it matters."""
     write_project(newest.project, index.url, 'stamp-plugin = "not a version"')
     done = newest.run("version")
     assert done.ok() == "demo 0.0.0\n"
-    assert len(done.err.strip().splitlines()) == 1
+    assert done.err == ""
+    assert newest.run("install").code == 1
 
 
 def test_plugins_that_cannot_be_had(newest: Poetry, index: SimpleIndex) -> None:
@@ -87,7 +88,7 @@ def test_plugins_that_cannot_be_had(newest: Poetry, index: SimpleIndex) -> None:
     done = newest.run("install")
     assert done.code == 1
     assert "stamp-plugin" in done.err
-    assert [path.name for path in newest.project.glob(".poetry/plugin-sets/*")] == [".locks-1"]
+    assert [path.name for path in newest.project.glob(".poetry/.nox/plugin-sets/*")] == [".locks-1"]
 
 
 def test_excluded_by_a_marker(newest: Poetry, index: SimpleIndex) -> None:
@@ -102,7 +103,7 @@ def test_excluded_by_a_marker(newest: Poetry, index: SimpleIndex) -> None:
 
 def test_a_dead_builders_leavings_go(newest: Poetry, index: SimpleIndex) -> None:
     """kill -9 while it builds: the next `install` builds, and sweeps."""
-    sets = newest.project / ".poetry" / "plugin-sets"
+    sets = newest.project / ".poetry" / ".nox" / "plugin-sets"
     with index.gated("stamp_plugin-") as gate:
         builder = newest.start("install", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert gate.reached.wait(HANG)

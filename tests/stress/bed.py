@@ -141,7 +141,7 @@ class Bed:
 
 def nothing_left(tally: Tally, checkout: Path) -> None:
     """Count it a failure if `.poetry` holds more than one set and the locks."""
-    sets = [path.name for path in (checkout / ".poetry" / "plugin-sets").iterdir()]
+    sets = [path.name for path in (checkout / ".poetry" / ".nox" / "plugin-sets").iterdir()]
     others = [path.name for path in (checkout / ".poetry").iterdir()]
     if len(sets) != 2 or not set(others) <= {".gitignore", ".nox", "plugin-sets"}:
         tally.fail("left over", f"{sets} {others}")

@@ -117,7 +117,9 @@ def full_and_read_only(bed: Bed) -> list[Tally]:
             (point / "filler").write_bytes(b"." * 300_000)
             full = run(bed.start(poetry, checkout, home, "install"))
             tally.processes += 1
-            if full.code != 1 or list((checkout / ".poetry" / "plugin-sets").glob(".building*")):
+            if full.code != 1 or list(
+                (checkout / ".poetry" / ".nox" / "plugin-sets").glob(".building*")
+            ):
                 tally.fail("a full disk was not told", full.out + full.err)
             (point / "filler").unlink()
             call("mount", "-o", "remount,size=20m", str(point))

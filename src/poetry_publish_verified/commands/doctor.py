@@ -49,6 +49,7 @@ class DoctorCommand(Command):
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0
 
     def _locks(self, root: Path | None) -> bool:
+        from poetry_publish_verified.guard.holders import way_out
         from poetry_publish_verified.guard.locks_in_use import directories
         from poetry_publish_verified.guard.locks_in_use import holders_of
         from poetry_publish_verified.guard.locks_in_use import try_all
@@ -65,12 +66,14 @@ class DoctorCommand(Command):
                 "  Parallel Poetry processes can still break each other there; publish-verified"
                 " refuses where it can have no lock."
             )
-        for holder in holders_of(places):
+        for lock, holder in holders_of(places).items():
             what = f"<c1>{plain(holder.resource)}</c1>"
             if holder.is_gone:
                 self.line(f"{what} was in use by {plain(str(holder))}: it was killed, and is free.")
             else:
                 self.line(f"{what} is in use by {plain(str(holder))}.")
+            if holder.is_elsewhere:
+                self.line(f"  {plain(way_out(lock))}")
         return not unproven
 
 

@@ -27,10 +27,10 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.poetry_seams import cache_directory
+from poetry_publish_verified.guard.places import Places
+from poetry_publish_verified.guard.places import personal_directory
 from poetry_publish_verified.guard.project_plugins import missing_plugins
 from poetry_publish_verified.guard.resources import LockRefusedError
-from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.project_indexes import Indexes
 from poetry_publish_verified.project_indexes import indexes
 from poetry_publish_verified.world import Plan
@@ -198,7 +198,7 @@ def hold_alone(
     nobody builds into, or reads, what may be built for another repository.
     """
     building_alone = stack.enter_context(ExitStack())
-    places = Places(cache_directory())
+    places = Places(personal_directory())
     wanted = [(places.build(project.root), building_alone)]
     if to_send:
         wanted.insert(0, (places.release(project.root, targets.repository.url), stack))

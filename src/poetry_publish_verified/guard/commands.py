@@ -11,11 +11,11 @@ from poetry_publish_verified.guard.command_seams import environments_watched
 from poetry_publish_verified.guard.command_seams import settings_watched
 from poetry_publish_verified.guard.command_seams import system_project_watched
 from poetry_publish_verified.guard.environments import Environments
+from poetry_publish_verified.guard.places import Places
+from poetry_publish_verified.guard.places import personal_directory
 from poetry_publish_verified.guard.resources import NEEDS
 from poetry_publish_verified.guard.resources import OF_OTHER_INSTALLERS
-from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Needs
-from poetry_publish_verified.guard.resources import Places
 from poetry_publish_verified.guard.resources import held
 from poetry_publish_verified.guard.storage_seams import storage_made_atomic
 
@@ -63,27 +63,19 @@ class CommandLocks:
         self._application = application
         self._file = seams.project_file(application)
         self._before = project_identity(self._file) if self._file else ()
-        self._places = Places(seams.cache_directory())
+        self._places = Places(personal_directory())
         self._voice = seams.voice(application)
 
     def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
-        """Run a command under its locks; exit code 8 where waiting could never end."""
+        """Run a command under its locks."""
         self._voice = seams.Voice(io)
-        try:
-            with ExitStack() as stack:
-                try:
-                    self._prepare(command, io, stack)
-                except LockRefusedError:
-                    raise
-                # A fault of the guard must never become one of Poetry.
-                except Exception as error:  # noqa: BLE001
-                    self._voice.step_aside(f"{type(error).__name__}: {error}")
-                return run()
-        except LockRefusedError as error:
-            from poetry_publish_verified.errors import Verdict
-
-            self._voice.refuse(error.problem)
-            return Verdict.LOCK_TIMEOUT.exit_code or 1
+        with ExitStack() as stack:
+            try:
+                self._prepare(command, io, stack)
+            # A fault of the guard must never become one of Poetry.
+            except Exception as error:  # noqa: BLE001
+                self._voice.step_aside(f"{type(error).__name__}: {error}")
+            return run()
 
     def _prepare(self, command: Command, io: IO, stack: ExitStack) -> None:
         needs, name = needs_of(command, io), command.name or ""

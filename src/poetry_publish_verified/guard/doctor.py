@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
 
 from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard import requiring
 from poetry_publish_verified.guard.environment import canonical
+from poetry_publish_verified.guard.environment import interpreter
+from poetry_publish_verified.guard.plugin_sets import DIRECTORY_VARIABLE
 from poetry_publish_verified.guard.plugin_sets import PluginSets
 
 if TYPE_CHECKING:
@@ -40,7 +44,33 @@ def diagnose(root: Path, environment: Mapping[str, str]) -> list[Finding]:
     `environment` has the distributions of Poetry's own environment: name → version.
     """
     sets = PluginSets.of_project(root)
-    return [*_stock(root, sets.stock, environment), *_sets(sets)]
+    return [*_stock(root, sets.stock, environment), *_absent(root, sets, environment), *_sets(sets)]
+
+
+def _absent(root: Path, sets: PluginSets, environment: Mapping[str, str]) -> Iterator[Finding]:
+    if sets.stock.is_dir():
+        return
+    wanted, unreadable = _required(root, environment)
+    if unreadable is not None:
+        yield unreadable
+    if not wanted.missing or sets.holds(interpreter(), environment, wanted.section):
+        return
+    names = ", ".join(wanted.missing)
+    hindrance = sets.not_believed or sets.hindrance()
+    if hindrance:
+        yield Finding(
+            "guard.sets-hindered",
+            f"The plugins that {root} requires are not active: {names}. Sets of them cannot be"
+            f" kept, as {hindrance}.",
+            f"Put that right and run `poetry install` there, or set {DIRECTORY_VARIABLE}.",
+        )
+    else:
+        yield Finding(
+            "guard.set-absent",
+            f"The plugins that {root} requires are not built yet for this Poetry and Python, and"
+            f" are not active: {names}.",
+            f"Run `poetry install` in {root}.",
+        )
 
 
 def _stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -49,7 +79,8 @@ def _stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[
     remedy = f"Delete {stock}, then run `poetry install` in {root}."
     found = _distributions(stock)
     versions = {name: one.version for name, one in found.items()}
-    absent, unreadable = _absent_plugins(root, {**environment, **versions})
+    wanted, unreadable = _required(root, {**environment, **versions})
+    absent = wanted.missing
     if unreadable is not None:
         yield unreadable
     plugins = [name for name, one in found.items() if one.is_plugin]
@@ -73,18 +104,26 @@ def _stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[
         yield Finding("guard.stock-unfinished", message, remedy, stops=False)
 
 
-def _absent_plugins(root: Path, present: Mapping[str, str]) -> tuple[list[str], Finding | None]:
+class _Wanted(NamedTuple):
+    """What `requires-plugins` says, and the names of those that are not there."""
+
+    section: Mapping[str, Any]
+    missing: list[str]
+
+
+def _required(root: Path, present: Mapping[str, str]) -> tuple[_Wanted, Finding | None]:
+    nothing = _Wanted({}, [])
     file = root / "pyproject.toml"
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
         section = settings.get("tool", {}).get("poetry", {}).get("requires-plugins", {})
         required = requiring.required_plugins(section, root, present)
     except FileNotFoundError:
-        return [], None
+        return nothing, None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         message = f"{file} does not say which plugins the project requires: {error}"
-        return [], Finding("guard.list-unreadable", message, "Put that right first.")
-    return [plugin.name for plugin in required.missing], None
+        return nothing, Finding("guard.list-unreadable", message, "Put that right first.")
+    return _Wanted(section, [plugin.name for plugin in required.missing]), None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ _CHANGES_SOMETHING = (
     "add", "config", "env", "install", "lock", "remove", "self", "source", "sync", "update",
 )  # fmt: skip
 _PROJECT_PLUGINS = "/.poetry/plugins/"
+_PATIENCE = 10
 
 
 class UnexpectedPoetryError(Exception):
@@ -81,7 +82,13 @@ def _project_plugins(application: Application) -> Callable[[], None] | None:
         raise UnexpectedPoetryError(mismatch)
     from poetry_publish_verified.guard.project_plugins import ProjectPlugins
 
-    return ProjectPlugins(application, file, settings).begin()
+    try:
+        plugins = ProjectPlugins(application, file, settings)
+    except (ValueError, TypeError) as error:
+        # An entry that is no dependency: `install` says so, and nothing else needs it.
+        poetry_seams.voice(application).explain(f"{file} is left to Poetry: {error}")
+        return None
+    return plugins.begin()
 
 
 def _locks(application: Application) -> Callable[[], None] | None:
@@ -117,10 +124,17 @@ def _settings(file: Path) -> dict[str, Any] | None:
     """`[tool.poetry]` of a project that seems to require plugins, else None; always with a name.
 
     Plugins that write pyproject.toml in place leave it empty or cut for a moment: it is read
-    again a few times before that is believed. Raises ValueError if it stays no TOML.
+    again a few times before that is believed. None, too, where it cannot be read or is no TOML:
+    Poetry says so itself wherever that matters.
     """
-    for patience in range(10, -1, -1):
-        content = file.read_bytes()
+    for _ in range(_PATIENCE):
+        try:
+            # A pipe would be waited for.
+            if not file.is_file():
+                return None
+            content = file.read_bytes()
+        except OSError:
+            return None
         # TOML is parsed only if these bytes are there.
         if content and b"requires-plugins" not in content:
             return None
@@ -134,8 +148,7 @@ def _settings(file: Path) -> dict[str, Any] | None:
                     **poetry,
                     "name": whole.get("project", {}).get("name") or poetry.get("name"),
                 }
-            except ValueError:
-                if not patience:
-                    raise
+            except (ValueError, TypeError, AttributeError):
+                pass
         time.sleep(0.02)
     return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from poetry_publish_verified.guard.resources import Places
+    from poetry_publish_verified.guard.places import Places
     from poetry_publish_verified.guard.resources import Resource
 
 _Identity = tuple[int, int] | None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Their locks are a server's business, or another program's: one host cannot know.
+_WITHOUT_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl", "localflocks"}
 _NETWORK = (
     "9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
     "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "vboxsf", "virtiofs",
@@ -20,6 +21,16 @@ class Filesystem:
 
     kind: str
     mount: Path
+    options: frozenset[str] = frozenset()
+    """As the filesystem names them itself, `local_lock=all` and the like."""
+
+    @property
+    def option_without_locks(self) -> str:
+        """The option it is mounted with that keeps locks from other hosts; empty if none is.
+
+        nfs(5) and mount.cifs(8). `local_lock=posix` leaves alone the kind that is used here.
+        """
+        return ", ".join(sorted(self.options & _WITHOUT_LOCKS))
 
     @property
     def is_shared(self) -> bool:
@@ -49,5 +60,7 @@ def filesystem_of(path: Path) -> Filesystem:
         mount = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
         inside = target == mount or target.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= len(str(found.mount)):
-            found = Filesystem(after.split()[0], Path(mount))
+            # Its type, where it is from, its own options.
+            own = after.split()
+            found = Filesystem(own[0], Path(mount), frozenset(own[2].split(",") if own[2:] else ()))
     return found

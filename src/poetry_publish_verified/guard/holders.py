@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import socket
-import stat
 import sys
 import time
 from contextlib import suppress
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard.ground import Ground
+from poetry_publish_verified.guard.ground import read_regular
 
 _ENDING = ".holder"
 _LONGEST = 200
@@ -86,9 +87,8 @@ def write(lock: Path, holder: Holder) -> bool:
     target = _record(lock)
     private = target.with_name(f"{target.name}.{holder.nonce}")
     try:
-        private.write_text(json.dumps(asdict(holder)), encoding="utf-8")
         # Whoever may lock may read who does, whatever the umask.
-        private.chmod(0o600 | (lock.stat().st_mode & 0o044))
+        Ground.of(lock.parent, lock).make_file(private, json.dumps(asdict(holder)).encode())
         private.replace(target)
     except OSError:
         with suppress(OSError):
@@ -105,8 +105,10 @@ def erase(lock: Path) -> None:
 
 def read(lock: Path) -> Holder | None:
     """The record beside `lock`, its text made fit for a terminal; None if there is none."""
+    record = _record(lock)
     try:
-        found = json.loads(_content(_record(lock)))
+        Ground.of(lock.parent, lock).believe(record)
+        found = json.loads(read_regular(record, _LARGEST))
         holder = Holder(
             resource=_plain(found["resource"]),
             process=_plain(found["process"]),
@@ -123,23 +125,19 @@ def read(lock: Path) -> Holder | None:
     return holder if 0 <= holder.since < _LATEST and 0 < holder.pid < _LATEST else None
 
 
-def _content(record: Path) -> bytes:
-    # Not through a link, and not waiting for whoever may write to a pipe.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(record, flags)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError(f"{record} is no file")
-        return os.read(descriptor, _LARGEST)
-    finally:
-        os.close(descriptor)
+def way_out(lock: Path) -> str:
+    """What to do about a lock whose holder's host may be gone; empty for one of this host's."""
+    holder = read(lock)
+    if holder is None or not holder.is_elsewhere:
+        return ""
+    return f"If {holder.host} is gone for good, delete {lock}."
 
 
-def of_directory(directory: Path) -> list[Holder]:
-    """The records in a directory of locks."""
+def of_directory(directory: Path) -> dict[Path, Holder]:
+    """By lock file, the records in a directory."""
     records = sorted(directory.glob(f"*{_ENDING}"))
-    found = (read(record.with_name(record.name.removesuffix(_ENDING))) for record in records)
-    return [holder for holder in found if holder is not None]
+    locks = [record.with_name(record.name.removesuffix(_ENDING)) for record in records]
+    return {lock: holder for lock in locks if (holder := read(lock)) is not None}
 
 
 def command_line(argv: list[str]) -> str:

@@ -50,7 +50,7 @@ class Trial:
     @property
     def is_sound(self) -> bool:
         """Whether all was as it has to be."""
-        return self.excludes and self.frees
+        return self.excludes and self.frees and not self.filesystem.option_without_locks
 
 
 def try_locks(directory: Path) -> Trial:
@@ -62,11 +62,8 @@ def try_locks(directory: Path) -> Trial:
     if not os.access(place, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
     filesystem = filesystem_of(place)
-    # An attempt that was left behind may still write there.
-    with tempfile.TemporaryDirectory(
-        prefix=".poetry-lock-trial-", dir=place, ignore_cleanup_errors=True
-    ) as private:
-        resource = Resource("a trial", Path(private, "locks", "trial"))
+    with _lock_file(place) as path:
+        resource = Resource("a trial", path)
         with _holder_of(resource) as process:
             first = _answer_of(process)
             if first.state is not State.HELD:
@@ -94,6 +91,18 @@ def hold() -> None:
         # A line of its own, whatever else was written there.
         os.write(1, f"\n{line}\n".encode())
         sys.stdin.read()
+
+
+@contextmanager
+def _lock_file(place: Path) -> Iterator[Path]:
+    # A file: whoever lists that directory may take a directory in it for one of his own.
+    descriptor, name = tempfile.mkstemp(prefix=".poetry-lock-trial-", dir=place)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        with suppress(OSError):
+            Path(name).unlink()
 
 
 @contextmanager

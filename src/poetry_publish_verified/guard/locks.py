@@ -12,12 +12,12 @@ import functools
 import inspect
 import math
 import os
+import stat
 import threading
 import time
 from contextlib import contextmanager
 from contextlib import suppress
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
@@ -27,12 +27,18 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import nesting
 from poetry_publish_verified.guard.filesystems import filesystem_of
+from poetry_publish_verified.guard.former import tidy_around
+from poetry_publish_verified.guard.ground import Ground
+from poetry_publish_verified.guard.ground import NotBelievedError
+from poetry_publish_verified.guard.ground import nearest_existing
+from poetry_publish_verified.guard.resources import UNPACKED
 from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+    from pathlib import Path
 
     from poetry_publish_verified.guard.resources import Resource
 
@@ -40,6 +46,7 @@ TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
 _DEFAULT_TIMEOUT = 300.0
 _FIRST_WORD_AFTER = 1.0
 _NEXT_WORD_AFTER = 30.0
+_POLL_EVERY = 0.05
 # Beyond the time that somebody waits. On a busy machine a thread can be without the CPU for
 # seconds, and has then been refused nothing; a dead mount keeps a command no longer than this.
 _PATIENCE = 10.0
@@ -76,8 +83,8 @@ def held(
     an ancestor holds another lock of the same place in the order nobody waits either: each
     could wait for the other.
 
-    Raises LockRefusedError where the lock is `needed` and cannot be had; and at once where it
-    is not free and an ancestor holds one later in the order.
+    Raises LockRefusedError where the lock is `needed` and cannot be had; at once where an
+    ancestor holds one later in the order.
     """
     holding = _of_this_process(resource)
     if holding is None:
@@ -94,7 +101,7 @@ def held(
             is_quiet=only_if_free,
             is_shown=shown,
         )
-        if latest > resource.order and not resource.saves_work and not only_if_free:
+        if needed and latest > resource.order:
             wish = wish._replace(refusal=Code.LOCK_ORDER)
         holding = _acquire(resource, wish, say)
     if holding is None:
@@ -130,7 +137,7 @@ def tried(resource: Resource, seconds: float, patience: float) -> Iterator[Answe
 
     Waits `seconds` where it is busy, and `patience` more for any answer at all.
     """
-    attempt = _Attempt(resource, seconds, patience)
+    attempt = _Attempt(resource, seconds, patience, needed=True)
     try:
         attempt.wait(lambda _: None)
         yield Answer(attempt.state, attempt.why)
@@ -208,25 +215,36 @@ def _of_this_process(resource: Resource) -> _Holding | None:
 
 
 def _acquire(resource: Resource, wish: _Wish, say: Callable[[str], None]) -> _Holding | None:
-    attempt = _Attempt(resource, wish.seconds, _PATIENCE)
+    attempt = _Attempt(resource, wish.seconds, _PATIENCE, needed=wish.refusal is not None)
     try:
         attempt.wait(say)
     except BaseException:
         attempt.end()
         raise
+    if attempt.not_believed:
+        _say_once(say, attempt.path, f"{attempt.not_believed}: its locks are not used.")
     if attempt.state is State.HELD:
+        tidy_around(resource, is_free)
         return _Holding(resource, attempt.path, attempt.end, shown=wish.is_shown)
     attempt.end()
+    if attempt.is_needless:
+        return None
     is_busy = attempt.state is State.BUSY
     if wish.refusal is Code.LOCK_NOT_FREE or (wish.refusal and is_busy):
         code = wish.refusal if is_busy else Code.LOCK_UNAVAILABLE
-        raise LockRefusedError(Problem(code, attempt.reason, _REMEDIES[code]))
+        remedy = " ".join(filter(None, [_REMEDIES[code], holders.way_out(attempt.path)]))
+        raise LockRefusedError(Problem(code, attempt.reason, remedy))
     if not is_busy or not wish.is_quiet:
-        filesystem = filesystem_of(resource.path)
-        if (str(filesystem), attempt.kind) not in _SAID:
-            _SAID.add((str(filesystem), attempt.kind))
-            say(f"Going on without a lock: {attempt.reason}")
+        _say_once(say, resource.path, f"Going on without a lock: {attempt.reason}", attempt.kind)
     return None
+
+
+def _say_once(say: Callable[[str], None], path: Path, text: str, kind: str = "") -> None:
+    """Say it unless it was said of this kind and filesystem before."""
+    subject = (str(filesystem_of(path)), kind or text)
+    if subject not in _SAID:
+        _SAID.add(subject)
+        say(text)
 
 
 class _Attempt:
@@ -236,9 +254,12 @@ class _Attempt:
     the thread is then left behind, and lets go of the lock should it ever get it.
     """
 
-    def __init__(self, resource: Resource, limit: float, patience: float) -> None:
+    def __init__(self, resource: Resource, limit: float, patience: float, *, needed: bool) -> None:
         self.path = resource.path
         self.state = State.UNKNOWN
+        self.not_believed = ""
+        """Why the place of the lock file is not used, though something is there."""
+        self._needed = needed
         self._error: Exception | None = None
         self._resource = resource
         self._limit = limit
@@ -246,7 +267,11 @@ class _Attempt:
         self._decision = threading.Lock()
         self._abandoned = False
         self._lock: Any = None
-        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread = threading.Thread(target=self._take, args=(limit,), daemon=True)
+
+    @property
+    def is_needless(self) -> bool:
+        return isinstance(self._error, _NeedlessError)
 
     @property
     def kind(self) -> str:
@@ -270,20 +295,38 @@ class _Attempt:
 
     def wait(self, say: Callable[[str], None]) -> None:
         until = time.monotonic() + self._limit
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # No more threads, as in some containers. Nothing ends a filesystem that hangs, then.
+            self._poll(until, say)
+            return
         pause = _FIRST_WORD_AFTER
         # The thread ends by itself wherever nothing hangs.
         while (left := until + self._patience - time.monotonic()) > 0:
             self._thread.join(min(pause, left))
             if not self._thread.is_alive():
                 return
-            left = until - time.monotonic()
-            if left > 0:
-                say(
-                    f"Waiting for {self._resource.name}, {self._obstacle()};"
-                    f" at most {left:.0f} s more ({TIMEOUT_VARIABLE} changes this)."
-                )
+            self._say_waiting(until, say)
             pause = _NEXT_WORD_AFTER
+
+    def _poll(self, until: float, say: Callable[[str], None]) -> None:
+        word = time.monotonic() + _FIRST_WORD_AFTER
+        self._take(0)
+        while self.state is State.BUSY and time.monotonic() < until:
+            if time.monotonic() > word:
+                self._say_waiting(until, say)
+                word = time.monotonic() + _NEXT_WORD_AFTER
+            time.sleep(_POLL_EVERY)
+            self._take(0)
+
+    def _say_waiting(self, until: float, say: Callable[[str], None]) -> None:
+        left = until - time.monotonic()
+        if left > 0:
+            say(
+                f"Waiting for {self._resource.name}, {self._obstacle()};"
+                f" at most {left:.0f} s more ({TIMEOUT_VARIABLE} changes this)."
+            )
 
     def _obstacle(self) -> str:
         """What keeps it waiting, as far as that is known."""
@@ -301,12 +344,13 @@ class _Attempt:
             with suppress(OSError):
                 lock.release()
 
-    def _take(self) -> None:
+    def _take(self, limit: float) -> None:
         try:
-            lock = self._file_lock()
+            self.path, self.not_believed = _usable_place(self._resource, needed=self._needed)
+            lock = _file_lock(self.path)
             if not _is_had(lock, 0):
                 self.state = State.BUSY
-                if not _is_had(lock, self._limit):
+                if not limit or not _is_had(lock, limit):
                     return
         # Whatever goes wrong with a lock is said by whoever wanted it.
         except Exception as error:  # noqa: BLE001
@@ -321,17 +365,6 @@ class _Attempt:
         with suppress(OSError):
             lock.release()
 
-    def _file_lock(self) -> Any:
-        try:
-            _make_place(self.path)
-        except _NoPlaceError:
-            # Who cannot write there cannot write what it protects either.
-            if self._resource.fallback is None:
-                raise
-            self.path = self._resource.fallback
-            _make_place(self.path)
-        return _file_lock(self.path)
-
 
 def _name(lock: Path) -> str:
     holder = holders.read(lock)
@@ -344,42 +377,71 @@ def _name(lock: Path) -> str:
     )
 
 
-class _NoPlaceError(OSError):
-    """Nothing can be made where the lock file is to lie."""
+class _NeedlessError(OSError):
+    """Who asks cannot write what the lock is for, so has no use for it."""
 
 
-def _make_place(path: Path) -> None:
-    """Make the directory of a lock file, as open as the one around it.
+def _usable_place(resource: Resource, *, needed: bool) -> tuple[Path, str]:
+    """The lock file to take, made if need be; why not the first one, if others may have made it.
 
-    Raises _NoPlaceError where that cannot be, and OSError where something is in its place.
+    Raises _NeedlessError, or OSError where there is no place for one.
     """
-    directory = path.parent
+    not_believed = ""
+    if resource.path != resource.fallback:
+        try:
+            return _made(resource.path, resource.ground, resource.thing), ""
+        except OSError as error:
+            if resource.thing is None:
+                raise
+            if not needed and not _may_write(resource.thing):
+                raise _NeedlessError from None
+            if resource.fallback is None:
+                raise
+            if isinstance(error, NotBelievedError):
+                not_believed = f"{error.filename} {error.strerror}"
+    # Nobody else's business, whatever the umask.
+    own = resource.fallback.parent
+    nearest_existing(own).make_directories(own, private=True)
+    return _made(resource.fallback, own, None), not_believed
+
+
+def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
+    """The lock file at `path`, which is there and can be used then; OSError where it cannot."""
+    base = base or path.parent
+    # Poetry's own, made as Poetry makes it.
+    base.mkdir(parents=True, exist_ok=True)
+    # What lies deeper is for whatever is in `base`.
+    ground = Ground.of(base, thing if path.parent == base else None, base / "pyproject.toml")
+    ground.make_directories(path.parent)
+    if base / UNPACKED in path.parents:
+        # Nothing of this is for a repository.
+        ground.make_file(base / UNPACKED / ".gitignore", b"*")
+    ground.make_file(path)
+    ground.believe(path)
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "is no file", str(path))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return path
+
+
+def _may_write(thing: Path) -> bool:
+    """Whether this process could change `thing`, or make it where it is not there yet."""
+    while not thing.exists() and thing != thing.parent:
+        thing = thing.parent
+    return os.access(thing, os.W_OK)
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds this lock file."""
     try:
-        _make_directories(directory)
-    except OSError as error:
-        raise _NoPlaceError(error.errno, error.strerror, str(directory)) from error
-    if directory.is_symlink():
-        raise OSError(errno.ELOOP, "a symbolic link is not followed", str(directory))
-    if not directory.is_dir():
-        raise _NoPlaceError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
-    if os.access(path if path.exists() else directory, os.W_OK):
-        return
-    if not os.access(directory, os.W_OK):
-        raise _NoPlaceError(errno.EACCES, "cannot be written", str(directory))
-    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-def _make_directories(directory: Path) -> None:
-    missing = [one for one in (directory, *directory.parents) if not one.exists()]
-    for made in reversed(missing):
-        with suppress(FileExistsError):
-            made.mkdir()
-            # Others lock here too, whatever the umask.
-            with suppress(OSError):
-                made.chmod(made.parent.stat().st_mode & 0o7777)
-            if made.name == ".poetry" or made == directory:
-                # Nothing of this is for a repository.
-                (made / ".gitignore").write_text("*", encoding="utf-8")
+        lock = _file_lock(path)
+        if not _is_had(lock, 0):
+            return False
+        lock.release()
+    except OSError:
+        return False
+    return True
 
 
 def _is_had(lock: Any, seconds: float) -> bool:
@@ -387,7 +449,7 @@ def _is_had(lock: Any, seconds: float) -> bool:
     from filelock import Timeout
 
     try:
-        lock.acquire(timeout=seconds, poll_interval=0.05)
+        lock.acquire(timeout=seconds, poll_interval=_POLL_EVERY)
     except Timeout:
         return False
     return True
@@ -398,7 +460,7 @@ def _file_lock(path: Path) -> Any:
 
     options: dict[str, Any] = {
         # Other users of the directory must be able to open the file too.
-        "mode": 0o600 | (path.parent.stat().st_mode & 0o066),
+        "mode": path.stat().st_mode & 0o777 if path.exists() else 0o600,
         # Released by another thread than the one that took it.
         "thread_local": False,
     }

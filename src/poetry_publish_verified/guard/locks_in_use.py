@@ -9,7 +9,8 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.lock_trial import try_locks
-from poetry_publish_verified.guard.resources import Places
+from poetry_publish_verified.guard.places import Places
+from poetry_publish_verified.guard.places import personal_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,11 @@ class Tried:
             return f"Could not test the locks {where}: {trial.unknown}."
         if trial.error is not None:
             return f"There are no locks {where}: {trial.error}"
+        if filesystem.option_without_locks:
+            return (
+                f"Locks {where} hold on this host alone: it is mounted with"
+                f" {filesystem.option_without_locks}."
+            )
         if not trial.excludes:
             return f"Locks {where} do not exclude: two processes had one at the same time."
         if not trial.frees:
@@ -51,16 +57,16 @@ class Tried:
 
 def directories(root: Path | None) -> dict[str, Path]:
     """By its name for people, each directory of locks of the project, if any, and of this user."""
-    places = Places(seams.cache_directory())
-    config = seams.config_directory()
+    places = Places(personal_directory())
     found = {
-        "Poetry's configuration": places.config(config).path.parent,
+        "Poetry's configuration": places.config(seams.config_directory()).path.parent,
         "Poetry's own environment": places.poetry_environment(seams.poetry_prefix()).path.parent,
         "virtual environments": places.environments_file(
             seams.environments_directory() / "envs.toml"
         ).path.parent,
-        "Poetry's cache": places.fallback(config).parent,
     }
+    if places.personal is not None:
+        found["your own locks"] = places.personal
     return {"the project": places.project(root).path.parent, **found} if root else found
 
 
@@ -84,7 +90,9 @@ def try_all(places: Mapping[str, Path]) -> list[Tried]:
     return found
 
 
-def holders_of(places: Mapping[str, Path]) -> list[Holder]:
-    """Who says to hold a lock, also those that were killed since."""
-    directories = dict.fromkeys(places.values())
-    return [holder for directory in directories for holder in holders.of_directory(directory)]
+def holders_of(places: Mapping[str, Path]) -> dict[Path, Holder]:
+    """By lock file, who says to hold it, also those that were killed since."""
+    found: dict[Path, Holder] = {}
+    for directory in dict.fromkeys(places.values()):
+        found |= holders.of_directory(directory)
+    return found

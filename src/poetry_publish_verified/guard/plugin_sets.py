@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from contextlib import contextmanager
 from contextlib import suppress
@@ -31,9 +32,11 @@ from poetry_publish_verified.guard import set_record
 from poetry_publish_verified.guard.environment import Builder
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
+from poetry_publish_verified.guard.ground import Ground
+from poetry_publish_verified.guard.ground import NotBelievedError
 from poetry_publish_verified.guard.poetry_seams import PLUGIN_GROUPS
+from poetry_publish_verified.guard.resources import UNPACKED
 from poetry_publish_verified.guard.resources import Resource
-from poetry_publish_verified.guard.set_files import add_mode
 from poetry_publish_verified.guard.set_files import age
 from poetry_publish_verified.guard.set_files import compile_modules
 from poetry_publish_verified.guard.set_files import delete
@@ -137,26 +140,78 @@ class PluginSet:
 class PluginSets:
     """The plugin sets of one project."""
 
-    def __init__(self, root: Path, directory: Path) -> None:
+    def __init__(self, root: Path, directory: Path, base: Path | None = None) -> None:
+        """Sets in `directory`, for the project at `root`; below `base` all is the guard's own."""
         self._root = root
+        self._base = base or directory
         self.directory = directory
         self.stock = root / ".poetry" / "plugins"
+        self.not_believed = ""
+        """What lies there and may be others' work, once it was met."""
 
     @classmethod
     def of_project(cls, root: Path) -> PluginSets:
         """Those of the project at `root`: in its `.poetry`, or where the variable says."""
         elsewhere = os.environ.get(DIRECTORY_VARIABLE)
         if not elsewhere:
-            return cls(root, root / ".poetry" / "plugin-sets")
+            return cls(root, root / UNPACKED / "plugin-sets", root)
         resolved = root.resolve()
         path = str(resolved).encode("utf-8", "surrogateescape")
         unique = hashlib.sha256(path).hexdigest()[:12]
         name = re.sub(r"[^\w.-]", "_", resolved.name) or "project"
-        return cls(root, root / Path(elsewhere).expanduser() / f"{name}-{unique}")
+        base = root / Path(elsewhere).expanduser()
+        return cls(root, base / f"{name}-{unique}", base)
 
     def find(self, key: SetKey) -> PluginSet | None:
         """The set for `key`, if it is built and can be read."""
-        return _read(self.directory / key.directory)
+        return self._read(self.directory / key.directory)
+
+    def _ground(self) -> Ground:
+        if self.directory.is_relative_to(self._root):
+            return Ground.of(self._root, None, self._root / "pyproject.toml")
+        # Whoever names another place trusts it; not what all the world can put there.
+        return Ground.of(self._base, None, self._root, closed=stat.S_ISVTX | stat.S_IWOTH)
+
+    def _read(self, path: Path) -> PluginSet | None:
+        """The set at `path`, if it is whole, and nobody's work who may not have built it."""
+        if not os.path.exists(path):  # noqa: PTH110 - of what may not be looked at, too
+            return None
+        try:
+            ground = self._ground()
+            for part in (path / RECORD, path / _SITE):
+                ground.believe(part)
+        except NotBelievedError as error:
+            self.not_believed = f"{error.filename} {error.strerror}"
+            return None
+        except OSError:
+            return None
+        return _read(path)
+
+    def hindrance(self) -> str:
+        """Why sets cannot be kept here, as far as looking tells; empty where nothing does."""
+        for path in reversed((self.directory, *self.directory.parents)):
+            if os.path.lexists(path) and not path.is_dir():
+                return f"{path} is no directory"
+        nearest = next(path for path in (self.directory, *self.directory.parents) if path.is_dir())
+        try:
+            if self._base.is_dir():
+                self._ground().believe(self.directory)
+        except OSError as error:
+            return f"{error.filename} {error.strerror}"
+        return "" if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} cannot be written"
+
+    def holds(
+        self,
+        interpreter: Mapping[str, str],
+        environment: Mapping[str, str],
+        plugins: Mapping[str, Any],
+    ) -> bool:
+        """Whether a set of this very plugin list is built for such a process."""
+        wanted = json.loads(json.dumps(plugins, default=str))
+        return any(
+            found.record["plugins"] == wanted and found.serves(interpreter, environment)
+            for found in self._all()
+        )
 
     def newest_serving(
         self, interpreter: Mapping[str, str], environment: Mapping[str, str]
@@ -168,7 +223,7 @@ class PluginSets:
     def lock(self, key: SetKey) -> Resource:
         """The lock that saves building one set twice; no set's wholeness depends on it."""
         path = self.directory / ".locks-1" / key.directory
-        return Resource("the project's plugin set", path, saves_work=True)
+        return Resource("the project's plugin set", path, ground=self._base, saves_work=True)
 
     @contextmanager
     def private(self) -> Iterator[Path]:
@@ -179,7 +234,7 @@ class PluginSets:
         self._prepare()
         name = f"{_BUILDING}{Builder.this_process()}-{secrets.token_hex(4)}"
         private = self.directory / name
-        private.mkdir()
+        private.mkdir(0o700)
         try:
             yield private
         finally:
@@ -191,6 +246,9 @@ class PluginSets:
         None where the name is taken by something that this process cannot read (yet).
         """
         target = self.directory / key.directory
+        ground = self._ground()
+        open_to_readers(private, ground.thing.st_mode, ground.write)
+        ground.give_tree(private)
         if set_record.read(target)[0] in (State.DAMAGED, State.FOREIGN):
             self._remove(target)
         try:
@@ -199,8 +257,7 @@ class PluginSets:
             # Listing makes a network filesystem forget that the name did not exist.
             with suppress(OSError):
                 sorted(self.directory.iterdir())
-            return _read(target)
-        return _read(target)
+        return self._read(target)
 
     def adopt(self, used: PluginSet, key: SetKey) -> PluginSet | None:
         """Publish a copy of `used` for another environment, in which it serves just as well.
@@ -215,7 +272,6 @@ class PluginSets:
                     shutil.copy2(item, private / item.name)
             of_key = {"built": time.time(), "environment": dict(key.environment)}
             set_record.write(private, {**used.record, **of_key})
-            open_to_readers(private, used.path.stat().st_mode)
             return self.publish(key, private)
 
     def discard(self, found: PluginSet) -> None:
@@ -248,16 +304,16 @@ class PluginSets:
         lost = [found.path for found in self._all() if not found.is_whole()]
         return sorted([*lost, *self._named(State.DAMAGED)])
 
-    def is_writable(self) -> bool:
-        """Whether sets can be built here; makes the directory."""
+    def prepared(self) -> str:
+        """Make the directory; why sets cannot be built in it, empty where they can."""
         try:
             self._prepare()
-        except OSError:
-            return False
-        return os.access(self.directory, os.W_OK | os.X_OK)
+        except OSError as error:
+            return self.hindrance() or f"{error.filename or self.directory}: {error.strerror}"
+        return self.hindrance()
 
     def _all(self) -> list[PluginSet]:
-        found = (_read(path) for path in self._names())
+        found = (self._read(path) for path in self._names())
         return [one for one in found if one is not None]
 
     def _named(self, state: State) -> list[Path]:
@@ -270,23 +326,22 @@ class PluginSets:
             return []
 
     def _prepare(self) -> None:
-        if not self.directory.is_dir():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            # Whoever may read or write the project may use and build sets: umask or not.
-            for made in (self.directory, *self.directory.parents):
-                if made == self._root or not made.is_relative_to(self._root):
-                    break
-                add_mode(made, self._root.stat().st_mode & 0o077)
-        kept = self._root / ".poetry"
-        if self.directory.is_relative_to(kept) and not (kept / ".gitignore").exists():
+        self._base.mkdir(parents=True, exist_ok=True)
+        ground = self._ground()
+        # Whoever may read or write the project may use and build sets: umask or not.
+        ground.make_directories(self.directory)
+        if self.directory.is_relative_to(self._root / UNPACKED):
             # Git is not what a set is built for.
-            with suppress(OSError):
-                (kept / ".gitignore").write_text("*", encoding="utf-8")
+            ground.make_file(self._root / UNPACKED / ".gitignore", b"*")
 
     def retire_stock(self) -> bool:
         """Remove Poetry's own `.poetry/plugins`; whether there was one to remove."""
-        _delete_trash(self.stock.parent)
-        return _remove_by_way_of(self.stock.parent, self.stock)
+        aside = self._root / UNPACKED
+        _delete_trash(aside)
+        if not os.path.lexists(self.stock):
+            return False
+        Ground.of(self._root, None, self._root / "pyproject.toml").make_directories(aside)
+        return _remove_by_way_of(aside, self.stock)
 
     def _remove(self, path: Path) -> None:
         _remove_by_way_of(self.directory, path)
@@ -308,11 +363,8 @@ def _delete_trash(directory: Path) -> None:
             delete(item)
 
 
-def finish(private: Path, key: SetKey, final: Path, mode: int) -> PluginSet:
-    """Make a directory that plugins were installed into a set: compile it, record it.
-
-    `mode` is that of the project's directory: who may read that may read the set.
-    """
+def finish(private: Path, key: SetKey, final: Path) -> PluginSet:
+    """Make a directory that plugins were installed into a set: compile it, record it."""
     site = private / _SITE
     site.mkdir(exist_ok=True)
     compile_modules(site, final / _SITE)
@@ -332,7 +384,6 @@ def finish(private: Path, key: SetKey, final: Path, mode: int) -> PluginSet:
         "files": files,
     }
     set_record.write(private, record)
-    open_to_readers(private, mode)
     return PluginSet(private, record)
 
 

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from poetry.console.application import Application as Application  # noqa: PLC0414
     from poetry.console.commands.command import Command as Command  # noqa: PLC0414
 
-    from poetry_publish_verified.errors import Problem
-
 PLUGIN_GROUPS = ("poetry.application.plugin", "poetry.plugin")
 
 
@@ -204,13 +202,6 @@ class Voice:
         self.warn(
             f"poetry-publish-verified steps aside, and Poetry goes on without it: {reason}."
             " (POETRY_PUBLISH_VERIFIED_GUARD=off silences this.)"
-        )
-
-    def refuse(self, problem: Problem) -> None:
-        """Say why the command does not run, and what to do."""
-        self.io.write_error_line(
-            f"<error>Error {problem.code}: {self._plain(problem.message)}</error>\n"
-            f"  {self._plain(problem.remedy)}"
         )
 
     def explain(self, text: str) -> None:

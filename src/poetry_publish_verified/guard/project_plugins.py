@@ -19,6 +19,7 @@ from poetry_publish_verified.guard import requiring
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.environment import interpreter
+from poetry_publish_verified.guard.former import tidy_sets
 from poetry_publish_verified.guard.import_path import absolute
 from poetry_publish_verified.guard.import_path import entries_of
 from poetry_publish_verified.guard.import_path import is_in_use
@@ -46,7 +47,10 @@ if TYPE_CHECKING:
 OWN_NAME = "poetry-publish-verified"
 _INSTALLING = ("install", "sync")
 # These have no use for the project's plugins: no word about missing ones.
-_WITHOUT_PROJECT = ("about", "cache", "config", "help", "init", "list", "new", "python", "self")
+# `publish-verified` says so itself.
+_WITHOUT_PROJECT = (
+    "about", "cache", "config", "help", "init", "list", "new", "publish-verified", "python", "self",
+)  # fmt: skip
 
 
 class ProjectPlugins:
@@ -169,10 +173,16 @@ class ProjectPlugins:
         found = self._sets.newest_serving(self._key.interpreter, self._environment)
         if not self._words or self._words[0] in _WITHOUT_PROJECT:
             return found
+        hindrance = self._sets.not_believed or self._sets.hindrance()
         if found is not None:
             self._voice.warn(
                 "The project's plugins have changed and are not built yet: an older set is"
                 " used. Run `poetry install`."
+            )
+        elif hindrance:
+            self._voice.warn(
+                f"The project's plugins are not active: {names}. Sets of them cannot be kept, as"
+                f" {hindrance}; {DIRECTORY_VARIABLE} names another directory."
             )
         else:
             self._voice.warn(
@@ -248,7 +258,7 @@ class ProjectPlugins:
             self._judge(with_new_entries(sys.path))
             if self._key == before or not self._required.missing or self._required.unsatisfied:
                 return used
-            if not self._sets.is_writable():
+            if self._sets.prepared():
                 return used
             with held(self._sets.lock(self._key), self._voice.warn):
                 return self._sets.find(self._key) or self._renew(used, io)
@@ -268,7 +278,7 @@ class ProjectPlugins:
 
     def _stock_under_lock(self, stock: Callable[[], None]) -> None:
         path = self._root / IN_PROJECT / "plugins"
-        lock = Resource("the project's plugins", path, saves_work=True)
+        lock = Resource("the project's plugins", path, ground=self._root, saves_work=True)
         with held(lock, self._voice.warn):
             stock()
 
@@ -282,17 +292,17 @@ class ProjectPlugins:
         if found is not None:
             self._voice.warn(f"{found.path} has lost files and is built again.")
             self._sets.discard(found)
-        if not self._sets.is_writable():
+        hindrance = self._sets.prepared()
+        if hindrance:
             if self._stock_serves(io):
                 self._voice.explain(
-                    f"Nothing can be written to {self._sets.directory}: {self._sets.stock} stays"
-                    " in use."
+                    f"Plugin sets cannot be kept, as {hindrance}: {self._sets.stock} stays in use."
                 )
                 self._keeps_stock = True
                 return None
             self._voice.warn(
-                f"Nothing can be written to {self._sets.directory}: the plugins are built for"
-                f" this process alone. {DIRECTORY_VARIABLE} names another directory."
+                f"Plugin sets cannot be kept, as {hindrance}: the plugins are built for this"
+                f" process alone. {DIRECTORY_VARIABLE} names another directory."
             )
             return self._build(self._temporary(), io)
         with held(self._sets.lock(self._key), self._voice.warn):
@@ -312,7 +322,7 @@ class ProjectPlugins:
         with sets.private() as private:
             with self._without_stale_entries():
                 requiring.install_plugins(self._root, io, plugins, private, without=self._own)
-            finish(private, self._key, final, self._root.stat().st_mode)
+            finish(private, self._key, final)
             published = sets.publish(self._key, private)
         self._voice.inform("")
         return published
@@ -333,8 +343,13 @@ class ProjectPlugins:
         # Whatever is found there, it is no reason for the command to fail.
         try:
             if self._sets.retire_stock():
-                self._voice.explain(f"Removed {self._sets.stock}: plugin sets replace it.")
+                self._voice.warn(
+                    f"Removed {self._sets.stock}: plugin sets replace it. A Poetry without"
+                    f" {OWN_NAME} in this checkout has its plugins again after a `poetry install`"
+                    " of its own."
+                )
             self._sets.sweep(found)
+            tidy_sets(self._root)
         except Exception as error:  # noqa: BLE001
             self._voice.explain(f"{self._sets.directory} could not be tidied up: {error!r}.")
 

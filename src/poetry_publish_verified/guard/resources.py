@@ -1,7 +1,4 @@
-"""What Poetry processes share, where the lock of each lies, and which command needs which.
-
-Lock files stand beside what they protect, never inside what a command deletes, in a directory
-with a version in its name; whoever cannot write there uses one in Poetry's cache directory.
+"""What Poetry processes share, and which command needs which of it.
 
 Loaded by every command, so it is light: no dataclasses, whose making takes longer than most of
 what is here.
@@ -9,9 +6,6 @@ what is here.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +21,6 @@ if TYPE_CHECKING:
 # name; nor do other build backends.
 UNPACKED = Path(".poetry", ".nox")
 IN_PROJECT = UNPACKED / "locks-1"
-ELSEWHERE = ".poetry-locks-1"
 
 
 class Order(IntEnum):
@@ -47,8 +40,12 @@ class Resource(NamedTuple):
     name: str
     path: Path
     order: Order = Order.PROJECT
+    thing: Path | None = None
+    """What is protected: who can write it may lock it, and nobody else need."""
+    ground: Path | None = None
+    """The directory below which all is the guard's own; `path.parent` where it is not given."""
     fallback: Path | None = None
-    """The lock file of whoever cannot make one at `path`."""
+    """The lock file of whoever cannot have one at `path`."""
     saves_work: bool = False
     """Whether all is right without the lock, too, and only something is done twice."""
 
@@ -102,70 +99,3 @@ NEEDS = {
 }
 # Commands of other plugins that install: as `update`, since they may rewrite everything.
 OF_OTHER_INSTALLERS = NEEDS["update"]
-
-
-class Places(NamedTuple):
-    """Where locks lie; `cache` is Poetry's cache directory."""
-
-    cache: Path
-
-    def config(self, directory: Path) -> Resource:
-        """The settings in Poetry's configuration directory."""
-        lock = _resolved(directory) / ELSEWHERE / "config"
-        return self._resource("Poetry's configuration", lock, Order.CONFIG)
-
-    def poetry_environment(self, prefix: Path) -> Resource:
-        """The environment that Poetry itself runs in."""
-        return self._beside(_resolved(prefix), "Poetry's own environment", Order.POETRY)
-
-    def project(self, root: Path) -> Resource:
-        """A project's pyproject.toml and poetry.lock."""
-        lock = _resolved(root) / IN_PROJECT / "project"
-        return self._resource(f"the project {root.name}", lock, Order.PROJECT)
-
-    def release(self, root: Path, repository_url: str) -> Resource:
-        """The releasing of one project to one repository."""
-        lock = _resolved(root) / IN_PROJECT / f"release-{_hash(repository_url)}"
-        name = f"the release of {root.name} to this repository"
-        return self._resource(name, lock, Order.PROJECT)
-
-    def build(self, root: Path) -> Resource:
-        """What is built of one project, until it is read and on its way."""
-        lock = _resolved(root) / IN_PROJECT / "build"
-        return self._resource(f"the build of {root.name}", lock, Order.PROJECT)
-
-    def environment(self, path: Path) -> Resource:
-        """A virtual environment, or the system's."""
-        resolved = _resolved(path)
-        if (resolved.parent / "pyproject.toml").is_file():
-            lock = resolved.parent / IN_PROJECT / f"environment-{resolved.name}"
-            return self._resource(f"the environment {path}", lock, Order.ENVIRONMENT)
-        return self._beside(resolved, f"the environment {path}", Order.ENVIRONMENT)
-
-    def environments_file(self, file: Path) -> Resource:
-        """The list of the environments that projects use."""
-        lock = _resolved(file.parent) / ELSEWHERE / file.name
-        return self._resource("Poetry's list of environments", lock, Order.ENVIRONMENT)
-
-    def fallback(self, lock: Path) -> Path:
-        """The lock file of whoever cannot write where `lock` is."""
-        return _resolved(self.cache) / ELSEWHERE / f"{lock.name}-{_hash(str(lock))}"
-
-    def _beside(self, path: Path, name: str, order: Order) -> Resource:
-        if path == _resolved(Path(sys.base_prefix)):
-            # The system's own: beside it is no place for files of ours.
-            return Resource(name, self.fallback(path), order)
-        return self._resource(name, path.parent / ELSEWHERE / path.name, order)
-
-    def _resource(self, name: str, lock: Path, order: Order) -> Resource:
-        return Resource(name, lock, order, self.fallback(lock))
-
-
-def _resolved(path: Path) -> Path:
-    # One resource, one lock, however the path is spelled.
-    return Path(os.path.realpath(path))
-
-
-def _hash(text: str) -> str:
-    # A path may hold bytes that are no text in this locale.
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

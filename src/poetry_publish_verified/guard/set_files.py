@@ -6,6 +6,7 @@ import compileall
 import os
 import py_compile
 import shutil
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -44,20 +45,20 @@ def compile_modules(site: Path, final: Path) -> None:
         sys.pycache_prefix = prefix
 
 
-def open_to_readers(private: Path, mode: int) -> None:
-    """Let those read a tree who may read what has this mode."""
+def open_to_readers(private: Path, mode: int, write: int) -> None:
+    """Let those read a tree who may read what has this mode; `write` are all who may write."""
     for folder, _, names in os.walk(private):
-        add_mode(Path(folder), mode & 0o055)
+        _set_mode(Path(folder), mode & 0o055, write)
         for name in names:
-            add_mode(Path(folder, name), mode & 0o044)
+            _set_mode(Path(folder, name), mode & 0o044, write)
 
 
-def add_mode(path: Path, wanted: int) -> None:
-    """Add these bits to a mode, where that is allowed."""
+def _set_mode(path: Path, read: int, write: int) -> None:
     with suppress(OSError):
-        present = path.lstat().st_mode & 0o7777
-        if wanted & ~present:
-            path.chmod(present | wanted)
+        present = path.lstat().st_mode
+        wanted = stat.S_IMODE(present) & ~(0o022 & ~write) | read
+        if not stat.S_ISLNK(present) and wanted != stat.S_IMODE(present):
+            path.chmod(wanted)
 
 
 def age(path: Path) -> float:

@@ -13,11 +13,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 from typing import Any
 
+from poetry_publish_verified.guard.ground import read_regular
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 FORMAT = 1
+_LARGEST = 64 * 2**20
 RECORD = "set.json"
 # Each field with its type, and the type of its values where it is a table.
 _FIELDS: tuple[tuple[str, tuple[type, ...], type], ...] = (
@@ -53,7 +56,9 @@ def write(directory: Path, record: Mapping[str, Any]) -> None:
 def read(directory: Path) -> tuple[State, Mapping[str, Any]]:
     """What stands at this name; its record where that is good, else an empty one."""
     try:
-        text = (directory / RECORD).read_bytes()
+        text = read_regular(directory / RECORD, _LARGEST)
+    except ValueError:
+        return State.DAMAGED, {}
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return _without_record(directory), {}
     except OSError:

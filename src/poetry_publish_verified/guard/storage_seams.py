@@ -43,7 +43,6 @@ from typing import Any
 from typing import NamedTuple
 
 from poetry_publish_verified.guard import caches
-from poetry_publish_verified.guard.resources import ELSEWHERE
 from poetry_publish_verified.guard.resources import Order
 from poetry_publish_verified.guard.resources import Resource
 from poetry_publish_verified.guard.resources import held
@@ -212,9 +211,10 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
 
 def _archive_held(directory: Path, archive: Path, say: Say) -> AbstractContextManager[bool]:
     # One of 4096 names, so that lock files do not pile up.
-    lock = directory / ELSEWHERE / hashlib.sha256(bytes(archive)).hexdigest()[:3]
+    lock = directory / _LOCKS / hashlib.sha256(bytes(archive)).hexdigest()[:3]
     name = f"the download of {archive.name}"
-    return held(Resource(name, lock, Order.ARCHIVE, saves_work=True), say)
+    resource = Resource(name, lock, Order.ARCHIVE, ground=directory, saves_work=True)
+    return held(resource, say)
 
 
 def _prepare(stock: Callable[..., Path], _: Say) -> Callable[..., Path]:
@@ -281,6 +281,8 @@ class Seam(NamedTuple):
         return found
 
 
+# In the cache's `artifacts`, which is Poetry's alone.
+_LOCKS = ".poetry-locks-1"
 _CACHE = "poetry.utils.cache"
 _RESPONSES = "cachecontrol.caches.file_cache"
 SEAMS = (

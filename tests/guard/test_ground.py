@@ -1,0 +1,214 @@
+"""Whose our files in other people's directories are, who may write them, and whom we believe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.guard.ground import Ground
+from poetry_publish_verified.guard.ground import NotBelievedError
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.places import Places
+from poetry_publish_verified.guard.plugin_sets import PluginSets
+from tests.beds.poetry import Poetry
+from tests.guard.test_plugin_sets import BASE
+from tests.guard.test_plugin_sets import build
+
+OWNER, STRANGER = 4201, 4202
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A project of a user's, who is not root."""
+    root = tmp_path / "checkout"
+    root.mkdir(mode=0o755)
+    (root / "pyproject.toml").touch()
+    for path in (root, root / "pyproject.toml"):
+        os.chown(path, OWNER, OWNER)
+    return root
+
+
+def give(path: Path, uid: int) -> None:
+    """Make a tree a user's."""
+    for one in [path, *path.rglob("*")]:
+        os.chown(one, uid, uid, follow_symlinks=False)
+
+
+def modes(path: Path) -> set[int]:
+    """The modes of all in a tree, and of itself."""
+    return {stat.S_IMODE(one.lstat().st_mode) for one in [path, *path.rglob("*")]}
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """As some CI runners have it."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_what_root_makes(checkout: Path, tmp_path: Path) -> None:
+    """It belongs to the checkout's owner, who can remove it; nobody else may write to it."""
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    with held(sets.lock(BASE), print), held(Places(tmp_path).project(checkout), print):
+        made = [checkout / ".poetry", *(checkout / ".poetry").rglob("*")]
+        assert len(made) > 10
+        assert {(one.stat().st_uid, one.stat().st_gid) for one in made} == {(OWNER, OWNER)}
+        assert not [mode for mode in modes(checkout / ".poetry") if mode & 0o022]
+
+
+def test_links_are_not_led_astray(checkout: Path, tmp_path: Path) -> None:
+    """What a name leads to elsewhere, or is elsewhere too, stays root's."""
+    precious = tmp_path / "precious"
+    precious.write_text("")
+    sets = PluginSets.of_project(checkout)
+    with sets.private() as private:
+        (private / "soft").symlink_to(precious)
+        (private / "hard").hardlink_to(precious)
+        (private / "own").touch()
+        Ground.of(checkout).give_tree(private)
+        assert (private / "own").stat().st_uid == OWNER
+        assert (private / "soft").lstat().st_uid == OWNER
+    assert precious.stat().st_uid == 0
+
+
+def test_a_sticky_checkout(checkout: Path) -> None:
+    """Where anybody may put things (mode 1777), only those of its owner and one's own count."""
+    checkout.chmod(0o1777)
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    assert not [mode for mode in modes(checkout / ".poetry") if mode & 0o022]
+    assert sets.find(BASE) is not None
+    give(checkout / ".poetry", STRANGER)
+    assert sets.find(BASE) is None
+    assert sets.newest_serving(BASE.interpreter, BASE.environment) is None
+    assert f"user id {STRANGER}" in sets.not_believed
+    assert f"user id {STRANGER}" in sets.prepared()
+    os.chown(checkout / "pyproject.toml", STRANGER, STRANGER)
+    assert sets.find(BASE) is not None
+    assert sets.prepared() == ""
+
+
+def test_a_lock_in_a_sticky_checkout(checkout: Path, tmp_path: Path) -> None:
+    """A stranger who was first there keeps nobody waiting."""
+    checkout.chmod(0o1777)
+    (checkout / ".poetry").mkdir()
+    give(checkout / ".poetry", STRANGER)
+    said: list[str] = []
+    resource = Places(tmp_path / "personal").project(checkout)
+    for _ in range(2):
+        with held(resource, said.append) as ours:
+            assert ours
+            assert resource.fallback is not None
+            assert resource.fallback.exists()
+            assert resource.fallback.parent.stat().st_mode & 0o777 == 0o700
+    assert len(said) == 1
+    assert f"user id {STRANGER}" in said[0]
+
+
+def test_a_shared_checkout(checkout: Path) -> None:
+    """A team that shares one by its group (mode 2775) shares sets, whoever built them."""
+    checkout.chmod(0o2775)
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    assert stat.S_IMODE(sets.directory.stat().st_mode) == 0o2775
+    assert not [mode for mode in modes(checkout / ".poetry") if mode & 0o002]
+    give(checkout / ".poetry", STRANGER)
+    assert sets.find(BASE) is not None
+    (checkout / ".poetry" / ".nox").chmod(0o2777)
+    assert sets.find(BASE) is None
+    assert "can be written by others" in sets.not_believed
+
+
+def test_too_open_a_directory(checkout: Path) -> None:
+    """What was left open is not believed, and is closed by its owner before a set is built."""
+    kept = checkout / ".poetry"
+    kept.mkdir()
+    kept.chmod(0o777)
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o755
+    kept.chmod(0o777)
+    assert sets.find(BASE) is None
+    assert "can be written by others" in sets.hindrance()
+
+
+@pytest.mark.parametrize("name", [".poetry/.nox", ".poetry/.nox/plugin-sets", "set"])
+def test_no_links(checkout: Path, tmp_path: Path, name: str) -> None:
+    """Below `.poetry` none is followed, and `.poetry` itself may be one."""
+    sets = PluginSets.of_project(checkout)
+    built = build(sets, BASE)
+    assert built is not None
+    moved = built.path if name == "set" else checkout / name
+    shutil.move(moved, tmp_path / "moved")
+    moved.symlink_to(tmp_path / "moved")
+    assert sets.find(BASE) is None
+    assert "symbolic link" in sets.not_believed
+    moved.unlink()
+    shutil.move(tmp_path / "moved", moved)
+    (checkout / ".poetry").rename(tmp_path / "kept")
+    (checkout / ".poetry").symlink_to(tmp_path / "kept")
+    assert sets.find(BASE) is not None
+
+
+@pytest.mark.parametrize(("mode", "counts"), [(0o755, True), (0o1777, False), (0o777, False)])
+def test_another_directory(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, counts: bool
+) -> None:
+    """The one that a user names is trusted, but for what all the world can put there."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(mode)
+    os.chown(elsewhere, STRANGER if counts else 0, 0)
+    monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(elsewhere))
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    give(sets.directory, OWNER)
+    assert sets.find(BASE) is not None
+    give(sets.directory, STRANGER)
+    assert (sets.find(BASE) is not None) == counts
+
+
+def test_beside_an_environment(tmp_path: Path) -> None:
+    """The lock is for who can write the environment; a stranger's does not count."""
+    venvs = tmp_path / "venvs"
+    environment = venvs / "x"
+    environment.mkdir(parents=True)
+    environment.chmod(0o775)
+    os.chown(environment, OWNER, OWNER)
+    resource = Places(tmp_path / "personal").environment(environment)
+    with held(resource, print):
+        found = resource.path.stat()
+        assert (found.st_uid, found.st_gid) == (OWNER, OWNER)
+        assert stat.S_IMODE(found.st_mode) == 0o664
+    resource.path.unlink()
+    venvs.chmod(0o1777)
+    resource.path.touch()
+    os.chown(resource.path, STRANGER, STRANGER)
+    with pytest.raises(NotBelievedError):
+        Ground.of(venvs, environment).believe(resource.path)
+
+
+def test_roots_poetry_runs_no_strangers_code(newest: Poetry) -> None:
+    """A set that somebody else put into a sticky checkout is named, and not loaded."""
+    newest.run("install").ok()
+    assert newest.run("version").ok() == "demo 9.1.0\n"
+    newest.project.chmod(0o1777)
+    give(newest.project / ".poetry", STRANGER)
+    done = newest.run("version")
+    assert done.ok() == "demo 0.0.0\n"
+    assert done.err.count("\n") == 1
+    assert f"belongs to somebody else (user id {STRANGER})" in done.err
+    assert "POETRY_PUBLISH_VERIFIED_PLUGIN_SETS" in done.err
+    built = newest.run("install")
+    assert "Building" in built.ok()
+    assert "for this process alone" in built.err
