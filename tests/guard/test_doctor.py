@@ -14,7 +14,9 @@ import pytest
 from poetry_publish_verified.guard.doctor import diagnose
 from poetry_publish_verified.guard.filesystems import Filesystem
 from poetry_publish_verified.guard.filesystems import filesystem_of
+from poetry_publish_verified.guard.lock_trial import Trial
 from poetry_publish_verified.guard.lock_trial import try_locks
+from poetry_publish_verified.guard.locks_in_use import Tried
 from poetry_publish_verified.guard.places import Places
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
@@ -224,6 +226,30 @@ def test_a_mount_that_others_share(tmp_path: Path) -> None:
         subprocess.run(["fusermount", "-u", str(mount)], check=False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "option", "alone"),
+    [
+        ("nfs4", "local_lock=none", ""),
+        ("nfs", "nolock", "nolock"),
+        ("nfs", "local_lock=all", "local_lock=all"),
+        ("nfs", "local_lock=flock", "local_lock=flock"),
+        ("nfs", "local_lock=posix", ""),
+        ("cifs", "nobrl", "nobrl"),
+    ],
+)
+def test_mounts_without_locks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, option: str, alone: str
+) -> None:
+    """What the kernel names among a mount's options tells what a trial on one host cannot."""
+    table = f"1 0 0:5 / / rw,relatime shared:1 - {kind} server:/x rw,vers=3,{option},addr=10.0.0.1"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
+    found = filesystem_of(tmp_path)
+    assert found.option_without_locks == alone
+    trial = Trial(found, excludes=True, frees=True)
+    assert trial.is_sound == (not alone)
+    assert ("hold on this host alone" in Tried(("a cache",), trial).words) == bool(alone)
+
+
 def test_mount_points_with_odd_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The kernel writes a space in a mount point in octal; the last of the longest counts."""
     table = (
@@ -235,4 +261,5 @@ def test_mount_points_with_odd_names(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert filesystem_of(tmp_path) == Filesystem("ext4", Path("/"), frozenset({"rw"}))
     shared = filesystem_of(tmp_path / "my share" / "below")
     assert (shared.kind, shared.is_shared) == ("nfs4", True)
+    assert shared.option_without_locks == ""
     assert filesystem_of(tmp_path / "my share2").kind == "ext4"

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -106,6 +107,100 @@ def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.Monkey
     assert holders.read(resource.path) is not None
     with held(resource, said.append) as ours:
         assert ours
+
+
+def test_without_threads(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started a lock is had all the same, waited for, or given up."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(locks, "_FIRST_WORD_AFTER", 0.01)
+    said: list[str] = []
+    with held(resource, said.append) as ours:
+        assert ours
+    assert said == []
+    with holder_of(resource) as process:
+        monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0.5")
+        with held(resource, said.append) as ours:
+            assert not ours
+        assert [line.partition(" a ")[0] for line in said] == [
+            "Waiting for", "Going on without",
+        ]  # fmt: skip
+        monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", str(HANG))
+        waits = locks._Attempt._say_waiting  # noqa: SLF001
+
+        def let_go(*args: object) -> None:
+            process.kill()
+            waits(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(locks._Attempt, "_say_waiting", let_go)  # noqa: SLF001
+        with held(resource, said.append) as ours:
+            assert ours
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe", "device"])
+def test_no_lock_file(resource: Resource, tmp_path: Path, what: str) -> None:
+    """What lies there and is no file is left alone, and nobody hangs on it."""
+    resource.path.parent.mkdir()
+    if what == "directory":
+        resource.path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(resource.path)
+    else:
+        resource.path.symlink_to("/dev/tty")
+    said: list[str] = []
+    with held(resource, said.append) as ours:
+        assert not ours
+    assert len(said) == 1
+    other = tmp_path / "own" / "thing"
+    with held(resource._replace(thing=tmp_path, fallback=other), said.append) as ours:
+        assert ours
+
+
+def test_who_can_change_nothing(tmp_path: Path) -> None:
+    """They need no lock, and hear of none; but whoever needs one has their own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    (tmp_path / "thing").mkdir()
+    command = [sys.executable, "-c", OF_ANOTHER, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "False\nPV802\n", done.stderr
+
+
+OF_ANOTHER = """
+import os, sys
+from pathlib import Path
+import filelock
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.resources import LockRefusedError, Resource
+thing = Path(sys.argv[1], "thing")
+os.setgroups([])
+os.setuid(4242)
+resource = Resource("x", thing / "locks" / "x", thing=thing, ground=thing)
+with held(resource, print) as ours:
+    print(ours)
+try:
+    with held(resource, print, needed=True) as ours:
+        print(ours)
+except LockRefusedError as error:
+    print(error.problem.code)
+"""
+
+
+def test_a_host_that_is_gone(resource: Resource) -> None:
+    """Who is refused learns which file to delete, should the holder's host be gone for good."""
+    with holder_of(resource):
+        file = resource.path.with_name("thing.holder")
+        away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far"}
+        with pytest.raises(LockRefusedError) as here, held(resource, print, needed=True, usual=0):
+            pytest.fail("It has what another process holds")
+        file.write_text(json.dumps(away))
+        with pytest.raises(LockRefusedError) as there, held(resource, print, needed=True, usual=0):
+            pytest.fail("It has what another process holds")
+    assert "delete" not in here.value.problem.remedy
+    assert f"If far is gone for good, delete {resource.path}." in there.value.problem.remedy
 
 
 def test_what_a_killed_holder_left(resource: Resource) -> None:

@@ -427,8 +427,11 @@ def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
 
 def _may_write(thing: Path) -> bool:
     """Whether this process could change `thing`, or make it where it is not there yet."""
-    while not thing.exists() and thing != thing.parent:
-        thing = thing.parent
+    try:
+        while not thing.exists() and thing != thing.parent:
+            thing = thing.parent
+    except PermissionError:
+        return False
     return os.access(thing, os.W_OK)
 
 
