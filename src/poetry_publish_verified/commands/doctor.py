@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import ClassVar
 
 from cleo.helpers import argument
+from cleo.helpers import option
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.errors import Verdict
@@ -15,12 +16,13 @@ from poetry_publish_verified.output.text import plain
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
+    from cleo.io.inputs.option import Option
 
 _TROUBLED = Verdict.PREFLIGHT_REFUSED.exit_code or 1
 
 
 class DoctorCommand(Command):
-    """Looks at a checkout from outside; works where no project is, and changes nothing."""
+    """Looks at a checkout from outside; works where no project is; only `--clean` changes it."""
 
     name = "publish-verified doctor"
     description = "Checks a checkout's project plugins and the locks, and says what to do."
@@ -28,8 +30,20 @@ class DoctorCommand(Command):
         argument("path", "The checkout to look at (default: the current directory).", optional=True)
     ]
 
+    options: ClassVar[list[Option]] = [
+        option(
+            "clean",
+            None,
+            "Remove what this plugin keeps in the checkout and of this user: plugin sets, locks"
+            " that nobody holds, records.",
+        )
+    ]
+
     def handle(self) -> int:
-        """Print each problem with its remedy; exit code 3 if there is an error among them."""
+        """Print each problem with its remedy; exit code 3 if there is an error among them.
+
+        With `--clean`: each thing that was removed; exit code 8 if something had to stay.
+        """
         from poetry_publish_verified.guard.doctor import diagnose
         from poetry_publish_verified.guard.environment import distributions
 
@@ -38,6 +52,8 @@ class DoctorCommand(Command):
             self.line_error(f"<error>{given} is no directory.</error>")
             return 1
         root = next((one for one in (given, *given.parents) if _is_project(one)), given)
+        if self.option("clean"):
+            return self._clean(root if _is_project(root) else None)
         own = distributions(entry for entry in sys.path if not Path(entry).is_relative_to(root))
         findings = diagnose(root, own)
         for found in findings:
@@ -47,6 +63,20 @@ class DoctorCommand(Command):
             self.line(f"Project plugins of {plain(str(root))}: nothing wrong.")
         sound = self._locks(root if _is_project(root) else None)
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0
+
+    def _clean(self, root: Path | None) -> int:
+        from poetry_publish_verified.guard.cleaning import clean
+
+        cleaned = list(clean(root))
+        for one in cleaned:
+            path = plain(str(one.path))
+            if one.kept:
+                self.line_error(f"<warning>Kept {path}: {plain(one.kept)}.</warning>")
+            else:
+                self.line(f"Removed {path}")
+        if not cleaned:
+            self.line("Nothing to remove.")
+        return Verdict.LOCK_TIMEOUT.exit_code or 1 if any(one.kept for one in cleaned) else 0
 
     def _locks(self, root: Path | None) -> bool:
         from poetry_publish_verified.guard.holders import way_out

@@ -23,7 +23,7 @@ from poetry_publish_verified.guard.environment import Builder
 from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.ground import read_regular
 
-_ENDING = ".holder"
+ENDING = ".holder"
 _LONGEST = 200
 _LARGEST = 65536
 # Beyond this there are no process ids, and until 2106 no times.
@@ -135,8 +135,8 @@ def way_out(lock: Path) -> str:
 
 def of_directory(directory: Path) -> dict[Path, Holder]:
     """By lock file, the records in a directory."""
-    records = sorted(directory.glob(f"*{_ENDING}"))
-    locks = [record.with_name(record.name.removesuffix(_ENDING)) for record in records]
+    records = sorted(directory.glob(f"*{ENDING}"))
+    locks = [record.with_name(record.name.removesuffix(ENDING)) for record in records]
     return {lock: holder for lock in locks if (holder := read(lock)) is not None}
 
 
@@ -173,7 +173,7 @@ def _option(word: str) -> str:
 
 
 def _record(lock: Path) -> Path:
-    return lock.with_name(lock.name + _ENDING)
+    return lock.with_name(lock.name + ENDING)
 
 
 def _plain(text: Any) -> str:

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
+# In the cache's `artifacts`, which is Poetry's alone.
+LOCKS_OF_ARCHIVES = ".poetry-locks-1"
+
 
 @contextmanager
 def storage_made_atomic(say: Say) -> Iterator[list[str]]:
@@ -211,7 +214,7 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
 
 def _archive_held(directory: Path, archive: Path, say: Say) -> AbstractContextManager[bool]:
     # One of 4096 names, so that lock files do not pile up.
-    lock = directory / _LOCKS / hashlib.sha256(bytes(archive)).hexdigest()[:3]
+    lock = directory / LOCKS_OF_ARCHIVES / hashlib.sha256(bytes(archive)).hexdigest()[:3]
     name = f"the download of {archive.name}"
     resource = Resource(name, lock, Order.ARCHIVE, ground=directory, saves_work=True)
     return held(resource, say)
@@ -281,8 +284,6 @@ class Seam(NamedTuple):
         return found
 
 
-# In the cache's `artifacts`, which is Poetry's alone.
-_LOCKS = ".poetry-locks-1"
 _CACHE = "poetry.utils.cache"
 _RESPONSES = "cachecontrol.caches.file_cache"
 SEAMS = (

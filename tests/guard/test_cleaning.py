@@ -1,0 +1,100 @@
+"""`doctor --clean` takes away what the plugin keeps, and nothing that is in use or another's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cleo.testers.command_tester import CommandTester
+
+from poetry_publish_verified.commands.doctor import DoctorCommand
+from poetry_publish_verified.guard import poetry_seams
+from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.places import Places
+from poetry_publish_verified.guard.places import personal_directory
+from poetry_publish_verified.guard.plugin_sets import PluginSets
+from tests.guard.holding import holder_of
+from tests.guard.test_plugin_sets import BASE
+from tests.guard.test_plugin_sets import build
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process's Poetry, its settings, environments and caches are."""
+    home = tmp_path / "home"
+    for name in ("prefix", "config", "virtualenvs", "cache/artifacts", "elsewhere/one"):
+        (home / name).mkdir(parents=True)
+    for seam, name in {
+        "poetry_prefix": "prefix",
+        "config_directory": "config",
+        "environments_directory": "virtualenvs",
+        "cache_directory": "cache",
+    }.items():
+        monkeypatch.setattr(poetry_seams, seam, lambda name=name: home / name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    return home
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A checkout with a file of its own in `.poetry`, if a test puts one there."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "pyproject.toml").touch()
+    return root
+
+
+def files(root: Path) -> set[str]:
+    """All files in a directory."""
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def clean(project: Path) -> tuple[int, str]:
+    """Run the command; its exit code and all that it said."""
+    tester = CommandTester(DoctorCommand())
+    code = tester.execute(f"--clean {project}")
+    return code, tester.io.fetch_output() + tester.io.fetch_error()
+
+
+def test_all_goes_but_what_is_in_use(home: Path, project: Path) -> None:
+    """Each thing is named; what somebody holds stays, with the reason, until they let go."""
+    before = files(home), files(project)
+    places = Places(personal_directory())
+    sets = PluginSets.of_project(project)
+    assert build(sets, BASE) is not None
+    elsewhere = places.environment(home / "elsewhere" / "one")
+    for resource in (
+        places.project(project),
+        places.config(home / "config"),
+        places.poetry_environment(home / "prefix"),
+        places.environment(home / "virtualenvs" / "demo-py3.12"),
+        elsewhere._replace(path=elsewhere.fallback or home, ground=None),
+        sets.lock(BASE),
+    ):
+        with held(resource, print) as ours:
+            assert ours
+    made = files(home) - before[0]
+    assert len(made) == 4
+    with holder_of(places.project(project)), holder_of(places.config(home / "config")):
+        code, said = clean(project)
+        assert code == 8
+        assert said.count("Kept ") == 3
+        assert said.count("in use by `-c") == 3
+        assert sets.find(BASE) is not None
+    code, said = clean(project)
+    assert (code, said.count("Kept")) == (0, 0)
+    assert f"Removed {project / '.poetry' / '.nox'}\n" in said
+    assert (files(home), files(project)) == before
+    assert not (project / ".poetry").exists()
+    assert clean(project) == (0, "Nothing to remove.\n")
+
+
+def test_poetrys_own_plugins_stay(home: Path, project: Path) -> None:
+    """What stock Poetry made is Poetry's."""
+    stock = project / ".poetry" / "plugins" / "stamp.py"
+    stock.parent.mkdir(parents=True)
+    stock.touch()
+    (project / ".poetry" / ".gitignore").write_text("*")
+    assert clean(project) == (0, "Nothing to remove.\n")
+    assert files(project / ".poetry") == {"plugins/stamp.py", ".gitignore"}
+    assert files(home) == set()
