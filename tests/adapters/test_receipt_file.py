@@ -162,3 +162,13 @@ def test_a_linked_folder_is_not_followed(path: Path, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not followed"):
         write(path, {})
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_writes(path: Path) -> None:
+    """It belongs to the owner of the folder around it."""
+    path.parent.parent.mkdir()
+    os.chown(path.parent.parent, 4201, 4202)
+    write(path, {})
+    for made in (path.parent, path):
+        assert (made.stat().st_uid, made.stat().st_gid) == (4201, 4202)

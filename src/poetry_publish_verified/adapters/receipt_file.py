@@ -30,17 +30,44 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         raise IsADirectoryError(f"{path} is a folder")
     if path.parent.name == FOLDER and path.parent.is_symlink():
         raise OSError(errno.ELOOP, "a symbolic link is not followed", str(path.parent))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            _give(descriptor, path.parent)
             stream.write(text)
         os.replace(temporary, path)  # noqa: PTH105 - says what it does
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                _give(descriptor, folder.parent)
+            finally:
+                os.close(descriptor)
+
+
+def _give(descriptor: int, around: Path) -> None:
+    """What root makes belongs to whoever the folder around it belongs to: they have to delete it.
+
+    By descriptor, as a name may be a link by now.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        owner = around.stat()
+        # Refused where root is nobody: on a server that squashes it, in a user namespace.
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def remove(path: Path) -> None:

@@ -28,6 +28,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.resources import UNPACKED
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ class Built:
         with suppress(OSError):
             record = FormerBuild(self.sources, files, self.made, self.rest)
             path = _record(self.project)
-            if not path.parent.is_symlink():
-                receipt_file.write(path, record.as_dict())
-                # Nothing of this is for a repository.
-                (path.parent / ".gitignore").write_text("*", encoding="utf-8")
+            ground = of_checkout(self.project.root)
+            ground.make_directories(path.parent)
+            # Nothing of this is for a repository.
+            ground.make_file(self.project.root / UNPACKED / ".gitignore", b"*")
+            receipt_file.write(path, record.as_dict())
 
 
 def ask(command: Command, project: Project, dist_dir: Path) -> None:
@@ -164,9 +166,9 @@ def _is_of_the_same_sources(before: FormerBuild, now: Mapping[str, str]) -> bool
 
 def _former(project: Project) -> FormerBuild | None:
     record = _record(project)
-    linked = record.is_symlink() or record.parent.is_symlink()
     with suppress(OSError):
-        return None if linked else former_build(receipt_file.read(record))
+        of_checkout(project.root).believe(record)
+        return former_build(receipt_file.read(record)) if record.is_file() else None
     return None
 
 

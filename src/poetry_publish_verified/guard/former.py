@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from poetry_publish_verified.guard.ground import read_regular
 from poetry_publish_verified.guard.resources import UNPACKED
 from poetry_publish_verified.guard.set_files import delete
 
@@ -48,9 +49,9 @@ def tidy_ignore_file(root: Path) -> None:
     """Remove `.poetry/.gitignore`, which some build backends pack, where nothing needs it."""
     directory = root / ".poetry"
     file = directory / ".gitignore"
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         others = [one for one in directory.iterdir() if one.name not in {UNPACKED.name, file.name}]
-        if not others and not file.is_symlink() and file.read_bytes() == _ALL:
+        if not others and read_regular(file, len(_ALL)) == _ALL:
             file.unlink()
 
 

@@ -216,6 +216,14 @@ class Ground(NamedTuple):
         return path.parent == self.path
 
 
+def of_checkout(root: Path) -> Ground:
+    """The ground of a project: whoever may replace its pyproject.toml may do all here.
+
+    Raises OSError where there is no such directory.
+    """
+    return Ground.of(root, None, root / "pyproject.toml")
+
+
 def nearest_existing(path: Path) -> Ground:
     """The ground for what is to be made where nothing may be yet."""
     return Ground.of(next(one for one in (path, *path.parents) if one.is_dir()))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def entries_of(directory: Path) -> set[str]:
     """What Poetry puts on `sys.path` for a plugin directory: itself, what its .pth name."""
     entries = {absolute(directory)}
-    for file in directory.glob("*.pth"):
+    # A pipe would be waited for.
+    for file in filter(Path.is_file, directory.glob("*.pth")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.strip() and not line.startswith(("#", "import ", "import\t")):
                 entries.add(absolute(directory / line.strip()))

@@ -34,6 +34,7 @@ from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.ground import NotBelievedError
+from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.poetry_seams import PLUGIN_GROUPS
 from poetry_publish_verified.guard.resources import UNPACKED
 from poetry_publish_verified.guard.resources import Resource
@@ -168,7 +169,7 @@ class PluginSets:
 
     def _ground(self) -> Ground:
         if self.directory.is_relative_to(self._root):
-            return Ground.of(self._root, None, self._root / "pyproject.toml")
+            return of_checkout(self._root)
         # Whoever names another place trusts it; not what all the world can put there.
         return Ground.of(self._base, None, self._root, closed=stat.S_ISVTX | stat.S_IWOTH)
 
@@ -340,7 +341,7 @@ class PluginSets:
         _delete_trash(aside)
         if not os.path.lexists(self.stock):
             return False
-        Ground.of(self._root, None, self._root / "pyproject.toml").make_directories(aside)
+        of_checkout(self._root).make_directories(aside)
         return _remove_by_way_of(aside, self.stock)
 
     def _remove(self, path: Path) -> None:
