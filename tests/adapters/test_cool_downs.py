@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import site
 import sys
 from pathlib import Path
 
 import anyio
+import pytest
 
 from poetry_publish_verified.adapters.cool_downs import pip_listed
 from poetry_publish_verified.adapters.cool_downs import uv_files
@@ -13,18 +15,21 @@ from poetry_publish_verified.core.cool_downs import cool_downs
 from tests.beds.clients import clean_environment
 
 
-def test_pip(tmp_path: Path) -> None:
+def test_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting in pip's file and one in the environment are both found, by pip itself."""
     file = tmp_path / "pip.conf"
     file.write_text("[install]\nuploaded-prior-to = P3D\n", encoding="utf-8")
-    environment = clean_environment(tmp_path / "home", PIP_CONFIG_FILE=str(file))
-    listed = anyio.run(pip_listed, Path(sys.executable), environment)
+    monkeypatch.chdir(tmp_path)
+    environment = clean_environment(tmp_path / "home", PIP_CONFIG_FILE=file.name)
+    listed = anyio.run(pip_listed, environment)
     assert cool_downs({}, pip_listed=listed) == [("install.uploaded-prior-to (pip)", "P3D")]
 
 
-def test_no_pip(tmp_path: Path) -> None:
+def test_no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a pip there is nothing to tell."""
-    assert anyio.run(pip_listed, tmp_path / "python", {}) == ""
+    monkeypatch.setattr(site, "getsitepackages", list)
+    monkeypatch.setattr(sys, "path", [])
+    assert anyio.run(pip_listed, {}) == ""
 
 
 def test_uv(tmp_path: Path) -> None:

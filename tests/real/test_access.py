@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,9 @@ def test_certificate_authority(
     assert "certificate" in refused.said.lower()
     assert open_pypi.stored("lantern") == {}
     options: tuple[str, ...] = ("--until", "installable")
-    if place in {"option", "first"}:
+    if place == "option":
+        options = (*options, "--cert", os.path.relpath(file, project.path))
+    if place == "first":
         options = (*options, "--cert", str(file))
     if place == "first":
         poetry = poetry.with_variables(REQUESTS_CA_BUNDLE=certifi.where())
@@ -124,7 +127,7 @@ def test_certificate_authority(
     if place == "environment":
         poetry = poetry.with_variables(POETRY_CERTIFICATES_HARBOUR_CERT=str(file))
     if place == "requests":
-        poetry = poetry.with_variables(REQUESTS_CA_BUNDLE=str(file))
+        poetry = poetry.with_variables(REQUESTS_CA_BUNDLE=os.path.relpath(file, project.path))
     ended(publish(poetry, project, through, *options), 0)
     holds(project.receipt(), "verified", 0)
     assert open_pypi.stored("lantern") == project.hashes()

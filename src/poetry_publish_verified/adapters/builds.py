@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import anyio.abc
+
+from poetry_publish_verified import children
 
 # Seconds for a build that is told to end.
 _GRACE = 5.0
@@ -47,11 +48,15 @@ async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
     In a process of its own: Poetry's build changes the working directory and its own modules, and
     several are built at once. What it has started ends with it when this is cancelled.
     """
-    # -P: the project's own modules must not stand in for Poetry's.
-    command = [sys.executable, "-P", "-c", _BUILD, "build", "--no-interaction", "--output"]
     process = await anyio.open_process(
-        [*command, str(dist_dir)],
+        [
+            *children.python(["poetry.console.application"], _BUILD, "build"),
+            *("--no-interaction", "--output", str(dist_dir)),
+        ],
         cwd=project,
+        # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
+        # they are for uploads alone. User names and passwords may be a private source's.
+        env={k: v for k, v in os.environ.items() if not k.startswith("POETRY_PYPI_TOKEN_")},
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )

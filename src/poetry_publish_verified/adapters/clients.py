@@ -15,6 +15,7 @@ from urllib.parse import urlunsplit
 
 import anyio
 
+from poetry_publish_verified import children
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
@@ -44,14 +45,7 @@ class Pip:
         """
         self._folder = folder
         self._indexes = {index.url: index for index in indexes}
-        self._environment = {
-            key: value
-            for key, value in environment.items()
-            if not key.upper().startswith(("PIP_", "POETRY_", "VIRTUALENV_", "PYTHON"))
-            # They would come before PIP_CERT; what they say is in the indexes' own access.
-            and key.upper() not in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
-            and (proxies or not key.upper().endswith("_PROXY"))
-        }
+        self._environment = children.surroundings(environment, network=True, proxies=proxies)
         # Its own home too: pip and what it asks about the machine would write into the user's.
         self._environment |= {"HOME": str(folder), "USERPROFILE": str(folder)}
         self._python = Path(sys.executable)  # until `prepare` has made its own
@@ -67,11 +61,12 @@ class Pip:
             with anyio.fail_after(_SETUP_TIMEOUT):
                 done = await anyio.run_process(
                     [
-                        *(sys.executable, "-m", "virtualenv", "--quiet", "--no-download"),
+                        *children.module("virtualenv", "--quiet", "--no-download"),
                         # Else it looks for newer versions behind our back, and keeps files.
                         *("--no-periodic-update", "--app-data", str(self._folder / "app-data")),
                         str(place),
                     ],
+                    cwd=self._folder,
                     # Nothing is built, so setuptools, half of all files, is no use. Not an option
                     # on the command line: a virtualenv that had none would refuse it.
                     env=self._environment
@@ -114,6 +109,7 @@ class Pip:
                 *("--only-binary=:all:", *wheel.target.arguments, "--dest", str(goal)),
                 wheel.requirement,
             ],
+            cwd=self._folder,
             env=self._environment | _settings(index),
             stderr=subprocess.STDOUT,
             check=False,
@@ -140,10 +136,15 @@ def _settings(index: IndexTarget) -> dict[str, str]:
     if parts.scheme == "http" or not index.access.verify:
         settings["PIP_TRUSTED_HOST"] = parts.netloc
     if index.access.ca is not None:
-        settings["PIP_CERT"] = index.access.ca
+        settings["PIP_CERT"] = absolute(index.access.ca)
     if index.access.client_cert is not None:
-        settings["PIP_CLIENT_CERT"] = index.access.client_cert
+        settings["PIP_CLIENT_CERT"] = absolute(index.access.client_cert)
     return settings
+
+
+def absolute(path: str) -> str:
+    """A path as seen from any directory: clients run in one of their own."""
+    return str(Path(path).absolute())
 
 
 def with_credentials(url: str, access: Access) -> str:

@@ -8,16 +8,28 @@ from pathlib import Path
 
 import anyio
 
+from poetry_publish_verified import children
+
 _TIMEOUT = 30.0
+# Where pip looks for its files of settings.
+_PIPS_FILES = {"PIP_CONFIG_FILE", "HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"}
+_PIPS_FILES |= {"XDG_CONFIG_DIRS", "PROGRAMDATA"}
 
 
-async def pip_listed(python: Path, environment: Mapping[str, str]) -> str:
-    """What `pip config list` says under the user's environment; empty where it cannot be had."""
+async def pip_listed(environment: Mapping[str, str]) -> str:
+    """What `pip config list` says of the user's files; empty where it cannot be had.
+
+    Asked is the pip beside Poetry, if there is one.
+    """
+    files = {name: value for name, value in environment.items() if name.upper() in _PIPS_FILES}
+    if named := files.get("PIP_CONFIG_FILE"):
+        files["PIP_CONFIG_FILE"] = str(Path(named).absolute())
     try:
         with anyio.fail_after(_TIMEOUT):
             done = await anyio.run_process(
-                [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"],
-                env=environment,
+                children.module("pip", "--disable-pip-version-check", "config", "list"),
+                cwd=children.NEUTRAL,
+                env=children.surroundings(environment) | files,
                 stderr=subprocess.DEVNULL,
                 check=False,
             )

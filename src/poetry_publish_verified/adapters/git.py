@@ -74,6 +74,7 @@ def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:
 
 def _git(directory: Path, *arguments: str) -> str | None:
     try:
+        # By all of the user's variables: they also say whose folders git trusts.
         done = subprocess.run(
             ["git", "-C", str(directory), *arguments],
             capture_output=True,

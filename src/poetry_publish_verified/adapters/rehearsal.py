@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import os
 import secrets
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
+from poetry_publish_verified import children
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -39,7 +40,8 @@ def throwaway_index(folder: Path) -> Iterator[str]:
 
     Raises ReleaseError where pypiserver is not installed or does not start.
     """
-    if importlib.util.find_spec("pypiserver") is None:
+    # Not by its module's name, which the user's own may have.
+    if not any(metadata.distributions(name="pypiserver")):
         raise ReleaseError(
             Verdict.PREFLIGHT_REFUSED,
             Problem(
@@ -54,11 +56,13 @@ def throwaway_index(folder: Path) -> Iterator[str]:
         health = f"/health-{secrets.token_hex(8)}"
         process = subprocess.Popen(
             [
-                *(sys.executable, "-c", _SERVE, "run", "--interface", "127.0.0.1"),
+                *children.python(["pypiserver"], _SERVE, "run", "--interface", "127.0.0.1"),
                 *("--port", str(port), "--health-endpoint", health),
                 *("--passwords", ".", "--authenticate", "."),
                 *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
             ],
+            cwd=children.NEUTRAL,
+            env=children.surroundings(os.environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

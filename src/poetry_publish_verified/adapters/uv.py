@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from poetry_publish_verified import children
+from poetry_publish_verified.adapters.clients import absolute
 from poetry_publish_verified.adapters.clients import with_credentials
 from poetry_publish_verified.core.foreign import decoded
 from poetry_publish_verified.core.foreign import printable
@@ -44,8 +46,6 @@ _OTHER_INDEXES = {
     *("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
     *("UV_REQUIRE_HASHES", "UV_DRY_RUN"),
 }
-# Other interpreters, credentials from files, and uv's own folders.
-_OTHER_PLACES = ("UV_", "POETRY_", "PYTHON", "VIRTUAL_ENV", "CONDA_", "XDG_", "NETRC", "MACOSX_")
 
 
 class Uv:
@@ -66,7 +66,7 @@ class Uv:
 
         `indexes` are those that may be asked for; `proxies` whether the environment's are used.
         """
-        self._executable = str(executable)
+        self._executable = absolute(str(executable))
         self._folder = folder
         self._indexes = {index.url: index for index in indexes}
         self._users = {
@@ -75,10 +75,8 @@ class Uv:
             if proxies or not key.upper().endswith("_PROXY")
         }
         self._environment = {
-            key: value
-            for key, value in self._users.items()
-            if key.upper() in _NETWORK or not key.upper().startswith(_OTHER_PLACES)
-        }
+            key: value for key, value in environment.items() if key.upper() in _NETWORK
+        } | children.surroundings(environment, network=True, proxies=proxies)
         # Its own home and folder for temporary files, so that nothing stays however it ends.
         self._environment |= dict.fromkeys(("HOME", "USERPROFILE"), str(folder))
         self._environment |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))
@@ -134,6 +132,7 @@ class Uv:
             wheel.requirement,
         ]
         try:
+            # Where the user is: a project's settings of uv count too.
             with anyio.fail_after(timeout):
                 if (await self._run(question, environment)).returncode == 0:
                     return None
@@ -147,7 +146,7 @@ class Uv:
     async def _version(self) -> tuple[int, ...] | ClientAbstains:
         try:
             with anyio.fail_after(_VERSION_TIMEOUT):
-                done = await self._run(["--version"], self._environment)
+                done = await self._run(["--version"], self._environment, self._folder)
         except TimeoutError:
             return ClientAbstains(f"uv did not tell its version within {_VERSION_TIMEOUT:.0f} s")
         told = _VERSION.match(done.stdout)
@@ -182,6 +181,7 @@ class Uv:
                 *("--only-binary", ":all:", *_common(target, goal), "-r", str(wanted)),
             ],
             environment,
+            self._folder,
         )
         if done.returncode == 0 and any(goal.glob("*.dist-info")):
             return ClientFile(wheel.filename, wheel.sha256)
@@ -190,10 +190,11 @@ class Uv:
         return ClientFailure(_last_words(done.stdout))
 
     async def _run(
-        self, arguments: list[str], environment: Mapping[str, str]
+        self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         return await anyio.run_process(
             [self._executable, *arguments],
+            cwd=folder,
             env=environment,
             stderr=subprocess.STDOUT,
             check=False,
@@ -229,14 +230,14 @@ def _settings(index: IndexTarget, environment: Mapping[str, str]) -> dict[str, s
         settings["UV_INSECURE_HOST"] = urlsplit(index.url).netloc
     if access.ca is not None:
         folder = Path(access.ca).is_dir()
-        settings["SSL_CERT_DIR" if folder else "SSL_CERT_FILE"] = access.ca
+        settings["SSL_CERT_DIR" if folder else "SSL_CERT_FILE"] = absolute(access.ca)
         # Else what the environment names counts beside or before it.
         for other in ("SSL_CERT_FILE" if folder else "SSL_CERT_DIR",):
             if other in environment:
                 settings[other] = ""
         settings |= {"UV_NATIVE_TLS": "false", "UV_SYSTEM_CERTS": "false"}
     if access.client_cert is not None:
-        settings["SSL_CLIENT_CERT"] = access.client_cert
+        settings["SSL_CLIENT_CERT"] = absolute(access.client_cert)
     return settings
 
 

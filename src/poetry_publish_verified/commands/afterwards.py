@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 def mention_cool_downs(config: Config, report: Callable[[Event], None]) -> None:
     """Warn of settings that keep fresh releases from the user's clients, but not from ours."""
-    listed = anyio.run(pip_listed, Path(sys.executable), os.environ)
+    listed = anyio.run(pip_listed, os.environ)
     found = cool_downs(os.environ, min_release_age(config), listed, uv_files(Path(), os.environ))
     for setting, value in found:
         problem = Problem(

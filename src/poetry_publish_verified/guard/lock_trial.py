@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_publish_verified import children
 from poetry_publish_verified.guard.filesystems import Filesystem
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks import Answer
@@ -108,9 +109,11 @@ def _lock_file(place: Path) -> Iterator[Path]:
 @contextmanager
 def _holder_of(resource: Resource) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        # -P: modules of the current directory must not stand in for ours.
-        [sys.executable, "-P", "-c", _HOLDER, str(resource.path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        children.python(
+            ["poetry_publish_verified", "filelock"], _HOLDER, str(resource.path.absolute())
+        ),
+        cwd=children.NEUTRAL,
+        env=children.surroundings(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

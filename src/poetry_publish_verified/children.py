@@ -1,0 +1,85 @@
+"""How other Pythons are started: with nothing of the working directory, and only what they need.
+
+A folder is not trusted for being the current one: its `json.py` must not run in a Python that is
+started there, let alone with the user's tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from collections.abc import Collection
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+# A directory that is always there, and that nobody's project is in.
+NEUTRAL = sys.prefix
+# Where programs, libraries, temporary files and the language are.
+_NEEDED = {
+    *("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP", "LOCALE_ARCHIVE"),
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROCESSOR_ARCHITECTURE"),
+}
+_NEEDED_PREFIXES = ("LC_", "LD_", "DYLD_")
+_FOR_NETWORK = {"SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE"}
+_FOR_NETWORK_PREFIXES = ("OPENSSL_",)
+
+
+def python(modules: Collection[str], code: str, *arguments: str) -> list[str]:
+    """The command that runs `code` in this very Python, isolated, where `modules` can be imported.
+
+    Of this Python's own packages nothing more is needed than Python itself finds. Others (in a
+    plugin set, the user's site, on PYTHONPATH) are looked for where this process would look, but
+    not in its working directory.
+    """
+    where = ""
+    if not all(map(_is_own, modules)):
+        where = f"import sys\nsys.path[:] = {_import_path()!a}\n"
+    return [sys.executable, "-I", "-B", "-c", where + code, *arguments]
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this very Python as `-m` does, isolated."""
+    run = f"import runpy\nrunpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    return python([name], run, *arguments)
+
+
+def surroundings(
+    environment: Mapping[str, str], *, network: bool = False, proxies: bool = True
+) -> dict[str, str]:
+    """Of all variables those that a program needs to run, and to reach the `network`."""
+    return {
+        # Seen from the child's own directory it would be another.
+        name: str(Path(value).absolute()) if name.upper() == "SSL_CERT_FILE" and value else value
+        for name, value in environment.items()
+        if name.upper() in _NEEDED
+        or name.upper().startswith(_NEEDED_PREFIXES)
+        or (network and _is_for_network(name.upper(), proxies=proxies))
+    }
+
+
+def _is_for_network(name: str, *, proxies: bool) -> bool:
+    return (
+        name in _FOR_NETWORK
+        or name.startswith(_FOR_NETWORK_PREFIXES)
+        or (proxies and name.endswith("_PROXY"))
+    )
+
+
+def _is_own(name: str) -> bool:
+    """Whether a module, the one that is loaded if it is, is among the packages of this Python."""
+    places = site.getsitepackages()
+    loaded = sys.modules.get(name)
+    # Not on all of sys.path: what the user has on PYTHONPATH may have the name by chance.
+    found = loaded.__spec__ if loaded else PathFinder.find_spec(name, places)
+    origin = Path((found and found.origin) or "")
+    return any(origin.is_relative_to(place) for place in places)
+
+
+def _import_path() -> list[str]:
+    here = {"", os.curdir, os.environ.get("PWD", "")}
+    with suppress(OSError):  # it may have been deleted
+        here.add(str(Path.cwd()))
+    return [entry for entry in sys.path if entry not in here]

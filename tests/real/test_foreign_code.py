@@ -1,0 +1,168 @@
+"""No Python that is started imports from the working directory, nor sees what it does not need."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified import children
+from tests.beds.environments import PoetryEnvironment
+from tests.beds.environments import call
+from tests.beds.environments import environment
+from tests.beds.environments import uv
+from tests.beds.indexes import Index
+from tests.beds.poetry import Poetry
+from tests.beds.projects import Project
+from tests.beds.release import ended
+
+# Of the standard library, of Poetry's environment, and what only we start.
+TRAPS = (
+    *("json", "socket", "threading", "runpy", "typing", "logging", "site", "sitecustomize"),
+    *("usercustomize", "filelock", "distlib", "platformdirs", "packaging", "httpx", "anyio"),
+    *("pip", "virtualenv", "pypiserver", "poetry", "poetry_publish_verified", "tomllib"),
+)
+INSTALLABLE = ("--until", "installable")
+SECRET = "pypi-a-token-that-is-nobodys-business"
+MAIN = """\
+import sys
+from poetry.console.application import main
+sys.argv[0] = "poetry"
+sys.exit(main())
+"""
+# What a Python notes of itself when it starts; and what of the arguments tells its kind.
+START = (
+    "{'pid': os.getpid(), 'parent': os.getppid(), 'argv': sys.orig_argv, 'cwd': os.getcwd(),"
+    " 'isolated': sys.flags.isolated, 'environ': dict(os.environ)}"
+)
+KINDS = ("build", "--app-data", "--health-endpoint")
+
+
+@dataclass(frozen=True)
+class Trapped:
+    """A project with modules that leave a mark where they are imported."""
+
+    project: Project
+    mark: Path
+
+    def untouched(self) -> bool:
+        """Whether none was imported."""
+        return not self.mark.exists()
+
+
+@pytest.fixture
+def trapped(project: Project, tmp_path: Path) -> Trapped:
+    """The project, with a trap of each kind in its folder."""
+    mark = tmp_path / "imported"
+    lay_traps(project.path, mark, *TRAPS)
+    return Trapped(project, mark)
+
+
+def lay_traps(folder: Path, mark: Path, *names: str) -> None:
+    """Put a module of each name there."""
+    code = f"with open({str(mark)!r}, 'a') as mark:\n    mark.write(__name__ + chr(10))\n"
+    for name in names:
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+
+
+@pytest.mark.real_start
+def test_the_traps_work(trapped: Trapped, poetry: Poetry) -> None:
+    """A Python that is started there without care imports them."""
+    poetry.project = trapped.project.path
+    poetry.python("import pip")
+    assert not trapped.untouched()
+
+
+@pytest.mark.parametrize("more", [(), ("--projects", ".")], ids=["alone", "many"])
+def test_a_rehearsal(trapped: Trapped, poetry: Poetry, more: tuple[str, ...]) -> None:
+    """A rehearsal builds, serves and asks every client, and imports nothing of the project."""
+    project = trapped.project
+    run = poetry.run("publish-verified", "-n", "--rehearse", "--build", *more, cwd=project.path)
+    ended(run, 0)
+    assert trapped.untouched(), trapped.mark.read_text("utf-8")
+
+
+def test_a_wait(trapped: Trapped, poetry: Poetry, open_pypi: Index) -> None:
+    """Nor does the reader's side, which asks the user's pip for its settings besides."""
+    assert open_pypi.root is not None
+    trapped.project.build(open_pypi.root)
+    words = ("lantern==1.0", "--index", open_pypi.simple_url, *INSTALLABLE)
+    run = poetry.run("publish-verified", "wait", *words, cwd=trapped.project.path)
+    ended(run, 0)
+    assert trapped.untouched(), trapped.mark.read_text("utf-8")
+
+
+def test_the_doctor(trapped: Trapped, poetry: Poetry) -> None:
+    """Nor does the doctor, whose locks are tried by two processes."""
+    ended(poetry.run("publish-verified", "doctor", cwd=trapped.project.path), 0)
+    assert trapped.untouched(), trapped.mark.read_text("utf-8")
+
+
+def test_poetry_from_elsewhere(project: Project, tmp_path: Path, poetry: Poetry) -> None:
+    """Modules that Python does not find by itself are found where Poetry found them.
+
+    Here all lie on PYTHONPATH, behind a folder with the user's own; and Poetry, run by its module,
+    does import from the working directory.
+    """
+    bare = PoetryEnvironment(tmp_path / "bare")
+    call(uv(), "venv", "--quiet", "--python", sys.executable, bare.path)
+    mark = tmp_path / "imported"
+    # What Poetry imports by itself would be imported of these too.
+    lay_traps(project.path, mark, "pip", "pypiserver")
+    poetry = Poetry(bare, poetry.home, project.path).with_variables(
+        PYTHONPATH=os.pathsep.join((str(project.path), str(poetry.environment.site))),
+        PYTHONHASHSEED="0",
+    )
+    for words in (("--rehearse", "--build", "--projects", "."), ("doctor",)):
+        ended(poetry.python(MAIN, "publish-verified", *words, "-n"), 0)
+    assert not mark.exists()
+
+
+def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> None:
+    """Every Python is isolated, away from the project, and has none of the user's secrets.
+
+    But a build is in the project, and its scripts have what they have below `poetry build`.
+    """
+    own = environment().copy(tmp_path / "environment")
+    log = tmp_path / "starts"
+    (own.site / "log_starts.pth").write_text(
+        f"import os, sys, json; open({str(log)!r}, 'a').write(json.dumps({START}) + chr(10))",
+        encoding="utf-8",
+    )
+    poetry = Poetry(own, poetry.home, trapped.project.path, real=True).with_variables(
+        TWINE_PASSWORD=SECRET,
+        POETRY_PYPI_TOKEN_HARBOUR=SECRET,
+        POETRY_HTTP_BASIC_QUAY_PASSWORD=SECRET,
+        PYTHONSAFEPATH="1",
+        PYTHONPATH=str(tmp_path / "nothing"),
+    )
+    for words in (("--rehearse", "--build", "--projects", "."), ("doctor",)):
+        ended(poetry.run("publish-verified", "-n", *words), 0)
+    # Some systems have two names for one folder of packages, and Python reads both.
+    noted = map(json.loads, log.read_text("utf-8").splitlines())
+    starts = list({start["pid"]: start for start in noted}.values())
+    poetrys = {start["pid"] for start in starts if str(own.poetry) in start["argv"]}
+    by_poetry = [start for start in starts if start["parent"] in poetrys]
+    assert len({start["parent"] for start in by_poetry}) == len(poetrys) == 2
+    assert all(start["isolated"] for start in by_poetry)
+    (build,), (_,), (_,) = ([s for s in by_poetry if kind in s["argv"]] for kind in KINDS)
+    assert build["cwd"] == str(trapped.project.path)
+    assert not any(name.startswith("POETRY_PYPI_TOKEN_") for name in build["environ"])
+    assert {"TWINE_PASSWORD", "POETRY_HTTP_BASIC_QUAY_PASSWORD"} <= build["environ"].keys()
+    others = [start for start in starts if start["pid"] not in {build["pid"], *poetrys}]
+    for start in others:
+        assert not Path(start["cwd"]).is_relative_to(trapped.project.path), start
+        assert SECRET not in start["environ"].values(), start
+
+
+def test_the_environment_of_python(tmp_path: Path) -> None:
+    """Whatever PYTHON* variables say, a child starts; its arguments are its own."""
+    command = children.python(["json"], "import sys; print(sys.argv[1:])", "ä", "-c")
+    broken = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "PYTHONSTARTUP": "/nowhere"}
+    done = subprocess.run(command, env=broken, cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.decode() == "['ä', '-c']\n"
