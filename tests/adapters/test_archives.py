@@ -248,8 +248,9 @@ def test_contents_of_some_files(built: Project, tmp_path: Path) -> None:
     source = (built.path / "lantern" / "__init__.py").read_bytes()
     for file, name in ((built.wheel, ""), (built.sdist, "lantern-1.0/")):
         wanted = {f"{name}lantern/__init__.py"}
-        found = archives.contents_of(built.dist / file, wanted, len(source))
+        found = dict(archives.contents_of(built.dist / file, wanted, len(source)))
         assert found == {f"{name}lantern/__init__.py": source}
-        assert archives.contents_of(built.dist / file, wanted, len(source) - 1) == {}
+        too_large = dict(archives.contents_of(built.dist / file, wanted, len(source) - 1))
+        assert too_large == dict.fromkeys(wanted)
     (tmp_path / SDIST).write_bytes(sdist(IN_SDIST))
-    assert archives.contents_of(tmp_path / SDIST, {"lantern-1.0/gone"}, MIB) == {}
+    assert not list(archives.contents_of(tmp_path / SDIST, {"lantern-1.0/gone"}, MIB))

@@ -176,9 +176,10 @@ def test_names_that_are_no_text(either: Path) -> None:
 
 
 def test_links_and_oddities(either: Path) -> None:
-    """Dangling links, links to folders and pipes neither stop it nor hang it."""
+    """Dangling links, links to folders and devices, and pipes neither stop it nor hang it."""
     (either / "dangling").symlink_to(either / "nowhere")
     (either / "loop").symlink_to(either)
+    (either / "zeros").symlink_to("/dev/zero")
     if hasattr(os, "mkfifo"):
         os.mkfifo(either / "pipe")
     assert digest(either)

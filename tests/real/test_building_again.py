@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,17 @@ def test_the_same_sources(poetry: Poetry, project: Project, half: Index) -> None
         project.wheel: "already-there",
         project.sdist: "uploaded",
     }
+
+
+def test_a_pipe_in_the_place_of_the_record(poetry: Poetry, project: Project, half: Index) -> None:
+    """Nobody waits for what is no file: it is built again, and noted again."""
+    (record,) = project.path.glob(".poetry/*/builds-1/*.json")
+    record.unlink()
+    os.mkfifo(record)
+    run = publish(poetry, project, half, "--build")
+    ended(run, 0)
+    assert "Nothing is built" not in run.said
+    assert record.is_file()
 
 
 def test_other_sources(poetry: Poetry, project: Project, half: Index, proxy: FaultProxy) -> None:

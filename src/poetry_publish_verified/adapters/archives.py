@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import IO
@@ -180,27 +181,24 @@ def _link(info: tarfile.TarInfo) -> Member:
     return Member(info.name, 0, target=target, hard=info.islnk())
 
 
-def contents_of(path: Path, names: Collection[str], limit: int) -> dict[str, bytes]:
-    """What some regular files of an archive hold, by name; those larger than `limit` left out."""
-    found: dict[str, bytes] = {}
+def contents_of(
+    path: Path, names: Collection[str], limit: int
+) -> Iterator[tuple[str, bytes | None]]:
+    """Name and content of some regular files of an archive; None for more than `limit` bytes."""
     budget = _Budget(path)
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as zipped:
             for name in names:
                 with zipped.open(name) as member:
-                    _keep(found, name, budget.take(member.read(limit + 1)), limit)
-        return found
-    with gzip.open(path) as stream, _tar(_Inflated(stream, budget)) as tarred:
+                    content = budget.take(member.read(limit + 1))
+                yield name, content if len(content) <= limit else None
+        return
+    with gzip.open(path) as inflated, _tar(_Inflated(inflated, budget)) as tarred:
         for info in tarred:
-            content = tarred.extractfile(info) if info.name in names and info.isreg() else None
-            if content is not None:
-                _keep(found, info.name, content.read(limit + 1), limit)
-    return found
-
-
-def _keep(found: dict[str, bytes], name: str, content: bytes, limit: int) -> None:
-    if len(content) <= limit:
-        found[name] = content
+            stream = tarred.extractfile(info) if info.name in names and info.isreg() else None
+            if stream is not None:
+                content = stream.read(limit + 1)
+                yield info.name, content if len(content) <= limit else None
 
 
 def _tar(stream: _Inflated) -> tarfile.TarFile:

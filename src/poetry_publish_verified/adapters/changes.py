@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,20 +57,23 @@ def changed_since(
         if archive.parsed.kind == "sdist"
         else _of_wheel(members, names)
     )
-    other = [pair for pair in pairs if not any(_same(project / n, pair) for n in pair.names)]
+    other = {
+        pair.member.name: pair.names
+        for pair in pairs
+        if not any(_same(project / name, pair) for name in pair.names)
+    }
     if not other:
         return ()
+    changed = dict.fromkeys(other, True)
     try:
-        packed = archives.contents_of(
-            dist_dir / archive.filename, {pair.member.name for pair in other}, _MAX_READ
-        )
+        # One at a time: together they may be more than there is room for.
+        for member, packed in archives.contents_of(dist_dir / archive.filename, other, _MAX_READ):
+            changed[member] = all(
+                _is_changed(project / name, name, packed, version) for name in other[member]
+            )
     except OSError:  # it has just gone
         return ()
-    return tuple(
-        min(pair.names, key=len)
-        for pair in other
-        if all(_is_changed(project / name, name, pair, packed, version) for name in pair.names)
-    )
+    return tuple(min(names, key=len) for member, names in other.items() if changed[member])
 
 
 def _of_sdist(members: Iterable[Member], names: frozenset[str]) -> list[_Pair]:
@@ -105,14 +107,13 @@ def _same(file: Path, pair: _Pair) -> bool:
     return digest == pair.member.digests["sha256"]
 
 
-def _is_changed(
-    file: Path, name: str, pair: _Pair, packed: Mapping[str, bytes], version: Version
-) -> bool:
-    content = packed.get(pair.member.name)
+def _is_changed(file: Path, name: str, packed: bytes | None, version: Version) -> bool:
     try:
-        if content is None or file.stat().st_size > _MAX_READ or not file.is_file():
+        if packed is None or not file.is_file():
             return True
-        return is_changed(name, file.read_bytes(), content, version)
+        with file.open("rb") as stream:
+            content = stream.read(_MAX_READ + 1)
+        return len(content) > _MAX_READ or is_changed(name, content, packed, version)
     except FileNotFoundError:
         return True
     except OSError:  # whether it has changed is unknown

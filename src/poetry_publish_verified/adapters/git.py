@@ -47,7 +47,8 @@ def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
         if _is_built(file, project, dist_dir) or not file.is_file():
             continue
         try:
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            with file.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             content = "unreadable"
         found[file.relative_to(project).as_posix()] = content

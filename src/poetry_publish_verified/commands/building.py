@@ -67,6 +67,8 @@ class Built:
             ground.make_directories(path.parent)
             # Nothing of this is for a repository.
             ground.make_file(self.project.root / UNPACKED / ".gitignore", b"*")
+            if not path.is_file():  # a pipe would be written to, and wait for a reader
+                path.unlink(missing_ok=True)
             receipt_file.write(path, record.as_dict())
 
 
