@@ -114,7 +114,7 @@ def _inside_or_beside(environment: Path) -> Path:
 
 def _holds_this_plugin(environment: Path) -> bool:
     return (
-        any(environment.glob(f"lib/python3*/site-packages/{_OURS}"))
+        any(environment.glob(f"lib/py*/site-packages/{_OURS}"))
         or (environment / "Lib" / "site-packages" / _OURS).is_file()
     )
 
@@ -125,7 +125,7 @@ def _is_whole_python(path: Path) -> bool:
         return True
     if (path / "pyvenv.cfg").is_file():
         return False
-    return any(path.glob("lib/python3*/os.py")) or (path / "Lib" / "os.py").is_file()
+    return any(path.glob("lib/py*/os.py")) or (path / "Lib" / "os.py").is_file()
 
 
 def _beside(path: Path) -> Path:
