@@ -82,10 +82,11 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
     try:
         yield server
     finally:
-        listener.close()
-        # As many steps as a connection takes from its acceptance to `connected`, and more.
+        # As many steps as a connection takes from its arrival to `connected`, and more: one that
+        # is accepted while the listener closes is never closed by asyncio.
         for _ in range(10):
             await asyncio.sleep(0)
+        listener.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -282,6 +282,21 @@ def test_behind_an_add(poetry: Poetry, places: Places, command: str) -> None:
 
 
 @pytest.mark.seam
+def test_an_environment_that_has_gone_after_a_wait(poetry: Poetry, places: Places) -> None:
+    """Who waited for one that was being made looks again: its maker may have failed."""
+    half = poetry.project / ".venv"
+    half.mkdir()
+    with holder_of(places.environment(half)) as holder:
+        waiting = poetry.start("env", "info", "--path", stdout=subprocess.PIPE)
+        assert waiting.stderr is not None
+        assert "Waiting for" in waiting.stderr.readline()
+        half.rmdir()
+        let_go(holder)
+        out, err = waiting.communicate(timeout=HANG)
+    assert (waiting.returncode, str(half) in out) == (1, False), out + err
+
+
+@pytest.mark.seam
 def test_a_command_that_calls_another(poetry: Poetry) -> None:
     """What is replaced already is not taken for something foreign."""
     done = poetry.run("publish", "--build", "--dry-run", "-n", "-v")

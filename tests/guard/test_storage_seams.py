@@ -229,9 +229,12 @@ _EXERCISE = """
         facts["kept"] = get(fail).read_text()
         get(None).unlink()
 
-        begun, go, calls = threading.Event(), threading.Event(), []
+        begun, waiting, go, calls = *(threading.Event() for _ in range(3)), []
         def download(url, path):
             calls.append(url)
+            if begun.is_set():
+                # Nothing has kept the second one waiting.
+                waiting.set()
             begun.set()
             go.wait()
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -239,7 +242,7 @@ _EXERCISE = """
         threads = [threading.Thread(target=get, args=[download]) for _ in range(2)]
         threads[0].start()
         begun.wait()
-        waiting, acquire = threading.Event(), FileLock.acquire
+        acquire = FileLock.acquire
         def noting(self, timeout=None, **options):
             # Only who finds it taken gives it any time.
             if timeout:
