@@ -91,13 +91,13 @@ $(DEV)/.python $(REHEARSE)/.python:
 
 $(DEV)/.stamp: $(DEV)/.python pyproject.toml
 	@echo 'Setting up $(DEV): the linters, the test tools and the indexes to test against'
-	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[rehearsal]' --group dev
+	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@touch $@
 
 $(REHEARSE)/.wheel: $(REHEARSE)/.python $(SOURCES)
 	@echo 'Setting up $(REHEARSE): Poetry with the wheel of this checkout'
 	@rm -rf .venv/wheel
 	@$(REHEARSE)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .venv/wheel .
-	@wheel=$$(ls .venv/wheel/*.whl) && $(REHEARSE)/bin/python -m pip install --quiet --disable-pip-version-check "$$wheel[rehearsal]" \
+	@wheel=$$(ls .venv/wheel/*.whl) && $(REHEARSE)/bin/python -m pip install --quiet --disable-pip-version-check "$$wheel" \
 	  && $(REHEARSE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$$wheel"
 	@touch $@

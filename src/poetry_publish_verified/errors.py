@@ -91,7 +91,7 @@ class Code(StrEnum):
     METADATA_INVALID = "PV207", "A metadata field is not what the specification allows."
     LOCAL_VERSION = "PV208", "A version with a + was to go to PyPI or TestPyPI."
     RECEIPT_NOT_WRITABLE = "PV209", "The receipt cannot be written."
-    REHEARSAL_UNAVAILABLE = "PV210", "The rehearsal's index is not installed or does not start."
+    REHEARSAL_UNAVAILABLE = "PV210", "The rehearsal's index is not to be had or does not start."
     MORE_THAN_ONE_SDIST = "PV211", "The release has more than one sdist."
     METADATA_UNKNOWN = "PV212", "The metadata is of a version newer than this installation knows."
     BUILD_DECLINED = "PV213", "The question whether to build anyway was answered with no."

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / ".venv" / "beds"
 POETRY_MINORS = ("2.0.1", "2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
+PYPISERVER = "pypiserver>=2.4,<3"
 OLDEST_POETRY, NEWEST_POETRY = POETRY_MINORS[0], POETRY_MINORS[-1]
 
 _KEPT_UNUSED = 86_400.0
@@ -176,12 +177,16 @@ def environment(
     *packages: Path,
     python: str = sys.executable,
     plugin: bool = True,
+    pypiserver: bool = True,
 ) -> PoetryEnvironment:
-    """This version of Poetry with the plugin, or as stock, and with these wheels; not to change."""
+    """This version of Poetry with the plugin, or as stock, and with these wheels; not to change.
+
+    pypiserver is beside the plugin, or each rehearsal would fetch one for its home.
+    """
     own = _stock(poetry, Path(python))
     if plugin:
         # In two steps: what the plugin needs changes seldom, and takes longest to install.
-        own = _with(own, *_requirements(own_wheel()))
+        own = _with(own, *_requirements(own_wheel()), *([PYPISERVER] if pypiserver else []))
         own = _with(own, own_wheel(), dependencies=False)
     return _with(own, *packages, dependencies=False) if packages else own
 
@@ -211,12 +216,24 @@ def _with(
 
 
 def _requirements(wheel: Path) -> list[str]:
-    """What a wheel requires, with all its extras."""
+    """What a wheel requires."""
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = [name for name in archive.namelist() if name.endswith("dist-info/METADATA")]
         lines = archive.read(metadata).decode().splitlines()
-    required = [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist:")]
-    return [re.sub(r" *; *extra == .*", "", requirement) for requirement in required]
+    return [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist:")]
+
+
+@functools.cache
+def wheels_of(requirement: str) -> Path:
+    """A folder with the wheels that this Python needs of a requirement, fetched once."""
+
+    def make(folder: Path) -> None:
+        call(
+            *(sys.executable, "-I", "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
+            *("--disable-pip-version-check", "--dest", folder, requirement),
+        )
+
+    return _made_once(f"wheels-{_key(requirement, sys.version)}", make)
 
 
 def _made_once(name: str, make: Callable[[Path], None]) -> Path:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
-from tests.beds.environments import call
+import pytest
+
+from tests.beds.environments import NEWEST_POETRY
+from tests.beds.environments import OLDEST_POETRY
+from tests.beds.environments import PYPISERVER
 from tests.beds.environments import environment
-from tests.beds.environments import uv
+from tests.beds.environments import wheels_of
 from tests.beds.indexes import PASSWORD
 from tests.beds.poetry import Poetry
+from tests.beds.poetry import Run
+from tests.beds.processes import HANG
+from tests.beds.processes import wait_until
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
 from tests.beds.release import ended
 from tests.beds.release import holds
+from tests.beds.release import problems
 from tests.beds.release import uploads
+from tests.beds.simple_index import SimpleIndex
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.beds.projects import Project
     from tests.conftest import MakeProxy
+
+REHEARSE = ("publish-verified", "-n", "--rehearse")
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -88,15 +101,139 @@ def test_rehearsal_refuses_as_a_run_would(poetry: Poetry, project: Project) -> N
     assert not project.receipt_file.exists()
 
 
-def test_rehearsal_without_the_extra(project: Project, tmp_path: Path) -> None:
-    """Without the extra the refusal names the command that installs it."""
-    own = environment().copy(tmp_path / "environment")
-    call(uv(), "pip", "uninstall", "--quiet", "--python", own.python, "pypiserver")
-    project.build()
-    poetry = Poetry(own, tmp_path / "home")
-    file = project.path / "receipt.json"
-    run = poetry.run("publish-verified", "-n", "--rehearse", "--receipt", file, cwd=project.path)
+@pytest.fixture
+def index() -> Iterator[SimpleIndex]:
+    """An index that has pypiserver, and all that it needs."""
+    with SimpleIndex(wheels_of(PYPISERVER)) as index:
+        yield index
+
+
+@pytest.fixture
+def bare(
+    request: pytest.FixtureRequest, tmp_path: Path, index: SimpleIndex, project: Project
+) -> Poetry:
+    """Poetry without pypiserver and pip, on a machine whose pip asks that index.
+
+    Nothing is built: a rehearsal ends as soon as its index is up.
+    """
+    own = environment(getattr(request, "param", NEWEST_POETRY), pypiserver=False)
+    assert not {each.name for each in own.site.iterdir()} & {"pip", "pypiserver"}
+    return Poetry(own, tmp_path / "home", project.path).with_variables(
+        PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL=index.url, PIP_RETRIES="0"
+    )
+
+
+def index_was_up(run: Run) -> None:
+    """See that the rehearsal ended only for want of distributions."""
     ended(run, 3)
-    assert "poetry self add" in run.said
-    assert "poetry-publish-verified[rehearsal]" in run.said
-    assert json.loads(file.read_text(encoding="utf-8"))["verdict"] == "preflight-refused"
+    assert "PV210" not in run.said
+    assert "--build" in run.said
+
+
+def kept(poetry: Poetry) -> list[Path]:
+    """All that lies where the index's environment is kept."""
+    return list((poetry.home / "cache" / "publish-verified-rehearsal").glob("*"))
+
+
+@pytest.mark.parametrize("bare", [OLDEST_POETRY, NEWEST_POETRY], indirect=True)
+def test_an_index_of_its_own(bare: Poetry, index: SimpleIndex, project: Project) -> None:
+    """The first rehearsal has pip install the index by the user's settings, and later ones none."""
+    project.build()
+    for name in ("pip", "pypiserver"):
+        (bare.project / f"{name}.py").write_text("raise SystemExit('imported')", "utf-8")
+    ended(bare.run(*REHEARSE), 0)
+    assert "/simple/pypiserver/" in index.requests
+    (environment,) = kept(bare)
+    before = len(index.requests)
+    ended(bare.run(*REHEARSE, PIP_INDEX_URL="http://127.0.0.1:9/simple/"), 0)
+    assert len(index.requests) == before
+    assert kept(bare) == [environment]
+    assert not bare.left_over()
+
+
+@pytest.mark.parametrize(
+    ("port", "said"), [("9", "No matching distribution found for pypiserver"), ("x", "port")]
+)
+def test_no_index_to_be_had(bare: Poetry, tmp_path: Path, port: str, said: str) -> None:
+    """Where pip cannot get it the refusal says what pip said, without secrets, and what to do."""
+    file = tmp_path / "receipt.json"
+    url = f"http://me:secret-of-mine@127.0.0.1:{port}/"
+    run = bare.run(*REHEARSE, "--receipt", file, PIP_INDEX_URL=url)
+    ended(run, 3)
+    (problem,) = problems(read_receipt(file))
+    assert problem["code"] == "PV210"
+    assert said in problem["message"]
+    assert "poetry self add" in problem["remedy"]
+    assert "secret-of-mine" not in run.said + file.read_text("utf-8")
+    assert not kept(bare)
+    assert not bare.left_over()
+
+
+def test_pips_other_settings(bare: Poetry, tmp_path: Path) -> None:
+    """Settings that have pip install somewhere else are for the user's own projects."""
+    elsewhere = tmp_path / "elsewhere"
+    index_was_up(bare.run(*REHEARSE, PIP_USER="1", PIP_TARGET=str(elsewhere)))
+    assert not elsewhere.exists()
+
+
+def test_killed_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
+    """What a killed run leaves is never used, and goes when it is old."""
+    with index.gated("defusedxml") as gate, bare.started(*REHEARSE, cwd=bare.project) as process:
+        assert gate.reached.wait(HANG)
+        os.killpg(process.pid, signal.SIGKILL)
+    (half,) = kept(bare)
+    os.utime(half, (0, 0))
+    index_was_up(bare.run(*REHEARSE))
+    (whole,) = kept(bare)
+    assert whole != half
+
+
+def test_interrupted_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
+    """Ctrl-C ends pip too, and nothing is left of it."""
+    with index.gated("defusedxml") as gate, bare.started(*REHEARSE, cwd=bare.project) as process:
+        assert gate.reached.wait(HANG)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=HANG)
+        assert process.returncode == 130, said
+    assert not kept(bare)
+    assert not bare.left_over()
+
+
+def test_a_broken_one(bare: Poetry) -> None:
+    """One whose Python has gone, or that a cleaner has been at, is made anew."""
+    index_was_up(bare.run(*REHEARSE))
+    (place,) = kept(bare)
+    (module,) = place.glob("lib/python3*/site-packages/pypiserver/core.py")
+    module.unlink()
+    index_was_up(bare.run(*REHEARSE))
+    python = place / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    index_was_up(bare.run(*REHEARSE))
+    assert python.exists()
+    assert module.exists()
+    assert kept(bare) == [place]
+
+
+def test_two_at_once(bare: Poetry, index: SimpleIndex) -> None:
+    """Two first rehearsals at one time both come to their end, and one environment stays."""
+    with (
+        index.gated("defusedxml") as gate,
+        bare.started(*REHEARSE, cwd=bare.project) as first,
+        bare.started(*REHEARSE, cwd=bare.project) as second,
+    ):
+        wait_until(lambda: len(kept(bare)) == 2, "both to make one")
+        gate.open.set()
+        for process in (first, second):
+            said = process.communicate(timeout=HANG)
+            index_was_up(Run(process.returncode, *said))
+    assert len(kept(bare)) == 1
+
+
+def test_a_cache_that_cannot_be_written(bare: Poetry) -> None:
+    """Where it could not be kept, that is told."""
+    (bare.home / "cache").mkdir(parents=True)
+    (bare.home / "cache" / "publish-verified-rehearsal").write_text("in the way", "utf-8")
+    run = bare.run(*REHEARSE)
+    ended(run, 3)
+    assert "PV210" in run.said

@@ -16,14 +16,16 @@ from urllib.parse import urlunsplit
 import anyio
 
 from poetry_publish_verified import children
+from poetry_publish_verified.adapters.environments import SetUpError
+from poetry_publish_verified.adapters.environments import errors_in
+from poetry_publish_verified.adapters.environments import make
+from poetry_publish_verified.adapters.environments import python_in
 from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
-
-_SETUP_TIMEOUT = 120.0
 
 
 class Pip:
@@ -52,34 +54,12 @@ class Pip:
 
     async def prepare(self) -> str | None:
         """Set pip up; why that failed, None where it did not."""
-        folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         place = self._folder / "pip"
-        self._python = place / folder / name
+        self._python = python_in(place)
         try:
-            # virtualenv (Poetry's own) carries a pip, so nothing is fetched; venv needs
-            # ensurepip, which Debian leaves out.
-            with anyio.fail_after(_SETUP_TIMEOUT):
-                done = await anyio.run_process(
-                    [
-                        *children.module("virtualenv", "--quiet", "--no-download"),
-                        # Else it looks for newer versions behind our back, and keeps files.
-                        *("--no-periodic-update", "--app-data", str(self._folder / "app-data")),
-                        str(place),
-                    ],
-                    cwd=self._folder,
-                    # Nothing is built, so setuptools, half of all files, is no use. Not an option
-                    # on the command line: a virtualenv that had none would refuse it.
-                    env=self._environment
-                    | {"VIRTUALENV_CONFIG_FILE": os.devnull, "VIRTUALENV_NO_SETUPTOOLS": "true"},
-                    stderr=subprocess.STDOUT,
-                    check=False,
-                )
-        except TimeoutError:
-            return f"virtualenv did not finish within {_SETUP_TIMEOUT:.0f} s"
-        except OSError as error:
+            await make(place, self._environment)
+        except (SetUpError, OSError) as error:
             return printable(str(error))
-        if done.returncode != 0:
-            return printable(b" ".join(done.stdout.splitlines()[-1:]))
         return None
 
     async def download(
@@ -116,9 +96,7 @@ class Pip:
         )
         got = sorted(goal.iterdir()) if goal.is_dir() else []
         if done.returncode != 0 or len(got) != 1:
-            lines = [line for line in done.stdout.splitlines() if line.strip()]
-            errors = [line for line in lines if line.startswith(b"ERROR")] or lines[-3:]
-            return ClientFailure(printable(b" ".join(errors)))
+            return ClientFailure(errors_in(done.stdout))
         with got[0].open("rb") as stream:
             return ClientFile(got[0].name, hashlib.file_digest(stream, "sha256").hexdigest())
 

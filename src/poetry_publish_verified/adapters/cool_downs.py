@@ -9,27 +9,22 @@ from pathlib import Path
 import anyio
 
 from poetry_publish_verified import children
+from poetry_publish_verified.adapters.environments import settings_of_pip
 
 _TIMEOUT = 30.0
-# Where pip looks for its files of settings.
-_PIPS_FILES = {"PIP_CONFIG_FILE", "HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"}
-_PIPS_FILES |= {"XDG_CONFIG_DIRS", "PROGRAMDATA"}
 
 
 async def pip_listed(environment: Mapping[str, str]) -> str:
-    """What `pip config list` says of the user's files; empty where it cannot be had.
+    """What `pip config list` says under the user's environment; empty where it cannot be had.
 
     Asked is the pip beside Poetry, if there is one.
     """
-    files = {name: value for name, value in environment.items() if name.upper() in _PIPS_FILES}
-    if named := files.get("PIP_CONFIG_FILE"):
-        files["PIP_CONFIG_FILE"] = str(Path(named).absolute())
     try:
         with anyio.fail_after(_TIMEOUT):
             done = await anyio.run_process(
                 children.module("pip", "--disable-pip-version-check", "config", "list"),
                 cwd=children.NEUTRAL,
-                env=children.surroundings(environment) | files,
+                env=children.surroundings(environment) | settings_of_pip(environment),
                 stderr=subprocess.DEVNULL,
                 check=False,
             )

@@ -14,12 +14,19 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import anyio
+from packaging.requirements import Requirement
+
 from poetry_publish_verified import children
+from poetry_publish_verified.adapters.environments import SetUpError
+from poetry_publish_verified.adapters.environments import kept
+from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
+_PYPISERVER = Requirement("pypiserver>=2.4,<3")
 _START_TIMEOUT = 20.0
 _TRIES = 3
 # The server ends with its standard input: it cannot outlive us, however we die.
@@ -35,28 +42,20 @@ main(sys.argv[1:])
 
 
 @contextlib.contextmanager
-def throwaway_index(folder: Path) -> Iterator[str]:
+def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
     """Run pypiserver over the empty `folder`; yields its upload URL, ends it on the way out.
 
-    Raises ReleaseError where pypiserver is not installed or does not start.
+    Where none is installed beside Poetry, an environment for it is made, and kept in `kept_in`.
+    Raises ReleaseError where it is not to be had or does not start.
     """
-    # Not by its module's name, which the user's own may have.
-    if not any(metadata.distributions(name="pypiserver")):
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.REHEARSAL_UNAVAILABLE,
-                "A rehearsal needs pypiserver, which is not installed beside Poetry.",
-                'Run poetry self add "poetry-publish-verified[rehearsal]".',
-            ),
-        )
+    server = _server(kept_in)
     for _ in range(_TRIES):
         port = _free_port()
         # Unique, so that no other server that took the port answers for this one.
         health = f"/health-{secrets.token_hex(8)}"
         process = subprocess.Popen(
             [
-                *children.python(["pypiserver"], _SERVE, "run", "--interface", "127.0.0.1"),
+                *(*server, "run", "--interface", "127.0.0.1"),
                 *("--port", str(port), "--health-endpoint", health),
                 *("--passwords", ".", "--authenticate", "."),
                 *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
@@ -83,9 +82,37 @@ def throwaway_index(folder: Path) -> Iterator[str]:
         Problem(
             Code.REHEARSAL_UNAVAILABLE,
             "The throwaway index of the rehearsal did not start.",
-            "Run python -m pypiserver run in Poetry's environment to see why.",
+            f"Run {server[0]} -m pypiserver run to see why.",
         ),
     )
+
+
+def _server(kept_in: Path) -> list[str]:
+    """The command that runs pypiserver; more words are its arguments."""
+    if _is_beside_poetry():
+        return children.python(["pypiserver"], _SERVE)
+    try:
+        python = anyio.run(
+            kept, kept_in, str(_PYPISERVER), "import pypiserver.__main__", os.environ
+        )
+    except (SetUpError, OSError) as error:
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.REHEARSAL_UNAVAILABLE,
+                "A rehearsal needs pypiserver, which is neither installed beside Poetry nor to be"
+                f" had with pip: {printable(str(error)).rstrip('.')}.",
+                "Let pip find it (its settings, PIP_INDEX_URL or PIP_FIND_LINKS count), or run"
+                f' poetry self add "{_PYPISERVER}"; once had, it is kept in {kept_in}.',
+            ),
+        ) from error
+    return [str(python), "-I", "-B", "-c", _SERVE]
+
+
+def _is_beside_poetry() -> bool:
+    # Not by its module's name, which the user's own may have.
+    found = metadata.distributions(name=_PYPISERVER.name)
+    return any(_PYPISERVER.specifier.contains(each.version, prereleases=True) for each in found)
 
 
 def _free_port() -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry.config.config import Config
+
 from poetry_publish_verified import project as poetry_project
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.commands.wiring import Targets
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Mapping
 
-    from poetry.config.config import Config
     from poetry.console.commands.command import Command
     from poetry.poetry import Poetry
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
 
+# In Poetry's cache directory: the environment of the rehearsal's index.
+_KEPT = "publish-verified-rehearsal"
 _OWN_OPTIONS = {
     "index",
     "until",
@@ -236,7 +239,8 @@ def folder() -> tempfile.TemporaryDirectory[str]:
 
 def throwaway(stack: ExitStack) -> Targets:
     """An index on this machine, to the end of `stack`."""
-    url = stack.enter_context(throwaway_index(Path(stack.enter_context(folder()))))
+    kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / _KEPT
+    url = stack.enter_context(throwaway_index(Path(stack.enter_context(folder())), kept_in))
     index = IndexTarget(f"{url}simple/", Access())
     return Targets(
         RepositoryTarget("rehearsal", url, Access()),

@@ -1,0 +1,170 @@
+"""Virtual environments of our own, with the pip that virtualenv (Poetry's own) carries."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+from poetry_publish_verified import children
+from poetry_publish_verified.core.foreign import decoded
+from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.core.foreign import without_secrets
+
+_SETUP_TIMEOUT = 120.0
+_INSTALL_TIMEOUT = 600.0
+_PRIVATE = ".new-"
+# Seconds after which nobody is making it any more.
+_LEFT_BEHIND = 86_400.0
+# What the user's pip reads besides PIP_*: where its files lie, and whom it trusts.
+_PIPS = {
+    *("HOME", "USERPROFILE", "APPDATA", "PROGRAMDATA", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
+    *("XDG_CACHE_HOME", "LOCALAPPDATA", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
+# Where it would install instead.
+_ELSEWHERE = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_USER"}
+_PIPS_FILES = {"PIP_CONFIG_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+
+
+class SetUpError(Exception):
+    """An environment is not to be had; why, fit to print."""
+
+
+def python_in(place: Path) -> Path:
+    """The Python of an environment."""
+    folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return place / folder / name
+
+
+async def make(place: Path, environment: Mapping[str, str]) -> None:
+    """Make an environment with pip in the new folder `place`; SetUpError where that fails.
+
+    `environment` is all that virtualenv sees, which fetches nothing and keeps its files beside.
+    """
+    # venv would need ensurepip, which Debian leaves out.
+    command = [
+        *children.module("virtualenv", "--quiet", "--no-download"),
+        # Else it looks for newer versions behind our back, and keeps files.
+        *("--no-periodic-update", "--app-data", f"{place}-app-data"),
+        str(place),
+    ]
+    # Nothing is built, so setuptools, half of all files, is no use. Not an option on the command
+    # line: a virtualenv that had none would refuse it.
+    own = {"VIRTUALENV_CONFIG_FILE": os.devnull, "VIRTUALENV_NO_SETUPTOOLS": "true"}
+    await _run("virtualenv", command, {**environment, **own}, place.parent, _SETUP_TIMEOUT)
+
+
+async def kept(folder: Path, requirement: str, check: str, environment: Mapping[str, str]) -> Path:
+    """The Python of an environment with `requirement`, in which the code `check` runs.
+
+    It is made the first time, by the user's pip settings in `environment` (all variables), and
+    kept in `folder`. Several may do that at once. SetUpError or OSError where it is not to be had.
+    """
+    place = folder / _name(requirement)
+    if not await _works(place, check):
+        await _renew(place, requirement, check, environment)
+    return python_in(place)
+
+
+async def _renew(place: Path, requirement: str, check: str, environment: Mapping[str, str]) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(place.parent)
+    private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=place.parent)).absolute()
+    try:
+        new = private / "environment"
+        home = dict.fromkeys(("HOME", "USERPROFILE"), str(private))
+        await make(new, children.surroundings(environment) | home)
+        await _install(new, requirement, environment)
+        # Somebody else may have been quicker, whose server runs from there.
+        if not await _works(place, check):
+            with suppress(FileNotFoundError):
+                place.rename(private / "broken")
+            with suppress(OSError):
+                new.rename(place)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    if not await _works(place, check):
+        raise SetUpError(f"{requirement} was installed, but cannot be imported")
+
+
+async def _install(place: Path, requirement: str, environment: Mapping[str, str]) -> None:
+    command = [
+        *(str(python_in(place)), "-I", "-m", "pip", "install", "--no-user", "--no-input"),
+        *("--disable-pip-version-check", "--progress-bar=off", requirement),
+    ]
+    settings = children.surroundings(environment, network=True) | settings_of_pip(environment)
+    await _run("pip", command, settings, place.parent, _INSTALL_TIMEOUT)
+
+
+def settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which the user's own pip finds its settings, as seen from any directory."""
+    return {
+        name: str(Path(value).absolute()) if name in _PIPS_FILES and value else value
+        for name, value in environment.items()
+        if name.upper() in _PIPS or (name.startswith("PIP_") and name not in _ELSEWHERE)
+    }
+
+
+async def _works(place: Path, check: str) -> bool:
+    command = [str(python_in(place)), "-I", "-B", "-c", check]
+    try:
+        await _run("Python", command, children.surroundings(os.environ), None, _SETUP_TIMEOUT)
+    except (OSError, SetUpError):
+        return False
+    return True
+
+
+async def _run(
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path | None,
+    timeout: float,
+) -> None:
+    try:
+        with anyio.fail_after(timeout):
+            done = await anyio.run_process(
+                command,
+                cwd=folder or children.NEUTRAL,
+                env=environment,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+    except TimeoutError:
+        raise SetUpError(f"{name} did not finish within {timeout:.0f} s") from None
+    if done.returncode != 0:
+        raise SetUpError(errors_in(done.stdout))
+
+
+def errors_in(said: bytes) -> str:
+    """The errors in what pip or virtualenv said, else the last lines, fit to print."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    # Of an exception, which pip calls an error too, the last line tells.
+    errors = [line for line in lines if line.startswith(b"ERROR") and line[-1:] != b":"]
+    errors = errors or lines[-3:]
+    return printable(without_secrets(decoded(b" ".join(errors))))
+
+
+def _name(requirement: str) -> str:
+    """One for each Python: an environment is of no use to another."""
+    facts = (requirement, sys.version, sys.base_prefix, platform.machine(), platform.libc_ver())
+    return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was half-made when its process was killed."""
+    for private in folder.glob(f"{_PRIVATE}*"):
+        with suppress(OSError):
+            if time.time() - private.stat().st_mtime > _LEFT_BEHIND:
+                shutil.rmtree(private)
