@@ -11,6 +11,7 @@ import site
 import sys
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -34,10 +35,25 @@ def python(modules: Collection[str], code: str, *arguments: str) -> list[str]:
     plugin set, the user's site, on PYTHONPATH) are looked for where this process would look, but
     not in its working directory.
     """
-    where = ""
-    if not all(map(_is_own, modules)):
-        where = f"import sys\nsys.path[:] = {_import_path()!a}\n"
-    return [sys.executable, "-I", "-B", "-c", where + code, *arguments]
+    own = all(_is_in(name, site.getsitepackages()) for name in modules)
+    return [sys.executable, "-I", "-B", "-c", code if own else _with_import_path(code), *arguments]
+
+
+def poetry(code: str, *arguments: str) -> list[str]:
+    """The command that runs `code`, which calls Poetry, in this very Python.
+
+    Poetry finds what it finds in this process, in the user's site and on PYTHONPATH too: plugins
+    of it may be there, and a version that one of them sets would be silently wrong.
+    """
+    # PYTHONUSERBASE says where it is to others, but not to who ignores the environment.
+    user = site.ENABLE_USER_SITE and "PYTHONUSERBASE" not in os.environ
+    more = _on_pythonpath()
+    places = [*site.getsitepackages(), *([site.getusersitepackages()] if user else []), *more]
+    if _is_in("poetry.console.application", places):
+        code = f"import sys\nsys.path[:0] = {more!a}\n{code}"
+    else:
+        code = _with_import_path(code)
+    return [sys.executable, *(["-E", "-P"] if user else ["-I"]), "-c", code, *arguments]
 
 
 def module(name: str, *arguments: str) -> list[str]:
@@ -68,18 +84,30 @@ def _is_for_network(name: str, *, proxies: bool) -> bool:
     )
 
 
-def _is_own(name: str) -> bool:
-    """Whether a module, the one that is loaded if it is, is among the packages of this Python."""
-    places = site.getsitepackages()
+def _is_in(name: str, places: Sequence[str]) -> bool:
+    """Whether a module, the one that is loaded if it is, is to be found in one of `places`."""
     loaded = sys.modules.get(name)
     # Not on all of sys.path: what the user has on PYTHONPATH may have the name by chance.
     found = loaded.__spec__ if loaded else PathFinder.find_spec(name, places)
     origin = Path((found and found.origin) or "")
-    return any(origin.is_relative_to(place) for place in places)
+    return any(place and origin.is_relative_to(place) for place in places)
 
 
-def _import_path() -> list[str]:
+def _on_pythonpath() -> list[str]:
+    """What is on `sys.path` by PYTHONPATH; a dot there would be another folder to a child."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    named = {os.path.abspath(entry) for entry in given if entry}  # noqa: PTH100 - as Python does
+    return [entry for entry in sys.path if entry in named and entry not in _here()]
+
+
+def _with_import_path(code: str) -> str:
+    path = [entry for entry in sys.path if entry not in _here()]
+    return f"import sys\nsys.path[:] = {path!a}\n{code}"
+
+
+def _here() -> set[str]:
+    """The working directory, as `sys.path` may have it."""
     here = {"", os.curdir, os.environ.get("PWD", "")}
     with suppress(OSError):  # it may have been deleted
         here.add(str(Path.cwd()))
-    return [entry for entry in sys.path if entry not in here]
+    return here

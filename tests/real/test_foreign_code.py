@@ -160,6 +160,33 @@ def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> No
         assert SECRET not in start["environ"].values(), start
 
 
+PLUGIN = """
+import sys
+from poetry.plugins.application_plugin import ApplicationPlugin
+
+class Lamp(ApplicationPlugin):
+    def activate(self, application):
+        with open({mark!r}, "a") as mark:
+            mark.write(sys.argv[1] + chr(10))
+"""
+
+
+def test_plugins_on_pythonpath(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> None:
+    """A build has the plugins that Poetry has, and for a dot there nothing of its own folder."""
+    root, mark = trapped.project.path.parent, tmp_path / "plugin"
+    info = root / "plugins" / "lamp-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lamp\nVersion: 1.0\n", "utf-8")
+    points = "[poetry.application.plugin]\nlamp = lamp:Lamp\n"
+    (info / "entry_points.txt").write_text(points, "utf-8")
+    (root / "plugins" / "lamp.py").write_text(PLUGIN.format(mark=str(mark)), "utf-8")
+    words = ("--rehearse", "--build", "--projects", trapped.project.path)
+    paths = os.pathsep.join((".", "plugins"))
+    ended(poetry.run("publish-verified", "-n", *words, cwd=root, PYTHONPATH=paths), 0)
+    assert mark.read_text("utf-8").split() == ["publish-verified", "build"]
+    assert trapped.untouched(), trapped.mark.read_text("utf-8")
+
+
 def test_the_environment_of_python(tmp_path: Path) -> None:
     """Whatever PYTHON* variables say, a child starts; its arguments are its own."""
     command = children.python(["json"], "import sys; print(sys.argv[1:])", "ä", "-c")

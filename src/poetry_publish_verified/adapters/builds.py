@@ -50,8 +50,7 @@ async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
     """
     process = await anyio.open_process(
         [
-            *children.python(["poetry.console.application"], _BUILD, "build"),
-            *("--no-interaction", "--output", str(dist_dir)),
+            *children.poetry(_BUILD, "build", "--no-interaction", "--output", str(dist_dir)),
         ],
         cwd=project,
         # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
