@@ -92,6 +92,8 @@ $(DEV)/.python $(REHEARSE)/.python:
 $(DEV)/.stamp: $(DEV)/.python pyproject.toml
 	@echo 'Setting up $(DEV): the linters, the test tools and the indexes to test against'
 	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --group backends \
+	  || echo 'Some build backends are not to be had here: their tests are skipped'
 	@touch $@
 
 $(REHEARSE)/.wheel: $(REHEARSE)/.python $(SOURCES)

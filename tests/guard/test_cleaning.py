@@ -28,10 +28,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "poetry_prefix": "prefix",
         "config_directory": "config",
         "environments_directory": "virtualenvs",
-        "cache_directory": "cache",
     }.items():
         monkeypatch.setattr(poetry_seams, seam, lambda name=name: home / name)
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("POETRY_CACHE_DIR", str(home / "cache"))
     return home
 
 
@@ -73,8 +73,10 @@ def test_all_goes_but_what_is_in_use(home: Path, project: Path) -> None:
     ):
         with held(resource, print) as ours:
             assert ours
+    (home / "cache" / "publish-verified-rehearsal").mkdir()
+    (home / "cache" / "publish-verified-rehearsal" / "x").touch()
     made = files(home) - before[0]
-    assert len(made) == 4
+    assert len(made) == 5
     with holder_of(places.project(project)), holder_of(places.config(home / "config")):
         code, said = clean(project)
         assert code == 8

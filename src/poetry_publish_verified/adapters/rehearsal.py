@@ -26,6 +26,8 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
+KEPT = "publish-verified-rehearsal"
+"""The folder in Poetry's cache for what a rehearsal needs again."""
 _PYPISERVER = Requirement("pypiserver>=2.4,<3")
 _START_TIMEOUT = 20.0
 _TRIES = 3

@@ -65,9 +65,14 @@ class DoctorCommand(Command):
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0
 
     def _clean(self, root: Path | None) -> int:
-        from poetry_publish_verified.guard.cleaning import clean
+        from poetry.config.config import Config
 
-        cleaned = list(clean(root))
+        from poetry_publish_verified.adapters.rehearsal import KEPT
+        from poetry_publish_verified.guard.cleaning import clean
+        from poetry_publish_verified.guard.cleaning import remove
+
+        cache = Path(Config.create().get("cache-dir")).expanduser()
+        cleaned = [*clean(root, cache), *remove(cache / KEPT)]
         for one in cleaned:
             path = plain(str(one.path))
             if one.kept:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from poetry.config.config import Config
 
 from poetry_publish_verified import project as poetry_project
+from poetry_publish_verified.adapters.rehearsal import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.commands.wiring import Targets
 from poetry_publish_verified.core import settings as core_settings
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from poetry_publish_verified.project import Project
 
 # In Poetry's cache directory: the environment of the rehearsal's index.
-_KEPT = "publish-verified-rehearsal"
 _OWN_OPTIONS = {
     "index",
     "until",
@@ -239,7 +239,7 @@ def folder() -> tempfile.TemporaryDirectory[str]:
 
 def throwaway(stack: ExitStack) -> Targets:
     """An index on this machine, to the end of `stack`."""
-    kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / _KEPT
+    kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
     url = stack.enter_context(throwaway_index(Path(stack.enter_context(folder())), kept_in))
     index = IndexTarget(f"{url}simple/", Access())
     return Targets(

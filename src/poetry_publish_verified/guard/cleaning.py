@@ -32,16 +32,17 @@ class Cleaned(NamedTuple):
     kept: str = ""
 
 
-def clean(root: Path | None) -> Iterator[Cleaned]:
+def clean(root: Path | None, cache: Path) -> Iterator[Cleaned]:
     """Remove the sets, locks and records of a checkout, if any, and this user's locks.
 
-    What somebody holds at the moment stays, and a checkout with it.
+    `cache` is Poetry's cache directory. What somebody holds at the moment stays, and a checkout
+    with it.
     """
     if root is not None:
         yield from _checkout(root)
     for lock in _locks_of_user():
         yield _lock(lock)
-    archives = seams.cache_directory() / "artifacts" / LOCKS_OF_ARCHIVES
+    archives = cache / "artifacts" / LOCKS_OF_ARCHIVES
     if archives.is_dir():
         tidy_locks(archives, is_free)
         yield Cleaned(archives, _why_there(archives))
@@ -86,6 +87,13 @@ def _lock(lock: Path) -> Cleaned:
     holders.erase(lock)
     delete(lock)
     return Cleaned(lock, _why_there(lock))
+
+
+def remove(directory: Path) -> Iterator[Cleaned]:
+    """Remove a directory that nobody locks, if it is there."""
+    if directory.is_dir():
+        delete(directory)
+        yield Cleaned(directory, _why_there(directory))
 
 
 def _in_use(lock: Path) -> str:

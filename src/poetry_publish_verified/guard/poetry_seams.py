@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import site
 import sys
 from contextlib import contextmanager
@@ -165,14 +164,6 @@ def config_directory() -> Path:
     from poetry.locations import CONFIG_DIR
 
     return CONFIG_DIR
-
-
-def cache_directory() -> Path:
-    """Poetry's cache directory, the setting `cache-dir` of config.toml left aside."""
-    from poetry.locations import DEFAULT_CACHE_DIR
-
-    named = os.environ.get("POETRY_CACHE_DIR")
-    return Path(named).expanduser() if named else DEFAULT_CACHE_DIR
 
 
 def environments_directory() -> Path:
