@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import locks
 from poetry_publish_verified.guard import nesting
 from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.locks import held
 from poetry_publish_verified.guard.locks import timeout_from_environment
 from poetry_publish_verified.guard.resources import LockRefusedError
@@ -187,6 +189,25 @@ try:
 except LockRefusedError as error:
     print(error.problem.code)
 """
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A full or read-only disk fails whatever would be locked for: no word of locks."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Ground, "make_file", refuse)
+    said: list[str] = []
+    resource = Resource("x", tmp_path / "x", thing=tmp_path, fallback=tmp_path / "own" / "x")
+    with held(resource, said.append) as ours:
+        assert not ours
+    assert len(said) == (number == errno.EACCES)
+    with pytest.raises(LockRefusedError), held(resource, said.append, needed=True):
+        pytest.fail("It has what cannot be made")
 
 
 def test_a_host_that_is_gone(resource: Resource) -> None:

@@ -377,6 +377,10 @@ def _name(lock: Path) -> str:
     )
 
 
+# Whatever would be locked for fails by itself then, or has nothing to write.
+_NOTHING_CAN_BE_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+
 class _NeedlessError(OSError):
     """Who asks cannot write what the lock is for, so has no use for it."""
 
@@ -401,8 +405,13 @@ def _usable_place(resource: Resource, *, needed: bool) -> tuple[Path, str]:
                 not_believed = f"{error.filename} {error.strerror}"
     # Nobody else's business, whatever the umask.
     own = resource.fallback.parent
-    nearest_existing(own).make_directories(own, private=True)
-    return _made(resource.fallback, own, None), not_believed
+    try:
+        nearest_existing(own).make_directories(own, private=True)
+        return _made(resource.fallback, own, None), not_believed
+    except OSError as error:
+        if error.errno in _NOTHING_CAN_BE_WRITTEN and not needed:
+            raise _NeedlessError from error
+        raise
 
 
 def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
