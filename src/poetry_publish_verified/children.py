@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-# A directory that is always there, and that nobody's project is in.
+# A directory that is always there, and no project's root.
 NEUTRAL = sys.prefix
 # Where programs, libraries, temporary files and the language are.
 _NEEDED = {

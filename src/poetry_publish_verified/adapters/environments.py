@@ -34,7 +34,10 @@ _PIPS = {
 }
 # Where it would install instead.
 _ELSEWHERE = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_USER"}
-_PIPS_FILES = {"PIP_CONFIG_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+_PIPS_FILES = {
+    *("PIP_CONFIG_FILE", "PIP_CERT", "PIP_CLIENT_CERT"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
 
 
 class SetUpError(Exception):
