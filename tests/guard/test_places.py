@@ -11,6 +11,7 @@ import pytest
 from hatchling.builders.sdist import SdistBuilder
 
 from poetry_publish_verified.guard.locks import held
+from poetry_publish_verified.guard.locks import is_locked_apart
 from poetry_publish_verified.guard.places import Places
 from poetry_publish_verified.guard.places import personal_directory
 from poetry_publish_verified.guard.resources import IN_PROJECT
@@ -69,6 +70,8 @@ def test_the_systems_python(places: Places, tmp_path: Path) -> None:
         resource = places.environment(path)
         assert resource.path.parent == places.personal
         assert resource.path == places.poetry_environment(path).path
+        assert is_locked_apart(resource)
+    assert not is_locked_apart(places.environment(tmp_path / "x"))
     with held(places.environment(conda), print) as ours:
         assert ours
     assert sorted(path.name for path in conda.parent.iterdir()) == ["x"]

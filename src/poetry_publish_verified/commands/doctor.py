@@ -87,6 +87,7 @@ class DoctorCommand(Command):
         from poetry_publish_verified.guard.holders import way_out
         from poetry_publish_verified.guard.locks_in_use import directories
         from poetry_publish_verified.guard.locks_in_use import holders_of
+        from poetry_publish_verified.guard.locks_in_use import locked_apart
         from poetry_publish_verified.guard.locks_in_use import try_all
 
         places = directories(root)
@@ -101,6 +102,8 @@ class DoctorCommand(Command):
                 "  Parallel Poetry processes can still break each other there; publish-verified"
                 " refuses where it can have no lock."
             )
+        for name in locked_apart(root):
+            self.line(f"The lock of {name} is your own: others who can change it do not see yours.")
         for lock, holder in holders_of(places).items():
             what = f"<c1>{plain(holder.resource)}</c1>"
             if holder.is_gone:

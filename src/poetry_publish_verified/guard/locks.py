@@ -434,6 +434,13 @@ def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
     return path
 
 
+def is_locked_apart(resource: Resource) -> bool:
+    """Whether this user's lock of what they can change is where nobody else looks."""
+    if resource.thing is None or not _may_write(resource.thing):
+        return False
+    return resource.path == resource.fallback or not _may_write(resource.path)
+
+
 def _may_write(thing: Path) -> bool:
     """Whether this process could change `thing`, or make it where it is not there yet."""
     try:

@@ -9,6 +9,7 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.lock_trial import try_locks
+from poetry_publish_verified.guard.locks import is_locked_apart
 from poetry_publish_verified.guard.places import Places
 from poetry_publish_verified.guard.places import personal_directory
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.guard.holders import Holder
     from poetry_publish_verified.guard.lock_trial import Trial
+    from poetry_publish_verified.guard.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,29 @@ class Tried:
         return sound + (unknown if filesystem.is_shared else "")
 
 
-def directories(root: Path | None) -> dict[str, Path]:
-    """By its name for people, each directory of locks of the project, if any, and of this user."""
+def resources(root: Path | None) -> dict[str, Resource]:
+    """By its name for people, what is locked of the project, if any, and of this user."""
     places = Places(personal_directory())
     found = {
-        "Poetry's configuration": places.config(seams.config_directory()).path.parent,
-        "Poetry's own environment": places.poetry_environment(seams.poetry_prefix()).path.parent,
+        "Poetry's configuration": places.config(seams.config_directory()),
+        "Poetry's own environment": places.poetry_environment(seams.poetry_prefix()),
         "virtual environments": places.environments_file(
             seams.environments_directory() / "envs.toml"
-        ).path.parent,
+        ),
     }
-    if places.personal is not None:
-        found["your own locks"] = places.personal
-    return {"the project": places.project(root).path.parent, **found} if root else found
+    return {"the project": places.project(root), **found} if root else found
+
+
+def directories(root: Path | None) -> dict[str, Path]:
+    """By its name for people, each directory of locks of the project, if any, and of this user."""
+    found = {name: resource.path.parent for name, resource in resources(root).items()}
+    personal = personal_directory()
+    return found if personal is None else {**found, "your own locks": personal}
+
+
+def locked_apart(root: Path | None) -> list[str]:
+    """By name, what this user can change but not lock where others who change it would look."""
+    return [name for name, resource in resources(root).items() if is_locked_apart(resource)]
 
 
 def try_all(places: Mapping[str, Path]) -> list[Tried]:
