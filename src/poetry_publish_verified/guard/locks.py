@@ -7,12 +7,10 @@ importer of filelock. Loaded by most only once they want a lock: most commands w
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
 import math
 import os
-import stat
 import threading
 import time
 from contextlib import contextmanager
@@ -28,10 +26,8 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import nesting
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.former import tidy_around
-from poetry_publish_verified.guard.ground import Ground
-from poetry_publish_verified.guard.ground import NotBelievedError
-from poetry_publish_verified.guard.ground import nearest_existing
-from poetry_publish_verified.guard.resources import UNPACKED
+from poetry_publish_verified.guard.lock_files import NeedlessError
+from poetry_publish_verified.guard.lock_files import usable
 from poetry_publish_verified.guard.resources import LockRefusedError
 from poetry_publish_verified.guard.resources import Order
 
@@ -271,7 +267,7 @@ class _Attempt:
 
     @property
     def is_needless(self) -> bool:
-        return isinstance(self._error, _NeedlessError)
+        return isinstance(self._error, NeedlessError)
 
     @property
     def kind(self) -> str:
@@ -346,7 +342,7 @@ class _Attempt:
 
     def _take(self, limit: float) -> None:
         try:
-            self.path, self.not_believed = _usable_place(self._resource, needed=self._needed)
+            self.path, self.not_believed = usable(self._resource, needed=self._needed)
             lock = _file_lock(self.path)
             if not _is_had(lock, 0):
                 self.state = State.BUSY
@@ -375,80 +371,6 @@ def _name(lock: Path) -> str:
         if holder.is_gone
         else str(holder)
     )
-
-
-# Whatever would be locked for fails by itself then, or has nothing to write.
-_NOTHING_CAN_BE_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-
-
-class _NeedlessError(OSError):
-    """Who asks cannot write what the lock is for, so has no use for it."""
-
-
-def _usable_place(resource: Resource, *, needed: bool) -> tuple[Path, str]:
-    """The lock file to take, made if need be; why not the first one, if others may have made it.
-
-    Raises _NeedlessError, or OSError where there is no place for one.
-    """
-    not_believed = ""
-    if resource.path != resource.fallback:
-        try:
-            return _made(resource.path, resource.ground, resource.thing), ""
-        except OSError as error:
-            if resource.thing is None:
-                raise
-            if not needed and not _may_write(resource.thing):
-                raise _NeedlessError from None
-            if resource.fallback is None:
-                raise
-            if isinstance(error, NotBelievedError):
-                not_believed = f"{error.filename} {error.strerror}"
-    # Nobody else's business, whatever the umask.
-    own = resource.fallback.parent
-    try:
-        nearest_existing(own).make_directories(own, private=True)
-        return _made(resource.fallback, own, None), not_believed
-    except OSError as error:
-        if error.errno in _NOTHING_CAN_BE_WRITTEN and not needed:
-            raise _NeedlessError from error
-        raise
-
-
-def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
-    """The lock file at `path`, which is there and can be used then; OSError where it cannot."""
-    base = base or path.parent
-    # Poetry's own, made as Poetry makes it.
-    base.mkdir(parents=True, exist_ok=True)
-    # What lies deeper is for whatever is in `base`.
-    ground = Ground.of(base, thing if path.parent == base else None, base / "pyproject.toml")
-    ground.make_directories(path.parent)
-    if base / UNPACKED in path.parents:
-        # Nothing of this is for a repository.
-        ground.make_file(base / UNPACKED / ".gitignore", b"*")
-    ground.make_file(path)
-    ground.believe(path)
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(errno.EINVAL, "is no file", str(path))
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    return path
-
-
-def is_locked_apart(resource: Resource) -> bool:
-    """Whether this user's lock of what they can change is where nobody else looks."""
-    if resource.thing is None or not _may_write(resource.thing):
-        return False
-    return resource.path == resource.fallback or not _may_write(resource.path)
-
-
-def _may_write(thing: Path) -> bool:
-    """Whether this process could change `thing`, or make it where it is not there yet."""
-    try:
-        while not thing.exists() and thing != thing.parent:
-            thing = thing.parent
-    except PermissionError:
-        return False
-    return os.access(thing, os.W_OK)
 
 
 def is_free(path: Path) -> bool:

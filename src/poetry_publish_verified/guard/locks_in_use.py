@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard.filesystems import filesystem_of
+from poetry_publish_verified.guard.lock_files import is_locked_apart
 from poetry_publish_verified.guard.lock_trial import try_locks
-from poetry_publish_verified.guard.locks import is_locked_apart
 from poetry_publish_verified.guard.places import Places
 from poetry_publish_verified.guard.places import personal_directory
 
