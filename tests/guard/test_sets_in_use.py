@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,6 +126,59 @@ def test_a_read_only_project(newest: Poetry) -> None:
         newest.project.chmod(0o755)
     done.ok()
     assert ELSEWHERE in done.err
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["file", "dangling link"])
+def test_no_place_for_sets(newest: Poetry, link: bool) -> None:
+    """What is in the way is named, not an `install` that would not help."""
+    kept = newest.project / ".poetry"
+    if link:
+        kept.symlink_to("nowhere")
+    else:
+        kept.touch()
+    done = newest.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false")
+    done.ok()
+    assert f"as {kept} is no directory" in done.err
+    after = newest.run("version")
+    assert after.ok() == "demo 0.0.0\n"
+    assert after.err.count("\n") == 1
+    assert f"{kept} is no directory" in after.err
+    assert ELSEWHERE in after.err
+    assert "poetry install" not in after.err
+    assert kept.is_symlink() == link
+
+
+def test_retiring_is_told(newest: Poetry, wheels: Path) -> None:
+    """A Poetry without the guard loses its plugins here: that is said once, when it happens."""
+    stock = newest.project / ".poetry" / "plugins"
+    for name in ("stamp_plugin", "stamp_helper"):
+        with zipfile.ZipFile(wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
+            wheel.extractall(stock)
+    (stock.parent / ".gitignore").write_text("*")
+    assert f"Removed {stock}" in newest.run("install").err
+    assert not stock.exists()
+    assert not (newest.project / ".poetry" / ".gitignore").exists()
+    assert "Removed" not in newest.run("install").err
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe", "latin-1", "broken"])
+def test_an_unreadable_pyproject(newest: Poetry, what: str) -> None:
+    """Poetry itself says so wherever that matters; what needs no project says nothing."""
+    file = newest.project / "pyproject.toml"
+    file.unlink()
+    if what == "directory":
+        file.mkdir()
+    elif what == "pipe":
+        os.mkfifo(file)
+    else:
+        text = "# \xe9\n" if what == "latin-1" else "[\n"
+        file.write_bytes(f"{text}requires-plugins".encode("latin-1"))
+    others = [["config", "virtualenvs.prompt"], ["list"]]
+    # For those stock Poetry waits for the pipe.
+    for command in [["--version"], *(others if what != "pipe" else [])]:
+        done = newest.run(*command)
+        stock = newest.run(*command, POETRY_PUBLISH_VERIFIED_GUARD="off")
+        assert (done.code, done.out, done.err) == (stock.code, stock.out, stock.err)
 
 
 def test_without_project_plugins_it_costs_nothing(newest: Poetry, index: SimpleIndex) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.ground import Ground
@@ -59,8 +60,7 @@ def usable(resource: Resource, *, needed: bool) -> tuple[Path, str]:
 def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
     """The lock file at `path`, which is there and can be used then; OSError where it cannot."""
     base = base or path.parent
-    # Poetry's own, made as Poetry makes it.
-    base.mkdir(parents=True, exist_ok=True)
+    _make_as_poetry(base)
     # What lies deeper is for whatever is in `base`.
     ground = Ground.of(base, thing if path.parent == base else None, base / "pyproject.toml")
     ground.make_directories(path.parent)
@@ -74,6 +74,17 @@ def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
     if not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return path
+
+
+def _make_as_poetry(directory: Path) -> None:
+    """Make a directory of Poetry's, as private at the top as virtualenv does, which comes next."""
+    if directory.is_dir():
+        return
+    with suppress(RuntimeError):
+        home = directory.home()
+        if directory.is_relative_to(home) and directory != home and home.is_dir():
+            (home / directory.relative_to(home).parts[0]).mkdir(0o700, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
 
 
 def is_locked_apart(resource: Resource) -> bool:
