@@ -122,7 +122,15 @@ def test_a_shared_checkout(checkout: Path) -> None:
     assert build(sets, BASE) is not None
     assert stat.S_IMODE(sets.directory.stat().st_mode) == 0o2775
     assert not [mode for mode in modes(checkout / ".poetry") if mode & 0o002]
-    give(checkout / ".poetry", STRANGER)
+    for one in [checkout / ".poetry", *(checkout / ".poetry").rglob("*")]:
+        os.chown(one, STRANGER, OWNER)
+    assert sets.find(BASE) is not None
+    # Another group, who could not have written to the checkout.
+    os.chown(checkout / ".poetry", OWNER, STRANGER)
+    (checkout / ".poetry").chmod(0o2775)
+    assert sets.find(BASE) is None
+    os.chown(checkout / ".poetry", OWNER, OWNER)
+    (checkout / ".poetry").chmod(0o2775)
     assert sets.find(BASE) is not None
     (checkout / ".poetry" / ".nox").chmod(0o2777)
     assert sets.find(BASE) is None

@@ -109,7 +109,7 @@ class Ground(NamedTuple):
     def _close_to_others(self, directory: int) -> None:
         """Take write bits from a directory of this user's that stock Poetry left too open."""
         found = os.fstat(directory)
-        surplus = found.st_mode & _OTHERS_WRITE & ~self.write
+        surplus = self._surplus(found)
         # Where anybody's entries count, what others made there before would count as well.
         if surplus and found.st_uid == _user() and self.owners is not None:
             os.fchmod(directory, stat.S_IMODE(found.st_mode) & ~surplus)
@@ -140,6 +140,9 @@ class Ground(NamedTuple):
         # Refused where root is nobody: on a server that squashes it, in a user namespace.
         with suppress(OSError):
             self._give(descriptor)
+        if os.fstat(descriptor).st_gid != self.thing.st_gid:
+            # Of another group nobody need be able to write to the thing.
+            mode &= ~stat.S_IWGRP
         with suppress(OSError):
             os.fchmod(descriptor, mode)
 
@@ -204,8 +207,13 @@ class Ground(NamedTuple):
             except FileNotFoundError:
                 return
         self._check_owner(found, path)
-        if _user() is not None and found.st_mode & _OTHERS_WRITE & ~self.write:
+        if _user() is not None and self._surplus(found):
             raise NotBelievedError("can be written by others than the directory around it", path)
+
+    def _surplus(self, found: os.stat_result) -> int:
+        """The write bits of an entry for those who may not write the thing."""
+        may = self.write if found.st_gid == self.thing.st_gid else self.write & ~stat.S_IWGRP
+        return found.st_mode & _OTHERS_WRITE & ~may
 
     def _check_owner(self, found: os.stat_result, path: Path) -> None:
         if self.owners is not None and found.st_uid not in self.owners:
