@@ -16,7 +16,7 @@ help:
 	@echo 'make test      run all tests, on the newest Poetry and at each seam on the oldest (six minutes)'
 	@echo 'make test-all  the same on every minor of Poetry, more examples, and the short races (twenty-five minutes)'
 	@echo 'make simulate  measure the wait for a release on a virtual clock, and write its figures'
-	@echo 'make stress    race real Poetry processes, read through real edges, and break uploads (two and a half hours)'
+	@echo 'make stress    race real Poetry processes, compare them with stock, read through real edges, break uploads (three hours)'
 	@echo 'make bench     measure what the plugin costs, and its uploads against those of others'
 	@echo 'make lint      run the linters'
 	@echo 'make clean     remove all that these have made'
@@ -46,6 +46,7 @@ simulate: $(DEV)/.stamp
 stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --rounds 15 $(STRESS_ARGS)
 	$(DEV)/bin/python -m tests.stress.locks $(STRESS_ARGS)
+	$(DEV)/bin/python -m tests.stress.parity
 	$(DEV)/bin/python -m tests.stress.visibility --rounds 20
 	$(DEV)/bin/python -m tests.stress.faults
 	$(DEV)/bin/python -m tests.stress.kills
@@ -55,6 +56,7 @@ stress: $(DEV)/.stamp
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short
 	$(DEV)/bin/python -m tests.stress.locks --short
+	$(DEV)/bin/python -m tests.stress.parity --short
 	$(DEV)/bin/python -m tests.stress.visibility --short
 	$(DEV)/bin/python -m tests.stress.faults --short
 	$(DEV)/bin/python -m tests.stress.kills --short

@@ -161,7 +161,7 @@ def own_wheel() -> Path:
     def make(folder: Path) -> None:
         call(uv(), "build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
 
-    (wheel,) = _made_once(f"wheel-{_key(*_sources())}", make).glob("*.whl")
+    (wheel,) = made_once(f"wheel-{key_of(*_sources())}", make).glob("*.whl")
     return wheel
 
 
@@ -199,8 +199,8 @@ def _stock(poetry: str, python: Path) -> PoetryEnvironment:
         call(uv(), "venv", "--quiet", "--python", interpreter.path, folder)
         PoetryEnvironment(folder).install(f"poetry=={poetry}")
 
-    name = f"python-{interpreter}-poetry-{poetry}-{_key(interpreter.path)}"
-    return PoetryEnvironment(_made_once(name, make))
+    name = f"python-{interpreter}-poetry-{poetry}-{key_of(interpreter.path)}"
+    return PoetryEnvironment(made_once(name, make))
 
 
 def _with(
@@ -212,7 +212,7 @@ def _with(
         base.copy(folder).install(*requirements, dependencies=dependencies)
 
     stem, _, _ = base.path.name.rpartition("-")
-    return PoetryEnvironment(_made_once(f"{stem}-{_key(base.path.name, *requirements)}", make))
+    return PoetryEnvironment(made_once(f"{stem}-{key_of(base.path.name, *requirements)}", make))
 
 
 def _requirements(wheel: Path) -> list[str]:
@@ -236,7 +236,7 @@ def wheels_of(requirement: str) -> Path:
     return _made_once(f"wheels-{_key(requirement, sys.version)}", make)
 
 
-def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
     """What `make` makes in its folder, whoever comes first; half-made ones are made again."""
     finished, made = STORE / name, STORE / f"{name}.made"
     STORE.mkdir(parents=True, exist_ok=True)
@@ -262,7 +262,7 @@ def _sweep() -> None:
                 shutil.rmtree(made.with_suffix(""), ignore_errors=True)
 
 
-def _key(*parts: str | Path) -> str:
+def key_of(*parts: str | Path) -> str:
     """A short name for these words, and for these files with all that is in them."""
     digest = hashlib.sha256()
     for part in parts:

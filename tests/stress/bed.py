@@ -174,6 +174,21 @@ def fill_index(wheels: Path, poetry: Path) -> bool:
     """
     for source in (stamp_plugin("1.0"), stamp_plugin("2.0"), stamp_helper()):
         source.build(wheels)
+    installed = write_stubs(wheels, poetry)
+    download = [uv(), "tool", "run", "--python", sys.executable, "pip", "download", "--quiet"]
+    fetched = wheels.with_name("fetched")
+    pins = [f"{name}=={version}" for name, version in installed.items()]
+    plugin = ["poetry-dynamic-versioning>=1,<2", *pins]
+    done = subprocess.run(
+        [*download, "--only-binary", ":all:", "--dest", str(fetched), *plugin], check=False
+    )
+    for wheel in fetched.glob("*.whl") if done.returncode == 0 else ():
+        put(wheel, wheels)
+    return done.returncode == 0
+
+
+def write_stubs(wheels: Path, poetry: Path) -> dict[str, str]:
+    """Put all of a Poetry's environment into the folder, as metadata only; its versions by name."""
     (site,) = poetry.parents[1].glob("lib/python*/site-packages")
     installed = {found.name: found for found in importlib.metadata.distributions(path=[str(site)])}
     named = {_canonical(name) for name in installed}
@@ -186,18 +201,14 @@ def fill_index(wheels: Path, poetry: Path) -> bool:
             if match and _canonical(match[0]) not in named:
                 # Of another platform: never installed, but the solver asks.
                 WheelSource(match[0], lowest[1] if lowest else "1.0", {}).build(wheels)
-    download = [uv(), "tool", "run", "--python", sys.executable, "pip", "download", "--quiet"]
-    fetched = wheels.with_name("fetched")
-    pins = [f"{name}=={found.version}" for name, found in installed.items()]
-    plugin = ["poetry-dynamic-versioning>=1,<2", *pins]
-    done = subprocess.run(
-        [*download, "--only-binary", ":all:", "--dest", str(fetched), *plugin], check=False
-    )
-    for wheel in fetched.glob("*.whl") if done.returncode == 0 else ():
-        for stub in wheels.glob(f"{'-'.join(wheel.name.split('-')[:2])}-*.whl"):
-            stub.unlink()
-        shutil.copy(wheel, wheels)
-    return done.returncode == 0
+    return {name: found.version for name, found in installed.items()}
+
+
+def put(wheel: Path, wheels: Path) -> None:
+    """Put a whole wheel into the folder, in the place of one that is metadata only."""
+    for stub in wheels.glob(f"{'-'.join(wheel.name.split('-')[:2])}-*.whl"):
+        stub.unlink()
+    shutil.copy(wheel, wheels)
 
 
 def _canonical(name: str) -> str:

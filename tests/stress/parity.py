@@ -1,0 +1,284 @@
+"""Run Poetry with and without the plugin in the same odd places, and print every difference.
+
+    python -m tests.stress.parity [--short] [--only PATTERN] [--jobs N] [--list]
+
+Each command in each environment, with a Poetry version that changes from run to run, so that
+every pair is met. Both sides have the same paths, one after the other, from the same index.
+Compared are exit codes, what is said, files, and archives; differences that `parity_allowed.py`
+does not give a reason for are printed, and make it exit 1. What this machine cannot have is skipped
+with a reason. The whole form ends with what the plugin costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import fnmatch
+import hashlib
+import os
+import queue
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import as_completed
+from contextlib import ExitStack
+from contextlib import contextmanager
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.beds.environments import NEWEST_POETRY
+from tests.beds.processes import HANG
+from tests.stress.bed import UnavailableError
+from tests.stress.parity_allowed import allowed
+from tests.stress.parity_commands import COMMANDS
+from tests.stress.parity_commands import Command
+from tests.stress.parity_cost import cost
+from tests.stress.parity_goods import Goods
+from tests.stress.parity_goods import goods
+from tests.stress.parity_snapshots import Outcome
+from tests.stress.parity_snapshots import changes
+from tests.stress.parity_snapshots import differences
+from tests.stress.parity_snapshots import snapshot
+from tests.stress.parity_worlds import ENVIRONMENTS
+from tests.stress.parity_worlds import Environment
+from tests.stress.parity_worlds import World
+from tests.stress.playing import say
+from tests.stress.racing import Ended
+from tests.stress.racing import Start
+from tests.stress.racing import kill
+
+_NEW_MOUNT_NAMESPACE = 0x00020000
+_EXAMPLES, _WIDE = 3, 160
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command in an environment, stock and guarded side by side."""
+
+    environment: Environment
+    command: Command
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.environment.name} / {self.command.name} / {self.version}"
+
+
+def all_runs(environments: Sequence[Environment]) -> list[Run]:
+    """Every command in every environment; the versions take turns, so all pairs are met."""
+    return [
+        Run(one, command, one.versions[(row + column) % len(one.versions)])
+        for row, one in enumerate(environments)
+        for column, command in enumerate([*COMMANDS, *one.more])
+        if command.name not in one.without
+    ]
+
+
+def short_runs(environments: Sequence[Environment]) -> list[Run]:
+    """Two commands in every environment, each command twice or more, on the oldest and newest."""
+    picked = []
+    for row, one in enumerate(environments):
+        versions = (one.versions[-1],) if one.layout != "venv" else (one.versions[0], NEWEST_POETRY)
+        for turn, version in enumerate(versions * (3 - len(versions))):
+            column = (row * 2 + turn) % len(COMMANDS)
+            picked.append(Run(one, COMMANDS[column], version))
+    return [run for run in picked if run.command.name not in run.environment.without]
+
+
+def pairs(runs: Iterable[Run]) -> int:
+    """How many pairs of environment, command and version are met."""
+    return len(
+        {
+            pair
+            for run in runs
+            for pair in (
+                (run.environment.name, run.command.name),
+                (run.environment.name, run.version),
+                (run.command.name, run.version),
+            )
+        }
+    )
+
+
+def play(run: Run, root: Path, known: Goods) -> list[str]:
+    """Both sides of a run in the same place; the differences."""
+    stock, guarded = (_side(run, root, known, stock=stock) for stock in (True, False))
+    clean = None
+    if run.command.builds:
+        built = _side(run, root, known, stock=True, calls=run.command.calls[-1:])
+        clean = built.archives or None
+    return list(differences(stock, guarded, clean))
+
+
+def _side(
+    run: Run, root: Path, known: Goods, *, stock: bool, calls: Sequence[str] | None = None
+) -> Outcome:
+    world = run.environment.lay(
+        root,
+        known.templates[run.version],
+        run.version,
+        known.indexes[run.version],
+        stock=stock,
+        change=run.command.change,
+    )
+    try:
+        before = snapshot(root)
+        ended = [_call(world, words) for words in calls or run.command.calls]
+        ended += [_call(world, words, []) for words in run.environment.listings]
+        return Outcome(ended, changes(root, before), _archives(world.checkout))
+    finally:
+        world.close()
+        shutil.rmtree(root)
+
+
+def _call(world: World, words: str, through: list[str] | None = None) -> Ended:
+    argv = [
+        *(world.argv if through is None else through),
+        *shlex.split(words.format(**world.words)),
+    ]
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        argv,
+        cwd=world.checkout,
+        env=world.variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,
+    )
+    start = Start(argv, world.checkout, world.variables, label=words)
+    try:
+        out, err = process.communicate(timeout=HANG)
+    except subprocess.TimeoutExpired:
+        out, err = kill(process)
+        return Ended(start, 1, out, f"{err}\nno end within {HANG:g} s")
+    out, err = (text.replace(str(world.root), "/WORLD") for text in (out, err))
+    return Ended(start, process.returncode, out, err, time.monotonic() - begun)
+
+
+def _archives(checkout: Path) -> dict[str, str]:
+    found = checkout.glob("dist/*.*")
+    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in found}
+
+
+class Report:
+    """The differences that nobody has allowed, by what they are."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.allowed: Counter[str] = Counter()
+        self.found: dict[str, list[str]] = {}
+        """By what differs, whatever was called: each as it was met."""
+
+    def add(self, run: Run, lines: Iterable[str]) -> None:
+        """Sort out the differences of one run, and say at once what is new."""
+        self.runs += 1
+        for line in lines:
+            reason = allowed(str(run), line)
+            if reason:
+                self.allowed[reason.reason] += 1
+                continue
+            kind = re.sub(r" of `[^`]*`", "", line)
+            if kind not in self.found:
+                say(f"{run}: {line}")
+            self.found.setdefault(kind, []).append(f"{run}: {line}")
+
+    def lines(self) -> Iterator[str]:
+        """All of it, the most frequent first."""
+        for reason, times in self.allowed.most_common():
+            yield f"allowed {times} times: {reason}"
+        for kind, met in sorted(self.found.items(), key=lambda item: -len(item[1])):
+            yield f"DIFFERENT, {len(met)} times: {kind}"
+            yield from (f"    {line[:_WIDE]}" for line in met[:_EXAMPLES])
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder that every user can reach, whose mounts end with this process."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() == 0 and library.unshare(_NEW_MOUNT_NAMESPACE) == 0:
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    with tempfile.TemporaryDirectory(prefix="parity-", ignore_cleanup_errors=True) as directory:
+        work = Path(directory)
+        work.chmod(0o755)
+        yield work
+
+
+def play_all(runs: Sequence[Run], work: Path, known: Goods, workers: int) -> Report:
+    """Play them, so many side by side, and say what is found."""
+    report = Report()
+    places: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for number in range(workers):
+        places.put(work / f"world-{number}")
+
+    def one(run: Run) -> list[str]:
+        place = places.get()
+        try:
+            return play(run, place, known)
+        finally:
+            places.put(place)
+
+    with ThreadPoolExecutor(workers) as pool, ExitStack() as stack:
+        stack.callback(pool.shutdown, cancel_futures=True)
+        started = {pool.submit(one, run): run for run in runs}
+        with suppress(KeyboardInterrupt):
+            for done in as_completed(started):
+                report.add(started[done], done.result())
+    return report
+
+
+def available(environments: Sequence[Environment]) -> list[Environment]:
+    """Those that this machine can have; say why it has not the others."""
+    found = []
+    for one in environments:
+        try:
+            one.available()
+        except UnavailableError as reason:
+            say(f"{one.name} skipped: {reason}")
+        else:
+            found.append(one)
+    return found
+
+
+def main() -> int:
+    """Play what is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--short", action="store_true", help="two commands in each environment")
+    parser.add_argument("--only", default="*", help="'ENVIRONMENT / COMMAND / VERSION', with *")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="side by side")
+    parser.add_argument("--list", action="store_true", help="print the runs, and play none")
+    options = parser.parse_args()
+    runs = (short_runs if options.short else all_runs)(available(ENVIRONMENTS))
+    runs = [run for run in runs if fnmatch.fnmatch(str(run), options.only)]
+    # Whoever stops it midway has met some of everything.
+    random.Random(0).shuffle(runs)  # noqa: S311 - any order would do
+    if options.list:
+        say(*map(str, runs))
+        return 0
+    begun = time.monotonic()
+    with workplace() as work, goods(work, {run.version for run in runs}) as known:
+        report = play_all(runs, work, known, options.jobs)
+        say(*report.lines())
+        for line in cost(known, work) if options.only == "*" and not options.short else ():
+            say(line)
+    say(
+        f"{report.runs} runs of stock and guarded Poetry, {pairs(runs)} pairs, "
+        f"{len(report.found)} differences, {time.monotonic() - begun:.0f} s"
+    )
+    return 1 if report.found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

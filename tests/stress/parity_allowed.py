@@ -1,0 +1,70 @@
+"""In what a guarded Poetry may differ from stock, and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Differences of one kind."""
+
+    what: str
+    """A pattern that the line of the difference matches from its beginning."""
+    reason: str
+    where: str = ""
+    """A pattern that is found in `environment / command / version`."""
+
+
+ALLOWED = (
+    Allowed(
+        r"output of `poetry list`: \+ ( *publish-verified.*)?$",
+        "its commands are listed",
+    ),
+    Allowed(
+        r"output of `poetry self show plugins`: \+ ",
+        "it is one of the plugins that are shown",
+    ),
+    Allowed(
+        r"error output of `{uv} tool upgrade --all`: \+ Bytecode compiled",
+        "it is installed from a wheel's path here, which uv looks at again",
+    ),
+    Allowed(
+        r"output of `{pipx} list --json`: [+-] ",
+        "it tells of the plugin as injected; that it ends well is what counts",
+    ),
+    Allowed(
+        r"file \+ .*/(site-packages|bin)/[^/]*: removed$",
+        "what no lock file names is removed from an active environment: the plugin, too",
+        r"(no virtualenvs|the project's venv) / ",
+    ),
+    Allowed(
+        r"file \+ src/demo/\.poetry(/\.nox(/.*)?)?: ",
+        "locks, records and plugin sets of the project, where no build backend packs them",
+    ),
+    Allowed(
+        r"file \+ home/\.cache/pypoetry/artifacts/\.poetry-locks-1\b",
+        "the locks of the archives, in Poetry's own cache",
+    ),
+    Allowed(
+        r"file \+ home/\.config/pypoetry/\.poetry-locks-1\b",
+        "the lock of Poetry's settings, beside them",
+    ),
+    Allowed(
+        r"file ! home/\.cache/pypoetry/artifacts/.*: file 0600 (.*) -> file 0\d\d\d \1$",
+        "archives in the cache are readable as the umask says: who shares a cache can use them",
+    ),
+    Allowed(
+        r"file \+ (.*/)?\.[^/]+\.poetry-lock[^/]*: file ",
+        "the lock of an environment: a hidden plain file beside it, which no tool lists",
+    ),
+)
+
+
+def allowed(where: str, what: str) -> Allowed | None:
+    """The line of the table that allows this difference."""
+    for one in ALLOWED:
+        if re.match(one.what, what) and re.search(one.where, where):
+            return one
+    return None

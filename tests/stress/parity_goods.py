@@ -1,0 +1,129 @@
+"""What all runs share: an index for each Poetry version, and a project with its lock file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import ExitStack
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from tests.beds.distributions import WheelSource
+from tests.beds.environments import call
+from tests.beds.environments import environment
+from tests.beds.environments import key_of
+from tests.beds.environments import made_once
+from tests.beds.environments import uv
+from tests.beds.plugins import stamp_helper
+from tests.beds.plugins import stamp_plugin
+from tests.beds.poetry import isolated
+from tests.beds.simple_index import SimpleIndex
+from tests.stress.bed import put
+from tests.stress.bed import write_stubs
+from tests.stress.parity_layouts import interpreter
+
+_BACKENDS = (
+    "poetry-core",
+    "hatchling",
+    "setuptools",
+    "flit-core",
+    "pdm-backend",
+    "uv-build",
+    "scikit-build-core",
+)
+_PYPROJECT = """\
+[project]
+name = "demo"
+version = "0.1.0"
+description = "A lamp."
+readme = "README.md"
+requires-python = ">=3.11"
+dependencies = ["alpha>=1"]
+
+[project.scripts]
+demo = "demo:main"
+
+[tool.poetry]
+packages = [{{ include = "demo" }}]
+
+[tool.poetry.group.dev.dependencies]
+gamma = "*"
+
+[[tool.poetry.source]]
+name = "tests"
+url = "{index}"
+
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+
+@dataclass
+class Goods:
+    """By Poetry version: an index that has what its environment holds, and a checkout."""
+
+    indexes: dict[str, str] = field(default_factory=dict)
+    templates: dict[str, Path] = field(default_factory=dict)
+
+
+@contextmanager
+def goods(work: Path, versions: Iterable[str]) -> Iterator[Goods]:
+    """Serve indexes and lock the project, for these versions."""
+    with ExitStack() as stack:
+        known = Goods()
+        for version in sorted(versions):
+            wheels = work / f"wheels-{version}"
+            wheels.mkdir()
+            _fill(wheels, version)
+            known.indexes[version] = stack.enter_context(SimpleIndex(wheels)).url
+            known.templates[version] = _project(work / f"project-{version}", version, known)
+        yield known
+
+
+def _fill(wheels: Path, version: str) -> None:
+    for source in (
+        WheelSource("alpha", "1.0", {"alpha.py": ""}, requires=("beta>=1",)),
+        *(WheelSource(name, "1.0", {f"{name}.py": ""}) for name in ("beta", "gamma", "delta")),
+        WheelSource("addon", "1.0", {"addon.py": ""}),
+        stamp_plugin("1.0"),
+        stamp_helper(5),
+    ):
+        source.build(wheels)
+    for stock in (False, True):
+        write_stubs(wheels, environment(version, python=interpreter(), plugin=not stock).poetry)
+    for wheel in _backends().glob("*.whl"):
+        put(wheel, wheels)
+
+
+def _backends() -> Path:
+    """Whole wheels of build backends and of what they need, fetched once."""
+
+    def make(folder: Path) -> None:
+        download = (uv(), "tool", "run", "--python", interpreter(), "pip", "download", "--quiet")
+        call(*download, "--only-binary", ":all:", "--dest", folder, *_BACKENDS)
+
+    return made_once(f"parity-backends-{key_of(*_BACKENDS, interpreter())}", make)
+
+
+def _project(folder: Path, version: str, known: Goods) -> Path:
+    (folder / "demo").mkdir(parents=True)
+    (folder / "demo/__init__.py").write_text("def main():\n    print('light')\n", encoding="utf-8")
+    (folder / "README.md").write_text("# A lamp\n", encoding="utf-8")
+    (folder / ".gitignore").write_text("/dist/\n/.venv/\n", encoding="utf-8")
+    text = _PYPROJECT.format(index=known.indexes[version])
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    home = folder.with_name(f"home-{version}")
+    stock = environment(version, python=interpreter(), plugin=False)
+    subprocess.run(
+        [stock.poetry, "lock"], cwd=folder, env=isolated(home), check=True, capture_output=True
+    )
+    shutil.rmtree(home)
+    who = ["-c", "user.name=parity", "-c", "user.email=parity@example.org"]
+    for command in (["init", "--template="], ["add", "--all"], [*who, "commit", "-m", "First"]):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    return folder

@@ -1,0 +1,190 @@
+"""What a run left behind, and in what two runs differ: each difference is one readable line."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.stress.racing import Ended
+
+# Compiled by whoever imports first; git's own; what a parser or a builder is in the middle of.
+_NOT_LOOKED_INTO = {"__pycache__", ".git"}
+# Where the contents of what changed are compared, and not the names alone: elsewhere they tell
+# of times (an index's answers) or of the interpreter.
+_READ = ("src/", "home/.config/")
+_LARGE = 1_000_000
+_KINDS = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "link"}
+
+Snapshot = dict[str, os.stat_result]
+
+
+class Change(NamedTuple):
+    """What is at a path now that is other than before."""
+
+    text: str
+    """For people, and all that is compared."""
+    content: bytes = b""
+    """Where contents are looked at."""
+
+
+Changes = dict[str, Change]
+
+
+def snapshot(root: Path) -> Snapshot:
+    """All paths below `root`, as they are named from there."""
+    found: Snapshot = {}
+
+    def look(directory: str, prefix: str) -> None:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name in _NOT_LOOKED_INTO:
+                    continue
+                found[prefix + entry.name] = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    look(entry.path, f"{prefix}{entry.name}/")
+
+    look(str(root), "")
+    return found
+
+
+def changes(root: Path, before: Snapshot) -> Changes:
+    """What is other than it was before, by path, and as what it is there now."""
+    after = snapshot(root)
+    changed = {path: Change("removed") for path in before.keys() - after.keys()}
+    for path, now in after.items():
+        if path not in before or _signs(before[path]) != _signs(now):
+            changed[path] = _described(root / path, now, read=path.startswith(_READ))
+    return changed
+
+
+def _signs(found: os.stat_result) -> tuple[int, ...]:
+    who = (found.st_mode, found.st_uid, found.st_gid)
+    if stat.S_ISDIR(found.st_mode):
+        return who
+    return (*who, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _described(path: Path, found: os.stat_result, *, read: bool) -> Change:
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "special file")
+    text = f"{kind} {stat.S_IMODE(found.st_mode):04o} {found.st_uid}:{found.st_gid}"
+    if kind == "link":
+        return Change(f"{text} to {path.readlink()}")
+    if kind == "file" and read and found.st_size < _LARGE:
+        content = path.read_bytes()
+        return Change(f"{text} {hashlib.sha256(content).hexdigest()[:12]}", content)
+    return Change(text)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that one side left."""
+
+    ended: Sequence[Ended]
+    changes: Changes
+    archives: dict[str, str]
+    """The SHA-256 of each archive that was built, by its name."""
+
+
+def differences(stock: Outcome, guarded: Outcome, clean: dict[str, str] | None) -> Iterator[str]:
+    """Each difference as a line; `clean` are the archives that a clean checkout makes."""
+    for left, right in zip(stock.ended, guarded.ended, strict=True):
+        label = left.start.label
+        if left.code != right.code:
+            last = (right.err.strip() or right.out.strip()).splitlines()[-1:]
+            yield f"exit code of `{label}`: {left.code} -> {right.code} ({''.join(last)[:120]})"
+        yield from _lines(f"output of `{label}`", tidy(left.out), tidy(right.out))
+        said = set(tidy(left.err))
+        yield from (
+            f"error output of `{label}`: + {line}" for line in tidy(right.err) if line not in said
+        )
+    yield from _files(stock.changes, guarded.changes, guarded.archives if clean else {})
+    yield from _archives(guarded.archives, clean)
+
+
+def _files(stock: Changes, guarded: Changes, archives: dict[str, str]) -> Iterator[str]:
+    told: set[Path] = set()
+    stock, guarded = ({_short(path): text for path, text in of.items()} for of in (stock, guarded))
+    for path in sorted(stock.keys() | guarded.keys()):
+        left, right = stock.get(path), guarded.get(path)
+        # Archives have a yardstick of their own.
+        if (left and left.text) == (right and right.text) or Path(path).name in archives:
+            continue
+        if not told & {*Path(path).parents}:
+            told.add(Path(path))
+            yield _file(path, left, right)
+
+
+def _file(path: str, left: Change | None, right: Change | None) -> str:
+    if left is None or right is None:
+        sign, there = ("-", left) if left else ("+", right)
+        return f"file {sign} {path}: {there.text if there else None}"
+    lines = _lines("", *(of.content.decode(errors="replace").splitlines() for of in (left, right)))
+    return f"file ! {path}: {left.text} -> {right.text} {next(lines, '')}".rstrip()
+
+
+_PATHS = (
+    (r"(?<=/artifacts/)(?!\.poetry).*/(?=[^/]*$)", ".../"),
+    (r"(?<=/virtualenvs/)(\.?)(\w+)-[\w-]{8}-py[\d.]+", r"\1\2-HASH"),
+    (r"(?<=tmp/)(?!bundled).*", "..."),
+    (r"(?<=/pipx/logs/).*", "..."),
+    (r"(?<=/\.cache/uv/).*", "..."),
+)
+
+
+def _short(path: str) -> str:
+    """A path less what is made of hashes."""
+    for pattern, replacement in _PATHS:
+        path = re.sub(pattern, replacement, path)
+    return path
+
+
+def _archives(guarded: dict[str, str], clean: dict[str, str] | None) -> Iterator[str]:
+    for name in sorted(guarded) if clean else ():
+        if clean and guarded[name] != clean.get(name):
+            yield f"archive {name}: not the one of a clean checkout"
+
+
+def _lines(what: str, stock: list[str], guarded: list[str]) -> Iterator[str]:
+    for line in difflib.ndiff(stock, guarded) if stock != guarded else ():
+        if line.startswith(("+ ", "- ")):
+            yield f"{what}: {line}"
+
+
+_VARYING = (
+    (r"\x1b\[[0-9;]*[A-Za-z]", ""),
+    (r"\(\d+\.\d+s\)", "(TIME)"),
+    (r"(?<=tmp/)(tmp|pip-|build-env-)[\w-]+", "TEMPORARY"),
+    (r"(?<=[/ `'\"])\.?tmp[a-z0-9_]{8}\b", "TEMPORARY"),
+    (r"\b\d+\.\d+ ?s(econds?)?\b", "TIME"),
+    (r"0x[0-9a-f]{6,}", "ADDRESS"),
+    (r"process \d+", "process N"),
+    (r"(?<=/virtualenvs/)(\.?\w+)-[\w-]{8}-py[\d.]+", r"\1-HASH"),
+    (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*", "DATE"),
+    # Columns are as wide as their longest word.
+    (r"(?<=\S) {2,}", "  "),
+    (r"127\.0\.0\.1:\d+", "INDEX"),
+)  # fmt: skip
+
+
+def tidy(text: str) -> list[str]:
+    """The lines of an output, less what differs from run to run."""
+    for pattern, replacement in _VARYING:
+        text = re.sub(pattern, replacement, text)
+    lines: list[str] = []
+    begun = 0
+    for line in text.splitlines():
+        # What is installed side by side comes in any order.
+        if not line.startswith("  - "):
+            lines[begun:] = sorted(lines[begun:])
+            begun = len(lines) + 1
+        lines.append(line.rstrip())
+    lines[begun:] = sorted(lines[begun:])
+    return lines

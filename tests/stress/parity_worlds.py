@@ -1,0 +1,383 @@
+"""The worlds of the runs: how Poetry is installed, who runs it, and what is odd about the place."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from tests.beds.environments import NEWEST_POETRY
+from tests.beds.environments import OLDEST_POETRY
+from tests.beds.environments import POETRY_MINORS
+from tests.beds.environments import uv
+from tests.stress import threadless
+from tests.stress.bed import UnavailableError
+from tests.stress.bed import call
+from tests.stress.bed import need
+from tests.stress.parity_commands import BACKENDS
+from tests.stress.parity_commands import OF_THE_CROWD
+from tests.stress.parity_commands import Command
+from tests.stress.parity_layouts import LAYOUTS
+from tests.stress.parity_layouts import interpreter
+from tests.stress.parity_layouts import pipx
+from tests.stress.parity_layouts import pipx_variables
+from tests.stress.parity_layouts import pyenv
+from tests.stress.parity_layouts import uv_variables
+
+_ENDS = (OLDEST_POETRY, NEWEST_POETRY)
+_SOMEBODY = 23_456
+_OPENSHIFT = 1_000_650_000
+
+
+@dataclass
+class World:
+    """One Poetry with a home and a checkout: all below `root`, which both sides have in turn."""
+
+    root: Path
+    prefix: Path
+    index: str
+    variables: dict[str, str] = field(default_factory=dict)
+    mounts: list[Path] = field(default_factory=list)
+    argv: list[str] = field(default_factory=list)
+    """What the program and its arguments are appended to."""
+
+    @property
+    def home(self) -> Path:
+        """HOME, with Poetry's directories where they are by default."""
+        return self.root / "home"
+
+    @property
+    def checkout(self) -> Path:
+        """The project, in which Poetry is called."""
+        return self.root / "src" / "demo"
+
+    @property
+    def pyproject(self) -> Path:
+        """The project's own file."""
+        return self.checkout / "pyproject.toml"
+
+    @property
+    def temporary(self) -> Path:
+        """Where temporary files go."""
+        return self.root / "tmp"
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What calls can name."""
+        return {
+            "python": interpreter(),
+            "index": self.index,
+            "temporary": str(self.temporary),
+            "uv": uv(),
+            "pipx": pipx(),
+            "pyenv": shutil.which("pyenv") or "pyenv",
+        }
+
+    def through(self, *words: str) -> None:
+        """Let each call be started by this program, which is given it as its arguments."""
+        self.argv = [*words, *self.argv]
+
+    def after(self, script: str) -> None:
+        """Let a shell do this before each call."""
+        self.through("sh", "-c", f'{script}; exec "$@"', "sh")
+
+    def mount(self, where: Path, *options: str) -> None:
+        """Mount something for as long as the world lasts."""
+        call("mount", *options, str(where))
+        self.mounts.append(where)
+
+    def read_only(self, folder: Path) -> None:
+        """Make a folder one that nobody can write to, root included."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.mount(folder, "--bind", str(folder))
+        call("mount", "-o", "remount,bind,ro", str(folder))
+
+    def full(self, folder: Path) -> None:
+        """Put a folder on a disk that has no room left."""
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = self.temporary / "kept"
+        shutil.copytree(folder, kept, symlinks=True)
+        self.mount(folder, "-t", "tmpfs", "-o", "size=600k", "tmpfs")
+        shutil.copytree(kept, folder, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(kept)
+        filler = folder / "filler"
+        try:
+            with filler.open("wb", buffering=0) as file:
+                while file.write(b"." * 4096):
+                    pass
+        except OSError:
+            return
+
+    def owned_by(self, user: int, group: int) -> None:
+        """Let another user run it, who owns all but Poetry."""
+        for top in (self.home, self.root / "src", self.temporary):
+            call("chown", "-R", "-h", f"{user}:{group}", str(top))
+        self.through("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups")
+
+    def close(self) -> None:
+        """Unmount what was mounted."""
+        for where in reversed(self.mounts):
+            subprocess.run(["umount", "-l", str(where)], check=False)
+
+
+Change = Callable[[World], None]
+
+
+def nothing(_: World) -> None:
+    """Leave it as it is."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One way in which Poetry is installed and called."""
+
+    name: str
+    layout: str = "venv"
+    change: Change = nothing
+    """What is done to a world before the calls."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    listings: tuple[str, ...] = ()
+    """Calls of other tools that come after each command."""
+    more: Sequence[Command] = ()
+    """Commands that are tried here alone."""
+    without: tuple[str, ...] = ()
+    """Commands that make no sense here."""
+    versions: tuple[str, ...] = POETRY_MINORS
+    root: bool = False
+    """Whether only root can make it."""
+
+    def available(self) -> None:
+        """Raise UnavailableError with the reason why this machine cannot have it."""
+        if self.root and os.geteuid() != 0:
+            raise UnavailableError("needs root")
+        if self.layout == "pyenv":
+            pyenv()
+        if self.root:
+            need("setpriv", "mount")
+
+    def lay(
+        self,
+        root: Path,
+        template: Path,
+        version: str,
+        index: str,
+        *,
+        stock: bool,
+        change: Callable[[Path], None] = lambda _: None,
+    ) -> World:
+        """Make a world for one side of a run; `change` is what the command wants of the project."""
+        root.mkdir()
+        for name in ("home", "src", "tmp", "opt"):
+            (root / name).mkdir()
+        layout = LAYOUTS[self.layout]
+        layout.skeleton(self.layout, version, stock=stock).lay(root)
+        shutil.copytree(template, root / "src" / "demo", symlinks=True, dirs_exist_ok=True)
+        change(root / "src" / "demo")
+        world = World(root, root / layout.prefix, index)
+        world.variables = {
+            "PATH": f"{layout.programs(root)}:/usr/bin:/bin",
+            "HOME": str(world.home),
+            "TMPDIR": str(world.temporary),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            # Poetry brings a pip of its own; to copy one takes half of an install.
+            "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true",
+            # All but the index on loopback is refused at once.
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "POETRY_REQUESTS_MAX_RETRIES": "0",
+            # Poetry writes what it holds in sets.
+            "PYTHONHASHSEED": "0",
+            "SOURCE_DATE_EPOCH": "1700000000",
+            "PIP_INDEX_URL": index,
+            "PIP_CONFIG_FILE": os.devnull,
+            "UV_DEFAULT_INDEX": index,
+            "UV_NO_CONFIG": "1",
+        }
+        # `poetry self` knows no index but this.
+        settings = world.home / ".config" / "pypoetry"
+        settings.mkdir(parents=True)
+        (settings / "pyproject.toml").write_text(
+            f'[[tool.poetry.source]]\nname = "tests"\nurl = "{index}"\n', encoding="utf-8"
+        )
+        self.change(world)
+        world.variables |= {k: v.format(**_places(world)) for k, v in self.variables.items()}
+        return world
+
+
+def _places(world: World) -> dict[str, str]:
+    return {"home": str(world.home), "checkout": str(world.checkout), "prefix": str(world.prefix)}
+
+
+def _umask(world: World) -> None:
+    world.after("umask 077")
+
+
+def _no_home(world: World) -> None:
+    # A user with an entry in the system's list of users, whose home there is none.
+    world.owned_by(65_534, 65_534)
+    world.through("env", "-u", "HOME")
+
+
+def _openshift(world: World) -> None:
+    call("chmod", "-R", "g=u", str(world.home), str(world.checkout), str(world.temporary))
+    world.through("setpriv", f"--reuid={_OPENSHIFT}", "--regid=0", "--clear-groups")
+
+
+def _somebody(world: World) -> None:
+    world.owned_by(_SOMEBODY, _SOMEBODY)
+
+
+def _threadless(world: World) -> None:
+    world.through(interpreter(), str(Path(threadless.__file__)))
+
+
+def _gone(world: World) -> None:
+    gone = shlex.quote(str(world.checkout / "gone"))
+    world.after(f"mkdir {gone} && cd {gone} && rmdir {gone}")
+
+
+def _rewritten(how: Callable[[bytes], bytes]) -> Change:
+    def change(world: World) -> None:
+        world.pyproject.write_bytes(how(world.pyproject.read_bytes()))
+
+    return change
+
+
+def _is_directory(world: World) -> None:
+    world.pyproject.unlink()
+    world.pyproject.mkdir()
+
+
+def _file_for_ours(world: World) -> None:
+    (world.checkout / ".poetry").write_text("mine\n", encoding="utf-8")
+
+
+def _link_for_ours(target: str) -> Change:
+    def change(world: World) -> None:
+        (world.root / "src" / "elsewhere").mkdir()
+        (world.checkout / ".poetry").symlink_to(world.root / "src" / target)
+
+    return change
+
+
+def _namesakes(world: World) -> None:
+    """Modules of the project's own that are called like those that Poetry and we import."""
+    for name in ("json", "pip", "filelock", "packaging", "virtualenv", "httpx"):
+        text = f"open({str(world.root / 'src' / 'foreign')!r}, 'a').write({name!r})\n"
+        (world.checkout / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def _requires(plugins: str) -> Change:
+    def change(world: World) -> None:
+        text = world.pyproject.read_text(encoding="utf-8")
+        section = f"[tool.poetry.requires-plugins]\n{plugins}\n\n[build-system]"
+        world.pyproject.write_text(text.replace("[build-system]", section), encoding="utf-8")
+
+    return change
+
+
+def _hooks(world: World) -> None:
+    with world.pyproject.open("a", encoding="utf-8") as file:
+        file.write(
+            "\n[tool.poe.tasks]\n"
+            'hello.shell = "echo hello"\nnested.shell = "poetry version --short"\n'
+            "\n[tool.poe.poetry_hooks]\n"
+            'pre_build = "nested"\npost_install = "nested"\npost_lock = "nested"\n'
+            'post_version = "nested"\n'
+        )
+
+
+def _dynamic(world: World) -> None:
+    with world.pyproject.open("a", encoding="utf-8") as file:
+        file.write("\n[tool.poetry-dynamic-versioning]\nenable = true\n")
+
+
+def _active(world: World) -> None:
+    subprocess.run(
+        [uv(), "venv", "--quiet", "--python", interpreter(), str(world.home / "active")], check=True
+    )
+
+
+def _with_mode(mode: int, *, user: bool = False) -> Change:
+    def change(world: World) -> None:
+        world.checkout.chmod(mode)
+        if user:
+            call("chown", "-R", f"{_SOMEBODY}:{_SOMEBODY}", str(world.checkout))
+
+    return change
+
+
+def _pyenv(world: World) -> None:
+    world.variables |= {"PYENV_ROOT": str(world.home / ".pyenv")}
+
+
+_PIPX_LISTINGS = (
+    "{pipx} list",
+    "{pipx} list --json",
+    "{pipx} upgrade-all",
+)
+_HOME_OF_PIPX = {k: v.replace("/home", "{home}") for k, v in pipx_variables(Path("/home")).items()}
+_HOME_OF_UV = {k: v.replace("/home", "{home}") for k, v in uv_variables(Path("/home")).items()}
+# Where Poetry runs in the environment that it syncs, it removes itself, and dies in the middle.
+_REMOVES_POETRY = ("sync",)
+_ACTIVE_OWN = {"VIRTUAL_ENV": "{checkout}/.venv"}
+
+ENVIRONMENTS = (
+    Environment("plain", more=BACKENDS),
+    Environment(
+        "pipx", "pipx", variables=_HOME_OF_PIPX, listings=_PIPX_LISTINGS, versions=_ENDS
+    ),
+    Environment(
+        "uv tool", "uv", variables=_HOME_OF_UV, versions=_ENDS,
+        listings=("{uv} tool list", "{uv} tool upgrade --all"),
+    ),
+    Environment("official installer", "official"),
+    Environment(
+        "Poetry in the project's venv", "project", variables=_ACTIVE_OWN, without=_REMOVES_POETRY
+    ),
+    Environment(
+        "no virtualenvs",
+        variables={"POETRY_VIRTUALENVS_CREATE": "false", "VIRTUAL_ENV": "{prefix}"},
+        without=_REMOVES_POETRY,
+    ),
+    Environment("another venv active", change=_active, variables={"VIRTUAL_ENV": "{home}/active"}),
+    Environment("venv in project", variables={"POETRY_VIRTUALENVS_IN_PROJECT": "true"}),
+    Environment("conda", "conda", variables={"CONDA_PREFIX": "{prefix}"}, versions=_ENDS),
+    Environment("pyenv", "pyenv", _pyenv, listings=("{pyenv} versions",), versions=_ENDS),
+    Environment("root's Poetry, another user", change=_somebody, root=True),
+    Environment("read-only checkout", change=lambda w: w.read_only(w.checkout), root=True),
+    Environment(
+        "read-only cache", change=lambda w: w.read_only(w.home / ".cache/pypoetry"), root=True
+    ),
+    Environment("read-only HOME", change=lambda w: w.read_only(w.home), root=True),
+    Environment("HOME unset", change=_no_home, root=True),
+    Environment("unknown uid", change=_openshift, root=True),
+    Environment("umask 077", change=_umask),
+    Environment("full checkout", change=lambda w: w.full(w.checkout), root=True),
+    Environment("full HOME", change=lambda w: w.full(w.home), root=True),
+    Environment("no threads", change=_threadless),
+    Environment("stdin and stderr closed", change=lambda w: w.after("exec 0<&- 2>&-")),
+    Environment("all closed", change=lambda w: w.after("exec 0<&- 1>&- 2>&-")),
+    Environment("deleted directory", change=_gone),
+    Environment("warnings are errors", variables={"PYTHONWARNINGS": "error"}),
+    Environment("BOM", change=_rewritten(lambda text: b"\xef\xbb\xbf" + text)),
+    Environment("CRLF", change=_rewritten(lambda text: text.replace(b"\n", b"\r\n"))),
+    Environment("latin-1", change=_rewritten(lambda text: text + b"# \xfc\n")),
+    Environment("pyproject.toml is a directory", change=_is_directory),
+    Environment(".poetry is a file", change=_file_for_ours),
+    Environment(".poetry is a link", change=_link_for_ours("elsewhere")),
+    Environment(".poetry is a dangling link", change=_link_for_ours("nowhere")),
+    Environment("sticky checkout", change=_with_mode(0o1777, user=True), root=True),
+    Environment("modules of the same names", change=_namesakes),
+    Environment("requires plugins", change=_requires('stamp-plugin = ">=1,<2"'), more=BACKENDS),
+    Environment("crowd", "crowd", _dynamic, more=OF_THE_CROWD, versions=_ENDS),
+    Environment("hooks that call Poetry", "crowd", _hooks, more=OF_THE_CROWD, versions=_ENDS),
+)  # fmt: skip
