@@ -133,7 +133,8 @@ def _side(
     )
     try:
         before = snapshot(root)
-        ended = [_call(world, words) for words in calls or run.command.calls]
+        calls = calls or (*run.environment.first, *run.command.calls)
+        ended = [_call(world, words) for words in calls]
         ended += [_call(world, words, []) for words in run.environment.listings]
         return Outcome(ended, changes(root, before), _archives(world.checkout))
     finally:

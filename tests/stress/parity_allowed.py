@@ -40,6 +40,19 @@ ALLOWED = (
         r"(no virtualenvs|the project's venv) / ",
     ),
     Allowed(
+        r"output of `poetry (install|sync)[^`]*`: "
+        r"(\+ Building the plugin set that the project requires: "
+        r"|- (Ensuring that the Poetry plugins|The following Poetry plugins are|  - lamp-plugin"
+        r"|Installing Poetry plugins only for))",
+        "the guard builds the set in Poetry's place, and says so in its own words",
+        r"^requires plugins / ",
+    ),
+    Allowed(
+        r"file - src/demo/\.poetry/(plugins|\.gitignore)",
+        "plugin sets stand elsewhere, in .poetry/.nox",
+        r"^requires plugins / ",
+    ),
+    Allowed(
         r"file \+ src/demo/\.poetry(/\.nox(/.*)?)?: ",
         "locks, records and plugin sets of the project, where no build backend packs them",
     ),

@@ -18,8 +18,7 @@ from tests.beds.environments import environment
 from tests.beds.environments import key_of
 from tests.beds.environments import made_once
 from tests.beds.environments import uv
-from tests.beds.plugins import stamp_helper
-from tests.beds.plugins import stamp_plugin
+from tests.beds.plugins import PLUGIN_GROUP
 from tests.beds.poetry import isolated
 from tests.beds.simple_index import SimpleIndex
 from tests.stress.bed import put
@@ -35,6 +34,13 @@ _BACKENDS = (
     "uv-build",
     "scikit-build-core",
 )
+_PLUGIN = """
+    from poetry.plugins.application_plugin import ApplicationPlugin
+
+    class Lamp(ApplicationPlugin):
+        def activate(self, application):
+            import beta
+"""
 _PYPROJECT = """\
 [project]
 name = "demo"
@@ -90,8 +96,14 @@ def _fill(wheels: Path, version: str) -> None:
         WheelSource("alpha", "1.0", {"alpha.py": ""}, requires=("beta>=1",)),
         *(WheelSource(name, "1.0", {f"{name}.py": ""}) for name in ("beta", "gamma", "delta")),
         WheelSource("addon", "1.0", {"addon.py": ""}),
-        stamp_plugin("1.0"),
-        stamp_helper(5),
+        # One that changes nothing: what is built with it is what is built without.
+        WheelSource(
+            "lamp-plugin",
+            "1.0",
+            {"lamp_plugin.py": _PLUGIN},
+            {PLUGIN_GROUP: {"lamp": "lamp_plugin:Lamp"}},
+            ("beta>=1",),
+        ),
     ):
         source.build(wheels)
     for stock in (False, True):

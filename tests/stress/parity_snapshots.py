@@ -133,6 +133,7 @@ def _file(path: str, left: Change | None, right: Change | None) -> str:
 _PATHS = (
     (r"(?<=/artifacts/)(?!\.poetry).*/(?=[^/]*$)", ".../"),
     (r"(?<=/virtualenvs/)(\.?)(\w+)-[\w-]{8}-py[\d.]+", r"\1\2-HASH"),
+    (r"(?<=/cache/repositories/tests/)[0-9a-f]{2}\b.*", "..."),
     (r"(?<=tmp/)(?!bundled).*", "..."),
     (r"(?<=/pipx/logs/).*", "..."),
     (r"(?<=/\.cache/uv/).*", "..."),

@@ -143,6 +143,8 @@ class Environment:
     change: Change = nothing
     """What is done to a world before the calls."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
+    """Calls that come before each command."""
     listings: tuple[str, ...] = ()
     """Calls of other tools that come after each command."""
     more: Sequence[Command] = ()
@@ -285,13 +287,15 @@ def _requires(plugins: str) -> Change:
 
 
 def _hooks(world: World) -> None:
+    """Hooks that call Poetry; none at what they call, or they would call for ever."""
     with world.pyproject.open("a", encoding="utf-8") as file:
         file.write(
             "\n[tool.poe.tasks]\n"
-            'hello.shell = "echo hello"\nnested.shell = "poetry version --short"\n'
+            'hello.shell = "echo hello"\nnested.shell = "poetry env list"\n'
+            'changing.shell = "poetry config --local virtualenvs.in-project true"\n'
             "\n[tool.poe.poetry_hooks]\n"
-            'pre_build = "nested"\npost_install = "nested"\npost_lock = "nested"\n'
-            'post_version = "nested"\n'
+            'pre_build = "nested"\npre_install = "nested"\npost_install = "changing"\n'
+            'post_lock = "nested"\npost_version = "nested"\npre_add = "changing"\n'
         )
 
 
@@ -377,7 +381,10 @@ ENVIRONMENTS = (
     Environment(".poetry is a dangling link", change=_link_for_ours("nowhere")),
     Environment("sticky checkout", change=_with_mode(0o1777, user=True), root=True),
     Environment("modules of the same names", change=_namesakes),
-    Environment("requires plugins", change=_requires('stamp-plugin = ">=1,<2"'), more=BACKENDS),
+    Environment(
+        "requires plugins", change=_requires('lamp-plugin = ">=1"'), first=("poetry install",),
+        more=BACKENDS,
+    ),
     Environment("crowd", "crowd", _dynamic, more=OF_THE_CROWD, versions=_ENDS),
     Environment("hooks that call Poetry", "crowd", _hooks, more=OF_THE_CROWD, versions=_ENDS),
 )  # fmt: skip
