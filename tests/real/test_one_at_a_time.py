@@ -63,6 +63,10 @@ def test_refused_where_there_are_no_locks(poetry: Poetry, project: Project, pypi
     lock = lock_of(project).path
     lock.unlink()
     lock.symlink_to(project.path / "pyproject.toml")
+    # Nor in the user's own directory.
+    own = poetry.home / ".local" / "share"
+    own.mkdir(parents=True)
+    (own / "poetry-publish-verified").touch()
     run = publish(poetry, project, pypi)
     ended(run, 8)
     assert "PV802" in run.said

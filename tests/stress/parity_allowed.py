@@ -61,16 +61,25 @@ ALLOWED = (
         "the locks of the archives, in Poetry's own cache",
     ),
     Allowed(
-        r"file \+ home/\.config/pypoetry/\.poetry-locks-1\b",
-        "the lock of Poetry's settings, beside them",
-    ),
-    Allowed(
         r"file ! home/\.cache/pypoetry/artifacts/.*: file 0600 (.*) -> file 0\d\d\d \1$",
         "archives in the cache are readable as the umask says: who shares a cache can use them",
     ),
     Allowed(
-        r"file \+ (.*/)?\.[^/]+\.poetry-lock[^/]*: file ",
-        "the lock of an environment: a hidden plain file beside it, which no tool lists",
+        r"file \+ (.*/)?\.([^/]+\.|demo-HASH)?poetry-lock[^/]*: file ",
+        "a lock: a hidden plain file beside an environment or settings, or in Poetry's own",
+    ),
+    Allowed(
+        r"file \+ src/elsewhere/\.nox: ",
+        "where .poetry is a link, what is kept in it is kept where it leads",
+        r"^\.poetry is a link / ",
+    ),
+    Allowed(
+        r"file \+ home/\.cache/pypoetry(/virtualenvs)?: directory ",
+        "made on the way to the lock of an environment, which Poetry then came not so far to make",
+    ),
+    Allowed(
+        r"file ! home/\.cache: directory ",
+        "virtualenv makes it private, Poetry does not: it depends on which comes first",
     ),
 )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.guard.resources import Resource
 
 # Whatever would be locked for fails by itself then, or has nothing to write.
-_NOTHING_CAN_BE_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class NeedlessError(OSError):
@@ -40,8 +40,9 @@ def usable(resource: Resource, *, needed: bool) -> tuple[Path, str]:
                 raise NeedlessError from error
             if resource.thing is None:
                 raise
-            if not needed and not _may_write(resource.thing):
-                raise NeedlessError from None
+            is_full = error.errno in _FULL
+            if not needed and (is_full or not _may_write(resource.thing)):
+                raise NeedlessError from error
             if resource.fallback is None:
                 raise
             if isinstance(error, NotBelievedError):
@@ -52,7 +53,7 @@ def usable(resource: Resource, *, needed: bool) -> tuple[Path, str]:
         nearest_existing(own).make_directories(own, private=True)
         return _made(resource.fallback, own, None), not_believed
     except OSError as error:
-        if error.errno in _NOTHING_CAN_BE_WRITTEN and not needed:
+        if error.errno in (*_FULL, errno.EROFS) and not needed:
             raise NeedlessError from error
         raise
 
