@@ -272,10 +272,11 @@ def main() -> int:
     with workplace() as work, goods(work, {run.version for run in runs}) as known:
         report = play_all(runs, work, known, options.jobs)
         say(*report.lines())
-        for line in cost(known, work) if options.only == "*" and not options.short else ():
+        whole = not options.short and options.only == "*" and report.runs == len(runs)
+        for line in cost(known, work) if whole else ():
             say(line)
     say(
-        f"{report.runs} runs of stock and guarded Poetry, {pairs(runs)} pairs, "
+        f"{report.runs} of {len(runs)} runs of stock and guarded Poetry, {pairs(runs)} pairs, "
         f"{len(report.found)} differences, {time.monotonic() - begun:.0f} s"
     )
     return 1 if report.found else 0

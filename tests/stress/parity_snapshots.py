@@ -101,7 +101,7 @@ def differences(stock: Outcome, guarded: Outcome, clean: dict[str, str] | None) 
             last = (right.err.strip() or right.out.strip()).splitlines()[-1:]
             yield f"exit code of `{label}`: {left.code} -> {right.code} ({''.join(last)[:120]})"
         yield from _lines(f"output of `{label}`", tidy(left.out), tidy(right.out))
-        said = set(tidy(left.err))
+        said = {"", *tidy(left.err)}
         yield from (
             f"error output of `{label}`: + {line}" for line in tidy(right.err) if line not in said
         )
