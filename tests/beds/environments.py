@@ -233,7 +233,7 @@ def wheels_of(requirement: str) -> Path:
             *("--disable-pip-version-check", "--dest", folder, requirement),
         )
 
-    return _made_once(f"wheels-{_key(requirement, sys.version)}", make)
+    return made_once(f"wheels-{key_of(requirement, sys.version)}", make)
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
