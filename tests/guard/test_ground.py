@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.guard import cleaning
+from poetry_publish_verified.guard.former import tidy_locks
+from poetry_publish_verified.guard.former import tidy_sets
 from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.ground import NotBelievedError
 from poetry_publish_verified.guard.locks import held
@@ -134,7 +137,7 @@ def test_a_shared_checkout(checkout: Path) -> None:
     assert sets.find(BASE) is not None
     (checkout / ".poetry" / ".nox").chmod(0o2777)
     assert sets.find(BASE) is None
-    assert "can be written by others" in sets.not_believed
+    assert "is writable by others" in sets.not_believed
 
 
 def test_too_open_a_directory(checkout: Path) -> None:
@@ -147,7 +150,7 @@ def test_too_open_a_directory(checkout: Path) -> None:
     assert stat.S_IMODE(kept.stat().st_mode) == 0o755
     kept.chmod(0o777)
     assert sets.find(BASE) is None
-    assert "can be written by others" in sets.hindrance()
+    assert "is writable by others" in sets.hindrance()
 
 
 @pytest.mark.parametrize("name", [".poetry/.nox", ".poetry/.nox/plugin-sets", "set"])
@@ -184,6 +187,91 @@ def test_another_directory(
     assert sets.find(BASE) is not None
     give(sets.directory, STRANGER)
     assert (sets.find(BASE) is not None) == counts
+
+
+@pytest.mark.parametrize("at", [".poetry", ".poetry/.nox", ".poetry/.nox/plugin-sets"])
+def test_nothing_is_cleaned_where_a_stranger_leads(checkout: Path, tmp_path: Path, at: str) -> None:
+    """What lies below a link of theirs in a sticky checkout is not swept, not even by root."""
+    victim = tmp_path / "victim"
+    for name in ("py3.12", ".trash-1", "plugin-sets", ".poetry-locks-1"):
+        (victim / name).mkdir(parents=True)
+    checkout.chmod(0o1777)
+    (checkout / at).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / at).symlink_to(victim)
+    for one in [checkout / at, *(checkout / at).parents]:
+        if one.is_relative_to(checkout / ".poetry"):
+            os.chown(one, STRANGER, STRANGER, follow_symlinks=False)
+    sets = PluginSets.of_project(checkout)
+    sets.sweep(None)
+    with pytest.raises(NotBelievedError):
+        sets.retire_stock()
+    tidy_sets(checkout)
+    list(cleaning._checkout(checkout))  # noqa: SLF001 - the rest is this machine's user's
+    assert (sets.damaged(), sets.abandoned()) == ([], [])
+    assert len(list(victim.iterdir())) == 4
+
+
+def test_a_former_directory_of_a_strangers(tmp_path: Path) -> None:
+    """What somebody else could exchange under us is left alone, and so is what is no lock."""
+    tmp_path.chmod(0o1777)
+    former = tmp_path / ".poetry-locks-1"
+    former.mkdir()
+    (former / "lock").touch()
+    give(former, STRANGER)
+    tidy_locks(former, lambda _: True)
+    assert (former / "lock").exists()
+    give(former, 0)
+    (former / "lock").write_text("no lock of ours")
+    tidy_locks(former, lambda _: True)
+    assert (former / "lock").exists()
+
+
+def test_what_became_too_open_heals(checkout: Path) -> None:
+    """As a cache restores it, or a COPY with modes: the owner's next `install` builds it anew."""
+    for path in (checkout, checkout / "pyproject.toml"):
+        os.chown(path, 0, 0)
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    for one in [checkout / ".poetry", *(checkout / ".poetry").rglob("*")]:
+        one.chmod(0o777)
+    assert sets.find(BASE) is None
+    assert build(sets, BASE) is not None
+    assert sets.find(BASE) is not None
+    said: list[str] = []
+    lock = Places(None).project(checkout)
+    with held(lock, print):
+        lock.path.chmod(0o666)
+    with held(lock, said.append) as ours:
+        assert ours
+    assert said == []
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_world_writable_checkout(checkout: Path) -> None:
+    """Where all the world may replace pyproject.toml anybody's sets count, of whatever group."""
+    checkout.chmod(0o777)
+    kept = checkout / ".poetry"
+    kept.mkdir(0o777)
+    os.chown(kept, STRANGER, STRANGER)
+    sets = PluginSets.of_project(checkout)
+    assert build(sets, BASE) is not None
+    assert sets.find(BASE) is not None
+
+
+def test_a_team_without_a_shared_group(checkout: Path) -> None:
+    """Of another group than the checkout's nobody may write to what is built there."""
+    checkout.chmod(0o775)
+    os.chown(checkout, 0, OWNER)
+    before = os.umask(0o002)
+    try:
+        sets = PluginSets.of_project(checkout)
+        built = build(sets, BASE)
+    finally:
+        os.umask(before)
+    assert built is not None
+    writable = [one for one in built.path.rglob("*") if one.stat().st_mode & 0o020]
+    assert not [one for one in writable if one.stat().st_gid != OWNER]
+    assert sets.find(BASE) is not None
 
 
 def test_beside_an_environment(tmp_path: Path) -> None:

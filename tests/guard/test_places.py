@@ -40,6 +40,11 @@ def test_one_path_one_lock(places: Places, tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").touch()
+    repository = tmp_path / "repository"
+    (repository / ".git").mkdir(parents=True)
+    deeper = places.environment(project / "envs" / "dev").path
+    assert deeper.parent == project / IN_PROJECT
+    assert deeper != places.environment(project / "dev").path
     link = tmp_path / "link"
     link.symlink_to(project)
     poetrys_own = tmp_path / "pipx" / "poetry"
@@ -51,6 +56,8 @@ def test_one_path_one_lock(places: Places, tmp_path: Path) -> None:
     for path, lock in {
         project / ".venv": project / IN_PROJECT / "environment-.venv",
         link / ".venv": project / IN_PROJECT / "environment-.venv",
+        # git and hatchling would find a file beside it.
+        repository / ".venv": repository / IN_PROJECT / "environment-.venv",
         # Beside it pipx, uv and pyenv list what is theirs.
         poetrys_own: poetrys_own / ".poetry-lock",
         # It may not be there yet, or be cleared under those who wait.

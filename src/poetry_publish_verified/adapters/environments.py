@@ -121,8 +121,10 @@ def settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
 
 async def _works(place: Path, check: str) -> bool:
     command = [str(python_in(place)), "-I", "-B", "-c", check]
+    # pypiserver looks for its user's home, and an id without a name has none.
+    variables = children.surroundings(os.environ) | {"HOME": str(place)}
     try:
-        await _run("Python", command, children.surroundings(os.environ), None, _SETUP_TIMEOUT)
+        await _run("Python", command, variables, None, _SETUP_TIMEOUT)
     except (OSError, SetUpError):
         return False
     return True

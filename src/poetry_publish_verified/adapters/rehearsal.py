@@ -63,7 +63,8 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
                 *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
             ],
             cwd=children.NEUTRAL,
-            env=children.surroundings(os.environ),
+            # It looks for its user's home, and an id without a name has none.
+            env=children.surroundings(os.environ) | {"HOME": str(folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

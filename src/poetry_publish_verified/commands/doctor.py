@@ -54,7 +54,7 @@ class DoctorCommand(Command):
         root = next((one for one in (given, *given.parents) if _is_project(one)), given)
         if self.option("clean"):
             return self._clean(root if _is_project(root) else None)
-        own = distributions(entry for entry in sys.path if not Path(entry).is_relative_to(root))
+        own = distributions(entry for entry in sys.path if not _is_of_a_project(Path(entry)))
         findings = diagnose(root, own)
         for found in findings:
             style = "error" if found.stops else "warning"
@@ -85,6 +85,7 @@ class DoctorCommand(Command):
 
     def _locks(self, root: Path | None) -> bool:
         from poetry_publish_verified.guard.holders import way_out
+        from poetry_publish_verified.guard.locks import is_free
         from poetry_publish_verified.guard.locks_in_use import directories
         from poetry_publish_verified.guard.locks_in_use import holders_of
         from poetry_publish_verified.guard.locks_in_use import locked_apart
@@ -106,13 +107,19 @@ class DoctorCommand(Command):
             self.line(f"The lock of {name} is your own: others who can change it do not see yours.")
         for lock, holder in holders_of(places).items():
             what = f"<c1>{plain(holder.resource)}</c1>"
-            if holder.is_gone:
+            if holder.is_gone or not lock.exists() or is_free(lock):
                 self.line(f"{what} was in use by {plain(str(holder))}: it was killed, and is free.")
-            else:
-                self.line(f"{what} is in use by {plain(str(holder))}.")
+                continue
+            self.line(f"{what} is in use by {plain(str(holder))}.")
             if holder.is_elsewhere:
                 self.line(f"  {plain(way_out(lock))}")
         return not unproven
+
+
+def _is_of_a_project(entry: Path) -> bool:
+    """Whether it is a plugin set, or Poetry's own `.poetry/plugins`, of whatever project."""
+    stock = entry.parts[-2:] == (".poetry", "plugins")
+    return stock or (entry.parent / "set.json").is_file()
 
 
 def _is_project(directory: Path) -> bool:

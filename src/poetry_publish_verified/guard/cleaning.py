@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard.former import tidy_locks
 from poetry_publish_verified.guard.former import tidy_sets
+from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.locks import is_free
 from poetry_publish_verified.guard.places import ENDING
 from poetry_publish_verified.guard.places import Places
@@ -49,13 +51,18 @@ def clean(root: Path | None, cache: Path) -> Iterator[Cleaned]:
 
 
 def _checkout(root: Path) -> Iterator[Cleaned]:
+    try:
+        of_checkout(root).believe(root / ".poetry")
+    except OSError as error:
+        yield Cleaned(root / ".poetry", f"{error.filename} {error.strerror}")
+        return
     sets = PluginSets.of_project(root)
     kept = dict.fromkeys((root / UNPACKED, sets.directory, root / ".poetry" / "plugin-sets"))
     locks = [
         lock
         for directory in (root / IN_PROJECT, sets.directory / ".locks-1")
         for lock in (directory.iterdir() if directory.is_dir() else ())
-        if lock.suffix != holders.ENDING
+        if lock.suffix != holders.ENDING and lock.is_file() and not lock.is_symlink()
     ]
     held = next((lock for lock in locks if not is_free(lock)), None)
     for path in kept:
@@ -97,6 +104,8 @@ def remove(directory: Path) -> Iterator[Cleaned]:
 
 
 def _in_use(lock: Path) -> str:
+    if not os.access(lock, os.R_OK | os.W_OK):
+        return f"{lock} cannot be opened, so whether somebody holds it is unknown"
     return f"in use by {holders.read(lock) or 'a process that left no name'}"
 
 

@@ -19,8 +19,8 @@ from poetry_publish_verified.guard import poetry_seams as seams
 from poetry_publish_verified.guard import requiring
 from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import interpreter
-from poetry_publish_verified.guard.plugin_sets import DIRECTORY_VARIABLE
 from poetry_publish_verified.guard.plugin_sets import PluginSets
+from poetry_publish_verified.guard.plugin_sets import way_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,7 +62,7 @@ def _absent(root: Path, sets: PluginSets, environment: Mapping[str, str]) -> Ite
             "guard.sets-hindered",
             f"The plugins that {root} requires are not active: {names}. Sets of them cannot be"
             f" kept, as {hindrance}.",
-            f"Put that right and run `poetry install` there, or set {DIRECTORY_VARIABLE}.",
+            way_out(hindrance),
         )
     else:
         yield Finding(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from poetry_publish_verified.guard.ground import Ground
+from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.ground import read_regular
 from poetry_publish_verified.guard.resources import UNPACKED
 from poetry_publish_verified.guard.set_files import delete
@@ -35,14 +38,22 @@ def tidy_around(resource: Resource, is_free: Callable[[Path], bool]) -> None:
 def tidy_locks(directory: Path, is_free: Callable[[Path], bool]) -> None:
     """Remove a directory of locks if nobody holds any of them."""
     with suppress(OSError):
+        # Whoever may exchange it for a link would have us empty any directory.
+        Ground.of(directory.parent).believe(directory)
         if directory.is_symlink() or not directory.is_dir():
             return
         found = list(directory.iterdir())
         kept = [one for one in found if one.suffix != ".holder" and one.name != ".gitignore"]
-        if all(is_free(one) for one in kept):
+        # Ours are empty: what is not is nothing that we made.
+        if all(_is_empty_file(one) and is_free(one) for one in kept):
             for one in found:
                 one.unlink()
             directory.rmdir()
+
+
+def _is_empty_file(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and not found.st_size
 
 
 def tidy_ignore_file(root: Path) -> None:
@@ -50,6 +61,7 @@ def tidy_ignore_file(root: Path) -> None:
     directory = root / ".poetry"
     file = directory / ".gitignore"
     with suppress(OSError, ValueError):
+        of_checkout(root).believe(directory)
         others = [one for one in directory.iterdir() if one.name not in {UNPACKED.name, file.name}]
         if not others and read_regular(file, len(_ALL)) == _ALL:
             file.unlink()
@@ -57,6 +69,10 @@ def tidy_ignore_file(root: Path) -> None:
 
 def tidy_sets(root: Path) -> None:
     """Remove plugin sets from where build backends packed them."""
+    try:
+        of_checkout(root).believe(root / ".poetry")
+    except OSError:
+        return
     delete(root / ".poetry" / "plugin-sets")
     for left in (root / ".poetry").glob(".trash-*"):
         delete(left)

@@ -106,13 +106,21 @@ class Ground(NamedTuple):
             raise
         return found
 
-    def _close_to_others(self, directory: int) -> None:
-        """Take write bits from a directory of this user's that stock Poetry left too open."""
-        found = os.fstat(directory)
+    def _close_to_others(self, descriptor: int) -> None:
+        """Take write bits from what is this user's, and was left too open."""
+        found = os.fstat(descriptor)
         surplus = self._surplus(found)
         # Where anybody's entries count, what others made there before would count as well.
         if surplus and found.st_uid == _user() and self.owners is not None:
-            os.fchmod(directory, stat.S_IMODE(found.st_mode) & ~surplus)
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~surplus)
+
+    def _close_file_to_others(self, path: Path) -> None:
+        with suppress(OSError):
+            found = os.open(path, os.O_RDONLY | _FOLLOWS_NOT | _WAITS_NOT)
+            try:
+                self._close_to_others(found)
+            finally:
+                os.close(found)
 
     def make_file(self, path: Path, content: bytes = b"") -> bool:
         """Make a file in a directory that is there; False where the name is taken.
@@ -123,12 +131,17 @@ class Ground(NamedTuple):
         try:
             descriptor = os.open(path, flags, 0o600)
         except FileExistsError:
+            self._close_file_to_others(path)
             return False
         try:
             # Who may write it has to be able to read it.
             shared = self.thing.st_mode & 0o044 | self.write | self.write << 1
             self._settle(descriptor, 0o600 | shared)
             os.write(descriptor, content)
+        except OSError:
+            # A full disk.
+            path.unlink()
+            raise
         finally:
             os.close(descriptor)
         return True
@@ -140,7 +153,7 @@ class Ground(NamedTuple):
         # Refused where root is nobody: on a server that squashes it, in a user namespace.
         with suppress(OSError):
             self._give(descriptor)
-        if os.fstat(descriptor).st_gid != self.thing.st_gid:
+        if not self.write & stat.S_IWOTH and os.fstat(descriptor).st_gid != self.thing.st_gid:
             # Of another group nobody need be able to write to the thing.
             mode &= ~stat.S_IWGRP
         with suppress(OSError):
@@ -208,11 +221,12 @@ class Ground(NamedTuple):
                 return
         self._check_owner(found, path)
         if _user() is not None and self._surplus(found):
-            raise NotBelievedError("can be written by others than the directory around it", path)
+            raise NotBelievedError("is writable by others than the directory around it", path)
 
     def _surplus(self, found: os.stat_result) -> int:
         """The write bits of an entry for those who may not write the thing."""
-        may = self.write if found.st_gid == self.thing.st_gid else self.write & ~stat.S_IWGRP
+        is_shared = self.write & stat.S_IWOTH or found.st_gid == self.thing.st_gid
+        may = self.write if is_shared else self.write & ~stat.S_IWGRP
         return found.st_mode & _OTHERS_WRITE & ~may
 
     def _check_owner(self, found: os.stat_result, path: Path) -> None:

@@ -26,6 +26,7 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import nesting
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.former import tidy_around
+from poetry_publish_verified.guard.ground import NotBelievedError
 from poetry_publish_verified.guard.lock_files import NeedlessError
 from poetry_publish_verified.guard.lock_files import usable
 from poetry_publish_verified.guard.resources import LockRefusedError
@@ -218,7 +219,7 @@ def _acquire(resource: Resource, wish: _Wish, say: Callable[[str], None]) -> _Ho
         attempt.end()
         raise
     if attempt.not_believed:
-        _say_once(say, attempt.path, f"{attempt.not_believed}: its locks are not used.")
+        _say_once(say, attempt.path, f"{attempt.not_believed}: no lock is taken there.")
     if attempt.state is State.HELD:
         tidy_around(resource, is_free)
         return _Holding(resource, attempt.path, attempt.end, shown=wish.is_shown)
@@ -276,6 +277,8 @@ class _Attempt:
     @property
     def why(self) -> str:
         """Why it is not held, unless because others hold it."""
+        if isinstance(self._error, NotBelievedError):
+            return f"{self._error.filename} {self._error.strerror}"
         return str(self._error or f"no answer within {self._limit + self._patience:g} s")
 
     @property

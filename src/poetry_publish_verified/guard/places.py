@@ -79,14 +79,21 @@ class Places(NamedTuple):
 
     def _environment(self, path: Path, name: str, order: Order) -> Resource:
         real = _resolved(path)
-        if (real.parent / "pyproject.toml").is_file():
-            lock = real.parent / IN_PROJECT / f"environment-{real.name}"
-            return Resource(name, lock, order, real, real.parent, self._fallback(lock))
-        if _is_whole_python(real):
-            # A system's: neither in it nor beside it is a place for files of ours.
-            own = self._fallback(real)
-            return Resource(name, own or _beside(real), order, real, fallback=own)
-        return self._resource(name, _inside_or_beside(real), order, real)
+        project = _project_around(real)
+        if project != real.parent:
+            if _is_whole_python(real):
+                # A system's: neither in it nor beside it is a place for files of ours.
+                own = self._fallback(real)
+                return Resource(name, own or _beside(real), order, real, fallback=own)
+            if _is_poetrys_own(real):
+                # Its parent belongs to other people often enough; and it is none that Poetry, uv
+                # or venv would clear and make anew under those who wait for it.
+                return self._resource(name, real / ENDING, order, real)
+        if project is not None:
+            unique = "" if project == real.parent else f"-{_hash(str(real.relative_to(project)))}"
+            lock = project / IN_PROJECT / f"environment-{real.name[:100]}{unique}"
+            return Resource(name, lock, order, real, project, self._fallback(lock))
+        return self._resource(name, _beside(real), order, real)
 
     def _resource(self, name: str, lock: Path, order: Order, thing: Path) -> Resource:
         return Resource(name, lock, order, thing, lock.parent, self._fallback(lock))
@@ -101,18 +108,20 @@ class Places(NamedTuple):
         return _resolved(self.personal) / f"{path.name[:40]}-{unique}"
 
 
-def _inside_or_beside(environment: Path) -> Path:
-    """Inside an environment that Poetry runs in with this plugin; beside all others.
+def _project_around(environment: Path) -> Path | None:
+    """The project that an environment lies in: what builds it, or git, would find a file beside it.
 
-    The parent of Poetry's own belongs to other people often enough; and it is none that Poetry,
-    uv or venv would clear and make anew under those who wait for it.
+    git's own is looked for no further up: pyenv, with all its Pythons, is a clone.
     """
-    if environment == _resolved(Path(sys.prefix)) or _holds_this_plugin(environment):
-        return environment / ENDING
-    return _beside(environment)
+    if (environment.parent / ".git").exists():
+        return environment.parent
+    return next((one for one in environment.parents if (one / "pyproject.toml").is_file()), None)
 
 
-def _holds_this_plugin(environment: Path) -> bool:
+def _is_poetrys_own(environment: Path) -> bool:
+    """Whether a Poetry runs in it, this one or another one with this plugin."""
+    if environment == _resolved(Path(sys.prefix)):
+        return True
     return (
         any(environment.glob(f"lib/py*/site-packages/{_OURS}"))
         or (environment / "Lib" / "site-packages" / _OURS).is_file()

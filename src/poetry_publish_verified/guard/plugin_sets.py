@@ -58,6 +58,7 @@ _UNKNOWN_BUILDER_AFTER = 86400
 _SITE = "site-packages"
 _BUILDING = ".building-"
 _TRASH = ".trash-"
+_NOT_WRITABLE = " cannot be written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class PluginSets:
         path = str(resolved).encode("utf-8", "surrogateescape")
         unique = hashlib.sha256(path).hexdigest()[:12]
         name = re.sub(r"[^\w.-]", "_", resolved.name) or "project"
-        base = root / Path(elsewhere).expanduser()
+        base = root / os.path.expanduser(elsewhere)  # noqa: PTH111 - which fails without a home
         return cls(root, base / f"{name}-{unique}", base)
 
     def find(self, key: SetKey) -> PluginSet | None:
@@ -172,6 +173,14 @@ class PluginSets:
             return of_checkout(self._root)
         # Whoever names another place trusts it; not what all the world can put there.
         return Ground.of(self._base, None, self._root, closed=stat.S_ISVTX | stat.S_IWOTH)
+
+    def _is_believed(self) -> bool:
+        """Whether what lies in the directory is this project's, and nobody led us astray."""
+        try:
+            self._ground().believe(self.directory)
+        except OSError:
+            return False
+        return True
 
     def _read(self, path: Path) -> PluginSet | None:
         """The set at `path`, if it is whole, and nobody's work who may not have built it."""
@@ -199,7 +208,7 @@ class PluginSets:
                 self._ground().believe(self.directory)
         except OSError as error:
             return f"{error.filename} {error.strerror}"
-        return "" if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} cannot be written"
+        return "" if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest}{_NOT_WRITABLE}"
 
     def holds(
         self,
@@ -248,9 +257,12 @@ class PluginSets:
         """
         target = self.directory / key.directory
         ground = self._ground()
-        open_to_readers(private, ground.thing.st_mode, ground.write)
+        open_to_readers(private, ground.thing, ground.write)
         ground.give_tree(private)
-        if set_record.read(target)[0] in (State.DAMAGED, State.FOREIGN):
+        state, _ = set_record.read(target)
+        # Sound, but others may write to it, or made it: it would stay in the way for ever.
+        is_useless = state is State.SOUND and self._read(target) is None
+        if is_useless or state in (State.DAMAGED, State.FOREIGN):
             self._remove(target)
         try:
             private.rename(target)
@@ -281,6 +293,9 @@ class PluginSets:
 
     def sweep(self, in_use: PluginSet | None) -> None:
         """Remove what dead builders left, what is half removed or no set, and sets long unused."""
+        # Whatever a link leads to, or a stranger made, is not for us to clean.
+        if not self._is_believed():
+            return
         _delete_trash(self.directory)
         for item in [*self.abandoned(), *filter(is_mine, self._named(State.DAMAGED))]:
             self._remove(item)
@@ -298,10 +313,14 @@ class PluginSets:
 
     def abandoned(self) -> list[Path]:
         """Private directories whose builder is dead, or unknown and silent for a day."""
+        if not self._is_believed():
+            return []
         return sorted(item for item in self.directory.glob(f"{_BUILDING}*") if _is_abandoned(item))
 
     def damaged(self) -> list[Path]:
         """What has a set's name and is none, or has lost files."""
+        if not self._is_believed():
+            return []
         lost = [found.path for found in self._all() if not found.is_whole()]
         return sorted([*lost, *self._named(State.DAMAGED)])
 
@@ -338,6 +357,7 @@ class PluginSets:
     def retire_stock(self) -> bool:
         """Remove Poetry's own `.poetry/plugins`; whether there was one to remove."""
         aside = self._root / UNPACKED
+        of_checkout(self._root).believe(aside)
         _delete_trash(aside)
         if not os.path.lexists(self.stock):
             return False
@@ -386,6 +406,12 @@ def finish(private: Path, key: SetKey, final: Path) -> PluginSet:
     }
     set_record.write(private, record)
     return PluginSet(private, record)
+
+
+def way_out(hindrance: str) -> str:
+    """What to do where sets cannot be kept; `hindrance` is what `PluginSets.hindrance` says."""
+    first = "" if hindrance.endswith(_NOT_WRITABLE) else "Delete it, or set "
+    return f"{first or 'Set '}{DIRECTORY_VARIABLE} to keep them elsewhere."
 
 
 def site_of(private: Path) -> Path:

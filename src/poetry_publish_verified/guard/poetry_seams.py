@@ -107,7 +107,7 @@ def project_file(application: Application) -> Path | None:
 
 
 def command_words(application: Application) -> tuple[str, ...]:
-    """The command line's command: its first word, and after `self` the second.
+    """The command line's command: its first word, and after `self` and our own the second.
 
     Empty where no command runs: `poetry`, `poetry --version`.
     """
@@ -116,7 +116,7 @@ def command_words(application: Application) -> tuple[str, ...]:
     first = given.first_argument if given is not None else None
     if given is None or first is None or given.has_parameter_option(["--version", "-V"], True):
         return ()
-    if first != "self":
+    if first not in ("self", "publish-verified"):
         return (first,)
     tokens: list[str] = getattr(given, "_tokens", [])
     rest = tokens[tokens.index(first) + 1 :] if first in tokens else []

@@ -25,11 +25,11 @@ from poetry_publish_verified.guard.import_path import entries_of
 from poetry_publish_verified.guard.import_path import is_in_use
 from poetry_publish_verified.guard.import_path import is_installed_from
 from poetry_publish_verified.guard.import_path import with_new_entries
-from poetry_publish_verified.guard.plugin_sets import DIRECTORY_VARIABLE
 from poetry_publish_verified.guard.plugin_sets import PluginSet
 from poetry_publish_verified.guard.plugin_sets import PluginSets
 from poetry_publish_verified.guard.plugin_sets import SetKey
 from poetry_publish_verified.guard.plugin_sets import finish
+from poetry_publish_verified.guard.plugin_sets import way_out
 from poetry_publish_verified.guard.resources import IN_PROJECT
 from poetry_publish_verified.guard.resources import Resource
 from poetry_publish_verified.guard.resources import held
@@ -162,7 +162,9 @@ class ProjectPlugins:
     def _choose(self) -> PluginSet | None:
         changes_poetry = self._words[:1] == ("self",) and self._words[1:] != ("show",)
         # `self add` would see the set's distributions as installed in Poetry's environment.
-        if not self._required.missing or changes_poetry:
+        # It has to be able to say what is wrong with a set that cannot even be imported.
+        looks_from_outside = self._words[:2] == ("publish-verified", "doctor")
+        if not self._required.missing or changes_poetry or looks_from_outside:
             return None
         found = self._sets.find(self._key)
         if self._words[:1] and self._words[0] in _INSTALLING:
@@ -182,7 +184,7 @@ class ProjectPlugins:
         elif hindrance:
             self._voice.warn(
                 f"The project's plugins are not active: {names}. Sets of them cannot be kept, as"
-                f" {hindrance}; {DIRECTORY_VARIABLE} names another directory."
+                f" {hindrance}. {way_out(hindrance)}"
             )
         else:
             self._voice.warn(
@@ -302,7 +304,7 @@ class ProjectPlugins:
                 return None
             self._voice.warn(
                 f"Plugin sets cannot be kept, as {hindrance}: the plugins are built for this"
-                f" process alone. {DIRECTORY_VARIABLE} names another directory."
+                f" process alone. {way_out(hindrance)}"
             )
             return self._build(self._temporary(), io)
         with held(self._sets.lock(self._key), self._voice.warn):

@@ -45,19 +45,23 @@ def compile_modules(site: Path, final: Path) -> None:
         sys.pycache_prefix = prefix
 
 
-def open_to_readers(private: Path, mode: int, write: int) -> None:
-    """Let those read a tree who may read what has this mode; `write` are all who may write."""
+def open_to_readers(private: Path, like: os.stat_result, write: int) -> None:
+    """Let those read a tree who may read what is `like` that; `write`: the most who may write."""
     for folder, _, names in os.walk(private):
-        _set_mode(Path(folder), mode & 0o055, write)
+        _set_mode(Path(folder), like, 0o055, write)
         for name in names:
-            _set_mode(Path(folder, name), mode & 0o044, write)
+            _set_mode(Path(folder, name), like, 0o044, write)
 
 
-def _set_mode(path: Path, read: int, write: int) -> None:
+def _set_mode(path: Path, like: os.stat_result, read: int, write: int) -> None:
     with suppress(OSError):
-        present = path.lstat().st_mode
-        wanted = stat.S_IMODE(present) & ~(0o022 & ~write) | read
-        if not stat.S_ISLNK(present) and wanted != stat.S_IMODE(present):
+        found = path.lstat()
+        if found.st_gid != like.st_gid:
+            # Another group than that of the checkout, who could not have written there.
+            write = 0
+        present = stat.S_IMODE(found.st_mode)
+        wanted = present & ~(0o022 & ~write) | like.st_mode & read
+        if not stat.S_ISLNK(found.st_mode) and wanted != present:
             path.chmod(wanted)
 
 
