@@ -49,6 +49,7 @@ from tests.stress.parity_goods import goods
 from tests.stress.parity_snapshots import Outcome
 from tests.stress.parity_snapshots import changes
 from tests.stress.parity_snapshots import differences
+from tests.stress.parity_snapshots import outermost
 from tests.stress.parity_snapshots import snapshot
 from tests.stress.parity_worlds import ENVIRONMENTS
 from tests.stress.parity_worlds import Environment
@@ -186,11 +187,14 @@ class Report:
     def add(self, run: Run, lines: Iterable[str]) -> None:
         """Sort out the differences of one run, and say at once what is new."""
         self.runs += 1
+        left = []
         for line in lines:
             reason = allowed(str(run), line)
             if reason:
                 self.allowed[reason.reason] += 1
-                continue
+            else:
+                left.append(line)
+        for line in outermost(left):
             kind = re.sub(r" of `[^`]*`", "", line)
             if kind not in self.found:
                 say(f"{run}: {line}")
@@ -279,7 +283,7 @@ def main() -> int:
         f"{report.runs} of {len(runs)} runs of stock and guarded Poetry, {pairs(runs)} pairs, "
         f"{len(report.found)} differences, {time.monotonic() - begun:.0f} s"
     )
-    return 1 if report.found else 0
+    return 1 if report.found or report.runs < len(runs) else 0
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ ALLOWED = (
         "it tells of the plugin as injected; that it ends well is what counts",
     ),
     Allowed(
-        r"file \+ .*/(site-packages|bin)/[^/]*: removed$",
+        r"file \+ .*/(site-packages|bin)/.*: removed$",
         "what no lock file names is removed from an active environment: the plugin, too",
         r"(no virtualenvs|the project's venv) / ",
     ),
@@ -65,17 +65,21 @@ ALLOWED = (
         "archives in the cache are readable as the umask says: who shares a cache can use them",
     ),
     Allowed(
-        r"file \+ (.*/)?\.([^/]+\.|demo-HASH)?poetry-lock[^/]*: file ",
+        r"file \+ (.*/)?\.([^/]+\.)?poetry-lock[^/]*: file ",
         "a lock: a hidden plain file beside an environment or settings, or in Poetry's own",
     ),
     Allowed(
-        r"file \+ src/elsewhere/\.nox: ",
+        r"file \+ src/elsewhere/\.nox(/.*)?: ",
         "where .poetry is a link, what is kept in it is kept where it leads",
         r"^\.poetry is a link / ",
     ),
     Allowed(
         r"file \+ home/\.cache/pypoetry(/virtualenvs)?: directory ",
         "made on the way to the lock of an environment, which Poetry then came not so far to make",
+    ),
+    Allowed(
+        r"file \+ home/\.local(/share(/poetry-publish-verified(/.*)?)?)?: \w+ 0[67]00 ",
+        "the lock of what cannot be locked in its own place, in the user's data directory",
     ),
     Allowed(
         r"file ! home/\.cache: directory ",

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,16 +111,23 @@ def differences(stock: Outcome, guarded: Outcome, clean: dict[str, str] | None) 
 
 
 def _files(stock: Changes, guarded: Changes, archives: dict[str, str]) -> Iterator[str]:
-    told: set[Path] = set()
     stock, guarded = ({_short(path): text for path, text in of.items()} for of in (stock, guarded))
     for path in sorted(stock.keys() | guarded.keys()):
         left, right = stock.get(path), guarded.get(path)
         # Archives have a yardstick of their own.
-        if (left and left.text) == (right and right.text) or Path(path).name in archives:
-            continue
-        if not told & {*Path(path).parents}:
-            told.add(Path(path))
+        if (left and left.text) != (right and right.text) and Path(path).name not in archives:
             yield _file(path, left, right)
+
+
+def outermost(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without those about files in a folder that there is a line about."""
+    told: set[Path] = set()
+    for line in lines:
+        found = re.match(r"file . (.*?): ", line)
+        if not found or not told & {*Path(found[1]).parents}:
+            yield line
+        if found:
+            told.add(Path(found[1]))
 
 
 def _file(path: str, left: Change | None, right: Change | None) -> str:
@@ -132,7 +140,7 @@ def _file(path: str, left: Change | None, right: Change | None) -> str:
 
 _PATHS = (
     (r"(?<=/artifacts/)(?!\.poetry).*/(?=[^/]*$)", ".../"),
-    (r"(?<=/virtualenvs/)(\.?)(\w+)-[\w-]{8}-py[\d.]+", r"\1\2-HASH"),
+    (r"(?<=/virtualenvs/)(\.?)(\w+)-[\w-]{8}-py3\.\d+", r"\1\2-HASH"),
     (r"(?<=/cache/repositories/tests/)[0-9a-f]{2}\b.*", "..."),
     (r"(?<=tmp/)(?!bundled).*", "..."),
     (r"(?<=/pipx/logs/).*", "..."),
@@ -167,7 +175,7 @@ _VARYING = (
     (r"\b\d+\.\d+ ?s(econds?)?\b", "TIME"),
     (r"0x[0-9a-f]{6,}", "ADDRESS"),
     (r"process \d+", "process N"),
-    (r"(?<=/virtualenvs/)(\.?\w+)-[\w-]{8}-py[\d.]+", r"\1-HASH"),
+    (r"(?<=/virtualenvs/)(\.?\w+)-[\w-]{8}-py3\.\d+", r"\1-HASH"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*", "DATE"),
     # Columns are as wide as their longest word.
     (r"(?<=\S) {2,}", "  "),
