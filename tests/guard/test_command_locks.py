@@ -6,6 +6,7 @@ import os
 import pty
 import shutil
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
+from tests.beds.processes import wait_until
 from tests.beds.simple_index import SimpleIndex
 from tests.guard.holding import holder_argv
 from tests.guard.holding import holder_of
@@ -131,6 +133,8 @@ def test_no_lock_while_a_question_waits(newest: Poetry, places: Places, tmp_path
     config = places.config(tmp_path / "home" / "config")
     with held(config, print, only_if_free=True) as ours:
         assert ours
+    # What is typed before Poetry turns the echo off is thrown away.
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "no echo")
     os.write(terminal, b"s3cret\n")
     assert asking.wait(HANG) == 0
     os.close(terminal)
