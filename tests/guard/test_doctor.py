@@ -158,8 +158,14 @@ def test_damaged_and_abandoned_sets(newest: Poetry, index: SimpleIndex) -> None:
     assert "lost files" in again.err
     assert newest.run("version").ok() == "demo 9.1.0\n"
     assert codes(newest.project, **upon) == []
-    # With another Poetry, or another list, it is not built.
+    # With another Poetry, another list, or another source, it is not built.
     assert codes(newest.project) == ["guard.set-absent"]
+    file = newest.project / "pyproject.toml"
+    before = file.read_text()
+    file.write_text(before.replace('name = "tests"', 'name = "elsewhere"'))
+    assert codes(newest.project, **upon) == ["guard.set-absent"]
+    file.write_text(before)
+    assert codes(newest.project, **upon) == []
     write_project(newest.project, index.url, 'stamp-plugin = ">=1"')
     assert codes(newest.project, **upon) == ["guard.set-absent"]
     assert newest.run("publish-verified", "doctor").code == 3

@@ -59,7 +59,9 @@ class DoctorCommand(Command):
         for found in findings:
             style = "error" if found.stops else "warning"
             self.line(f"<{style}>{plain(found.message)}</{style}>\n  {plain(found.remedy)}")
-        if not findings:
+        if not _is_project(root):
+            self.line(f"There is no project at {plain(str(root))}.")
+        elif not findings:
             self.line(f"Project plugins of {plain(str(root))}: nothing wrong.")
         sound = self._locks(root if _is_project(root) else None)
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0

@@ -53,7 +53,7 @@ def _absent(root: Path, sets: PluginSets, environment: Mapping[str, str]) -> Ite
     wanted, unreadable = _required(root, environment)
     if unreadable is not None:
         yield unreadable
-    if not wanted.missing or sets.holds(interpreter(), environment, wanted.section):
+    if not wanted.missing or sets.holds(interpreter(), environment, wanted.section, wanted.sources):
         return
     names = ", ".join(wanted.missing)
     hindrance = sets.not_believed or sets.hindrance()
@@ -109,6 +109,7 @@ class _Wanted(NamedTuple):
 
     section: Mapping[str, Any]
     missing: list[str]
+    sources: Any = ()
 
 
 def _required(root: Path, present: Mapping[str, str]) -> tuple[_Wanted, Finding | None]:
@@ -116,14 +117,15 @@ def _required(root: Path, present: Mapping[str, str]) -> tuple[_Wanted, Finding 
     file = root / "pyproject.toml"
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
-        section = settings.get("tool", {}).get("poetry", {}).get("requires-plugins", {})
+        poetry = settings.get("tool", {}).get("poetry", {})
+        section, sources = poetry.get("requires-plugins", {}), poetry.get("source", [])
         required = requiring.required_plugins(section, root, present)
     except FileNotFoundError:
         return nothing, None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         message = f"{file} does not say which plugins the project requires: {error}"
         return nothing, Finding("guard.list-unreadable", message, "Put that right first.")
-    return _Wanted(section, [plugin.name for plugin in required.missing]), None
+    return _Wanted(section, [plugin.name for plugin in required.missing], sources), None
 
 
 @dataclass(frozen=True, slots=True)

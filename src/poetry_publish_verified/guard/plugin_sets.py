@@ -215,11 +215,13 @@ class PluginSets:
         interpreter: Mapping[str, str],
         environment: Mapping[str, str],
         plugins: Mapping[str, Any],
+        sources: Any,
     ) -> bool:
-        """Whether a set of this very plugin list is built for such a process."""
-        wanted = json.loads(json.dumps(plugins, default=str))
+        """Whether a set of this very list, from these sources, is built for such a process."""
+        wanted = json.loads(json.dumps([plugins, sources], default=str))
         return any(
-            found.record["plugins"] == wanted and found.serves(interpreter, environment)
+            [found.record["plugins"], found.record.get("sources", sources)] == wanted
+            and found.serves(interpreter, environment)
             for found in self._all()
         )
 
@@ -400,6 +402,7 @@ def finish(private: Path, key: SetKey, final: Path) -> PluginSet:
         "interpreter": dict(key.interpreter),
         "poetry": key.poetry,
         "plugins": dict(key.plugins),
+        "sources": key.sources,
         "environment": dict(key.environment),
         "distributions": distributions([str(site)]),
         "files": files,
