@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -134,6 +135,13 @@ def nothing(_: World) -> None:
     """Leave it as it is."""
 
 
+@functools.cache
+def _may_mount() -> bool:
+    """Whether root may mount here: in many containers it may not."""
+    trial = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]  # noqa: S108 - for itself
+    return subprocess.run(trial, capture_output=True, check=False).returncode == 0
+
+
 @dataclass(frozen=True)
 class Environment:
     """One way in which Poetry is installed and called."""
@@ -162,7 +170,9 @@ class Environment:
         if self.layout == "pyenv":
             pyenv()
         if self.root:
-            need("setpriv", "mount")
+            need("setpriv", "mount", "unshare")
+            if not _may_mount():
+                raise UnavailableError("needs the right to mount")
 
     def lay(
         self,
