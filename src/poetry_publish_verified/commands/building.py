@@ -28,6 +28,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.ground import keep_in_checkout
 from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.resources import UNPACKED
 
@@ -63,10 +64,7 @@ class Built:
         with suppress(OSError):
             record = FormerBuild(self.sources, files, self.made, self.rest)
             path = _record(self.project)
-            ground = of_checkout(self.project.root)
-            ground.make_directories(path.parent)
-            # Nothing of this is for a repository.
-            ground.make_file(self.project.root / UNPACKED / ".gitignore", b"*")
+            keep_in_checkout(self.project.root, path.parent)
             if not path.is_file():  # a pipe would be written to, and wait for a reader
                 path.unlink(missing_ok=True)
             receipt_file.write(path, record.as_dict())

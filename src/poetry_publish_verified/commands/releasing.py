@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.project import Project
 
-# In Poetry's cache directory: the environment of the rehearsal's index.
 _OWN_OPTIONS = {
     "index",
     "until",

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# Their locks are a server's business, or another program's: one host cannot know.
 _WITHOUT_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl", "localflocks"}
+# Their locks are a server's business, or another program's: one host cannot know.
 _NETWORK = (
     "9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
     "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "vboxsf", "virtiofs",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.ground import read_regular
+from poetry_publish_verified.guard.holders import ENDING
 from poetry_publish_verified.guard.resources import UNPACKED
 from poetry_publish_verified.guard.set_files import delete
 
@@ -38,12 +39,12 @@ def tidy_around(resource: Resource, is_free: Callable[[Path], bool]) -> None:
 def tidy_locks(directory: Path, is_free: Callable[[Path], bool]) -> None:
     """Remove a directory of locks if nobody holds any of them."""
     with suppress(OSError):
-        # Whoever may exchange it for a link would have us empty any directory.
-        Ground.of(directory.parent).believe(directory)
         if directory.is_symlink() or not directory.is_dir():
             return
+        # Whoever may exchange it for a link would have us empty any directory.
+        Ground.of(directory.parent).believe(directory)
         found = list(directory.iterdir())
-        kept = [one for one in found if one.suffix != ".holder" and one.name != ".gitignore"]
+        kept = [one for one in found if one.suffix != ENDING and one.name != ".gitignore"]
         # Ours are empty: what is not is nothing that we made.
         if all(_is_empty_file(one) and is_free(one) for one in kept):
             for one in found:

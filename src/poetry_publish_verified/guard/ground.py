@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from poetry_publish_verified.guard.resources import UNPACKED
+
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _FOLLOWS_NOT = getattr(os, "O_NOFOLLOW", 0)
 _WAITS_NOT = getattr(os, "O_NONBLOCK", 0)
@@ -32,6 +34,9 @@ class NotBelievedError(OSError):
 
     def __init__(self, why: str, path: Path) -> None:
         super().__init__(errno.EPERM, why, str(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename} {self.strerror}"
 
 
 class Ground(NamedTuple):
@@ -244,6 +249,17 @@ def of_checkout(root: Path) -> Ground:
     Raises OSError where there is no such directory.
     """
     return Ground.of(root, None, root / "pyproject.toml")
+
+
+def keep_in_checkout(root: Path, directory: Path) -> Ground:
+    """Make a directory below a project's `.poetry/.nox`, which git is not to see; the ground there.
+
+    Raises NotBelievedError or another OSError where that cannot be.
+    """
+    ground = of_checkout(root)
+    ground.make_directories(directory)
+    ground.make_file(root / UNPACKED / ".gitignore", b"*")
+    return ground
 
 
 def nearest_existing(path: Path) -> Ground:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.ground import NotBelievedError
+from poetry_publish_verified.guard.ground import keep_in_checkout
 from poetry_publish_verified.guard.ground import nearest_existing
 from poetry_publish_verified.guard.resources import UNPACKED
 
@@ -46,7 +47,7 @@ def usable(resource: Resource, *, needed: bool) -> tuple[Path, str]:
             if resource.fallback is None:
                 raise
             if isinstance(error, NotBelievedError):
-                not_believed = f"{error.filename} {error.strerror}"
+                not_believed = str(error)
     # Nobody else's business, whatever the umask.
     own = resource.fallback.parent
     try:
@@ -62,12 +63,12 @@ def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
     """The lock file at `path`, which is there and can be used then; OSError where it cannot."""
     base = base or path.parent
     _make_as_poetry(base)
-    # What lies deeper is for whatever is in `base`.
-    ground = Ground.of(base, thing if path.parent == base else None, base / "pyproject.toml")
-    ground.make_directories(path.parent)
     if base / UNPACKED in path.parents:
-        # Nothing of this is for a repository.
-        ground.make_file(base / UNPACKED / ".gitignore", b"*")
+        ground = keep_in_checkout(base, path.parent)
+    else:
+        # What lies deeper is for whatever is in `base`.
+        ground = Ground.of(base, thing if path.parent == base else None, base / "pyproject.toml")
+        ground.make_directories(path.parent)
     ground.make_file(path)
     ground.believe(path)
     if not stat.S_ISREG(path.lstat().st_mode):

@@ -26,7 +26,6 @@ from poetry_publish_verified.guard import holders
 from poetry_publish_verified.guard import nesting
 from poetry_publish_verified.guard.filesystems import filesystem_of
 from poetry_publish_verified.guard.former import tidy_around
-from poetry_publish_verified.guard.ground import NotBelievedError
 from poetry_publish_verified.guard.lock_files import NeedlessError
 from poetry_publish_verified.guard.lock_files import usable
 from poetry_publish_verified.guard.resources import LockRefusedError
@@ -277,8 +276,6 @@ class _Attempt:
     @property
     def why(self) -> str:
         """Why it is not held, unless because others hold it."""
-        if isinstance(self._error, NotBelievedError):
-            return f"{self._error.filename} {self._error.strerror}"
         return str(self._error or f"no answer within {self._limit + self._patience:g} s")
 
     @property

@@ -34,6 +34,7 @@ from poetry_publish_verified.guard.environment import canonical
 from poetry_publish_verified.guard.environment import distributions
 from poetry_publish_verified.guard.ground import Ground
 from poetry_publish_verified.guard.ground import NotBelievedError
+from poetry_publish_verified.guard.ground import keep_in_checkout
 from poetry_publish_verified.guard.ground import of_checkout
 from poetry_publish_verified.guard.poetry_seams import PLUGIN_GROUPS
 from poetry_publish_verified.guard.resources import UNPACKED
@@ -191,7 +192,7 @@ class PluginSets:
             for part in (path / RECORD, path / _SITE):
                 ground.believe(part)
         except NotBelievedError as error:
-            self.not_believed = f"{error.filename} {error.strerror}"
+            self.not_believed = str(error)
             return None
         except OSError:
             return None
@@ -348,13 +349,12 @@ class PluginSets:
             return []
 
     def _prepare(self) -> None:
-        self._base.mkdir(parents=True, exist_ok=True)
-        ground = self._ground()
         # Whoever may read or write the project may use and build sets: umask or not.
-        ground.make_directories(self.directory)
         if self.directory.is_relative_to(self._root / UNPACKED):
-            # Git is not what a set is built for.
-            ground.make_file(self._root / UNPACKED / ".gitignore", b"*")
+            keep_in_checkout(self._root, self.directory)
+        else:
+            self._base.mkdir(parents=True, exist_ok=True)
+            self._ground().make_directories(self.directory)
 
     def retire_stock(self) -> bool:
         """Remove Poetry's own `.poetry/plugins`; whether there was one to remove."""
@@ -363,7 +363,7 @@ class PluginSets:
         _delete_trash(aside)
         if not os.path.lexists(self.stock):
             return False
-        of_checkout(self._root).make_directories(aside)
+        keep_in_checkout(self._root, aside)
         return _remove_by_way_of(aside, self.stock)
 
     def _remove(self, path: Path) -> None:
