@@ -38,7 +38,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds.environments import NEWEST_POETRY
-from tests.beds.processes import HANG
 from tests.stress.bed import UnavailableError
 from tests.stress.parity_allowed import allowed
 from tests.stress.parity_commands import COMMANDS
@@ -57,7 +56,8 @@ from tests.stress.parity_worlds import World
 from tests.stress.playing import say
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
-from tests.stress.racing import kill
+from tests.stress.racing import begin
+from tests.stress.racing import finish
 
 _NEW_MOUNT_NAMESPACE = 0x00020000
 _EXAMPLES, _WIDE = 3, 160
@@ -148,26 +148,12 @@ def _call(world: World, words: str, through: list[str] | None = None) -> Ended:
         *(world.argv if through is None else through),
         *shlex.split(words.format(**world.words)),
     ]
-    begun = time.monotonic()
-    process = subprocess.Popen(
-        argv,
-        cwd=world.checkout,
-        env=world.variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        process_group=0,
-    )
     start = Start(argv, world.checkout, world.variables, label=words)
-    try:
-        out, err = process.communicate(timeout=HANG)
-    except subprocess.TimeoutExpired:
-        out, err = kill(process)
-        return Ended(start, 1, out, f"{err}\nno end within {HANG:g} s")
-    out, err = (text.replace(str(world.root), "/WORLD") for text in (out, err))
-    return Ended(start, process.returncode, out, err, time.monotonic() - begun)
+    begun = time.monotonic()
+    ended = finish(start, begin(start))
+    seconds = time.monotonic() - begun
+    out, err = (text.replace(str(world.root), "/WORLD") for text in (ended.out, ended.err))
+    return Ended(start, ended.code, out, err, seconds)
 
 
 def _archives(checkout: Path) -> dict[str, str]:

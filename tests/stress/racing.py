@@ -132,6 +132,8 @@ def begin(start: Start) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A name in a checkout may be no text.
+        errors="replace",
         # What it has started must end with it, or its pipes stay open.
         process_group=0,
     )
