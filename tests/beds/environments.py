@@ -117,7 +117,9 @@ class PoetryEnvironment:
     def copy(self, folder: Path) -> PoetryEnvironment:
         """The same in a new folder, to be changed as one likes."""
         # Files are linked: installers replace them, and write into none that is there.
-        shutil.copytree(self.path, folder, symlinks=True, copy_function=_link)
+        # Not so a lock: whoever held the linked one would hold that of every copy.
+        locks = shutil.ignore_patterns(".poetry-lock*")
+        shutil.copytree(self.path, folder, symlinks=True, ignore=locks, copy_function=_link)
         before, after = str(self.path).encode(), str(folder).encode()
         for file in (*(folder / "bin").iterdir(), folder / "pyvenv.cfg"):
             if not file.is_symlink() and before in (text := file.read_bytes()):

@@ -74,8 +74,13 @@ ALLOWED = (
         r"^\.poetry is a link / ",
     ),
     Allowed(
-        r"file \+ home/\.cache/pypoetry(/virtualenvs)?: directory ",
+        r"file \+ home/\.cache(/pypoetry(/virtualenvs)?)?: directory ",
         "made on the way to the lock of an environment, which Poetry then came not so far to make",
+    ),
+    Allowed(
+        r"file [-+!] home/\.cache/pypoetry/cache/repositories/",
+        "how much of Poetry's own cache fits on a full disk",
+        r"^full HOME / ",
     ),
     Allowed(
         r"file \+ home/\.local(/share(/poetry-publish-verified(/.*)?)?)?: \w+ 0[67]00 ",
