@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.refusals import PARTICULAR
-from poetry_publish_verified.core.refusals.general import GENERAL
-from poetry_publish_verified.core.refusals.general import UNKNOWN
-from poetry_publish_verified.core.refusals.row import Row
-from poetry_publish_verified.core.upload_answers import Again
-from poetry_publish_verified.core.upload_errors import in_full
+from poetry_publish_verified.core.upload.outcomes import Again
+from poetry_publish_verified.core.upload.refusal import in_full
+from poetry_publish_verified.core.upload.refusals import PARTICULAR
+from poetry_publish_verified.core.upload.refusals.general import GENERAL
+from poetry_publish_verified.core.upload.refusals.general import UNKNOWN
+from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
 HEAD = """# Codes

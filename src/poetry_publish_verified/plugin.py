@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def _publish_verified() -> Command:
-    from poetry_publish_verified.commands.publish_verified import PublishVerifiedCommand
+    from poetry_publish_verified.cli.publish_verified import PublishVerifiedCommand
 
     return PublishVerifiedCommand()
 
 
 def _wait() -> Command:
-    from poetry_publish_verified.commands.wait import WaitCommand
+    from poetry_publish_verified.cli.wait import WaitCommand
 
     return WaitCommand()
 
 
 def _doctor() -> Command:
-    from poetry_publish_verified.commands.doctor import DoctorCommand
+    from poetry_publish_verified.cli.doctor import DoctorCommand
 
     return DoctorCommand()
 

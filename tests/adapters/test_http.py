@@ -27,11 +27,11 @@ from poetry_publish_verified.adapters.http import MovedError
 from poetry_publish_verified.adapters.http import Page
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.project import proxy_for
+from poetry_publish_verified.poetry_api.project import proxy_for
+from poetry_publish_verified.sanitize import printable
 from tests.adapters.loopback import Answer
 from tests.adapters.loopback import Request
 from tests.adapters.loopback import answer

@@ -20,7 +20,7 @@ from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
-from poetry_publish_verified.core.simple_api import parse_page
+from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.variants import PIP
@@ -37,7 +37,7 @@ from tests.beds.processes import HANG
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from poetry_publish_verified.core.simple_api import ProjectPage
+    from poetry_publish_verified.core.simple import ProjectPage
     from poetry_publish_verified.core.variants import Variant
     from poetry_publish_verified.core.visibility import Observation
 

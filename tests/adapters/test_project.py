@@ -20,11 +20,11 @@ def test_pypis_index_is_where_uploads_show(tmp_path: Path, monkeypatch: pytest.M
     from poetry.factory import Factory
 
     from poetry_publish_verified.core.urls import index_of
-    from poetry_publish_verified.project import Credentials
-    from poetry_publish_verified.project import pypi_index
-    from poetry_publish_verified.project import repository
-    from poetry_publish_verified.project_indexes import indexes
-    from poetry_publish_verified.project_indexes import indexes_to_read
+    from poetry_publish_verified.poetry_api.indexes import indexes
+    from poetry_publish_verified.poetry_api.indexes import indexes_to_read
+    from poetry_publish_verified.poetry_api.project import Credentials
+    from poetry_publish_verified.poetry_api.project import pypi_index
+    from poetry_publish_verified.poetry_api.project import repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
@@ -53,8 +53,8 @@ def test_pypis_index_is_where_uploads_show(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_public_indexes(url: str, public: bool) -> None:
     """PyPI and TestPyPI are known by their host, and no other host is taken for them."""
-    from poetry_publish_verified.project import is_public
-    from poetry_publish_verified.project import pypi_index
+    from poetry_publish_verified.poetry_api.project import is_public
+    from poetry_publish_verified.poetry_api.project import pypi_index
 
     host = pypi_index().split("/")[2]
     assert is_public(url.format(host)) is public
@@ -77,7 +77,7 @@ def test_what_the_project_declares(tmp_path: Path) -> None:
     from poetry.core.masonry.builders.wheel import WheelBuilder
     from poetry.factory import Factory
 
-    from poetry_publish_verified.project import read
+    from poetry_publish_verified.poetry_api.project import read
 
     (tmp_path / "lantern.py").touch()
     (tmp_path / "pyproject.toml").write_text(PROJECT + ASKS + POETRY_CORE, encoding="utf-8")
@@ -108,7 +108,7 @@ def test_when_a_project_declares(tmp_path: Path, more: str, declares: bool, sure
     """Another backend says nothing before it builds; paths are what plugins may replace."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.project import read
+    from poetry_publish_verified.poetry_api.project import read
 
     oil = tmp_path / "oil"
     oil.mkdir()
@@ -135,7 +135,7 @@ def test_plugins_that_may_change_what_is_declared(
     """A plugin that nobody knows here may rewrite requirements while it builds."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.project import read
+    from poetry_publish_verified.poetry_api.project import read
 
     info = tmp_path / "site" / "other-1.dist-info"
     info.mkdir(parents=True)
@@ -154,8 +154,8 @@ def test_half_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """A user name without a password anywhere is noted; none at all, or both, is not."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.project import Credentials
-    from poetry_publish_verified.project import repository
+    from poetry_publish_verified.poetry_api.project import Credentials
+    from poetry_publish_verified.poetry_api.project import repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -44,7 +44,12 @@ POETRY = (
     "poetry_publish_verified.*", "anyio._backends._asyncio", "httpx", "keyring.backends.null",
     "virtualenv.run", "virtualenv.create.via_global_ref.builtin.cpython.cpython3",
 )  # fmt: skip
-OF_TESTS = ("pypiserver.*", "passlib.apache", "waitress", "poetry_publish_verified.guard.locks")
+OF_TESTS = (
+    "pypiserver.*",
+    "passlib.apache",
+    "waitress",
+    "poetry_publish_verified.guard.locks.lock",
+)
 
 # Read by libraries alone, not by Python when it starts.
 _HARMLESS = {"PYTHON_KEYRING_BACKEND"}

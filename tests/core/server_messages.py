@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from poetry_publish_verified.core.upload_answers import Again
+from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.errors import Code
 
 PYPI_LIKE = "https://upload.example.org/legacy/"

@@ -27,8 +27,8 @@ from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.receipt import Receipt
+from poetry_publish_verified.sanitize import printable
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 

@@ -15,7 +15,7 @@ from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.preflight import check
-from poetry_publish_verified.core.upload_api import form_fields
+from poetry_publish_verified.core.upload.form import form_fields
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 from tests.core.making import core_metadata

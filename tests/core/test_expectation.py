@@ -17,10 +17,10 @@ from poetry_publish_verified.core.expectation import Fault
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.expectation import extra_files
 from poetry_publish_verified.core.expectation import not_offered
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.sanitize import printable
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 from tests.core.making import core_metadata

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core import foreign
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.foreign import printable_lines
-from poetry_publish_verified.core.foreign import without_secrets
-from poetry_publish_verified.core.foreign import words_of_html
+from poetry_publish_verified import sanitize as foreign
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import printable_lines
+from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.sanitize import words_of_html
 
 ANYTHING = st.one_of(
     st.text(st.characters(codec=None)),

@@ -12,13 +12,13 @@ from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.simple_api import UnsafePageError
-from poetry_publish_verified.core.simple_api import parse_page
-from poetry_publish_verified.core.simple_api import parse_version_page
-from poetry_publish_verified.core.simple_api import why_not_of
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple import UnsafePageError
+from poetry_publish_verified.core.simple import parse_page
+from poetry_publish_verified.core.simple import parse_version_page
+from poetry_publish_verified.core.simple import why_not_of
+from poetry_publish_verified.sanitize import printable
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.transfer import Arrived
-from poetry_publish_verified.core.transfer import Cargo
-from poetry_publish_verified.core.transfer import Failed
-from poetry_publish_verified.core.transfer import Patience
-from poetry_publish_verified.core.transfer import Send
-from poetry_publish_verified.core.transfer import Sighting
-from poetry_publish_verified.core.transfer import Step
-from poetry_publish_verified.core.transfer import Transfer
-from poetry_publish_verified.core.upload_answers import Doubtful
-from poetry_publish_verified.core.upload_answers import Judgement
-from poetry_publish_verified.core.upload_answers import Refused
-from poetry_publish_verified.core.upload_answers import Stored
+from poetry_publish_verified.core.upload.outcomes import Doubtful
+from poetry_publish_verified.core.upload.outcomes import Judgement
+from poetry_publish_verified.core.upload.outcomes import Refused
+from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.transfer import Arrived
+from poetry_publish_verified.core.upload.transfer import Cargo
+from poetry_publish_verified.core.upload.transfer import Failed
+from poetry_publish_verified.core.upload.transfer import Patience
+from poetry_publish_verified.core.upload.transfer import Send
+from poetry_publish_verified.core.upload.transfer import Sighting
+from poetry_publish_verified.core.upload.transfer import Step
+from poetry_publish_verified.core.upload.transfer import Transfer
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core import simple_json
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.simple_api import parse_page
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple import json as simple_json
+from poetry_publish_verified.core.simple import parse_page
+from poetry_publish_verified.sanitize import printable
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 from tests.thorough import THOROUGH

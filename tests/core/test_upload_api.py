@@ -19,18 +19,18 @@ from poetry.core.factory import Factory
 from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
 
+from poetry_publish_verified import sanitize as foreign
 from poetry_publish_verified.adapters import dist_dir
-from poetry_publish_verified.core import foreign
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import Doubtful
-from poetry_publish_verified.core.upload_answers import NoAnswer
-from poetry_publish_verified.core.upload_answers import Refused
-from poetry_publish_verified.core.upload_answers import Stored
-from poetry_publish_verified.core.upload_api import form_fields
-from poetry_publish_verified.core.upload_api import judge
-from poetry_publish_verified.core.upload_api import server_words
+from poetry_publish_verified.core.upload.form import form_fields
+from poetry_publish_verified.core.upload.form import judge
+from poetry_publish_verified.core.upload.form import server_words
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import Doubtful
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Refused
+from poetry_publish_verified.core.upload.outcomes import Stored
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.sanitize import printable
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 from tests.core.making import core_metadata

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.refusals import PARTICULAR
-from poetry_publish_verified.core.refusals.general import GENERAL
-from poetry_publish_verified.core.refusals.row import Row
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import Doubtful
-from poetry_publish_verified.core.upload_answers import NoAnswer
-from poetry_publish_verified.core.upload_answers import Refused
-from poetry_publish_verified.core.upload_answers import Stored
-from poetry_publish_verified.core.upload_api import judge
-from poetry_publish_verified.core.upload_api import server_words
-from poetry_publish_verified.core.upload_errors import explain
+from poetry_publish_verified.core.upload.form import judge
+from poetry_publish_verified.core.upload.form import server_words
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import Doubtful
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Refused
+from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.refusal import explain
+from poetry_publish_verified.core.upload.refusals import PARTICULAR
+from poetry_publish_verified.core.upload.refusals.general import GENERAL
+from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 from tests.core.making import SDIST
 from tests.core.making import WHEEL

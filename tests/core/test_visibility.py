@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.visibility import LONGEST_PAUSE
 from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
 from poetry_publish_verified.core.visibility import Denied

@@ -176,7 +176,7 @@ _PLUGINS = (
                     name = "ask"
 
                     def handle(self):
-                        from poetry_publish_verified.guard.project_plugins import missing_plugins
+                        from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
                         file = self.application.poetry.pyproject_path
                         self.line(repr(missing_plugins(file)))
                         return 0

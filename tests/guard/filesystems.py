@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard.interpreter import Builder
 
 OLD = b'value = "old"\n'
 NEW = b'value = "new, and longer than before"\r\n'
@@ -56,7 +56,7 @@ def as_another_user(code: str, *args: Path) -> subprocess.CompletedProcess[str]:
     """Run code that has `caches`, `paths` and `write` as a user who is not root."""
     head = (
         "import os, sys; from pathlib import Path\n"
-        "from poetry_publish_verified.guard import caches\n"
+        "from poetry_publish_verified.guard import atomic_files as caches\n"
         "paths = [Path(arg) for arg in sys.argv[1:]]\n"
         f"write = lambda path: path.write_bytes({NEW!r})\n"
         # What is imported on first use is not readable later.

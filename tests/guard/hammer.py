@@ -15,7 +15,7 @@ from pathlib import Path
 
 from poetry.utils.cache import FileCache
 
-from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
 
 def main() -> None:

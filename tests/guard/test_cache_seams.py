@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from poetry_publish_verified.guard import cache_seams
+from poetry_publish_verified.guard.seams import cache as cache_seams
 from tests.beds.distributions import WheelSource
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
@@ -29,7 +29,7 @@ from tests.guard.filesystems import needs_root
 _FRESH = {"Cache-Control": "max-age=86400"}
 _FORGET = """
     import json, sys
-    from poetry_publish_verified.guard.cache_seams import forget_release
+    from poetry_publish_verified.guard.seams.cache import forget_release
 
     forgotten = forget_release(*sys.argv[1:])
     print(json.dumps([*forgotten, forgotten.warning]))
@@ -270,7 +270,7 @@ _READ = """
     from packaging.utils import canonicalize_name
     from poetry.core.constraints.version import Version
     from poetry.repositories.legacy_repository import LegacyRepository
-    from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+    from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
     name = canonicalize_name("lantern")
     with storage_made_atomic(print) as left:
@@ -284,7 +284,7 @@ _READ = """
 """
 _FORGET_ALL_THE_TIME = """
     import sys
-    from poetry_publish_verified.guard.cache_seams import forget_release
+    from poetry_publish_verified.guard.seams.cache import forget_release
 
     print("ready", flush=True)
     sys.stdin.readline()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard import caches
-from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard import atomic_files as caches
+from poetry_publish_verified.guard.interpreter import Builder
 from tests.beds.processes import HANG
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD
@@ -203,7 +203,7 @@ def test_a_killed_fetch(tmp_path: Path) -> None:
     archive = tmp_path / "demo.whl"
     code = (
         "import sys; from pathlib import Path\n"
-        "from poetry_publish_verified.guard import caches\n"
+        "from poetry_publish_verified.guard import atomic_files as caches\n"
         "def download(path):\n"
         "    path.write_text('half'); print('begun', flush=True); sys.stdin.read()\n"
         "caches.fetch(Path(sys.argv[1]), download)"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from cleo.testers.command_tester import CommandTester
 
-from poetry_publish_verified.commands.doctor import DoctorCommand
-from poetry_publish_verified.guard import poetry_seams
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.places import Places
-from poetry_publish_verified.guard.places import personal_directory
-from poetry_publish_verified.guard.plugin_sets import PluginSets
+from poetry_publish_verified.cli.doctor import DoctorCommand
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.seams import application as poetry_seams
 from tests.guard.holding import holder_of
 from tests.guard.test_plugin_sets import BASE
 from tests.guard.test_plugin_sets import build

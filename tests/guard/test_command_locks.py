@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.places import Places
-from poetry_publish_verified.guard.resources import NEEDS
-from poetry_publish_verified.guard.resources import Resource
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.locks.resources import NEEDS
+from poetry_publish_verified.guard.locks.resources import Resource
 from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from poetry.config.file_config_source import FileConfigSource
 from poetry.console.commands.self.self_command import SelfCommand
 from poetry.utils.env import EnvManager
-from poetry_publish_verified.guard import command_seams as seams
+from poetry_publish_verified.guard.seams import environments as seams
 
 names = "get create_venv build_venv remove_venv activate deactivate remove".split()
 places = [(EnvManager, name) for name in names]

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard import cleaning
-from poetry_publish_verified.guard.former import tidy_locks
-from poetry_publish_verified.guard.former import tidy_sets
-from poetry_publish_verified.guard.ground import Ground
-from poetry_publish_verified.guard.ground import NotBelievedError
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.places import Places
-from poetry_publish_verified.guard.plugin_sets import PluginSets
+from poetry_publish_verified.guard.legacy import tidy_locks
+from poetry_publish_verified.guard.legacy import tidy_sets
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.ownership import Ground
+from poetry_publish_verified.guard.ownership import NotBelievedError
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from tests.beds.poetry import Poetry
 from tests.guard.test_plugin_sets import BASE
 from tests.guard.test_plugin_sets import build

@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from cleo.testers.command_tester import CommandTester
 
-from poetry_publish_verified.commands.doctor import DoctorCommand
-from poetry_publish_verified.guard import lock_trial
-from poetry_publish_verified.guard import locks
-from poetry_publish_verified.guard import locks_in_use
-from poetry_publish_verified.guard.lock_trial import Trial
-from poetry_publish_verified.guard.lock_trial import try_locks
-from poetry_publish_verified.guard.locks import Answer
-from poetry_publish_verified.guard.locks import State
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.locks import tried
-from poetry_publish_verified.guard.locks_in_use import Tried
-from poetry_publish_verified.guard.resources import Order
-from poetry_publish_verified.guard.resources import Resource
+from poetry_publish_verified.cli.doctor import DoctorCommand
+from poetry_publish_verified.guard.locks import lock as locks
+from poetry_publish_verified.guard.locks import report as locks_in_use
+from poetry_publish_verified.guard.locks import trial as lock_trial
+from poetry_publish_verified.guard.locks.lock import Answer
+from poetry_publish_verified.guard.locks.lock import State
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import tried
+from poetry_publish_verified.guard.locks.report import Tried
+from poetry_publish_verified.guard.locks.resources import Order
+from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.trial import Trial
+from poetry_publish_verified.guard.locks.trial import try_locks
 
 # A library of Poetry's warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

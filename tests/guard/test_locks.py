@@ -17,24 +17,24 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.guard import holders
-from poetry_publish_verified.guard import locks
-from poetry_publish_verified.guard import nesting
-from poetry_publish_verified.guard.environment import Builder
-from poetry_publish_verified.guard.ground import Ground
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.locks import timeout_from_environment
-from poetry_publish_verified.guard.resources import LockRefusedError
-from poetry_publish_verified.guard.resources import Order
-from poetry_publish_verified.guard.resources import Resource
+from poetry_publish_verified.guard.interpreter import Builder
+from poetry_publish_verified.guard.locks import holders
+from poetry_publish_verified.guard.locks import lock as locks
+from poetry_publish_verified.guard.locks import nesting
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import timeout_from_environment
+from poetry_publish_verified.guard.locks.resources import LockRefusedError
+from poetry_publish_verified.guard.locks.resources import Order
+from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.ownership import Ground
 from tests.beds.processes import HANG
 from tests.guard.holding import holder_of
 
 NESTED = """
 import sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.resources import LockRefusedError, Order, Resource
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.resources import LockRefusedError, Order, Resource
 def say(text):
     print(text, file=sys.stderr)
 try:
@@ -175,8 +175,8 @@ OF_ANOTHER = """
 import os, sys
 from pathlib import Path
 import filelock
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.resources import LockRefusedError, Resource
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.resources import LockRefusedError, Resource
 thing = Path(sys.argv[1], "thing")
 os.setgroups([])
 os.setuid(4242)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.environment import Builder
-from poetry_publish_verified.guard.environment import distributions
-from poetry_publish_verified.guard.environment import interpreter
-from poetry_publish_verified.guard.plugin_sets import UNUSED_AFTER
-from poetry_publish_verified.guard.plugin_sets import PluginSet
-from poetry_publish_verified.guard.plugin_sets import PluginSets
-from poetry_publish_verified.guard.plugin_sets import SetKey
-from poetry_publish_verified.guard.plugin_sets import finish
+from poetry_publish_verified.guard.interpreter import Builder
+from poetry_publish_verified.guard.interpreter import distributions
+from poetry_publish_verified.guard.interpreter import interpreter
+from poetry_publish_verified.guard.plugin_sets.store import UNUSED_AFTER
+from poetry_publish_verified.guard.plugin_sets.store import PluginSet
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.plugin_sets.store import SetKey
+from poetry_publish_verified.guard.plugin_sets.store import finish
 
 BASE = SetKey(
     interpreter={"python": "3.11.7 (main)", "extensions": ".so", "machine": "m", "libc": "g"},
@@ -260,7 +260,7 @@ def test_compiled_for_all_who_read(tmp_path: Path) -> None:
     """A builder with -O compiles for itself and for readers without."""
     script = (
         "import sys, pathlib\n"
-        "from poetry_publish_verified.guard import set_files\n"
+        "from poetry_publish_verified.guard.plugin_sets import files as set_files\n"
         "site = pathlib.Path(sys.argv[1])\n"
         "set_files.compile_modules(site, site)\n"
     )

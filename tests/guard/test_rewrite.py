@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard import caches
-from poetry_publish_verified.guard.environment import Builder
+from poetry_publish_verified.guard import atomic_files as caches
+from poetry_publish_verified.guard.interpreter import Builder
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD
 from tests.guard.filesystems import as_another_user
@@ -63,7 +63,7 @@ def test_a_new_file_has_the_umasks_mode(tmp_path: Path, umask: int) -> None:
     """As where stock Poetry opens it."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from poetry_publish_verified.guard import caches\n"
+        "from poetry_publish_verified.guard import atomic_files as caches\n"
         f"os.umask({umask}); caches.rewrite(Path(sys.argv[1]), lambda path: path.write_text('x'))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "new")], check=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from poetry_publish_verified.guard import set_record
 from poetry_publish_verified.guard.doctor import diagnose
-from poetry_publish_verified.guard.set_record import State
+from poetry_publish_verified.guard.plugin_sets import record as set_record
+from poetry_publish_verified.guard.plugin_sets.record import State
 from tests.beds.poetry import Poetry
 
 # A library of Poetry's warns when it is imported.

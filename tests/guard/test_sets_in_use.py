@@ -210,7 +210,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
         "poetry_publish_verified",
         "poetry_publish_verified.guard",
         "poetry_publish_verified.guard.entry",
-        "poetry_publish_verified.guard.environment",
-        "poetry_publish_verified.guard.poetry_seams",
+        "poetry_publish_verified.guard.interpreter",
+        "poetry_publish_verified.guard.seams.application",
     ]
     assert not (newest.project / ".poetry").exists()

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from poetry_publish_verified.guard.storage_seams import SEAMS
-from poetry_publish_verified.guard.storage_seams import Seam
-from poetry_publish_verified.guard.storage_seams import storage_made_atomic
-from poetry_publish_verified.guard.storage_seams import unlike
+from poetry_publish_verified.guard.seams.storage import SEAMS
+from poetry_publish_verified.guard.seams.storage import Seam
+from poetry_publish_verified.guard.seams.storage import storage_made_atomic
+from poetry_publish_verified.guard.seams.storage import unlike
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.beds.simple_index import SimpleIndex
 _GUARDED = """
     import json, sys
     from cleo.application import Application
-    from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+    from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
     stock = Application._run_command
 
@@ -169,7 +169,7 @@ _EXERCISE = """
     from filelock import FileLock
     from poetry.core.packages.utils.link import Link
     from poetry.utils.cache import ArtifactCache, FileCache
-    from poetry_publish_verified.guard.storage_seams import storage_made_atomic
+    from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
     here = Path(sys.argv[1])
     facts, said = {}, []

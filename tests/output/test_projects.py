@@ -24,9 +24,9 @@ from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.release_order import Member
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.plan import as_json
 from poetry_publish_verified.output.plan import as_tree
-from poetry_publish_verified.output.text import Text
 from tests.output.test_text import Screen
 
 INDEX, MIRROR = "https://index.example/simple/", "https://mirror.example/simple/"

@@ -13,8 +13,8 @@ from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.output.text import Text
-from poetry_publish_verified.output.text import plain
+from poetry_publish_verified.output.console import Text
+from poetry_publish_verified.output.console import plain
 
 INDEX = "https://index.example/simple/"
 WHEEL = "lantern-1.0-py3-none-any.whl"

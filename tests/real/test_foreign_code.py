@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified import children
+from poetry_publish_verified import isolated_python as children
 from tests.beds.environments import PoetryEnvironment
 from tests.beds.environments import call
 from tests.beds.environments import environment

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from poetry_publish_verified.adapters.clients.poetry import PoetryClient
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
-from poetry_publish_verified.poetry_client import PoetryClient
-from poetry_publish_verified.project import pypi_index
+from poetry_publish_verified.poetry_api.project import pypi_index
 from tests.beds.clients import clean_environment
 from tests.beds.clients import put
 from tests.beds.clients import target_of
@@ -272,7 +272,7 @@ def test_a_hash_that_poetry_would_not_find_again(
 HANGING = """
 import sys, anyio, pathlib
 from poetry_publish_verified.core.urls import Access, IndexTarget
-from poetry_publish_verified.poetry_client import PoetryClient
+from poetry_publish_verified.adapters.clients.poetry import PoetryClient
 from tests.beds.clients import wanted
 target = IndexTarget(sys.argv[1], Access())
 client = PoetryClient(pathlib.Path(sys.argv[2]), [target], "")

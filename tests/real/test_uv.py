@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from poetry_publish_verified.adapters.uv import Uv
+from poetry_publish_verified.adapters.clients.uv import Uv
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientAbstains

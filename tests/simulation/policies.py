@@ -11,8 +11,8 @@ from functools import lru_cache
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.visibility import LookAgain
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import Visible

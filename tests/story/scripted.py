@@ -32,10 +32,10 @@ from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
@@ -47,10 +47,10 @@ from poetry_publish_verified.core.visibility import RootState
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.publish import publish
-from poetry_publish_verified.world import Outside
-from poetry_publish_verified.world import Plan
-from poetry_publish_verified.world import Release
+from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.publish import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

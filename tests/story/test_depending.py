@@ -16,9 +16,9 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.publish import publish
-from poetry_publish_verified.world import Plan
-from poetry_publish_verified.world import Release
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.publish import publish
 from tests.core.making import distribution
 from tests.story.scripted import InMemory
 from tests.story.scripted import World

@@ -8,7 +8,7 @@ from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.world import Plan
+from poetry_publish_verified.release.interfaces import Plan
 from tests.core.making import core_metadata
 from tests.core.making import distribution
 from tests.story.scripted import World

@@ -16,9 +16,9 @@ from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import UNSEEN
@@ -30,7 +30,7 @@ from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.world import Plan
+from poetry_publish_verified.release.interfaces import Plan
 from tests.core.making import SDIST
 from tests.core.making import WHEEL
 from tests.core.making import core_metadata

@@ -17,8 +17,8 @@ from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import MetadataVerified
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import ClientFailure
@@ -28,9 +28,9 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.proving import prove_everywhere
-from poetry_publish_verified.world import Plan
-from poetry_publish_verified.world import Subject
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.prove import prove_everywhere
 from tests.core.making import WHEEL
 from tests.story.scripted import ScriptedIndex
 from tests.story.scripted import World

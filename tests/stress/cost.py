@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from pathlib import Path
 
-from poetry_publish_verified.guard.locks import held
-from poetry_publish_verified.guard.resources import Resource
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.resources import Resource
 from tests.stress.bed import Bed
 from tests.stress.goods import consumer
 from tests.stress.playing import say

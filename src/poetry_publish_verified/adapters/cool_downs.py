@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from poetry_publish_verified import children
+from poetry_publish_verified import isolated_python as children
 from poetry_publish_verified.adapters.environments import settings_of_pip
 
 _TIMEOUT = 30.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Protocol
 
-from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.sanitize import printable
 
 _GZIP = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"

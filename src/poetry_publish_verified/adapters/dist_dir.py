@@ -20,11 +20,11 @@ from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.sanitize import printable
 
 _CHUNK = 1024 * 1024
 _MAX_THREADS = 4

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import anyio
 
-from poetry_publish_verified import children
-from poetry_publish_verified.core.foreign import decoded
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.foreign import without_secrets
+from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified.sanitize import decoded
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import without_secrets
 
 _SETUP_TIMEOUT = 120.0
 _INSTALL_TIMEOUT = 600.0

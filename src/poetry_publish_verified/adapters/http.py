@@ -34,14 +34,14 @@ from poetry_publish_verified.adapters.outgoing import OutgoingFile
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import hasher
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import NoAnswer
+from poetry_publish_verified.core.simple import hasher
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import same_host
 from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.sanitize import printable
 
 _CONNECT_TIMEOUT = 10.0
 _REDIRECTS = (301, 302, 303, 307, 308)

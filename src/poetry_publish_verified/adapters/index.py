@@ -21,13 +21,12 @@ from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.caching import vary
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import MAX_PAGE_BYTES
-from poetry_publish_verified.core.simple_api import ProjectPage
-from poetry_publish_verified.core.simple_api import UnsafePageError
-from poetry_publish_verified.core.simple_api import parse_page
-from poetry_publish_verified.core.simple_api import parse_version_page
-from poetry_publish_verified.core.simple_api import why_not_of
+from poetry_publish_verified.core.simple import MAX_PAGE_BYTES
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple import UnsafePageError
+from poetry_publish_verified.core.simple import parse_page
+from poetry_publish_verified.core.simple import parse_version_page
+from poetry_publish_verified.core.simple import why_not_of
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import Variant
@@ -35,6 +34,7 @@ from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
+from poetry_publish_verified.sanitize import printable
 
 _EDGE_HEADERS = ("x-served-by", "x-cache", "age", "via", "x-pypi-last-serial", "x-devpi-serial")
 _SERIALS = ("x-pypi-last-serial", "x-devpi-serial")

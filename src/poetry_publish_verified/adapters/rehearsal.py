@@ -17,14 +17,14 @@ from pathlib import Path
 import anyio
 from packaging.requirements import Requirement
 
-from poetry_publish_verified import children
+from poetry_publish_verified import isolated_python as children
 from poetry_publish_verified.adapters.environments import SetUpError
 from poetry_publish_verified.adapters.environments import kept
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.sanitize import printable
 
 KEPT = "publish-verified-rehearsal"
 """The folder in Poetry's cache for what a rehearsal needs again."""

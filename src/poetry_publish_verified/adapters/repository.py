@@ -10,11 +10,11 @@ from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import HttpError
 from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.upload_answers import Answered
-from poetry_publish_verified.core.upload_answers import NoAnswer
-from poetry_publish_verified.core.upload_api import form_fields
+from poetry_publish_verified.core.upload.form import form_fields
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.sanitize import printable
 
 # Only whether anyone answers: upload URLs answer a GET with 405, and that will do.
 _JUST_THERE = Asked(limit=0, timeout=10.0)

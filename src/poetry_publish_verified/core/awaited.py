@@ -17,10 +17,10 @@ from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import without_secrets
 
 
 class NotAwaitableError(ValueError):

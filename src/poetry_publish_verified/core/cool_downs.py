@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
-from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.sanitize import printable
 
 _VARIABLES = ("UV_EXCLUDE_NEWER", "PIP_UPLOADED_PRIOR_TO")
 # A line of `pip config list`: section.key='value', the section `:env:` for variables.

@@ -16,10 +16,10 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import ParsedFilename
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.simple_api import IndexFile
-from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.sanitize import printable
 
 
 @dataclass(frozen=True, slots=True)

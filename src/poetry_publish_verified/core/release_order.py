@@ -16,10 +16,10 @@ from packaging.utils import NormalizedName
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.foreign import printable
-from poetry_publish_verified.core.foreign import without_secrets
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import without_secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Literal
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.expectation import Fault
 from poetry_publish_verified.core.expectation import Judgement
-from poetry_publish_verified.core.simple_api import ProjectPage
+from poetry_publish_verified.core.simple import ProjectPage
 
 # A look follows the last one after a share of the time waited so far, so that a release is seen
 # at most that share too late, however long it takes; no sooner and no later than these.

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-from poetry_publish_verified.guard import holders
-from poetry_publish_verified.guard import poetry_seams as seams
-from poetry_publish_verified.guard.former import tidy_locks
-from poetry_publish_verified.guard.former import tidy_sets
-from poetry_publish_verified.guard.ground import of_checkout
-from poetry_publish_verified.guard.locks import is_free
-from poetry_publish_verified.guard.places import ENDING
-from poetry_publish_verified.guard.places import Places
-from poetry_publish_verified.guard.places import personal_directory
-from poetry_publish_verified.guard.plugin_sets import PluginSets
-from poetry_publish_verified.guard.resources import IN_PROJECT
-from poetry_publish_verified.guard.resources import UNPACKED
-from poetry_publish_verified.guard.set_files import delete
-from poetry_publish_verified.guard.storage_seams import LOCKS_OF_ARCHIVES
+from poetry_publish_verified.guard.legacy import tidy_locks
+from poetry_publish_verified.guard.legacy import tidy_sets
+from poetry_publish_verified.guard.locks import holders
+from poetry_publish_verified.guard.locks.lock import is_free
+from poetry_publish_verified.guard.locks.places import ENDING
+from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard.locks.resources import IN_PROJECT
+from poetry_publish_verified.guard.locks.resources import UNPACKED
+from poetry_publish_verified.guard.ownership import of_checkout
+from poetry_publish_verified.guard.plugin_sets.files import delete
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.seams import application as seams
+from poetry_publish_verified.guard.seams.storage import LOCKS_OF_ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from poetry_publish_verified.guard import poetry_seams as seams
-from poetry_publish_verified.guard import requiring
-from poetry_publish_verified.guard.environment import canonical
-from poetry_publish_verified.guard.environment import interpreter
-from poetry_publish_verified.guard.plugin_sets import PluginSets
-from poetry_publish_verified.guard.plugin_sets import way_out
+from poetry_publish_verified.guard.interpreter import canonical
+from poetry_publish_verified.guard.interpreter import interpreter
+from poetry_publish_verified.guard.plugin_sets import requirements as requiring
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.plugin_sets.store import way_out
+from poetry_publish_verified.guard.seams import application as seams
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from poetry_publish_verified.guard.poetry_seams import IO
-    from poetry_publish_verified.guard.poetry_seams import Application
-    from poetry_publish_verified.guard.poetry_seams import Command
+    from poetry_publish_verified.guard.seams.application import IO
+    from poetry_publish_verified.guard.seams.application import Application
+    from poetry_publish_verified.guard.seams.application import Command
 
 SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
 _OFF = ("off", "0", "false", "no")
@@ -55,7 +55,7 @@ def put_up(application: Application) -> None:
             locks()
     # A fault of the guard must never become one of Poetry.
     except Exception as error:  # noqa: BLE001
-        from poetry_publish_verified.guard.poetry_seams import voice
+        from poetry_publish_verified.guard.seams.application import voice
 
         voice(application).step_aside(f"{type(error).__name__}: {error}")
     if load is not None:
@@ -63,7 +63,7 @@ def put_up(application: Application) -> None:
 
 
 def _say_unknown(application: Application, switch: str) -> None:
-    from poetry_publish_verified.guard.poetry_seams import voice
+    from poetry_publish_verified.guard.seams.application import voice
 
     voice(application).warn(
         f"{SWITCH} is {switch!r}, which is neither on nor off: the guard stays on."
@@ -71,7 +71,7 @@ def _say_unknown(application: Application, switch: str) -> None:
 
 
 def _project_plugins(application: Application) -> Callable[[], None] | None:
-    from poetry_publish_verified.guard import poetry_seams
+    from poetry_publish_verified.guard.seams import application as poetry_seams
 
     file = poetry_seams.project_file(application)
     settings = _settings(file) if file is not None else None
@@ -80,7 +80,7 @@ def _project_plugins(application: Application) -> Callable[[], None] | None:
     mismatch = poetry_seams.mismatch(application)
     if mismatch is not None:
         raise UnexpectedPoetryError(mismatch)
-    from poetry_publish_verified.guard.project_plugins import ProjectPlugins
+    from poetry_publish_verified.guard.plugin_sets.activation import ProjectPlugins
 
     try:
         plugins = ProjectPlugins(application, file, settings)
@@ -96,7 +96,7 @@ def _locks(application: Application) -> Callable[[], None] | None:
     # A copy among the project's plugins came too late for the rest of them.
     if _PROJECT_PLUGINS in __file__.replace(os.sep, "/"):
         return None
-    from poetry_publish_verified.guard import poetry_seams
+    from poetry_publish_verified.guard.seams import application as poetry_seams
 
     words = poetry_seams.command_words(application)
     if not words or words[0] in _SHARES_NOTHING or poetry_seams.only_shows_version(application):
@@ -107,7 +107,7 @@ def _locks(application: Application) -> Callable[[], None] | None:
         return None
 
     def around(run: Callable[[], int], command: Command, io: IO) -> int:
-        from poetry_publish_verified.guard.commands import CommandLocks
+        from poetry_publish_verified.guard.command_locks import CommandLocks
 
         try:
             locks = CommandLocks(application)

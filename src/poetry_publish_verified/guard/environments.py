@@ -15,15 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.resources import held
+from poetry_publish_verified.guard.locks.resources import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from poetry_publish_verified.guard.places import Places
-    from poetry_publish_verified.guard.resources import Resource
+    from poetry_publish_verified.guard.locks.places import Places
+    from poetry_publish_verified.guard.locks.resources import Resource
 
 _Identity = tuple[int, int] | None
 _TRIES = 3

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.release_order import Member
-from poetry_publish_verified.output.text import plain
+from poetry_publish_verified.output.console import plain
 
 SCHEMA = "publish-verified.plan/1"
 

@@ -9,8 +9,8 @@ from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import WaitStarted
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.sanitize import printable
 
 _LABELS = {UNSEEN.name: "upload"}
 

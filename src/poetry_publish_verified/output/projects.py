@@ -18,9 +18,9 @@ from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import WaitStarted
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.progress import short
+from poetry_publish_verified.sanitize import printable
 
 # What moves stands above what waits.
 _ORDER = ("uploading", "visible", "building", "built", "waiting", "ready")

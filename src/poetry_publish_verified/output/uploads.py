@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import UploadDelayed
 from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.output.progress import short
+from poetry_publish_verified.sanitize import printable
 
 _BAR = 24
 _LONGEST_NAME = 60

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight import agreement
 from poetry_publish_verified.core.preflight import layout
 from poetry_publish_verified.core.preflight import metadata
@@ -20,6 +19,7 @@ from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.core.urls import goes_in_the_clear
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
 
 __all__ = ["Circumstances", "Declared", "Identity", "check"]
 

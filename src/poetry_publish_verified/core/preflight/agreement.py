@@ -13,11 +13,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.preflight.words import some
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
 
 _Range = tuple[NormalizedName, frozenset[NormalizedName], SpecifierSet]
 

@@ -14,12 +14,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.preflight.words import some
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Severity
+from poetry_publish_verified.sanitize import printable
 
 # PyPI's own limits.
 _MAX_SUMMARY = 512

@@ -11,10 +11,10 @@ from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.contents import Recorded
 from poetry_publish_verified.core.contents import parse_record
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.foreign import printable
 from poetry_publish_verified.core.preflight.words import some
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
 
 # RECORD cannot hold its own hash, nor those of signatures over it.
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from poetry_publish_verified.core.foreign import printable
+from poetry_publish_verified.sanitize import printable
 
 _NAMES = 5
 

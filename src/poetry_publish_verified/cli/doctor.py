@@ -1,0 +1,128 @@
+"""`poetry publish-verified doctor`: a checkout's plugins, the locks, and who holds them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import ClassVar
+
+from cleo.helpers import argument
+from cleo.helpers import option
+from poetry.console.commands.command import Command
+
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.console import plain
+
+if TYPE_CHECKING:
+    from cleo.io.inputs.argument import Argument
+    from cleo.io.inputs.option import Option
+
+_TROUBLED = Verdict.PREFLIGHT_REFUSED.exit_code or 1
+
+
+class DoctorCommand(Command):
+    """Looks at a checkout from outside; works where no project is; only `--clean` changes it."""
+
+    name = "publish-verified doctor"
+    description = "Checks a checkout's project plugins and the locks, and says what to do."
+    arguments: ClassVar[list[Argument]] = [
+        argument("path", "The checkout to look at (default: the current directory).", optional=True)
+    ]
+
+    options: ClassVar[list[Option]] = [
+        option(
+            "clean",
+            None,
+            "Remove what this plugin keeps in the checkout and of this user: plugin sets, locks"
+            " that nobody holds, records.",
+        )
+    ]
+
+    def handle(self) -> int:
+        """Print each problem with its remedy; exit code 3 if there is an error among them.
+
+        With `--clean`: each thing that was removed; exit code 8 if something had to stay.
+        """
+        from poetry_publish_verified.guard.doctor import diagnose
+        from poetry_publish_verified.guard.interpreter import distributions
+
+        given = Path(self.argument("path") or ".").absolute()
+        if not given.is_dir():
+            self.line_error(f"<error>{given} is no directory.</error>")
+            return 1
+        root = next((one for one in (given, *given.parents) if _is_project(one)), given)
+        if self.option("clean"):
+            return self._clean(root if _is_project(root) else None)
+        own = distributions(entry for entry in sys.path if not _is_of_a_project(Path(entry)))
+        findings = diagnose(root, own)
+        for found in findings:
+            style = "error" if found.stops else "warning"
+            self.line(f"<{style}>{plain(found.message)}</{style}>\n  {plain(found.remedy)}")
+        if not _is_project(root):
+            self.line(f"There is no project at {plain(str(root))}.")
+        elif not findings:
+            self.line(f"Project plugins of {plain(str(root))}: nothing wrong.")
+        sound = self._locks(root if _is_project(root) else None)
+        return _TROUBLED if any(found.stops for found in findings) or not sound else 0
+
+    def _clean(self, root: Path | None) -> int:
+        from poetry.config.config import Config
+
+        from poetry_publish_verified.adapters.rehearsal import KEPT
+        from poetry_publish_verified.guard.cleaning import clean
+        from poetry_publish_verified.guard.cleaning import remove
+
+        cache = Path(Config.create().get("cache-dir")).expanduser()
+        cleaned = [*clean(root, cache), *remove(cache / KEPT)]
+        for one in cleaned:
+            path = plain(str(one.path))
+            if one.kept:
+                self.line_error(f"<warning>Kept {path}: {plain(one.kept)}.</warning>")
+            else:
+                self.line(f"Removed {path}")
+        if not cleaned:
+            self.line("Nothing to remove.")
+        return Verdict.LOCK_TIMEOUT.exit_code or 1 if any(one.kept for one in cleaned) else 0
+
+    def _locks(self, root: Path | None) -> bool:
+        from poetry_publish_verified.guard.locks.holders import way_out
+        from poetry_publish_verified.guard.locks.lock import is_free
+        from poetry_publish_verified.guard.locks.report import directories
+        from poetry_publish_verified.guard.locks.report import holders_of
+        from poetry_publish_verified.guard.locks.report import locked_apart
+        from poetry_publish_verified.guard.locks.report import try_all
+
+        places = directories(root)
+        tried = try_all(places)
+        # What cannot be written cannot be broken by two at once either.
+        unproven = [one.trial for one in tried if one.trial and not one.trial.is_sound]
+        for one in tried:
+            works = one.trial is not None and one.trial.is_sound
+            self.line(plain(one.words) if works else f"<warning>{plain(one.words)}</warning>")
+        if any(trial.unknown is None for trial in unproven):
+            self.line(
+                "  Parallel Poetry processes can still break each other there; publish-verified"
+                " refuses where it can have no lock."
+            )
+        for name in locked_apart(root):
+            self.line(f"The lock of {name} is your own: others who can change it do not see yours.")
+        for lock, holder in holders_of(places).items():
+            what = f"<c1>{plain(holder.resource)}</c1>"
+            if holder.is_gone or not lock.exists() or is_free(lock):
+                self.line(f"{what} was in use by {plain(str(holder))}: it was killed, and is free.")
+                continue
+            self.line(f"{what} is in use by {plain(str(holder))}.")
+            if holder.is_elsewhere:
+                self.line(f"  {plain(way_out(lock))}")
+        return not unproven
+
+
+def _is_of_a_project(entry: Path) -> bool:
+    """Whether it is a plugin set, or Poetry's own `.poetry/plugins`, of whatever project."""
+    stock = entry.parts[-2:] == (".poetry", "plugins")
+    return stock or (entry.parent / "set.json").is_file()
+
+
+def _is_project(directory: Path) -> bool:
+    return (directory / "pyproject.toml").is_file()

@@ -1,0 +1,127 @@
+"""One run for the project at hand, from its build to its proof."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.cli import build as building
+from poetry_publish_verified.cli.composition import run_release
+from poetry_publish_verified.cli.members import needed_by
+from poetry_publish_verified.cli.release_source import InDistDir
+from poetry_publish_verified.cli.run import settings_table
+from poetry_publish_verified.cli.setup import Choices
+from poetry_publish_verified.cli.setup import begun
+from poetry_publish_verified.cli.setup import folder
+from poetry_publish_verified.cli.setup import found
+from poetry_publish_verified.cli.setup import hold_alone
+from poetry_publish_verified.cli.setup import noting
+from poetry_publish_verified.cli.setup import read_project
+from poetry_publish_verified.cli.setup import receipt_named
+from poetry_publish_verified.cli.setup import settings_of
+from poetry_publish_verified.cli.setup import throwaway
+from poetry_publish_verified.cli.user_clients import forget_arrived
+from poetry_publish_verified.cli.user_clients import mention_cool_downs
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import VersionSet
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.seams.application import Voice
+from poetry_publish_verified.poetry_api import project as poetry_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry.console.commands.command import Command
+
+    from poetry_publish_verified.cli.console import Reporting
+    from poetry_publish_verified.core.release_order import Member
+    from poetry_publish_verified.poetry_api.project import Project
+    from poetry_publish_verified.release.interfaces import Plan
+
+
+class OneProject:
+    """One run for one project."""
+
+    def __init__(self, command: Command, report: Reporting) -> None:
+        self._command = command
+        self._report = report
+        self._choices = Choices.of(command)
+
+    def run(self, stack: ExitStack) -> Verdict:
+        """Release it; what is held is let go with `stack`."""
+        command, report, choices = self._command, self._report, self._choices
+        table = settings_table(command)
+        if named := receipt_named(command, table, lambda: command.poetry.file.path.parent):
+            report.keep_receipt(named)
+        poetry, project = read_project(lambda: command.poetry)
+        dist_dir = project.dist_dir(choices.dist_dir)
+
+        def keep_receipt() -> None:
+            """Keep it at its usual place, unless another is named or nothing is to be sent."""
+            if not named and choices.for_users:
+                report.keep_receipt(building.default_receipt(dist_dir, project))
+
+        try:
+            settings = settings_of(command, poetry.config, poetry_project.settings_table(poetry))
+            until = choices.until(settings)
+            report(RunStarted(until, choices.rehearsal, sources(project.root, dist_dir)))
+            report(begun(project, choices))
+            needed = self._needed(project)
+            targets = (
+                throwaway(stack) if choices.rehearsal else choices.targets(poetry, settings.indexes)
+            )
+            report(found(targets))
+            if choices.build and not choices.rehearsal:
+                building.ask(command, project, dist_dir)
+        except Exception:
+            keep_receipt()
+            raise
+        building_alone = ExitStack()
+        if not choices.rehearsal:
+            # After the last question; the receipt at its usual place is the holder's.
+            building_alone = hold_alone(
+                project,
+                targets,
+                settings.timeout,
+                stack,
+                Voice(command.io).warn,
+                to_send=choices.for_users,
+            )
+        keep_receipt()
+        built = self._build(project, dist_dir, stack) if choices.build else None
+        if built is not None:
+            project, dist_dir = built.project, built.dist_dir
+            keep_receipt()
+        tell = noting(report, None if choices.rehearsal else built, building_alone)
+        arrival = InDistDir(project, targets, dist_dir, built, tell)
+        return self._send_and_prove(arrival, choices.plan(settings, targets), needed)
+
+    def _needed(self, project: Project) -> Sequence[Member]:
+        """What others release and this one needs; a rehearsal's index has nothing of that."""
+        asked = self._command.option("wait-for-dependencies")
+        wanted = asked and not self._choices.rehearsal
+        return needed_by(self._command, project) if wanted else ()
+
+    def _build(self, project: Project, dist_dir: Path, stack: ExitStack) -> building.Built:
+        if self._choices.rehearsal:
+            # A rehearsal leaves the user's own dist folder alone.
+            dist_dir = Path(stack.enter_context(folder()))
+        built = building.build(self._command, project, dist_dir, self._report)
+        if built.project.identity != project.identity:
+            self._report(VersionSet(str(built.project.identity.version)))
+        return built
+
+    def _send_and_prove(self, arrival: InDistDir, plan: Plan, needed: Sequence[Member]) -> Verdict:
+        report = self._report
+        for_users = self._choices.for_users
+        if for_users and plan.until is Until.INSTALLABLE:
+            mention_cool_downs(self._command.poetry.config, report)
+        verdict = anyio.run(run_release, arrival, plan, needed, report.keep_ticking)
+        if for_users:
+            forget_arrived(arrival)
+        return verdict

@@ -1,0 +1,73 @@
+"""Gathers what preflight is to judge: the files, the project, git and the repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Event as Stop
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
+from poetry_publish_verified.adapters.changes import changed_since
+from poetry_publish_verified.adapters.git import tags_at_head
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.preflight import Circumstances
+from poetry_publish_verified.release.interfaces import Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from poetry_publish_verified.cli.build import Built
+    from poetry_publish_verified.cli.composition import Targets
+    from poetry_publish_verified.core.events import Event
+    from poetry_publish_verified.core.preflight import Identity
+    from poetry_publish_verified.poetry_api.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class InDistDir:
+    """The release that is in the dist folder, still to be read.
+
+    What was `built` just now is not held against pyproject.toml: what differs is a plugin's doing.
+    """
+
+    project: Project
+    targets: Targets
+    dist_dir: Path
+    built: Built | None
+    report: Callable[[Event], None]
+
+    @property
+    def identity(self) -> Identity:
+        """Which one."""
+        return self.project.identity
+
+    async def read(self) -> Release:
+        """Read it, and its circumstances, while other things go on."""
+        stop = Stop()
+        try:
+            release = await anyio.to_thread.run_sync(self._look, stop, abandon_on_cancel=True)
+        finally:
+            stop.set()
+        files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
+        self.report(DistributionsRead(files))
+        return release
+
+    def _look(self, stop: Stop) -> Release:
+        project, dist_dir = self.project, self.dist_dir
+        name, version = project.identity.name, project.identity.version
+        found = dist_dir_adapter.look(dist_dir, name, version, stop.is_set)
+        circumstances = Circumstances(
+            place=str(dist_dir),
+            repository=self.targets.repository,
+            indexes=tuple(index.url for index in self.targets.indexes.shown_by),
+            broken=found.broken,
+            declared=project.declared if self.built is None else None,
+            changed=changed_since(project.root, dist_dir, found.distributions, version),
+            tags=tags_at_head(project.root),
+        )
+        before = self.built.other_sources if self.built else None
+        return Release(project.identity, found.distributions, circumstances, before)

@@ -1,0 +1,121 @@
+"""Running one use case: interrupts, the end of it, and settings before they are checked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import ExitStack
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from typing import Any
+
+from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.poetry_api.project import settings_table as read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from poetry.console.commands.command import Command
+    from poetry.poetry import Poetry
+
+    from poetry_publish_verified.cli.console import Reporting
+
+
+def setting(command: Command, key: str) -> Any:
+    """A setting as it seems to be, before all of them are checked."""
+    variable = ENVIRONMENT_PREFIX + key.upper()
+    return command.option(key) or os.environ.get(variable) or settings_table(command).get(key)
+
+
+def poetry_if_any(command: Command) -> Poetry | None:
+    """The project at hand; whatever is wrong with it, None, where none is needed."""
+    try:
+        return command.poetry
+    except Exception:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
+        return None
+
+
+def settings_table(command: Command) -> Mapping[str, Any]:
+    """`[tool.publish-verified]` as far as it can be read; what is wrong is told later."""
+    try:
+        return read_table(command.poetry)
+    except Exception:  # noqa: BLE001 - told when the project is read in earnest
+        return {}
+
+
+def run_to_its_end(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
+    """Run it, tell how it ended, and answer the exit code."""
+    problem: BaseException | None = None
+    with _terminated_like_interrupted():
+        try:
+            with ExitStack() as stack:
+                verdict = run(stack)
+        except ReleaseError as error:
+            problem, verdict = error, error.verdict
+        except KeyboardInterrupt as error:
+            problem, verdict = error, Verdict.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
+            problem, verdict = error, Verdict.ERROR
+        with _undisturbed():
+            return report.end(problem, verdict)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(on_interrupt):
+            raise KeyboardInterrupt
+        on_interrupt(number, frame)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    with _handlers({getattr(signal, name): interrupt for name in names}):
+        yield
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The last words take an instant, and a second Ctrl-C must not cut them."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    with _handlers({getattr(signal, name): lambda *_: None for name in names}):
+        yield
+
+
+@contextmanager
+def interrupts_noted() -> Iterator[list[int]]:
+    """Interrupts that come meanwhile: cleo makes exit code 1 of them, as of a failed build."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with _handlers({signal.SIGINT: note} if ours else {}):
+        yield noted
+
+
+@contextmanager
+def _handlers(wanted: Mapping[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # An ignored SIGHUP (nohup) stays so.
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in wanted.items()
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,247 @@
+"""`poetry publish-verified wait`: the reader's side of a release."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import ClassVar
+
+import anyio
+from cleo.helpers import argument
+from cleo.helpers import option
+from poetry.config.config import Config
+from poetry.console.commands.command import Command
+
+from poetry_publish_verified.adapters import dist_dir
+from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.cli.composition import Awaited
+from poetry_publish_verified.cli.composition import run_wait
+from poetry_publish_verified.cli.console import Reporting
+from poetry_publish_verified.cli.options import RELEASE_OPTIONS
+from poetry_publish_verified.cli.run import poetry_if_any
+from poetry_publish_verified.cli.run import run_to_its_end
+from poetry_publish_verified.cli.run import setting
+from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
+from poetry_publish_verified.cli.user_clients import mention_cool_downs
+from poetry_publish_verified.core import settings as core_settings
+from poetry_publish_verified.core.awaited import AwaitedRelease
+from poetry_publish_verified.core.awaited import NotAwaitableError
+from poetry_publish_verified.core.awaited import of_receipt
+from poetry_publish_verified.core.awaited import pinned
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import RunStarted
+from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import as_built
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.poetry_api import project as poetry_project
+from poetry_publish_verified.poetry_api.indexes import indexes_to_read
+from poetry_publish_verified.poetry_api.indexes import sources
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.sanitize import printable
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from cleo.io.inputs.argument import Argument
+    from cleo.io.inputs.option import Option
+    from poetry.poetry import Poetry
+
+    from poetry_publish_verified.core.settings import Settings
+    from poetry_publish_verified.core.urls import IndexTarget
+
+_INDEX_VARIABLE = core_settings.ENVIRONMENT_PREFIX + "INDEX"
+_OWN_OPTIONS = ("index", "until", "timeout", "format", "clients", "strict")
+
+
+class WaitCommand(Command):
+    """`poetry publish-verified wait`."""
+
+    name = "publish-verified wait"
+    description = "Waits until releases are really there; works outside a project."
+
+    arguments: ClassVar[list[Argument]] = [
+        argument("releases", "The releases to wait for: NAME==VERSION.", True, multiple=True)
+    ]
+    options: ClassVar[list[Option]] = [
+        option(
+            "from-receipt",
+            None,
+            "Wait for exactly the files and hashes of a publisher's receipt.",
+            flag=False,
+        ),
+        option("dist-dir", None, "Wait for exactly the distributions in a folder.", flag=False),
+        *RELEASE_OPTIONS,
+        option(
+            "receipt", None, "Where to write a receipt of the wait. Default is nowhere.", flag=False
+        ),
+    ]
+
+    help = """The wait command looks at an index, as pip, uv and Poetry see it, until it lists the
+releases and serves their files unchanged.
+
+With several <c1>--index</c1>, name the one that is uploaded to first: the others are asked once it
+is complete. Without any, those of the receipt are asked, or of the project's settings, or PyPI.
+
+It exits with 0 when all is proven, and otherwise with
+  1 wrong usage, 3 nothing to wait for can be read, 6 not visible in time, 7 an index serves
+  something else, 130 interrupted.
+"""
+
+    def handle(self) -> int:
+        """Run it; the exit code."""
+        report = Reporting(
+            self.io,
+            "wait",
+            as_json=setting(self, "format") == "json",
+            started=datetime.now(UTC),
+        )
+        return run_to_its_end(report, partial(self._wait, report))
+
+    def _wait(self, report: Reporting, _stack: ExitStack) -> Verdict:
+        poetry = poetry_if_any(self)
+        config = poetry.config if poetry else Config.create()
+        settings = core_settings.resolve(
+            {key: self.option(key) or None for key in _OWN_OPTIONS},
+            poetry_project.environment_settings(config),
+            poetry_project.settings_table(poetry) if poetry else {},
+        )
+        self._keep_receipt(report)
+        report(RunStarted(settings.until, rehearsal=False, sources=Sources(None, None)))
+        awaited = tuple(
+            self._begin(release, self._indexes(release, poetry, config, settings), report)
+            for release in self._releases()
+        )
+        plan = Plan(
+            settings.until, settings.timeout, clients=settings.clients, strict=settings.strict
+        )
+        if settings.until is Until.INSTALLABLE:
+            mention_cool_downs(config, report)
+        verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
+        for each in awaited:
+            name, version = each.subject.name, str(each.subject.version)
+            urls = [index.url for index in each.indexes]
+            forget_in_poetrys_caches(urls, name, version, each.report)
+        return verdict
+
+    def _keep_receipt(self, report: Reporting) -> None:
+        named, read = self.option("receipt"), self.option("from-receipt")
+        if named and read and os.path.realpath(named) == os.path.realpath(read):
+            raise _wrong(
+                "--receipt and --from-receipt name the same file, which would be lost.",
+                "Name another place with --receipt.",
+            )
+        if named:
+            report.keep_receipt(Path(named))
+
+    def _releases(self) -> list[AwaitedRelease]:
+        """What is waited for; names beside a receipt or a folder choose among what is there."""
+        names, problems = [], []
+        for text in self.argument("releases"):
+            try:
+                names.append(pinned(text))
+            except NotAwaitableError as error:
+                problems.append(
+                    Problem(Code.NOT_AWAITABLE, f"{error}.", "Name releases as NAME==VERSION.")
+                )
+        if problems:
+            raise ReleaseError(Verdict.ERROR, *problems)
+        found = [*self._of_receipt(), *self._of_dist_dir()]
+        if not found and not names:
+            raise _wrong(
+                "There is nothing to wait for.",
+                "Name releases as NAME==VERSION, or give --from-receipt FILE or --dist-dir DIR.",
+            )
+        if not found:
+            return list({release.key: release for release in names}.values())
+        known = {release.key: release for release in found}
+        if missing := [release for release in names if release.key not in known]:
+            shown = ", ".join(f"{release.name} {release.version}" for release in missing)
+            raise _wrong(
+                f"{shown} is not among what --from-receipt or --dist-dir holds.",
+                "Leave the names out to wait for all that is there.",
+            )
+        return [known[release.key] for release in names] or list(known.values())
+
+    def _of_receipt(self) -> list[AwaitedRelease]:
+        named = self.option("from-receipt")
+        if not named:
+            return []
+        try:
+            return of_receipt(receipt_file.read(Path(named)))
+        except (OSError, NotAwaitableError) as error:
+            shown, words = printable(named), printable(str(error)).rstrip(".")
+            raise ReleaseError(
+                Verdict.PREFLIGHT_REFUSED,
+                Problem(
+                    Code.RECEIPT_UNREADABLE,
+                    f"The receipt {shown} cannot be waited for: {words}.",
+                    "Name the receipt that the publishing run has written (CI systems skip hidden"
+                    " folders such as dist/.publish-verified when they keep files).",
+                ),
+            ) from None
+
+    def _of_dist_dir(self) -> list[AwaitedRelease]:
+        named = self.option("dist-dir")
+        if not named:
+            return []
+        folder = Path(named)
+        releases = dist_dir.releases(folder)
+        if not releases:
+            raise ReleaseError(
+                Verdict.PREFLIGHT_REFUSED,
+                Problem(
+                    Code.NO_DISTRIBUTIONS,
+                    f"{printable(named)} holds no wheel and no sdist.",
+                    "Name the folder that holds the distributions with --dist-dir.",
+                ),
+            )
+        return [
+            AwaitedRelease(
+                name,
+                version,
+                ExactFiles(tuple(map(as_built, dist_dir.read(folder, name, version)))),
+            )
+            for name, version in releases
+        ]
+
+    def _indexes(
+        self,
+        release: AwaitedRelease,
+        poetry: Poetry | None,
+        config: Config,
+        settings: Settings,
+    ) -> tuple[IndexTarget, ...]:
+        named = settings.indexes
+        if release.indexes and not (self.option("index") or os.environ.get(_INDEX_VARIABLE)):
+            named = release.indexes
+        return indexes_to_read(config, sources(poetry) if poetry else {}, named)
+
+    def _begin(
+        self, release: AwaitedRelease, indexes: tuple[IndexTarget, ...], report: Reporting
+    ) -> Awaited:
+        name, version = release.name, str(release.version)
+        tell = report.of(f"{name} {version}")
+        tell(ReleaseStarted(name, version, None))
+        tell(TargetsFound(None, tuple(index.url for index in indexes)))
+        if isinstance(release.expectation, ExactFiles):
+            files = release.expectation.expected
+            tell(DistributionsRead(tuple(FileFacts(f.filename, f.size, f.sha256) for f in files)))
+        subject = Subject(name, release.version, release.expectation, uploaded=False)
+        return Awaited(subject, indexes, tell)
+
+
+def _wrong(message: str, remedy: str) -> ReleaseError:
+    return ReleaseError(Verdict.ERROR, Problem(Code.NOT_AWAITABLE, message, remedy))

@@ -1,0 +1,154 @@
+"""The upload API: the form an index takes, and what its answer means.
+
+Specification: "Upload API" in PyPI's own documentation.
+"""
+
+from __future__ import annotations
+
+import json
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import Doubtful
+from poetry_publish_verified.core.upload.outcomes import Judgement
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Refused
+from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT
+from poetry_publish_verified.core.upload.refusal import explain
+from poetry_publish_verified.core.upload.refusal import particular
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import words_of_html
+
+# Metadata fields whose form field has another name.
+_FORM_NAMES = {
+    "platforms": "platform",
+    "supported_platforms": "supported_platform",
+    "license_files": "license_file",
+}
+
+
+def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
+    """The form fields of one upload, the file itself left out; a list is sent once per item.
+
+    All metadata fields come from the archive itself, whatever tool built it.
+    """
+    parsed = distribution.parsed
+    fields: dict[str, str | list[str]] = {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "filetype": "bdist_wheel" if parsed.kind == "wheel" else "sdist",
+        "pyversion": parsed.pyversion,
+        "md5_digest": distribution.md5,
+        "sha256_digest": distribution.sha256,
+        "blake2_256_digest": distribution.blake2_256,
+    }
+    for key, value in distribution.raw_metadata.items():
+        name = _FORM_NAMES.get(key, key)
+        if isinstance(value, dict):  # project_urls
+            fields[name] = [f"{label}, {url}" for label, url in value.items()]
+        elif key == "keywords" and isinstance(value, list):
+            fields[name] = ", ".join(value)
+        elif isinstance(value, list):
+            fields[name] = [str(item) for item in value]
+        else:
+            fields[name] = str(value)
+    return fields
+
+
+# What indexes say of a file they hold: (status, words). PyPI and Google, Nexus, Artifactory,
+# GitLab. pypiserver and devpi answer 409, which is doubtful whatever the words.
+_EXISTS = (
+    (400, "already exist"),
+    (400, "updating asset"),
+    (400, "cannot be updated"),
+    (403, "overwrite artifact"),
+    (400, "already been taken"),
+)
+# Under which names JSON answers have their message, what may stand beside it, and how deep it is.
+_MESSAGES = frozenset({"message", "detail", "error", "errors", "reason"})
+_BESIDE = frozenset({"code", "status", "success"})
+_DEPTH = 5
+
+
+def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> Judgement:
+    """What an answer from `upload_url` proves about `filename`: stored, refused, or neither."""
+    if isinstance(answer, NoAnswer):
+        if answer.changed:
+            return Refused(
+                Problem(
+                    Code.FILE_CHANGED,
+                    f"{filename} was not sent: it has changed since it was looked at, so another"
+                    " process writes into the dist folder.",
+                    "Run the same command again when nothing else builds there.",
+                    filename=filename,
+                )
+            )
+        if answer.sent:
+            return Doubtful(says_exists=False, words=printable(answer.detail))
+        return Refused(
+            Problem(
+                Code.UPLOAD_NOT_SENT,
+                f"{filename} was not sent: {printable(answer.detail)}.",
+                "Check the repository's address, the network and the certificates, and run the"
+                " same command again.",
+                filename=filename,
+            ),
+            "yes" if answer.passing else "no",
+        )
+    if 200 <= answer.status < 300:
+        return Stored()
+    words = server_words(answer)
+    if answer.status >= 500:
+        return Doubtful(says_exists=False, words=words)
+    # A status may mean that the file is there (409), and its words something else.
+    if particular(answer.status, words) is None and _says_exists(answer.status, words.lower()):
+        return Doubtful(says_exists=True, words=words)
+    return explain(answer, words, filename, upload_url)
+
+
+def _says_exists(status: int, words: str) -> bool:
+    return status == 409 or any(status == known and text in words for known, text in _EXISTS)
+
+
+def server_words(answer: Answered) -> str:
+    """What the server said, on one line: status, reason phrase and the words of the body.
+
+    PyPI puts its message into the reason phrase, the others into the body (HTML, JSON, text).
+    """
+    said = printable(answer.reason, WORDS_LIMIT)
+    body = _words_of_body(answer.body)
+    if body and body not in said:
+        said = f"{said}: {body}" if said else body
+    return printable(f"{answer.status} {said}".strip(), WORDS_LIMIT)
+
+
+def _words_of_body(body: bytes) -> str:
+    text = body[:65536].strip()
+    if text.startswith((b"{", b'"', b"[")):
+        try:
+            value = _message_in(json.loads(text))
+            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return printable(text, WORDS_LIMIT)
+        return printable(said, WORDS_LIMIT)
+    return words_of_html(text, WORDS_LIMIT)
+
+
+def _message_in(value: object) -> object:
+    """The message inside a JSON answer, where it has one of the usual forms; else all of it."""
+    for _ in range(_DEPTH):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        elif (
+            isinstance(value, dict)
+            and len(keys := value.keys() - _BESIDE) == 1
+            and value[key := keys.pop()]
+            and key in _MESSAGES
+        ):
+            value = value[key]
+        else:
+            break
+    return value

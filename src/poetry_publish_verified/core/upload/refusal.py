@@ -1,0 +1,94 @@
+"""What a refusal of an upload means, and what its user has to do."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from poetry_publish_verified.core import caching
+from poetry_publish_verified.core import durations
+from poetry_publish_verified.core.distribution import InvalidFilenameError
+from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import Refused
+from poetry_publish_verified.core.upload.refusals import PARTICULAR
+from poetry_publish_verified.core.upload.refusals.general import GENERAL
+from poetry_publish_verified.core.upload.refusals.general import UNKNOWN
+from poetry_publish_verified.core.upload.refusals.row import PAGES
+from poetry_publish_verified.core.upload.refusals.row import Row
+from poetry_publish_verified.core.urls import InvalidUrlError
+from poetry_publish_verified.core.urls import split_credentials
+from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+
+# How much of a server's words is shown.
+WORDS_LIMIT = 800
+
+
+def particular(status: int, words: str) -> Row | None:
+    """The row of the catalogue whose very words the server said; None where there is none."""
+    return _first(PARTICULAR, status, words)
+
+
+def explain(answer: Answered, words: str, filename: str, upload_url: str) -> Refused:
+    """The refusal of `filename`: cause, the server's `words` (one line, clean), and remedy."""
+    row = particular(answer.status, words) or _first(GENERAL, answer.status, words) or UNKNOWN
+    cause, remedy = in_full(row, filename, upload_url)
+    wait = caching.limit_reset(answer.headers) if row.again in {"yes", "after-reset"} else None
+    if wait is not None:
+        remedy = f"{remedy} The index asks to wait for {durations.in_words(wait)}."
+    cut = len(words) >= WORDS_LIMIT and words.endswith("…")
+    return Refused(
+        Problem(
+            row.code,
+            f"{filename} was refused: {cause}. The server said: {words}"
+            + (" (cut here)" if cut else ""),
+            remedy,
+            filename=filename,
+        ),
+        row.again,
+    )
+
+
+def in_full(row: Row, filename: str, upload_url: str) -> tuple[str, str]:
+    """A row's cause and remedy for one file and repository.
+
+    Links to pages for people are given where the index is one whose pages are known, and are built
+    from the upload URL's own host; elsewhere the pages are only named.
+    """
+    home = _home(upload_url)
+    name = _project(filename)
+    known = {"name": name or "this project", "url": _slashed(upload_url)}
+    for page, (words, path) in PAGES.items():
+        if name is None and "{name}" in path:
+            path = "manage/projects/"  # noqa: PLW2901 - the list of all of them
+        link = f"{home}{path.format(name=name)}"
+        known[page] = words if home is None else f"{words} ({link})"
+    return row.cause.format(**known), row.remedy.format(**known)
+
+
+def _first(rows: tuple[Row, ...], status: int, words: str) -> Row | None:
+    return next((row for row in rows if row.fits(status, words)), None)
+
+
+def _home(upload_url: str) -> str | None:
+    """The root of the pages of an index like PyPI: known by the shape of its upload URL."""
+    try:
+        parts = urlsplit(split_credentials(upload_url)[0])
+    except InvalidUrlError:
+        return None
+    host = parts.netloc
+    if parts.path != "/legacy/" or not host.startswith(("upload.", "test.")):
+        return None
+    return printable(f"{parts.scheme}://{host.removeprefix('upload.')}/")
+
+
+def _project(filename: str) -> str | None:
+    try:
+        return parse_filename(filename).name
+    except InvalidFilenameError:
+        return None
+
+
+def _slashed(upload_url: str) -> str:
+    return printable(without_credentials(upload_url).rstrip("/")) + "/"

@@ -1,0 +1,151 @@
+"""Where the lock of each thing that Poetry processes share lies: a function of its real path.
+
+All who can write a thing come to the same lock, whatever it is to them (the project's
+environment, the active one, Poetry's own), and nobody who lists a directory meets one of ours:
+beside an environment lies a hidden file at most, as pipx and Poetry keep some there too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from poetry_publish_verified.guard.locks.filesystems import filesystem_of
+from poetry_publish_verified.guard.locks.resources import IN_PROJECT
+from poetry_publish_verified.guard.locks.resources import Order
+from poetry_publish_verified.guard.locks.resources import Resource
+
+ENDING = ".poetry-lock"
+_OURS = "poetry_publish_verified/__init__.py"
+
+
+def personal_directory() -> Path | None:
+    """This user's own directory for locks; None where nobody knows where that is."""
+    from platformdirs import user_data_path
+
+    # Not the cache: that is anybody's to clear.
+    try:
+        found = user_data_path("poetry-publish-verified", appauthor=False) / "locks"
+    except RuntimeError:
+        return None
+    # Older ones answer a folder named `~` where nobody has a home.
+    return found if found.is_absolute() else None
+
+
+class Places(NamedTuple):
+    """Where locks lie; `personal` is this user's own directory for what fits nowhere else."""
+
+    personal: Path | None
+
+    def config(self, directory: Path) -> Resource:
+        """The settings in Poetry's configuration directory."""
+        lock = _beside(_resolved(directory) / "config.toml")
+        return self._resource("Poetry's configuration", lock, Order.CONFIG, lock.parent)
+
+    def poetry_environment(self, prefix: Path) -> Resource:
+        """The environment that Poetry itself runs in."""
+        return self._environment(prefix, "Poetry's own environment", Order.POETRY)
+
+    def environment(self, path: Path) -> Resource:
+        """A virtual environment, or the system's."""
+        return self._environment(path, f"the environment {path}", Order.ENVIRONMENT)
+
+    def environments_file(self, file: Path) -> Resource:
+        """The list of the environments that projects use."""
+        lock = _beside(_resolved(file.parent) / file.name)
+        return self._resource("Poetry's list of environments", lock, Order.ENVIRONMENT, lock.parent)
+
+    def project(self, root: Path) -> Resource:
+        """A project's pyproject.toml and poetry.lock."""
+        return self._in_project(root, "project", f"the project {root.name}")
+
+    def release(self, root: Path, repository_url: str) -> Resource:
+        """The releasing of one project to one repository."""
+        name = f"the release of {root.name} to this repository"
+        return self._in_project(root, f"release-{_hash(repository_url)}", name)
+
+    def build(self, root: Path) -> Resource:
+        """What is built of one project, until it is read and on its way."""
+        return self._in_project(root, "build", f"the build of {root.name}")
+
+    def _in_project(self, root: Path, lock: str, name: str) -> Resource:
+        real = _resolved(root)
+        path = real / IN_PROJECT / lock
+        return Resource(name, path, Order.PROJECT, real, real, self._fallback(path))
+
+    def _environment(self, path: Path, name: str, order: Order) -> Resource:
+        real = _resolved(path)
+        project = _project_around(real)
+        if project != real.parent:
+            if _is_whole_python(real):
+                # A system's: neither in it nor beside it is a place for files of ours.
+                own = self._fallback(real)
+                return Resource(name, own or _beside(real), order, real, fallback=own)
+            if _is_poetrys_own(real):
+                # Its parent belongs to other people often enough; and it is none that Poetry, uv
+                # or venv would clear and make anew under those who wait for it.
+                return self._resource(name, real / ENDING, order, real)
+        if project is not None:
+            unique = "" if project == real.parent else f"-{_hash(str(real.relative_to(project)))}"
+            lock = project / IN_PROJECT / f"environment-{real.name[:100]}{unique}"
+            return Resource(name, lock, order, real, project, self._fallback(lock))
+        return self._resource(name, _beside(real), order, real)
+
+    def _resource(self, name: str, lock: Path, order: Order, thing: Path) -> Resource:
+        return Resource(name, lock, order, thing, lock.parent, self._fallback(lock))
+
+    def _fallback(self, path: Path) -> Path | None:
+        """This user's own lock file for what is at `path`."""
+        if self.personal is None:
+            return None
+        # Of two hosts with one home, each has local files of this name of its own.
+        host = "" if filesystem_of(path).is_shared else socket.gethostname()
+        unique = _hash("\0".join([str(path), host]))
+        return _resolved(self.personal) / f"{path.name[:40]}-{unique}"
+
+
+def _project_around(environment: Path) -> Path | None:
+    """The project that an environment lies in: what builds it, or git, would find a file beside it.
+
+    git's own is looked for no further up: pyenv, with all its Pythons, is a clone.
+    """
+    if (environment.parent / ".git").exists():
+        return environment.parent
+    return next((one for one in environment.parents if (one / "pyproject.toml").is_file()), None)
+
+
+def _is_poetrys_own(environment: Path) -> bool:
+    """Whether a Poetry runs in it, this one or another one with this plugin."""
+    if environment == _resolved(Path(sys.prefix)):
+        return True
+    return (
+        any(environment.glob(f"lib/py*/site-packages/{_OURS}"))
+        or (environment / "Lib" / "site-packages" / _OURS).is_file()
+    )
+
+
+def _is_whole_python(path: Path) -> bool:
+    """Whether a Python is installed there, be it the system's, pyenv's or conda's."""
+    if path == _resolved(Path(sys.base_prefix)):
+        return True
+    if (path / "pyvenv.cfg").is_file():
+        return False
+    return any(path.glob("lib/py*/os.py")) or (path / "Lib" / "os.py").is_file()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}{ENDING}")
+
+
+def _resolved(path: Path) -> Path:
+    # One resource, one lock, however the path is spelled.
+    return Path(os.path.realpath(path))
+
+
+def _hash(text: str) -> str:
+    # A path may hold bytes that are no text in this locale.
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

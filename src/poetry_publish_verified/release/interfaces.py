@@ -1,0 +1,190 @@
+"""The world as a release sees it: what it is given, and whom it talks to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Protocol
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from poetry_publish_verified.core import preflight
+from poetry_publish_verified.core import variants
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.expectation import Expectation
+from poetry_publish_verified.core.former_build import FormerBuild
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.variants import Variant
+from poetry_publish_verified.core.verification import ClientAbstains
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.core.visibility import RootState
+
+
+class Index(Protocol):
+    """One index."""
+
+    @property
+    def url(self) -> str:
+        """The root of its simple API."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether there surely is an index: its address is not a person's word, nor a guess."""
+
+    @property
+    def pypi(self) -> bool:
+        """Whether this is PyPI, which Poetry reads in a way of its own."""
+
+    async def look(
+        self, project: str, version: str, variant: Variant, *, fresh: bool = False
+    ) -> Observation:
+        """One observation of a project's page, or of its version's."""
+
+    async def root(self) -> tuple[RootState, str]:
+        """Whether the index is there, without looking at any project; and in words."""
+
+    async def fetch(
+        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+    ) -> Fetched | NotFetched:
+        """Download a file, at most `limit` bytes of it, and hash it; by other `algorithms` too."""
+
+
+class Repository(Protocol):
+    """Where distributions are sent."""
+
+    @property
+    def url(self) -> str:
+        """The upload URL, without credentials."""
+
+    async def unreachable(self) -> str | None:
+        """Why no server can be reached there, in words; None where one answers at all."""
+
+    async def upload(
+        self, distribution: Distribution, on_sent: Callable[[int], None]
+    ) -> Answered | NoAnswer:
+        """Send one file once."""
+
+
+class Client(Protocol):
+    """A real client."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    async def download(
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure | ClientAbstains:
+        """Fetch the wheel as for a user; never raises for what the index or the client does."""
+
+    async def stale_cache_remedy(
+        self, wheel: WheelWanted, index_url: str, timeout: float
+    ) -> str | None:
+        """The command after which the user's own client sees the release, where it now does not.
+
+        None where its cache is not in the way.
+        """
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Pause this task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What goes out: the project's own name and version, and the files built for it.
+
+    `circumstances` are what is known beside them; `built_before` is what an earlier run built of
+    this release from *other* sources and began to send.
+    """
+
+    identity: preflight.Identity
+    distributions: tuple[Distribution, ...]
+    circumstances: preflight.Circumstances = field(default_factory=preflight.Circumstances)
+    built_before: FormerBuild | None = None
+
+
+class Arrival(Protocol):
+    """A release that is still to be read."""
+
+    @property
+    def identity(self) -> preflight.Identity:
+        """Which one."""
+
+    async def read(self) -> Release:
+        """Read every file of it; raises ReleaseError where that is not possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for; `timeout` in seconds, from the end of the last upload.
+
+    `strict`: what would be a warning is a failure; `public`: the release goes to PyPI or TestPyPI.
+    `jobs` files are sent at once, each at most `retries` times after the first.
+    """
+
+    until: Until
+    timeout: float
+    clients: tuple[variants.Client, ...] = variants.DEFAULT_CLIENTS
+    strict: bool = False
+    dry_run: bool = False
+    skip_existing: bool = False
+    jobs: int = 4
+    retries: int = 5
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What has to be proven: one release, and what every index must show of it.
+
+    `uploaded`: it is known that it was; else no look may leave a page without it in the copies
+    that clients read.
+    """
+
+    name: NormalizedName
+    version: Version
+    expectation: Expectation
+    uploaded: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The indexes' side of the world: all that proving needs.
+
+    `own` is the repository's own index, `indexes` all that must show the release, `clients` the
+    real clients to be asked; `roll` gives numbers between 0 and 1.
+    """
+
+    own: Index
+    indexes: tuple[Index, ...]
+    clients: tuple[Client, ...]
+    clock: Clock
+    report: Callable[[Event], None]
+    encodings: variants.Encodings
+    roll: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside(Reading):
+    """The world of a release that is to be sent; each file takes one of the `slots` meanwhile."""
+
+    repository: Repository
+    slots: AbstractAsyncContextManager[object]

@@ -1,0 +1,382 @@
+"""Watching: wait until one index shows a release to every client."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.abc
+
+from poetry_publish_verified.core import durations
+from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import SeenAgain
+from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core.expectation import Fault
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.variants import Variant
+from poetry_publish_verified.core.variants import told_apart
+from poetry_publish_verified.core.variants import variants
+from poetry_publish_verified.core.variants import version_variant
+from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
+from poetry_publish_verified.core.visibility import Denied
+from poetry_publish_verified.core.visibility import LookAgain
+from poetry_publish_verified.core.visibility import NotOffered
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.core.visibility import Visible
+from poetry_publish_verified.core.visibility import Watch
+from poetry_publish_verified.core.visibility import Wrong
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import Index
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Reading
+from poetry_publish_verified.release.interfaces import Subject
+
+Failure = tuple[Verdict, Problem]
+
+# What an answer may take at the least, even when the time is up.
+_LAST_ANSWER = 1.0
+BEWARE = (
+    "Do not use this release from there: find out what stands between the repository and this"
+    " index."
+)
+_REMEDIES = {
+    Code.YANKED: "Take the yank back on the index's own page of the release, or raise the version.",
+    Code.QUARANTINED: "Ask those who run the index why, and run the same command again afterwards.",
+}
+
+
+def denied(index: str, said: str) -> Problem:
+    """The problem of an index that refuses to be read."""
+    return Problem(
+        Code.INDEX_DENIED,
+        f"{index} refuses to be read ({said}).",
+        "Give this index credentials (poetry config http-basic.<source name> <user>) and run the"
+        " same command again.",
+        index=index,
+    )
+
+
+class Wait:
+    """One index, watched as each client sees it.
+
+    After `run`, and after `still_there`, `pages` holds the page that satisfied by the variant
+    that saw it, and `failures` what went wrong, nothing where all see the release.
+    """
+
+    def __init__(
+        self, index: Index, subject: Subject, plan: Plan, reading: Reading, deadline: float
+    ) -> None:
+        """`deadline` is a moment of the world's clock."""
+        self._index = index
+        self._subject = subject
+        self._plan = plan
+        self._reading = reading
+        self._clock = reading.clock
+        self._deadline = deadline
+        self._start = reading.clock.monotonic()
+        self._asked = variants(plan.clients, reading.encodings, pypi=index.pypi)
+        self._relapses = 0
+        self._watches: dict[str, Watch] = {}
+        self._variants: dict[str, Variant] = {}
+        self._asking: dict[str, anyio.Event] = {}
+        # When the last answer to each variant came.
+        self._looked: dict[str, float] = {}
+        self._late: list[str] = []
+        self._root_asked = False
+        self._warned = False
+        # What the index's copies differ by, as its last page said.
+        self._vary: frozenset[str] | None = None
+        self.pages: dict[str, ProjectPage] = {}
+        self.failures: list[Failure] = []
+
+    async def run(self) -> bool:
+        """Wait; whether every client sees the release."""
+        names = tuple(variant.name for variant in self._asked)
+        self._reading.report(WaitStarted(self._index.url, self._plan.timeout, names))
+        if not self._subject.uploaded and not await self._is_uploaded():
+            return False
+        return await self._see_it()
+
+    async def still_there(self, subject: Subject) -> bool:
+        """One last look by every client; where one sees an old page again, the wait goes on.
+
+        `subject` may know more of the files than the wait did.
+        """
+        self._subject = subject
+        gone = 0
+
+        async def look(name: str) -> None:
+            nonlocal gone
+            rest = self._looked[name] + SHORTEST_PAUSE - self._clock.monotonic()
+            if rest > 0:
+                await self._clock.sleep(rest)
+            seen = await self._look(self._variants[name], fresh=True)
+            self._watches[name].requests += 1
+            self._reading.report(SeenAgain(self._index.url, name, self._watches[name].requests))
+            if seen.state == "absent" or (
+                seen.page is not None and not self._subject.expectation.judge(seen.page).satisfied
+            ):
+                gone += 1
+
+        async with anyio.create_task_group() as group:
+            for name in self.pages:
+                group.start_soon(look, name)
+        if not gone:
+            return True
+        self._relapses += 1
+        return await self._see_it()
+
+    async def _see_it(self) -> bool:
+        """Watch until every client sees it; all over again where one saw it go away meanwhile."""
+        while True:
+            before = self._relapses
+            self.pages.clear()
+            async with anyio.create_task_group() as group:
+                for variant in self._asked:
+                    self._begin(variant, group)
+            self._tell_late()
+            if self.failures:
+                return False
+            self._relapses = max(watch.relapses for watch in self._watches.values())
+            if self._relapses == before:
+                return True
+
+    async def _is_uploaded(self) -> bool:
+        """Wait, by a copy that no client reads, until the index has anything of the release."""
+        watch = self._watch(UNSEEN)
+        while True:
+            await self._until_due(UNSEEN, watch)
+            seen = await self._look(UNSEEN, fresh=False)
+            if seen.page is not None and not self._subject.expectation.judge(seen.page).absent:
+                del self._watches[UNSEEN.name]
+                return True
+            step = watch.observe(seen, self._clock.monotonic())
+            if isinstance(step, LookAgain):
+                self._tell_look(UNSEEN, watch)
+                await self._ask_for_the_root(seen)
+            else:
+                self._end(UNSEEN, watch, step)
+                self._tell_late()
+            if self.failures:
+                return False
+
+    def _watch(self, variant: Variant) -> Watch:
+        self._variants[variant.name] = variant
+        self._watches[variant.name] = watch = Watch(
+            self._subject.expectation,
+            self._clock.monotonic(),
+            self._deadline,
+            self._reading.roll,
+            self._relapses,
+        )
+        return watch
+
+    def _begin(self, variant: Variant, group: anyio.abc.TaskGroup) -> None:
+        group.start_soon(self._follow, variant, self._watch(variant), group)
+
+    async def _follow(self, variant: Variant, watch: Watch, group: anyio.abc.TaskGroup) -> None:
+        while True:
+            await self._until_due(variant, watch)
+            seen = await self._look(variant, fresh=watch.next.fresh)
+            step = watch.observe(seen, self._clock.monotonic())
+            if seen.state == "page":
+                self._vary = seen.vary
+            if isinstance(step, LookAgain):
+                self._tell_look(variant, watch)
+                if not step.fresh:
+                    self._share(variant, seen)
+                    await self._ask_for_the_root(seen)
+            elif isinstance(step, Visible) and seen.page is not None:
+                self._tell_visible(variant, watch, seen.page)
+                self._warn_of_copies_by_user_agent(seen)
+                if variant.name == "poetry" and self._reads_versions(seen):
+                    self._begin(version_variant(self._reading.encodings), group)
+                return
+            else:
+                self._end(variant, watch, step)
+            if self.failures:
+                group.cancel_scope.cancel()
+            if not isinstance(step, LookAgain):
+                return
+
+    async def _until_due(self, variant: Variant, watch: Watch) -> None:
+        """Sleep until the next look; it moves where another variant saw this one's copy."""
+        while True:
+            rest = watch.next.at - self._clock.monotonic()
+            if rest > 0:
+                await self._clock.sleep(rest)
+                continue
+            other = None if watch.next.fresh else self._who_asks_for_the_same(variant)
+            if other is None:
+                return
+            await other.wait()
+
+    def _who_asks_for_the_same(self, variant: Variant) -> anyio.Event | None:
+        for name, answered in self._asking.items():
+            if not told_apart(variant, self._variants[name], self._vary):
+                return answered
+        return None
+
+    async def _look(self, variant: Variant, *, fresh: bool) -> Observation:
+        seen = Observation("unknown", detail="no answer before the time was up")
+        self._asking[variant.name] = anyio.Event()
+        subject = self._subject
+        try:
+            left = self._deadline - self._clock.monotonic()
+            with anyio.move_on_after(max(left, _LAST_ANSWER)):
+                seen = await self._index.look(
+                    subject.name, str(subject.version), variant, fresh=fresh
+                )
+        finally:
+            self._looked[variant.name] = self._clock.monotonic()
+            self._asking.pop(variant.name).set()
+        return seen
+
+    def _share(self, variant: Variant, seen: Observation) -> None:
+        """Tell those who read the same copy what it lacks; that it is there each sees itself.
+
+        `Vary` may be wrong, or stand for what an edge does not do.
+        """
+        if seen.state not in {"page", "absent"}:
+            return
+        now = self._clock.monotonic()
+        for name, watch in self._watches.items():
+            if name == variant.name or name in self.pages or watch.next.fresh:
+                continue
+            if not told_apart(variant, self._variants[name], self._vary or seen.vary):
+                watch.overhear(seen, now)
+
+    async def _ask_for_the_root(self, seen: Observation) -> None:
+        """Where there is no page of the project, there may be no index at all."""
+        if seen.state != "absent" or self._index.certain or self._root_asked:
+            return
+        self._root_asked = True
+        state, said = await self._index.root()
+        if state == "none":
+            self._fail(
+                Verdict.NOT_VISIBLE,
+                Code.NO_INDEX_THERE,
+                f"There is no index at {self._index.url}: asked for its root, {said}.",
+                "Name the index by the URL of its simple API, which often ends in /simple/.",
+            )
+
+    def _reads_versions(self, seen: Observation) -> bool:
+        """Whether Poetry takes its links from the version's own JSON page, as it does on PyPI."""
+        return self._index.pypi or "x-pypi-last-serial" in (seen.edge or {})
+
+    def _end(self, variant: Variant, watch: Watch, step: object) -> None:
+        match step:
+            case Denied():
+                problem = denied(self._index.url, watch.last.detail)
+                if not self.failures:
+                    self.failures.append((Verdict.NOT_VISIBLE, problem))
+            case Wrong(faults):
+                for fault in faults:
+                    self._tell_fault(fault)
+            case NotOffered():
+                pass
+            case _:
+                self._late.append(variant.name)
+        if not isinstance(step, NotOffered):
+            self._tell_look(variant, watch)
+
+    def _tell_look(self, variant: Variant, watch: Watch) -> None:
+        now, edge = self._clock.monotonic(), watch.last.edge
+        self._reading.report(
+            Looked(
+                self._index.url,
+                variant.name,
+                watch.requests,
+                watch.judgement.absent,
+                watch.last.detail,
+                dict(edge) if edge else None,
+                max(watch.next.at - now, 0.0),
+                None if watch.expires_at is None else max(watch.expires_at - now, 0.0),
+            )
+        )
+
+    def _tell_visible(self, variant: Variant, watch: Watch, page: ProjectPage) -> None:
+        self.pages[variant.name] = page
+        edge = watch.last.edge
+        self._reading.report(
+            BecameVisible(
+                self._index.url,
+                variant.name,
+                watch.requests,
+                self._clock.monotonic() - self._start,
+                dict(edge) if edge else None,
+            )
+        )
+
+    def _warn_of_copies_by_user_agent(self, seen: Observation) -> None:
+        """Such copies are as many as versions of clients and machines; ours tell of none."""
+        edge = {"age", "x-cache", "x-served-by", "via"} & set(seen.edge or {})
+        if self._warned or "user-agent" not in (seen.vary or ()) or not edge:
+            return
+        self._warned = True
+        problem = Problem(
+            Code.COPIES_BY_USER_AGENT,
+            f"The cache before {self._index.url} keeps a copy of each page for every User-Agent"
+            " (Vary), so a client that asked before the upload may see the old page until that"
+            " expires.",
+            "Have the cache ignore User-Agent: the pages do not differ by it.",
+            severity="warning",
+            index=self._index.url,
+        )
+        self._reading.report(ProblemFound(problem))
+
+    def _tell_fault(self, fault: Fault) -> None:
+        self._fail(
+            Verdict.VERIFICATION_FAILED,
+            fault.code,
+            f"{self._index.url} {fault.words}.",
+            _REMEDIES.get(fault.code, BEWARE),
+            fault.filename,
+        )
+
+    def _tell_late(self) -> None:
+        if not self._late or self.failures:
+            return
+        watches = [self._watches[name] for name in self._late]
+        missing = list(dict.fromkeys(name for w in watches for name in w.judgement.absent))
+        last = max(watches, key=lambda watch: (watch.expires_at or 0.0, bool(watch.last.detail)))
+        seen_by = ", ".join(name for name in self._watches if name not in self._late)
+        words = [f"as seen by {', '.join(self._late)}"] if UNSEEN.name not in self._late else []
+        words += [f"though {seen_by} saw all"] if seen_by else []
+        words += [f"last: {last.last.detail}"] if last.last.detail else []
+        if errors := sum(watch.errors for watch in watches):
+            answers = sum(watch.requests for watch in watches)
+            words.append(f"{errors} of {answers} answers said nothing")
+        if relapses := max(watch.relapses for watch in watches):
+            times = "once" if relapses == 1 else f"{relapses} times"
+            words.append(f"it showed the release and took it back {times}: not all of its servers")
+            words[-1] += " have it"
+        if last.rest:
+            words.append(f"it asked to be left alone for {durations.in_words(last.rest)}")
+        left = (last.expires_at or 0.0) - self._clock.monotonic()
+        if left > 0:
+            words.append(f"this edge holds the old page for another {durations.in_words(left)}")
+        remedy = (
+            "If the index has moved there, name its new address with --index."
+            if last.last.state == "moved"
+            else "Run the same command again to go on waiting: nothing is sent twice. Raise"
+            " --timeout if this index is always that slow."
+        )
+        what = ", ".join(missing) or "the release"
+        self._fail(
+            Verdict.NOT_VISIBLE,
+            Code.NOT_LISTED_IN_TIME,
+            f"{self._index.url} did not list {what} within {self._plan.timeout:.0f} s"
+            + (f" ({'; '.join(words)})." if words else "."),
+            remedy,
+        )
+
+    def _fail(
+        self, verdict: Verdict, code: Code, message: str, remedy: str, filename: str | None = None
+    ) -> None:
+        problem = Problem(code, message, remedy, filename=filename, index=self._index.url)
+        if (verdict, problem) not in self.failures:
+            self.failures.append((verdict, problem))

@@ -1,0 +1,170 @@
+"""Proving: every index shows the release, serves what it shows, and real clients get it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import anyio
+import anyio.abc
+
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import IndexEnded
+from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.expectation import not_offered
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.interfaces import Index
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Reading
+from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.poll import Failure
+from poetry_publish_verified.release.poll import Wait
+from poetry_publish_verified.release.verify import Downloads
+from poetry_publish_verified.release.verify import Verification
+
+Pages = Mapping[str, ProjectPage]
+
+
+async def prove_everywhere(subject: Subject, plan: Plan, reading: Reading) -> None:
+    """Watch and verify every index side by side; raises ReleaseError with all that failed."""
+    proof = _Proof(subject, plan, reading)
+    if isinstance(subject.expectation, AnyFiles):
+        await proof.find_the_files()
+    await proof.prove()
+
+
+class _Proof:
+    """One release, on every index."""
+
+    def __init__(self, subject: Subject, plan: Plan, reading: Reading) -> None:
+        self._subject = subject
+        self._plan = plan
+        self._reading = reading
+        self._deadline = reading.clock.monotonic() + plan.timeout
+        self._downloads = Downloads()
+        self._own = _OwnIndex()
+        self._pages: dict[str, Pages] = {}
+        self._waits: dict[str, Wait] = {}
+        self._failures: list[Failure] = []
+
+    async def find_the_files(self) -> None:
+        """Where only name and version are known: what one index lists, all must list."""
+        async with anyio.create_task_group() as group:
+            self._watch_own(group)
+            for index in self._reading.indexes:
+                group.start_soon(self._wait, index)
+        self._settle()
+        found: dict[str, ExpectedFile] = {}
+        for page in (page for pages in self._pages.values() for page in pages.values()):
+            for file in self._subject.expectation.files(page):
+                if found.setdefault(file.filename, file).sha256 is None:
+                    found[file.filename] = file
+        files = tuple(found[name] for name in sorted(found))
+        facts = tuple(FileFacts(file.filename, file.size, file.sha256) for file in files)
+        self._reading.report(DistributionsRead(facts))
+        self._subject = replace(self._subject, expectation=ExactFiles(files))
+
+    async def prove(self) -> None:
+        """Each index as soon as it can be."""
+        async with anyio.create_task_group() as group:
+            self._watch_own(group)
+            for index in self._reading.indexes:
+                group.start_soon(self._prove, index)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._failures:
+            raise ReleaseError(
+                gravest([verdict for verdict, _ in self._failures]),
+                *(problem for _, problem in self._failures),
+            )
+
+    async def _prove(self, index: Index) -> None:
+        pages = await self._wait(index)
+        if pages is None:
+            self._reading.report(IndexEnded(index.url, proven=False))
+            return
+        page = next(iter(pages.values()))
+        files = self._subject.expectation.files(page)
+        verification = Verification(
+            index, self._subject, files, self._plan, self._reading, self._deadline
+        )
+        failures = await verification.run(pages, self._downloads)
+        wait = self._waits[index.url]
+        # Meanwhile another server of the index may have taken its turn, or a copy be old again.
+        downloaded = self._plan.until is not Until.LISTED and not failures
+        if downloaded and not await wait.still_there(self._subject):
+            failures = wait.failures
+        self._failures += failures
+        lacking = tuple(not_offered(page, files))
+        self._reading.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
+
+    async def _wait(self, index: Index) -> Pages | None:
+        """The pages that satisfy, by the variant that saw them; None where not all do."""
+        judge = self._subject.expectation.judge
+        known = self._pages.get(index.url, {})
+        if known and all(judge(page).satisfied for page in known.values()):
+            return known
+        own = index is self._reading.own
+        if not own and not await self._own.shows_it():
+            return None
+        wait = Wait(index, self._subject, self._plan, self._reading, self._deadline)
+        shown = await wait.run()
+        self._failures += wait.failures
+        if own:
+            self._own.settle(shows_it=shown)
+        if shown:
+            self._waits[index.url] = wait
+            self._pages[index.url] = wait.pages
+        return wait.pages if shown else None
+
+    def _watch_own(self, group: anyio.abc.TaskGroup) -> None:
+        """The repository's own index tells when others may be asked, named or not."""
+        if self._reading.own not in self._reading.indexes and not self._own.settled:
+            group.start_soon(self._watch_own_alone)
+
+    async def _watch_own_alone(self) -> None:
+        wait = Wait(
+            self._reading.own,
+            self._subject,
+            replace(self._plan, clients=("pip",)),
+            replace(self._reading, report=lambda _: None),
+            self._deadline,
+        )
+        shown = await wait.run()
+        # A guessed address where no index is says nothing of those that were named.
+        nowhere = any(problem.code is Code.NO_INDEX_THERE for _, problem in wait.failures)
+        if not nowhere:
+            self._failures += wait.failures
+        self._own.settle(shows_it=shown or nowhere)
+
+
+class _OwnIndex:
+    """Whether the repository's own index shows the release, once that is known.
+
+    Others are asked only then: a mirror that is asked too early keeps the old page for its whole
+    expiry, for everyone.
+    """
+
+    def __init__(self) -> None:
+        self._known = anyio.Event()
+        self._shows_it = False
+
+    @property
+    def settled(self) -> bool:
+        return self._known.is_set()
+
+    def settle(self, *, shows_it: bool) -> None:
+        self._shows_it = shows_it
+        self._known.set()
+
+    async def shows_it(self) -> bool:
+        await self._known.wait()
+        return self._shows_it

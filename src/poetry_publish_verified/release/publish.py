@@ -1,0 +1,57 @@
+"""The story of one release: look, send, wait, prove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+
+from poetry_publish_verified.core.events import SendingStarted
+from poetry_publish_verified.core.expectation import ExactFiles
+from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.expectation import as_built
+from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import Arrival
+from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.prepare import prepare
+from poetry_publish_verified.release.prove import prove_everywhere
+from poetry_publish_verified.release.reconcile import Found
+from poetry_publish_verified.release.upload import send_missing
+from poetry_publish_verified.release.wait_for_dependencies import wait_for_needed
+
+
+async def publish(
+    arrival: Arrival, plan: Plan, outside: Outside, needed: Iterable[Member] = ()
+) -> Verdict:
+    """Send a release and prove that it is there, after those that others release and it needs.
+
+    Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
+    """
+    release, found = await prepare(arrival, plan, outside)
+    if plan.dry_run:
+        return Verdict.DRY_RUN
+    await wait_for_needed(needed, plan, outside)
+    return await send_and_prove(release, found, plan, outside)
+
+
+async def send_and_prove(release: Release, found: Found, plan: Plan, outside: Outside) -> Verdict:
+    """The rest, once nothing speaks against the release; VERIFIED or KEPT_REMOTE."""
+    outside.report(SendingStarted())
+    there = await send_missing(release, plan, outside, found)
+    await prove_everywhere(_subject(release, there), plan, outside)
+    kept = any(there[each.filename] != each.sha256 for each in release.distributions)
+    return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED
+
+
+def _subject(release: Release, there: Mapping[str, str]) -> Subject:
+    """What every index must show: what was built, but for what was kept of others' making."""
+    files = tuple(
+        as_built(each)
+        if there[each.filename] == each.sha256
+        else ExpectedFile(each.filename, there[each.filename])
+        for each in release.distributions
+    )
+    return Subject(release.identity.name, release.identity.version, ExactFiles(files))

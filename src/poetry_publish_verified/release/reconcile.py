@@ -1,0 +1,286 @@
+"""Reconciling: what is there already, by hash, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from functools import partial
+
+import anyio
+from packaging.version import Version
+
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.distribution import versions_among
+from poetry_publish_verified.core.durations import in_words
+from poetry_publish_verified.core.events import FileCompared
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.upload.transfer import Cargo
+from poetry_publish_verified.core.upload.transfer import conflict
+from poetry_publish_verified.core.urls import origin
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import Index
+from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.interfaces import Repository
+from poetry_publish_verified.release.poll import denied as denied_by
+
+# How often somebody is asked before the first upload, should there be no answer at once.
+_TRIES = 3
+_PASSING = {Code.REPOSITORY_NOT_REACHED, Code.INDEX_NOT_REACHED}
+Patient = Callable[[], Awaitable[bool]]
+"""Whether somebody who does not answer is asked again: not while a refusal is known already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the repository's own index holds of a release.
+
+    `remote`: file names to sha256; `any_file`: it lists some file of this version; and whether it
+    surely answers 200 to the same bytes again (`takes_identical`). `versions`: all that it has.
+    """
+
+    remote: Mapping[str, str] = field(default_factory=dict)
+    any_file: bool = False
+    takes_identical: bool = False
+    versions: frozenset[Version] = frozenset()
+
+
+async def first_look(
+    identity: Identity, plan: Plan, outside: Outside, patient: Patient
+) -> Observation:
+    """What the repository's own index shows: a page, or that there is none.
+
+    One look for all files, through a copy that no installer reads; more only where that says
+    nothing. Raises ReleaseError where the index does not tell: no answer is unknown, never absent.
+    """
+    end = outside.clock.monotonic() + plan.timeout
+    attempt = 0
+    while True:
+        attempt += 1
+        seen = await outside.own.look(identity.name, str(identity.version), UNSEEN)
+        if seen.state in {"page", "absent", "moved"}:
+            return seen
+        denied = seen.state == "denied"
+        again = outside.clock.monotonic() + max(float(attempt), seen.retry_after or 0.0)
+        if denied or attempt == _TRIES or again > end or not await patient():
+            raise _unknown_state(outside.own, seen, denied=denied)
+        await outside.clock.sleep(again - outside.clock.monotonic())
+
+
+async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Outside) -> Found:
+    """Compare what was built with what the repository's own index holds, as seen at first.
+
+    Raises ReleaseError where the index does not tell (nothing has been sent), and for every
+    conflict at once.
+    """
+    remote: dict[str, str] = {}
+    conflicts = []
+    for distribution in release.distributions:
+        try:
+            sha256 = (
+                await remote_sha256(outside.own, seen.page, distribution, plan.timeout)
+                if seen.page
+                else None
+            )
+        except NotToldError as error:
+            raise _unknown_state(outside.own, Observation("unknown", detail=str(error))) from None
+        if sha256 is None:
+            outside.report(FileCompared(distribution.filename, "absent"))
+            continue
+        remote[distribution.filename] = sha256
+        same = sha256 == distribution.sha256
+        outside.report(
+            FileCompared(distribution.filename, "identical" if same else "other", sha256)
+        )
+        if not same and not plan.skip_existing:
+            conflicts.append(conflict(cargo(distribution, outside.own), sha256))
+    any_file = _any_file(release, seen.page)
+    mixed = any_file and (conflicts or len(remote) < len(release.distributions))
+    if release.built_before is not None and mixed and not plan.skip_existing:
+        verdict = Verdict.CONFLICT if conflicts else Verdict.PREFLIGHT_REFUSED
+        raise ReleaseError(verdict, *conflicts, _other_sources(release, outside.own))
+    if conflicts:
+        raise ReleaseError(Verdict.CONFLICT, *conflicts)
+    versions = versions_among(seen.page.files if seen.page else (), release.identity.name)
+    return Found(remote, any_file, _takes_identical(plan, seen), versions)
+
+
+def _other_sources(release: Release, index: Index) -> Problem:
+    built = release.built_before
+    commit = f" (commit {built.sources.commit})" if built and built.sources.commit else ""
+    return Problem(
+        Code.OTHER_SOURCES,
+        f"{index.url} holds files of {release.identity.name} {release.identity.version} already,"
+        " and the sources have changed since an earlier run built what it sent there.",
+        "Raise the version and build again. To complete the earlier release instead, go back to"
+        f" its sources{commit} and run the same command again.",
+        index=index.url,
+    )
+
+
+def cargo(distribution: Distribution, index: Index) -> Cargo:
+    """The distribution as what is on its way to an index."""
+    return Cargo(distribution.filename, distribution.sha256, index.url)
+
+
+def _any_file(release: Release, page: ProjectPage | None) -> bool:
+    identity = release.identity
+    return page is not None and any(
+        belongs_to(name, identity.name, identity.version) for name in page.files
+    )
+
+
+def _takes_identical(plan: Plan, seen: Observation) -> bool:
+    # devpi tells of itself on every page; others that take the same bytes again do not.
+    return plan.public or "x-devpi-serial" in (seen.edge or {})
+
+
+def _unknown_state(index: Index, seen: Observation, *, denied: bool = False) -> ReleaseError:
+    detail = seen.detail
+    if seen.retry_after:
+        detail += f"; it asks to wait {in_words(seen.retry_after)}"
+    remedy = (
+        "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
+        " the repository or of a Poetry source for it."
+        if denied
+        else "Name the certificates to trust with --cert, or with poetry config"
+        " certificates.<name>.cert."
+        if "certificate" in detail.lower()
+        else "Check the index's address, the proxy, and whether it is up, and run the same command"
+        " again. Another address is named with --index."
+    )
+    return ReleaseError(
+        Verdict.PREFLIGHT_REFUSED,
+        Problem(
+            Code.INDEX_STATE_UNKNOWN,
+            f"What {index.url} holds of this release is unknown ({detail}), so nothing was sent.",
+            remedy,
+            index=index.url,
+        ),
+    )
+
+
+class NotToldError(Exception):
+    """The index lists a file, but not under which one sha256."""
+
+
+async def remote_sha256(
+    index: Index, page: ProjectPage, distribution: Distribution, patience: float
+) -> str | None:
+    """The hash under which an index holds a file; fetched and counted where the page has none.
+
+    Raises NotToldError where the file is needed and does not come within `patience` seconds.
+    """
+    file = page.files.get(distribution.filename)
+    if file is None:
+        return None
+    if distribution.filename in page.ambiguous:
+        raise NotToldError(f"it lists {distribution.filename} with two different hashes")
+    if file.sha256 is not None:
+        return file.sha256
+    fetched: Fetched | NotFetched = NotFetched("it did not come in time")
+    with anyio.move_on_after(patience):
+        fetched = await index.fetch(file.url, limit=None)
+    if isinstance(fetched, Fetched):
+        return fetched.sha256
+    raise NotToldError(
+        f"it lists {distribution.filename} without a sha256, and the file does not come:"
+        f" {fetched.detail}"
+    )
+
+
+async def refuse_unreachable(plan: Plan, outside: Outside, patient: Patient) -> None:
+    """Look whether the upload URL and the other indexes are there at all, before anything is sent.
+
+    Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
+    Raises ReleaseError where one cannot be reached or refuses to be read.
+    """
+    found: list[Problem] = []
+
+    async def ask(look: Callable[[], Awaitable[Problem | None]]) -> None:
+        attempt = 0
+        while (problem := await look()) is not None:
+            attempt += 1
+            if problem.code not in _PASSING or attempt == _TRIES or not await patient():
+                found.append(problem)
+                break
+            await outside.clock.sleep(float(attempt))
+
+    async with anyio.create_task_group() as group:
+        # The look at its own index has proven the way to a server that is the same.
+        if origin(outside.repository.url) != origin(outside.own.url):
+            group.start_soon(ask, partial(_fault_of_repository, outside.repository))
+        for index in outside.indexes:
+            if index is not outside.own:
+                group.start_soon(ask, partial(_fault_of_index, index))
+    errors = [problem for problem in found if plan.strict or problem.severity == "error"]
+    for problem in found:
+        if problem not in errors:
+            outside.report(ProblemFound(problem))
+    if errors:
+        refusals = [replace(problem, severity="error") for problem in errors]
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *refusals)
+
+
+async def _fault_of_repository(repository: Repository) -> Problem | None:
+    said = await repository.unreachable()
+    return None if said is None else _repository_unreachable(repository.url, said)
+
+
+async def _fault_of_index(index: Index) -> Problem | None:
+    state, said = await index.root()
+    match state:
+        case "denied":
+            return denied_by(index.url, said)
+        case "unreachable":
+            return _unreachable(index.url, said)
+        case "none":
+            return _no_root(index.url, said)
+        case _:
+            return None
+
+
+def _repository_unreachable(url: str, said: str) -> Problem:
+    return Problem(
+        Code.REPOSITORY_NOT_REACHED,
+        f"The repository's upload URL {url} cannot be reached ({said}), so nothing was sent.",
+        "Check the repository's address (poetry config repositories.<name>), the network, the"
+        " proxy and the certificates, and run the same command again.",
+    )
+
+
+def _unreachable(index: str, said: str) -> Problem:
+    return Problem(
+        Code.INDEX_NOT_REACHED,
+        f"{index} cannot be reached ({said}), so nothing was sent: that the release is there could"
+        " not be proven.",
+        "Check the address given with --index and whether the index is up, and run the same"
+        " command again.",
+        index=index,
+    )
+
+
+def _no_root(index: str, said: str) -> Problem:
+    return Problem(
+        Code.NO_INDEX_THERE,
+        f"There may be no index at {index}: asked for its root, {said}.",
+        "Check the address given with --index: it is that of the simple API, which often ends in"
+        " /simple/.",
+        severity="warning",
+        index=index,
+    )

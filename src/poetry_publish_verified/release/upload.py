@@ -1,0 +1,198 @@
+"""Sending: what is not there goes out, the first file alone, then several at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+import anyio
+
+from poetry_publish_verified.core.caching import limit_reset
+from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import upload_batches
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import UploadDelayed
+from poetry_publish_verified.core.events import UploadDoubted
+from poetry_publish_verified.core.events import UploadEnded
+from poetry_publish_verified.core.events import UploadProgressed
+from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.upload.form import judge
+from poetry_publish_verified.core.upload.outcomes import Answered
+from poetry_publish_verified.core.upload.outcomes import Doubtful
+from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.transfer import Arrived
+from poetry_publish_verified.core.upload.transfer import Failed
+from poetry_publish_verified.core.upload.transfer import Look
+from poetry_publish_verified.core.upload.transfer import Patience
+from poetry_publish_verified.core.upload.transfer import Send
+from poetry_publish_verified.core.upload.transfer import Sighting
+from poetry_publish_verified.core.upload.transfer import Step
+from poetry_publish_verified.core.upload.transfer import Transfer
+from poetry_publish_verified.core.upload.transfer import conflict
+from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.reconcile import Found
+from poetry_publish_verified.release.reconcile import NotToldError
+from poetry_publish_verified.release.reconcile import cargo
+from poetry_publish_verified.release.reconcile import remote_sha256
+
+
+async def send_missing(
+    release: Release, plan: Plan, outside: Outside, found: Found
+) -> Mapping[str, str]:
+    """Send what is not there; under which sha256 each file is there afterwards.
+
+    Raises ReleaseError once what was under way has ended, with everything that went wrong.
+    """
+    sending = _Sending(release, plan, outside, found)
+    missing = []
+    for distribution in release.distributions:
+        sha256 = found.remote.get(distribution.filename)
+        if sha256 is None:
+            missing.append(distribution)
+        else:
+            sending.is_there(distribution, sha256)
+    for batch in upload_batches(missing, release_exists=found.any_file):
+        await sending.together(batch)
+    return sending.there()
+
+
+class _Sending:
+    """The files of one release on their way."""
+
+    def __init__(self, release: Release, plan: Plan, outside: Outside, found: Found) -> None:
+        self._identity = release.identity
+        self._plan = plan
+        self._outside = outside
+        self._patience = Patience(
+            plan.retries,
+            plan.timeout,
+            takes_identical=found.takes_identical,
+            # PyPI and TestPyPI compare before they say so.
+            exists_differs=plan.public,
+            keep=plan.skip_existing,
+        )
+        self._there: dict[str, str] = {}
+        self._failures: list[Failed] = []
+
+    def there(self) -> Mapping[str, str]:
+        """File names to sha256; raises ReleaseError where a file failed."""
+        if self._failures:
+            verdict = gravest([failed.verdict for failed in self._failures])
+            raise ReleaseError(verdict, *(failed.problem for failed in self._failures))
+        return self._there
+
+    def is_there(self, distribution: Distribution, sha256: str) -> None:
+        """A file need not be sent."""
+        if sha256 == distribution.sha256:
+            self._arrived(distribution, Arrived("already-there", sha256))
+        else:
+            self._arrived(distribution, Arrived("kept-remote", sha256))
+
+    async def together(self, batch: tuple[Distribution, ...]) -> None:
+        """Send these, several at once; nothing new begins once one has failed."""
+        waiting = deque(batch)
+
+        async def work() -> None:
+            while waiting and not self._failures:
+                await self._send(waiting.popleft())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(self._plan.jobs, len(batch))):
+                group.start_soon(work)
+        for distribution in waiting:
+            self._outside.report(UploadEnded(distribution.filename, "not-sent"))
+
+    async def _send(self, distribution: Distribution) -> None:
+        clock = self._outside.clock
+        transfer = Transfer(
+            cargo(distribution, self._outside.own), self._patience, self._outside.roll
+        )
+        step: Step = transfer.begin(clock.monotonic())
+        while True:
+            match step:
+                case Send(at, attempt):
+                    await self._until(at)
+                    step = await self._try(distribution, attempt, transfer)
+                case Look(at):
+                    await self._until(at)
+                    step = transfer.looked(await self._look_for(distribution), clock.monotonic())
+                case Arrived():
+                    return self._arrived(distribution, step)
+                case Failed():
+                    self._failures.append(step)
+                    ended = UploadEnded(distribution.filename, step.upload, step.sha256)
+                    return self._outside.report(ended)
+
+    async def _try(self, distribution: Distribution, attempt: int, transfer: Transfer) -> Step:
+        """Send a file once, and tell what comes of it where that is not the end."""
+        report, filename = self._outside.report, distribution.filename
+        async with self._outside.slots:
+            report(UploadStarted(filename, distribution.size, attempt))
+            answer = await self._outside.repository.upload(
+                distribution, lambda sent: report(UploadProgressed(filename, sent))
+            )
+        rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
+        judgement = judge(answer, filename, self._outside.repository.url)
+        now = self._outside.clock.monotonic()
+        step = transfer.answered(judgement, now, rest)
+        if not isinstance(judgement, Stored):
+            words = (
+                judgement.words if isinstance(judgement, Doubtful) else judgement.problem.message
+            )
+            if isinstance(step, Send):
+                report(UploadDelayed(filename, words, step.at - now, step.attempt))
+            elif isinstance(step, Look):
+                report(UploadDoubted(filename, words))
+        return step
+
+    async def _until(self, moment: float) -> None:
+        pause = moment - self._outside.clock.monotonic()
+        if pause > 0:
+            await self._outside.clock.sleep(pause)
+
+    async def _look_for(self, distribution: Distribution) -> Sighting:
+        """What the repository's own index shows of a file, by hash."""
+        own, identity = self._outside.own, self._identity
+        seen = await own.look(identity.name, str(identity.version), UNSEEN)
+        if seen.state in {"absent", "moved"}:
+            return Sighting("absent")
+        if seen.page is None:
+            return Sighting("unknown", final=seen.state == "denied")
+        try:
+            sha256 = await remote_sha256(own, seen.page, distribution, self._plan.timeout)
+        except NotToldError:
+            return Sighting("unknown")
+        if sha256 is None:
+            same = (f for f in seen.page.files.values() if f.sha256 == distribution.sha256)
+            other = next(same, None)
+            return Sighting("absent", elsewhere=other.filename if other else None)
+        same_bytes = sha256 == distribution.sha256
+        return Sighting("identical" if same_bytes else "other", sha256)
+
+    def _arrived(self, distribution: Distribution, arrived: Arrived) -> None:
+        self._there[distribution.filename] = arrived.sha256
+        sha256 = None if arrived.upload == "uploaded" else arrived.sha256
+        self._outside.report(UploadEnded(distribution.filename, arrived.upload, sha256))
+        if arrived.upload != "kept-remote":
+            return
+        own = self._outside.own
+        problem = conflict(cargo(distribution, own), arrived.sha256)
+        self._outside.report(
+            ProblemFound(
+                Problem(
+                    Code.KEPT_REMOTE,
+                    f"{problem.message} Kept what is there, as --skip-existing asks.",
+                    "Raise the version if the new content is to go out.",
+                    severity="warning",
+                    filename=distribution.filename,
+                    index=own.url,
+                )
+            )
+        )

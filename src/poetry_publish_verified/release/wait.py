@@ -1,0 +1,56 @@
+"""The reader's side: wait until releases that somebody else publishes are really there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import anyio
+
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseEnded
+from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Reading
+from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.prove import prove_everywhere
+
+
+async def wait_for(cases: Iterable[tuple[Subject, Reading]], plan: Plan) -> Verdict:
+    """Prove releases side by side, each as its own reading sees it; the verdict of all.
+
+    Every problem is reported with the release that it is of.
+    """
+    verdicts: list[Verdict] = []
+
+    async def wait(subject: Subject, reading: Reading) -> None:
+        if isinstance(subject.expectation, AnyFiles):
+            reading.report(ProblemFound(_completeness_unknown()))
+        verdict = Verdict.VERIFIED
+        try:
+            await prove_everywhere(subject, plan, reading)
+        except ReleaseError as error:
+            verdict = error.verdict
+            for problem in error.problems:
+                reading.report(ProblemFound(problem))
+        reading.report(ReleaseEnded(verdict))
+        verdicts.append(verdict)
+
+    async with anyio.create_task_group() as group:
+        for subject, reading in cases:
+            group.start_soon(wait, subject, reading)
+    return gravest(verdicts)
+
+
+def _completeness_unknown() -> Problem:
+    return Problem(
+        Code.COMPLETENESS_UNKNOWN,
+        "Which files this release should have is not known here (completeness unknown), so what"
+        " the indexes agree on is taken for all.",
+        "Give --from-receipt FILE with the publisher's receipt, or --dist-dir DIR with the files.",
+        severity="warning",
+    )

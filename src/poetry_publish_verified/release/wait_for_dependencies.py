@@ -1,0 +1,60 @@
+"""Waiting for the projects that this one needs, which somebody else releases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import anyio
+
+from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Reading
+from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.prove import prove_everywhere
+
+
+async def wait_for_needed(needed: Iterable[Member], plan: Plan, reading: Reading) -> None:
+    """Return once every index lists each of these at its version, as every client sees it.
+
+    Which files they have is not known here. Raises ReleaseError with all that did not come.
+    """
+    needed = tuple(needed)
+    if not needed:
+        return
+    reading.report(ReleaseWaits(tuple(str(member) for member in needed)))
+    problems: list[Problem] = []
+    quiet = replace(reading, report=lambda _: None)
+    listed = replace(plan, until=Until.LISTED)
+
+    async def wait(member: Member) -> None:
+        subject = Subject(
+            member.name, member.version, AnyFiles(member.name, member.version), uploaded=False
+        )
+        try:
+            await prove_everywhere(subject, listed, quiet)
+        except ReleaseError as error:
+            problems.extend(_not_there(member, problem) for problem in error.problems)
+
+    async with anyio.create_task_group() as group:
+        for member in needed:
+            group.start_soon(wait, member)
+    if problems:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+
+
+def _not_there(member: Member, problem: Problem) -> Problem:
+    return Problem(
+        Code.NEEDED_NOT_THERE,
+        f"{member}, which this project needs, is not proven to be there, so nothing was sent:"
+        f" {problem.message}",
+        f"See what has become of {member.folder}, and run the same command again.",
+        index=problem.index,
+    )

@@ -1,0 +1,175 @@
+"""The story of many releases: each goes out as soon as all that it needs is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+
+import anyio
+from packaging.utils import NormalizedName
+
+from poetry_publish_verified.core import release_order
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseBlocked
+from poetry_publish_verified.core.events import ReleaseEnded
+from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import Needs
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.interfaces import Arrival
+from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.prepare import prepare
+from poetry_publish_verified.release.publish import send_and_prove
+from poetry_publish_verified.release.reconcile import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the releases: the project as it is known so far, and its own side of the world."""
+
+    member: Member
+    arrival: Arrival
+    plan: Plan
+    outside: Outside
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A part that has been read and looked for; `member` is as its files say."""
+
+    part: Part
+    member: Member
+    release: Release
+    found: Found
+
+
+def _as_built(member: Member, release: Release) -> Member:
+    """With the version and the requirements of its files."""
+    texts: list[str] = []
+    for distribution in release.distributions:
+        texts += distribution.raw_metadata.get("requires_dist", [])
+    requires = tuple(dict.fromkeys(texts))
+    return replace(member, version=release.identity.version, requires=requires)
+
+
+async def publish_all(
+    parts: Sequence[Part], report: Callable[[Event], None], *, fail_fast: bool = False
+) -> Verdict:
+    """Release all that can be; the verdict of all.
+
+    Every problem is reported with the release that it is of, those of several to `report`. Where
+    any is found before the first byte, nothing is sent at all.
+    """
+    ready = await _prepare_all(parts, report)
+    if isinstance(ready, Verdict):
+        return ready
+    flow = _Flow(ready, fail_fast=fail_fast)
+    return await flow.run()
+
+
+async def _prepare_all(
+    parts: Sequence[Part], report: Callable[[Event], None]
+) -> Mapping[NormalizedName, _Ready] | Verdict:
+    ready: dict[NormalizedName, _Ready] = {}
+    refused: dict[NormalizedName, ReleaseError] = {}
+
+    async def one(part: Part) -> None:
+        try:
+            release, found = await prepare(part.arrival, part.plan, part.outside)
+            member = _as_built(part.member, release)
+            ready[member.name] = _Ready(part, member, release, found)
+        except ReleaseError as error:
+            refused[part.member.name] = error
+
+    async with anyio.create_task_group() as group:
+        for part in parts:
+            group.start_soon(one, part)
+    common = _of_several(ready)
+    for problem in common:
+        report(ProblemFound(problem, release=False))
+    if not (refused or common):
+        return ready
+    for part in parts:
+        _refuse(part, refused)
+    verdicts = [error.verdict for error in refused.values()]
+    return gravest([*verdicts, *([Verdict.PREFLIGHT_REFUSED] if common else [])])
+
+
+def _of_several(ready: Mapping[NormalizedName, _Ready]) -> list[Problem]:
+    """What speaks against these together, now that the files are there."""
+    members = [each.member for each in ready.values()]
+    there = {name: each.found.versions for name, each in ready.items()}
+    return [*release_order.faults(members), *release_order.unsatisfied(members, there)]
+
+
+def _refuse(part: Part, refused: Mapping[NormalizedName, ReleaseError]) -> None:
+    error = refused.get(part.member.name)
+    if error is None:
+        if refused:
+            part.outside.report(ReleaseBlocked(tuple(sorted(refused))))
+        part.outside.report(ReleaseEnded(Verdict.BLOCKED))
+        return
+    for problem in error.problems:
+        part.outside.report(ProblemFound(problem))
+    part.outside.report(ReleaseEnded(error.verdict))
+
+
+class _Flow:
+    """Releases on their way; each waits for those that it needs, and for no others."""
+
+    def __init__(self, ready: Mapping[NormalizedName, _Ready], *, fail_fast: bool) -> None:
+        self._ready = ready
+        self._fail_fast = fail_fast
+        self._needs: Needs = release_order.needs(each.member for each in ready.values())
+        self._ended = {name: anyio.Event() for name in ready}
+        self._verdicts: dict[NormalizedName, Verdict] = {}
+
+    async def run(self) -> Verdict:
+        """Release them."""
+        async with anyio.create_task_group() as group:
+            for name in self._ready:
+                group.start_soon(self._release, name)
+        return gravest([v for v in self._verdicts.values() if v is not Verdict.BLOCKED])
+
+    async def _release(self, name: NormalizedName) -> None:
+        report = self._ready[name].part.outside.report
+        if self._needs[name]:
+            report(ReleaseWaits(self._needs[name]))
+        for other in self._needs[name]:
+            await self._ended[other].wait()
+        if blockers := self._blockers(name):
+            report(ReleaseBlocked(blockers))
+            verdict = Verdict.BLOCKED
+        else:
+            verdict = await self._publish(self._ready[name])
+        self._verdicts[name] = verdict
+        report(ReleaseEnded(verdict))
+        self._ended[name].set()
+
+    def _blockers(self, name: NormalizedName) -> tuple[str, ...]:
+        """What failed of all that it needs, or of all where the first failure stops everything."""
+        # Who is blocked has no exit code, who is well has 0.
+        failed = {other for other, verdict in self._verdicts.items() if verdict.exit_code}
+        if not self._fail_fast:
+            failed &= release_order.all_needed(name, self._needs)
+        return tuple(sorted(failed))
+
+    async def _publish(self, ready: _Ready) -> Verdict:
+        part = ready.part
+        if part.plan.dry_run:
+            return Verdict.DRY_RUN
+        try:
+            return await send_and_prove(ready.release, ready.found, part.plan, part.outside)
+        except ReleaseError as error:
+            for problem in error.problems:
+                part.outside.report(ProblemFound(problem))
+            return error.verdict
