@@ -8,7 +8,7 @@ import zipfile
 from io import BytesIO
 from random import Random
 
-from tests.core.making import core_metadata
+from tests.core.distributions import core_metadata
 
 METADATA = core_metadata("Summary: Gives light")
 # Incompressible, so that a changed byte of the archive is a changed byte of a file.

@@ -23,13 +23,13 @@ from tests.adapters.archives import NOISE
 from tests.adapters.archives import sdist
 from tests.adapters.archives import tar
 from tests.beds.projects import make_project
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from poetry_publish_verified.adapters.dist_dir import Found
+    from poetry_publish_verified.adapters.dist_dir import DistDirContents
     from tests.beds.projects import Project
 
 LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
@@ -45,7 +45,7 @@ def built(tmp_path: Path) -> Project:
     return project
 
 
-def peak(folder: Path) -> tuple[Found, int]:
+def peak(folder: Path) -> tuple[DistDirContents, int]:
     """Look, and how many bytes of memory that took at most."""
     tracemalloc.start()
     try:
@@ -54,7 +54,7 @@ def peak(folder: Path) -> tuple[Found, int]:
         tracemalloc.stop()
 
 
-def look(folder: Path) -> Found:
+def look(folder: Path) -> DistDirContents:
     """Look at lantern 1.0 in a folder."""
     return dist_dir.look(folder, LANTERN.name, LANTERN.version)
 

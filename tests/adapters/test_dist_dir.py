@@ -26,8 +26,8 @@ from tests.adapters.archives import NOISE
 from tests.adapters.archives import sdist
 from tests.adapters.archives import tar
 from tests.adapters.archives import wheel
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from poetry_publish_verified.adapters.pace import Pace
-from tests.story.scripted import VirtualClock
+from tests.release.scripted import VirtualClock
 
 
 def moments(*urls: str, pace: Pace, clock: VirtualClock) -> list[float]:

@@ -48,7 +48,7 @@ from tests.beds.release import REPOSITORY
 from tests.bench.slow_line import Line
 from tests.bench.slow_line import measured
 from tests.bench.slow_line import slow_line
-from tests.stress.playing import say
+from tests.stress.rounds import say
 
 _LINE = Line(latency=0.040, rate=5e6)
 _OURS, _OURS_LISTED = "publish-verified", "publish-verified --until listed"

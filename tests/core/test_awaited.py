@@ -29,8 +29,8 @@ from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.sanitize import printable
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 
 INDEX = "https://index.example/simple/"
 HASHES = ("aa" * 32, "bb" * 32)

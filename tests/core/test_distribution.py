@@ -16,10 +16,10 @@ from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.preflight import check
 from poetry_publish_verified.core.upload.form import form_fields
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
 
 LANTERN = canonicalize_name("lantern")
 

@@ -10,10 +10,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.expectation import Built
+from poetry_publish_verified.core.expectation import BuiltMetadata
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.expectation import Fault
+from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.expectation import extra_files
 from poetry_publish_verified.core.expectation import not_offered
@@ -21,11 +21,11 @@ from poetry_publish_verified.core.simple import IndexFile
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
-from tests.core.making import sha256
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
+from tests.core.distributions import sha256
 
 NAME, VERSION = canonicalize_name("lantern"), Version("1.0")
 METADATA = core_metadata("Requires-Python: >=3.8")
@@ -57,8 +57,10 @@ def faults(file: ExpectedFile, seen: IndexFile, **more: Any) -> list[Code]:
 
 def test_as_built() -> None:
     """Name, hash and size are the file's, the rest is its metadata's."""
-    assert ExpectedFile(WHEEL, sha256(b"light"), 5, Built(">=3.8", sha256(METADATA))) == BUILT
-    assert as_built(distribution(SDIST)).built == Built(None, sha256(core_metadata()))
+    assert (
+        ExpectedFile(WHEEL, sha256(b"light"), 5, BuiltMetadata(">=3.8", sha256(METADATA))) == BUILT
+    )
+    assert as_built(distribution(SDIST)).built == BuiltMetadata(None, sha256(core_metadata()))
     assert (BUILT.parsed.name, BUILT.parsed.version) == (NAME, VERSION)
 
 
@@ -116,14 +118,14 @@ def test_what_is_not_known_is_not_compared() -> None:
 
 def test_no_requires_python_at_all() -> None:
     """A file for every Python may be listed with none, or with nothing for one."""
-    file = replace(BUILT, built=Built(None, sha256(METADATA)))
+    file = replace(BUILT, built=BuiltMetadata(None, sha256(METADATA)))
     assert faults(file, listed(requires_python="")) == []
     assert faults(file, listed(requires_python=">=3.8")) == [Code.OTHER_REQUIRES_PYTHON]
 
 
 def test_a_requires_python_that_is_none() -> None:
     """What no specification allows is compared by the letter."""
-    file = replace(BUILT, built=Built("three", sha256(METADATA)))
+    file = replace(BUILT, built=BuiltMetadata("three", sha256(METADATA)))
     assert faults(file, listed(requires_python=" three ")) == []
     assert faults(file, listed(requires_python="four")) == [Code.OTHER_REQUIRES_PYTHON]
 
@@ -165,7 +167,7 @@ def test_a_project_under_quarantine(
     """Quarantine is told as what it is, whether files are still listed or not."""
     judgement = expectation.judge(page(*files, status="quarantined", status_reason="mal\nware"))
     assert judgement.faults == (
-        Fault(Code.QUARANTINED, "has put the project under quarantine (mal ware)"),
+        PageFault(Code.QUARANTINED, "has put the project under quarantine (mal ware)"),
     )
     assert not judgement.satisfied
 

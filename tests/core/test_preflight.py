@@ -17,10 +17,10 @@ from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
 
 LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 

@@ -16,10 +16,10 @@ from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.preflight import check
 from poetry_publish_verified.core.preflight.origin import is_changed
 from poetry_publish_verified.errors import Code
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
 
 LANTERN = Identity(canonicalize_name("lan-tern"), Version("1.2.3"))
 ONE = Identity(canonicalize_name("lantern"), Version("1.0"))

@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.contents import algorithms
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.preflight import check
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
-from tests.core.making import IN_WHEEL
-from tests.core.making import RECORD_NAME
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
-from tests.core.making import in_sdist
-from tests.core.making import in_wheel
-from tests.core.making import member
-from tests.core.making import record_line
+from tests.core.distributions import IN_WHEEL
+from tests.core.distributions import RECORD_NAME
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
+from tests.core.distributions import in_sdist
+from tests.core.distributions import in_wheel
+from tests.core.distributions import member
+from tests.core.distributions import record_line
 
 LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 LINES = [record_line(*item) for item in IN_WHEEL.items()]
@@ -96,7 +96,7 @@ def test_a_record_with_a_better_hash(algorithm: str) -> None:
     assert algorithms("\n".join(lines).encode()) == {"sha256", algorithm}
     whole = in_wheel(record=lines)
     for digest, fits in ((hashlib.new(algorithm, content).hexdigest(), True), ("00", False)):
-        hashed = Member(name, len(content), {"sha256": "", algorithm: digest})
+        hashed = ArchiveMember(name, len(content), {"sha256": "", algorithm: digest})
         found = of_wheel(Contents((hashed, *whole.members[1:]), 1, whole.record, whole.wheel))
         assert (found == ()) is fits
 
@@ -165,7 +165,7 @@ def test_poetrys_own_files() -> None:
 )
 def test_a_link(target: str, hard: bool, leads_out: bool) -> None:
     """A link may lead to what is in the sdist's own folder, and nowhere else."""
-    link = Member("lantern-1.0/lantern/link.py", 0, target=target, hard=hard)
+    link = ArchiveMember("lantern-1.0/lantern/link.py", 0, target=target, hard=hard)
     codes = [problem.code for problem in of_sdist(in_sdist(link))]
     assert codes == [Code.MEMBER_LEADS_OUT] * leads_out
 

@@ -38,8 +38,8 @@ from poetry_publish_verified.core.receipt import iso
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 
 UNPROVEN = {"proven": False, "not_offered": []}
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.release_order import all_needed
 from poetry_publish_verified.core.release_order import faults
 from poetry_publish_verified.core.release_order import in_order
@@ -29,9 +29,11 @@ def named(name: str) -> NormalizedName:
     return canonicalize_name(name)
 
 
-def member(name: str, *requires: str, version: str = "1.0", builds_with: str = "") -> Member:
+def member(
+    name: str, *requires: str, version: str = "1.0", builds_with: str = ""
+) -> WorkspaceMember:
     """A project in a folder of its name."""
-    return Member(
+    return WorkspaceMember(
         named(name),
         Version(version),
         f"packages/{name}",
@@ -40,7 +42,7 @@ def member(name: str, *requires: str, version: str = "1.0", builds_with: str = "
     )
 
 
-def order(*members: Member) -> list[str]:
+def order(*members: WorkspaceMember) -> list[str]:
     """The names, in order of release."""
     return [each.name for each in in_order(members)]
 
@@ -83,7 +85,7 @@ def test_a_circle() -> None:
 
 def test_a_name_twice() -> None:
     """Both folders are named."""
-    other = Member(named("a"), Version("2.0"), "old/a")
+    other = WorkspaceMember(named("a"), Version("2.0"), "old/a")
     (fault,) = faults([member("a"), member("b", "a"), other])
     assert fault.code is Code.NAME_TWICE
     assert "old/a, packages/a" in fault.message

@@ -13,8 +13,8 @@ from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.simple import json as simple_json
 from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.sanitize import printable
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 from tests.thorough import THOROUGH
 
 URL = "https://index.example/simple/lantern/"

@@ -22,13 +22,13 @@ from poetry_publish_verified.core.visibility import LookAgain
 from poetry_publish_verified.core.visibility import NotOffered
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import OutOfTime
-from poetry_publish_verified.core.visibility import Step
 from poetry_publish_verified.core.visibility import Visible
 from poetry_publish_verified.core.visibility import Watch
+from poetry_publish_verified.core.visibility import WatchStep
 from poetry_publish_verified.core.visibility import Wrong
 from poetry_publish_verified.errors import Code
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 
 HASHES = {WHEEL: "aa" * 32, SDIST: "bb" * 32}
 EXPECTED = ExactFiles(tuple(ExpectedFile(name, sha256) for name, sha256 in HASHES.items()))
@@ -56,15 +56,15 @@ NOT_YET = (HALF, NONE, ABSENT, MOVED, UNKNOWN)
 
 
 def watch(
-    deadline: float = 900.0, start: float = 0.0, roll: Callable[[], float] = lambda: 0.0
+    deadline: float = 900.0, start: float = 0.0, jitter: Callable[[], float] = lambda: 0.0
 ) -> Watch:
     """A watch that begins at `start`; without jitter unless some is given."""
-    return Watch(EXPECTED, start, start + deadline, roll)
+    return Watch(EXPECTED, start, start + deadline, jitter)
 
 
 def follow(
     one: Watch, answers: Callable[[float], Observation], start: float = 0.0
-) -> tuple[list[LookAgain], Step, float]:
+) -> tuple[list[LookAgain], WatchStep, float]:
     """Look whenever the watch wants it: the looks, how it ended, and when."""
     looks, step = [one.next], one.observe(answers(start), start)
     while isinstance(step, LookAgain):
@@ -147,7 +147,7 @@ def test_a_serial_that_did_not_go_back(before: int | None, after: int | None) ->
         (Observation("not-offered"), NotOffered()),
     ],
 )
-def test_what_no_waiting_changes(last: Observation, step: Step) -> None:
+def test_what_no_waiting_changes(last: Observation, step: WatchStep) -> None:
     """A refusal and a page that is not offered end the wait at once."""
     one = watch()
     assert one.observe(last, 0.0) == step
@@ -218,7 +218,7 @@ def test_flapping(answers: Sequence[Observation], rolls: itertools.cycle[float])
 
     Two will do until a page is seen that has lost the release again; then it takes two more.
     """
-    one = watch(1e6, roll=lambda: next(rolls))
+    one = watch(1e6, jitter=lambda: next(rolls))
     looks = []
     for number, answer in enumerate(answers):
         looks.append(one.next)
@@ -246,7 +246,7 @@ def test_the_spacing(
 ) -> None:
     """Whatever is seen, looks are 0.25 to 30 s apart; the last falls on the deadline."""
     ever = itertools.cycle([replace(seen, expires_in=left) for seen, left in answers])
-    one = watch(timeout, start, roll=lambda: next(rolls))
+    one = watch(timeout, start, jitter=lambda: next(rolls))
     looks, step, end = follow(one, lambda _: next(ever), start)
     assert looks[0] == LookAgain(start)
     assert step == OutOfTime()
@@ -278,7 +278,7 @@ def test_ten_minutes_take_so_many_requests(
     ever = itertools.cycle(
         [replace(seen, expires_in=left, retry_after=rest) for seen, left, rest in answers]
     )
-    one = watch(600.0, roll=lambda: next(rolls))
+    one = watch(600.0, jitter=lambda: next(rolls))
     good = fresh = 0
     while True:
         answer = next(ever)
@@ -295,15 +295,15 @@ def test_ten_minutes_take_so_many_requests(
 @pytest.mark.parametrize("left", [None, -1.0, 0.0, 1.0, 5.0, 7.5, 10.0, 30.0])
 def test_ten_minutes_of_the_most_eager_dice(left: float | None) -> None:
     """The shortest pauses that jitter can make keep within 80 requests too."""
-    looks, _, _ = follow(watch(600.0, roll=lambda: 1.0), lambda _: replace(NONE, expires_in=left))
+    looks, _, _ = follow(watch(600.0, jitter=lambda: 1.0), lambda _: replace(NONE, expires_in=left))
     assert len(looks) <= 80
 
 
 @given(st.integers(1, 12), st.floats(0, 1))
-def test_errors_back_off(errors: int, roll: float) -> None:
+def test_errors_back_off(errors: int, jitter: float) -> None:
     """Each error in a row doubles the rest at least, up to half a minute; a page ends that."""
-    one = watch(1e6, roll=lambda: roll)
-    step: Step = one.next
+    one = watch(1e6, jitter=lambda: jitter)
+    step: WatchStep = one.next
     for number in range(errors):
         now = one.next.at
         step = one.observe(replace(UNKNOWN, expires_in=0.5), now)
@@ -347,10 +347,10 @@ def test_it_is_left_alone_until_the_deadline_at_most() -> None:
 def test_an_announced_end(now: float, left: float, rolls: itertools.cycle[float]) -> None:
     """Soon after the end of what an edge announced there is a look, and none is put off by it."""
     jitter = [next(rolls) for _ in range(2)]
-    plain = watch(1e6, roll=iter(jitter).__next__)
+    plain = watch(1e6, jitter=iter(jitter).__next__)
     usual = plain.observe(NONE, now)
     assert isinstance(usual, LookAgain)
-    telling = watch(1e6, roll=iter(jitter).__next__)
+    telling = watch(1e6, jitter=iter(jitter).__next__)
     looks, step = [], telling.observe(replace(NONE, expires_in=left), now)
     while isinstance(step, LookAgain) and step.at < usual.at:
         looks.append(step.at)
@@ -371,7 +371,7 @@ def test_announced_ends_put_no_look_off(
 
     def looks(answers: Sequence[Observation]) -> list[float]:
         dice, ever = itertools.cycle(jitter), itertools.cycle(answers)
-        followed, _, _ = follow(watch(timeout, roll=lambda: next(dice)), lambda _: next(ever))
+        followed, _, _ = follow(watch(timeout, jitter=lambda: next(dice)), lambda _: next(ever))
         return [look.at for look in followed]
 
     usual = looks([NONE])

@@ -176,9 +176,9 @@ _PLUGINS = (
                     name = "ask"
 
                     def handle(self):
-                        from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
+                        from poetry_publish_verified.guard.plugin_sets import activation
                         file = self.application.poetry.pyproject_path
-                        self.line(repr(missing_plugins(file)))
+                        self.line(repr(activation.missing_plugins(file)))
                         return 0
 
                 class Asking(ApplicationPlugin):

@@ -22,7 +22,7 @@ from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.plan import as_json
@@ -33,9 +33,9 @@ INDEX, MIRROR = "https://index.example/simple/", "https://mirror.example/simple/
 FILES = (FileFacts("app-1.0-py3-none-any.whl", 1, "aa"), FileFacts("app-1.0.tar.gz", 1, "bb"))
 
 
-def member(name: str, *requires: str) -> Member:
+def member(name: str, *requires: str) -> WorkspaceMember:
     """A project."""
-    return Member(canonicalize_name(name), Version("1.0"), f"packages/{name}", requires)
+    return WorkspaceMember(canonicalize_name(name), Version("1.0"), f"packages/{name}", requires)
 
 
 MEMBERS = [

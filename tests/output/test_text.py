@@ -14,7 +14,7 @@ from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.output.console import Text
-from poetry_publish_verified.output.console import plain
+from poetry_publish_verified.output.console import escaped
 
 INDEX = "https://index.example/simple/"
 WHEEL = "lantern-1.0-py3-none-any.whl"
@@ -132,5 +132,5 @@ def test_a_log_has_one_line_per_change_and_one_a_minute() -> None:
 
 def test_a_backslash_at_the_end_ends_no_style() -> None:
     """What a server says last must not take the meaning of what follows it away."""
-    assert not plain("so it is\\").endswith("\\")
-    assert plain("a\\b") == "a\\b"
+    assert not escaped("so it is\\").endswith("\\")
+    assert escaped("a\\b") == "a\\b"

@@ -199,6 +199,6 @@ def test_a_reader_that_goes_away(poetry: Poetry, project: Project, pypi: Index, 
 def test_a_terminal_without_umlauts(poetry: Poetry, project: Project, pypi: Index) -> None:
     """In the C locale a path with umlauts is shown as well as can be, and nothing fails."""
     project.build()
-    plain = poetry.with_variables(LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    ended(publish(plain, project, pypi), 0)
+    escaped = poetry.with_variables(LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    ended(publish(escaped, project, pypi), 0)
     holds(project.receipt(), "verified", 0)

@@ -106,55 +106,55 @@ class Kind:
     announced: bool = False
 
 
-def _long_tail(roll: random.Random) -> Copy:
+def _long_tail(jitter: random.Random) -> Copy:
     while True:
-        delay = roll.lognormvariate(math.log(40.0), 1.6)
+        delay = jitter.lognormvariate(math.log(40.0), 1.6)
         if delay <= _LONGEST_TAIL:
             return Late(delay)
 
 
-def _kept(roll: random.Random, *, announces: bool) -> Copy:
+def _kept(jitter: random.Random, *, announces: bool) -> Copy:
     """10 s to half an hour, the short ones as often as the long."""
-    ttl = round(math.exp(roll.uniform(math.log(10), math.log(1800))))
-    return Kept(ttl, -roll.uniform(0, ttl), announces=announces)
+    ttl = round(math.exp(jitter.uniform(math.log(10), math.log(1800))))
+    return Kept(ttl, -jitter.uniform(0, ttl), announces=announces)
 
 
-def _short(roll: random.Random, origin: float) -> Copy:
-    ttl = roll.randint(5, 10)
-    return Kept(ttl, -roll.uniform(0, ttl), announces=True, origin=origin)
+def _short(jitter: random.Random, origin: float) -> Copy:
+    ttl = jitter.randint(5, 10)
+    return Kept(ttl, -jitter.uniform(0, ttl), announces=True, origin=origin)
 
 
-def _kept_for_ten_minutes(roll: random.Random, *, announces: bool) -> Copy:
-    ttl = roll.randint(600, 1800)
+def _kept_for_ten_minutes(jitter: random.Random, *, announces: bool) -> Copy:
+    ttl = jitter.randint(600, 1800)
     return Kept(ttl, TEN_MINUTES - ttl, announces=announces)
 
 
 KINDS = (
     Kind(
         "uniform",
-        lambda roll: Late(roll.uniform(0, TEN_MINUTES)),
+        lambda jitter: Late(jitter.uniform(0, TEN_MINUTES)),
         lambda _: Late(TEN_MINUTES),
     ),
     Kind("long tail", _long_tail, lambda _: Late(TEN_MINUTES)),
     Kind(
         "soft purge",
-        lambda roll: SoftlyPurged(roll.uniform(0, TEN_MINUTES)),
+        lambda jitter: SoftlyPurged(jitter.uniform(0, TEN_MINUTES)),
         lambda _: SoftlyPurged(TEN_MINUTES),
     ),
     Kind(
         "cache that tells",
-        lambda roll: _kept(roll, announces=True),
-        lambda roll: _kept_for_ten_minutes(roll, announces=True),
+        lambda jitter: _kept(jitter, announces=True),
+        lambda jitter: _kept_for_ten_minutes(jitter, announces=True),
         announced=True,
     ),
     Kind(
         "silent cache",
-        lambda roll: _kept(roll, announces=False),
-        lambda roll: _kept_for_ten_minutes(roll, announces=False),
+        lambda jitter: _kept(jitter, announces=False),
+        lambda jitter: _kept_for_ten_minutes(jitter, announces=False),
     ),
     Kind(
         "short cache, late origin",
-        lambda roll: _short(roll, roll.uniform(0, TEN_MINUTES)),
-        lambda roll: _short(roll, TEN_MINUTES),
+        lambda jitter: _short(jitter, jitter.uniform(0, TEN_MINUTES)),
+        lambda jitter: _short(jitter, TEN_MINUTES),
     ),
 )

@@ -44,9 +44,9 @@ class Wait:
         return self.seen - self.there
 
 
-def watch(copy: Copy, roll: random.Random) -> Wait:
+def watch(copy: Copy, jitter: random.Random) -> Wait:
     """The plugin's way; EndedError where the watch ends without a visible release."""
-    watch = Watch(_EXPECTED, 0.0, _NEVER, roll.random)
+    watch = Watch(_EXPECTED, 0.0, _NEVER, jitter.random)
     now = 0.0
     while True:
         new = copy.ask(now)

@@ -22,11 +22,11 @@ from pathlib import Path
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.resources import Resource
 from tests.stress.bed import Bed
-from tests.stress.goods import consumer
-from tests.stress.playing import say
-from tests.stress.playing import set_up
+from tests.stress.packages import consumer
 from tests.stress.racing import race
 from tests.stress.racing import run
+from tests.stress.rounds import say
+from tests.stress.rounds import set_up
 
 _OFF = {"POETRY_PUBLISH_VERIFIED_GUARD": "off"}
 _LOCKS = 300

@@ -32,7 +32,7 @@ from tests.beds.projects import Project
 from tests.beds.projects import make_project
 from tests.beds.proxy import FaultProxy
 from tests.beds.release import uploads
-from tests.stress.playing import say
+from tests.stress.rounds import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
 from tests.stress.upload_bed import remove

@@ -33,7 +33,7 @@ from tests.beds.proxy import Exchange
 from tests.beds.proxy import FaultProxy
 from tests.beds.proxy import is_upload
 from tests.beds.release import uploads
-from tests.stress.playing import say
+from tests.stress.rounds import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
 from tests.stress.upload_bed import remove

@@ -13,10 +13,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tests.stress.in_the_way import killed
-from tests.stress.in_the_way import killed_anywhere
-from tests.stress.in_the_way import on_another_host
-from tests.stress.in_the_way import stopped
+from tests.stress.blocking import killed
+from tests.stress.blocking import killed_anywhere
+from tests.stress.blocking import on_another_host
+from tests.stress.blocking import stopped
 from tests.stress.lying_locks import refused
 from tests.stress.lying_locks import two_mounts
 from tests.stress.lying_locks import two_users
@@ -24,12 +24,12 @@ from tests.stress.nested import in_backend
 from tests.stress.nested import in_build_script
 from tests.stress.nested import in_run
 from tests.stress.nested import in_tox
-from tests.stress.playing import Scenarios
-from tests.stress.playing import asked_for
-from tests.stress.playing import play
-from tests.stress.playing import say
-from tests.stress.playing import set_up
 from tests.stress.racing import Tally
+from tests.stress.rounds import Scenarios
+from tests.stress.rounds import asked_for
+from tests.stress.rounds import play
+from tests.stress.rounds import say
+from tests.stress.rounds import set_up
 from tests.stress.shared_state import KINDS
 from tests.stress.shared_state import cleared_cache
 from tests.stress.shared_state import one_environment

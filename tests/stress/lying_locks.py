@@ -11,13 +11,13 @@ from pathlib import Path
 from tests.stress.bed import TIMEOUT_VARIABLE
 from tests.stress.bed import Bed
 from tests.stress.bed import need
-from tests.stress.goods import GOODS
-from tests.stress.goods import consumer
-from tests.stress.goods import damage
+from tests.stress.blocking import WITHOUT
 from tests.stress.hostile import as_user
 from tests.stress.hostile import mounted
 from tests.stress.hostile import python_of_all
-from tests.stress.in_the_way import WITHOUT
+from tests.stress.packages import GOODS
+from tests.stress.packages import consumer
+from tests.stress.packages import damage
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
 from tests.stress.racing import Tally

@@ -25,7 +25,7 @@ from tests.stress.monorepo_bed import Size
 from tests.stress.monorepo_faults import Kill
 from tests.stress.monorepo_faults import killed
 from tests.stress.monorepo_faults import refused
-from tests.stress.playing import say
+from tests.stress.rounds import say
 from tests.stress.upload_bed import Bed
 from tests.stress.upload_bed import set_up
 

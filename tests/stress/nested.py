@@ -10,13 +10,13 @@ from pathlib import Path
 from tests.beds.environments import uv
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
-from tests.stress.goods import GOODS
-from tests.stress.goods import MODULES
-from tests.stress.goods import consumer
-from tests.stress.goods import damage
-from tests.stress.playing import say
+from tests.stress.packages import GOODS
+from tests.stress.packages import MODULES
+from tests.stress.packages import consumer
+from tests.stress.packages import damage
 from tests.stress.racing import Tally
 from tests.stress.racing import run
+from tests.stress.rounds import say
 from tests.stress.shared_state import each_kind
 
 _NESTED = (

@@ -44,8 +44,8 @@ from tests.stress.parity_allowed import allowed
 from tests.stress.parity_commands import COMMANDS
 from tests.stress.parity_commands import Command
 from tests.stress.parity_cost import cost
-from tests.stress.parity_goods import Goods
-from tests.stress.parity_goods import goods
+from tests.stress.parity_packages import Goods
+from tests.stress.parity_packages import goods
 from tests.stress.parity_snapshots import Outcome
 from tests.stress.parity_snapshots import changes
 from tests.stress.parity_snapshots import differences
@@ -54,11 +54,11 @@ from tests.stress.parity_snapshots import snapshot
 from tests.stress.parity_worlds import ENVIRONMENTS
 from tests.stress.parity_worlds import Environment
 from tests.stress.parity_worlds import World
-from tests.stress.playing import say
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
 from tests.stress.racing import begin
 from tests.stress.racing import finish
+from tests.stress.rounds import say
 
 _NEW_MOUNT_NAMESPACE = 0x00020000
 _EXAMPLES, _WIDE = 3, 160

@@ -14,8 +14,8 @@ from tests.beds.environments import NEWEST_POETRY
 from tests.beds.environments import OLDEST_POETRY
 from tests.beds.environments import environment
 from tests.beds.poetry import isolated
-from tests.stress.parity_goods import Goods
 from tests.stress.parity_layouts import interpreter
+from tests.stress.parity_packages import Goods
 from tests.stress.racing import Start
 from tests.stress.racing import run
 

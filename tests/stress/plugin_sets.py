@@ -30,15 +30,15 @@ from tests.stress.bed import nothing_left
 from tests.stress.hostile import full_and_read_only
 from tests.stress.hostile import two_mounts
 from tests.stress.hostile import two_users
-from tests.stress.playing import Scenarios
-from tests.stress.playing import asked_for
-from tests.stress.playing import play
-from tests.stress.playing import say
-from tests.stress.playing import set_up
 from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
 from tests.stress.racing import run_and_kill
+from tests.stress.rounds import Scenarios
+from tests.stress.rounds import asked_for
+from tests.stress.rounds import play
+from tests.stress.rounds import say
+from tests.stress.rounds import set_up
 
 
 def dynamic(checkout: Path) -> None:

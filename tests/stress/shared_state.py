@@ -14,13 +14,13 @@ from typing import Any
 
 from tests.beds.environments import NEWEST_POETRY
 from tests.stress.bed import Bed
-from tests.stress.goods import ADDONS
-from tests.stress.goods import GOODS
-from tests.stress.goods import MODULES
-from tests.stress.goods import SHARED_ADDON
-from tests.stress.goods import consumer
-from tests.stress.goods import damage
-from tests.stress.goods import stock_goods
+from tests.stress.packages import ADDONS
+from tests.stress.packages import GOODS
+from tests.stress.packages import MODULES
+from tests.stress.packages import SHARED_ADDON
+from tests.stress.packages import consumer
+from tests.stress.packages import damage
+from tests.stress.packages import stock_goods
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
 from tests.stress.racing import Tally

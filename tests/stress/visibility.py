@@ -26,7 +26,7 @@ import pytest
 
 from tests.beds import indexes
 from tests.beds.environments import environment
-from tests.stress.playing import say
+from tests.stress.rounds import say
 from tests.stress.waves import INSTALLERS
 from tests.stress.waves import KINDS
 from tests.stress.waves import SHORTEST_GAP

@@ -14,8 +14,8 @@ from pathlib import Path
 from pathlib import PurePosixPath
 from typing import IO
 
+from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.contents import algorithms
 
 _CHUNK = 1024 * 1024
@@ -96,7 +96,7 @@ def _at_most(stream: IO[bytes], limit: int, name: str) -> bytes:
 
 def _zipped(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, wanted: frozenset[str], budget: _Budget
-) -> Member:
+) -> ArchiveMember:
     # To the end, where zipfile holds it against its checksum.
     with archive.open(info) as stream:
         return _hashed(info.filename, stream, wanted, budget.take)
@@ -107,14 +107,14 @@ def _hashed(
     stream: IO[bytes],
     wanted: Iterable[str],
     take: Callable[[bytes], bytes],
-) -> Member:
+) -> ArchiveMember:
     digests = {algorithm: hashlib.new(algorithm) for algorithm in wanted}
     size = 0
     while chunk := take(stream.read(_CHUNK)):
         size += len(chunk)
         for digest in digests.values():
             digest.update(chunk)
-    return Member(name, size, {key: digest.hexdigest() for key, digest in digests.items()})
+    return ArchiveMember(name, size, {key: digest.hexdigest() for key, digest in digests.items()})
 
 
 class _Inflated:
@@ -172,13 +172,13 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
     return metadata, Contents(tuple(members), budget.used)
 
 
-def _packed(name: str, content: bytes) -> Member:
-    return Member(name, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
+def _packed(name: str, content: bytes) -> ArchiveMember:
+    return ArchiveMember(name, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
 
 
-def _link(info: tarfile.TarInfo) -> Member:
+def _link(info: tarfile.TarInfo) -> ArchiveMember:
     target = info.linkname if info.issym() or info.islnk() else None
-    return Member(info.name, 0, target=target, hard=info.islnk())
+    return ArchiveMember(info.name, 0, target=target, hard=info.islnk())
 
 
 def contents_of(

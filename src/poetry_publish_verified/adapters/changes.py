@@ -11,9 +11,9 @@ from packaging.version import Version
 
 from poetry_publish_verified.adapters import archives
 from poetry_publish_verified.adapters.git import tracked
-from poetry_publish_verified.core.contents import Member
+from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.preflight.layout import plain
+from poetry_publish_verified.core.preflight.layout import without_dot
 from poetry_publish_verified.core.preflight.origin import is_changed
 
 # Files of source are smaller; larger ones are compared by their hashes alone.
@@ -26,7 +26,7 @@ _REWRITTEN = {"PKG-INFO", "setup.cfg", "Cargo.toml", "Cargo.lock"}
 class _Pair:
     """A packed file, and the tracked files that it may have been."""
 
-    member: Member
+    member: ArchiveMember
     names: tuple[str, ...]
 
 
@@ -50,7 +50,7 @@ def changed_since(
     archive, members = readable[0], readable[0].contents.members
     names = tracked(project)
     if untracked and archive.parsed.kind == "sdist":
-        packed_as = (plain(member.name).partition("/")[2] for member in members)
+        packed_as = (without_dot(member.name).partition("/")[2] for member in members)
         names = tuple(name for name in packed_as if name and (project / name).is_file())
     pairs = (
         _of_sdist(members, frozenset(names))
@@ -76,16 +76,16 @@ def changed_since(
     return tuple(min(names, key=len) for member, names in other.items() if changed[member])
 
 
-def _of_sdist(members: Iterable[Member], names: frozenset[str]) -> list[_Pair]:
+def _of_sdist(members: Iterable[ArchiveMember], names: frozenset[str]) -> list[_Pair]:
     found = []
     for member in members:
-        name = plain(member.name).partition("/")[2]
+        name = without_dot(member.name).partition("/")[2]
         if member.digests and name in names and Path(name).name not in _REWRITTEN:
             found.append(_Pair(member, (name,)))
     return found
 
 
-def _of_wheel(members: Iterable[Member], names: Iterable[str]) -> list[_Pair]:
+def _of_wheel(members: Iterable[ArchiveMember], names: Iterable[str]) -> list[_Pair]:
     """By the end of the path: packages lie in a wheel without the folder they come from."""
     ends: dict[str, list[str]] = {}
     for name in names:

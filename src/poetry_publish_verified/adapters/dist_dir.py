@@ -68,7 +68,7 @@ def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DistDirContents:
     """A release's distributions in the order in which they are to be sent, and the broken ones."""
 
     distributions: tuple[Distribution, ...]
@@ -80,7 +80,7 @@ def look(
     name: NormalizedName,
     version: Version,
     stopped: Callable[[], bool] = lambda: False,
-) -> Found:
+) -> DistDirContents:
     """Read every byte of each distribution of a release: hashes, and that the archive is whole.
 
     Once it is `stopped`, nothing more is read, and what comes back is of no use.
@@ -102,7 +102,7 @@ def look(
     finally:
         # An interrupt ends with the files that are being read.
         threads.shutdown(cancel_futures=True)
-    return Found(in_upload_order(found), tuple(problems))
+    return DistDirContents(in_upload_order(found), tuple(problems))
 
 
 def _broken(filename: str, error: Exception) -> Problem:

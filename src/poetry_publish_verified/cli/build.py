@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class ReleaseBuild:
     """What was built, or is used again, and the project as it was meanwhile.
 
     `other_sources` is what an earlier run built of this release from other sources than these.
@@ -105,7 +105,7 @@ def _confirm(command: Command, words: str) -> None:
 
 def build(
     command: Command, project: Project, dist_dir: Path, report: Callable[[Event], None]
-) -> Built:
+) -> ReleaseBuild:
     """Build, unless an earlier run has begun to send what it built from these very sources.
 
     ReleaseError where the build fails.
@@ -119,13 +119,13 @@ def build(
 
 def used_again(
     poetry: Poetry, project: Project, dist_dir: Path, report: Callable[[Event], None]
-) -> Built | None:
+) -> ReleaseBuild | None:
     """What an earlier run has begun to send, where it was built from these very sources."""
     before = _former(project)
     if before is None or not _is_fit(before, poetry, project, dist_dir):
         return None
     report(BuildUsedAgain(tuple(before.files)))
-    return Built(project, dist_dir, before.sources, before.made, before.rest, None)
+    return ReleaseBuild(project, dist_dir, before.sources, before.made, before.rest, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,16 @@ class Before:
         files = source_files(project.root, dist_dir)
         return cls(project, dist_dir, files, sources_of(project.root, files))
 
-    def built(self, project: Project) -> Built:
+    def built(self, project: Project) -> ReleaseBuild:
         """What was built of them, with the project as it is now."""
         after = source_files(self.project.root, self.dist_dir)
         made = _made(self.project, self.files, after)
         rest = digest_of({n: digest for n, digest in self.files.items() if n not in made})
         former = _former(project)
         same = former is None or _is_of_the_same_sources(former, self.files)
-        return Built(project, self.dist_dir, self.sources, made, rest, None if same else former)
+        return ReleaseBuild(
+            project, self.dist_dir, self.sources, made, rest, None if same else former
+        )
 
 
 def _made(project: Project, before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

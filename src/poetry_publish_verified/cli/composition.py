@@ -35,48 +35,37 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
-from poetry_publish_verified.cli.release_source import InDistDir
+from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.receipt import TOOL
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.poetry_api.indexes import Indexes
 from poetry_publish_verified.poetry_api.project import accept_encoding
 from poetry_publish_verified.poetry_api.project import proxy_for
 from poetry_publish_verified.poetry_api.project import pypi_index
 from poetry_publish_verified.release.interfaces import Client
-from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Reading
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import PublishContext
+from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.publish import publish
 from poetry_publish_verified.release.wait import wait_for
-from poetry_publish_verified.release.workspace import Part
+from poetry_publish_verified.release.workspace import PlannedRelease
 from poetry_publish_verified.release.workspace import publish_all
 from poetry_publish_verified.sanitize import printable
 
 # An index may think for long before it has stored a large file; Poetry's 15 s are too short.
 _READ_TIMEOUT = 60.0
-TOOL = "poetry-publish-verified"
 
 Report = Callable[[Event], None]
 Ticking = Callable[[], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Where a release goes and where it must show; `proxies`: whether by way of any."""
-
-    repository: RepositoryTarget
-    indexes: Indexes
-    proxies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,55 +75,55 @@ class Awaited:
     The first of `indexes` is the repository's own: the others are asked once it is complete.
     """
 
-    subject: Subject
+    expected: ExpectedRelease
     indexes: tuple[IndexTarget, ...]
     report: Report
 
 
 @dataclass(frozen=True, slots=True)
-class Going:
+class ReleaseRequest:
     """One of several releases that are to be sent."""
 
-    member: Member
-    arrival: InDistDir
+    member: WorkspaceMember
+    source: DistDirRelease
     plan: Plan
 
 
 async def run_release(
-    arrival: InDistDir, plan: Plan, needed: Sequence[Member], ticking: Ticking
+    source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember], ticking: Ticking
 ) -> Verdict:
     """`publish` against the real world; `ticking` keeps up to date what a person watches."""
     async with AsyncExitStack() as stack:
-        world = await _World.open(stack, _everyone(arrival), plan, proxies=arrival.targets.proxies)
+        world = await _World.open(stack, _everyone(source), plan, proxies=source.targets.proxies)
         slots = anyio.CapacityLimiter(plan.jobs)
-        outside = world.outside(arrival, slots)
-        return await _shown(publish(arrival, plan, outside, needed), ticking)
+        context = world.context(source, slots)
+        return await _shown(publish(source, plan, context, needed), ticking)
 
 
 async def run_workspace(
-    going: Sequence[Going], report: Report, ticking: Ticking, *, fail_fast: bool
+    requests: Sequence[ReleaseRequest], report: Report, ticking: Ticking, *, fail_fast: bool
 ) -> Verdict:
     """`publish_all` against the real world; `report` is told what is of no single release."""
-    targets = [target for each in going for target in _everyone(each.arrival)]
-    plan, proxies = going[0].plan, going[0].arrival.targets.proxies
+    targets = [target for each in requests for target in _everyone(each.source)]
+    plan, proxies = requests[0].plan, requests[0].source.targets.proxies
     async with AsyncExitStack() as stack:
         world = await _World.open(stack, targets, plan, proxies=proxies)
         slots = anyio.CapacityLimiter(plan.jobs)
-        parts = [
-            Part(
+        releases = [
+            PlannedRelease(
                 each.member,
-                each.arrival,
+                each.source,
                 each.plan,
-                world.outside(each.arrival, slots),
+                world.context(each.source, slots),
             )
-            for each in going
+            for each in requests
         ]
-        return await _shown(publish_all(parts, report, fail_fast=fail_fast), ticking)
+        return await _shown(publish_all(releases, report, fail_fast=fail_fast), ticking)
 
 
-def _everyone(arrival: InDistDir) -> list[IndexTarget]:
-    _check_certificates(arrival.targets.repository.access)
-    return [arrival.targets.indexes.own, *arrival.targets.indexes.shown_by]
+def _everyone(source: DistDirRelease) -> list[IndexTarget]:
+    _check_certificates(source.targets.repository.access)
+    return [source.targets.indexes.own, *source.targets.indexes.shown_by]
 
 
 async def run_wait(awaited: tuple[Awaited, ...], plan: Plan, ticking: Ticking) -> Verdict:
@@ -144,15 +133,15 @@ async def run_wait(awaited: tuple[Awaited, ...], plan: Plan, ticking: Ticking) -
         world = await _World.open(stack, everyone, plan, proxies=True)
         cases = [
             (
-                each.subject,
-                Reading(
+                each.expected,
+                VerifyContext(
                     own=world.indexes[each.indexes[0].url],
                     indexes=tuple(world.indexes[target.url] for target in each.indexes),
                     clients=world.clients,
                     clock=world.clock,
                     report=each.report,
                     encodings=world.encodings,
-                    roll=world.roll,
+                    jitter=world.jitter,
                 ),
             )
             for each in awaited
@@ -185,7 +174,7 @@ class _World:
     indexes: dict[str, SimpleIndex]
     clients: tuple[Client, ...]
     encodings: Encodings
-    roll: Callable[[], float]
+    jitter: Callable[[], float]
 
     @classmethod
     async def open(
@@ -212,18 +201,20 @@ class _World:
             random.SystemRandom().random,
         )
 
-    def outside(self, arrival: InDistDir, slots: AbstractAsyncContextManager[object]) -> Outside:
+    def context(
+        self, source: DistDirRelease, slots: AbstractAsyncContextManager[object]
+    ) -> PublishContext:
         """The world as one release has it."""
-        targets = arrival.targets
-        return Outside(
-            repository=HttpRepository(self.http, targets.repository, arrival.dist_dir),
+        targets = source.targets
+        return PublishContext(
+            repository=HttpRepository(self.http, targets.repository, source.dist_dir),
             own=self.indexes[targets.indexes.own.url],
             indexes=tuple(self.indexes[target.url] for target in targets.indexes.shown_by),
             clients=self.clients,
             clock=self.clock,
-            report=arrival.report,
+            report=source.report,
             encodings=self.encodings,
-            roll=self.roll,
+            jitter=self.jitter,
             slots=slots,
         )
 

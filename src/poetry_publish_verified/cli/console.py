@@ -20,7 +20,6 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.cli.composition import TOOL
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ProjectsFound
@@ -30,6 +29,7 @@ from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import SCHEMA
+from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -37,7 +37,7 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Kind
 from poetry_publish_verified.output.console import Text
-from poetry_publish_verified.output.console import plain
+from poetry_publish_verified.output.console import escaped
 from poetry_publish_verified.output.json_lines import JsonLines
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import printable_lines
@@ -239,8 +239,8 @@ class Reporting:
             self._unwritable = True
             self._io.write_error_line(
                 f"<warning>Warning {Code.RECEIPT_NOT_WRITABLE}: the receipt"
-                f" {plain(str(self._path))} cannot be written any more:"
-                f" {plain(str(error))}</warning>"
+                f" {escaped(str(self._path))} cannot be written any more:"
+                f" {escaped(str(error))}</warning>"
             )
 
     def _trace(self, error: BaseException) -> None:

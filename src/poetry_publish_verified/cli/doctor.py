@@ -12,7 +12,7 @@ from cleo.helpers import option
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.output.console import plain
+from poetry_publish_verified.output.console import escaped
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
@@ -58,11 +58,11 @@ class DoctorCommand(Command):
         findings = diagnose(root, own)
         for found in findings:
             style = "error" if found.stops else "warning"
-            self.line(f"<{style}>{plain(found.message)}</{style}>\n  {plain(found.remedy)}")
+            self.line(f"<{style}>{escaped(found.message)}</{style}>\n  {escaped(found.remedy)}")
         if not _is_project(root):
-            self.line(f"There is no project at {plain(str(root))}.")
+            self.line(f"There is no project at {escaped(str(root))}.")
         elif not findings:
-            self.line(f"Project plugins of {plain(str(root))}: nothing wrong.")
+            self.line(f"Project plugins of {escaped(str(root))}: nothing wrong.")
         sound = self._locks(root if _is_project(root) else None)
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0
 
@@ -76,9 +76,9 @@ class DoctorCommand(Command):
         cache = Path(Config.create().get("cache-dir")).expanduser()
         cleaned = [*clean(root, cache), *remove(cache / KEPT)]
         for one in cleaned:
-            path = plain(str(one.path))
+            path = escaped(str(one.path))
             if one.kept:
-                self.line_error(f"<warning>Kept {path}: {plain(one.kept)}.</warning>")
+                self.line_error(f"<warning>Kept {path}: {escaped(one.kept)}.</warning>")
             else:
                 self.line(f"Removed {path}")
         if not cleaned:
@@ -99,7 +99,7 @@ class DoctorCommand(Command):
         unproven = [one.trial for one in tried if one.trial and not one.trial.is_sound]
         for one in tried:
             works = one.trial is not None and one.trial.is_sound
-            self.line(plain(one.words) if works else f"<warning>{plain(one.words)}</warning>")
+            self.line(escaped(one.words) if works else f"<warning>{escaped(one.words)}</warning>")
         if any(trial.unknown is None for trial in unproven):
             self.line(
                 "  Parallel Poetry processes can still break each other there; publish-verified"
@@ -108,13 +108,15 @@ class DoctorCommand(Command):
         for name in locked_apart(root):
             self.line(f"The lock of {name} is your own: others who can change it do not see yours.")
         for lock, holder in holders_of(places).items():
-            what = f"<c1>{plain(holder.resource)}</c1>"
+            what = f"<c1>{escaped(holder.resource)}</c1>"
             if holder.is_gone or not lock.exists() or is_free(lock):
-                self.line(f"{what} was in use by {plain(str(holder))}: it was killed, and is free.")
+                self.line(
+                    f"{what} was in use by {escaped(str(holder))}: it was killed, and is free."
+                )
                 continue
-            self.line(f"{what} is in use by {plain(str(holder))}.")
+            self.line(f"{what} is in use by {escaped(str(holder))}.")
             if holder.is_elsewhere:
-                self.line(f"  {plain(way_out(lock))}")
+                self.line(f"  {escaped(way_out(lock))}")
         return not unproven
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from poetry.console.commands.command import Command
     from poetry.poetry import Poetry
 
-    from poetry_publish_verified.core.release_order import Member
+    from poetry_publish_verified.core.release_order import WorkspaceMember
     from poetry_publish_verified.poetry_api.project import Project
 
 
@@ -43,7 +43,7 @@ class Checkout:
 
     poetry: Poetry
     project: Project
-    member: Member
+    member: WorkspaceMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Workspace:
     left_out: tuple[str, ...]
 
     @property
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[WorkspaceMember, ...]:
         """The projects as the graph has them."""
         return tuple(each.member for each in self.checkouts)
 
@@ -90,7 +90,7 @@ def read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[
     return Workspace(root, tuple(checkouts), tuple(left_out))
 
 
-def needed_by(command: Command, project: Project) -> tuple[Member, ...]:
+def needed_by(command: Command, project: Project) -> tuple[WorkspaceMember, ...]:
     """All that a project needs, by way of others too, of those that it is released with.
 
     Those are named by --projects, or by `projects` in a pyproject.toml above the project's.

@@ -16,17 +16,17 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.cli import build as building
-from poetry_publish_verified.cli.composition import Going
+from poetry_publish_verified.cli.composition import ReleaseRequest
 from poetry_publish_verified.cli.composition import run_workspace
 from poetry_publish_verified.cli.members import poetry_in
-from poetry_publish_verified.cli.release_source import InDistDir
+from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.setup import Choices
-from poetry_publish_verified.cli.setup import begun
-from poetry_publish_verified.cli.setup import folder
-from poetry_publish_verified.cli.setup import found
-from poetry_publish_verified.cli.setup import hold_alone
-from poetry_publish_verified.cli.setup import noting
-from poetry_publish_verified.cli.setup import throwaway
+from poetry_publish_verified.cli.setup import hold_project
+from poetry_publish_verified.cli.setup import recording_build
+from poetry_publish_verified.cli.setup import rehearsal_targets
+from poetry_publish_verified.cli.setup import release_started
+from poetry_publish_verified.cli.setup import targets_found
+from poetry_publish_verified.cli.setup import temporary_folder
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.user_clients import mention_cool_downs
 from poetry_publish_verified.core.events import BuildStarted
@@ -41,7 +41,7 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
 from poetry_publish_verified.guard.seams.application import Voice
-from poetry_publish_verified.output.console import plain
+from poetry_publish_verified.output.console import escaped
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.build import BuildOutcome
 from poetry_publish_verified.poetry_api.build import poetry_build
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
     from poetry.config.config import Config
     from poetry.console.commands.command import Command
 
-    from poetry_publish_verified.cli.composition import Targets
     from poetry_publish_verified.cli.console import Reporting
     from poetry_publish_verified.cli.members import Checkout
     from poetry_publish_verified.cli.members import Workspace
     from poetry_publish_verified.core.settings import Settings
+    from poetry_publish_verified.poetry_api.indexes import Targets
 
 RECEIPT = "run.json"
 # What a run opens beside a lock for each release: connections, and the files that are sent.
@@ -112,41 +112,41 @@ class ManyProjects:
             releases = self._all_alone(releases, stack)
         if choices.for_users and until is Until.INSTALLABLE:
             mention_cool_downs(config, self._report)
-        going = anyio.run(self._ready, releases)
+        requests = anyio.run(self._ready, releases)
         fail_fast = bool(self._command.option("fail-fast"))
         verdict = anyio.run(
             partial(
                 run_workspace,
-                going,
+                requests,
                 self._report,
                 self._report.keep_ticking,
                 fail_fast=fail_fast,
             )
         )
         if choices.for_users:
-            for each in going:
-                forget_arrived(each.arrival)
+            for each in requests:
+                forget_arrived(each.source)
         return verdict
 
     def _begin(self, stack: ExitStack) -> list[_Begun]:
         """Tell which releases go where; ReleaseError with all that is wrong with that."""
         choices = self._choices
-        index = throwaway(stack) if choices.rehearsal else None
+        index = rehearsal_targets(stack) if choices.rehearsal else None
         releases: list[_Begun] = []
         problems: list[Problem] = []
         for checkout in self._workspace.checkouts:
             tell = self._report.of(checkout.member.name)
-            tell(begun(checkout.project, choices))
+            tell(release_started(checkout.project, choices))
             try:
                 targets = index or choices.targets(checkout.poetry, self._settings.indexes)
             except ReleaseError as error:
                 problems += error.problems
                 continue
-            tell(found(targets))
+            tell(targets_found(targets))
             dist_dir = checkout.project.dist_dir(choices.dist_dir)
             if choices.rehearsal and choices.build:
                 # A rehearsal leaves the user's own dist folders alone.
-                dist_dir = Path(stack.enter_context(folder()))
+                dist_dir = Path(stack.enter_context(temporary_folder()))
             releases.append(_Begun(checkout, targets, dist_dir, tell, ExitStack()))
         if problems:
             # Mostly the same of each.
@@ -163,7 +163,7 @@ class ManyProjects:
         return [held[release.checkout.member.name] for release in releases]
 
     def _alone(self, release: _Begun, stack: ExitStack) -> _Begun:
-        building_alone = hold_alone(
+        building_alone = hold_project(
             release.checkout.project,
             release.targets,
             self._settings.timeout,
@@ -174,9 +174,9 @@ class ManyProjects:
         )
         return replace(release, building_alone=building_alone)
 
-    async def _ready(self, releases: Sequence[_Begun]) -> list[Going]:
+    async def _ready(self, releases: Sequence[_Begun]) -> list[ReleaseRequest]:
         """Build them, several at once where that is asked for; ReleaseError with all failures."""
-        built: dict[str, building.Built] = {}
+        built: dict[str, building.ReleaseBuild] = {}
         failures: list[ReleaseError] = []
         slots = anyio.CapacityLimiter(self._settings.jobs)
 
@@ -195,7 +195,7 @@ class ManyProjects:
             raise ReleaseError(gravest([error.verdict for error in failures]), *problems)
         return [self._going(each, built.get(each.checkout.member.name)) for each in releases]
 
-    async def _build(self, release: _Begun) -> building.Built:
+    async def _build(self, release: _Begun) -> building.ReleaseBuild:
         """Build one project, or find what an earlier run has built from the same sources."""
         checkout, dist_dir, report = release.checkout, release.dist_dir, release.report
         in_thread = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
@@ -217,7 +217,7 @@ class ManyProjects:
     def _not_built(self, checkout: Checkout, outcome: BuildOutcome) -> ReleaseError:
         lines = printable_lines(decoded(outcome.said)).splitlines()
         for line in lines[-_LAST_LINES:]:
-            self._command.line_error(f"  {plain(checkout.member.folder)}: {plain(line)}")
+            self._command.line_error(f"  {escaped(checkout.member.folder)}: {escaped(line)}")
         words = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return ReleaseError(
             Verdict.PREFLIGHT_REFUSED,
@@ -229,10 +229,12 @@ class ManyProjects:
             ),
         )
 
-    def _going(self, release: _Begun, built: building.Built | None) -> Going:
+    def _going(self, release: _Begun, built: building.ReleaseBuild | None) -> ReleaseRequest:
         choices, checkout = self._choices, release.checkout
         project = built.project if built else checkout.project
         kept = None if choices.rehearsal else built
-        tell = noting(release.report, kept, release.building_alone)
-        arrival = InDistDir(project, release.targets, release.dist_dir, built, tell)
-        return Going(checkout.member, arrival, choices.plan(self._settings, release.targets))
+        tell = recording_build(release.report, kept, release.building_alone)
+        source = DistDirRelease(project, release.targets, release.dist_dir, built, tell)
+        return ReleaseRequest(
+            checkout.member, source, choices.plan(self._settings, release.targets)
+        )

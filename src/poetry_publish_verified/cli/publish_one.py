@@ -12,18 +12,18 @@ from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.cli import build as building
 from poetry_publish_verified.cli.composition import run_release
 from poetry_publish_verified.cli.members import needed_by
-from poetry_publish_verified.cli.release_source import InDistDir
+from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.run import settings_table
 from poetry_publish_verified.cli.setup import Choices
-from poetry_publish_verified.cli.setup import begun
-from poetry_publish_verified.cli.setup import folder
-from poetry_publish_verified.cli.setup import found
-from poetry_publish_verified.cli.setup import hold_alone
-from poetry_publish_verified.cli.setup import noting
+from poetry_publish_verified.cli.setup import hold_project
 from poetry_publish_verified.cli.setup import read_project
 from poetry_publish_verified.cli.setup import receipt_named
+from poetry_publish_verified.cli.setup import recording_build
+from poetry_publish_verified.cli.setup import rehearsal_targets
+from poetry_publish_verified.cli.setup import release_started
 from poetry_publish_verified.cli.setup import settings_of
-from poetry_publish_verified.cli.setup import throwaway
+from poetry_publish_verified.cli.setup import targets_found
+from poetry_publish_verified.cli.setup import temporary_folder
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.user_clients import mention_cool_downs
 from poetry_publish_verified.core.events import RunStarted
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from poetry.console.commands.command import Command
 
     from poetry_publish_verified.cli.console import Reporting
-    from poetry_publish_verified.core.release_order import Member
+    from poetry_publish_verified.core.release_order import WorkspaceMember
     from poetry_publish_verified.poetry_api.project import Project
     from poetry_publish_verified.release.interfaces import Plan
 
@@ -70,12 +70,14 @@ class OneProject:
             settings = settings_of(command, poetry.config, poetry_project.settings_table(poetry))
             until = choices.until(settings)
             report(RunStarted(until, choices.rehearsal, sources(project.root, dist_dir)))
-            report(begun(project, choices))
+            report(release_started(project, choices))
             needed = self._needed(project)
             targets = (
-                throwaway(stack) if choices.rehearsal else choices.targets(poetry, settings.indexes)
+                rehearsal_targets(stack)
+                if choices.rehearsal
+                else choices.targets(poetry, settings.indexes)
             )
-            report(found(targets))
+            report(targets_found(targets))
             if choices.build and not choices.rehearsal:
                 building.ask(command, project, dist_dir)
         except Exception:
@@ -84,7 +86,7 @@ class OneProject:
         building_alone = ExitStack()
         if not choices.rehearsal:
             # After the last question; the receipt at its usual place is the holder's.
-            building_alone = hold_alone(
+            building_alone = hold_project(
                 project,
                 targets,
                 settings.timeout,
@@ -97,31 +99,33 @@ class OneProject:
         if built is not None:
             project, dist_dir = built.project, built.dist_dir
             keep_receipt()
-        tell = noting(report, None if choices.rehearsal else built, building_alone)
-        arrival = InDistDir(project, targets, dist_dir, built, tell)
-        return self._send_and_prove(arrival, choices.plan(settings, targets), needed)
+        tell = recording_build(report, None if choices.rehearsal else built, building_alone)
+        source = DistDirRelease(project, targets, dist_dir, built, tell)
+        return self._send_and_prove(source, choices.plan(settings, targets), needed)
 
-    def _needed(self, project: Project) -> Sequence[Member]:
+    def _needed(self, project: Project) -> Sequence[WorkspaceMember]:
         """What others release and this one needs; a rehearsal's index has nothing of that."""
         asked = self._command.option("wait-for-dependencies")
         wanted = asked and not self._choices.rehearsal
         return needed_by(self._command, project) if wanted else ()
 
-    def _build(self, project: Project, dist_dir: Path, stack: ExitStack) -> building.Built:
+    def _build(self, project: Project, dist_dir: Path, stack: ExitStack) -> building.ReleaseBuild:
         if self._choices.rehearsal:
             # A rehearsal leaves the user's own dist folder alone.
-            dist_dir = Path(stack.enter_context(folder()))
+            dist_dir = Path(stack.enter_context(temporary_folder()))
         built = building.build(self._command, project, dist_dir, self._report)
         if built.project.identity != project.identity:
             self._report(VersionSet(str(built.project.identity.version)))
         return built
 
-    def _send_and_prove(self, arrival: InDistDir, plan: Plan, needed: Sequence[Member]) -> Verdict:
+    def _send_and_prove(
+        self, source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember]
+    ) -> Verdict:
         report = self._report
         for_users = self._choices.for_users
         if for_users and plan.until is Until.INSTALLABLE:
             mention_cool_downs(self._command.poetry.config, report)
-        verdict = anyio.run(run_release, arrival, plan, needed, report.keep_ticking)
+        verdict = anyio.run(run_release, source, plan, needed, report.keep_ticking)
         if for_users:
-            forget_arrived(arrival)
+            forget_arrived(source)
         return verdict

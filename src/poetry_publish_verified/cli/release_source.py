@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from poetry_publish_verified.cli.build import Built
-    from poetry_publish_verified.cli.composition import Targets
+    from poetry_publish_verified.cli.build import ReleaseBuild
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.preflight import Identity
+    from poetry_publish_verified.poetry_api.indexes import Targets
     from poetry_publish_verified.poetry_api.project import Project
 
 
 @dataclass(frozen=True, slots=True)
-class InDistDir:
+class DistDirRelease:
     """The release that is in the dist folder, still to be read.
 
     What was `built` just now is not held against pyproject.toml: what differs is a plugin's doing.
@@ -37,7 +37,7 @@ class InDistDir:
     project: Project
     targets: Targets
     dist_dir: Path
-    built: Built | None
+    built: ReleaseBuild | None
     report: Callable[[Event], None]
 
     @property

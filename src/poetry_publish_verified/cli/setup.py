@@ -13,7 +13,6 @@ from poetry.config.config import Config
 
 from poetry_publish_verified.adapters.rehearsal import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
-from poetry_publish_verified.cli.composition import Targets
 from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import ReleaseStarted
@@ -34,6 +33,7 @@ from poetry_publish_verified.guard.locks.resources import LockRefusedError
 from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.indexes import Indexes
+from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.indexes import indexes
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.sanitize import printable
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from poetry.console.commands.command import Command
     from poetry.poetry import Poetry
 
-    from poetry_publish_verified.cli.build import Built
+    from poetry_publish_verified.cli.build import ReleaseBuild
     from poetry_publish_verified.core.events import Event
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.poetry_api.project import Project
@@ -128,13 +128,13 @@ class Choices:
         return "rehearsal" if self.rehearsal else poetry_project.repository_name(self.repository)
 
 
-def begun(project: Project, choices: Choices) -> ReleaseStarted:
+def release_started(project: Project, choices: Choices) -> ReleaseStarted:
     """What is told of a release at first; ReleaseError for a repository that is none."""
     identity = project.identity
     return ReleaseStarted(identity.name, str(identity.version), choices.repository_name())
 
 
-def found(targets: Targets) -> TargetsFound:
+def targets_found(targets: Targets) -> TargetsFound:
     """What is told once it is known where a release goes."""
     shown_by = tuple(index.url for index in targets.indexes.shown_by)
     return TargetsFound(targets.repository.url, shown_by)
@@ -184,7 +184,7 @@ def refuse_missing_plugins(poetry: Poetry) -> None:
         )
 
 
-def hold_alone(
+def hold_project(
     project: Project,
     targets: Targets,
     timeout: float,
@@ -213,8 +213,8 @@ def hold_alone(
     return building_alone
 
 
-def noting(
-    report: Callable[[Event], None], built: Built | None, building_alone: ExitStack
+def recording_build(
+    report: Callable[[Event], None], built: ReleaseBuild | None, building_alone: ExitStack
 ) -> Callable[[Event], None]:
     """Report, and once the sending starts, note what was built and let others build."""
     files: dict[str, str] = {}
@@ -231,15 +231,17 @@ def noting(
     return tell
 
 
-def folder() -> tempfile.TemporaryDirectory[str]:
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder for a while."""
     return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
 
 
-def throwaway(stack: ExitStack) -> Targets:
+def rehearsal_targets(stack: ExitStack) -> Targets:
     """An index on this machine, to the end of `stack`."""
     kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
-    url = stack.enter_context(throwaway_index(Path(stack.enter_context(folder())), kept_in))
+    url = stack.enter_context(
+        throwaway_index(Path(stack.enter_context(temporary_folder())), kept_in)
+    )
     index = IndexTarget(f"{url}simple/", Access())
     return Targets(
         RepositoryTarget("rehearsal", url, Access()),

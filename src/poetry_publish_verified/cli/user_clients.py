@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from poetry.config.config import Config
 
-    from poetry_publish_verified.cli.release_source import InDistDir
+    from poetry_publish_verified.cli.release_source import DistDirRelease
     from poetry_publish_verified.core.events import Event
 
 
@@ -58,8 +58,8 @@ def forget_in_poetrys_caches(
             report(ProblemFound(problem))
 
 
-def forget_arrived(arrival: InDistDir) -> None:
+def forget_arrived(source: DistDirRelease) -> None:
     """The same of what was released here."""
-    urls = [index.url for index in arrival.targets.indexes.shown_by]
-    identity = arrival.identity
-    forget_in_poetrys_caches(urls, identity.name, str(identity.version), arrival.report)
+    urls = [index.url for index in source.targets.indexes.shown_by]
+    identity = source.identity
+    forget_in_poetrys_caches(urls, identity.name, str(identity.version), source.report)

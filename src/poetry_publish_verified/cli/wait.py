@@ -48,8 +48,8 @@ from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
 from poetry_publish_verified.poetry_api.indexes import sources
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Subject
 from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ It exits with 0 when all is proven, and otherwise with
             mention_cool_downs(config, report)
         verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
         for each in awaited:
-            name, version = each.subject.name, str(each.subject.version)
+            name, version = each.expected.name, str(each.expected.version)
             urls = [index.url for index in each.indexes]
             forget_in_poetrys_caches(urls, name, version, each.report)
         return verdict
@@ -239,8 +239,8 @@ It exits with 0 when all is proven, and otherwise with
         if isinstance(release.expectation, ExactFiles):
             files = release.expectation.expected
             tell(DistributionsRead(tuple(FileFacts(f.filename, f.size, f.sha256) for f in files)))
-        subject = Subject(name, release.version, release.expectation, uploaded=False)
-        return Awaited(subject, indexes, tell)
+        expected = ExpectedRelease(name, release.version, release.expectation, uploaded=False)
+        return Awaited(expected, indexes, tell)
 
 
 def _wrong(message: str, remedy: str) -> ReleaseError:

@@ -15,7 +15,7 @@ _LEAST = frozenset({"sha256"})
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """One file in an archive: its name as packed, its size in bytes as unpacked.
 
     `digests` are lower-case hexadecimal by algorithm, of a regular file only; `target` is where
@@ -36,7 +36,7 @@ class Contents:
     `record` and `wheel` are a wheel's RECORD and WHEEL, None where it has none.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[ArchiveMember, ...]
     unpacked: int
     record: bytes | None = None
     wheel: bytes | None = None

@@ -23,7 +23,7 @@ from poetry_publish_verified.sanitize import printable
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltMetadata:
     """What a file's own metadata says: `Requires-Python`, and the sha256 of METADATA itself."""
 
     requires_python: str | None
@@ -41,7 +41,7 @@ class ExpectedFile:
     filename: str
     sha256: str | None
     size: int | None = None
-    built: Built | None = None
+    built: BuiltMetadata | None = None
 
     @property
     def parsed(self) -> ParsedFilename:
@@ -55,7 +55,7 @@ def as_built(distribution: Distribution) -> ExpectedFile:
         distribution.filename,
         distribution.sha256,
         distribution.size,
-        Built(
+        BuiltMetadata(
             distribution.raw_metadata.get("requires_python"),
             hashlib.sha256(distribution.metadata).hexdigest(),
         ),
@@ -63,7 +63,7 @@ def as_built(distribution: Distribution) -> ExpectedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PageFault:
     """Something that a page lists wrongly; `words` go on after the index's name."""
 
     code: Code
@@ -72,7 +72,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PageAssessment:
     """A page held against what is expected.
 
     `absent` names files that are not listed, `faults` what is listed wrongly; `listing` is what a
@@ -80,7 +80,7 @@ class Judgement:
     """
 
     absent: tuple[str, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[PageFault, ...] = ()
     listing: frozenset[tuple[str, str | None]] = frozenset()
 
     @property
@@ -92,10 +92,10 @@ class Judgement:
 class Expectation(Protocol):
     """What must be on the pages of one release."""
 
-    def judge(self, page: ProjectPage) -> Judgement:
+    def judge(self, page: ProjectPage) -> PageAssessment:
         """Hold a page against it."""
 
-    def nothing(self) -> Judgement:
+    def nothing(self) -> PageAssessment:
         """The judgement of an index that has no page of the project."""
 
     def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:
@@ -108,10 +108,10 @@ class ExactFiles:
 
     expected: tuple[ExpectedFile, ...]
 
-    def judge(self, page: ProjectPage) -> Judgement:
+    def judge(self, page: ProjectPage) -> PageAssessment:
         """Hold a page against the files."""
         if page.status == "quarantined":
-            return Judgement(faults=(_quarantined(page),))
+            return PageAssessment(faults=(_quarantined(page),))
         absent, faults, listing = [], [], []
         for file in self.expected:
             name = file.filename
@@ -121,11 +121,11 @@ class ExactFiles:
                 faults += _faults(file, page.entries(name), ambiguous=name in page.ambiguous)
             elif name not in page.unusable:
                 absent.append(name)
-        return Judgement(tuple(absent), tuple(faults), frozenset(listing))
+        return PageAssessment(tuple(absent), tuple(faults), frozenset(listing))
 
-    def nothing(self) -> Judgement:
+    def nothing(self) -> PageAssessment:
         """Every file is absent."""
-        return Judgement(tuple(file.filename for file in self.expected))
+        return PageAssessment(tuple(file.filename for file in self.expected))
 
     def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:  # noqa: ARG002 - the protocol's
         """The files themselves."""
@@ -139,10 +139,10 @@ class AnyFiles:
     name: NormalizedName
     version: Version
 
-    def judge(self, page: ProjectPage) -> Judgement:
+    def judge(self, page: ProjectPage) -> PageAssessment:
         """Hold a page against the name and the version."""
         if page.status == "quarantined":
-            return Judgement(faults=(_quarantined(page),))
+            return PageAssessment(faults=(_quarantined(page),))
         listed = self._listed(page)
         faults = [
             fault
@@ -155,13 +155,13 @@ class AnyFiles:
         faults += [_ambiguous(f.filename) for f in listed if f.filename in page.ambiguous]
         if listed and all(file.yanked is not None for file in listed):
             faults += [_yanked(file) for file in listed]
-        return Judgement(
+        return PageAssessment(
             faults=tuple(faults), listing=frozenset((f.filename, f.sha256) for f in listed)
         )
 
-    def nothing(self) -> Judgement:
+    def nothing(self) -> PageAssessment:
         """The release is absent."""
-        return Judgement((f"{self.name} {self.version}",))
+        return PageAssessment((f"{self.name} {self.version}",))
 
     def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:
         """What the page lists of this release, and is not yanked."""
@@ -195,12 +195,14 @@ def not_offered(page: ProjectPage, expected: Iterable[ExpectedFile]) -> list[str
     return [field for field, lacks in lacking.items() if lacks]
 
 
-def _faults(file: ExpectedFile, entries: tuple[IndexFile, ...], *, ambiguous: bool) -> list[Fault]:
+def _faults(
+    file: ExpectedFile, entries: tuple[IndexFile, ...], *, ambiguous: bool
+) -> list[PageFault]:
     """What is wrong with a file that is listed, by one entry or more."""
     name, first = file.filename, entries[0]
     if file.sha256 and first.sha256 and first.sha256 != file.sha256:
         words = f"lists {name} with sha256 {first.sha256}, but {file.sha256} was published"
-        return [Fault(Code.OTHER_HASH_LISTED, words, name)]
+        return [PageFault(Code.OTHER_HASH_LISTED, words, name)]
     if ambiguous:
         return [_ambiguous(name)]
     # Clients take another entry where one is yanked.
@@ -210,12 +212,12 @@ def _faults(file: ExpectedFile, entries: tuple[IndexFile, ...], *, ambiguous: bo
     return faults
 
 
-def _faults_of_an_entry(file: ExpectedFile, listed: IndexFile) -> list[Fault]:
+def _faults_of_an_entry(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     name = file.filename
     faults = []
     if file.size is not None and listed.size not in {None, file.size}:
         words = f"lists {name} with a size of {listed.size} bytes, but it has {file.size}"
-        faults.append(Fault(Code.OTHER_SIZE_LISTED, words, name))
+        faults.append(PageFault(Code.OTHER_SIZE_LISTED, words, name))
     if file.built is None:
         return faults
     if listed.requires_python is not None and not _same_specifier(
@@ -225,42 +227,42 @@ def _faults_of_an_entry(file: ExpectedFile, listed: IndexFile) -> list[Fault]:
             f"lists {name} with requires-python {printable(listed.requires_python, 100)!r}, but the"
             f" file says {printable(file.built.requires_python or '', 100)!r}"
         )
-        faults.append(Fault(Code.OTHER_REQUIRES_PYTHON, words, name))
+        faults.append(PageFault(Code.OTHER_REQUIRES_PYTHON, words, name))
     if listed.metadata_sha256 not in {None, file.built.metadata_sha256}:
         words = (
             f"lists {name} with metadata of sha256 {listed.metadata_sha256}, but that in the file"
             f" has {file.built.metadata_sha256}"
         )
-        faults.append(Fault(Code.OTHER_METADATA_LISTED, words, name))
+        faults.append(PageFault(Code.OTHER_METADATA_LISTED, words, name))
     return faults
 
 
-def _ambiguous(filename: str) -> Fault:
+def _ambiguous(filename: str) -> PageFault:
     words = f"lists {filename} twice, under different hashes"
-    return Fault(Code.OTHER_HASH_LISTED, words, filename)
+    return PageFault(Code.OTHER_HASH_LISTED, words, filename)
 
 
-def _useless(page: ProjectPage, filename: str) -> list[Fault]:
+def _useless(page: ProjectPage, filename: str) -> list[PageFault]:
     """What keeps all clients, or the one that the page was asked for as, from using a file."""
     faults = []
     if filename in page.unusable:
         words = f"lists {filename} with a link that cannot be used ({page.unusable[filename]})"
-        faults.append(Fault(Code.LINK_UNUSABLE, words, filename))
+        faults.append(PageFault(Code.LINK_UNUSABLE, words, filename))
     if filename in page.refused:
         words = f"lists {filename} in a way that {page.refused[filename]}"
-        faults.append(Fault(Code.NOT_TAKEN_BY_A_CLIENT, words, filename))
+        faults.append(PageFault(Code.NOT_TAKEN_BY_A_CLIENT, words, filename))
     return faults
 
 
-def _yanked(file: IndexFile) -> Fault:
+def _yanked(file: IndexFile) -> PageFault:
     reason = f" ({printable(file.yanked, 200)})" if file.yanked else ""
     words = f"lists {file.filename} as yanked{reason}, so installers pass it over"
-    return Fault(Code.YANKED, words, file.filename)
+    return PageFault(Code.YANKED, words, file.filename)
 
 
-def _quarantined(page: ProjectPage) -> Fault:
+def _quarantined(page: ProjectPage) -> PageFault:
     reason = f" ({printable(page.status_reason, 200)})" if page.status_reason else ""
-    return Fault(Code.QUARANTINED, f"has put the project under quarantine{reason}")
+    return PageFault(Code.QUARANTINED, f"has put the project under quarantine{reason}")
 
 
 def _same_specifier(one: str, other: str | None) -> bool:

@@ -31,6 +31,7 @@ from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Verdict
 
+TOOL = "poetry-publish-verified"
 SCHEMA = "publish-verified.receipt/1"
 # After these the file is written again: what they say must survive a kill.
 DURABLE = (

@@ -23,7 +23,7 @@ from poetry_publish_verified.sanitize import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class WorkspaceMember:
     """One of several projects: what it would release, from which folder, and what it needs.
 
     `requires` are its Requires-Dist, extras included and groups not; `builds_with` its
@@ -55,7 +55,7 @@ Needs = Mapping[NormalizedName, tuple[NormalizedName, ...]]
 """By member, those members that it needs directly, in order of their names."""
 
 
-def needs(members: Iterable[Member]) -> Needs:
+def needs(members: Iterable[WorkspaceMember]) -> Needs:
     """Who needs whom, whatever marker or extra stands by it: each may be wanted by somebody."""
     members = tuple(members)
     known = {member.name for member in members}
@@ -70,7 +70,7 @@ def needs(members: Iterable[Member]) -> Needs:
     }
 
 
-def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
+def in_order(members: Iterable[WorkspaceMember]) -> tuple[WorkspaceMember, ...]:
     """Every member after all that it needs, and else in order of their names.
 
     Raises CycleError, whose second argument is the cycle, as graphlib does.
@@ -78,7 +78,7 @@ def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
     by_name = {member.name: member for member in members}
     sorter = TopologicalSorter(needs(by_name.values()))
     sorter.prepare()
-    found: list[Member] = []
+    found: list[WorkspaceMember] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
         found += [by_name[name] for name in ready]
@@ -98,12 +98,12 @@ def all_needed(name: NormalizedName, direct: Needs) -> frozenset[NormalizedName]
     return frozenset(found)
 
 
-def faults(members: Sequence[Member]) -> list[Problem]:
+def faults(members: Sequence[WorkspaceMember]) -> list[Problem]:
     """What keeps these from being released together, as far as it shows without an index."""
     return [*_doubles(members), *_cycles(members), *_of_builds(members), *_of_paths(members)]
 
 
-def _doubles(members: Sequence[Member]) -> list[Problem]:
+def _doubles(members: Sequence[WorkspaceMember]) -> list[Problem]:
     folders: dict[NormalizedName, list[str]] = defaultdict(list)
     for member in members:
         folders[member.name].append(member.folder)
@@ -118,7 +118,7 @@ def _doubles(members: Sequence[Member]) -> list[Problem]:
     ]
 
 
-def _cycles(members: Sequence[Member]) -> list[Problem]:
+def _cycles(members: Sequence[WorkspaceMember]) -> list[Problem]:
     try:
         in_order(members)
     except CycleError as error:
@@ -136,7 +136,7 @@ def _cycles(members: Sequence[Member]) -> list[Problem]:
     return []
 
 
-def _of_builds(members: Sequence[Member]) -> list[Problem]:
+def _of_builds(members: Sequence[WorkspaceMember]) -> list[Problem]:
     by_name = {member.name: member for member in members}
     found = []
     for member in members:
@@ -153,7 +153,7 @@ def _of_builds(members: Sequence[Member]) -> list[Problem]:
     return found
 
 
-def _of_paths(members: Sequence[Member]) -> list[Problem]:
+def _of_paths(members: Sequence[WorkspaceMember]) -> list[Problem]:
     return [
         Problem(
             Code.PATH_DEPENDENCY,
@@ -170,7 +170,7 @@ def _of_paths(members: Sequence[Member]) -> list[Problem]:
 
 
 def unsatisfied(
-    members: Iterable[Member], there: Mapping[NormalizedName, frozenset[Version]]
+    members: Iterable[WorkspaceMember], there: Mapping[NormalizedName, frozenset[Version]]
 ) -> list[Problem]:
     """Dependencies between members that no version satisfies which will be there.
 
@@ -190,7 +190,9 @@ def unsatisfied(
     return found
 
 
-def _unsatisfied(member: Member, requirement: Requirement, other: Member) -> Problem:
+def _unsatisfied(
+    member: WorkspaceMember, requirement: Requirement, other: WorkspaceMember
+) -> Problem:
     return Problem(
         Code.RANGE_UNSATISFIED,
         f"{member} needs {printable(str(requirement))}, but this run releases"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.core.expectation import Expectation
-from poetry_publish_verified.core.expectation import Fault
-from poetry_publish_verified.core.expectation import Judgement
+from poetry_publish_verified.core.expectation import PageAssessment
+from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.simple import ProjectPage
 
 # A look follows the last one after a share of the time waited so far, so that a release is seen
@@ -100,10 +100,10 @@ class NotOffered:
 class Wrong:
     """The index lists something wrongly, on two observations in a row."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[PageFault, ...]
 
 
-Step = LookAgain | Visible | OutOfTime | Denied | NotOffered | Wrong
+WatchStep = LookAgain | Visible | OutOfTime | Denied | NotOffered | Wrong
 
 
 class Watch:
@@ -120,14 +120,14 @@ class Watch:
         expectation: Expectation,
         now: float,
         deadline: float,
-        roll: Callable[[], float],
+        jitter: Callable[[], float],
         relapses: int = 0,
     ) -> None:
-        """`roll` gives numbers between 0 and 1, for the jitter; `relapses` are known already."""
+        """`jitter` gives numbers between 0 and 1, for the jitter; `relapses` are known already."""
         self._expectation = expectation
         self._start = now
         self._deadline = deadline
-        self._roll = roll
+        self._jitter = jitter
         self._planned = now
         self._errors = 0
         self._good = 0
@@ -143,7 +143,7 @@ class Watch:
         self.judgement = expectation.nothing()
         self.last = Observation("unknown")
 
-    def observe(self, seen: Observation, now: float) -> Step:
+    def observe(self, seen: Observation, now: float) -> WatchStep:
         """Take in what an own look saw, and say what to do next."""
         self.requests += 1
         if seen.state == "denied":
@@ -184,7 +184,7 @@ class Watch:
             self._planned = now
             self.next = LookAgain(self._next_look(seen, now))
 
-    def _take_in(self, seen: Observation, now: float) -> Judgement:
+    def _take_in(self, seen: Observation, now: float) -> PageAssessment:
         self._errors = self._errors + 1 if seen.state == "unknown" else 0
         self.errors += seen.state == "unknown"
         self.rest = seen.retry_after or self.rest
@@ -212,7 +212,7 @@ class Watch:
 
     def _pause(self, seen: Observation, now: float) -> float:
         usual = _FIRST_PAUSE + _GROWTH * (now - self._start)
-        pause = min(usual, LONGEST_PAUSE) * (1 - _JITTER * self._roll())
+        pause = min(usual, LONGEST_PAUSE) * (1 - _JITTER * self._jitter())
         if self._errors:
             back_off = min(_FIRST_BACK_OFF * 2.0 ** min(self._errors - 1, 10), LONGEST_PAUSE)
             pause = max(pause, back_off)

@@ -80,7 +80,7 @@ class Terminal(Protocol):
         """Whether more was asked for."""
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """Foreign or composed text, cleaned, with nothing in it that cleo takes for a style."""
     words = printable(text, 2000).replace("<", "\\<")
     # A backslash at the end would take the tag's meaning away that follows.
@@ -144,17 +144,19 @@ class Text:
         self._terminal.line("")
         self._terminal.line(f"{_VERBS[self._kind]} <c1>{event.count}</c1> projects")
         for folder in event.left_out:
-            self._terminal.line(f" - {plain(folder)} has nothing to publish (package-mode = false)")
+            self._terminal.line(
+                f" - {escaped(folder)} has nothing to publish (package-mode = false)"
+            )
 
     @_tell.register
     def _(self, event: ReleaseStarted, _seconds: float, _release: str | None) -> None:
         if self._projects is not None:
             return
-        where = f" to <info>{plain(event.repository)}</info>" if event.repository else ""
+        where = f" to <info>{escaped(event.repository)}</info>" if event.repository else ""
         self._terminal.line("")
         self._terminal.line(
-            f"{_VERBS[self._kind]} <c1>{plain(event.name)}</c1>"
-            f" (<c2>{plain(event.version)}</c2>){where}"
+            f"{_VERBS[self._kind]} <c1>{escaped(event.name)}</c1>"
+            f" (<c2>{escaped(event.version)}</c2>){where}"
         )
 
     @_tell.register
@@ -163,7 +165,7 @@ class Text:
 
     @_tell.register
     def _(self, event: VersionSet, _seconds: float, _release: str | None) -> None:
-        self._terminal.line(f"The build has set the version to <c2>{plain(event.version)}</c2>")
+        self._terminal.line(f"The build has set the version to <c2>{escaped(event.version)}</c2>")
 
     @_tell.register
     def _(self, _event: BuildStarted, _seconds: float, release: str | None) -> None:
@@ -171,7 +173,7 @@ class Text:
 
     @_tell.register
     def _(self, event: BuildUsedAgain, _seconds: float, release: str | None) -> None:
-        names = plain(", ".join(event.filenames))
+        names = escaped(", ".join(event.filenames))
         self._terminal.line(
             f"{_of(release)}Nothing is built: the sources are those of an earlier run's"
             f" <c1>{names}</c1>"
@@ -180,14 +182,14 @@ class Text:
     @_tell.register
     def _(self, event: FileCompared, _seconds: float, _release: str | None) -> None:
         if self._kind == "dry-run" or self._terminal.verbose:
-            self._terminal.line(f" - <c1>{plain(event.filename)}</c1> {_COMPARED[event.state]}")
+            self._terminal.line(f" - <c1>{escaped(event.filename)}</c1> {_COMPARED[event.state]}")
 
     @_tell.register
     def _(self, event: UploadStarted, _seconds: float, _release: str | None) -> None:
         self._uploads.started(event)
         if event.attempt > 1:
             self._terminal.line(
-                f" - <c1>{plain(event.filename)}</c1>: sending it again, for the"
+                f" - <c1>{escaped(event.filename)}</c1>: sending it again, for the"
                 f" {_ordinal(event.attempt)} time"
             )
 
@@ -200,22 +202,22 @@ class Text:
     def _(self, event: UploadEnded, _seconds: float, _release: str | None) -> None:
         self._uploads.ended(event.filename)
         self._terminal.line(
-            f" - Uploading <c1>{plain(event.filename)}</c1> {_UPLOADS[event.upload]}"
+            f" - Uploading <c1>{escaped(event.filename)}</c1> {_UPLOADS[event.upload]}"
         )
 
     @_tell.register
     def _(self, event: UploadDoubted, _seconds: float, _release: str | None) -> None:
         self._uploads.doubted(event.filename)
         self._terminal.line(
-            f" - <c1>{plain(event.filename)}</c1>: looking whether it is there, as the upload"
-            f" ended with: {plain(event.words)}"
+            f" - <c1>{escaped(event.filename)}</c1>: looking whether it is there, as the upload"
+            f" ended with: {escaped(event.words)}"
         )
 
     @_tell.register
     def _(self, event: UploadDelayed, seconds: float, _release: str | None) -> None:
         self._uploads.delayed(event, seconds)
         self._terminal.line(
-            f" - {plain(event.words)} It is sent again in {durations.in_words(event.pause)}."
+            f" - {escaped(event.words)} It is sent again in {durations.in_words(event.pause)}."
         )
 
     @_tell.register
@@ -223,7 +225,7 @@ class Text:
         self._table.started(release or "", event, seconds)
         if self._brief:
             return
-        self._terminal.line(f"{_of(release)}Waiting for <info>{plain(event.index)}</info>")
+        self._terminal.line(f"{_of(release)}Waiting for <info>{escaped(event.index)}</info>")
 
     @_tell.register
     def _(self, event: Looked, seconds: float, release: str | None) -> None:
@@ -240,11 +242,11 @@ class Text:
         if event.expires_in is not None and holds:
             left = durations.in_words(event.expires_in)
             words.append(f"this edge holds the old page for another {left}")
-        detail = f" ({plain('; '.join(words))})" if words else ""
+        detail = f" ({escaped('; '.join(words))})" if words else ""
         seen_by = "" if event.variant == UNSEEN.name else f", as seen by {event.variant}"
         self._terminal.line(
-            f" - {_of(release)}<info>{plain(event.index)}</info> does not list"
-            f" {plain(', '.join(event.missing))} yet{seen_by}{detail}"
+            f" - {_of(release)}<info>{escaped(event.index)}</info> does not list"
+            f" {escaped(', '.join(event.missing))} yet{seen_by}{detail}"
         )
 
     @_tell.register
@@ -253,7 +255,7 @@ class Text:
         if self._brief:
             return
         self._terminal.line(
-            f" - {_of(release)}<info>{plain(event.index)}</info> lists every file, seen by"
+            f" - {_of(release)}<info>{escaped(event.index)}</info> lists every file, seen by"
             f" {event.variant} after {event.waited:.1f} s"
         )
 
@@ -262,7 +264,7 @@ class Text:
         self._table.ended(release or "", event)
         if event.proven:
             self._terminal.line(
-                f" - {_of(release)}<info>{plain(event.index)}</info> <fg=green>verified</>"
+                f" - {_of(release)}<info>{escaped(event.index)}</info> <fg=green>verified</>"
             )
         if event.not_offered and self._terminal.verbose:
             fields = ", ".join(event.not_offered)
@@ -273,26 +275,26 @@ class Text:
         if self._brief:
             return
         way = "" if event.client == "http" else f" by {event.client}"
-        place = f" from <info>{plain(event.index)}</info>" if self._indexes > 1 else ""
+        place = f" from <info>{escaped(event.index)}</info>" if self._indexes > 1 else ""
         self._terminal.line(
-            f" - {_of(release)}<c1>{plain(event.filename)}</c1> comes back unchanged{place}{way}"
+            f" - {_of(release)}<c1>{escaped(event.filename)}</c1> comes back unchanged{place}{way}"
         )
 
     @_tell.register
     def _(self, event: MetadataVerified, _seconds: float, release: str | None) -> None:
         if self._terminal.verbose:
             self._terminal.line(
-                f" - {_of(release)}<c1>{plain(event.filename)}.metadata</c1> is that of the file"
+                f" - {_of(release)}<c1>{escaped(event.filename)}.metadata</c1> is that of the file"
             )
 
     @_tell.register
     def _(self, event: ReleaseWaits, _seconds: float, release: str | None) -> None:
-        needs = plain(", ".join(event.needs))
+        needs = escaped(", ".join(event.needs))
         self._terminal.line(f" - {_of(release)}waits for <c1>{needs}</c1>")
 
     @_tell.register
     def _(self, event: ReleaseBlocked, _seconds: float, release: str | None) -> None:
-        by = plain(", ".join(event.by))
+        by = escaped(", ".join(event.by))
         self._terminal.error_line(f" - {_of(release)}<error>blocked</error> by <c1>{by}</c1>")
 
     @_tell.register
@@ -307,9 +309,9 @@ class Text:
     @_tell.register
     def _(self, event: ProblemFound, _seconds: float, release: str | None) -> None:
         problem, style = event.problem, event.problem.severity
-        words = f"{style.title()} {problem.code}: {_of(release)}{plain(problem.message)}"
+        words = f"{style.title()} {problem.code}: {_of(release)}{escaped(problem.message)}"
         self._terminal.error_line(f"<{style}>{words}</{style}>")
-        self._terminal.error_line(f"  <c1>{plain(problem.remedy)}</c1>")
+        self._terminal.error_line(f"  <c1>{escaped(problem.remedy)}</c1>")
 
     def end(self, verdict: Verdict, release: str, receipt: str | None) -> None:
         """The last words: the verdict, of which release, and where the receipt is."""
@@ -322,17 +324,17 @@ class Text:
             summary = "interrupted"
         if self._projects is not None:
             for line in self._projects.failed():
-                self._terminal.error_line(f"<error>{plain(line)}</error>")
+                self._terminal.error_line(f"<error>{escaped(line)}</error>")
             release = self._projects.count()
-        words = f"{summary}{f': {plain(release)}' if release else ''}"
+        words = f"{summary}{f': {escaped(release)}' if release else ''}"
         if good:
             self._terminal.line(f"<success>{words}</success>")
         else:
             self._terminal.error_line(f"<error>{words}</error>")
         if receipt and (good or self._terminal.verbose):
-            self._terminal.line(f"Receipt: {plain(receipt)}")
+            self._terminal.line(f"Receipt: {escaped(receipt)}")
         elif receipt:
-            self._terminal.error_line(f"Receipt: {plain(receipt)}")
+            self._terminal.error_line(f"Receipt: {escaped(receipt)}")
 
 
 _PAINTED = (
@@ -359,7 +361,7 @@ def _ordinal(number: int) -> str:
 
 
 def _of(release: str | None) -> str:
-    return f"{plain(release)}: " if release else ""
+    return f"{escaped(release)}: " if release else ""
 
 
 _SUMMARIES = {

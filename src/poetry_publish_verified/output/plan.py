@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 from poetry_publish_verified.core import release_order
-from poetry_publish_verified.core.release_order import Member
-from poetry_publish_verified.output.console import plain
+from poetry_publish_verified.core.release_order import WorkspaceMember
+from poetry_publish_verified.output.console import escaped
 
 SCHEMA = "publish-verified.plan/1"
 
 
-def as_json(members: Sequence[Member], left_out: Iterable[str]) -> str:
+def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> str:
     """One line: every project after all that it needs, fit for a CI's matrix."""
     needs = release_order.needs(members)
     projects = [
@@ -28,11 +28,11 @@ def as_json(members: Sequence[Member], left_out: Iterable[str]) -> str:
     return json.dumps({"schema": SCHEMA, "projects": projects, "left_out": list(left_out)})
 
 
-def as_tree(members: Sequence[Member], left_out: Iterable[str]) -> list[str]:
+def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> list[str]:
     """Every project below those that it needs; one that needs several below the last of them."""
     needs = release_order.needs(members)
     place = {member.name: number for number, member in enumerate(members)}
-    below: dict[str | None, list[Member]] = {}
+    below: dict[str | None, list[WorkspaceMember]] = {}
     for member in members:
         last = max(needs[member.name], key=place.__getitem__, default=None)
         below.setdefault(last, []).append(member)
@@ -41,13 +41,13 @@ def as_tree(members: Sequence[Member], left_out: Iterable[str]) -> list[str]:
     def grow(above: str | None, depth: int) -> None:
         for member in below.get(above, ()):
             others = [name for name in needs[member.name] if name != above]
-            also = f", needs {plain(', '.join(others))} too" if others else ""
+            also = f", needs {escaped(', '.join(others))} too" if others else ""
             lines.append(
-                f"{'  ' * depth}<c1>{plain(member.name)}</c1>"
-                f" (<c2>{plain(str(member.version))}</c2>) {plain(member.folder)}{also}"
+                f"{'  ' * depth}<c1>{escaped(member.name)}</c1>"
+                f" (<c2>{escaped(str(member.version))}</c2>) {escaped(member.folder)}{also}"
             )
             grow(member.name, depth + 1)
 
     grow(None, 0)
-    lines += [f"<warning>{plain(each)} has nothing to publish</warning>" for each in left_out]
+    lines += [f"<warning>{escaped(each)} has nothing to publish</warning>" for each in left_out]
     return lines

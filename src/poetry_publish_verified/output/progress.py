@@ -16,7 +16,7 @@ _LABELS = {UNSEEN.name: "upload"}
 
 
 @dataclass(slots=True)
-class _Row:
+class _IndexRow:
     """One index as one client sees it; moments are seconds of one clock."""
 
     since: float
@@ -40,12 +40,12 @@ class WaitTable:
     """Index by client; `lines` is what stands on the terminal at a moment."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, str], _Row] = {}
+        self._rows: dict[tuple[str, str, str], _IndexRow] = {}
 
     def started(self, release: str, event: WaitStarted, now: float) -> None:
         """An index is watched."""
         for variant in event.variants:
-            self._rows[release, event.index, variant] = _Row(now)
+            self._rows[release, event.index, variant] = _IndexRow(now)
 
     def looked(self, release: str, event: Looked, now: float) -> None:
         """One look did not satisfy."""
@@ -77,10 +77,10 @@ class WaitTable:
             lines += [" ".join(filter(None, (release, index))), *rows]
         return [short(line, max(width - 1, 10)) for line in lines]
 
-    def _row(self, release: str, event: Looked | BecameVisible, now: float) -> _Row:
+    def _row(self, release: str, event: Looked | BecameVisible, now: float) -> _IndexRow:
         if event.variant != UNSEEN.name:
             self._rows.pop((release, event.index, UNSEEN.name), None)
-        return self._rows.setdefault((release, event.index, event.variant), _Row(now))
+        return self._rows.setdefault((release, event.index, event.variant), _IndexRow(now))
 
 
 def short(text: str, width: int) -> str:

@@ -28,7 +28,7 @@ _LONGEST_NAME = 40
 
 
 @dataclass(slots=True)
-class _Row:
+class _ProjectRow:
     """One project: what it is at, and the numbers of that."""
 
     state: str = "ready"
@@ -56,7 +56,7 @@ class ProjectTable:
     """Project by project; `lines` is what stands on the terminal at a moment."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, _ProjectRow] = {}
         self._ended: dict[str, Verdict] = {}
 
     def event(self, event: Event, project: str) -> None:
@@ -69,7 +69,7 @@ class ProjectTable:
 
     @_take.register
     def _(self, event: ReleaseStarted, _project: str) -> None:
-        self._rows[event.name] = _Row()
+        self._rows[event.name] = _ProjectRow()
 
     @_take.register
     def _(self, event: TargetsFound, project: str) -> None:

@@ -15,7 +15,7 @@ _LONGEST_NAME = 60
 
 
 @dataclass(slots=True)
-class _Row:
+class _UploadRow:
     """One file: of `size` bytes so many have left, or what it waits for until `again`."""
 
     size: int
@@ -38,11 +38,11 @@ class UploadTable:
     """File by file; `lines` is what stands on the terminal at a moment."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, _UploadRow] = {}
 
     def started(self, event: UploadStarted) -> None:
         """A file is being sent."""
-        self._rows[event.filename] = _Row(event.size)
+        self._rows[event.filename] = _UploadRow(event.size)
 
     def progressed(self, filename: str, sent: int) -> bool:
         """So many bytes have left; whether that can be seen."""

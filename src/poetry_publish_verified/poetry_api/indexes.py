@@ -46,6 +46,15 @@ class Indexes:
     shown_by: tuple[IndexTarget, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where a release goes and which indexes must show it; `proxies`: whether through any."""
+
+    repository: RepositoryTarget
+    indexes: Indexes
+    proxies: bool = True
+
+
 def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Indexes:
     """The indexes of a repository.
 

@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.preflight import Declared
 from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import InvalidUrlError
@@ -99,7 +99,7 @@ def read(poetry: Poetry) -> Project:
     return Project(root, identity, _declared(poetry))
 
 
-def member(poetry: Poetry, project: Project, folder: str) -> Member:
+def member(poetry: Poetry, project: Project, folder: str) -> WorkspaceMember:
     """The project as one of several; `folder` is what people call where it lies."""
     requires = tuple(
         dependency.to_pep_508()
@@ -108,7 +108,9 @@ def member(poetry: Poetry, project: Project, folder: str) -> Member:
     )
     named = _build_system(poetry).get("requires")
     builds_with = tuple(map(str, named)) if isinstance(named, list) else ()
-    return Member(project.identity.name, project.identity.version, folder, requires, builds_with)
+    return WorkspaceMember(
+        project.identity.name, project.identity.version, folder, requires, builds_with
+    )
 
 
 def _declared(poetry: Poetry) -> Declared | None:

@@ -121,7 +121,7 @@ class Release:
     built_before: FormerBuild | None = None
 
 
-class Arrival(Protocol):
+class ReleaseSource(Protocol):
     """A release that is still to be read."""
 
     @property
@@ -152,7 +152,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ExpectedRelease:
     """What has to be proven: one release, and what every index must show of it.
 
     `uploaded`: it is known that it was; else no look may leave a page without it in the copies
@@ -166,7 +166,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class VerifyContext:
     """The indexes' side of the world: all that proving needs.
 
     `own` is the repository's own index, `indexes` all that must show the release, `clients` the
@@ -179,11 +179,11 @@ class Reading:
     clock: Clock
     report: Callable[[Event], None]
     encodings: variants.Encodings
-    roll: Callable[[], float]
+    jitter: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside(Reading):
+class PublishContext(VerifyContext):
     """The world of a release that is to be sent; each file takes one of the `slots` meanwhile."""
 
     repository: Repository

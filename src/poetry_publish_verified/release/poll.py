@@ -11,7 +11,7 @@ from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import SeenAgain
 from poetry_publish_verified.core.events import WaitStarted
-from poetry_publish_verified.core.expectation import Fault
+from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.variants import Variant
@@ -29,10 +29,10 @@ from poetry_publish_verified.core.visibility import Wrong
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Reading
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import VerifyContext
 
 Failure = tuple[Verdict, Problem]
 
@@ -59,7 +59,7 @@ def denied(index: str, said: str) -> Problem:
     )
 
 
-class Wait:
+class IndexPoller:
     """One index, watched as each client sees it.
 
     After `run`, and after `still_there`, `pages` holds the page that satisfied by the variant
@@ -67,17 +67,22 @@ class Wait:
     """
 
     def __init__(
-        self, index: Index, subject: Subject, plan: Plan, reading: Reading, deadline: float
+        self,
+        index: Index,
+        expected: ExpectedRelease,
+        plan: Plan,
+        context: VerifyContext,
+        deadline: float,
     ) -> None:
         """`deadline` is a moment of the world's clock."""
         self._index = index
-        self._subject = subject
+        self._expected = expected
         self._plan = plan
-        self._reading = reading
-        self._clock = reading.clock
+        self._context = context
+        self._clock = context.clock
         self._deadline = deadline
-        self._start = reading.clock.monotonic()
-        self._asked = variants(plan.clients, reading.encodings, pypi=index.pypi)
+        self._start = context.clock.monotonic()
+        self._asked = variants(plan.clients, context.encodings, pypi=index.pypi)
         self._relapses = 0
         self._watches: dict[str, Watch] = {}
         self._variants: dict[str, Variant] = {}
@@ -95,17 +100,17 @@ class Wait:
     async def run(self) -> bool:
         """Wait; whether every client sees the release."""
         names = tuple(variant.name for variant in self._asked)
-        self._reading.report(WaitStarted(self._index.url, self._plan.timeout, names))
-        if not self._subject.uploaded and not await self._is_uploaded():
+        self._context.report(WaitStarted(self._index.url, self._plan.timeout, names))
+        if not self._expected.uploaded and not await self._is_uploaded():
             return False
         return await self._see_it()
 
-    async def still_there(self, subject: Subject) -> bool:
+    async def still_there(self, expected: ExpectedRelease) -> bool:
         """One last look by every client; where one sees an old page again, the wait goes on.
 
         `subject` may know more of the files than the wait did.
         """
-        self._subject = subject
+        self._expected = expected
         gone = 0
 
         async def look(name: str) -> None:
@@ -115,9 +120,9 @@ class Wait:
                 await self._clock.sleep(rest)
             seen = await self._look(self._variants[name], fresh=True)
             self._watches[name].requests += 1
-            self._reading.report(SeenAgain(self._index.url, name, self._watches[name].requests))
+            self._context.report(SeenAgain(self._index.url, name, self._watches[name].requests))
             if seen.state == "absent" or (
-                seen.page is not None and not self._subject.expectation.judge(seen.page).satisfied
+                seen.page is not None and not self._expected.expectation.judge(seen.page).satisfied
             ):
                 gone += 1
 
@@ -150,7 +155,7 @@ class Wait:
         while True:
             await self._until_due(UNSEEN, watch)
             seen = await self._look(UNSEEN, fresh=False)
-            if seen.page is not None and not self._subject.expectation.judge(seen.page).absent:
+            if seen.page is not None and not self._expected.expectation.judge(seen.page).absent:
                 del self._watches[UNSEEN.name]
                 return True
             step = watch.observe(seen, self._clock.monotonic())
@@ -166,10 +171,10 @@ class Wait:
     def _watch(self, variant: Variant) -> Watch:
         self._variants[variant.name] = variant
         self._watches[variant.name] = watch = Watch(
-            self._subject.expectation,
+            self._expected.expectation,
             self._clock.monotonic(),
             self._deadline,
-            self._reading.roll,
+            self._context.jitter,
             self._relapses,
         )
         return watch
@@ -193,7 +198,7 @@ class Wait:
                 self._tell_visible(variant, watch, seen.page)
                 self._warn_of_copies_by_user_agent(seen)
                 if variant.name == "poetry" and self._reads_versions(seen):
-                    self._begin(version_variant(self._reading.encodings), group)
+                    self._begin(version_variant(self._context.encodings), group)
                 return
             else:
                 self._end(variant, watch, step)
@@ -223,12 +228,12 @@ class Wait:
     async def _look(self, variant: Variant, *, fresh: bool) -> Observation:
         seen = Observation("unknown", detail="no answer before the time was up")
         self._asking[variant.name] = anyio.Event()
-        subject = self._subject
+        expected = self._expected
         try:
             left = self._deadline - self._clock.monotonic()
             with anyio.move_on_after(max(left, _LAST_ANSWER)):
                 seen = await self._index.look(
-                    subject.name, str(subject.version), variant, fresh=fresh
+                    expected.name, str(expected.version), variant, fresh=fresh
                 )
         finally:
             self._looked[variant.name] = self._clock.monotonic()
@@ -285,7 +290,7 @@ class Wait:
 
     def _tell_look(self, variant: Variant, watch: Watch) -> None:
         now, edge = self._clock.monotonic(), watch.last.edge
-        self._reading.report(
+        self._context.report(
             Looked(
                 self._index.url,
                 variant.name,
@@ -301,7 +306,7 @@ class Wait:
     def _tell_visible(self, variant: Variant, watch: Watch, page: ProjectPage) -> None:
         self.pages[variant.name] = page
         edge = watch.last.edge
-        self._reading.report(
+        self._context.report(
             BecameVisible(
                 self._index.url,
                 variant.name,
@@ -326,9 +331,9 @@ class Wait:
             severity="warning",
             index=self._index.url,
         )
-        self._reading.report(ProblemFound(problem))
+        self._context.report(ProblemFound(problem))
 
-    def _tell_fault(self, fault: Fault) -> None:
+    def _tell_fault(self, fault: PageFault) -> None:
         self._fail(
             Verdict.VERIFICATION_FAILED,
             fault.code,

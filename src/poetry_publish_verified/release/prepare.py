@@ -14,17 +14,19 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
-from poetry_publish_verified.release.interfaces import Arrival
-from poetry_publish_verified.release.interfaces import Outside
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.reconcile import Found
+from poetry_publish_verified.release.interfaces import ReleaseSource
+from poetry_publish_verified.release.reconcile import Reconciled
 from poetry_publish_verified.release.reconcile import first_look
 from poetry_publish_verified.release.reconcile import reconcile
 from poetry_publish_verified.release.reconcile import refuse_unreachable
 
 
-async def prepare(arrival: Arrival, plan: Plan, outside: Outside) -> tuple[Release, Found]:
+async def prepare(
+    source: ReleaseSource, plan: Plan, context: PublishContext
+) -> tuple[Release, Reconciled]:
     """The release, and what is there of it already; ReleaseError with every fault of every kind."""
     refusals = _Refusals()
     judged = anyio.Event()
@@ -39,25 +41,25 @@ async def prepare(arrival: Arrival, plan: Plan, outside: Outside) -> tuple[Relea
     async def look() -> None:
         nonlocal seen
         with refusals.of("files"):
-            seen = await first_look(arrival.identity, plan, outside, patient)
+            seen = await first_look(source.identity, plan, context, patient)
 
     async def reach() -> None:
         with refusals.of("servers"):
-            await refuse_unreachable(plan, outside, patient)
+            await refuse_unreachable(plan, context, patient)
 
     async with anyio.create_task_group() as group:
         group.start_soon(look)
         group.start_soon(reach)
         with refusals.of("preflight"):
-            release = await arrival.read()
-            _refuse_faults(release, plan, outside)
+            release = await source.read()
+            _refuse_faults(release, plan, context)
         judged.set()
         if release is None or not release.distributions:
             group.cancel_scope.cancel()
-    found = Found()
+    found = Reconciled()
     if release is not None and seen is not None:
         with refusals.of("files"):
-            found = await reconcile(release, seen, plan, outside)
+            found = await reconcile(release, seen, plan, context)
     if refusals.kept or release is None:
         raise refusals.as_one()
     return release, found
@@ -102,7 +104,7 @@ class _Refusals:
         return ReleaseError(gravest([error.verdict for error in errors]), *problems)
 
 
-def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:
+def _refuse_faults(release: Release, plan: Plan, context: PublishContext) -> None:
     """What preflight finds; mere warnings are told at once."""
     problems = preflight.check(
         release.identity,
@@ -113,6 +115,6 @@ def _refuse_faults(release: Release, plan: Plan, outside: Outside) -> None:
     )
     for problem in problems:
         if problem.severity == "warning":
-            outside.report(ProblemFound(problem))
+            context.report(ProblemFound(problem))
     if errors := [problem for problem in problems if problem.severity == "error"]:
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *errors)

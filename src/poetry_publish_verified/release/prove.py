@@ -20,22 +20,22 @@ from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Reading
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.poll import Failure
-from poetry_publish_verified.release.poll import Wait
+from poetry_publish_verified.release.poll import IndexPoller
 from poetry_publish_verified.release.verify import Downloads
 from poetry_publish_verified.release.verify import Verification
 
 Pages = Mapping[str, ProjectPage]
 
 
-async def prove_everywhere(subject: Subject, plan: Plan, reading: Reading) -> None:
+async def prove_everywhere(expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
     """Watch and verify every index side by side; raises ReleaseError with all that failed."""
-    proof = _Proof(subject, plan, reading)
-    if isinstance(subject.expectation, AnyFiles):
+    proof = _Proof(expected, plan, context)
+    if isinstance(expected.expectation, AnyFiles):
         await proof.find_the_files()
     await proof.prove()
 
@@ -43,39 +43,39 @@ async def prove_everywhere(subject: Subject, plan: Plan, reading: Reading) -> No
 class _Proof:
     """One release, on every index."""
 
-    def __init__(self, subject: Subject, plan: Plan, reading: Reading) -> None:
-        self._subject = subject
+    def __init__(self, expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
+        self._expected = expected
         self._plan = plan
-        self._reading = reading
-        self._deadline = reading.clock.monotonic() + plan.timeout
+        self._context = context
+        self._deadline = context.clock.monotonic() + plan.timeout
         self._downloads = Downloads()
         self._own = _OwnIndex()
         self._pages: dict[str, Pages] = {}
-        self._waits: dict[str, Wait] = {}
+        self._pollers: dict[str, IndexPoller] = {}
         self._failures: list[Failure] = []
 
     async def find_the_files(self) -> None:
         """Where only name and version are known: what one index lists, all must list."""
         async with anyio.create_task_group() as group:
             self._watch_own(group)
-            for index in self._reading.indexes:
+            for index in self._context.indexes:
                 group.start_soon(self._wait, index)
         self._settle()
         found: dict[str, ExpectedFile] = {}
         for page in (page for pages in self._pages.values() for page in pages.values()):
-            for file in self._subject.expectation.files(page):
+            for file in self._expected.expectation.files(page):
                 if found.setdefault(file.filename, file).sha256 is None:
                     found[file.filename] = file
         files = tuple(found[name] for name in sorted(found))
         facts = tuple(FileFacts(file.filename, file.size, file.sha256) for file in files)
-        self._reading.report(DistributionsRead(facts))
-        self._subject = replace(self._subject, expectation=ExactFiles(files))
+        self._context.report(DistributionsRead(facts))
+        self._expected = replace(self._expected, expectation=ExactFiles(files))
 
     async def prove(self) -> None:
         """Each index as soon as it can be."""
         async with anyio.create_task_group() as group:
             self._watch_own(group)
-            for index in self._reading.indexes:
+            for index in self._context.indexes:
                 group.start_soon(self._prove, index)
         self._settle()
 
@@ -89,53 +89,53 @@ class _Proof:
     async def _prove(self, index: Index) -> None:
         pages = await self._wait(index)
         if pages is None:
-            self._reading.report(IndexEnded(index.url, proven=False))
+            self._context.report(IndexEnded(index.url, proven=False))
             return
         page = next(iter(pages.values()))
-        files = self._subject.expectation.files(page)
+        files = self._expected.expectation.files(page)
         verification = Verification(
-            index, self._subject, files, self._plan, self._reading, self._deadline
+            index, self._expected, files, self._plan, self._context, self._deadline
         )
         failures = await verification.run(pages, self._downloads)
-        wait = self._waits[index.url]
+        wait = self._pollers[index.url]
         # Meanwhile another server of the index may have taken its turn, or a copy be old again.
         downloaded = self._plan.until is not Until.LISTED and not failures
-        if downloaded and not await wait.still_there(self._subject):
+        if downloaded and not await wait.still_there(self._expected):
             failures = wait.failures
         self._failures += failures
         lacking = tuple(not_offered(page, files))
-        self._reading.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
+        self._context.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
 
     async def _wait(self, index: Index) -> Pages | None:
         """The pages that satisfy, by the variant that saw them; None where not all do."""
-        judge = self._subject.expectation.judge
+        judge = self._expected.expectation.judge
         known = self._pages.get(index.url, {})
         if known and all(judge(page).satisfied for page in known.values()):
             return known
-        own = index is self._reading.own
+        own = index is self._context.own
         if not own and not await self._own.shows_it():
             return None
-        wait = Wait(index, self._subject, self._plan, self._reading, self._deadline)
+        wait = IndexPoller(index, self._expected, self._plan, self._context, self._deadline)
         shown = await wait.run()
         self._failures += wait.failures
         if own:
             self._own.settle(shows_it=shown)
         if shown:
-            self._waits[index.url] = wait
+            self._pollers[index.url] = wait
             self._pages[index.url] = wait.pages
         return wait.pages if shown else None
 
     def _watch_own(self, group: anyio.abc.TaskGroup) -> None:
         """The repository's own index tells when others may be asked, named or not."""
-        if self._reading.own not in self._reading.indexes and not self._own.settled:
+        if self._context.own not in self._context.indexes and not self._own.settled:
             group.start_soon(self._watch_own_alone)
 
     async def _watch_own_alone(self) -> None:
-        wait = Wait(
-            self._reading.own,
-            self._subject,
+        wait = IndexPoller(
+            self._context.own,
+            self._expected,
             replace(self._plan, clients=("pip",)),
-            replace(self._reading, report=lambda _: None),
+            replace(self._context, report=lambda _: None),
             self._deadline,
         )
         shown = await wait.run()

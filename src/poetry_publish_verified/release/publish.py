@@ -9,44 +9,49 @@ from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import as_built
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Arrival
-from poetry_publish_verified.release.interfaces import Outside
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import ReleaseSource
 from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.prove import prove_everywhere
-from poetry_publish_verified.release.reconcile import Found
+from poetry_publish_verified.release.reconcile import Reconciled
 from poetry_publish_verified.release.upload import send_missing
 from poetry_publish_verified.release.wait_for_dependencies import wait_for_needed
 
 
 async def publish(
-    arrival: Arrival, plan: Plan, outside: Outside, needed: Iterable[Member] = ()
+    source: ReleaseSource,
+    plan: Plan,
+    context: PublishContext,
+    needed: Iterable[WorkspaceMember] = (),
 ) -> Verdict:
     """Send a release and prove that it is there, after those that others release and it needs.
 
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
-    release, found = await prepare(arrival, plan, outside)
+    release, found = await prepare(source, plan, context)
     if plan.dry_run:
         return Verdict.DRY_RUN
-    await wait_for_needed(needed, plan, outside)
-    return await send_and_prove(release, found, plan, outside)
+    await wait_for_needed(needed, plan, context)
+    return await send_and_prove(release, found, plan, context)
 
 
-async def send_and_prove(release: Release, found: Found, plan: Plan, outside: Outside) -> Verdict:
+async def send_and_prove(
+    release: Release, found: Reconciled, plan: Plan, context: PublishContext
+) -> Verdict:
     """The rest, once nothing speaks against the release; VERIFIED or KEPT_REMOTE."""
-    outside.report(SendingStarted())
-    there = await send_missing(release, plan, outside, found)
-    await prove_everywhere(_subject(release, there), plan, outside)
+    context.report(SendingStarted())
+    there = await send_missing(release, plan, context, found)
+    await prove_everywhere(_expected(release, there), plan, context)
     kept = any(there[each.filename] != each.sha256 for each in release.distributions)
     return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED
 
 
-def _subject(release: Release, there: Mapping[str, str]) -> Subject:
+def _expected(release: Release, there: Mapping[str, str]) -> ExpectedRelease:
     """What every index must show: what was built, but for what was kept of others' making."""
     files = tuple(
         as_built(each)
@@ -54,4 +59,4 @@ def _subject(release: Release, there: Mapping[str, str]) -> Subject:
         else ExpectedFile(each.filename, there[each.filename])
         for each in release.distributions
     )
-    return Subject(release.identity.name, release.identity.version, ExactFiles(files))
+    return ExpectedRelease(release.identity.name, release.identity.version, ExactFiles(files))

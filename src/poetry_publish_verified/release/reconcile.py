@@ -21,7 +21,7 @@ from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.upload.transfer import Cargo
+from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.upload.transfer import conflict
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
@@ -33,8 +33,8 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Index
-from poetry_publish_verified.release.interfaces import Outside
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
 from poetry_publish_verified.release.interfaces import Repository
 from poetry_publish_verified.release.poll import denied as denied_by
@@ -47,7 +47,7 @@ Patient = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Reconciled:
     """What the repository's own index holds of a release.
 
     `remote`: file names to sha256; `any_file`: it lists some file of this version; and whether it
@@ -61,28 +61,30 @@ class Found:
 
 
 async def first_look(
-    identity: Identity, plan: Plan, outside: Outside, patient: Patient
+    identity: Identity, plan: Plan, context: PublishContext, patient: Patient
 ) -> Observation:
     """What the repository's own index shows: a page, or that there is none.
 
     One look for all files, through a copy that no installer reads; more only where that says
     nothing. Raises ReleaseError where the index does not tell: no answer is unknown, never absent.
     """
-    end = outside.clock.monotonic() + plan.timeout
+    end = context.clock.monotonic() + plan.timeout
     attempt = 0
     while True:
         attempt += 1
-        seen = await outside.own.look(identity.name, str(identity.version), UNSEEN)
+        seen = await context.own.look(identity.name, str(identity.version), UNSEEN)
         if seen.state in {"page", "absent", "moved"}:
             return seen
         denied = seen.state == "denied"
-        again = outside.clock.monotonic() + max(float(attempt), seen.retry_after or 0.0)
+        again = context.clock.monotonic() + max(float(attempt), seen.retry_after or 0.0)
         if denied or attempt == _TRIES or again > end or not await patient():
-            raise _unknown_state(outside.own, seen, denied=denied)
-        await outside.clock.sleep(again - outside.clock.monotonic())
+            raise _unknown_state(context.own, seen, denied=denied)
+        await context.clock.sleep(again - context.clock.monotonic())
 
 
-async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Outside) -> Found:
+async def reconcile(
+    release: Release, seen: Observation, plan: Plan, context: PublishContext
+) -> Reconciled:
     """Compare what was built with what the repository's own index holds, as seen at first.
 
     Raises ReleaseError where the index does not tell (nothing has been sent), and for every
@@ -93,31 +95,31 @@ async def reconcile(release: Release, seen: Observation, plan: Plan, outside: Ou
     for distribution in release.distributions:
         try:
             sha256 = (
-                await remote_sha256(outside.own, seen.page, distribution, plan.timeout)
+                await remote_sha256(context.own, seen.page, distribution, plan.timeout)
                 if seen.page
                 else None
             )
         except NotToldError as error:
-            raise _unknown_state(outside.own, Observation("unknown", detail=str(error))) from None
+            raise _unknown_state(context.own, Observation("unknown", detail=str(error))) from None
         if sha256 is None:
-            outside.report(FileCompared(distribution.filename, "absent"))
+            context.report(FileCompared(distribution.filename, "absent"))
             continue
         remote[distribution.filename] = sha256
         same = sha256 == distribution.sha256
-        outside.report(
+        context.report(
             FileCompared(distribution.filename, "identical" if same else "other", sha256)
         )
         if not same and not plan.skip_existing:
-            conflicts.append(conflict(cargo(distribution, outside.own), sha256))
+            conflicts.append(conflict(upload_target(distribution, context.own), sha256))
     any_file = _any_file(release, seen.page)
     mixed = any_file and (conflicts or len(remote) < len(release.distributions))
     if release.built_before is not None and mixed and not plan.skip_existing:
         verdict = Verdict.CONFLICT if conflicts else Verdict.PREFLIGHT_REFUSED
-        raise ReleaseError(verdict, *conflicts, _other_sources(release, outside.own))
+        raise ReleaseError(verdict, *conflicts, _other_sources(release, context.own))
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
     versions = versions_among(seen.page.files if seen.page else (), release.identity.name)
-    return Found(remote, any_file, _takes_identical(plan, seen), versions)
+    return Reconciled(remote, any_file, _takes_identical(plan, seen), versions)
 
 
 def _other_sources(release: Release, index: Index) -> Problem:
@@ -133,9 +135,9 @@ def _other_sources(release: Release, index: Index) -> Problem:
     )
 
 
-def cargo(distribution: Distribution, index: Index) -> Cargo:
+def upload_target(distribution: Distribution, index: Index) -> UploadTarget:
     """The distribution as what is on its way to an index."""
-    return Cargo(distribution.filename, distribution.sha256, index.url)
+    return UploadTarget(distribution.filename, distribution.sha256, index.url)
 
 
 def _any_file(release: Release, page: ProjectPage | None) -> bool:
@@ -204,7 +206,7 @@ async def remote_sha256(
     )
 
 
-async def refuse_unreachable(plan: Plan, outside: Outside, patient: Patient) -> None:
+async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patient) -> None:
     """Look whether the upload URL and the other indexes are there at all, before anything is sent.
 
     Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
@@ -219,19 +221,19 @@ async def refuse_unreachable(plan: Plan, outside: Outside, patient: Patient) -> 
             if problem.code not in _PASSING or attempt == _TRIES or not await patient():
                 found.append(problem)
                 break
-            await outside.clock.sleep(float(attempt))
+            await context.clock.sleep(float(attempt))
 
     async with anyio.create_task_group() as group:
         # The look at its own index has proven the way to a server that is the same.
-        if origin(outside.repository.url) != origin(outside.own.url):
-            group.start_soon(ask, partial(_fault_of_repository, outside.repository))
-        for index in outside.indexes:
-            if index is not outside.own:
+        if origin(context.repository.url) != origin(context.own.url):
+            group.start_soon(ask, partial(_fault_of_repository, context.repository))
+        for index in context.indexes:
+            if index is not context.own:
                 group.start_soon(ask, partial(_fault_of_index, index))
     errors = [problem for problem in found if plan.strict or problem.severity == "error"]
     for problem in found:
         if problem not in errors:
-            outside.report(ProblemFound(problem))
+            context.report(ProblemFound(problem))
     if errors:
         refusals = [replace(problem, severity="error") for problem in errors]
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *refusals)

@@ -22,35 +22,35 @@ from poetry_publish_verified.core.upload.outcomes import Doubtful
 from poetry_publish_verified.core.upload.outcomes import Stored
 from poetry_publish_verified.core.upload.transfer import Arrived
 from poetry_publish_verified.core.upload.transfer import Failed
+from poetry_publish_verified.core.upload.transfer import IndexLookup
 from poetry_publish_verified.core.upload.transfer import Look
-from poetry_publish_verified.core.upload.transfer import Patience
+from poetry_publish_verified.core.upload.transfer import RetryPolicy
 from poetry_publish_verified.core.upload.transfer import Send
-from poetry_publish_verified.core.upload.transfer import Sighting
-from poetry_publish_verified.core.upload.transfer import Step
 from poetry_publish_verified.core.upload.transfer import Transfer
+from poetry_publish_verified.core.upload.transfer import TransferStep
 from poetry_publish_verified.core.upload.transfer import conflict
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import gravest
-from poetry_publish_verified.release.interfaces import Outside
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.reconcile import Found
 from poetry_publish_verified.release.reconcile import NotToldError
-from poetry_publish_verified.release.reconcile import cargo
+from poetry_publish_verified.release.reconcile import Reconciled
 from poetry_publish_verified.release.reconcile import remote_sha256
+from poetry_publish_verified.release.reconcile import upload_target
 
 
 async def send_missing(
-    release: Release, plan: Plan, outside: Outside, found: Found
+    release: Release, plan: Plan, context: PublishContext, found: Reconciled
 ) -> Mapping[str, str]:
     """Send what is not there; under which sha256 each file is there afterwards.
 
     Raises ReleaseError once what was under way has ended, with everything that went wrong.
     """
-    sending = _Sending(release, plan, outside, found)
+    sending = _Sending(release, plan, context, found)
     missing = []
     for distribution in release.distributions:
         sha256 = found.remote.get(distribution.filename)
@@ -66,11 +66,13 @@ async def send_missing(
 class _Sending:
     """The files of one release on their way."""
 
-    def __init__(self, release: Release, plan: Plan, outside: Outside, found: Found) -> None:
+    def __init__(
+        self, release: Release, plan: Plan, context: PublishContext, found: Reconciled
+    ) -> None:
         self._identity = release.identity
         self._plan = plan
-        self._outside = outside
-        self._patience = Patience(
+        self._context = context
+        self._policy = RetryPolicy(
             plan.retries,
             plan.timeout,
             takes_identical=found.takes_identical,
@@ -107,14 +109,14 @@ class _Sending:
             for _ in range(min(self._plan.jobs, len(batch))):
                 group.start_soon(work)
         for distribution in waiting:
-            self._outside.report(UploadEnded(distribution.filename, "not-sent"))
+            self._context.report(UploadEnded(distribution.filename, "not-sent"))
 
     async def _send(self, distribution: Distribution) -> None:
-        clock = self._outside.clock
+        clock = self._context.clock
         transfer = Transfer(
-            cargo(distribution, self._outside.own), self._patience, self._outside.roll
+            upload_target(distribution, self._context.own), self._policy, self._context.jitter
         )
-        step: Step = transfer.begin(clock.monotonic())
+        step: TransferStep = transfer.begin(clock.monotonic())
         while True:
             match step:
                 case Send(at, attempt):
@@ -128,24 +130,24 @@ class _Sending:
                 case Failed():
                     self._failures.append(step)
                     ended = UploadEnded(distribution.filename, step.upload, step.sha256)
-                    return self._outside.report(ended)
+                    return self._context.report(ended)
 
-    async def _try(self, distribution: Distribution, attempt: int, transfer: Transfer) -> Step:
+    async def _try(
+        self, distribution: Distribution, attempt: int, transfer: Transfer
+    ) -> TransferStep:
         """Send a file once, and tell what comes of it where that is not the end."""
-        report, filename = self._outside.report, distribution.filename
-        async with self._outside.slots:
+        report, filename = self._context.report, distribution.filename
+        async with self._context.slots:
             report(UploadStarted(filename, distribution.size, attempt))
-            answer = await self._outside.repository.upload(
+            answer = await self._context.repository.upload(
                 distribution, lambda sent: report(UploadProgressed(filename, sent))
             )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
-        judgement = judge(answer, filename, self._outside.repository.url)
-        now = self._outside.clock.monotonic()
-        step = transfer.answered(judgement, now, rest)
-        if not isinstance(judgement, Stored):
-            words = (
-                judgement.words if isinstance(judgement, Doubtful) else judgement.problem.message
-            )
+        outcome = judge(answer, filename, self._context.repository.url)
+        now = self._context.clock.monotonic()
+        step = transfer.answered(outcome, now, rest)
+        if not isinstance(outcome, Stored):
+            words = outcome.words if isinstance(outcome, Doubtful) else outcome.problem.message
             if isinstance(step, Send):
                 report(UploadDelayed(filename, words, step.at - now, step.attempt))
             elif isinstance(step, Look):
@@ -153,38 +155,38 @@ class _Sending:
         return step
 
     async def _until(self, moment: float) -> None:
-        pause = moment - self._outside.clock.monotonic()
+        pause = moment - self._context.clock.monotonic()
         if pause > 0:
-            await self._outside.clock.sleep(pause)
+            await self._context.clock.sleep(pause)
 
-    async def _look_for(self, distribution: Distribution) -> Sighting:
+    async def _look_for(self, distribution: Distribution) -> IndexLookup:
         """What the repository's own index shows of a file, by hash."""
-        own, identity = self._outside.own, self._identity
+        own, identity = self._context.own, self._identity
         seen = await own.look(identity.name, str(identity.version), UNSEEN)
         if seen.state in {"absent", "moved"}:
-            return Sighting("absent")
+            return IndexLookup("absent")
         if seen.page is None:
-            return Sighting("unknown", final=seen.state == "denied")
+            return IndexLookup("unknown", final=seen.state == "denied")
         try:
             sha256 = await remote_sha256(own, seen.page, distribution, self._plan.timeout)
         except NotToldError:
-            return Sighting("unknown")
+            return IndexLookup("unknown")
         if sha256 is None:
             same = (f for f in seen.page.files.values() if f.sha256 == distribution.sha256)
             other = next(same, None)
-            return Sighting("absent", elsewhere=other.filename if other else None)
+            return IndexLookup("absent", elsewhere=other.filename if other else None)
         same_bytes = sha256 == distribution.sha256
-        return Sighting("identical" if same_bytes else "other", sha256)
+        return IndexLookup("identical" if same_bytes else "other", sha256)
 
     def _arrived(self, distribution: Distribution, arrived: Arrived) -> None:
         self._there[distribution.filename] = arrived.sha256
         sha256 = None if arrived.upload == "uploaded" else arrived.sha256
-        self._outside.report(UploadEnded(distribution.filename, arrived.upload, sha256))
+        self._context.report(UploadEnded(distribution.filename, arrived.upload, sha256))
         if arrived.upload != "kept-remote":
             return
-        own = self._outside.own
-        problem = conflict(cargo(distribution, own), arrived.sha256)
-        self._outside.report(
+        own = self._context.own
+        problem = conflict(upload_target(distribution, own), arrived.sha256)
+        self._context.report(
             ProblemFound(
                 Problem(
                     Code.KEPT_REMOTE,

@@ -27,10 +27,10 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Client
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Reading
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.poll import BEWARE
 from poetry_publish_verified.release.poll import Failure
 from poetry_publish_verified.sanitize import printable
@@ -71,18 +71,18 @@ class Verification:
     def __init__(
         self,
         index: Index,
-        subject: Subject,
+        expected: ExpectedRelease,
         files: tuple[ExpectedFile, ...],
         plan: Plan,
-        reading: Reading,
+        context: VerifyContext,
         deadline: float,
     ) -> None:
         """`deadline` is a moment of the world's clock."""
         self._index = index
-        self._subject = subject
+        self._expected = expected
         self._files = files
         self._plan = plan
-        self._reading = reading
+        self._context = context
         self._deadline = deadline
         self._limiter = anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
         self._failures: list[Failure] = []
@@ -94,7 +94,7 @@ class Verification:
         page = next(iter(pages.values()))
         for file in self._files:
             sha256 = page.files[file.filename].sha256
-            self._reading.report(FileListed(self._index.url, file.filename, sha256))
+            self._context.report(FileListed(self._index.url, file.filename, sha256))
         self._warn_of_extra_files(pages.values())
         self._warn_of_the_status(page)
         self._judge_missing_hashes(page)
@@ -115,13 +115,13 @@ class Verification:
 
     def _warn(self, code: Code, message: str, remedy: str) -> None:
         problem = Problem(code, message, remedy, severity="warning", index=self._index.url)
-        self._reading.report(ProblemFound(problem))
+        self._context.report(ProblemFound(problem))
 
     def _left(self) -> float:
-        return max(self._deadline - self._reading.clock.monotonic(), 0.0)
+        return max(self._deadline - self._context.clock.monotonic(), 0.0)
 
     def _warn_of_extra_files(self, pages: Iterable[ProjectPage]) -> None:
-        name, version = self._subject.name, self._subject.version
+        name, version = self._expected.name, self._expected.version
         extra = sorted({f for p in pages for f in extra_files(p, name, version, self._files)})
         if not extra:
             return
@@ -209,7 +209,7 @@ class Verification:
                 got = await downloads.fetch(self._index, url, size, algorithms)
             if isinstance(got, Fetched) or got.final or self._left() == 0.0:
                 return got
-            await self._reading.clock.sleep(min(pause, max(self._left(), 0.1)))
+            await self._context.clock.sleep(min(pause, max(self._left(), 0.1)))
             pause = min(pause * 1.5, 10.0)
 
     def _tell_not_fetched(self, file: ExpectedFile, got: NotFetched) -> None:
@@ -236,7 +236,7 @@ class Verification:
                 name,
             )
             return False
-        self._reading.report(FileVerified(url, name, got.sha256, "http"))
+        self._context.report(FileVerified(url, name, got.sha256, "http"))
         return True
 
     def _judge_the_coding(self, file: ExpectedFile, got: Fetched) -> None:
@@ -299,7 +299,7 @@ class Verification:
                 name,
             )
         else:
-            self._reading.report(MetadataVerified(url, name, got.sha256))
+            self._context.report(MetadataVerified(url, name, got.sha256))
 
     async def _verify_clients(self, page: ProjectPage) -> None:
         """Have the real clients fetch every wheel."""
@@ -314,10 +314,10 @@ class Verification:
         wanted = [self._wanted(file, page.files[file.filename]) for file in wheels]
         asked = [wheel for wheel in wanted if wheel is not None]
         for wheel in asked:
-            for client in self._reading.clients:
+            for client in self._context.clients:
                 await self._verify_wheel(client, wheel)
         if asked and not self._failures:
-            for client in self._reading.clients:
+            for client in self._context.clients:
                 await self._warn_of_a_warm_cache(client, asked[0])
 
     async def _warn_of_a_warm_cache(self, client: Client, wheel: WheelWanted) -> None:
@@ -356,7 +356,7 @@ class Verification:
             got = await client.download(wheel, self._index.url, max(self._left(), _CLIENT_TIMEOUT))
             if not isinstance(got, ClientFailure) or self._left() == 0.0:
                 break
-            await self._reading.clock.sleep(min(2.0**attempt, self._left()))
+            await self._context.clock.sleep(min(2.0**attempt, self._left()))
         published = self._served | {f.filename: f.sha256 for f in self._files if f.sha256}
         if isinstance(got, ClientAbstains):
             self._warn(
@@ -389,4 +389,4 @@ class Verification:
                 "Nothing is to be done if that is meant.",
             )
         else:
-            self._reading.report(FileVerified(self._index.url, name, got.sha256, client.name))
+            self._context.report(FileVerified(self._index.url, name, got.sha256, client.name))

@@ -14,35 +14,35 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Reading
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
 
-async def wait_for(cases: Iterable[tuple[Subject, Reading]], plan: Plan) -> Verdict:
+async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan: Plan) -> Verdict:
     """Prove releases side by side, each as its own reading sees it; the verdict of all.
 
     Every problem is reported with the release that it is of.
     """
     verdicts: list[Verdict] = []
 
-    async def wait(subject: Subject, reading: Reading) -> None:
-        if isinstance(subject.expectation, AnyFiles):
-            reading.report(ProblemFound(_completeness_unknown()))
+    async def wait(expected: ExpectedRelease, context: VerifyContext) -> None:
+        if isinstance(expected.expectation, AnyFiles):
+            context.report(ProblemFound(_completeness_unknown()))
         verdict = Verdict.VERIFIED
         try:
-            await prove_everywhere(subject, plan, reading)
+            await prove_everywhere(expected, plan, context)
         except ReleaseError as error:
             verdict = error.verdict
             for problem in error.problems:
-                reading.report(ProblemFound(problem))
-        reading.report(ReleaseEnded(verdict))
+                context.report(ProblemFound(problem))
+        context.report(ReleaseEnded(verdict))
         verdicts.append(verdict)
 
     async with anyio.create_task_group() as group:
-        for subject, reading in cases:
-            group.start_soon(wait, subject, reading)
+        for expected, context in cases:
+            group.start_soon(wait, expected, context)
     return gravest(verdicts)
 
 

@@ -9,19 +9,21 @@ import anyio
 
 from poetry_publish_verified.core.events import ReleaseWaits
 from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Reading
-from poetry_publish_verified.release.interfaces import Subject
+from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
 
-async def wait_for_needed(needed: Iterable[Member], plan: Plan, reading: Reading) -> None:
+async def wait_for_needed(
+    needed: Iterable[WorkspaceMember], plan: Plan, context: VerifyContext
+) -> None:
     """Return once every index lists each of these at its version, as every client sees it.
 
     Which files they have is not known here. Raises ReleaseError with all that did not come.
@@ -29,17 +31,17 @@ async def wait_for_needed(needed: Iterable[Member], plan: Plan, reading: Reading
     needed = tuple(needed)
     if not needed:
         return
-    reading.report(ReleaseWaits(tuple(str(member) for member in needed)))
+    context.report(ReleaseWaits(tuple(str(member) for member in needed)))
     problems: list[Problem] = []
-    quiet = replace(reading, report=lambda _: None)
+    quiet = replace(context, report=lambda _: None)
     listed = replace(plan, until=Until.LISTED)
 
-    async def wait(member: Member) -> None:
-        subject = Subject(
+    async def wait(member: WorkspaceMember) -> None:
+        expected = ExpectedRelease(
             member.name, member.version, AnyFiles(member.name, member.version), uploaded=False
         )
         try:
-            await prove_everywhere(subject, listed, quiet)
+            await prove_everywhere(expected, listed, quiet)
         except ReleaseError as error:
             problems.extend(_not_there(member, problem) for problem in error.problems)
 
@@ -50,7 +52,7 @@ async def wait_for_needed(needed: Iterable[Member], plan: Plan, reading: Reading
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
 
 
-def _not_there(member: Member, problem: Problem) -> Problem:
+def _not_there(member: WorkspaceMember, problem: Problem) -> Problem:
     return Problem(
         Code.NEEDED_NOT_THERE,
         f"{member}, which this project needs, is not proven to be there, so nothing was sent:"

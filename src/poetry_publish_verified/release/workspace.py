@@ -17,42 +17,42 @@ from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseWaits
-from poetry_publish_verified.core.release_order import Member
 from poetry_publish_verified.core.release_order import Needs
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
-from poetry_publish_verified.release.interfaces import Arrival
-from poetry_publish_verified.release.interfaces import Outside
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.interfaces import ReleaseSource
 from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.publish import send_and_prove
-from poetry_publish_verified.release.reconcile import Found
+from poetry_publish_verified.release.reconcile import Reconciled
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PlannedRelease:
     """One of the releases: the project as it is known so far, and its own side of the world."""
 
-    member: Member
-    arrival: Arrival
+    member: WorkspaceMember
+    source: ReleaseSource
     plan: Plan
-    outside: Outside
+    context: PublishContext
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class _PreparedRelease:
     """A part that has been read and looked for; `member` is as its files say."""
 
-    part: Part
-    member: Member
+    planned: PlannedRelease
+    member: WorkspaceMember
     release: Release
-    found: Found
+    found: Reconciled
 
 
-def _as_built(member: Member, release: Release) -> Member:
+def _as_built(member: WorkspaceMember, release: Release) -> WorkspaceMember:
     """With the version and the requirements of its files."""
     texts: list[str] = []
     for distribution in release.distributions:
@@ -62,14 +62,14 @@ def _as_built(member: Member, release: Release) -> Member:
 
 
 async def publish_all(
-    parts: Sequence[Part], report: Callable[[Event], None], *, fail_fast: bool = False
+    releases: Sequence[PlannedRelease], report: Callable[[Event], None], *, fail_fast: bool = False
 ) -> Verdict:
     """Release all that can be; the verdict of all.
 
     Every problem is reported with the release that it is of, those of several to `report`. Where
     any is found before the first byte, nothing is sent at all.
     """
-    ready = await _prepare_all(parts, report)
+    ready = await _prepare_all(releases, report)
     if isinstance(ready, Verdict):
         return ready
     flow = _Flow(ready, fail_fast=fail_fast)
@@ -77,56 +77,58 @@ async def publish_all(
 
 
 async def _prepare_all(
-    parts: Sequence[Part], report: Callable[[Event], None]
-) -> Mapping[NormalizedName, _Ready] | Verdict:
-    ready: dict[NormalizedName, _Ready] = {}
+    releases: Sequence[PlannedRelease], report: Callable[[Event], None]
+) -> Mapping[NormalizedName, _PreparedRelease] | Verdict:
+    ready: dict[NormalizedName, _PreparedRelease] = {}
     refused: dict[NormalizedName, ReleaseError] = {}
 
-    async def one(part: Part) -> None:
+    async def one(planned: PlannedRelease) -> None:
         try:
-            release, found = await prepare(part.arrival, part.plan, part.outside)
-            member = _as_built(part.member, release)
-            ready[member.name] = _Ready(part, member, release, found)
+            release, found = await prepare(planned.source, planned.plan, planned.context)
+            member = _as_built(planned.member, release)
+            ready[member.name] = _PreparedRelease(planned, member, release, found)
         except ReleaseError as error:
-            refused[part.member.name] = error
+            refused[planned.member.name] = error
 
     async with anyio.create_task_group() as group:
-        for part in parts:
-            group.start_soon(one, part)
+        for planned in releases:
+            group.start_soon(one, planned)
     common = _of_several(ready)
     for problem in common:
         report(ProblemFound(problem, release=False))
     if not (refused or common):
         return ready
-    for part in parts:
-        _refuse(part, refused)
+    for planned in releases:
+        _refuse(planned, refused)
     verdicts = [error.verdict for error in refused.values()]
     return gravest([*verdicts, *([Verdict.PREFLIGHT_REFUSED] if common else [])])
 
 
-def _of_several(ready: Mapping[NormalizedName, _Ready]) -> list[Problem]:
+def _of_several(ready: Mapping[NormalizedName, _PreparedRelease]) -> list[Problem]:
     """What speaks against these together, now that the files are there."""
     members = [each.member for each in ready.values()]
     there = {name: each.found.versions for name, each in ready.items()}
     return [*release_order.faults(members), *release_order.unsatisfied(members, there)]
 
 
-def _refuse(part: Part, refused: Mapping[NormalizedName, ReleaseError]) -> None:
-    error = refused.get(part.member.name)
+def _refuse(planned: PlannedRelease, refused: Mapping[NormalizedName, ReleaseError]) -> None:
+    error = refused.get(planned.member.name)
     if error is None:
         if refused:
-            part.outside.report(ReleaseBlocked(tuple(sorted(refused))))
-        part.outside.report(ReleaseEnded(Verdict.BLOCKED))
+            planned.context.report(ReleaseBlocked(tuple(sorted(refused))))
+        planned.context.report(ReleaseEnded(Verdict.BLOCKED))
         return
     for problem in error.problems:
-        part.outside.report(ProblemFound(problem))
-    part.outside.report(ReleaseEnded(error.verdict))
+        planned.context.report(ProblemFound(problem))
+    planned.context.report(ReleaseEnded(error.verdict))
 
 
 class _Flow:
     """Releases on their way; each waits for those that it needs, and for no others."""
 
-    def __init__(self, ready: Mapping[NormalizedName, _Ready], *, fail_fast: bool) -> None:
+    def __init__(
+        self, ready: Mapping[NormalizedName, _PreparedRelease], *, fail_fast: bool
+    ) -> None:
         self._ready = ready
         self._fail_fast = fail_fast
         self._needs: Needs = release_order.needs(each.member for each in ready.values())
@@ -141,7 +143,7 @@ class _Flow:
         return gravest([v for v in self._verdicts.values() if v is not Verdict.BLOCKED])
 
     async def _release(self, name: NormalizedName) -> None:
-        report = self._ready[name].part.outside.report
+        report = self._ready[name].planned.context.report
         if self._needs[name]:
             report(ReleaseWaits(self._needs[name]))
         for other in self._needs[name]:
@@ -163,13 +165,13 @@ class _Flow:
             failed &= release_order.all_needed(name, self._needs)
         return tuple(sorted(failed))
 
-    async def _publish(self, ready: _Ready) -> Verdict:
-        part = ready.part
-        if part.plan.dry_run:
+    async def _publish(self, ready: _PreparedRelease) -> Verdict:
+        planned = ready.planned
+        if planned.plan.dry_run:
             return Verdict.DRY_RUN
         try:
-            return await send_and_prove(ready.release, ready.found, part.plan, part.outside)
+            return await send_and_prove(ready.release, ready.found, planned.plan, planned.context)
         except ReleaseError as error:
             for problem in error.problems:
-                part.outside.report(ProblemFound(problem))
+                planned.context.report(ProblemFound(problem))
             return error.verdict

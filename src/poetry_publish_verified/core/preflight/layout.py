@@ -11,8 +11,8 @@ from packaging.tags import Tag
 from packaging.tags import parse_tag
 from packaging.version import Version
 
+from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.preflight.values import Identity
@@ -43,7 +43,7 @@ def of_one(release: Identity, distribution: Distribution, *, public: bool) -> It
         yield from _unpacked(distribution, contents, public=public)
 
 
-def plain(name: str) -> str:
+def without_dot(name: str) -> str:
     """A member's name without `./` before it, which means nothing."""
     return name.removeprefix("./")
 
@@ -81,7 +81,7 @@ def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Pro
 def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
     """Plugins and locks, in a folder that Poetry keeps in the project, but for its .gitignore."""
     depth = 1 if distribution.parsed.kind == "sdist" else 0
-    parts = (plain(member.name).split("/")[depth:] for member in contents.members)
+    parts = (without_dot(member.name).split("/")[depth:] for member in contents.members)
     found = ["/".join(part) for part in parts if part[0:1] == [".poetry"] and len(part) > 1]
     if kept := [name for name in found if name != ".poetry/.gitignore"]:
         yield Problem(
@@ -94,14 +94,14 @@ def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem
         )
 
 
-def _leads_out(member: Member) -> bool:
+def _leads_out(member: ArchiveMember) -> bool:
     if _is_absolute(member.name) or ".." in _parts(member.name):
         return True
     if member.target is None:
         return False
     base = "" if member.hard else posixpath.dirname(member.name)
     end = _parts(posixpath.normpath(posixpath.join(base, "/".join(_parts(member.target)))))
-    return _is_absolute(member.target) or end[0] != _parts(plain(member.name))[0]
+    return _is_absolute(member.target) or end[0] != _parts(without_dot(member.name))[0]
 
 
 def _is_absolute(name: str) -> bool:
@@ -116,7 +116,7 @@ def _parts(name: str) -> list[str]:
 def _folders(
     release: Identity, distribution: Distribution, contents: Contents
 ) -> Iterator[Problem]:
-    names = [plain(member.name) for member in contents.members]
+    names = [without_dot(member.name) for member in contents.members]
     if distribution.parsed.kind == "wheel":
         tops = {top for top, _, rest in _split(names) if rest and top.endswith(".dist-info")}
         wanted = f"one folder of the form {_stem(distribution)}.dist-info"
@@ -160,7 +160,7 @@ def _licences(distribution: Distribution, contents: Contents) -> Iterator[Proble
     raw = distribution.raw_metadata
     if not _at_least(raw.get("metadata_version", ""), "2.4"):
         return
-    there = {plain(member.name).split("/", 1)[-1] for member in contents.members}
+    there = {without_dot(member.name).split("/", 1)[-1] for member in contents.members}
     prefix = "licenses/" if distribution.parsed.kind == "wheel" else ""
     missing = [name for name in raw.get("license_files", ()) if prefix + name not in there]
     if missing:

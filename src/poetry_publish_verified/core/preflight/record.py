@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.contents import InvalidRecordError
-from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.contents import Recorded
 from poetry_publish_verified.core.contents import parse_record
 from poetry_publish_verified.core.distribution import Distribution
@@ -65,7 +65,7 @@ def _is_unrecorded(name: str) -> bool:
     return folder.endswith(".dist-info") and file in _UNRECORDED
 
 
-def _differs(member: Member, said: Recorded) -> bool:
+def _differs(member: ArchiveMember, said: Recorded) -> bool:
     if said.size is not None and said.size != member.size:
         return True
     return said.algorithm is None or member.digests.get(said.algorithm) != said.digest

@@ -10,10 +10,10 @@ import json
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import Judgement
 from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.upload.outcomes import Refused
 from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.outcomes import UploadOutcome
 from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT
 from poetry_publish_verified.core.upload.refusal import explain
 from poetry_publish_verified.core.upload.refusal import particular
@@ -73,7 +73,7 @@ _BESIDE = frozenset({"code", "status", "success"})
 _DEPTH = 5
 
 
-def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> Judgement:
+def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> UploadOutcome:
     """What an answer from `upload_url` proves about `filename`: stored, refused, or neither."""
     if isinstance(answer, NoAnswer):
         if answer.changed:

@@ -62,4 +62,4 @@ class Refused:
     again: Again = "no"
 
 
-Judgement = Stored | Doubtful | Refused
+UploadOutcome = Stored | Doubtful | Refused

@@ -13,9 +13,9 @@ from typing import Literal
 
 from poetry_publish_verified.core.events import Upload
 from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import Judgement
 from poetry_publish_verified.core.upload.outcomes import Refused
 from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.outcomes import UploadOutcome
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
@@ -38,7 +38,7 @@ Announced = Literal["lost", "exists"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cargo:
+class UploadTarget:
     """What is sent: a file's name and sha256, and the index that must show it."""
 
     filename: str
@@ -47,7 +47,7 @@ class Cargo:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How far one goes: `retries` sends after the first, `timeout` seconds from the first failure.
 
     `takes_identical`: the index is known to answer 200 to the same bytes again, so what it holds
@@ -63,7 +63,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class IndexLookup:
     """What the index showed of the file.
 
     `elsewhere` is the name under which it lists the same bytes; `final`: it will not tell later
@@ -109,17 +109,19 @@ class Failed:
     sha256: str | None = None
 
 
-Step = Send | Look | Arrived | Failed
+TransferStep = Send | Look | Arrived | Failed
 
 
 class Transfer:
     """One file's way. `begin`, then `answered` after each send and `looked` after each look."""
 
-    def __init__(self, cargo: Cargo, patience: Patience, roll: Callable[[], float]) -> None:
-        """`roll` gives numbers between 0 and 1."""
-        self._cargo = cargo
-        self._patience = patience
-        self._roll = roll
+    def __init__(
+        self, target: UploadTarget, patience: RetryPolicy, jitter: Callable[[], float]
+    ) -> None:
+        """`jitter` gives numbers between 0 and 1."""
+        self._target = target
+        self._policy = patience
+        self._jitter = jitter
         self._attempts = 0
         self._deadline: float | None = None
         # Whether an answer was lost: the file may be there though another send was refused.
@@ -136,31 +138,33 @@ class Transfer:
         """The first step."""
         return self._send(now)
 
-    def answered(self, judgement: Judgement, now: float, rest: float | None = None) -> Step:
+    def answered(
+        self, outcome: UploadOutcome, now: float, rest: float | None = None
+    ) -> TransferStep:
         """The next step after an upload's answer; `rest`: the seconds the server asks for."""
-        if isinstance(judgement, Stored):
-            return Arrived("uploaded", self._cargo.sha256)
+        if isinstance(outcome, Stored):
+            return Arrived("uploaded", self._target.sha256)
         if self._deadline is None:
-            self._deadline = now + self._patience.timeout
-        if isinstance(judgement, Refused):
-            return self._refused(judgement, now, rest)
-        return self._doubtful(judgement, now, rest)
+            self._deadline = now + self._policy.timeout
+        if isinstance(outcome, Refused):
+            return self._refused(outcome, now, rest)
+        return self._doubtful(outcome, now, rest)
 
-    def looked(self, sighting: Sighting, now: float) -> Step:
+    def looked(self, lookup: IndexLookup, now: float) -> TransferStep:
         """The next step after a look at the index."""
-        if sighting.state == "identical":
+        if lookup.state == "identical":
             known = self._announced == "exists" and not self._doubted
-            return Arrived("already-there" if known else "uploaded", self._cargo.sha256)
-        if sighting.state == "other" and sighting.sha256 is not None:
-            if self._patience.keep:
-                return Arrived("kept-remote", sighting.sha256)
-            problem = conflict(self._cargo, sighting.sha256)
-            return Failed("failed", Verdict.CONFLICT, problem, sighting.sha256)
+            return Arrived("already-there" if known else "uploaded", self._target.sha256)
+        if lookup.state == "other" and lookup.sha256 is not None:
+            if self._policy.keep:
+                return Arrived("kept-remote", lookup.sha256)
+            problem = conflict(self._target, lookup.sha256)
+            return Failed("failed", Verdict.CONFLICT, problem, lookup.sha256)
         if self._announced == "exists":
-            return self._still_hidden(sighting, now)
-        return self._still_lost(sighting, now)
+            return self._still_hidden(lookup, now)
+        return self._still_lost(lookup, now)
 
-    def _refused(self, refused: Refused, now: float, rest: float | None) -> Step:
+    def _refused(self, refused: Refused, now: float, rest: float | None) -> TransferStep:
         send_at = None
         if refused.again in {"yes", "after-reset"}:
             send_at = self._when_to_send(now, rest)
@@ -176,40 +180,40 @@ class Transfer:
         self._refusal, self._send_at = problem, send_at
         return self._look_into(now, _PATIENCE_ABSENT)
 
-    def _doubtful(self, doubt: Doubtful, now: float, rest: float | None) -> Step:
+    def _doubtful(self, doubt: Doubtful, now: float, rest: float | None) -> TransferStep:
         self._words, self._refusal, self._send_at = doubt.words, None, None
         if doubt.says_exists:
             self._announced = "exists"
             return self._look_into(now, _PATIENCE_EXISTS)
         self._announced, self._doubted = "lost", True
         self._send_at = self._when_to_send(now, rest)
-        patience = _PATIENCE_ABSENT if self._patience.takes_identical else _PATIENCE_UNKNOWN
+        patience = _PATIENCE_ABSENT if self._policy.takes_identical else _PATIENCE_UNKNOWN
         return self._look_into(now, patience)
 
-    def _still_hidden(self, sighting: Sighting, now: float) -> Step:
+    def _still_hidden(self, lookup: IndexLookup, now: float) -> TransferStep:
         """The index says that it has the file, and does not list it."""
-        if sighting.elsewhere is not None:
-            problem = _elsewhere(self._cargo, sighting.elsewhere, self._words)
+        if lookup.elsewhere is not None:
+            problem = _elsewhere(self._target, lookup.elsewhere, self._words)
             return Failed("failed", Verdict.CONFLICT, problem)
-        if now < self._look_until and not sighting.final:
+        if now < self._look_until and not lookup.final:
             return self._look_later(now)
-        if self._patience.exists_differs:
-            problem = _conflict_by_word(self._cargo, self._words)
+        if self._policy.exists_differs:
+            problem = _conflict_by_word(self._target, self._words)
             return Failed("failed", Verdict.CONFLICT, problem)
         return self._nobody_knows()
 
-    def _still_lost(self, sighting: Sighting, now: float) -> Step:
+    def _still_lost(self, lookup: IndexLookup, now: float) -> TransferStep:
         """The answer was lost, and the index does not list the file.
 
         That it is absent is only a hint (the page may be old), but every index known either
         takes the same bytes again or refuses them and leaves the first copy alone.
         """
-        harmless = sighting.state == "absent" or self._patience.takes_identical
+        harmless = lookup.state == "absent" or self._policy.takes_identical
         if harmless and self._send_at is not None:
             return self._send(now) if now >= self._send_at else Look(self._send_at)
-        if sighting.state == "absent":
+        if lookup.state == "absent":
             self._look_until = min(self._look_until, now + _PATIENCE_ABSENT)
-        if now < self._look_until and not sighting.final:
+        if now < self._look_until and not lookup.final:
             return self._look_later(now)
         return self._nobody_knows()
 
@@ -219,10 +223,10 @@ class Transfer:
 
     def _when_to_send(self, now: float, rest: float | None) -> float | None:
         """The moment for another send; None where there is to be none."""
-        if self._attempts > self._patience.retries or self._deadline is None:
+        if self._attempts > self._policy.retries or self._deadline is None:
             return None
         pause = min(_FIRST_PAUSE * 2 ** (self._attempts - 1), _LONGEST_PAUSE)
-        at = now + max(pause * (1 - self._roll() / 2), rest or 0.0)
+        at = now + max(pause * (1 - self._jitter() / 2), rest or 0.0)
         return at if at <= self._deadline else None
 
     def _look_into(self, now: float, patience: float) -> Look:
@@ -238,48 +242,48 @@ class Transfer:
         return Look(min(now + pause, self._look_until))
 
     def _nobody_knows(self) -> Failed:
-        cargo = self._cargo
+        target = self._target
         problem = self._refusal or Problem(
             Code.UPLOAD_STATE_UNKNOWN,
-            f"Whether {cargo.filename} was stored is unknown: {cargo.index} does not list it, and"
+            f"Whether {target.filename} was stored is unknown: {target.index} does not list it, and"
             f" the upload ended with: {self._words}",
             "Run the same command again: what has arrived by then is found by its hash and not"
             " sent twice.",
-            filename=cargo.filename,
+            filename=target.filename,
         )
         return Failed("unknown", Verdict.UPLOAD_FAILED, problem)
 
 
-def conflict(cargo: Cargo, remote: str) -> Problem:
+def conflict(target: UploadTarget, remote: str) -> Problem:
     """The index holds other bytes, `remote` being their sha256, under the file's name."""
     return Problem(
         Code.CONFLICT,
-        f"{cargo.index} holds other bytes under the name {cargo.filename}: sha256 {remote}"
-        f" there, {cargo.sha256} here.",
+        f"{target.index} holds other bytes under the name {target.filename}: sha256 {remote}"
+        f" there, {target.sha256} here.",
         "Raise the version and build again: a published file name is never given new content."
         " To keep what is there, add --skip-existing.",
-        filename=cargo.filename,
-        index=cargo.index,
+        filename=target.filename,
+        index=target.index,
     )
 
 
-def _conflict_by_word(cargo: Cargo, words: str) -> Problem:
+def _conflict_by_word(target: UploadTarget, words: str) -> Problem:
     return Problem(
         Code.CONFLICT,
-        f"{cargo.index} says that it holds {cargo.filename} with other bytes than sha256"
-        f" {cargo.sha256}, but does not list it yet. It said: {words}",
+        f"{target.index} says that it holds {target.filename} with other bytes than sha256"
+        f" {target.sha256}, but does not list it yet. It said: {words}",
         "Raise the version and build again: a published file name is never given new content.",
-        filename=cargo.filename,
-        index=cargo.index,
+        filename=target.filename,
+        index=target.index,
     )
 
 
-def _elsewhere(cargo: Cargo, other: str, words: str) -> Problem:
+def _elsewhere(target: UploadTarget, other: str, words: str) -> Problem:
     return Problem(
         Code.SAME_BYTES_ELSEWHERE,
-        f"{cargo.index} holds the bytes of {cargo.filename} (sha256 {cargo.sha256}) under another"
-        f" name, {other}, and takes no bytes twice. It said: {words}",
+        f"{target.index} holds the bytes of {target.filename} (sha256 {target.sha256}) under"
+        f" another name, {other}, and takes no bytes twice. It said: {words}",
         "Raise the version and build again; do not rename distributions by hand.",
-        filename=cargo.filename,
-        index=cargo.index,
+        filename=target.filename,
+        index=target.index,
     )

@@ -28,18 +28,18 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Subject
 from poetry_publish_verified.release.prove import prove_everywhere
-from tests.core.making import WHEEL
-from tests.story.scripted import ScriptedIndex
-from tests.story.scripted import World
-from tests.story.test_story import BUILT
-from tests.story.test_story import BUILT_WHEEL
-from tests.story.test_story import MIRROR
-from tests.story.test_story import OTHER
-from tests.story.test_story import PLAN
-from tests.story.test_story import ends
+from tests.core.distributions import WHEEL
+from tests.release.scripted import ScriptedIndex
+from tests.release.scripted import World
+from tests.release.test_publish import BUILT
+from tests.release.test_publish import BUILT_WHEEL
+from tests.release.test_publish import MIRROR
+from tests.release.test_publish import OTHER
+from tests.release.test_publish import PLAN
+from tests.release.test_publish import ends
 
 EMPTY = Observation("page", ProjectPage({}))
 QUICK = Plan(Until.DOWNLOADABLE, 20.0)
@@ -443,10 +443,10 @@ def wait(world: World) -> Verdict:
 
 def wait_until(world: World, plan: Plan) -> tuple[Verdict, list[str]]:
     """The same, and the messages of what failed."""
-    subject = Subject(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
-    outside = replace(world.outside(), report=world.events.append)
+    expected = ExpectedRelease(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
+    context = replace(world.context(), report=world.events.append)
     try:
-        anyio.run(prove_everywhere, subject, plan, outside)
+        anyio.run(prove_everywhere, expected, plan, context)
     except ReleaseError as error:
         return error.verdict, [problem.message for problem in error.problems]
     return Verdict.VERIFIED, []

@@ -31,14 +31,14 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
-from tests.story.scripted import Ending
-from tests.story.scripted import Says
-from tests.story.scripted import World
-from tests.story.scripted import changed
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
+from tests.release.scripted import Ending
+from tests.release.scripted import Says
+from tests.release.scripted import World
+from tests.release.scripted import changed
 
 if TYPE_CHECKING:
     from poetry_publish_verified.core.distribution import Distribution

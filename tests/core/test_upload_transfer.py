@@ -10,23 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import Judgement
 from poetry_publish_verified.core.upload.outcomes import Refused
 from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.outcomes import UploadOutcome
 from poetry_publish_verified.core.upload.transfer import Arrived
-from poetry_publish_verified.core.upload.transfer import Cargo
 from poetry_publish_verified.core.upload.transfer import Failed
-from poetry_publish_verified.core.upload.transfer import Patience
+from poetry_publish_verified.core.upload.transfer import IndexLookup
+from poetry_publish_verified.core.upload.transfer import RetryPolicy
 from poetry_publish_verified.core.upload.transfer import Send
-from poetry_publish_verified.core.upload.transfer import Sighting
-from poetry_publish_verified.core.upload.transfer import Step
 from poetry_publish_verified.core.upload.transfer import Transfer
+from poetry_publish_verified.core.upload.transfer import TransferStep
+from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 
 OURS, THEIRS = "a" * 64, "b" * 64
-CARGO = Cargo("lantern-1.0-py3-none-any.whl", OURS, "https://index.example/simple/")
+CARGO = UploadTarget("lantern-1.0-py3-none-any.whl", OURS, "https://index.example/simple/")
 PROBLEM = Problem(Code.UPLOAD_REFUSED, "It was refused.", "Mend it.")
 
 STORED = Stored()
@@ -37,31 +37,31 @@ ONCE = Refused(PROBLEM, "once")
 AGAIN = Refused(PROBLEM, "yes")
 LATER = Refused(PROBLEM, "later")
 
-SAME = Sighting("identical", OURS)
-OTHER = Sighting("other", THEIRS)
-ABSENT = Sighting("absent")
-UNKNOWN = Sighting("unknown")
-DENIED = Sighting("unknown", final=True)
+SAME = IndexLookup("identical", OURS)
+OTHER = IndexLookup("other", THEIRS)
+ABSENT = IndexLookup("absent")
+UNKNOWN = IndexLookup("unknown")
+DENIED = IndexLookup("unknown", final=True)
 
-Event = Judgement | Sighting
+Event = UploadOutcome | IndexLookup
 
 
 @dataclass
 class Journey:
     """A transfer that is played through: `sends` and `looks` are the moments of each."""
 
-    patience: Patience = field(default_factory=lambda: Patience(5, 900.0))
+    patience: RetryPolicy = field(default_factory=lambda: RetryPolicy(5, 900.0))
     rest: float | None = None
     sends: list[float] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
 
-    def play(self, *events: Event, then: Sighting = ABSENT) -> Arrived | Failed:
+    def play(self, *events: Event, then: IndexLookup = ABSENT) -> Arrived | Failed:
         """Feed these as they are asked for; once they are used up, LOST and `then`."""
         transfer = Transfer(CARGO, self.patience, lambda: 0.5)
-        answers = [e for e in events if not isinstance(e, Sighting)]
-        sightings = [e for e in events if isinstance(e, Sighting)]
+        answers = [e for e in events if not isinstance(e, IndexLookup)]
+        sightings = [e for e in events if isinstance(e, IndexLookup)]
         now = 0.0
-        step: Step = transfer.begin(now)
+        step: TransferStep = transfer.begin(now)
         for _ in range(10_000):
             if isinstance(step, Arrived | Failed):
                 return step
@@ -119,7 +119,7 @@ def test_pauses_grow_and_retries_are_bounded() -> None:
 
 def test_no_retries() -> None:
     """With none, the file is sent once, and still looked for."""
-    journey = Journey(Patience(0, 900.0))
+    journey = Journey(RetryPolicy(0, 900.0))
     assert isinstance(journey.play(), Failed)
     assert len(journey.sends) == 1
     assert len(journey.looks) > 3
@@ -127,7 +127,7 @@ def test_no_retries() -> None:
 
 def test_the_timeout_bounds_it_all() -> None:
     """Neither a send nor a look comes later than the time-out after the first failure."""
-    journey = Journey(Patience(100, 7.0))
+    journey = Journey(RetryPolicy(100, 7.0))
     assert isinstance(journey.play(), Failed)
     assert max(*journey.sends, *journey.looks) <= 7.0
 
@@ -135,7 +135,7 @@ def test_the_timeout_bounds_it_all() -> None:
 @pytest.mark.parametrize("takes_identical", [False, True])
 def test_an_index_that_does_not_tell(*, takes_identical: bool) -> None:
     """Unknown is never absent: it is sent again only where the same bytes are surely taken."""
-    journey = Journey(Patience(5, 900.0, takes_identical))
+    journey = Journey(RetryPolicy(5, 900.0, takes_identical))
     failed = journey.play(then=UNKNOWN)
     assert isinstance(failed, Failed)
     assert failed.upload == "unknown"
@@ -177,7 +177,7 @@ def test_exists_and_is_another() -> None:
     assert (failed.verdict, failed.sha256) == (Verdict.CONFLICT, THEIRS)
     assert OURS in failed.problem.message
     assert THEIRS in failed.problem.message
-    keeping = Journey(Patience(5, 900.0, keep=True))
+    keeping = Journey(RetryPolicy(5, 900.0, keep=True))
     assert keeping.play(EXISTS, OTHER) == Arrived("kept-remote", THEIRS)
 
 
@@ -186,7 +186,7 @@ def test_exists_and_never_shows() -> None:
     unknown = Journey().play(EXISTS)
     assert isinstance(unknown, Failed)
     assert (unknown.verdict, unknown.upload) == (Verdict.UPLOAD_FAILED, "unknown")
-    by_word = Journey(Patience(5, 900.0, exists_differs=True)).play(EXISTS)
+    by_word = Journey(RetryPolicy(5, 900.0, exists_differs=True)).play(EXISTS)
     assert isinstance(by_word, Failed)
     assert by_word.verdict is Verdict.CONFLICT
     assert "409 Conflict" in by_word.problem.message
@@ -195,7 +195,7 @@ def test_exists_and_never_shows() -> None:
 def test_the_same_bytes_under_another_name() -> None:
     """What the index means by "exists" may be the content: then waiting is of no use."""
     journey = Journey()
-    failed = journey.play(EXISTS, Sighting("absent", elsewhere="lantern-0.9-py3-none-any.whl"))
+    failed = journey.play(EXISTS, IndexLookup("absent", elsewhere="lantern-0.9-py3-none-any.whl"))
     assert isinstance(failed, Failed)
     assert failed.problem.code is Code.SAME_BYTES_ELSEWHERE
     assert "lantern-0.9-py3-none-any.whl" in failed.problem.message
@@ -219,7 +219,7 @@ def test_the_server_asks_for_rest() -> None:
     journey = Journey(rest=30.0)
     assert journey.play(AGAIN, STORED) == Arrived("uploaded", OURS)
     assert journey.sends == [0.0, 30.0]
-    journey = Journey(Patience(5, 20.0), rest=30.0)
+    journey = Journey(RetryPolicy(5, 20.0), rest=30.0)
     failed = journey.play(AGAIN, STORED)
     assert isinstance(failed, Failed)
     assert journey.sends == [0.0]
@@ -239,17 +239,17 @@ def test_refused_after_a_lost_answer() -> None:
     st.lists(st.sampled_from([SAME, OTHER, ABSENT, UNKNOWN, DENIED]), max_size=40),
     st.sampled_from([ABSENT, UNKNOWN, SAME, OTHER]),
     st.builds(
-        Patience, st.integers(0, 6), st.floats(0.0, 120.0), takes_identical=st.booleans(),
+        RetryPolicy, st.integers(0, 6), st.floats(0.0, 120.0), takes_identical=st.booleans(),
         exists_differs=st.booleans(),
         keep=st.booleans(),
     ),
     st.none() | st.floats(0.0, 100.0),
 )  # fmt: skip
 def test_whatever_is_answered(
-    answers: list[Judgement],
-    sightings: list[Sighting],
-    then: Sighting,
-    patience: Patience,
+    answers: list[UploadOutcome],
+    sightings: list[IndexLookup],
+    then: IndexLookup,
+    patience: RetryPolicy,
     rest: float | None,
 ) -> None:
     """It ends, in time, with no send too many, and claims nothing that was not seen."""

@@ -19,8 +19,8 @@ from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.core.simple import parse_version_page
 from poetry_publish_verified.core.simple import why_not_of
 from poetry_publish_verified.sanitize import printable
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 
 URL = "https://index.example/simple/lantern/"
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -24,13 +24,13 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import distribution
-from tests.story.scripted import OK
-from tests.story.scripted import Says
-from tests.story.scripted import World
-from tests.story.scripted import changed
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import distribution
+from tests.release.scripted import OK
+from tests.release.scripted import Says
+from tests.release.scripted import World
+from tests.release.scripted import changed
 
 WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-linux_x86_64.whl" for n in range(10, 16)]
 # The later, the larger.

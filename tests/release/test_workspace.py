@@ -24,7 +24,7 @@ from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.variants import UNSEEN
@@ -32,19 +32,19 @@ from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Outside
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.workspace import Part
+from poetry_publish_verified.release.workspace import PlannedRelease
 from poetry_publish_verified.release.workspace import publish_all
-from tests.core.making import core_metadata
-from tests.core.making import distribution
-from tests.story.scripted import InMemory
-from tests.story.scripted import Says
-from tests.story.scripted import ScriptedClient
-from tests.story.scripted import ScriptedIndex
-from tests.story.scripted import ScriptedRepository
-from tests.story.scripted import VirtualClock
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
+from tests.release.scripted import InMemory
+from tests.release.scripted import Says
+from tests.release.scripted import ScriptedClient
+from tests.release.scripted import ScriptedIndex
+from tests.release.scripted import ScriptedRepository
+from tests.release.scripted import VirtualClock
 
 if TYPE_CHECKING:
     from poetry_publish_verified.core.distribution import Distribution
@@ -62,7 +62,7 @@ class Monorepo:
         self.indexes: dict[str, ScriptedIndex] = {}
         self.repositories: dict[str, ScriptedRepository] = {}
         self.built: dict[str, Distribution] = {}
-        self.parts: list[Part] = []
+        self.releases: list[PlannedRelease] = []
         self.receipt = Receipt("poetry-publish-verified", "0", "0", self.now())
         self.tell(
             None, RunStarted(Until.DOWNLOADABLE, rehearsal=False, sources=Sources(None, None))
@@ -93,7 +93,7 @@ class Monorepo:
         report(ReleaseStarted(name, "1.0", "harbour"))
         report(TargetsFound("https://upload.example.org/legacy/", (index.url,)))
         report(DistributionsRead((FileFacts(built.filename, built.size, built.sha256),)))
-        outside = Outside(
+        context = PublishContext(
             repository=self.repositories[name],
             own=index,
             indexes=(index,),
@@ -101,27 +101,27 @@ class Monorepo:
             clock=self.clock,
             report=report,
             encodings=Encodings(),
-            roll=lambda: 0.0,
+            jitter=lambda: 0.0,
             slots=nullcontext(),
         )
-        member = Member(identity.name, identity.version, f"packages/{name}")
-        arrival = InMemory(Release(identity, (built,)), self.clock)
-        self.parts.append(Part(member, arrival, PLAN, outside))
+        member = WorkspaceMember(identity.name, identity.version, f"packages/{name}")
+        source = InMemory(Release(identity, (built,)), self.clock)
+        self.releases.append(PlannedRelease(member, source, PLAN, context))
 
     def release(self, *, jobs: int = 32, fail_fast: bool = False, dry_run: bool = False) -> Verdict:
         """Release all."""
 
         async def live() -> Verdict:
             slots = anyio.CapacityLimiter(jobs)
-            parts = [
+            releases = [
                 replace(
-                    part,
-                    plan=replace(part.plan, dry_run=dry_run),
-                    outside=replace(part.outside, slots=slots),
+                    planned,
+                    plan=replace(planned.plan, dry_run=dry_run),
+                    context=replace(planned.context, slots=slots),
                 )
-                for part in self.parts
+                for planned in self.releases
             ]
-            return await publish_all(parts, partial(self.tell, None), fail_fast=fail_fast)
+            return await publish_all(releases, partial(self.tell, None), fail_fast=fail_fast)
 
         verdict = anyio.run(live)
         self.tell(None, RunEnded(verdict))

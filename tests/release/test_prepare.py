@@ -9,13 +9,13 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.making import core_metadata
-from tests.core.making import distribution
-from tests.story.scripted import World
-from tests.story.test_story import BUILT
-from tests.story.test_story import PLAN
-from tests.story.test_story import UNKNOWN
-from tests.story.test_story import ends
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
+from tests.release.scripted import World
+from tests.release.test_publish import BUILT
+from tests.release.test_publish import PLAN
+from tests.release.test_publish import UNKNOWN
+from tests.release.test_publish import ends
 
 BROKEN = distribution("lantern-1.0-py3-none-any.whl", b"", core_metadata("Name: lamp"))
 
@@ -24,7 +24,7 @@ BROKEN = distribution("lantern-1.0-py3-none-any.whl", b"", core_metadata("Name: 
 def world() -> World:
     """A world in which files are read for five seconds."""
     world = World()
-    world.reading = 5.0
+    world.read_for = 5.0
     return world
 
 

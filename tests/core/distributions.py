@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import Member
 from poetry_publish_verified.core.distribution import Distribution
 
 WHEEL = "lantern-1.0-py3-none-any.whl"
@@ -44,9 +44,9 @@ def distribution(
     )
 
 
-def member(name: str, content: bytes = b"light") -> Member:
+def member(name: str, content: bytes = b"light") -> ArchiveMember:
     """A file in an archive."""
-    return Member(name, len(content), {"sha256": sha256(content)})
+    return ArchiveMember(name, len(content), {"sha256": sha256(content)})
 
 
 def record_line(name: str, content: bytes = b"light", algorithm: str = "sha256") -> str:
@@ -78,7 +78,7 @@ def in_wheel(
     return Contents((*members, member(RECORD_NAME, table)), 1000, table, wheel)
 
 
-def in_sdist(*members: Member | str) -> Contents:
+def in_sdist(*members: ArchiveMember | str) -> Contents:
     """What is in an sdist: its PKG-INFO, and these files."""
-    files = [each if isinstance(each, Member) else member(each) for each in members]
+    files = [each if isinstance(each, ArchiveMember) else member(each) for each in members]
     return Contents((member("lantern-1.0/PKG-INFO"), *files), 1000)

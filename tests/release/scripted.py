@@ -47,8 +47,8 @@ from poetry_publish_verified.core.visibility import RootState
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Outside
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
 from poetry_publish_verified.release.publish import publish
 
@@ -317,7 +317,7 @@ class World:
         self.index = ScriptedIndex(self.clock, delay=delay)
         self.indexes = [self.index]
         self.repository = ScriptedRepository(self.indexes)
-        self.reading = 0.0
+        self.read_for = 0.0
         self.slots = 32
         self.client: ScriptedClient = ScriptedClient(self.index)
         self.events: list[Event] = []
@@ -357,7 +357,7 @@ class World:
         release = Release(identity, distributions, built_before=built_before)
         try:
             verdict = await publish(
-                InMemory(release, self.clock, self.reading), plan, self.outside()
+                InMemory(release, self.clock, self.read_for), plan, self.context()
             )
         except ReleaseError as error:
             verdict = error.verdict
@@ -369,9 +369,9 @@ class World:
         self.tell(RunEnded(verdict))
         return self.ending(verdict)
 
-    def outside(self) -> Outside:
+    def context(self) -> PublishContext:
         """The world as the story takes it."""
-        return Outside(
+        return PublishContext(
             repository=self.repository,
             own=self.index,
             indexes=tuple(self.indexes),
@@ -379,7 +379,7 @@ class World:
             clock=self.clock,
             report=self.tell,
             encodings=Encodings(),
-            roll=lambda: 0.0,
+            jitter=lambda: 0.0,
             slots=anyio.CapacityLimiter(self.slots),
         )
 

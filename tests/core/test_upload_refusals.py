@@ -23,8 +23,8 @@ from poetry_publish_verified.core.upload.refusals import PARTICULAR
 from poetry_publish_verified.core.upload.refusals.general import GENERAL
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
 from tests.core.rows import each
 from tests.core.server_messages import CASES
 from tests.core.server_messages import PYPI_LIKE

@@ -31,10 +31,10 @@ from poetry_publish_verified.core.upload.outcomes import Refused
 from poetry_publish_verified.core.upload.outcomes import Stored
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
-from tests.core.making import SDIST
-from tests.core.making import WHEEL
-from tests.core.making import core_metadata
-from tests.core.making import distribution
+from tests.core.distributions import SDIST
+from tests.core.distributions import WHEEL
+from tests.core.distributions import core_metadata
+from tests.core.distributions import distribution
 
 if TYPE_CHECKING:
     from pathlib import Path

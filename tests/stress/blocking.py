@@ -17,8 +17,8 @@ from tests.beds.processes import HANG
 from tests.stress.bed import TIMEOUT_VARIABLE
 from tests.stress.bed import Bed
 from tests.stress.bed import need
-from tests.stress.goods import consumer
 from tests.stress.hostile import elsewhere
+from tests.stress.packages import consumer
 from tests.stress.racing import Ended
 from tests.stress.racing import Start
 from tests.stress.racing import Tally

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.events import ReleaseWaits
 from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.release_order import Member
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
@@ -19,12 +19,12 @@ from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import Release
 from poetry_publish_verified.release.publish import publish
-from tests.core.making import distribution
-from tests.story.scripted import InMemory
-from tests.story.scripted import World
-from tests.story.test_story import BUILT
+from tests.core.distributions import distribution
+from tests.release.scripted import InMemory
+from tests.release.scripted import World
+from tests.release.test_publish import BUILT
 
-LIB = Member(canonicalize_name("lib"), Version("1.0"), "packages/lib")
+LIB = WorkspaceMember(canonicalize_name("lib"), Version("1.0"), "packages/lib")
 LIB_WHEEL = distribution("lib-1.0-py3-none-any.whl", b"lib")
 PLAN = Plan(Until.DOWNLOADABLE, 900.0)
 
@@ -32,8 +32,8 @@ PLAN = Plan(Until.DOWNLOADABLE, 900.0)
 def released(world: World, plan: Plan = PLAN) -> Verdict | ReleaseError:
     """Release lantern, which needs lib."""
     release = Release(Identity(canonicalize_name("lantern"), Version("1.0")), BUILT)
-    outside = replace(world.outside(), report=world.events.append)
-    story = partial(publish, InMemory(release, world.clock), plan, outside, [LIB])
+    context = replace(world.context(), report=world.events.append)
+    story = partial(publish, InMemory(release, world.clock), plan, context, [LIB])
     try:
         return anyio.run(story)
     except ReleaseError as error:
