@@ -87,8 +87,8 @@ ALLOWED = (
         "the lock of what cannot be locked in its own place, in the user's data directory",
     ),
     Allowed(
-        r"file ! home/\.cache: directory ",
-        "virtualenv makes it private, Poetry does not: it depends on which comes first",
+        r"file ! home/\.(cache|local/share): directory ",
+        "virtualenv and we make it private, Poetry does not: it depends on which comes first",
     ),
 )
 
