@@ -17,7 +17,7 @@ from poetry_publish_verified.adapters.git import digest_of
 from poetry_publish_verified.adapters.git import source_files
 from poetry_publish_verified.adapters.git import sources_of
 from poetry_publish_verified.adapters.git import tracked
-from poetry_publish_verified.cli.run import interrupts_noted
+from poetry_publish_verified.cli.signals import interrupts_noted
 from poetry_publish_verified.core.events import BuildUsedAgain
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.former_build import former_build

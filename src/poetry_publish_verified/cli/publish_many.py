@@ -18,17 +18,17 @@ from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.cli import build as building
 from poetry_publish_verified.cli.composition import ReleaseRequest
 from poetry_publish_verified.cli.composition import run_workspace
-from poetry_publish_verified.cli.members import poetry_in
+from poetry_publish_verified.cli.publish_options import Choices
+from poetry_publish_verified.cli.publish_options import hold_project
+from poetry_publish_verified.cli.publish_options import recording_build
+from poetry_publish_verified.cli.publish_options import rehearsal_targets
+from poetry_publish_verified.cli.publish_options import release_started
+from poetry_publish_verified.cli.publish_options import targets_found
+from poetry_publish_verified.cli.publish_options import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
-from poetry_publish_verified.cli.setup import Choices
-from poetry_publish_verified.cli.setup import hold_project
-from poetry_publish_verified.cli.setup import recording_build
-from poetry_publish_verified.cli.setup import rehearsal_targets
-from poetry_publish_verified.cli.setup import release_started
-from poetry_publish_verified.cli.setup import targets_found
-from poetry_publish_verified.cli.setup import temporary_folder
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.user_clients import mention_cool_downs
+from poetry_publish_verified.cli.workspace_members import poetry_in
 from poetry_publish_verified.core.events import BuildStarted
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProjectsFound
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from poetry.console.commands.command import Command
 
     from poetry_publish_verified.cli.console import Reporting
-    from poetry_publish_verified.cli.members import Checkout
-    from poetry_publish_verified.cli.members import Workspace
+    from poetry_publish_verified.cli.workspace_members import Checkout
+    from poetry_publish_verified.cli.workspace_members import Workspace
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.poetry_api.indexes import Targets
 

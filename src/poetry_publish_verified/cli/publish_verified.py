@@ -15,18 +15,18 @@ from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.members import Workspace
-from poetry_publish_verified.cli.members import read_workspace
-from poetry_publish_verified.cli.members import root_table
-from poetry_publish_verified.cli.members import typed_patterns
 from poetry_publish_verified.cli.options import RELEASE_OPTIONS
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
-from poetry_publish_verified.cli.run import poetry_if_any
-from poetry_publish_verified.cli.run import run_to_its_end
-from poetry_publish_verified.cli.run import setting
-from poetry_publish_verified.cli.setup import receipt_named
-from poetry_publish_verified.cli.setup import settings_of
+from poetry_publish_verified.cli.publish_options import receipt_named
+from poetry_publish_verified.cli.publish_options import settings_of
+from poetry_publish_verified.cli.signals import poetry_if_any
+from poetry_publish_verified.cli.signals import run_to_its_end
+from poetry_publish_verified.cli.signals import setting
+from poetry_publish_verified.cli.workspace_members import Workspace
+from poetry_publish_verified.cli.workspace_members import read_workspace
+from poetry_publish_verified.cli.workspace_members import root_table
+from poetry_publish_verified.cli.workspace_members import typed_patterns
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output import plan as plan_output

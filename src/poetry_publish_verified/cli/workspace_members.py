@@ -15,8 +15,8 @@ from poetry.factory import Factory
 from poetry.plugins.plugin import Plugin
 
 from poetry_publish_verified.adapters.folders import with_projects
-from poetry_publish_verified.cli.run import poetry_if_any
-from poetry_publish_verified.cli.setup import refuse_missing_plugins
+from poetry_publish_verified.cli.publish_options import refuse_missing_plugins
+from poetry_publish_verified.cli.signals import poetry_if_any
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.errors import Code
