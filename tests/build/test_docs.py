@@ -1,15 +1,35 @@
-"""The pages that are made from the code say what the code says."""
+"""The docs match the code that they describe."""
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "poetry_publish_verified"
+# `path/of/module.py`, or a package's folder, and what is named after it: `module.py`: `a`, `B.c`
+PLACE = re.compile(r"`((?:[a-z_]+/)*(?:[a-z_]+\.py|[a-z_]+/))`(?:: `([A-Za-z_.]+)`)?")
 
 
-def test_the_page_of_codes_is_the_one_that_the_code_makes() -> None:
+def names_in(module: Path) -> set[str]:
+    """The names that a module defines, methods as `Class.method`."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = (ast.FunctionDef, ast.AsyncFunctionDef)
+            found |= {f"{node.name}.{each.name}" for each in node.body if isinstance(each, methods)}
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        found |= {each.id for each in targets if isinstance(each, ast.Name)}
+    return found
+
+
+def test_codes_page_is_generated_from_the_code() -> None:
     """docs/codes.md is what docs/make_codes.py prints."""
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / "make_codes.py"],
@@ -18,3 +38,15 @@ def test_the_page_of_codes_is_the_one_that_the_code_makes() -> None:
         text=True,
     ).stdout
     assert (ROOT / "docs" / "codes.md").read_text(encoding="utf-8") == made
+
+
+def test_design_page_names_only_what_exists() -> None:
+    """Every file, folder and function that docs/design.md names is in the package."""
+    named = PLACE.findall((ROOT / "docs" / "design.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    missing = [
+        f"{path}: {name}" if name else path
+        for path, name in named
+        if not (PACKAGE / path).exists() or (name and name not in names_in(PACKAGE / path))
+    ]
+    assert missing == []
