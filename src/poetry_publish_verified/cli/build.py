@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import ExitStack
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,8 @@ from poetry_publish_verified.adapters.git import sources_of
 from poetry_publish_verified.adapters.git import tracked
 from poetry_publish_verified.cli.signals import interrupts_noted
 from poetry_publish_verified.core.events import BuildUsedAgain
+from poetry_publish_verified.core.events import DistributionsRead
+from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.former_build import former_build
 from poetry_publish_verified.core.former_build import lack_one_for
@@ -68,6 +71,24 @@ class ReleaseBuild:
             if not path.is_file():  # a pipe would be written to, and wait for a reader
                 path.unlink(missing_ok=True)
             receipt_file.write(path, record.as_dict())
+
+
+def recording_build(
+    report: Callable[[Event], None], built: ReleaseBuild | None, building_alone: ExitStack
+) -> Callable[[Event], None]:
+    """Report, and once the sending starts, note what was built and let others build."""
+    files: dict[str, str] = {}
+
+    def tell(event: Event) -> None:
+        report(event)
+        if isinstance(event, DistributionsRead):
+            files.update((each.filename, str(each.sha256)) for each in event.distributions)
+        elif isinstance(event, SendingStarted):
+            if built is not None:
+                built.keep_record(files)
+            building_alone.close()
+
+    return tell
 
 
 def ask(command: Command, project: Project, dist_dir: Path) -> None:

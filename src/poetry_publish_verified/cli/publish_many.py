@@ -16,19 +16,19 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.cli import build as building
+from poetry_publish_verified.cli.build import recording_build
 from poetry_publish_verified.cli.composition import ReleaseRequest
 from poetry_publish_verified.cli.composition import run_workspace
+from poetry_publish_verified.cli.locks import hold_project
+from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.cli.publish_options import Choices
-from poetry_publish_verified.cli.publish_options import hold_project
-from poetry_publish_verified.cli.publish_options import recording_build
-from poetry_publish_verified.cli.publish_options import rehearsal_targets
 from poetry_publish_verified.cli.publish_options import release_started
 from poetry_publish_verified.cli.publish_options import targets_found
-from poetry_publish_verified.cli.publish_options import temporary_folder
+from poetry_publish_verified.cli.rehearsal import rehearsal_targets
+from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.user_clients import mention_cool_downs
-from poetry_publish_verified.cli.workspace_members import poetry_in
 from poetry_publish_verified.core.events import BuildStarted
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProjectsFound

@@ -10,17 +10,17 @@ import anyio
 
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.cli import build as building
+from poetry_publish_verified.cli.build import recording_build
 from poetry_publish_verified.cli.composition import run_release
+from poetry_publish_verified.cli.locks import hold_project
+from poetry_publish_verified.cli.projects import read_project
 from poetry_publish_verified.cli.publish_options import Choices
-from poetry_publish_verified.cli.publish_options import hold_project
-from poetry_publish_verified.cli.publish_options import read_project
 from poetry_publish_verified.cli.publish_options import receipt_named
-from poetry_publish_verified.cli.publish_options import recording_build
-from poetry_publish_verified.cli.publish_options import rehearsal_targets
 from poetry_publish_verified.cli.publish_options import release_started
 from poetry_publish_verified.cli.publish_options import settings_of
 from poetry_publish_verified.cli.publish_options import targets_found
-from poetry_publish_verified.cli.publish_options import temporary_folder
+from poetry_publish_verified.cli.rehearsal import rehearsal_targets
+from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.signals import settings_table
 from poetry_publish_verified.cli.user_clients import forget_arrived

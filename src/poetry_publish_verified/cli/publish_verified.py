@@ -16,12 +16,12 @@ from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import RELEASE_OPTIONS
+from poetry_publish_verified.cli.projects import poetry_if_any
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
 from poetry_publish_verified.cli.publish_options import receipt_named
 from poetry_publish_verified.cli.publish_options import settings_of
-from poetry_publish_verified.cli.signals import poetry_if_any
-from poetry_publish_verified.cli.signals import run_to_its_end
+from poetry_publish_verified.cli.run import run_to_its_end
 from poetry_publish_verified.cli.signals import setting
 from poetry_publish_verified.cli.workspace_members import Workspace
 from poetry_publish_verified.cli.workspace_members import read_workspace

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import ExitStack
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.project import settings_table as read_table
 
 if TYPE_CHECKING:
@@ -22,23 +19,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from poetry.console.commands.command import Command
-    from poetry.poetry import Poetry
-
-    from poetry_publish_verified.cli.console import Reporting
 
 
 def setting(command: Command, key: str) -> Any:
     """A setting as it seems to be, before all of them are checked."""
     variable = ENVIRONMENT_PREFIX + key.upper()
     return command.option(key) or os.environ.get(variable) or settings_table(command).get(key)
-
-
-def poetry_if_any(command: Command) -> Poetry | None:
-    """The project at hand; whatever is wrong with it, None, where none is needed."""
-    try:
-        return command.poetry
-    except Exception:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
-        return None
 
 
 def settings_table(command: Command) -> Mapping[str, Any]:
@@ -49,25 +35,8 @@ def settings_table(command: Command) -> Mapping[str, Any]:
         return {}
 
 
-def run_to_its_end(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
-    """Run it, tell how it ended, and answer the exit code."""
-    problem: BaseException | None = None
-    with _terminated_like_interrupted():
-        try:
-            with ExitStack() as stack:
-                verdict = run(stack)
-        except ReleaseError as error:
-            problem, verdict = error, error.verdict
-        except KeyboardInterrupt as error:
-            problem, verdict = error, Verdict.INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
-            problem, verdict = error, Verdict.ERROR
-        with _undisturbed():
-            return report.end(problem, verdict)
-
-
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM and SIGHUP end a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -82,7 +51,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """The last words take an instant, and a second Ctrl-C must not cut them."""
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     with _handlers({getattr(signal, name): lambda *_: None for name in names}):

@@ -22,8 +22,8 @@ from poetry_publish_verified.cli.composition import Awaited
 from poetry_publish_verified.cli.composition import run_wait
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import RELEASE_OPTIONS
-from poetry_publish_verified.cli.signals import poetry_if_any
-from poetry_publish_verified.cli.signals import run_to_its_end
+from poetry_publish_verified.cli.projects import poetry_if_any
+from poetry_publish_verified.cli.run import run_to_its_end
 from poetry_publish_verified.cli.signals import setting
 from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
 from poetry_publish_verified.cli.user_clients import mention_cool_downs

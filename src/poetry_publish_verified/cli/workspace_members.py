@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tomllib
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry.factory import Factory
-from poetry.plugins.plugin import Plugin
-
 from poetry_publish_verified.adapters.folders import with_projects
-from poetry_publish_verified.cli.publish_options import refuse_missing_plugins
-from poetry_publish_verified.cli.signals import poetry_if_any
+from poetry_publish_verified.cli.projects import poetry_if_any
+from poetry_publish_verified.cli.projects import poetry_in
+from poetry_publish_verified.cli.projects import refuse_missing_plugins
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.errors import Code
@@ -200,22 +196,6 @@ def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
     refuse_missing_plugins(poetry)
     project = poetry_project.read(poetry)
     return Checkout(poetry, project, poetry_project.member(poetry, project, shown))
-
-
-def poetry_in(command: Command, folder: Path) -> Poetry:
-    """The project in a folder as Poetry reads it, with the plugins that this command has."""
-    return Factory().create_poetry(
-        folder,
-        io=command.io,
-        # Looking for such plugins takes longer than all the rest.
-        disable_plugins=bool(command.option("no-plugins")) or not _plugins_of_projects(),
-        disable_cache=bool(command.option("no-cache")),
-    )
-
-
-@functools.cache
-def _plugins_of_projects() -> bool:
-    return bool(entry_points(group=Plugin.group))
 
 
 def _in_vain(pattern: str, base: Path) -> Problem:

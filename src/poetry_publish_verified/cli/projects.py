@@ -1,0 +1,84 @@
+"""Reads projects as Poetry does: the one at hand, or the one in a folder."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry.console.commands.command import Command
+from poetry.factory import Factory
+from poetry.plugins.plugin import Plugin
+
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
+from poetry_publish_verified.poetry_api import project as poetry_project
+from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.sanitize import printable
+
+if TYPE_CHECKING:
+    from poetry.poetry import Poetry
+
+
+def poetry_if_any(command: Command) -> Poetry | None:
+    """The project at hand; whatever is wrong with it, None, where none is needed."""
+    try:
+        return command.poetry
+    except Exception:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
+        return None
+
+
+def read_project(get: Callable[[], Poetry]) -> tuple[Poetry, Project]:
+    """A project that can be published; ReleaseError where there is none."""
+    try:
+        poetry = get()
+    except Exception as error:
+        # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.NO_PROJECT,
+                f"There is no project to publish: {printable(str(error))}",
+                "Run this in a folder with a valid pyproject.toml, or name one with -C;"
+                " poetry check tells what is wrong with it.",
+            ),
+        ) from error
+    project = poetry_project.read(poetry)
+    refuse_missing_plugins(poetry)
+    return poetry, project
+
+
+def refuse_missing_plugins(poetry: Poetry) -> None:
+    """Raises ReleaseError where plugins that the project requires are not active."""
+    if missing := missing_plugins(poetry.pyproject_path):
+        raise ReleaseError(
+            Verdict.PREFLIGHT_REFUSED,
+            Problem(
+                Code.PLUGINS_NOT_ACTIVE,
+                "The project requires Poetry plugins that are not active:"
+                f" {printable(', '.join(missing))}. A version that one of them sets would be"
+                " silently wrong.",
+                "Run poetry install, or poetry self add with the plugin's name.",
+            ),
+        )
+
+
+def poetry_in(command: Command, folder: Path) -> Poetry:
+    """The project in a folder as Poetry reads it, with the plugins that this command has."""
+    return Factory().create_poetry(
+        folder,
+        io=command.io,
+        # Looking for such plugins takes longer than all the rest.
+        disable_plugins=bool(command.option("no-plugins")) or not _plugins_of_projects(),
+        disable_cache=bool(command.option("no-cache")),
+    )
+
+
+@functools.cache
+def _plugins_of_projects() -> bool:
+    return bool(entry_points(group=Plugin.group))

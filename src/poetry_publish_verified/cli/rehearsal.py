@@ -1,0 +1,36 @@
+"""Where a rehearsal sends its release: an index on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from poetry.config.config import Config
+
+from poetry_publish_verified.adapters.rehearsal import KEPT
+from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.poetry_api.indexes import Indexes
+from poetry_publish_verified.poetry_api.indexes import Targets
+
+
+def rehearsal_targets(stack: ExitStack) -> Targets:
+    """An index on this machine, to the end of `stack`."""
+    kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
+    url = stack.enter_context(
+        throwaway_index(Path(stack.enter_context(temporary_folder())), kept_in)
+    )
+    index = IndexTarget(f"{url}simple/", Access())
+    return Targets(
+        RepositoryTarget("rehearsal", url, Access()),
+        Indexes(index, (index,)),
+        proxies=False,
+    )
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a while."""
+    return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)

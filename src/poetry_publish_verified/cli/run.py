@@ -1,0 +1,29 @@
+"""Runs one use case to its end and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from poetry_publish_verified.cli.console import Reporting
+from poetry_publish_verified.cli.signals import terminated_like_interrupted
+from poetry_publish_verified.cli.signals import undisturbed
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+
+
+def run_to_its_end(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
+    """Run it, tell how it ended, and answer the exit code."""
+    problem: BaseException | None = None
+    with terminated_like_interrupted():
+        try:
+            with ExitStack() as stack:
+                verdict = run(stack)
+        except ReleaseError as error:
+            problem, verdict = error, error.verdict
+        except KeyboardInterrupt as error:
+            problem, verdict = error, Verdict.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
+            problem, verdict = error, Verdict.ERROR
+        with undisturbed():
+            return report.end(problem, verdict)
