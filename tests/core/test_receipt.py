@@ -19,7 +19,7 @@ from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import FileListed
 from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
@@ -122,11 +122,11 @@ def test_a_receipt_before_the_first_byte() -> None:
         ([FileListed(INDEX, WHEEL, "aa")], "not-sent", "aa", 0),
         ([FileListed(INDEX, WHEEL, None)], "not-sent", None, 0),
         ([FileVerified(INDEX, WHEEL, "aa", "http")], "not-sent", "aa", 0),
-        ([UploadStarted(WHEEL, 5, 1)], "unknown", None, 1),
-        ([UploadStarted(WHEEL, 5, 1), UploadProgressed(WHEEL, 3)], "unknown", None, 1),
-        ([UploadStarted(WHEEL, 5, 1), UploadStarted(WHEEL, 5, 2)], "unknown", None, 2),
-        ([UploadStarted(WHEEL, 5, 1), UploadEnded(WHEEL, "uploaded")], "uploaded", None, 1),
-        ([UploadStarted(WHEEL, 5, 1), UploadEnded(WHEEL, "failed")], "failed", None, 1),
+        ([UploadStarted(WHEEL, 5, 1, 6)], "unknown", None, 1),
+        ([UploadStarted(WHEEL, 5, 1, 6), UploadProgressed(WHEEL, 3)], "unknown", None, 1),
+        ([UploadStarted(WHEEL, 5, 1, 6), UploadStarted(WHEEL, 5, 2, 6)], "unknown", None, 2),
+        ([UploadStarted(WHEEL, 5, 1, 6), UploadEnded(WHEEL, "uploaded")], "uploaded", None, 1),
+        ([UploadStarted(WHEEL, 5, 1, 6), UploadEnded(WHEEL, "failed")], "failed", None, 1),
         (
             [FileCompared(WHEEL, "other", "xx"), UploadEnded(WHEEL, "kept-remote", "xx")],
             *("kept-remote", "xx", 0),
@@ -148,7 +148,7 @@ def test_what_became_of_a_file(
 def test_what_an_index_showed() -> None:
     """Looks are counted, and the moment at which a release became visible is kept."""
     edge = {"x-served-by": "cache-1"}
-    looked = Looked(INDEX, "pip", 1, (WHEEL,), "404", None)
+    looked = NotYetVisible(INDEX, "pip", 1, (WHEEL,), "404", None)
     (release,) = receipt_after(*BEGINNING, WaitStarted(INDEX, 9.0), looked)["releases"]
     waiting = {"variant": "pip", "visible_at": None, "requests": 1, "edge": None}
     assert release["indexes"] == [{"url": INDEX, **UNPROVEN, "variants": [waiting]}]
@@ -230,7 +230,9 @@ def test_how_an_index_ended(ended: IndexEnded, entry: dict[str, object]) -> None
 def test_one_index_proven_says_nothing_of_another() -> None:
     """Each index has an entry of its own, each variant one within it."""
     other = "https://mirror.example/simple/"
-    looks = [Looked(where, who, 1, (), "", None) for where in (INDEX, other) for who in ("a", "b")]
+    looks = [
+        NotYetVisible(where, who, 1, (), "", None) for where in (INDEX, other) for who in ("a", "b")
+    ]
     (release,) = receipt_after(
         *BEGINNING[:2],
         TargetsFound("https://index.example/", (INDEX, other)),
@@ -254,7 +256,7 @@ def test_several_releases() -> None:
             DistributionsRead((FileFacts(f"{key}.whl", None, None),)),
         ):
             receipt.apply(event, NOON, key)
-    receipt.apply(Looked(INDEX, "pip", 4, (), "", None), NOON, "a")
+    receipt.apply(NotYetVisible(INDEX, "pip", 4, (), "", None), NOON, "a")
     receipt.apply(FileListed(INDEX, "b.whl", "bb"), NOON, "b")
     receipt.apply(ProblemFound(PROBLEM), NOON, "a")
     receipt.apply(VersionSet("1.1"), NOON, "b")

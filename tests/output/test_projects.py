@@ -16,7 +16,7 @@ from poetry_publish_verified.core.events import ProjectsFound
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
@@ -74,7 +74,7 @@ def test_a_table() -> None:
     text = begun(screen)
     tell(text, "app", BuildStarted())
     assert row(screen, "app") == "building"
-    tell(text, "app", DistributionsRead(FILES), ReleaseWaits(("base",)))
+    tell(text, "app", DistributionsRead(FILES), ReleaseWaiting(("base",)))
     assert row(screen, "app") == "waiting for base"
     tell(text, "base", DistributionsRead(FILES), SendingStarted())
     tell(text, "base", UploadEnded(FILES[0].filename, "uploaded"))
@@ -93,7 +93,7 @@ def test_a_table() -> None:
 def test_a_narrow_table() -> None:
     """No line is wider than the terminal."""
     screen = Screen(width=24)
-    tell(begun(screen), "app", ReleaseWaits(tuple(f"needed-{number}" for number in range(9))))
+    tell(begun(screen), "app", ReleaseWaiting(tuple(f"needed-{number}" for number in range(9))))
     assert max(map(len, screen.table)) < 24
 
 

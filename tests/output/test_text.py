@@ -10,7 +10,7 @@ import pytest
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.output.console import Text
@@ -50,9 +50,9 @@ def told(screen: Screen, *events: tuple[float, Event], release: str | None = Non
     return text
 
 
-def looked(variant: str = "pip", **more: object) -> Looked:
+def looked(variant: str = "pip", **more: object) -> NotYetVisible:
     """A look that did not find the wheel."""
-    return Looked(INDEX, variant, 1, (WHEEL,), "", **more)  # type: ignore[arg-type]
+    return NotYetVisible(INDEX, variant, 1, (WHEEL,), "", **more)  # type: ignore[arg-type]
 
 
 def test_a_table_of_indexes_and_clients() -> None:
@@ -108,7 +108,7 @@ def test_no_row_is_wider_than_the_terminal(width: int) -> None:
 def test_foreign_words_in_the_table_are_harmless() -> None:
     """No control character and no style of cleo's comes through."""
     screen = Screen()
-    hostile = Looked(INDEX, "pip", 1, (WHEEL,), "it said \x1b[2J<error>\u202e", next_in=1.0)
+    hostile = NotYetVisible(INDEX, "pip", 1, (WHEEL,), "it said \x1b[2J<error>\u202e", next_in=1.0)
     told(screen, (0.0, STARTED), (1.0, hostile))
     shown = " ".join(screen.table)
     assert "\x1b" not in shown

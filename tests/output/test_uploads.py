@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import UploadUncertain
 from tests.output.test_text import WHEEL
 from tests.output.test_text import Screen
 from tests.output.test_text import told
@@ -21,8 +21,8 @@ def test_a_bar_for_each_file() -> None:
     screen = Screen()
     told(
         screen,
-        (0.0, UploadStarted(WHEEL, 1000, 1)),
-        (0.0, UploadStarted(SDIST, 1000, 1)),
+        (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
+        (0.0, UploadStarted(SDIST, 1000, 1, 6)),
         (1.0, UploadProgressed(WHEEL, 500)),
         (1.5, UploadProgressed(SDIST, 1000)),
     )
@@ -34,7 +34,7 @@ def test_a_bar_for_each_file() -> None:
 def test_a_bar_goes_with_its_file() -> None:
     """A file that has ended leaves a line for good, and its bar goes."""
     screen = Screen()
-    told(screen, (0.0, UploadStarted(WHEEL, 9, 1)), (2.0, UploadEnded(WHEEL, "uploaded")))
+    told(screen, (0.0, UploadStarted(WHEEL, 9, 1, 6)), (2.0, UploadEnded(WHEEL, "uploaded")))
     assert screen.table == []
     assert screen.said == [f" - Uploading <c1>{WHEEL}</c1> <fg=green>uploaded</>"]
 
@@ -42,7 +42,7 @@ def test_a_bar_goes_with_its_file() -> None:
 def test_an_empty_file_is_whole() -> None:
     """Nothing to send is all sent."""
     screen = Screen()
-    told(screen, (0.0, UploadStarted(WHEEL, 0, 1)))
+    told(screen, (0.0, UploadStarted(WHEEL, 0, 1, 6)))
     assert "100%" in screen.table[0]
 
 
@@ -51,16 +51,16 @@ def test_doubt_and_delay() -> None:
     screen = Screen()
     told(
         screen,
-        (0.0, UploadStarted(WHEEL, 1000, 1)),
-        (1.0, UploadDoubted(WHEEL, "503 no healthy backends")),
+        (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
+        (1.0, UploadUncertain(WHEEL, "503 no healthy backends")),
     )
     assert screen.table == [f"  {WHEEL} looking whether it is there"]
     assert "looking whether it is there" in screen.said[-1]
     assert "503 no healthy backends" in screen.said[-1]
     told(
         screen,
-        (0.0, UploadStarted(WHEEL, 1000, 1)),
-        (2.0, UploadDelayed(WHEEL, f"{WHEEL} was refused: the index asks to wait.", 30.0, 2)),
+        (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
+        (2.0, UploadDelayed(WHEEL, f"{WHEEL} was refused: the index asks to wait.", 30.0, 2, 6)),
     )
     assert screen.table == [f"  {WHEEL} sent again in 30 s"]
     assert screen.said[-1].endswith("the index asks to wait. It is sent again in 30 s.")
@@ -72,7 +72,7 @@ def test_doubt_and_delay() -> None:
 def test_another_try(attempt: int, words: str) -> None:
     """A log tells of each further try."""
     screen = Screen(animated=False)
-    told(screen, (0.0, UploadStarted(WHEEL, 1000, attempt)))
+    told(screen, (0.0, UploadStarted(WHEEL, 1000, attempt, 6)))
     assert screen.said == [f" - <c1>{WHEEL}</c1>: sending it again, for the {words} time"]
 
 
@@ -80,7 +80,7 @@ def test_a_log_has_no_bars() -> None:
     """Where nobody watches, only what became of a file is told."""
     screen = Screen(animated=False)
     events = [(1.0 + n, UploadProgressed(WHEEL, n)) for n in range(1000)]
-    told(screen, (0.0, UploadStarted(WHEEL, 1000, 1)), *events)
+    told(screen, (0.0, UploadStarted(WHEEL, 1000, 1, 6)), *events)
     assert screen.said == screen.table == []
 
 
@@ -89,5 +89,5 @@ def test_no_bar_is_wider_than_the_terminal(width: int) -> None:
     """A wrapped line could not be painted over."""
     screen = Screen(width=width)
     long = f"{'lantern' * 20}-1.0-py3-none-any.whl"
-    told(screen, (0.0, UploadStarted(long, 1000, 1)), (1.0, UploadProgressed(long, 500)))
+    told(screen, (0.0, UploadStarted(long, 1000, 1, 6)), (1.0, UploadProgressed(long, 500)))
     assert all(len(line) <= max(width - 1, 10) for line in screen.table)

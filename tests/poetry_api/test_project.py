@@ -60,6 +60,25 @@ def test_the_public_indexes(url: str, public: bool) -> None:
     assert is_public(url.format(host)) is public
 
 
+@pytest.mark.parametrize(
+    ("index", "page"),
+    [
+        ("https://{}/simple/", "https://{}/project/lantern/"),
+        ("https://test.{}/simple/", "https://test.{}/project/lantern/"),
+        ("https://{}.example/simple/", None),
+        ("http://127.0.0.1:8080/simple/", None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_page_of_a_project(index: str, page: str | None) -> None:
+    """PyPI and TestPyPI have one at a known address; other indexes may have none."""
+    from poetry_publish_verified.poetry_api.project import project_page
+    from poetry_publish_verified.poetry_api.project import pypi_index
+
+    host = pypi_index().split("/")[2]
+    assert project_page(index.format(host), "lantern") == (page and page.format(host))
+
+
 POETRY_CORE = (
     '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
 )

@@ -178,7 +178,7 @@ def test_an_announced_expiry_is_used(
         url = open_pypi.behind(edge.origin).simple_url
         run = publish(poetry, next_one, open_pypi, "--index", url, "--format", "json")
     ended(run, 0)
-    looks = [e for e in run.events if e["event"] == "looked" and e["index"] == url]
+    looks = [e for e in run.events if e["event"] == "not-yet-visible" and e["index"] == url]
     assert any(0 < look["expires_in"] <= 2 for look in looks)
     for look in looks:
         # `Age` is in whole seconds, and a look that is to come a little later will do.
@@ -381,7 +381,9 @@ def test_poetry_reads_the_version_page_of_a_public_index(
     assert set(seen) == CLIENTS | {"poetry-json"}
     # Two that lacked something, one more, and three that did not.
     assert seen["poetry-json"] == len(asked) == 6
-    lacking = [e for e in run.events if e["event"] == "looked" and e["variant"] == "poetry-json"]
+    lacking = [
+        e for e in run.events if e["event"] == "not-yet-visible" and e["variant"] == "poetry-json"
+    ]
     assert [set(e["missing"]) for e in lacking[:3]] == [
         project.filenames,
         {project.sdist},

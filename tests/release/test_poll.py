@@ -13,8 +13,8 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import MetadataVerified
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import IndexFile
@@ -488,7 +488,7 @@ def test_nothing_is_asked_as_a_client_before_the_upload(world: World) -> None:
     early = {look for at, look in world.index.looks if at < 20.0}
     assert early == {UNSEEN.name}
     assert {look for _, look in world.index.looks} == {UNSEEN.name, *DEFAULT_CLIENTS}
-    assert {event.variant for event in world.told(Looked)} >= {UNSEEN.name}
+    assert {event.variant for event in world.told(NotYetVisible)} >= {UNSEEN.name}
 
 
 def test_a_file_that_comes_between_two_looks(world: World) -> None:

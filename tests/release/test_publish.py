@@ -11,7 +11,7 @@ import pytest
 from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
@@ -426,7 +426,7 @@ def test_out_of_time(until: Until) -> None:
     assert ending.uploads == {WHEEL: "uploaded", SDIST: "uploaded"}
     assert WHEEL in ending.problems[0].message
     assert SDIST in ending.problems[0].message
-    assert world.told(Looked)[-1].missing == (WHEEL, SDIST)
+    assert world.told(NotYetVisible)[-1].missing == (WHEEL, SDIST)
     assert ending.release["indexes"][0]["variants"][0]["visible_at"] is None
 
 

@@ -9,7 +9,7 @@ import anyio
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
@@ -46,7 +46,7 @@ def test_sent_once_what_it_needs_is_there() -> None:
     world.index.put(LIB_WHEEL, since=100.0)
     assert released(world) is Verdict.VERIFIED
     assert world.repository.times[BUILT[0].filename][0] >= 100.0
-    assert world.told(ReleaseWaits) == [ReleaseWaits(("lib 1.0",))]
+    assert world.told(ReleaseWaiting) == [ReleaseWaiting(("lib 1.0",))]
 
 
 def test_not_there_in_time() -> None:

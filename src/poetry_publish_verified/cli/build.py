@@ -19,7 +19,7 @@ from poetry_publish_verified.adapters.git import source_files
 from poetry_publish_verified.adapters.git import sources_of
 from poetry_publish_verified.adapters.git import tracked
 from poetry_publish_verified.cli.signals import interrupts_noted
-from poetry_publish_verified.core.events import BuildUsedAgain
+from poetry_publish_verified.core.events import BuildReused
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.former_build import FormerBuild
@@ -145,7 +145,7 @@ def used_again(
     before = _former(project)
     if before is None or not _is_fit(before, poetry, project, dist_dir):
         return None
-    report(BuildUsedAgain(tuple(before.files)))
+    report(BuildReused(tuple(before.files)))
     return ReleaseBuild(project, dist_dir, before.sources, before.made, before.rest, None)
 
 

@@ -142,7 +142,7 @@ class ManyProjects:
             except ReleaseError as error:
                 problems += error.problems
                 continue
-            tell(targets_found(targets))
+            tell(targets_found(targets, checkout.project))
             dist_dir = checkout.project.dist_dir(choices.dist_dir)
             if choices.rehearsal and choices.build:
                 # A rehearsal leaves the user's own dist folders alone.

@@ -77,7 +77,7 @@ class OneProject:
                 if choices.rehearsal
                 else choices.targets(poetry, settings.indexes)
             )
-            report(targets_found(targets))
+            report(targets_found(targets, project))
             if choices.build and not choices.rehearsal:
                 building.ask(command, project, dist_dir)
         except Exception:

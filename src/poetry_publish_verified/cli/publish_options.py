@@ -112,10 +112,11 @@ def release_started(project: Project, choices: Choices) -> ReleaseStarted:
     return ReleaseStarted(identity.name, str(identity.version), choices.repository_name())
 
 
-def targets_found(targets: Targets) -> TargetsFound:
+def targets_found(targets: Targets, project: Project) -> TargetsFound:
     """What is told once it is known where a release goes."""
     shown_by = tuple(index.url for index in targets.indexes.shown_by)
-    return TargetsFound(targets.repository.url, shown_by)
+    page = poetry_project.project_page(targets.indexes.own.url, project.identity.name)
+    return TargetsFound(targets.repository.url, shown_by, page)
 
 
 def settings_of(command: Command, config: Config, table: Mapping[str, object]) -> Settings:

@@ -235,7 +235,8 @@ It exits with 0 when all is proven, and otherwise with
         name, version = release.name, str(release.version)
         tell = report.of(f"{name} {version}")
         tell(ReleaseStarted(name, version, None))
-        tell(TargetsFound(None, tuple(index.url for index in indexes)))
+        page = poetry_project.project_page(indexes[0].url, name)
+        tell(TargetsFound(None, tuple(index.url for index in indexes), page))
         if isinstance(release.expectation, ExactFiles):
             files = release.expectation.expected
             tell(DistributionsRead(tuple(FileFacts(f.filename, f.size, f.sha256) for f in files)))

@@ -1,4 +1,7 @@
-"""What happens in a run, as values: the receipt and every output are made from these alone."""
+"""What happens in a run, as values: the receipt and every output are made from these alone.
+
+A class's name is the event's name in `--format json`: `UploadStarted` is `upload-started`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ Upload = Literal["uploaded", "already-there", "kept-remote", "not-sent", "failed
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a release was built from: the commit (None outside git) and a digest of the files."""
+    """What a release is built from: the commit (None outside git) and a digest of the files."""
 
     commit: str | None
     digest: str | None
@@ -21,7 +24,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One distribution as the receipt names it; `size` in bytes; None is what is not known."""
+    """One distribution; `size` is in bytes; what is not known is None."""
 
     filename: str
     size: int | None
@@ -39,7 +42,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ProjectsFound:
-    """So many projects are released in one run; folders `left_out` have nothing to publish."""
+    """A run releases `count` projects; the folders `left_out` have nothing to publish."""
 
     count: int
     left_out: tuple[str, ...]
@@ -47,7 +50,7 @@ class ProjectsFound:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseStarted:
-    """The release and the repository's name are known; None where it is only waited for."""
+    """A release is known by name; `repository` is Poetry's name, None in a run that only waits."""
 
     name: str
     version: str
@@ -56,41 +59,46 @@ class ReleaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class VersionSet:
-    """A plugin has set the release's version while it was built."""
+    """A plugin set the release's version during the build."""
 
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class BuildStarted:
-    """One of several projects is built."""
+    """One of several projects is being built."""
 
 
 @dataclass(frozen=True, slots=True)
-class BuildUsedAgain:
-    """What an earlier run built from the same sources is there still: nothing is built."""
+class BuildReused:
+    """The files that an earlier run built from the same sources are used; nothing is built."""
 
     filenames: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TargetsFound:
-    """Where the release goes and which indexes must show it. URLs are without credentials."""
+    """Where the release goes and which indexes must show it. URLs hold no credentials.
+
+    `project_page` is the project's page for people on the repository's own site, with a slash at
+    the end; None where the site is not known.
+    """
 
     repository_url: str | None
     indexes: tuple[str, ...]
+    project_page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionsRead:
-    """The release's files are known, in the order in which they are to be sent."""
+    """The release's files are known, in the order of their upload."""
 
     distributions: tuple[FileFacts, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FileCompared:
-    """What the repository's own index holds under a file's name, before anything is sent."""
+    """What the repository's own index holds under a file's name before the upload."""
 
     filename: str
     state: Literal["absent", "identical", "other"]
@@ -99,29 +107,30 @@ class FileCompared:
 
 @dataclass(frozen=True, slots=True)
 class SendingStarted:
-    """Nothing speaks against the release: from now on files may be on the index."""
+    """Preflight has passed: from now on files may be on the index."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadStarted:
-    """One attempt to send one file begins; `size` in bytes."""
+    """Attempt number `attempt` of at most `attempts` to send a file; `size` is in bytes."""
 
     filename: str
     size: int
     attempt: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
 class UploadProgressed:
-    """`sent` bytes of a file have left this machine."""
+    """This machine has sent `sent` bytes of a file."""
 
     filename: str
     sent: int
 
 
 @dataclass(frozen=True, slots=True)
-class UploadDoubted:
-    """The answer to an upload proves nothing (`words` says what it was): the index is asked."""
+class UploadUncertain:
+    """The answer to an upload proves nothing (`words` quotes it), so the index is asked."""
 
     filename: str
     words: str
@@ -129,12 +138,13 @@ class UploadDoubted:
 
 @dataclass(frozen=True, slots=True)
 class UploadDelayed:
-    """A file is sent again in `pause` seconds, for the `attempt`th time; `words` say why."""
+    """A file is sent again in `pause` seconds; `words` say why, `attempt` counts as before."""
 
     filename: str
     words: str
     pause: float
     attempt: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,7 @@ class UploadEnded:
 
 @dataclass(frozen=True, slots=True)
 class WaitStarted:
-    """An index is watched, as each of the variants sees it, for at most `timeout` seconds."""
+    """An index is polled as each client variant asks it, for at most `timeout` seconds."""
 
     index: str
     timeout: float
@@ -156,12 +166,12 @@ class WaitStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """One observation of an index that did not yet satisfy.
+class NotYetVisible:
+    """One answer of an index that does not list every file.
 
-    `missing` is what it does not list; `edge` names who answered; `next_in` are the seconds until
-    the next look, `expires_in` those for which a cache on the way will go on giving this answer,
-    where it says so.
+    `missing` are the file names that it lacks, `requests` counts what this variant has sent, and
+    `edge` holds the headers that name the server. The next look is in `next_in` seconds; a cache
+    on the way says that it keeps this answer for another `expires_in` seconds.
     """
 
     index: str
@@ -176,7 +186,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class BecameVisible:
-    """An index lists every file, as one variant sees it, after so many requests and seconds."""
+    """An index lists every file to one variant, after `requests` requests and `waited` seconds."""
 
     index: str
     variant: str
@@ -186,8 +196,8 @@ class BecameVisible:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenAgain:
-    """A last look, after the downloads; with it, one variant has sent so many requests."""
+class Rechecked:
+    """The last look, after the downloads; `requests` includes it."""
 
     index: str
     variant: str
@@ -196,9 +206,9 @@ class SeenAgain:
 
 @dataclass(frozen=True, slots=True)
 class IndexEnded:
-    """An index has nothing more to be waited for: everything `proven` there, or something wrong.
+    """An index is done with: the release is `proven` there, or something is wrong.
 
-    `not_offered` names optional fields of the simple API that it has for none of the files.
+    `not_offered` names the optional fields of the simple API that it has for none of the files.
     """
 
     index: str
@@ -217,7 +227,7 @@ class FileListed:
 
 @dataclass(frozen=True, slots=True)
 class FileVerified:
-    """A file came back from an index with this hash, as it should; `client` fetched it."""
+    """`client` downloaded a file from an index, and its hash is the expected one."""
 
     index: str
     filename: str
@@ -227,7 +237,7 @@ class FileVerified:
 
 @dataclass(frozen=True, slots=True)
 class MetadataVerified:
-    """A wheel's `.metadata` came back from an index with this hash, as it should."""
+    """A wheel's `.metadata` was downloaded from an index, and its hash is the expected one."""
 
     index: str
     filename: str
@@ -236,36 +246,36 @@ class MetadataVerified:
 
 @dataclass(frozen=True, slots=True)
 class ProblemFound:
-    """Something is wrong; what is wrong with no release in particular has `release` False."""
+    """Something is wrong, with one release, or (`release` False) with the run as a whole."""
 
     problem: Problem
     release: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseWaits:
-    """One of several releases waits until those that it needs are proven."""
+class ReleaseWaiting:
+    """A release waits until those that it needs are proven."""
 
     needs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseBlocked:
-    """One of several releases is not sent, as those that it needs did not come to a good end."""
+    """A release is not sent because those that it needs, `by`, have failed."""
 
     by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseEnded:
-    """One release's own verdict."""
+    """One release has ended."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The verdict."""
+    """The run has ended."""
 
     verdict: Verdict
 
@@ -276,26 +286,26 @@ Event = (
     | ReleaseStarted
     | VersionSet
     | BuildStarted
-    | BuildUsedAgain
+    | BuildReused
     | TargetsFound
     | DistributionsRead
     | FileCompared
     | SendingStarted
     | UploadStarted
     | UploadProgressed
-    | UploadDoubted
+    | UploadUncertain
     | UploadDelayed
     | UploadEnded
     | WaitStarted
-    | Looked
+    | NotYetVisible
     | BecameVisible
-    | SeenAgain
+    | Rechecked
     | IndexEnded
     | FileListed
     | FileVerified
     | MetadataVerified
     | ProblemFound
-    | ReleaseWaits
+    | ReleaseWaiting
     | ReleaseBlocked
     | ReleaseEnded
     | RunEnded

@@ -16,14 +16,14 @@ from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import FileListed
 from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import Rechecked
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import SeenAgain
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadStarted
@@ -141,7 +141,7 @@ class Receipt:
             distribution["remote_sha256"] = event.remote_sha256
 
     @_apply.register
-    def _(self, event: Looked, _now: datetime) -> None:
+    def _(self, event: NotYetVisible, _now: datetime) -> None:
         if event.variant == UNSEEN.name:
             return
         variant = self._variant(event.index, event.variant)
@@ -154,7 +154,7 @@ class Receipt:
         variant |= {"requests": event.requests, "edge": event.edge, "visible_at": iso(now)}
 
     @_apply.register
-    def _(self, event: SeenAgain, _now: datetime) -> None:
+    def _(self, event: Rechecked, _now: datetime) -> None:
         self._variant(event.index, event.variant)["requests"] = event.requests
 
     @_apply.register(FileListed)

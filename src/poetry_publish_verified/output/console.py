@@ -8,28 +8,28 @@ from typing import Protocol
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
+from poetry_publish_verified.core.events import BuildReused
 from poetry_publish_verified.core.events import BuildStarted
-from poetry_publish_verified.core.events import BuildUsedAgain
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import Looked
 from poetry_publish_verified.core.events import MetadataVerified
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ProjectsFound
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import UploadUncertain
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
@@ -172,7 +172,7 @@ class Text:
         self._terminal.line(f" - {_of(release)}building")
 
     @_tell.register
-    def _(self, event: BuildUsedAgain, _seconds: float, release: str | None) -> None:
+    def _(self, event: BuildReused, _seconds: float, release: str | None) -> None:
         names = escaped(", ".join(event.filenames))
         self._terminal.line(
             f"{_of(release)}Nothing is built: the sources are those of an earlier run's"
@@ -206,7 +206,7 @@ class Text:
         )
 
     @_tell.register
-    def _(self, event: UploadDoubted, _seconds: float, _release: str | None) -> None:
+    def _(self, event: UploadUncertain, _seconds: float, _release: str | None) -> None:
         self._uploads.doubted(event.filename)
         self._terminal.line(
             f" - <c1>{escaped(event.filename)}</c1>: looking whether it is there, as the upload"
@@ -228,7 +228,7 @@ class Text:
         self._terminal.line(f"{_of(release)}Waiting for <info>{escaped(event.index)}</info>")
 
     @_tell.register
-    def _(self, event: Looked, seconds: float, release: str | None) -> None:
+    def _(self, event: NotYetVisible, seconds: float, release: str | None) -> None:
         self._table.looked(release or "", event, seconds)
         if not event.missing or self._terminal.animated:
             return
@@ -288,7 +288,7 @@ class Text:
             )
 
     @_tell.register
-    def _(self, event: ReleaseWaits, _seconds: float, release: str | None) -> None:
+    def _(self, event: ReleaseWaiting, _seconds: float, release: str | None) -> None:
         needs = escaped(", ".join(event.needs))
         self._terminal.line(f" - {_of(release)}waits for <c1>{needs}</c1>")
 
@@ -339,17 +339,17 @@ class Text:
 
 _PAINTED = (
     UploadStarted,
-    UploadDoubted,
+    UploadUncertain,
     UploadDelayed,
     UploadEnded,
     WaitStarted,
-    Looked,
+    NotYetVisible,
     BecameVisible,
     IndexEnded,
     BuildStarted,
     DistributionsRead,
     SendingStarted,
-    ReleaseWaits,
+    ReleaseWaiting,
     ReleaseEnded,
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.sanitize import printable
@@ -47,7 +47,7 @@ class WaitTable:
         for variant in event.variants:
             self._rows[release, event.index, variant] = _IndexRow(now)
 
-    def looked(self, release: str, event: Looked, now: float) -> None:
+    def looked(self, release: str, event: NotYetVisible, now: float) -> None:
         """One look did not satisfy."""
         row = self._row(release, event, now)
         row.answer = event.detail or (
@@ -77,7 +77,7 @@ class WaitTable:
             lines += [" ".join(filter(None, (release, index))), *rows]
         return [short(line, max(width - 1, 10)) for line in lines]
 
-    def _row(self, release: str, event: Looked | BecameVisible, now: float) -> _IndexRow:
+    def _row(self, release: str, event: NotYetVisible | BecameVisible, now: float) -> _IndexRow:
         if event.variant != UNSEEN.name:
             self._rows.pop((release, event.index, UNSEEN.name), None)
         return self._rows.setdefault((release, event.index, event.variant), _IndexRow(now))

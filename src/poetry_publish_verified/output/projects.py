@@ -13,7 +13,7 @@ from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.events import UploadEnded
@@ -85,7 +85,7 @@ class ProjectTable:
         self._rows[project].state = "built"
 
     @_take.register
-    def _(self, event: ReleaseWaits, project: str) -> None:
+    def _(self, event: ReleaseWaiting, project: str) -> None:
         self._rows[project].state = "waiting"
         self._rows[project].needs = event.needs
 

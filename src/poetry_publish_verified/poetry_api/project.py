@@ -322,3 +322,10 @@ def is_public(upload_url: str) -> bool:
     pypi = urlsplit(pypi_index()).hostname or ""
     host = urlsplit(upload_url).hostname or ""
     return host == pypi or host.endswith("." + pypi)
+
+
+def project_page(index: str, name: str) -> str | None:
+    """The project's page for people on PyPI or TestPyPI; None on other indexes, which vary."""
+    if is_public(index) and index.endswith("/simple/"):
+        return f"{index.removesuffix('simple/')}project/{name}/"
+    return None

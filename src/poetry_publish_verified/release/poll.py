@@ -7,9 +7,9 @@ import anyio.abc
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import Looked
+from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import SeenAgain
+from poetry_publish_verified.core.events import Rechecked
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.simple import ProjectPage
@@ -120,7 +120,7 @@ class IndexPoller:
                 await self._clock.sleep(rest)
             seen = await self._look(self._variants[name], fresh=True)
             self._watches[name].requests += 1
-            self._context.report(SeenAgain(self._index.url, name, self._watches[name].requests))
+            self._context.report(Rechecked(self._index.url, name, self._watches[name].requests))
             if seen.state == "absent" or (
                 seen.page is not None and not self._expected.expectation.judge(seen.page).satisfied
             ):
@@ -291,7 +291,7 @@ class IndexPoller:
     def _tell_look(self, variant: Variant, watch: Watch) -> None:
         now, edge = self._clock.monotonic(), watch.last.edge
         self._context.report(
-            Looked(
+            NotYetVisible(
                 self._index.url,
                 variant.name,
                 watch.requests,

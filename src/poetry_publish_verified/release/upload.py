@@ -12,10 +12,10 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import upload_batches
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadDoubted
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import UploadUncertain
 from poetry_publish_verified.core.upload.form import judge
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import Doubtful
@@ -137,8 +137,9 @@ class _Sending:
     ) -> TransferStep:
         """Send a file once, and tell what comes of it where that is not the end."""
         report, filename = self._context.report, distribution.filename
+        attempts = self._plan.retries + 1
         async with self._context.slots:
-            report(UploadStarted(filename, distribution.size, attempt))
+            report(UploadStarted(filename, distribution.size, attempt, attempts))
             answer = await self._context.repository.upload(
                 distribution, lambda sent: report(UploadProgressed(filename, sent))
             )
@@ -149,9 +150,9 @@ class _Sending:
         if not isinstance(outcome, Stored):
             words = outcome.words if isinstance(outcome, Doubtful) else outcome.problem.message
             if isinstance(step, Send):
-                report(UploadDelayed(filename, words, step.at - now, step.attempt))
+                report(UploadDelayed(filename, words, step.at - now, step.attempt, attempts))
             elif isinstance(step, Look):
-                report(UploadDoubted(filename, words))
+                report(UploadUncertain(filename, words))
         return step
 
     async def _until(self, moment: float) -> None:

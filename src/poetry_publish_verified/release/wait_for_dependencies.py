@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import anyio
 
-from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
@@ -31,7 +31,7 @@ async def wait_for_needed(
     needed = tuple(needed)
     if not needed:
         return
-    context.report(ReleaseWaits(tuple(str(member) for member in needed)))
+    context.report(ReleaseWaiting(tuple(str(member) for member in needed)))
     problems: list[Problem] = []
     quiet = replace(context, report=lambda _: None)
     listed = replace(plan, until=Until.LISTED)

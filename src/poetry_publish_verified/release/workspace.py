@@ -16,7 +16,7 @@ from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseWaits
+from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.release_order import Needs
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import Problem
@@ -145,7 +145,7 @@ class _Flow:
     async def _release(self, name: NormalizedName) -> None:
         report = self._ready[name].planned.context.report
         if self._needs[name]:
-            report(ReleaseWaits(self._needs[name]))
+            report(ReleaseWaiting(self._needs[name]))
         for other in self._needs[name]:
             await self._ended[other].wait()
         if blockers := self._blockers(name):
