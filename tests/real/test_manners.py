@@ -175,7 +175,7 @@ def test_a_mirror_that_refuses_to_be_read(
     mirror.answer(lambda _: True, Answer(status))
     url = f"{mirror.origin}/simple/"
     run = publish(poetry, project, behind, "--index", behind.simple_url, "--index", url)
-    assert f"{url} refuses to be read (it answered {status})" in refused(project, run, "PV603")
+    assert f"{url} denies access (it answered {status})" in refused(project, run, "PV603")
     assert proxy.uploads == []
     assert mirror.pages == []
 

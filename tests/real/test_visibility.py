@@ -120,8 +120,8 @@ def test_each_client_is_told(
         assert (index["url"], index["proven"]) == (url, False)
         seen = {each["variant"]: each["visible_at"] is not None for each in index["variants"]}
         assert seen == {"pip": False, "uv": True, "poetry": True}
-        assert "as seen by pip;" in run.said
-        assert "though uv, poetry saw all" in run.said
+        assert "as seen by pip, " in run.said
+        assert "while uv, poetry saw every file" in run.said
         for client in ("uv", "poetry"):
             assert f"{url} lists every file, seen by {client} after" in run.said
         edge.purge("lantern", soft=False)

@@ -81,7 +81,7 @@ def test_one_clients_copy_is_old(world: World, client: str) -> None:
     ending = world.story(QUICK, *BUILT)
     ends(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
     others = ", ".join(other for other in DEFAULT_CLIENTS if other != client)
-    assert f"as seen by {client}; though {others} saw all" in ending.problems[0].message
+    assert f"as seen by {client}, while {others} saw every file" in ending.problems[0].message
     assert {event.variant for event in world.told(BecameVisible)} == {*DEFAULT_CLIENTS} - {client}
     assert not ending.release["indexes"][0]["proven"]
 
@@ -125,7 +125,7 @@ def test_gone_after_the_downloads(world: World) -> None:
     world.index.answers["pip"] = [good, good, *[EMPTY] * 1000]
     ending = world.story(QUICK, *BUILT)
     ends(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
-    assert "took it back once" in ending.problems[0].message
+    assert "disappeared again once" in ending.problems[0].message
     assert not ending.release["indexes"][0]["proven"]
 
 
@@ -327,7 +327,7 @@ def test_another_hash_beside_the_sha256(world: World, right: bool) -> None:
         ends(ending, Verdict.VERIFIED)
     else:
         ends(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_DIGEST_LISTED)
-        assert "with sha512 aa, but its bytes have b" in ending.problems[0].message
+        assert "with sha512 aa, but the file has b" in ending.problems[0].message
     assert frozenset({"sha512"}) in world.index.algorithms
 
 

@@ -447,7 +447,7 @@ def test_an_index_that_breaks_down_while_we_wait(world: World) -> None:
     ends(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
     assert UNKNOWN.detail in ending.problems[0].message
     looks = sum(look == PIP.name for _, look in world.index.looks)
-    assert f"{looks} of {looks} answers said nothing" in ending.problems[0].message
+    assert f"{looks} of {looks} answers were unusable" in ending.problems[0].message
 
 
 def test_an_index_that_comes_back(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import anyio
 import anyio.abc
 
@@ -11,7 +13,8 @@ from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import Rechecked
 from poetry_publish_verified.core.events import WaitStarted
-from poetry_publish_verified.core.expectation import PageFault
+from poetry_publish_verified.core.problems import visibility as problems
+from poetry_publish_verified.core.problems.verification import page_fault
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.variants import Variant
@@ -26,7 +29,6 @@ from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import Visible
 from poetry_publish_verified.core.visibility import Watch
 from poetry_publish_verified.core.visibility import Wrong
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import ExpectedRelease
@@ -38,25 +40,6 @@ Failure = tuple[Verdict, Problem]
 
 # What an answer may take at the least, even when the time is up.
 _LAST_ANSWER = 1.0
-BEWARE = (
-    "Do not use this release from there: find out what stands between the repository and this"
-    " index."
-)
-_REMEDIES = {
-    Code.YANKED: "Take the yank back on the index's own page of the release, or raise the version.",
-    Code.QUARANTINED: "Ask those who run the index why, and run the same command again afterwards.",
-}
-
-
-def denied(index: str, said: str) -> Problem:
-    """The problem of an index that refuses to be read."""
-    return Problem(
-        Code.INDEX_DENIED,
-        f"{index} refuses to be read ({said}).",
-        "Give this index credentials (poetry config http-basic.<source name> <user>) and run the"
-        " same command again.",
-        index=index,
-    )
 
 
 class IndexPoller:
@@ -226,7 +209,7 @@ class IndexPoller:
         return None
 
     async def _look(self, variant: Variant, *, fresh: bool) -> Observation:
-        seen = Observation("unknown", detail="no answer before the time was up")
+        seen = Observation("unknown", detail="no answer in time")
         self._asking[variant.name] = anyio.Event()
         expected = self._expected
         try:
@@ -261,12 +244,7 @@ class IndexPoller:
         self._root_asked = True
         state, said = await self._index.root()
         if state == "none":
-            self._fail(
-                Verdict.NOT_VISIBLE,
-                Code.NO_INDEX_THERE,
-                f"There is no index at {self._index.url}: asked for its root, {said}.",
-                "Name the index by the URL of its simple API, which often ends in /simple/.",
-            )
+            self._fail(Verdict.NOT_VISIBLE, problems.no_index(self._index.url, said))
 
     def _reads_versions(self, seen: Observation) -> bool:
         """Whether Poetry takes its links from the version's own JSON page, as it does on PyPI."""
@@ -275,12 +253,13 @@ class IndexPoller:
     def _end(self, variant: Variant, watch: Watch, step: object) -> None:
         match step:
             case Denied():
-                problem = denied(self._index.url, watch.last.detail)
+                problem = problems.denied(self._index.url, watch.last.detail)
                 if not self.failures:
                     self.failures.append((Verdict.NOT_VISIBLE, problem))
             case Wrong(faults):
                 for fault in faults:
-                    self._tell_fault(fault)
+                    problem = page_fault(self._index.url, fault.code, fault.words, fault.filename)
+                    self._fail(Verdict.VERIFICATION_FAILED, problem)
             case NotOffered():
                 pass
             case _:
@@ -322,25 +301,8 @@ class IndexPoller:
         if self._warned or "user-agent" not in (seen.vary or ()) or not edge:
             return
         self._warned = True
-        problem = Problem(
-            Code.COPIES_BY_USER_AGENT,
-            f"The cache before {self._index.url} keeps a copy of each page for every User-Agent"
-            " (Vary), so a client that asked before the upload may see the old page until that"
-            " expires.",
-            "Have the cache ignore User-Agent: the pages do not differ by it.",
-            severity="warning",
-            index=self._index.url,
-        )
+        problem = problems.copies_by_user_agent(self._index.url)
         self._context.report(ProblemFound(problem))
-
-    def _tell_fault(self, fault: PageFault) -> None:
-        self._fail(
-            Verdict.VERIFICATION_FAILED,
-            fault.code,
-            f"{self._index.url} {fault.words}.",
-            _REMEDIES.get(fault.code, BEWARE),
-            fault.filename,
-        )
 
     def _tell_late(self) -> None:
         if not self._late or self.failures:
@@ -348,40 +310,36 @@ class IndexPoller:
         watches = [self._watches[name] for name in self._late]
         missing = list(dict.fromkeys(name for w in watches for name in w.judgement.absent))
         last = max(watches, key=lambda watch: (watch.expires_at or 0.0, bool(watch.last.detail)))
-        seen_by = ", ".join(name for name in self._watches if name not in self._late)
-        words = [f"as seen by {', '.join(self._late)}"] if UNSEEN.name not in self._late else []
-        words += [f"though {seen_by} saw all"] if seen_by else []
-        words += [f"last: {last.last.detail}"] if last.last.detail else []
-        if errors := sum(watch.errors for watch in watches):
-            answers = sum(watch.requests for watch in watches)
-            words.append(f"{errors} of {answers} answers said nothing")
-        if relapses := max(watch.relapses for watch in watches):
-            times = "once" if relapses == 1 else f"{relapses} times"
-            words.append(f"it showed the release and took it back {times}: not all of its servers")
-            words[-1] += " have it"
-        if last.rest:
-            words.append(f"it asked to be left alone for {durations.in_words(last.rest)}")
-        left = (last.expires_at or 0.0) - self._clock.monotonic()
-        if left > 0:
-            words.append(f"this edge holds the old page for another {durations.in_words(left)}")
-        remedy = (
-            "If the index has moved there, name its new address with --index."
-            if last.last.state == "moved"
-            else "Run the same command again to go on waiting: nothing is sent twice. Raise"
-            " --timeout if this index is always that slow."
-        )
-        what = ", ".join(missing) or "the release"
         self._fail(
             Verdict.NOT_VISIBLE,
-            Code.NOT_LISTED_IN_TIME,
-            f"{self._index.url} did not list {what} within {self._plan.timeout:.0f} s"
-            + (f" ({'; '.join(words)})." if words else "."),
-            remedy,
+            problems.not_listed_in_time(
+                self._index.url,
+                ", ".join(missing) or "the release",
+                self._plan.timeout,
+                self._details(watches, last),
+                moved=last.last.state == "moved",
+            ),
         )
 
-    def _fail(
-        self, verdict: Verdict, code: Code, message: str, remedy: str, filename: str | None = None
-    ) -> None:
-        problem = Problem(code, message, remedy, filename=filename, index=self._index.url)
+    def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
+        """What is known of why the release was not listed; `last` is the watch that knows most."""
+        if UNSEEN.name not in self._late:
+            see_all = ", ".join(name for name in self._watches if name not in self._late)
+            more = f", while {see_all} saw every file" if see_all else ""
+            yield f"as seen by {', '.join(self._late)}{more}"
+        if last.last.detail:
+            yield f"last answer: {last.last.detail}"
+        if errors := sum(watch.errors for watch in watches):
+            yield f"{errors} of {sum(watch.requests for watch in watches)} answers were unusable"
+        if relapses := max(watch.relapses for watch in watches):
+            times = "once" if relapses == 1 else f"{relapses} times"
+            yield f"the release disappeared again {times}: not all of its servers have it"
+        if last.rest:
+            yield f"the server asked for a pause of {durations.in_words(last.rest)}"
+        left = (last.expires_at or 0.0) - self._clock.monotonic()
+        if left > 0:
+            yield f"this edge holds the old page for another {durations.in_words(left)}"
+
+    def _fail(self, verdict: Verdict, problem: Problem) -> None:
         if (verdict, problem) not in self.failures:
             self.failures.append((verdict, problem))

@@ -20,6 +20,7 @@ from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.problems import visibility as problems
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.upload.transfer import conflict
@@ -37,7 +38,6 @@ from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
 from poetry_publish_verified.release.interfaces import Repository
-from poetry_publish_verified.release.poll import denied as denied_by
 
 # How often somebody is asked before the first upload, should there be no answer at once.
 _TRIES = 3
@@ -248,11 +248,11 @@ async def _fault_of_index(index: Index) -> Problem | None:
     state, said = await index.root()
     match state:
         case "denied":
-            return denied_by(index.url, said)
+            return problems.denied(index.url, said)
         case "unreachable":
             return _unreachable(index.url, said)
         case "none":
-            return _no_root(index.url, said)
+            return problems.perhaps_no_index(index.url, said)
         case _:
             return None
 
@@ -273,16 +273,5 @@ def _unreachable(index: str, said: str) -> Problem:
         " not be proven.",
         "Check the address given with --index and whether the index is up, and run the same"
         " command again.",
-        index=index,
-    )
-
-
-def _no_root(index: str, said: str) -> Problem:
-    return Problem(
-        Code.NO_INDEX_THERE,
-        f"There may be no index at {index}: asked for its root, {said}.",
-        "Check the address given with --index: it is that of the simple API, which often ends in"
-        " /simple/.",
-        severity="warning",
         index=index,
     )

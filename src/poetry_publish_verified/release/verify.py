@@ -13,6 +13,7 @@ from poetry_publish_verified.core.events import MetadataVerified
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import extra_files
+from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import IndexFile
 from poetry_publish_verified.core.simple import ProjectPage
@@ -23,7 +24,6 @@ from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.verification import pip_target
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Client
@@ -31,15 +31,11 @@ from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
-from poetry_publish_verified.release.poll import BEWARE
 from poetry_publish_verified.release.poll import Failure
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
 
 _CLIENT_TRIES = 4
 _CLIENT_TIMEOUT = 30.0
 _DOWNLOADS_AT_ONCE = 4
-_NAMES_SHOWN = 10
 _MAX_METADATA = 16 * 1024 * 1024
 _LAST_ANSWER = 1.0
 
@@ -107,14 +103,10 @@ class Verification:
             await self._verify_clients(page)
         return self._failures
 
-    def _fail(
-        self, verdict: Verdict, code: Code, message: str, remedy: str, filename: str | None = None
-    ) -> None:
-        problem = Problem(code, message, remedy, filename=filename, index=self._index.url)
+    def _fail(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
         self._failures.append((verdict, problem))
 
-    def _warn(self, code: Code, message: str, remedy: str) -> None:
-        problem = Problem(code, message, remedy, severity="warning", index=self._index.url)
+    def _warn(self, problem: Problem) -> None:
         self._context.report(ProblemFound(problem))
 
     def _left(self) -> float:
@@ -123,52 +115,22 @@ class Verification:
     def _warn_of_extra_files(self, pages: Iterable[ProjectPage]) -> None:
         name, version = self._expected.name, self._expected.version
         extra = sorted({f for p in pages for f in extra_files(p, name, version, self._files)})
-        if not extra:
-            return
-        shown = ", ".join(extra[:_NAMES_SHOWN]) + (" and more" if extra[_NAMES_SHOWN:] else "")
-        message = f"{self._index.url} lists more files of this version than are expected: {shown}"
-        if self._plan.strict:
-            self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.EXTRA_FILE,
-                f"{message}.",
-                "Find out who published them; leave --strict out where another job did so.",
-            )
-        else:
-            self._warn(
-                Code.EXTRA_FILE,
-                f"{message}. They were not checked.",
-                "Nothing is to be done where another job published them.",
-            )
+        if extra and self._plan.strict:
+            self._fail(problems.extra_files_refused(self._index.url, extra))
+        elif extra:
+            self._warn(problems.extra_files(self._index.url, extra))
 
     def _warn_of_the_status(self, page: ProjectPage) -> None:
         if page.status in {"archived", "deprecated"}:
-            reason = f" ({printable(page.status_reason, 200)})" if page.status_reason else ""
-            self._warn(
-                Code.PROJECT_STATUS,
-                f"{self._index.url} says that the project is {page.status}{reason}.",
-                "Change that in the project's settings there if it is not so.",
-            )
+            self._warn(problems.project_status(self._index.url, page.status, page.status_reason))
 
     def _judge_missing_hashes(self, page: ProjectPage) -> None:
         """Without a sha256 a listing proves nothing; the bytes themselves may still do so."""
         bare = [f.filename for f in self._files if page.files[f.filename].sha256 is None]
-        if not bare:
-            return
-        message = f"{self._index.url} lists {', '.join(bare)} without a sha256"
-        if self._plan.until is Until.LISTED:
-            self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.NO_HASH_LISTED,
-                f"{message}, which proves nothing.",
-                "Use --until downloadable, which compares the bytes themselves.",
-            )
-        else:
-            self._warn(
-                Code.NO_HASH_LISTED,
-                f"{message}: installers cannot check what they get from there.",
-                "Nothing is to be done for this release: its bytes are compared.",
-            )
+        if bare and self._plan.until is Until.LISTED:
+            self._fail(problems.no_hash_proves_nothing(self._index.url, bare))
+        elif bare:
+            self._warn(problems.no_hash(self._index.url, bare))
 
     async def _verify_file(
         self, file: ExpectedFile, pages: Mapping[str, ProjectPage], downloads: Downloads
@@ -185,7 +147,8 @@ class Verification:
             async with self._limiter:
                 got = await self._fetch(url, file.size, downloads, algorithms)
             if isinstance(got, NotFetched):
-                self._tell_not_fetched(file, got)
+                problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
+                self._fail(problem, Verdict.NOT_VISIBLE)
             elif self._same_bytes(file, got):
                 self._judge_the_coding(file, got)
                 for entry in entries:
@@ -204,7 +167,7 @@ class Verification:
     ) -> Fetched | NotFetched:
         pause = 1.0
         while True:
-            got: Fetched | NotFetched = NotFetched("it did not come before the time was up")
+            got: Fetched | NotFetched = NotFetched("no complete answer in time")
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
                 got = await downloads.fetch(self._index, url, size, algorithms)
             if isinstance(got, Fetched) or got.final or self._left() == 0.0:
@@ -212,28 +175,14 @@ class Verification:
             await self._context.clock.sleep(min(pause, max(self._left(), 0.1)))
             pause = min(pause * 1.5, 10.0)
 
-    def _tell_not_fetched(self, file: ExpectedFile, got: NotFetched) -> None:
-        self._fail(
-            Verdict.NOT_VISIBLE,
-            Code.NOT_FETCHED_IN_TIME,
-            f"{self._index.url} lists {file.filename}, but the file does not come: {got.detail}.",
-            "Run the same command again later: nothing is sent twice.",
-            file.filename,
-        )
-
     def _same_bytes(self, file: ExpectedFile, got: Fetched) -> bool:
         url, name = self._index.url, file.filename
         # Where no hash is told, everywhere the same as what came first.
         wanted = file.sha256 or self._served.setdefault(name, got.sha256)
         if got.cut or got.sha256 != wanted:
-            found = "a longer file" if got.cut else f"sha256 {got.sha256}"
+            served = "" if got.cut else got.sha256
             self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.OTHER_BYTES_SERVED,
-                f"{url} serves other bytes as {name}: {found} ({got.size} bytes read) instead of"
-                f" sha256 {wanted}.",
-                BEWARE,
-                name,
+                problems.other_bytes(url, name, served=served, size=got.size, expected=wanted)
             )
             return False
         self._context.report(FileVerified(url, name, got.sha256, "http"))
@@ -241,26 +190,21 @@ class Verification:
 
     def _judge_the_coding(self, file: ExpectedFile, got: Fetched) -> None:
         if got.coding:
-            self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.ENCODED_IN_TRANSIT,
-                f"{self._index.url} serves {file.filename} under 'Content-Encoding: {got.coding}',"
-                " though its bytes are as they were published: uv and Poetry undo that, and fail.",
-                "Have the server send archives without a Content-Encoding.",
-                file.filename,
-            )
+            name = file.filename
+            self._fail(problems.encoded_in_transit(self._index.url, name, got.coding))
 
     def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Fetched) -> None:
         """The hashes that are listed beside the sha256, or instead of it."""
         wrong = [each for each in listed.digests if got.digests.get(each[0]) != each[1]]
         for algorithm, claimed in wrong:
             self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.OTHER_DIGEST_LISTED,
-                f"{self._index.url} lists {file.filename} with {algorithm} {claimed}, but its bytes"
-                f" have {got.digests.get(algorithm)}: installers refuse it.",
-                "Have the index list the right hash, or none but sha256.",
-                file.filename,
+                problems.other_digest_listed(
+                    self._index.url,
+                    file.filename,
+                    algorithm=algorithm,
+                    listed=claimed,
+                    actual=got.digests.get(algorithm),
+                )
             )
 
     async def _verify_metadata(
@@ -273,30 +217,19 @@ class Verification:
         algorithms = frozenset(algorithm for algorithm, _ in others)
         got = await self._fetch(f"{listed.url}.metadata", _MAX_METADATA, downloads, algorithms)
         if isinstance(got, NotFetched):
-            self._fail(
-                Verdict.NOT_VISIBLE,
-                Code.NOT_FETCHED_IN_TIME,
-                f"{url} offers the metadata of {name}, but it does not come: {got.detail}.",
-                "Run the same command again later: nothing is sent twice.",
-                name,
-            )
+            problem = problems.metadata_not_downloadable(url, name, got.detail)
+            self._fail(problem, Verdict.NOT_VISIBLE)
         elif wanted is not None and got.sha256 != wanted:
             self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.OTHER_METADATA_SERVED,
-                f"{url} serves other metadata for {name} than is in the file: sha256 {got.sha256}"
-                f" instead of {wanted}. Installers would resolve with it.",
-                BEWARE,
-                name,
+                problems.other_metadata_served(url, name, served=got.sha256, expected=wanted)
             )
         elif wrong := [each for each in others if got.digests.get(each[0]) != each[1]]:
+            algorithm, listed_as = wrong[0]
+            actual = got.digests.get(algorithm)
             self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.OTHER_METADATA_LISTED,
-                f"{url} lists {name} with metadata of {wrong[0][0]} {wrong[0][1]}, but what it"
-                f" serves has {got.digests.get(wrong[0][0])}: installers refuse it.",
-                BEWARE,
-                name,
+                problems.other_metadata_listed(
+                    url, name, algorithm=algorithm, listed=listed_as, actual=actual
+                )
             )
         else:
             self._context.report(MetadataVerified(url, name, got.sha256))
@@ -305,12 +238,7 @@ class Verification:
         """Have the real clients fetch every wheel."""
         wheels = [file for file in self._files if file.parsed.kind == "wheel"]
         if not wheels:
-            self._warn(
-                Code.NOT_INSTALLABLE_BY_NATURE,
-                "installable is not applicable: the release has no wheel, and building an sdist"
-                " would prove more than the index.",
-                "Nothing is to be done, unless a wheel was meant to be there.",
-            )
+            self._warn(problems.nothing_to_install(self._index.url))
         wanted = [self._wanted(file, page.files[file.filename]) for file in wheels]
         asked = [wheel for wheel in wanted if wheel is not None]
         for wheel in asked:
@@ -323,12 +251,9 @@ class Verification:
     async def _warn_of_a_warm_cache(self, client: Client, wheel: WheelWanted) -> None:
         remedy = await client.stale_cache_remedy(wheel, self._index.url, _CLIENT_TIMEOUT)
         if remedy is not None:
-            self._warn(
-                Code.WARM_CACHE,
-                f"{client.name} finds {wheel.name} {wheel.version} on {self._index.url}, but not"
-                " with your own cache, which holds an older page for a while yet.",
-                f"Refresh it: {remedy}",
-            )
+            release = f"{wheel.name} {wheel.version}"
+            problem = problems.stale_client_cache(client.name, release, self._index.url, remedy)
+            self._warn(problem)
 
     def _wanted(self, file: ExpectedFile, listed: IndexFile) -> WheelWanted | None:
         # Where the page tells none, that of the bytes that have just come.
@@ -338,13 +263,7 @@ class Verification:
             parsed, file.built.requires_python if file.built else listed.requires_python
         )
         if target is None:
-            self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.CLIENT_CANNOT_INSTALL,
-                f"No Python fits both the tags of {file.filename} and its Requires-Python.",
-                "Mend requires-python or the wheel's tags and publish a new version.",
-                file.filename,
-            )
+            self._fail(problems.fits_no_python(self._index.url, file.filename))
         if target is None or sha256 is None:
             return None
         return WheelWanted(file.filename, sha256, parsed.name, str(parsed.version), target)
@@ -358,35 +277,17 @@ class Verification:
                 break
             await self._context.clock.sleep(min(2.0**attempt, self._left()))
         published = self._served | {f.filename: f.sha256 for f in self._files if f.sha256}
+        subject = (client.name, name, self._index.url)
         if isinstance(got, ClientAbstains):
-            self._warn(
-                Code.CLIENT_UNAVAILABLE,
-                f"{client.name} could not be asked for {name}: {got.reason}",
-                "Nothing is to be done for this release: the other clients were asked.",
-            )
+            self._warn(problems.client_not_asked(*subject, got.reason))
         elif isinstance(got, ClientFailure):
-            self._fail(
-                Verdict.NOT_VISIBLE,
-                Code.CLIENT_CANNOT_INSTALL,
-                f"{client.name} cannot download {name} from {self._index.url}:"
-                f" {without_secrets(got.detail)}",
-                "Run the same command again; if it stays so, the message above is the reason.",
-                name,
-            )
+            problem = problems.client_cannot_download(*subject, got.detail)
+            self._fail(problem, Verdict.NOT_VISIBLE)
         elif published.get(got.filename) != got.sha256:
             self._fail(
-                Verdict.VERIFICATION_FAILED,
-                Code.OTHER_BYTES_SERVED,
-                f"{client.name}, asked for {name}, got {got.filename} with sha256 {got.sha256}.",
-                "Remove the other file from the index, or raise the version.",
-                name,
+                problems.client_got_other_bytes(*subject, got=got.filename, sha256=got.sha256)
             )
         elif got.filename != name:
-            self._warn(
-                Code.CLIENT_TAKES_ANOTHER,
-                f"{client.name}, asked for {name}, takes {got.filename}: only the build tag tells"
-                " them apart, so nobody gets the former.",
-                "Nothing is to be done if that is meant.",
-            )
+            self._warn(problems.client_prefers_another(*subject, got=got.filename))
         else:
             self._context.report(FileVerified(self._index.url, name, got.sha256, client.name))

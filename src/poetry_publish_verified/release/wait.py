@@ -9,8 +9,7 @@ import anyio
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems.visibility import completeness_unknown
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
@@ -29,7 +28,7 @@ async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan:
 
     async def wait(expected: ExpectedRelease, context: VerifyContext) -> None:
         if isinstance(expected.expectation, AnyFiles):
-            context.report(ProblemFound(_completeness_unknown()))
+            context.report(ProblemFound(completeness_unknown()))
         verdict = Verdict.VERIFIED
         try:
             await prove_everywhere(expected, plan, context)
@@ -44,13 +43,3 @@ async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan:
         for expected, context in cases:
             group.start_soon(wait, expected, context)
     return gravest(verdicts)
-
-
-def _completeness_unknown() -> Problem:
-    return Problem(
-        Code.COMPLETENESS_UNKNOWN,
-        "Which files this release should have is not known here (completeness unknown), so what"
-        " the indexes agree on is taken for all.",
-        "Give --from-receipt FILE with the publisher's receipt, or --dist-dir DIR with the files.",
-        severity="warning",
-    )

@@ -1,0 +1,256 @@
+"""What an index serves, and what clients get from it, against what was published (PV7xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from poetry_publish_verified.core.problems.words import RERUN_LATER
+from poetry_publish_verified.core.problems.words import some
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import without_secrets
+
+_NAMES = 10
+_REMEDIES = {
+    Code.YANKED: "Undo the yank on the index's page of the release, or raise the version.",
+    Code.QUARANTINED: "Ask the index's administrators why, then run the same command again.",
+}
+
+
+def page_fault(index: str, code: Code, words: str, filename: str | None) -> Problem:
+    """An index lists a file wrongly; `words` go on after the index's URL."""
+    remedy = _REMEDIES.get(code, _do_not_use(index))
+    return Problem(code, f"{index} {words}.", remedy, filename=filename, index=index)
+
+
+def extra_files(index: str, filenames: Collection[str]) -> Problem:
+    """An index lists unexpected files of this version; tolerated."""
+    return Problem(
+        Code.EXTRA_FILE,
+        f"{index} lists unexpected files of this version: {some(filenames, _NAMES)}. They were not"
+        " checked.",
+        "No action needed if another job publishes them.",
+        severity="warning",
+        index=index,
+    )
+
+
+def extra_files_refused(index: str, filenames: Collection[str]) -> Problem:
+    """The same, with `--strict`."""
+    return Problem(
+        Code.EXTRA_FILE,
+        f"{index} lists unexpected files of this version: {some(filenames, _NAMES)}.",
+        "Find out who published them. If another job does, run without --strict.",
+        index=index,
+    )
+
+
+def project_status(index: str, status: str, reason: str | None) -> Problem:
+    """The project is archived or deprecated (PEP 792)."""
+    why = f" ({printable(reason, 200)})" if reason else ""
+    return Problem(
+        Code.PROJECT_STATUS,
+        f"{index} marks the project as {status}{why}.",
+        "If that is wrong, change it in the project's settings on the index.",
+        severity="warning",
+        index=index,
+    )
+
+
+def no_hash_proves_nothing(index: str, filenames: Collection[str]) -> Problem:
+    """Without a sha256 a listing alone proves nothing."""
+    return Problem(
+        Code.NO_HASH_LISTED,
+        f"{index} lists {some(filenames)} without a sha256, so the listing alone proves nothing.",
+        "Use --until downloadable, which compares the files themselves.",
+        index=index,
+    )
+
+
+def no_hash(index: str, filenames: Collection[str]) -> Problem:
+    """Without a sha256, but the bytes are compared."""
+    return Problem(
+        Code.NO_HASH_LISTED,
+        f"{index} lists {some(filenames)} without a sha256, so installers cannot check what they"
+        " download.",
+        "No action needed for this release: its files are downloaded and compared.",
+        severity="warning",
+        index=index,
+    )
+
+
+def not_downloadable(index: str, filename: str, detail: str) -> Problem:
+    """A file that is listed cannot be downloaded."""
+    return Problem(
+        Code.NOT_FETCHED_IN_TIME,
+        f"{index} lists {filename}, but it cannot be downloaded: {detail}.",
+        RERUN_LATER,
+        filename=filename,
+        index=index,
+    )
+
+
+def metadata_not_downloadable(index: str, filename: str, detail: str) -> Problem:
+    """The `.metadata` that is offered cannot be downloaded (PEP 658)."""
+    return Problem(
+        Code.NOT_FETCHED_IN_TIME,
+        f"{index} offers the metadata of {filename}, but it cannot be downloaded: {detail}.",
+        RERUN_LATER,
+        filename=filename,
+        index=index,
+    )
+
+
+def other_bytes(index: str, filename: str, *, served: str, size: int, expected: str) -> Problem:
+    """An index serves other bytes; `served` is their sha256, empty where the file is longer."""
+    found = f"sha256 {served}" if served else "a longer file"
+    return Problem(
+        Code.OTHER_BYTES_SERVED,
+        f"{index} serves a different {filename}: {found} ({size} bytes read) instead of sha256"
+        f" {expected}.",
+        _do_not_use(index),
+        filename=filename,
+        index=index,
+    )
+
+
+def encoded_in_transit(index: str, filename: str, coding: str) -> Problem:
+    """An archive is served under a Content-Encoding, which some clients undo."""
+    return Problem(
+        Code.ENCODED_IN_TRANSIT,
+        f"{index} serves {filename} with 'Content-Encoding: {coding}'. The bytes are the published"
+        " ones, but uv and Poetry decode them and fail.",
+        "Configure the server to send archives without a Content-Encoding.",
+        filename=filename,
+        index=index,
+    )
+
+
+def other_digest_listed(
+    index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
+) -> Problem:
+    """A listed hash, other than sha256, is wrong."""
+    return Problem(
+        Code.OTHER_DIGEST_LISTED,
+        f"{index} lists {filename} with {algorithm} {listed}, but the file has {actual}, so"
+        " installers reject it.",
+        "Correct the hash that the index lists, or have it list sha256 only.",
+        filename=filename,
+        index=index,
+    )
+
+
+def other_metadata_served(index: str, filename: str, *, served: str, expected: str) -> Problem:
+    """The `.metadata` is not that of the file."""
+    return Problem(
+        Code.OTHER_METADATA_SERVED,
+        f"{index} serves metadata for {filename} that differs from the file's own: sha256 {served}"
+        f" instead of {expected}. Installers would resolve with the wrong metadata.",
+        _do_not_use(index),
+        filename=filename,
+        index=index,
+    )
+
+
+def other_metadata_listed(
+    index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
+) -> Problem:
+    """The `.metadata` is listed with another hash than it has."""
+    return Problem(
+        Code.OTHER_METADATA_LISTED,
+        f"{index} lists the metadata of {filename} with {algorithm} {listed}, but serves {actual},"
+        " so installers reject it.",
+        _do_not_use(index),
+        filename=filename,
+        index=index,
+    )
+
+
+def nothing_to_install(index: str) -> Problem:
+    """A release without a wheel."""
+    return Problem(
+        Code.NOT_INSTALLABLE_BY_NATURE,
+        "The release has no wheel, so --until installable has nothing to install.",
+        "No action needed, unless the release should have a wheel.",
+        severity="warning",
+        index=index,
+    )
+
+
+def fits_no_python(index: str, filename: str) -> Problem:
+    """No Python satisfies both the wheel's tags and its Requires-Python."""
+    return Problem(
+        Code.CLIENT_CANNOT_INSTALL,
+        f"{filename} cannot be installed: no Python version matches both its tags and its"
+        " Requires-Python.",
+        "Correct requires-python or the wheel's tags, and publish a new version.",
+        filename=filename,
+        index=index,
+    )
+
+
+def client_not_asked(client: str, filename: str, index: str, reason: str) -> Problem:
+    """A client could not be asked for this wheel at all."""
+    return Problem(
+        Code.CLIENT_UNAVAILABLE,
+        f"{client} could not be asked for {filename}: {reason}",
+        "No action needed for this release: the other clients were asked.",
+        severity="warning",
+        index=index,
+    )
+
+
+def client_cannot_download(client: str, filename: str, index: str, detail: str) -> Problem:
+    """A real client failed; `detail` holds its last words."""
+    return Problem(
+        Code.CLIENT_CANNOT_INSTALL,
+        f"{client} cannot download {filename} from {index}: {without_secrets(detail)}",
+        f"Run the same command again. If {client} still fails, its message is the reason.",
+        filename=filename,
+        index=index,
+    )
+
+
+def client_got_other_bytes(
+    client: str, filename: str, index: str, *, got: str, sha256: str
+) -> Problem:
+    """A real client downloaded bytes that were not published."""
+    return Problem(
+        Code.OTHER_BYTES_SERVED,
+        f"{client} was asked for {filename} but downloaded {got} with sha256 {sha256}.",
+        "Remove the other file from the index, or raise the version.",
+        filename=filename,
+        index=index,
+    )
+
+
+def client_prefers_another(client: str, filename: str, index: str, *, got: str) -> Problem:
+    """Two wheels differ in the build tag alone."""
+    return Problem(
+        Code.CLIENT_TAKES_ANOTHER,
+        f"{client} was asked for {filename} but takes {got}: they differ only in the build tag, so"
+        f" nobody gets {filename}.",
+        "No action needed if that is intended.",
+        severity="warning",
+        index=index,
+    )
+
+
+def stale_client_cache(client: str, release: str, index: str, remedy: str) -> Problem:
+    """The user's own cache still has an older page; `remedy` is a command."""
+    return Problem(
+        Code.WARM_CACHE,
+        f"{client} finds {release} on {index}, but your own {client} cache still holds an older"
+        " page.",
+        f"Refresh it: {remedy}",
+        severity="warning",
+        index=index,
+    )
+
+
+def _do_not_use(index: str) -> str:
+    return (
+        f"Do not install this release from {index} until you know what changes files between it and"
+        " the repository."
+    )

@@ -1,0 +1,80 @@
+"""Indexes that cannot be read, or do not show the release in time (PV6xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from poetry_publish_verified.core.problems.words import RERUN
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+
+
+def denied(index: str, said: str) -> Problem:
+    """An index refuses to be read."""
+    return Problem(
+        Code.INDEX_DENIED,
+        f"{index} denies access ({said}).",
+        "Give Poetry credentials for this index (poetry config http-basic.<source name> <user>),"
+        f" then {RERUN}.",
+        index=index,
+    )
+
+
+def no_index(index: str, said: str) -> Problem:
+    """There is no index: not even a root page."""
+    return Problem(
+        Code.NO_INDEX_THERE,
+        f"There is no index at {index}: {said}.",
+        "Pass --index with the root URL of the simple API, which often ends in /simple/.",
+        index=index,
+    )
+
+
+def perhaps_no_index(index: str, said: str) -> Problem:
+    """There may be none: some indexes have no root page."""
+    return Problem(
+        Code.NO_INDEX_THERE,
+        f"There may be no index at {index}: {said}.",
+        "Check the URL: it should be the root of a simple API, which often ends in /simple/.",
+        severity="warning",
+        index=index,
+    )
+
+
+def not_listed_in_time(
+    index: str, what: str, timeout: float, details: Iterable[str], *, moved: bool
+) -> Problem:
+    """An index did not list everything within `timeout` seconds."""
+    more = "; ".join(details)
+    return Problem(
+        Code.NOT_LISTED_IN_TIME,
+        f"{index} did not list {what} within {timeout:.0f} s{f' ({more})' if more else ''}.",
+        "If the index has moved, pass its new URL with --index."
+        if moved
+        else "Run the same command again to keep waiting; nothing is uploaded twice. If this index"
+        " is always this slow, raise --timeout.",
+        index=index,
+    )
+
+
+def copies_by_user_agent(index: str) -> Problem:
+    """An edge's cache varies by User-Agent: clients' copies are out of our sight."""
+    return Problem(
+        Code.COPIES_BY_USER_AGENT,
+        f"The cache in front of {index} keeps one copy of each page per User-Agent (Vary), so a"
+        " client that asked before the upload may see the old page until its copy expires.",
+        "Configure the cache to ignore User-Agent: the pages do not depend on it.",
+        severity="warning",
+        index=index,
+    )
+
+
+def completeness_unknown() -> Problem:
+    """Only a name and a version are known."""
+    return Problem(
+        Code.COMPLETENESS_UNKNOWN,
+        "Nothing says which files this release should have (completeness unknown), so the files"
+        " that the indexes list count as all of them.",
+        "To check for exact files, pass --from-receipt FILE or --dist-dir DIR.",
+        severity="warning",
+    )
