@@ -1,9 +1,9 @@
-"""Set one bed up by hand, and keep it until Ctrl-C.
+r"""Set up one test bed by hand and keep it until Ctrl-C.
 
-python -m tests.beds pypiserver           an index, with a password
+python -m tests.beds pypiserver           an index that asks for a password
 python -m tests.beds devpi                the same, on devpi
-python -m tests.beds varnish|nginx        an index behind an edge that keeps pages for 30 s
-python -m tests.beds poetry [VERSION]     a shell with this Poetry and the plugin, isolated
+python -m tests.beds varnish\|nginx        an index behind an edge that caches pages for 30 s
+python -m tests.beds poetry [VERSION]     an isolated shell with this Poetry and the plugin
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _TTL = 30.0
 
 
 def main() -> int:
-    """Set up what is asked for."""
+    """Set up the requested bed."""
     kind, *more = sys.argv[1:] or [""]
-    # Whoever looks after other programs ends this one so, and its servers must go too.
+    # Supervisors stop a program with SIGTERM, and the servers must stop with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="bed-") as folder, contextlib.ExitStack() as stack:
         work = Path(folder)

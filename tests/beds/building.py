@@ -1,4 +1,4 @@
-"""Projects whose builds tell of themselves, or never come out the same."""
+"""Projects that log their builds, or whose builds always differ."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from tests.beds.projects import Project
 
 
-def build_anew(project: Project, log: Path) -> None:
-    """Make every build of the project have other bytes, and note itself as a line of `log`."""
+def make_builds_differ(project: Project, log: Path) -> None:
+    """Make every build of the project produce other bytes, and log it as a line of `log`."""
     package = project.name.replace("-", "_")
     _set_build_script(project, log, f"pathlib.Path({package!r}, 'stamp.py').write_text(stamp)")
 
 
-def note_builds(project: Project, log: Path) -> None:
-    """Make every build of the project note itself as a line of `log`."""
+def log_builds(project: Project, log: Path) -> None:
+    """Log every build of the project as a line of `log`."""
     _set_build_script(project, log, "")
 
 
 def _set_build_script(project: Project, log: Path, more: str) -> None:
     """Give the project a build script.
 
-    It runs in Poetry's own process only where no build backend is named, which keeps the network
-    out of it.
+    Poetry runs it in its own process only where the project names no build backend, which avoids
+    the network.
     """
     (project.path / "stamp.py").write_text(
         f"""\

@@ -1,4 +1,4 @@
-"""What the tests of real clients share: wheels on an index, and a clean environment."""
+"""What tests of real clients share: wheels on an index, and a clean environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.beds.processes import HANG
 if TYPE_CHECKING:
     from tests.beds.indexes import Index
 
-# The one beside the Python of the tests is there wherever they were set up.
+# Prefer the uv next to the tests' Python: `make` installs it there.
 UV = os.environ.get("UV") or str(
     shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
 )
@@ -33,7 +33,7 @@ _SCRUBBED_ENDS = ("_PROXY", "_CA_BUNDLE")
 
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
-    """This process's environment with a home of its own and without settings of clients."""
+    """This process's environment with its own home and without any client settings."""
     home.mkdir(exist_ok=True)
     kept = {
         key: value
@@ -44,13 +44,13 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def wheel_bytes(filename: str) -> bytes:
-    """A wheel that can be installed; the bytes depend on the whole name."""
+    """An installable wheel; its bytes depend on the whole file name."""
     name, version, tag = filename.removesuffix(".whl").split("-", 2)
     return WheelSource(name, version, {f"{name}.py": f"# {filename}\n"}, tag=tag).content()
 
 
-def wanted(filename: str, body: bytes) -> WheelWanted:
-    """What a client is asked for."""
+def wheel_wanted(filename: str, body: bytes) -> WheelWanted:
+    """What a client is asked to fetch."""
     parsed = parse_filename(filename)
     target = pip_target(parsed, None)
     assert target is not None
@@ -58,10 +58,10 @@ def wanted(filename: str, body: bytes) -> WheelWanted:
     return WheelWanted(filename, sha256, parsed.name, str(parsed.version), target)
 
 
-def put(index: Index, filename: str) -> WheelWanted:
-    """Put a wheel on the index: into pypiserver's folder, onto devpi by an upload."""
+def put_wheel(index: Index, filename: str) -> WheelWanted:
+    """Put a wheel on the index: into pypiserver's directory, or onto devpi by an upload."""
     body = wheel_bytes(filename)
-    wheel = wanted(filename, body)
+    wheel = wheel_wanted(filename, body)
     if index.root is not None:
         (index.root / filename).write_bytes(body)
         return wheel
@@ -82,12 +82,12 @@ def put(index: Index, filename: str) -> WheelWanted:
 
 
 def target_of(index: Index, **more: Any) -> IndexTarget:
-    """The index as a client is told of it."""
+    """The index as clients are told about it."""
     return IndexTarget(index.simple_url, Access(index.username, index.password, **more))
 
 
-def arguments_of_all_processes() -> list[str]:
-    """What `ps` shows to every user of this machine, as it stands and with `%xx` undone."""
+def visible_command_lines() -> list[str]:
+    """What `ps` shows to every user of this machine, raw and with `%xx` decoded."""
     shown = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:

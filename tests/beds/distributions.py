@@ -1,4 +1,4 @@
-"""Distributions of any content, size and platform, written rather than built."""
+"""Distributions of any content, size and platform, written directly instead of built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLATFORMS = ("manylinux_2_17_x86_64", "macosx_11_0_arm64", "win_amd64")
 
 @dataclass
 class WheelSource:
-    """What goes into one wheel that can be installed."""
+    """The contents of one installable wheel."""
 
     name: str
     version: str
@@ -35,13 +35,13 @@ class WheelSource:
     requires: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     metadata: tuple[str, ...] = ()
-    """More lines of METADATA."""
+    """Extra METADATA lines."""
     tag: str = "py3-none-any"
     build_number: int | None = None
 
     @property
     def filename(self) -> str:
-        """What the wheel is called."""
+        """The wheel's file name."""
         number = "" if self.build_number is None else f"-{self.build_number}"
         return f"{self._stem}{number}-{self.tag}.whl"
 
@@ -56,7 +56,7 @@ class WheelSource:
         return path
 
     def content(self) -> bytes:
-        """The wheel's bytes, the same at each call."""
+        """The wheel's bytes; the same on every call."""
         info = f"{self._stem}.dist-info"
         metadata = [
             "Metadata-Version: 2.1",
@@ -89,7 +89,7 @@ class WheelSource:
 
 
 def write_wheel(project: Project, platform: str, size: int, build: int | None = None) -> str:
-    """Put a wheel into the dist folder, with `size` incompressible bytes in it; its name."""
+    """Write a wheel with `size` incompressible bytes into the dist directory; return its name."""
     module = project.name.replace("-", "_")
     source = WheelSource(
         project.name, project.version, {}, metadata=_OF_PROJECTS,
@@ -101,7 +101,7 @@ def write_wheel(project: Project, platform: str, size: int, build: int | None = 
 
 
 def write_sdist(project: Project, size: int) -> str:
-    """Put an sdist into the dist folder, with `size` incompressible bytes in it; its name."""
+    """Write an sdist with `size` incompressible bytes into the dist directory; return its name."""
     folder = project.sdist.removesuffix(".tar.gz")
     told = ("Metadata-Version: 2.1", f"Name: {project.name}", f"Version: {project.version}")
     members = (
@@ -114,7 +114,7 @@ def write_sdist(project: Project, size: int) -> str:
 
 
 def write_release(project: Project, sizes: Sequence[int]) -> tuple[str, ...]:
-    """Write a wheel for each platform and an sdist, of these sizes; their names in that order."""
+    """Write a wheel for each platform and an sdist of these sizes; return their names in order."""
     *of_wheels, of_sdist = sizes
     wheels = [
         write_wheel(project, platform, size)
@@ -123,15 +123,15 @@ def write_release(project: Project, sizes: Sequence[int]) -> tuple[str, ...]:
     return (*wheels, write_sdist(project, of_sdist))
 
 
-# As in pyproject.toml: devpi has one metadata for all files of a version.
+# The same as in pyproject.toml: devpi keeps one set of metadata per version.
 _OF_PROJECTS = ("Requires-Python: >=3.11",)
 
 
 def _recorded(content: bytes) -> str:
-    """Digest and size as RECORD has them (binary distribution format)."""
+    """Digest and size in the form of RECORD (binary distribution format)."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
     return f"sha256={digest},{len(content)}"
 
 
 def _noise(seed: str, size: int) -> bytes:
-    return Random(seed).randbytes(size)  # noqa: S311 - any bytes would do
+    return Random(seed).randbytes(size)  # noqa: S311 - any bytes will do

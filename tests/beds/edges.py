@@ -1,7 +1,7 @@
-"""Real edges in front of an index: Varnish and nginx, which keep pages and may serve old ones.
+"""Real edges in front of an index: Varnish and nginx, which cache pages and may serve stale ones.
 
-They keep what is read of the simple API (and `/pypi/.../json`), whoever asks, credentials or
-not, and whatever the query says. All else goes through: uploads, files, the index's own pages.
+They cache everything under the simple API (and `/pypi/.../json`), whatever the credentials and the
+query. Uploads, files and the index's own web pages pass through.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _HEALTH = "/edge-health"
 class Edge:
     """A running edge.
 
-    Its answers to kept pages say `X-Cache: HIT`, `MISS`, ... in the program's own words.
-    `front` stands before it and notes every request in `front.requests`; its rules can
-    disturb what the edge says. `kept` is where nginx keeps its pages.
+    Its answers to cached pages carry `X-Cache: HIT`, `MISS`, ... in the program's own words.
+    `front` is a proxy in front of it that records every request in `front.requests`; its rules can
+    alter what the edge says. `kept` is nginx's cache directory.
     """
 
     front: FaultProxy
@@ -43,35 +43,35 @@ class Edge:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port where clients reach the edge."""
+        """Scheme, host and port at which clients reach the edge."""
         return self.front.origin
 
-    def asked(self, path: str) -> list[Request]:
-        """The requests for exactly this path so far; a query does not count."""
+    def requests_for(self, path: str) -> list[Request]:
+        """The requests for exactly this path so far, with or without a query."""
         return [r for r in list(self.front.requests) if r.path.split("?")[0] == path]
 
     def purge(self, project: str, *, soft: bool = True) -> None:
-        """Forget every page of the project that anybody has asked for.
+        """Drop every page of the project that was requested.
 
-        Softly: what is there has expired, but the first who asks for each variant still gets
-        it, and only makes the edge fetch the new one. Otherwise it is gone at once; nginx, which
-        can only do that, forgets the pages of all projects.
+        A soft purge expires what is cached: the first request of each variant still gets the old
+        page and makes the edge fetch the new one. A hard purge removes it at once; nginx supports
+        only that, and drops the pages of all projects.
         """
         if self.kept is not None:
             if soft:
-                raise NotImplementedError("nginx has no pages that have expired and are kept")
+                raise NotImplementedError("nginx does not keep expired pages")
             for file in self.kept.iterdir():
                 file.unlink()
             return
         own = re.compile(rf"/(\+?simple|pypi)/{re.escape(project)}(/|$)")
         paths = {request.path.split("?")[0] for request in list(self.front.requests)}
         method = "SOFTPURGE" if soft else "PURGE"
-        host = {"Host": self.origin.removeprefix("http://")}  # pages are kept by host as well
+        host = {"Host": self.origin.removeprefix("http://")}  # part of the cache key
         statuses = {
             path: fetch(f"{self.front.upstream}{path}", method=method, headers=host)[0]
             for path in sorted(filter(own.search, paths))
         }
-        assert 200 in statuses.values(), f"nothing of {project} was there to forget: {statuses}"
+        assert 200 in statuses.values(), f"nothing of {project} was cached: {statuses}"
 
 
 @contextlib.contextmanager
@@ -88,12 +88,11 @@ def varnish(
 ) -> Iterator[Edge]:
     """Run Varnish with an empty cache; all times are in seconds.
 
-    Pages are fresh for `ttl`, and for `grace` more the first who asks gets the old page
-    while the new one is fetched. `vary` replaces what the index says pages depend on; None
-    keeps that. Accept is compared to the letter; of Accept-Encoding only whether it allows gzip.
-    Without `age` no answer says how old it is. `cache_control` is what clients are told.
-    Answers of 404 are kept for `not_found_ttl`, never where it is None, and depend at most on
-    Accept-Encoding.
+    Pages are fresh for `ttl`; for another `grace`, the first request gets the old page while the
+    new one is fetched. `vary` replaces the index's own Vary (None keeps it). Accept is compared to
+    the letter, Accept-Encoding only by whether it allows gzip. Without `age`, answers carry no Age.
+    `cache_control` is what clients see. A 404 is cached for `not_found_ttl` (None: never) and
+    varies at most by Accept-Encoding.
     """
     command = program("varnishd")
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,10 +113,10 @@ def varnish(
     )
     own = free_port()
     arguments = [
-        # Not jailed: the folder of a test is for its own user alone.
+        # No jail: only the test's own user may enter its directory.
         command, "-F", "-j", "none", "-T", "none", "-a", f"127.0.0.1:{own}",
         "-f", str(settings), "-n", str(folder / "state"), "-s", "malloc,32m",
-        # Else Varnish asks for gzip itself, and what was asked for makes no difference.
+        # Otherwise Varnish always requests gzip, whatever the client asked for.
         "-p", "http_gzip_support=off",
         "-p", "vsl_space=1M", "-p", "thread_pools=1", "-p", "thread_pool_min=10",
     ]  # fmt: skip
@@ -216,9 +215,9 @@ def nginx(
 ) -> Iterator[Edge]:
     """Run nginx with an empty cache; all times are in seconds, rounded up to whole ones.
 
-    It never says how old an answer is, nor what it depends on. Each Accept has a copy of its
-    own with `key_on_accept`; otherwise who asks first decides what everybody gets.
-    Answers of 404 are kept for `not_found_ttl`, never where it is None.
+    It never says how old an answer is or what it varies by. With `key_on_accept` each Accept has
+    its own copy; otherwise the first request decides what everybody gets. A 404 is cached for
+    `not_found_ttl` (None: never).
     """
     command = program("nginx")
     folder.mkdir(parents=True, exist_ok=True)
@@ -229,7 +228,7 @@ def nginx(
         if cache_control is None
         else f'proxy_hide_header Cache-Control; add_header Cache-Control "{cache_control}";'
     )
-    # Paths of its own: those that are compiled in belong to the machine's nginx.
+    # The compiled-in paths belong to the machine's own nginx.
     temporary = "\n".join(
         f"    {kind}_temp_path {kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -266,7 +265,7 @@ http {{
 """,
         encoding="utf-8",
     )
-    # The prefix makes all of the above relative to the folder, whatever its name has in it.
+    # The prefix makes all of the above relative to the directory, whatever characters its name has.
     arguments = [command, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     with _edge(arguments, folder, own, kept=folder / "cache") as edge:
         yield edge

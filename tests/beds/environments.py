@@ -1,8 +1,7 @@
-"""The wheel of this checkout, and environments of Poetry: made once, shared, and kept in `.venv`.
+"""The wheel of this checkout and Poetry environments: built once, shared, and kept in `.venv`.
 
-Everything kept has a name made of what it was made from, so that a change makes another, and two
-runs side by side never take one another's away. What is kept is never changed: whoever installs
-into an environment takes a copy.
+Each is named after what it was built from, so that a change produces a new one and parallel runs
+never remove each other's. Never change what is kept: to install something, take a copy.
 """
 
 from __future__ import annotations
@@ -52,9 +51,9 @@ class Interpreter:
 
 @functools.cache
 def interpreters() -> list[Interpreter]:
-    """Every CPython of 3.11 or later on this machine that can make environments, oldest first.
+    """Every CPython 3.11 or later on this machine that can make environments, oldest first.
 
-    One a minor version; of its own it is the one that runs this.
+    One per minor version; for the running minor it is the running interpreter.
     """
     folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     folders += sorted((Path.home() / ".pyenv" / "versions").glob("*/bin"))
@@ -65,7 +64,7 @@ def interpreters() -> list[Interpreter]:
     found: dict[tuple[int, int], Interpreter] = {}
     for candidate in candidates:
         with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-            # A shim may run nothing, and a Python may have no venv.
+            # A shim may point nowhere, and a Python may lack venv.
             interpreter = _interpreter(candidate)
             if interpreter.version >= (3, 11):
                 found.setdefault(interpreter.version[:2], interpreter)
@@ -81,14 +80,14 @@ def _interpreter(path: Path) -> Interpreter:
 
 
 def pythons() -> list[str]:
-    """Their paths, the one that runs this first."""
+    """Their paths, the running one first."""
     paths = [interpreter.path for interpreter in interpreters()]
     return sorted(paths, key=lambda path: path != sys.executable)
 
 
 @dataclass(frozen=True)
 class PoetryEnvironment:
-    """A virtual environment that holds a Poetry, mostly with the plugin."""
+    """A virtual environment that contains Poetry, usually with the plugin."""
 
     path: Path
 
@@ -99,7 +98,7 @@ class PoetryEnvironment:
 
     @property
     def poetry(self) -> Path:
-        """The program that people start."""
+        """The `poetry` script."""
         return self.path / "bin" / "poetry"
 
     @property
@@ -110,14 +109,14 @@ class PoetryEnvironment:
 
     @property
     def poetry_version(self) -> str:
-        """The version of the Poetry in it."""
+        """The version of the Poetry it contains."""
         (info,) = self.site.glob("poetry-[0-9]*.dist-info")
         return info.name.removeprefix("poetry-").removesuffix(".dist-info")
 
     def copy(self, folder: Path) -> PoetryEnvironment:
-        """The same in a new folder, to be changed as one likes."""
-        # Files are linked: installers replace them, and write into none that is there.
-        # Not so a lock: whoever held the linked one would hold that of every copy.
+        """A copy in a new directory that may be changed freely."""
+        # Files are hard-linked: installers replace files and never write into existing ones.
+        # A lock is not: holding the linked file would hold the lock of every copy.
         locks = shutil.ignore_patterns(".poetry-lock*")
         shutil.copytree(self.path, folder, symlinks=True, ignore=locks, copy_function=_link)
         before, after = str(self.path).encode(), str(folder).encode()
@@ -130,17 +129,17 @@ class PoetryEnvironment:
         return PoetryEnvironment(folder)
 
     def install(self, *requirements: str | Path, dependencies: bool = True) -> None:
-        """Install into it, which must be a copy of one's own."""
-        call(
+        """Install into it; it must be your own copy."""
+        run_checked(
             uv(), "pip", "install", "--quiet", "--python", self.python,
             *(() if dependencies else ("--no-deps",)), *requirements,
         )  # fmt: skip
-        # As pip and pipx do, or each process that may not write there compiles for itself.
-        call(self.python, "-m", "compileall", "-q", self.site)
+        # As pip and pipx do; else every process that may not write there compiles for itself.
+        run_checked(self.python, "-m", "compileall", "-q", self.site)
 
 
 def uv() -> str:
-    """The uv to build and install with: the one beside this Python, if there is one."""
+    """The uv to build and install with: preferably the one next to this Python."""
     beside = Path(sys.executable).with_name("uv")
     found = os.environ.get("UV") or (str(beside) if beside.exists() else shutil.which("uv"))
     if not found:
@@ -148,8 +147,8 @@ def uv() -> str:
     return found
 
 
-def call(*command: str | Path) -> None:
-    """Run a program; raise RuntimeError with all that it said where it fails."""
+def run_checked(*command: str | Path) -> None:
+    """Run a program; raise RuntimeError with its output if it fails."""
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=_HANG, check=False)
     if done.returncode:
@@ -157,13 +156,13 @@ def call(*command: str | Path) -> None:
 
 
 @functools.cache
-def own_wheel() -> Path:
-    """The wheel of this checkout, as it would be installed of a release."""
+def built_wheel() -> Path:
+    """The wheel of this checkout, as a release would contain it."""
 
     def make(folder: Path) -> None:
-        call(uv(), "build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
+        run_checked(uv(), "build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
 
-    (wheel,) = made_once(f"wheel-{key_of(*_sources())}", make).glob("*.whl")
+    (wheel,) = build_once(f"wheel-{cache_key(*_sources())}", make).glob("*.whl")
     return wheel
 
 
@@ -181,44 +180,44 @@ def environment(
     plugin: bool = True,
     pypiserver: bool = True,
 ) -> PoetryEnvironment:
-    """This version of Poetry with the plugin, or as stock, and with these wheels; not to change.
+    """This version of Poetry with these wheels, with or without the plugin. Do not change it.
 
-    pypiserver is beside the plugin, or each rehearsal would fetch one for its home.
+    It also has pypiserver; otherwise each rehearsal would install one into its home.
     """
     own = _stock(poetry, Path(python))
     if plugin:
-        # In two steps: what the plugin needs changes seldom, and takes longest to install.
-        own = _with(own, *_requirements(own_wheel()), *([PYPISERVER] if pypiserver else []))
-        own = _with(own, own_wheel(), dependencies=False)
+        # In two steps: the plugin's dependencies rarely change and take longest to install.
+        own = _with(own, *_requirements(built_wheel()), *([PYPISERVER] if pypiserver else []))
+        own = _with(own, built_wheel(), dependencies=False)
     return _with(own, *packages, dependencies=False) if packages else own
 
 
 def _stock(poetry: str, python: Path) -> PoetryEnvironment:
-    """Poetry and nothing else."""
+    """Plain Poetry."""
     interpreter = _interpreter(python)
 
     def make(folder: Path) -> None:
-        call(uv(), "venv", "--quiet", "--python", interpreter.path, folder)
+        run_checked(uv(), "venv", "--quiet", "--python", interpreter.path, folder)
         PoetryEnvironment(folder).install(f"poetry=={poetry}")
 
-    name = f"python-{interpreter}-poetry-{poetry}-{key_of(interpreter.path)}"
-    return PoetryEnvironment(made_once(name, make))
+    name = f"python-{interpreter}-poetry-{poetry}-{cache_key(interpreter.path)}"
+    return PoetryEnvironment(build_once(name, make))
 
 
 def _with(
     base: PoetryEnvironment, *requirements: str | Path, dependencies: bool = True
 ) -> PoetryEnvironment:
-    """A copy of what is kept that has these as well."""
+    """A copy of a kept environment with these requirements added."""
 
     def make(folder: Path) -> None:
         base.copy(folder).install(*requirements, dependencies=dependencies)
 
     stem, _, _ = base.path.name.rpartition("-")
-    return PoetryEnvironment(made_once(f"{stem}-{key_of(base.path.name, *requirements)}", make))
+    return PoetryEnvironment(build_once(f"{stem}-{cache_key(base.path.name, *requirements)}", make))
 
 
 def _requirements(wheel: Path) -> list[str]:
-    """What a wheel requires."""
+    """The requirements of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = [name for name in archive.namelist() if name.endswith("dist-info/METADATA")]
         lines = archive.read(metadata).decode().splitlines()
@@ -227,22 +226,23 @@ def _requirements(wheel: Path) -> list[str]:
 
 @functools.cache
 def wheels_of(requirement: str) -> Path:
-    """A folder with the wheels that this Python needs of a requirement, fetched once."""
+    """A directory with the wheels this Python needs for a requirement, downloaded once."""
 
     def make(folder: Path) -> None:
-        call(
+        run_checked(
             *(sys.executable, "-I", "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
             *("--disable-pip-version-check", "--dest", folder, requirement),
         )
 
-    return made_once(f"wheels-{key_of(requirement, sys.version)}", make)
+    return build_once(f"wheels-{cache_key(requirement, sys.version)}", make)
 
 
-def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """What `make` makes in its folder, whoever comes first; half-made ones are made again."""
+def build_once(name: str, make: Callable[[Path], None]) -> Path:
+    """The directory that `make` fills, whoever comes first; a half-made one is made again."""
     finished, made = STORE / name, STORE / f"{name}.made"
     STORE.mkdir(parents=True, exist_ok=True)
-    # In its place from the start, for a virtual environment knows its own: the mark is renamed.
+    # Built in its final place, because a virtual environment contains its own path; only the
+    # marker is renamed.
     with FileLock(STORE / f"{name}.lock"):
         if not made.exists():
             shutil.rmtree(finished, ignore_errors=True)
@@ -264,8 +264,8 @@ def _sweep() -> None:
                 shutil.rmtree(made.with_suffix(""), ignore_errors=True)
 
 
-def key_of(*parts: str | Path) -> str:
-    """A short name for these words, and for these files with all that is in them."""
+def cache_key(*parts: str | Path) -> str:
+    """A short name for these words and for the contents of these files."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{getattr(part, 'name', part)}\n".encode())

@@ -1,15 +1,15 @@
-"""Starts real Python processes quickly: run by an environment's Python, forks for each request.
+"""Starts real Python processes quickly: one Python per environment, forked for each request.
 
     python fork_server.py SOCKET MODULE …
 
-It imports the modules once. Each request that comes over the socket (a JSON object, with the
-descriptors of the new standard streams) becomes a process of its own, which then runs a program,
-`-m MODULE` or `-c CODE` of this Python as if it had just been started, to a normal end of the
-interpreter. The process is a child of whoever started this server (CLONE_PARENT, clone(2)), so
-that signals, exit codes, waiting and ancestors are those of a process that had been started.
+The server imports the modules once. Each request on the socket (a JSON object, with the descriptors
+of the new standard streams) becomes a process that runs a program, `-m MODULE` or `-c CODE` as if
+Python had just started, up to a normal interpreter exit. It is a child of the process that started
+this server (CLONE_PARENT, clone(2)), so signals, exit codes, waiting and ancestry are those of a
+process started normally.
 
-Runs in every Python that the tests have, with nothing of this project on `sys.path`. What it
-cannot play is listed in `forking.py`.
+This module runs in every Python the tests use, with nothing of this project on `sys.path`.
+`forking.py` lists what a fork cannot show.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE_PARENT = 0x8000
 _LARGEST = 1 << 18
-# Whatever is made of this while modules are imported was made too early.
+# A path below this was computed too early, while modules were being imported.
 NOWHERE = "/nowhere/fork-server"
 
 
 def main() -> None:
     """Import, then fork until the socket is closed; only the children return."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    # Not this folder: its modules are no business of whatever runs.
+    # Keep this directory's modules away from the programs that run.
     del sys.path[0]
     first = sys.path[0]
     missing = []
@@ -73,11 +73,11 @@ def main() -> None:
             request = json.loads(message)
             _enter_group(request)
             os.close(begins)
-            # poetry-core, once imported, has put its own before everything else.
+            # poetry-core puts its vendored packages first when it is imported.
             _become(request, descriptors, frozen, sys.path.index(first))
             return
         os.close(begins)
-        # Whoever learns of the process may signal its group.
+        # Answer only once the process group exists, because the caller may signal it at once.
         os.read(begun, 1)
         os.close(begun)
         for descriptor in descriptors:
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _expanded(names: list[str]) -> Iterator[str]:
-    """The modules named; `package.*` stands for all below a package."""
+    """The named modules; `package.*` stands for everything below a package."""
     for name in names:
         package = name.removesuffix(".*")
         yield package
@@ -96,9 +96,9 @@ def _expanded(names: list[str]) -> Iterator[str]:
 
 
 def _compile_schemas() -> None:
-    """Have Poetry keep what it makes of its own JSON schemas: half of most commands' time.
+    """Make Poetry cache its compiled JSON schemas: half the time of most commands.
 
-    Only newer ones keep it.
+    Only newer versions cache them.
     """
     if "poetry.factory" in sys.modules:
         factory = sys.modules["poetry.factory"].Factory
@@ -106,7 +106,7 @@ def _compile_schemas() -> None:
 
 
 def _fork() -> int:
-    """`os.fork()`, but the child's parent is this process's own."""
+    """Like `os.fork()`, but the child's parent is this process's parent."""
     python, libc = ctypes.pythonapi, ctypes.PyDLL(None, use_errno=True)
     python.PyOS_BeforeFork()
     pid = int(libc.syscall(CLONE[platform.machine()], _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
@@ -127,7 +127,7 @@ def _enter_group(request: dict[str, Any]) -> None:
 def _become(
     request: dict[str, Any], descriptors: list[int], frozen: _Frozen, position: int
 ) -> None:
-    """Have all that a process has at its start: directory, environment, streams, arguments."""
+    """Set up everything a new process has: directory, environment, streams, arguments."""
     os.umask(request["umask"])
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
@@ -140,7 +140,7 @@ def _become(
     time.tzset()
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         old = getattr(sys, name)
-        new = open(  # noqa: SIM115 - it stays open until the interpreter ends
+        new = open(  # noqa: SIM115 - stays open until the interpreter exits
             number,
             old.mode,
             buffering=1 if name == "stderr" else -1,
@@ -157,26 +157,26 @@ def _become(
 
 
 def _forget_caches() -> None:
-    """Drop what this process knows of directories and temporary files."""
+    """Drop cached directory listings and the cached temporary directory."""
     importlib.invalidate_caches()
     sys.path_importer_cache.clear()
     if "importlib.metadata" in sys.modules:
         metadata = sys.modules["importlib.metadata"]
-        with contextlib.suppress(AttributeError):  # has no cache before 3.11 nor perhaps later
+        with contextlib.suppress(AttributeError):  # only some versions have this cache
             metadata.FastPath.__new__.cache_clear()
     if "tempfile" in sys.modules:
-        setattr(sys.modules["tempfile"], "tempdir", None)  # noqa: B010 - imported by who needs it
+        setattr(sys.modules["tempfile"], "tempdir", None)  # noqa: B010 - only if it is in use
 
 
 class _Frozen:
-    """The paths that Poetry's modules made of the environment when they were imported."""
+    """The paths that Poetry's modules computed from the environment when they were imported."""
 
     def __init__(self) -> None:
         self._locations = _locations()
         self._places = list(_early_places())
 
     def thaw(self) -> None:
-        """Make them anew, and see that none of the old ones is left."""
+        """Compute them again, and check that none of the old ones is left."""
         if not self._locations:
             return
         importlib.reload(sys.modules["poetry.locations"])
@@ -187,7 +187,7 @@ class _Frozen:
                 table[key] = type(table[key])(anew[str(table[key])])
         left = [f"{key} = {table[key]}" for table, key in _early_places()]
         if left:
-            sys.exit(f"The fork server left paths of its own: {left}")
+            sys.exit(f"The fork server's own paths are still in use: {left}")
 
 
 def _locations() -> dict[str, Path]:
@@ -217,7 +217,7 @@ def _is_early(value: Any) -> bool:
 
 
 def _set_arguments(argv: list[str], position: int) -> None:
-    """`sys.argv` and `sys.path[0]`, as `python` itself makes them of its arguments."""
+    """Set `sys.argv` and `sys.path[0]` as `python` does from its arguments."""
     program = argv[0]
     sys.orig_argv = [sys.executable, *argv]
     if program in {"-c", "-m"}:
@@ -229,7 +229,7 @@ def _set_arguments(argv: list[str], position: int) -> None:
 
 
 def run() -> None:
-    """Run what the request names, as the main module of this process."""
+    """Run the requested program as this process's main module."""
     program, *rest = sys.orig_argv[1:]
     if program == "-m":
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
@@ -241,7 +241,7 @@ def run() -> None:
     else:
         main_module.__file__ = program
         code = compile(Path(program).read_bytes(), program, "exec")
-    exec(code, vars(main_module))  # noqa: S102 - as python itself does
+    exec(code, vars(main_module))  # noqa: S102 - as Python itself does
 
 
 if __name__ == "__main__":

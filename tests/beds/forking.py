@@ -1,18 +1,18 @@
-"""Python processes that need not start: forked from one that has imported all they will need.
+"""Python processes that skip the start-up: forked from a server that has imported what they need.
 
-A forked process is a real one, a child of whoever asked for it: it can be signalled, killed and
-waited for, it holds locks, and its exit code is its own. Only its start is another's. What a test
-is about at the start itself, a fork cannot show. These always start for real, most of them because
-the environment or the options say so (`_is_plain`), the rest by `real=True`:
+A forked process is a real one and a child of its caller: it can be signalled, killed and waited
+for, it holds locks, and it has its own exit code. Only its start-up is different, so a fork cannot
+show what a test says about starting. The following always start for real, most because the
+environment or the options require it (`_is_plain`), the rest through `real=True`:
 
-- `sys.path`, `-P`, `-I` and other options of Python, foreign modules in the working directory
-- `PYTHON*` variables, those few apart that only libraries read
-- locale, time zone rules of another language, a standard stream that is closed
+- `sys.path`, `-P`, `-I` and other Python options, foreign modules in the working directory
+- `PYTHON*` variables, except the few that only libraries read
+- locale, localised time zone rules, a closed standard stream
 - plugins that are half deleted, or whose import has to fail
-- what is imported when, and what a start costs
-- a user, a mount or a limit that the process gets before it begins
-- Poetry below another Poetry: that one starts it
-- one run of each seam, of each Poetry minor
+- which modules are imported when, and what a start costs
+- a user, a mount or a limit that is set before the process begins
+- Poetry started by another Poetry
+- one run of each seam on each Poetry minor
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence
 
-# Imported by the servers in an environment with Poetry; what one does not have is left out.
+# What servers import in an environment with Poetry; modules that it lacks are left out.
 POETRY = (
     "poetry.console.application", "poetry.console.commands.*", "poetry.factory",
     "poetry.installation.installer", "poetry.publishing.publisher", "poetry.plugins.plugin_manager",
@@ -51,7 +51,7 @@ OF_TESTS = (
     "poetry_publish_verified.guard.locks.lock",
 )
 
-# Read by libraries alone, not by Python when it starts.
+# Read by libraries only, not by Python at start-up.
 _HARMLESS = {"PYTHON_KEYRING_BACKEND"}
 _LANGUAGE = ("LANG", "LANGUAGE", "LC_")
 _LOCALE = {"LANG": "C.UTF-8"}
@@ -59,7 +59,7 @@ _START_UP = 120.0
 
 
 class ForkServer:
-    """One Python that forks; ended with this process."""
+    """One Python that forks on request; it ends with this process."""
 
     def __init__(self, python: str, modules: Sequence[str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -98,24 +98,24 @@ class ForkServer:
             socket.send_fds(self._control, [json.dumps(request).encode()], streams)
             answer = self._control.recv(100)
         if not answer:
-            raise RuntimeError("the fork server has ended")
+            raise RuntimeError("The fork server has ended")
         return int(answer)
 
     def end(self) -> None:
-        """End it; what it has forked goes on."""
+        """End the server; what it has forked goes on."""
         self._control.close()
         self._process.wait()
 
 
 class _Forked(subprocess.Popen[Any]):
-    """Popen whose process comes from a fork server; all else of it is Popen's."""
+    """A Popen whose process comes from a fork server; everything else is Popen's."""
 
     def __init__(self, server: ForkServer, arguments: Sequence[str], **options: Any) -> None:
         self._server = server
         self._arguments = arguments
         super().__init__(arguments, **options)
 
-    # What Popen.__init__ calls on POSIX: there is no public place to say how a process comes to be.
+    # Popen.__init__ calls this on POSIX; there is no public hook for creating the process.
     def _execute_child(self, *given: Any) -> None:
         """Ask the server for a child of this process, with the ends of Popen's pipes."""
         stock = super()._execute_child  # type: ignore[misc]
@@ -141,7 +141,7 @@ class _Forked(subprocess.Popen[Any]):
 
 
 _SERVERS: dict[str, ForkServer] = {}
-# A server pays from the second process on; many tests have an environment of their own.
+# A server pays off from the second process on, and many tests have their own environment.
 _ASKED_FOR: set[str] = set()
 _MOST_SERVERS = 6
 
@@ -155,8 +155,8 @@ def popen(
 ) -> subprocess.Popen[Any]:
     """Start a Python program in this environment; fork it where that makes no difference.
 
-    `argv` begins with a Python or with a script that names one in its first line; `options` are
-    Popen's. With `real` it is always started.
+    `argv` begins with a Python, or with a script whose first line names one; `options` are Popen's.
+    `real` always starts the program.
     """
     words = [str(word) for word in argv]
     python, *arguments = _as_python(words)
@@ -169,25 +169,25 @@ def popen(
 
 
 def _server(python: str) -> ForkServer | None:
-    """The server of a Python; None for one that is asked for the first time."""
+    """The server for a Python; None the first time it is requested."""
     server = _SERVERS.pop(python, None)
     if server is None and python in _ASKED_FOR:
         server = ForkServer(python, OF_TESTS if python == sys.executable else POETRY)
     _ASKED_FOR.add(python)
     if server is not None:
-        _SERVERS[python] = server  # last in the row, so the last to be ended
+        _SERVERS[python] = server  # most recently used, so the last to be ended
     if len(_SERVERS) > _MOST_SERVERS:
         _SERVERS.pop(next(iter(_SERVERS))).end()
     return server
 
 
 def is_possible() -> bool:
-    """Whether this machine has what a fork server needs."""
+    """Whether a fork server works on this machine."""
     return sys.platform == "linux" and platform.machine() in fork_server.CLONE
 
 
 def _as_python(words: Sequence[str]) -> list[str]:
-    """A script's command line with the Python of its first line before it."""
+    """A script's command line, preceded by the Python its first line names."""
     program = words[0]
     with contextlib.suppress(OSError), Path(program).open("rb") as script:
         line = script.readline(500)
@@ -199,7 +199,7 @@ def _as_python(words: Sequence[str]) -> list[str]:
 def _is_plain(
     python: str, arguments: Sequence[str], env: Mapping[str, str], options: Mapping[str, Any]
 ) -> bool:
-    """Whether nothing of the start has an effect that a fork would not have."""
+    """Whether nothing about the start has an effect that a fork would miss."""
     return (
         is_possible()
         and Path(python).name.startswith("python")
@@ -217,8 +217,8 @@ _PLAIN_OPTIONS = {
 
 
 def _umask() -> int:
-    """This process's umask, without changing it."""
+    """This process's umask, read without changing it."""
     for line in Path("/proc/self/status").read_text("utf-8").splitlines():
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)
-    raise RuntimeError("the system does not tell the umask")
+    raise RuntimeError("/proc/self/status has no umask")

@@ -1,4 +1,4 @@
-"""Real indexes on loopback: pypiserver and devpi, each a process of its own."""
+"""Real indexes on loopback: pypiserver and devpi, each its own process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered; header names are in lower case."""
+    """A server's answer; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +52,7 @@ def ask(
     headers: dict[str, str] | None = None,
     auth: tuple[str, str] | None = None,
 ) -> Reply:
-    """Make one request past every proxy of the environment's; an error is an answer too."""
+    """Make one request that bypasses all proxies; an HTTP error is an answer too."""
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})  # noqa: S310  # loopback
     if auth:
         token = base64.b64encode(":".join(auth).encode()).decode()
@@ -74,17 +74,17 @@ def fetch(
     headers: dict[str, str] | None = None,
     auth: tuple[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """Make one request as `ask` does, and answer its status and body."""
+    """Make one request as `ask` does; return its status and body."""
     reply = ask(url, method=method, data=data, headers=headers, auth=auth)
     return reply.status, reply.body
 
 
 @dataclass(frozen=True)
 class Index:
-    """A running index: where to upload, where to read, and with which credentials.
+    """A running index: its URLs and credentials.
 
-    `upload_url` is what `poetry config repositories.<name>` gets, `simple_url` ends in a
-    slash, `origin` is scheme, host and port.
+    `upload_url` is the value for `poetry config repositories.<name>`, `simple_url` ends in a slash,
+    `origin` is scheme, host and port.
     """
 
     upload_url: str
@@ -100,7 +100,7 @@ class Index:
         return f"{parts.scheme}://{parts.netloc}"
 
     def behind(self, origin: str) -> Index:
-        """The same index as reached by way of another origin, such as a proxy's."""
+        """The same index as reached through another origin, such as a proxy's."""
         return Index(
             self.upload_url.replace(self.origin, origin),
             self.simple_url.replace(self.origin, origin),
@@ -119,7 +119,7 @@ class Index:
         return environment
 
     def upload(self, project: Project) -> None:
-        """Send the distributions of the project's version straight to the index."""
+        """Upload the distributions of the project's version directly to the index."""
         auth = None
         if self.username is not None and self.password is not None:
             auth = (self.username, self.password)
@@ -133,7 +133,7 @@ class Index:
             assert status == 200, (filename, status, said)
 
     def listed(self, project: str) -> dict[str, str]:
-        """What the index itself lists for the project: sha256 by filename."""
+        """What the index lists for the project: sha256 by file name."""
         status, page = fetch(f"{self.simple_url}{project}/")
         if status == 404:
             return {}
@@ -142,7 +142,7 @@ class Index:
         return {filename: digest for digest, filename in found}
 
     def stored(self, project: str) -> dict[str, str]:
-        """What the index really holds: the sha256 of each file's own bytes by filename."""
+        """What the index really stores: the sha256 of each file's bytes, by file name."""
         if self.root is not None:
             return {
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -162,7 +162,7 @@ class Index:
 
 
 def _form(project: Project, filename: str, content: bytes) -> tuple[bytes, str]:
-    """The body of an upload, and its Content-Type."""
+    """The body of an upload and its Content-Type."""
     mark = uuid.uuid4().hex
     fields = {
         ":action": "file_upload",
@@ -192,18 +192,17 @@ def pypiserver(
     options: tuple[str, ...] = ("--disable-fallback",),
     server: str = "wsgiref",
 ) -> Iterator[Index]:
-    """Run pypiserver over an empty folder; what `protect` names needs the password.
+    """Run pypiserver over an empty directory; the actions in `protect` need the password.
 
-    `server` wsgiref takes one request at a time; auto is waitress, which comes with devpi-server
-    and takes several.
-    Without `--disable-fallback` among the options, it sends whoever asks for an unknown
-    project to the public index.
+    `server` wsgiref handles one request at a time; auto is waitress, which comes with devpi-server
+    and handles several. Without `--disable-fallback` in the options, requests for an unknown
+    project are redirected to the public index.
     """
     root = folder / "packages"
     root.mkdir(parents=True)
     port = free_port()
     if password:
-        # The one kind of hash that needs no library to make; pypiserver checks it with passlib.
+        # The only hash that needs no library to compute; pypiserver checks it with passlib.
         digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()  # noqa: S324
         users = folder / "htpasswd"
         users.write_text(f"{USER}:{{SHA}}{digest}\n", encoding="utf-8")
@@ -243,14 +242,14 @@ class Devpi:
         return json.loads(answer)
 
     def index(self, user: str, name: str = "prod", *, volatile: bool = False) -> Index:
-        """Make an index without bases, of a user who is made at need, and say where it is."""
+        """Make an index without bases, and its user if needed."""
         return self._make(user, name, {"type": "stage", "volatile": volatile, "bases": []})
 
     def mirror(self, user: str, of: Index, expiry: int, name: str = "mirror") -> Index:
-        """Make the user and a mirror of another index, which looks there every `expiry` seconds.
+        """Make a mirror of another index, and its user; it looks there every `expiry` seconds.
 
-        It takes no uploads. Its list of projects is kept for as long, so that a project
-        asked for too early stays unknown. The other index has to be on another server.
+        It takes no uploads. It keeps its list of projects just as long, so a project requested too
+        early stays unknown. The other index must be on another server.
         """
         settings = {
             "type": "mirror",
@@ -262,7 +261,7 @@ class Devpi:
 
     @functools.cache  # noqa: B019 - there are few servers
     def _token(self, user: str) -> str:
-        """Make the user, and log in."""
+        """Make the user and log in."""
         self._call(user, "PUT", {"password": PASSWORD})
         login = self._call("+login", "POST", {"user": user, "password": PASSWORD})
         return f"{user}:{login['result']['password']}"
@@ -277,9 +276,9 @@ class Devpi:
 def devpi(
     folder: Path, role: Sequence[str] = ("--role", "standalone"), options: Sequence[str] = ()
 ) -> Iterator[Devpi]:
-    """Run devpi-server over an empty folder, with password hashing made quick.
+    """Run devpi-server over an empty directory, with fast password hashing.
 
-    `role` are arguments for the set-up and the server, `options` for the server alone.
+    `role` are arguments for both init and server, `options` for the server only.
     """
     folder.mkdir(parents=True, exist_ok=True)
     scripts = Path(sys.executable).parent

@@ -1,7 +1,7 @@
-"""Whether real installers find a release: pip, uv and Poetry, without caches of their own.
+"""Whether real installers find a release: pip, uv and Poetry, without caches.
 
-Each is asked for a wheel of `name==version`, as a user would, in an empty folder, with
-nothing of this machine's configuration. Index URLs may hold credentials.
+Each is asked for a wheel of `name==version`, as a user would, in an empty directory and without
+this machine's configuration. Index URLs may contain credentials.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """Whether the installer got the release, and all that it said."""
+    """Whether the installer got the release, and its output."""
 
     ok: bool
     output: str
@@ -34,7 +34,7 @@ class Found:
 
 
 def pip_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
-    """Have pip download the wheel into a new folder below `folder`."""
+    """Have pip download the wheel into a new directory below `folder`."""
     goal = _empty(folder)
     command = [
         sys.executable, "-I", "-m", "pip", "--isolated", "download", "--no-deps", "--no-cache-dir",
@@ -45,7 +45,7 @@ def pip_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
 
 
 def uv_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
-    """Have uv install the wheel into a new folder below `folder`."""
+    """Have uv install the wheel into a new directory below `folder`."""
     goal = _empty(folder)
     command = [
         os.environ.get("UV") or program("uv"), "pip", "install", "--target", str(goal),
@@ -56,9 +56,9 @@ def uv_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
 
 
 def poetry_finds(poetry: Poetry, folder: Path, index_url: str, name: str, version: str) -> Found:
-    """Have Poetry lock a project that names the index as its one source.
+    """Have Poetry lock a project whose only source is the index.
 
-    Poetry reads the page, and of the wheel what it needs to know its metadata.
+    Poetry reads the page, and as much of the wheel as it needs for its metadata.
     """
     project = _empty(folder)
     (project / "pyproject.toml").write_text(
@@ -90,7 +90,7 @@ def _empty(folder: Path) -> Path:
 
 
 def _got(command: list[str], goal: Path, more: dict[str, str], pattern: str) -> Found:
-    """Run an installer; it has succeeded only where it says so and has left what it got."""
+    """Run an installer; success means exit code 0 and a file, never only one of them."""
     done = subprocess.run(
         command,
         cwd=goal,

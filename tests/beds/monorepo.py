@@ -1,4 +1,4 @@
-"""Monorepos: many small projects in one repository, which need one another."""
+"""Monorepos: many small projects in one repository that depend on each other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ package-mode = false
 [tool.publish-verified]
 projects = ["packages/*"]
 """
-# As people write names; the index knows all of them in one form.
+# Names as people write them; the index knows only their normalised form.
 _SPELLINGS = ("{0}-lamp-{1:02}", "{0}.Wick.{1:02}", "{0}_oil_{1:02}", "{0}-Glass.Top_{1:02}")
 _RANGES = (">=1.{0},<2", "~=1.{0}.0", "==1.{0}.*", ">=1.{0}.0,!=1.99", "")
 _MARKERS = ("python_version >= '3.8'", "sys_platform == 'win32'", "python_version < '3.0'")
@@ -32,9 +32,9 @@ _MARKERS = ("python_version >= '3.8'", "sys_platform == 'win32'", "python_versio
 
 @dataclass(frozen=True)
 class Monorepo:
-    """A repository of projects: `members` and, by name, which of them each `needs` directly.
+    """A repository of projects: `members`, and which other members each one `needs` directly.
 
-    All names are normalised. Every member comes after all that it needs.
+    All names are normalised. Every member comes after everything it needs.
     """
 
     root: Path
@@ -43,7 +43,7 @@ class Monorepo:
 
     @property
     def receipt_file(self) -> Path:
-        """Where the receipt of all is when nobody says otherwise."""
+        """The default place of the receipt for all projects."""
         return self.root / "dist" / ".publish-verified" / "run.json"
 
     def receipt(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Monorepo:
         return by_name(self.receipt())
 
     def dependents(self, name: str) -> set[str]:
-        """All that need the member, by way of others too."""
+        """All members that need this one, directly or not."""
         found = {name}
         for each, needed in self.needs.items():
             if needed & found:
@@ -63,7 +63,7 @@ class Monorepo:
         return found - {name}
 
     def chain(self, seconds: Mapping[str, float]) -> tuple[float, list[str]]:
-        """The chain of needs that takes longest if each member takes so long, and how long."""
+        """The longest chain of dependencies if each member takes this long, and its duration."""
         ends: dict[str, tuple[float, list[str]]] = {}
         for name, needed in self.needs.items():
             before = max((ends[other] for other in needed), default=(0.0, []))
@@ -77,7 +77,7 @@ def by_name(receipt: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def make_root(root: Path) -> Path:
-    """Make a repository whose own pyproject.toml is no package's, and name its projects there."""
+    """Make a repository whose root is not a package and whose settings name its projects."""
     (root / "packages").mkdir(parents=True)
     (root / "pyproject.toml").write_text(_ROOT, encoding="utf-8")
     return root
@@ -91,19 +91,19 @@ def add_member(
     folder: str | None = None,
     more: str = "",
 ) -> Project:
-    """Add a project under `packages`, with these dependencies."""
+    """Add a project with these dependencies under `packages`."""
     return make_project(root / "packages" / (folder or name), name, version, more, requires)
 
 
 def make_monorepo(
     root: Path, prefix: str, *, count: int = 40, layers: int = 5, seed: int = 0
 ) -> Monorepo:
-    """Make `count` projects in `layers`, each needing one of the layer below and maybe more.
+    """Make `count` projects in `layers`, each needing at least one of the layer below.
 
-    Every name begins with `prefix`. The same seed makes the same edges: ranges in
-    `[project] dependencies`, behind a marker or in an extra, each with a path beside it.
+    Every name begins with `prefix`. The same seed makes the same edges: ranges in `[project]
+    dependencies`, behind a marker or in an extra, each with a path dependency beside it.
     """
-    chance = random.Random(seed)  # noqa: S311 - any will do
+    chance = random.Random(seed)  # noqa: S311 - not for secrets
     make_root(root)
     names = [_SPELLINGS[n % len(_SPELLINGS)].format(prefix, n) for n in range(count)]
     members: dict[str, Project] = {}
@@ -119,7 +119,7 @@ def make_monorepo(
 
 
 def _wanted(chance: random.Random, just_below: Sequence[int], below: Sequence[int]) -> list[int]:
-    """One of the layer below, so that chains are as long as there are layers, and some others."""
+    """One member of the layer below, so that chains span all layers, and some others."""
     if not below:
         return []
     others = chance.sample(below, min(len(below), chance.randrange(3)))

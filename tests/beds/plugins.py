@@ -1,4 +1,4 @@
-"""A project that requires plugins, and plugins to require."""
+"""A project that requires plugins, and plugins for it to require."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tests.beds.environments import environment
 from tests.beds.poetry import Poetry
 
 PLUGIN_GROUP = "poetry.application.plugin"
-# Where a project's environment is; most tests have none at all.
+# Puts a project's environment into the project; most tests have no environment.
 VENV_IN_PROJECT = {
     "POETRY_VIRTUALENVS_CREATE": "true",
     "POETRY_VIRTUALENVS_IN_PROJECT": "true",
-    # Poetry brings a pip of its own; to copy one into each environment takes half of an install.
+    # Poetry brings its own pip; copying one into each environment is half the time of an install.
     "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true",
 }
-# For `poetry self`, which knows no index but PyPI: it is refused at once, and not asked again.
+# For `poetry self`, which always uses PyPI: make it fail at once, without retries.
 OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "POETRY_REQUESTS_MAX_RETRIES": "0"}
 
 
 def guarded(version: str, project: Path, home: Path, *, real: bool = False) -> Poetry:
-    """A Poetry with the guard, whose environments are in their projects."""
+    """Poetry with the guard, whose environments are in their projects."""
     return Poetry(environment(version), home, project, VENV_IN_PROJECT, real=real)
 
 
@@ -62,9 +62,9 @@ _STAMP = """
 
 
 def stamp_plugin(version: str) -> WheelSource:
-    """A plugin in the manner of dynamic ones: the project's version becomes `9.VERSION`.
+    """A plugin like the dynamic versioning ones: it makes the project's version `9.VERSION`.
 
-    Without it `poetry version` says 0.0.0. It needs `stamp-helper`, and imports late.
+    Without it `poetry version` prints 0.0.0. It needs `stamp-helper`, and imports part of it late.
     """
     return WheelSource(
         "stamp-plugin",
@@ -76,7 +76,7 @@ def stamp_plugin(version: str) -> WheelSource:
 
 
 def stamp_helper(modules: int = 60) -> WheelSource:
-    """A library of many modules: it takes a while to install, import and remove."""
+    """A library of many modules, which takes a while to install, import and remove."""
     files = {
         f"stamp_helper/part{number}.py": f"value = {number}\n" + "#\n" * 200
         for number in range(modules)

@@ -1,4 +1,4 @@
-"""Poetry as a user has it: a process, with a home of its own and nothing of this machine's."""
+"""Poetry as a user runs it: a process with its own home, isolated from this machine."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 def isolated(home: Path, **more: str) -> dict[str, str]:
-    """All environment variables of a Poetry that reads and writes nothing outside `home`.
+    """The environment variables of a Poetry that reads and writes nothing outside `home`.
 
-    One of `more` that is empty is not set at all.
+    An empty value in `more` unsets the variable.
     """
     temporary = home / "temporary"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def isolated(home: Path, **more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Run:
-    """How a process ended."""
+    """The result of a process."""
 
     code: int
     out: str
@@ -61,37 +61,37 @@ class Run:
 
     @property
     def said(self) -> str:
-        """All that was said, on both streams."""
+        """Everything it wrote, on both streams."""
         return f"{self.out}\n{self.err}"
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events of `--format json`; every line of standard output has to be one."""
+        """The events of `--format json`; every line of standard output must be one."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     def ok(self) -> str:
-        """Its output, if it succeeded."""
+        """Its output; fails if it did not succeed."""
         assert self.code == 0, self.said
         return self.out
 
 
 @dataclass
 class Poetry:
-    """Calls Poetry with a home, configuration, cache and keyring that are a test's own."""
+    """Calls Poetry with the test's own home, configuration, cache and keyring."""
 
     environment: PoetryEnvironment
     home: Path
     project: Path = Path("/nowhere")
-    """Where it runs unless it is told where."""
+    """The default working directory."""
     variables: Mapping[str, str] = field(default_factory=dict)
     script: Path | None = None
-    """A program in the place of the environment's `poetry`."""
+    """A program to run instead of the environment's `poetry`."""
     real: bool = False
-    """Whether each call starts a Python, rather than being forked from one."""
+    """Whether each call starts Python instead of forking it."""
 
     @property
     def program(self) -> Path:
-        """What is run."""
+        """The program to run."""
         return self.script or self.environment.poetry
 
     def with_variables(self, **variables: str) -> Poetry:
@@ -100,16 +100,16 @@ class Poetry:
 
     @property
     def temporary(self) -> Path:
-        """Where temporary files go."""
+        """The directory for temporary files."""
         return self.home / "temporary"
 
     @property
     def sets(self) -> list[Path]:
-        """The published plugin sets of the project."""
+        """The project's published plugin sets."""
         return sorted(self.project.glob(".poetry/.nox/plugin-sets/py*"))
 
-    def left_over(self) -> list[str]:
-        """The command lines of what still runs with this home, and the temporary files."""
+    def leftovers(self) -> list[str]:
+        """The command lines of processes that still use this home, and the temporary files."""
         mark = f"HOME={self.home}\0".encode()
         found = [str(path) for path in self.temporary.iterdir()]
         for process in Path("/proc").glob("[0-9]*"):
@@ -118,7 +118,7 @@ class Poetry:
                     found.append((process / "cmdline").read_bytes().decode().replace("\0", " "))
         return found
 
-    def surroundings(self, **environ: str) -> dict[str, str]:
+    def call_environment(self, **environ: str) -> dict[str, str]:
         """All environment variables of a call."""
         return isolated(self.home, **{**self.variables, **environ})
 
@@ -131,7 +131,7 @@ class Poetry:
         stderr: Any = subprocess.PIPE,
         **environ: str,
     ) -> subprocess.Popen[str]:
-        """Start a call, in a session of its own, and leave it to the caller."""
+        """Start a call in its own session; the caller looks after it."""
         return self._popen(
             [self.program, *arguments], cwd, environ, stdin=stdin, stdout=stdout, stderr=stderr
         )
@@ -146,7 +146,7 @@ class Poetry:
         return forking.popen(
             command,
             cwd=cwd or self.project,
-            env=self.surroundings(**environ),
+            env=self.call_environment(**environ),
             real=self.real,
             text=True,
             encoding="utf-8",
@@ -157,14 +157,14 @@ class Poetry:
     def start_python(
         self, code: str, *arguments: str | Path, stdin: Any = subprocess.DEVNULL
     ) -> subprocess.Popen[str]:
-        """Start code in Poetry's own environment, and leave it to the caller."""
+        """Start code in Poetry's own environment; the caller looks after it."""
         command = [self.environment.python, "-c", code, *arguments]
         pipe = subprocess.PIPE
         return self._popen(command, None, {}, stdin=stdin, stdout=pipe, stderr=pipe)
 
     @contextlib.contextmanager
     def started(self, *arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[str]]:
-        """Start a call; whatever is left of it is ended with the block."""
+        """Start a call; whatever is left of it ends with the block."""
         process = self.start(*arguments, cwd=cwd)
         try:
             with process:
@@ -176,11 +176,11 @@ class Poetry:
             end_group(process)
 
     def run(self, *arguments: str | Path, cwd: Path | None = None, **environ: str) -> Run:
-        """Call Poetry with a closed standard input and wait for the end."""
+        """Call Poetry with closed standard input and wait until it ends."""
         return self._end_of([self.program, *arguments], cwd, environ)
 
     def python(self, code: str, *arguments: str | Path, **environ: str) -> Run:
-        """Run code in Poetry's own environment, where it would run Poetry."""
+        """Run code in Poetry's own environment, in the working directory of a call."""
         return self._end_of([self.environment.python, "-c", code, *arguments], None, environ)
 
     def _end_of(

@@ -1,4 +1,4 @@
-"""Processes and ports that a test borrows, and always gives back."""
+"""Processes and ports that tests borrow and always give back."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Sequence
 
-# No test waits for a time: this ends what would hang for ever, on the busiest of machines.
+# No test waits for a fixed time; this only ends what would hang forever, even on a busy machine.
 HANG = 600.0
 _RESERVED: deque[socket.socket] = deque()
 _RESERVATIONS = 64
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that is free, also for other test processes.
+    """A free TCP port on loopback that no other test process gets either.
 
-    A server needs seconds before it listens. Another's that got the same port in between
-    would answer for it, so the UDP port of that number is held as a sign meanwhile. And a client
-    could connect from it, so it is none that the system gives to clients.
+    A server needs seconds before it listens, and another server on the same port would answer for
+    it. So the UDP port of the same number is held in the meantime as a reservation. The port is
+    also outside the range from which the system gives ports to clients.
     """
     while True:
         port = random.randrange(10_000, _first_of_clients())  # noqa: S311 - any would do
@@ -58,10 +58,10 @@ def free_port() -> int:
 
 
 def own_address() -> str | None:
-    """An address of this machine that is not loopback's; None where it has none."""
+    """An address of this machine other than loopback; None if it has none."""
     with socket.socket(type=socket.SOCK_DGRAM) as probe:
         try:
-            # Nothing is sent: the system only says from where it would be.
+            # Sends nothing: the system only chooses the source address.
             probe.connect(("192.0.2.1", 9))
         except OSError:
             return None
@@ -71,7 +71,7 @@ def own_address() -> str | None:
 
 @functools.cache
 def _first_of_clients() -> int:
-    """Where the ports begin from which clients connect, if that is above those for servers."""
+    """The first client port, if that is above the ports for servers."""
     try:
         first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
     except (OSError, ValueError):
@@ -82,16 +82,16 @@ def _first_of_clients() -> int:
 def wait_until(
     truth: Callable[[], object], what: str, timeout: float = HANG, pause: float = 0.02
 ) -> None:
-    """Return as soon as `truth()` is true; fail with `what` was waited for."""
+    """Return as soon as `truth()` is true; after `timeout` seconds, fail and name `what`."""
     end = time.monotonic() + timeout
     while not truth():
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {timeout:g} s in vain: {what}")
+            raise TimeoutError(f"waited {timeout:g} s for {what}")
         time.sleep(pause)
 
 
 def answers(url: str) -> bool:
-    """Tell whether a server answers at `url`, whatever it says."""
+    """Whether a server answers at `url`, with any status."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=5):
@@ -103,7 +103,7 @@ def answers(url: str) -> bool:
 
 
 def end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    """End the process and all it has started; it leads a process group of its own."""
+    """End the process, which leads its own process group, and everything it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -115,13 +115,13 @@ def end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
 
 
 def program(name: str) -> str:
-    """Say where the program is, or skip the test.
+    """The path of a program; skips the test if it is not installed.
 
-    In CI, where everything that tests need gets installed, its lack is a failure instead.
+    In CI, which installs everything that tests need, a missing program is a failure.
     """
     places = [
         os.environ.get("PATH", os.defpath),
-        *("/usr/local/sbin", "/usr/sbin", "/sbin"),  # servers, where only root's PATH leads
+        *("/usr/local/sbin", "/usr/sbin", "/sbin"),  # servers, which only root has on PATH
         str(Path(sys.executable).parent),
     ]
     path = shutil.which(name, path=os.pathsep.join(places))
@@ -134,14 +134,14 @@ def program(name: str) -> str:
 
 
 def _plain_environment() -> dict[str, str]:
-    """This process's environment without what changes Python or the language."""
+    """This process's environment without variables that change Python or the language."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "LANG", "LC_"))}
     return {**kept, "LANG": "C.UTF-8"}
 
 
 @contextlib.contextmanager
 def running(command: Sequence[str], *, log: Path, health: str) -> Iterator[None]:
-    """Run a server for as long as the block lasts, from its first answer at `health`."""
+    """Run a server for the length of the block, from its first answer at `health`."""
     with log.open("wb") as output:
         process = forking.popen(
             command,

@@ -17,7 +17,7 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 
 @dataclass(frozen=True)
 class Project:
-    """A project with a pyproject.toml of its own; `name` is normalised."""
+    """A project with its own pyproject.toml; `name` is normalised."""
 
     path: Path
     name: str
@@ -25,22 +25,22 @@ class Project:
 
     @property
     def dist(self) -> Path:
-        """The folder that `poetry build` fills."""
+        """The directory that `poetry build` fills."""
         return self.path / "dist"
 
     @property
     def wheel(self) -> str:
-        """The wheel's filename."""
+        """The wheel's file name."""
         return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
     @property
     def sdist(self) -> str:
-        """The sdist's filename."""
+        """The sdist's file name."""
         return f"{self.name.replace('-', '_')}-{self.version}.tar.gz"
 
     @property
     def filenames(self) -> set[str]:
-        """Both."""
+        """Both file names."""
         return {self.wheel, self.sdist}
 
     def build(self, into: Path | None = None) -> None:
@@ -50,7 +50,7 @@ class Project:
             builder.build(into or self.dist)
 
     def hashes(self) -> dict[str, str]:
-        """The sha256 of every distribution in `dist` by filename, of whatever version."""
+        """The sha256 of every distribution in `dist`, of any version, by file name."""
         return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in self.dist.iterdir()
@@ -72,16 +72,16 @@ class Project:
 
     @property
     def receipt_file(self) -> Path:
-        """Where the receipt is when nobody says otherwise."""
+        """The default place of the receipt."""
         return self.dist / ".publish-verified" / f"{self.name}-{self.version}.json"
 
     def receipt(self) -> dict[str, Any]:
-        """The receipt of the last run, from its usual place."""
+        """The receipt of the last run, from its default place."""
         return read_receipt(self.receipt_file)
 
 
 def read_receipt(file: Path) -> dict[str, Any]:
-    """Read a receipt, and see that it is one."""
+    """Read a receipt and check its schema."""
     receipt = json.loads(file.read_text(encoding="utf-8"))
     assert receipt["schema"] == "publish-verified.receipt/1"
     assert isinstance(receipt, dict)
@@ -95,7 +95,7 @@ def make_project(
     more: str = "",
     requires: Collection[str] = (),
 ) -> Project:
-    """Make a small package; `more` goes to the end of its pyproject.toml.
+    """Make a small package; `more` is appended to its pyproject.toml.
 
     `requires` are its `[project] dependencies`.
     """

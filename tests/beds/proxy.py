@@ -1,7 +1,7 @@
-"""A proxy between a client and an index, with a fault for each test.
+"""A proxy between a client and an index that can inject faults.
 
-It passes everything on and notes it, until a rule says otherwise. A rule sees one
-exchange and returns the answer to give; `exchange.forward()` asks the index.
+It records every request and passes it on unless a rule says otherwise. A rule sees one exchange and
+returns the answer to give; `exchange.forward()` asks the index.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Exchange:
     proxy: FaultProxy
 
     def forward(self) -> Answer:
-        """Ask the index, as the client did, mostly for a page that is not compressed."""
+        """Ask the index as the client did, by default without compression."""
         target = urllib.parse.urlsplit(self.proxy.upstream)
         connection = http.client.HTTPConnection(target.netloc, timeout=HANG)
         with contextlib.closing(connection):
@@ -85,7 +85,7 @@ Match = Callable[[Request], bool]
 
 @dataclass
 class Rule:
-    """What to do with which requests, and how many times (None: always)."""
+    """What to do with which requests, and how often (None: always)."""
 
     match: Match
     act: Act
@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass
 class Break:
-    """Which uploads are broken off, after which share of the file, and how many times."""
+    """Which uploads to break off, after which share of the file, and how often (None: always)."""
 
     match: Match
     share: float
@@ -106,7 +106,7 @@ class Break:
 
 
 def is_page(request: Request) -> bool:
-    """Match the project pages of the simple API."""
+    """Match project pages of the simple API."""
     return request.is_page
 
 
@@ -125,7 +125,7 @@ def is_file(filename: str) -> Match:
 
 
 class FaultProxy:
-    """The proxy; a context that serves on a free loopback port while it is entered."""
+    """A proxy that serves on a free loopback port while its context is entered."""
 
     def __init__(
         self,
@@ -135,10 +135,10 @@ class FaultProxy:
         keeps_encoding: bool = False,
         address: str = "127.0.0.1",
     ) -> None:
-        """`address` is the machine's own on which to listen.
+        """`address` is the local address to listen on.
 
-        `keeps_encoding`: ask for the encodings that the client asked for. Rules cannot edit a
-        page that comes compressed then.
+        `keeps_encoding` passes the client's Accept-Encoding on; rules cannot edit the compressed
+        pages that may come back then.
         """
         self.upstream = upstream
         self.keeps_encoding = keeps_encoding
@@ -153,7 +153,7 @@ class FaultProxy:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port where the proxy is reached."""
+        """Scheme, host and port of the proxy."""
         address, port = self._server.server_address[:2]
         return f"{self._scheme}://{address!s}:{port}"
 
@@ -169,7 +169,7 @@ class FaultProxy:
         self._server.server_close()
         self._thread.join()
 
-    # What was asked.
+    # Recorded requests.
 
     @property
     def pages(self) -> list[Request]:
@@ -181,7 +181,7 @@ class FaultProxy:
         """The uploads so far."""
         return [request for request in list(self.requests) if request.uploads()]
 
-    # What to do. A later rule goes before an earlier one.
+    # Rules. A later rule takes precedence over an earlier one.
 
     def on(self, match: Match, act: Act, times: int | None = None) -> Rule:
         """Add a rule."""
@@ -194,7 +194,7 @@ class FaultProxy:
         return self.on(match, lambda _: answer, times)
 
     def stall(self, match: Match, times: int | None = None) -> Rule:
-        """Take the request, then say nothing at all."""
+        """Accept the request, then say nothing."""
 
         def act(_: Exchange) -> Answer:
             self.stopped.wait()
@@ -203,7 +203,7 @@ class FaultProxy:
         return self.on(match, act, times)
 
     def cut_after(self, match: Match, times: int | None = None) -> Rule:
-        """Let the index have the request, then cut the connection without its answer."""
+        """Pass the request on, then cut the connection without an answer."""
 
         def act(exchange: Exchange) -> Answer:
             exchange.forward()
@@ -216,13 +216,13 @@ class FaultProxy:
         self._breaks.insert(0, Break(match, share, times))
 
     def clear(self) -> None:
-        """From now on, pass everything on."""
+        """Remove all rules: pass everything on."""
         with self._lock:
             self.rules.clear()
             self._breaks.clear()
 
     def hide(self, filename: str, pages: int | None = None) -> Rule:
-        """Leave the file out of so many pages on which it is (None: of all)."""
+        """Leave the file out of the next `pages` pages that list it (None: out of all)."""
         left_out: list[str] = []
 
         def act(exchange: Exchange) -> Answer:
@@ -234,15 +234,15 @@ class FaultProxy:
         return self.on(is_page, act)
 
     def change_hash(self, filename: str, sha256: str) -> Rule:
-        """Say on pages that the file has another sha256."""
+        """Make pages list the file with another sha256."""
         return self.on(is_page, lambda e: edit_page(e.forward(), filename, lambda _: sha256))
 
     def serve_other_bytes(self, filename: str, body: bytes) -> Rule:
-        """Answer with these bytes when the file is downloaded."""
+        """Serve these bytes when the file is downloaded."""
         return self.answer(is_file(filename), Answer(200, body))
 
     def redirect_page(self, origin: str, status: int = 302) -> Rule:
-        """Send whoever asks for a page to the same path of another host."""
+        """Redirect page requests to the same path on another host."""
 
         def act(exchange: Exchange) -> Answer:
             return Answer(status, headers={"Location": f"{origin}{exchange.request.path}"})
@@ -250,7 +250,7 @@ class FaultProxy:
         return self.on(is_page, act)
 
     def send_files_to(self, origin: str) -> Rule:
-        """Let pages say that the files are on another host, under the same paths."""
+        """Make pages link files on another host, under the same paths."""
 
         def act(exchange: Exchange) -> Answer:
             answer = exchange.forward()
@@ -266,7 +266,7 @@ class FaultProxy:
         return self.on(is_page, act)
 
     def require_no_auth(self) -> Rule:
-        """Take the credentials off every request before the index sees it."""
+        """Remove the credentials from every request before the index sees it."""
 
         def act(exchange: Exchange) -> Answer:
             exchange.request.headers.pop("authorization", None)
@@ -274,8 +274,8 @@ class FaultProxy:
 
         return self.on(lambda _: True, act)
 
-    def taken_of(self, request: Request) -> float | None:
-        """Which share of an upload's file is taken before the connection ends; None: all."""
+    def share_to_take(self, request: Request) -> float | None:
+        """Which share of an upload's file to take before the connection ends (None: all)."""
         with self._lock:
             for each in self._breaks:
                 if each.times != 0 and each.match(request):
@@ -286,7 +286,7 @@ class FaultProxy:
         return None
 
     def act_on(self, request: Request) -> Answer | Raw:
-        """Choose the answer for one request, which is noted first."""
+        """Record one request and choose its answer."""
         with self._lock:
             noted = Request(
                 request.method, request.path, dict(request.headers), request.body, request.at
@@ -330,11 +330,11 @@ def edit_page(answer: Answer, filename: str, edit: Callable[[str], str | None]) 
 
 
 def endless(chunk: bytes = b"<!-- more -->" * 5000) -> Iterator[bytes]:
-    """Make a body that never ends."""
+    """A body that never ends."""
     while True:
         yield chunk
 
 
 def gzip_bomb(size: int) -> bytes:
-    """Make a small gzip body that expands to `size` bytes."""
+    """A small gzip body that expands to `size` bytes."""
     return gzip.compress(b"\0" * size, compresslevel=9)

@@ -1,4 +1,4 @@
-"""What most tests of a release do: publish, and hold the end against the receipt and the index."""
+"""What most release tests do: publish, then check the result, the receipt and the index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.beds.projects import Project
 
 REPOSITORY = "harbour"
-# For what runs out of time: each single answer must come within it too, on the busiest machine.
+# For runs that must time out. Each single answer must still fit, even on a busy machine.
 TOO_SHORT = ("--timeout", "5s")
 
 
@@ -34,14 +34,14 @@ def publish(
 
 
 def ended(run: Run, code: int) -> None:
-    """See that the run ended with this code, and as a well-behaved program does."""
+    """Check that the run ended with this code, without a traceback or escape codes."""
     assert run.code == code, f"exit code {run.code} instead of {code}\n{run.said}"
     assert "Traceback" not in run.said, run.said
     assert "\x1b" not in run.said, run.said
 
 
 def holds(receipt: Mapping[str, Any], verdict: str, code: int | None) -> dict[str, Any]:
-    """See that the receipt has this end, and answer its one release."""
+    """Check the receipt's verdict and exit code; return its only release."""
     assert (receipt["verdict"], receipt["exit_code"]) == (verdict, code), receipt
     (release,) = receipt["releases"]
     assert isinstance(release, dict)
@@ -49,10 +49,10 @@ def holds(receipt: Mapping[str, Any], verdict: str, code: int | None) -> dict[st
 
 
 def uploads(release: Mapping[str, Any]) -> dict[str, str]:
-    """What became of each file, by filename."""
+    """The upload state of each file, by file name."""
     return {file["filename"]: file["upload"] for file in release["distributions"]}
 
 
 def problems(receipt: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All problems of a receipt, those of no release included."""
+    """All problems of a receipt, including those of no release."""
     return [*receipt["problems"], *(p for r in receipt["releases"] for p in r["problems"])]

@@ -1,4 +1,4 @@
-"""A devpi with a replica, which lags behind for as long as a test wants it to."""
+"""A devpi with a replica that lags for as long as a test wants."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Replicated:
     """A primary, on which users and indexes are made, and its replica.
 
-    `between` is the proxy through which the replica asks the primary.
+    `between` is the proxy between the replica and the primary.
     """
 
     primary: Devpi
@@ -39,7 +39,7 @@ class Replicated:
     _flowing: threading.Event = field(default_factory=threading.Event)
 
     def replica_of(self, index: Index) -> Index:
-        """An index of the primary's as the replica shows it; it hands uploads on."""
+        """An index of the primary as the replica shows it; the replica forwards uploads."""
         parts = urllib.parse.urlsplit(self.replica.base)
         return index.behind(f"{parts.scheme}://{parts.netloc}")
 
@@ -53,7 +53,7 @@ class Replicated:
         return primary - replica
 
     def freeze(self) -> None:
-        """Let the replica learn nothing new, not even what it has asked for already."""
+        """Keep everything new from the replica, including what it has already requested."""
         self._flowing.clear()
 
     def thaw(self) -> None:
@@ -61,7 +61,7 @@ class Replicated:
         self._flowing.set()
 
     def hold(self, exchange: Exchange) -> Answer:
-        """Pass changes on to the replica, but only while nothing is frozen."""
+        """Pass changes on to the replica unless it is frozen."""
         answer = exchange.forward()
         if not self._flowing.wait(HANG):
             raise CutError
@@ -70,7 +70,7 @@ class Replicated:
 
 @contextlib.contextmanager
 def replicated_devpi(folder: Path) -> Iterator[Replicated]:
-    """Run a devpi and its replica over an empty folder; the replica has no lag at first."""
+    """Run a devpi and its replica over an empty directory; the replica does not lag at first."""
     folder.mkdir(parents=True, exist_ok=True)
     secret = folder / "secret"
     secret.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""A simple index over a folder of wheels, in this process: quick, and can be stopped midway."""
+"""A simple index over a directory of wheels, in this process: fast, and it can pause a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.beds.processes import HANG
 
 
 class Gate:
-    """Lets a request for one file wait, so that a process can be met in its middle."""
+    """Makes a request for one file wait, so that a test can act in the middle of it."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -42,7 +42,7 @@ class SimpleIndex:
 
     @contextlib.contextmanager
     def gated(self, prefix: str) -> Iterator[Gate]:
-        """Let who fetches a wheel of this name wait until the gate is opened."""
+        """Make requests for wheels with this prefix wait until the gate opens."""
         self.gate = Gate(prefix)
         try:
             yield self.gate
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             wheel = self._index.wheels / name
             self._send(wheel.read_bytes() if wheel.is_file() else None, "application/zip")
 
-    do_HEAD = do_GET  # noqa: N815 - the base class asks for this name
+    do_HEAD = do_GET  # noqa: N815 - the base class requires this name
 
     def _send(self, body: bytes | None, kind: str) -> None:
         self.send_response(404 if body is None else 200)
@@ -86,12 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         if self.command == "GET":
-            # A killed client has gone.
+            # A killed client has disconnected.
             with contextlib.suppress(ConnectionError):
                 self.wfile.write(body or b"")
 
     def log_message(self, *_: object) -> None:
-        """Keep the test's output readable."""
+        """Keep the test output readable."""
 
 
 def _named(wheel: Path, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What goes over the wire between a client and the fault proxy."""
+"""The HTTP layer between a client and the fault proxy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.beds.processes import HANG
 if TYPE_CHECKING:
     import ssl
 
-# Small, so that a client is still sending while a connection is reset.
+# Small, so that a client is still sending when its connection is reset.
 _RECEIVED_AHEAD = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asked, and when; header names are in lower case."""
+    """A client's request and its time; header names are in lower case."""
 
     method: str
     path: str
@@ -40,17 +40,17 @@ class Request:
 
     @property
     def is_page(self) -> bool:
-        """Whether this asks for a project's page of the simple API."""
+        """Whether this asks for a project page of the simple API."""
         return self.method == "GET" and re.search(r"/\+?simple/[^/]+/?$", self.path) is not None
 
     def uploads(self, filename: str = "") -> bool:
-        """Whether this sends the file (any file, without a name)."""
+        """Whether this uploads the file (without a name: any file)."""
         return self.method == "POST" and f'filename="{filename}'.encode() in self.body
 
 
 @dataclass
 class Answer:
-    """What a client gets; `reason` and `body` may be anything at all, `body` even endless."""
+    """A client's answer; `reason` and `body` may be anything, and `body` may be endless."""
 
     status: int
     body: bytes | Iterable[bytes] = b""
@@ -60,23 +60,23 @@ class Answer:
 
 @dataclass
 class Raw:
-    """What a client gets instead of HTTP: these bytes, and the end of the connection."""
+    """What a client gets instead of HTTP: these bytes, then the end of the connection."""
 
     data: bytes
 
 
 class CutError(Exception):
-    """Raised by a rule: the connection ends here, without an answer."""
+    """Raised by a rule to end the connection without an answer."""
 
 
-class Answering(Protocol):
-    """Who answers; see FaultProxy."""
+class Responder(Protocol):
+    """Gives the answers; see FaultProxy."""
 
     tls: ssl.SSLContext | None
     stopped: threading.Event
 
-    def taken_of(self, request: Request) -> float | None:
-        """Which share of an upload's file is taken; asked when all before the file is there."""
+    def share_to_take(self, request: Request) -> float | None:
+        """Which share of an upload's file to take; called just before the file's bytes."""
         ...
 
     def act_on(self, request: Request) -> Answer | Raw:
@@ -84,28 +84,28 @@ class Answering(Protocol):
         ...
 
 
-def handler_for(proxy: Answering) -> type[BaseHTTPRequestHandler]:
-    """Make the class that serves one connection."""
+def handler_for(proxy: Responder) -> type[BaseHTTPRequestHandler]:
+    """The class that serves one connection."""
     return type("Handler", (_Handler,), {"proxy": proxy})
 
 
 class Server(ThreadingHTTPServer):
-    """Serves every connection in a thread of its own."""
+    """Serves each connection in its own thread."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def server_bind(self) -> None:
-        """Take what clients send in small pieces."""
+        """Receive in small pieces."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_AHEAD)
         super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    proxy: ClassVar[Answering]
+    proxy: ClassVar[Responder]
     protocol_version = "HTTP/1.1"
     timeout = HANG
 
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
-        """Every request is noted by the proxy instead."""
+        """The proxy records requests instead."""
 
     def _exchange(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -141,17 +141,17 @@ class _Handler(BaseHTTPRequestHandler):
         body = b""
         if begun.headers.get("content-type", "").startswith("multipart/"):
             body = self._up_to_the_file(size)
-            share = self.proxy.taken_of(replace(begun, body=body))
+            share = self.proxy.share_to_take(replace(begun, body=body))
             if share is not None:
                 self.rfile.read(int((size - len(body)) * share))
                 self._reset()
         body += self.rfile.read(size - len(body))
-        if len(body) < size:  # the client has gone
+        if len(body) < size:  # the client has disconnected
             raise CutError
         return body
 
     def _up_to_the_file(self, size: int) -> bytes:
-        """All of a form's body that comes before the bytes of its file."""
+        """All of a form's body before the bytes of its file."""
         body, names_file = b"", False
         while len(body) < size and (line := self.rfile.readline(size - len(body))):
             body += line
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _reset(self) -> None:
-        """End the connection with a reset, as a server that dies does."""
+        """End the connection with a reset, as a crashing server does."""
         at_once = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         raise CutError

@@ -123,7 +123,7 @@ def install(work: Path) -> Tools:
 
 def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
     """Every way to send the project's dist folder to the index."""
-    poetry = Poetry(tools.guarded, tools.home).surroundings(**front.environment(REPOSITORY))
+    poetry = Poetry(tools.guarded, tools.home).call_environment(**front.environment(REPOSITORY))
     clean = clean_environment(tools.home, PYTHON_KEYRING_BACKEND=_NO_KEYRING)
     files = [project.dist / name for name in sorted(project.hashes())]
     known = ("--username", USER, "--password", PASSWORD)

@@ -201,7 +201,7 @@ def test_nested(poetry: Poetry, places: Places) -> None:
     def inside(outer: Resource, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             holder_argv(outer, str(poetry.program), *command),
-            cwd=poetry.project, env=poetry.surroundings(),
+            cwd=poetry.project, env=poetry.call_environment(),
             capture_output=True, text=True, timeout=HANG, check=False,
         )  # fmt: skip
 
@@ -265,7 +265,7 @@ def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.Compl
     script = 'mount --bind . . && mount -o remount,ro,bind . && cd "$PWD" && exec "$@"'
     return subprocess.run(
         ["unshare", "-m", "sh", "-c", script, "sh", str(poetry.program), *command],
-        cwd=poetry.project, env=poetry.surroundings(**environ),
+        cwd=poetry.project, env=poetry.call_environment(**environ),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
 

@@ -201,7 +201,7 @@ def test_locks_that_do_not_exist(newest: Poetry) -> None:
     trace = [strace, "-qq", "-f", "-e", "trace=flock", "-e", "inject=flock:error=ENOLCK"]
     done = subprocess.run(
         [*trace, "-o", os.devnull, str(newest.program), "publish-verified", "doctor"],
-        cwd=newest.project, env=newest.surroundings(), stdin=subprocess.DEVNULL,
+        cwd=newest.project, env=newest.call_environment(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stdout + done.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.locks.resources import IN_PROJECT
+from tests.beds.environments import built_wheel
 from tests.beds.environments import environment
-from tests.beds.environments import own_wheel
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.simple_index import SimpleIndex
@@ -257,7 +257,7 @@ def test_only_a_project_plugin(poetry: Poetry, version: str) -> None:
     """Found in `.poetry/plugins` alone, the guard does nothing but say so at `-v`."""
     poetry.environment = environment(version, plugin=False)
     stock = poetry.project / ".poetry" / "plugins"
-    shutil.unpack_archive(own_wheel(), stock, "zip")
+    shutil.unpack_archive(built_wheel(), stock, "zip")
     quiet = poetry.run("version")
     assert (quiet.ok(), quiet.err) == ("demo 0.0.0\n", "")
     assert "poetry self add poetry-publish-verified" in poetry.run("-v", "version").err

@@ -66,7 +66,7 @@ def test_netrc(poetry: Poetry, project: Project, tmp_path: Path) -> None:
     """`~/.netrc` serves for the index, as with Poetry and pip, where nothing else is named."""
     project.build()
     with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
-        poetry.surroundings()
+        poetry.call_environment()
         netrc = poetry.home / ".netrc"
         netrc.write_text(
             f"machine 127.0.0.1 login {USER} password {PASSWORD!r}\n".replace("'", '"')

@@ -96,8 +96,8 @@ def test_early_pip_misses_the_release_for_the_ttl(
         missed = pip_finds(tmp_path, kept.simple_url, "lantern", "1.1")
         assert not missed
         assert "No matching distribution found for lantern==1.1" in missed.output
-        assert len(keeping.asked(PAGE)) == 2
-        (early,) = forgetting.asked(PAGE)
+        assert len(keeping.requests_for(PAGE)) == 2
+        (early,) = forgetting.requests_for(PAGE)
         wait_for(next_one.wheel, forgotten, early)
         assert pip_finds(tmp_path, forgotten.simple_url, "lantern", "1.1")
 
@@ -127,7 +127,7 @@ def test_installers_have_copies_of_their_own(
         assert uv_finds(tmp_path, url, "lantern", "1.1").ok is separate
         assert poetry_finds(stock, tmp_path, url, "lantern", "1.1").ok is separate
         assert not pip_finds(tmp_path, url, "lantern", "1.1")
-        accepted = {request.headers["accept"] for request in edge.asked("/simple/lantern/")}
+        accepted = {request.headers["accept"] for request in edge.requests_for("/simple/lantern/")}
         assert len(accepted) == 3
 
 
@@ -160,7 +160,7 @@ def test_soft_purge_gives_each_variant_the_old_page_once(
         edge.purge("lantern")
         assert not pip_finds(tmp_path, url, "lantern", "1.1")
         assert next_one.wheel not in page(index, Accept="text/html")
-        for early in edge.asked(PAGE)[:2]:
+        for early in edge.requests_for(PAGE)[:2]:
             wait_for(next_one.wheel, index, early)
         assert pip_finds(tmp_path, url, "lantern", "1.1")
 
@@ -212,8 +212,8 @@ def test_not_found_is_kept_for_its_time(
             assert not pip_finds(tmp_path, index.simple_url, "lantern", "1.0")
         open_pypi.upload(project)
         assert not pip_finds(tmp_path, kept.simple_url, "lantern", "1.0")
-        assert len(keeping.asked(PAGE)) == 2
-        (early,) = forgetting.asked(PAGE)
+        assert len(keeping.requests_for(PAGE)) == 2
+        (early,) = forgetting.requests_for(PAGE)
         wait_for(project.wheel, forgotten, early)
         assert pip_finds(tmp_path, forgotten.simple_url, "lantern", "1.0")
 

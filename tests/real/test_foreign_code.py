@@ -13,8 +13,8 @@ import pytest
 
 from poetry_publish_verified import isolated_python as children
 from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import call
 from tests.beds.environments import environment
+from tests.beds.environments import run_checked
 from tests.beds.environments import uv
 from tests.beds.indexes import Index
 from tests.beds.poetry import Poetry
@@ -110,7 +110,7 @@ def test_poetry_from_elsewhere(project: Project, tmp_path: Path, poetry: Poetry)
     does import from the working directory.
     """
     bare = PoetryEnvironment(tmp_path / "bare")
-    call(uv(), "venv", "--quiet", "--python", sys.executable, bare.path)
+    run_checked(uv(), "venv", "--quiet", "--python", sys.executable, bare.path)
     mark = tmp_path / "imported"
     # What Poetry imports by itself would be imported of these too.
     lay_traps(project.path, mark, "pip", "pypiserver")

@@ -97,7 +97,7 @@ def test_each_after_those_that_it_needs(
         sent = max(position(proxy, name) for name in earlier.filenames)
         assert any(sent < n < first for n in seen)
         assert any(sent < n < first for n in fetched)
-    assert not poetry.left_over()
+    assert not poetry.leftovers()
 
 
 def test_settings_name_the_projects(poetry: Poetry, root: Path, pypi: Index) -> None:
@@ -445,8 +445,8 @@ def test_builds_end_with_the_run(poetry: Poetry, root: Path, pypi: Index, tmp_pa
     slow = poetry.with_variables(**pypi.environment())
     with slow.started(*asked, cwd=root) as process:
         wait_until(begun.exists, "the build begins")
-        assert [line for line in slow.left_over() if " build " in line]
+        assert [line for line in slow.leftovers() if " build " in line]
         process.kill()
         wait_until(
-            lambda: not [line for line in slow.left_over() if " build " in line], "the build ends"
+            lambda: not [line for line in slow.leftovers() if " build " in line], "the build ends"
         )

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.locks.resources import Resource
-from tests.beds.building import build_anew
+from tests.beds.building import make_builds_differ
 from tests.beds.indexes import Index
 from tests.beds.projects import read_receipt
 from tests.beds.release import ended
@@ -90,7 +90,7 @@ def test_two_repositories_at_once(
 ) -> None:
     """Both get what was built once, though no two builds would be alike."""
     log = tmp_path / "builds"
-    build_anew(project, log)
+    make_builds_differ(project, log)
     indexes = {"one": pypi, "two": devpi}
 
     def send(name: str) -> Run:

@@ -110,7 +110,7 @@ def test_interrupted_while_waiting(
     assert "Traceback" not in out + err
     release = holds(project.receipt(), "interrupted", 130)
     assert set(uploads(release).values()) == {"uploaded"}
-    assert started.left_over() == []
+    assert started.leftovers() == []
 
 
 def test_interrupted_while_uploading(

@@ -22,10 +22,10 @@ from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.poetry_api.project import pypi_index
 from tests.beds.clients import clean_environment
-from tests.beds.clients import put
+from tests.beds.clients import put_wheel
 from tests.beds.clients import target_of
-from tests.beds.clients import wanted
 from tests.beds.clients import wheel_bytes
+from tests.beds.clients import wheel_wanted
 from tests.beds.indexes import Index
 from tests.beds.processes import HANG
 from tests.beds.proxy import JSON_PAGE
@@ -89,8 +89,8 @@ def ask(
 )
 def test_every_platform(closed: Index, make_proxy: MakeProxy, folder: Path, tags: str) -> None:
     """A wheel for any machine is fetched from where Poetry finds it linked."""
-    wheel = put(closed, f"lantern-1.0-{tags}.whl")
-    put(closed, "lantern-1.0-7-py2.py3-none-any.whl")
+    wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
+    put_wheel(closed, "lantern-1.0-7-py2.py3-none-any.whl")
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
     assert ask(folder, wheel, target) == ClientFile(wheel.filename, wheel.sha256)
@@ -99,13 +99,13 @@ def test_every_platform(closed: Index, make_proxy: MakeProxy, folder: Path, tags
 
 def test_devpi(devpi: Index, folder: Path) -> None:
     """From devpi too, where pages are JSON."""
-    wheel = put(devpi, WHEEL)
+    wheel = put_wheel(devpi, WHEEL)
     assert ask(folder, wheel, target_of(devpi)) == ClientFile(WHEEL, wheel.sha256)
 
 
 def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """Other bytes than those published are told of by their hash."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     other = wheel_bytes("lantern-1.0-9-py3-none-any.whl")
     proxy.serve_other_bytes(WHEEL, other)
@@ -123,18 +123,18 @@ def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> N
 )
 def test_what_is_not_there(open_pypi: Index, folder: Path, filename: str, word: str) -> None:
     """A project, version or file that the index lacks is a failure; 1.0+local is no 1.0."""
-    put(open_pypi, WHEEL)
-    put(open_pypi, "lantern-1.1+local-py3-none-any.whl")
+    put_wheel(open_pypi, WHEEL)
+    put_wheel(open_pypi, "lantern-1.1+local-py3-none-any.whl")
     target = target_of(open_pypi)
     # pypiserver sends whoever asks for an unknown project elsewhere, here to nowhere.
-    got = ask(folder, wanted(filename, b""), target)
+    got = ask(folder, wheel_wanted(filename, b""), target)
     assert isinstance(got, ClientFailure)
     assert word in got.detail
 
 
 def test_a_file_that_does_not_come(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """A listed file that the index does not serve is a failure in Poetry's words."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     proxy.answer(is_file(WHEEL), Answer(404))
     got = ask(folder, wheel, target_of(open_pypi.behind(proxy.origin)))
@@ -144,7 +144,7 @@ def test_a_file_that_does_not_come(open_pypi: Index, make_proxy: MakeProxy, fold
 
 def test_a_wrong_password(closed: Index, folder: Path) -> None:
     """Credentials that are refused are a failure, and are not repeated."""
-    wheel = put(closed, WHEEL)
+    wheel = put_wheel(closed, WHEEL)
     got = ask(folder, wheel, IndexTarget(closed.simple_url, Access("harbour", "wrong-secret")))
     assert isinstance(got, ClientFailure)
     assert "wrong-secret" not in got.detail
@@ -155,7 +155,7 @@ def test_certificate_authority(
 ) -> None:
     """An authority of one's own is trusted where it is named, or none is asked for."""
     context, file = authority
-    wheel = put(closed, WHEEL)
+    wheel = put_wheel(closed, WHEEL)
     through = closed.behind(make_proxy(closed.origin, context).origin)
     with pytest.warns(match="Unverified HTTPS"):
         assert isinstance(ask(folder, wheel, target_of(through, verify=False)), ClientFile)
@@ -166,7 +166,7 @@ def test_certificate_authority(
 
 def test_no_proxies(open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment's proxies count, unless they are not to."""
-    wheel, target = put(open_pypi, WHEEL), target_of(open_pypi)
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert isinstance(ask(folder, wheel, target, timeout=3), ClientFailure)
     client = PoetryClient(folder, [target], pypi_index(), proxies=False)
@@ -225,7 +225,7 @@ def pypi_like(proxy: FaultProxy, index: Index, wheel: WheelWanted) -> list[str]:
 
 def test_pypi(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """PyPI is asked by Poetry's class for it, which takes the links from the release's page."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     asked = pypi_like(proxy, open_pypi, wheel)
     target = IndexTarget(f"{proxy.origin}/simple/", Access())
@@ -242,7 +242,7 @@ def test_the_users_settings_do_not_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A cool-down in Poetry's settings does not hide a release that is hours old."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     pypi_like(proxy, open_pypi, wheel)
     monkeypatch.setenv("POETRY_SOLVER_MIN_RELEASE_AGE", "9")
@@ -254,7 +254,7 @@ def test_a_hash_that_poetry_would_not_find_again(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path
 ) -> None:
     """Poetry locks a hash as it is listed, and compares it to the letter when it installs."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     target = IndexTarget(f"{proxy.origin}/simple/", Access())
     for sha256, works in ((wheel.sha256, True), (wheel.sha256.upper(), False)):
@@ -273,10 +273,11 @@ HANGING = """
 import sys, anyio, pathlib
 from poetry_publish_verified.core.urls import Access, IndexTarget
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
-from tests.beds.clients import wanted
+from tests.beds.clients import wheel_wanted
 target = IndexTarget(sys.argv[1], Access())
 client = PoetryClient(pathlib.Path(sys.argv[2]), [target], "")
-print(anyio.run(client.download, wanted("lantern-1.0-py3-none-any.whl", b""), target.url, 2.0))
+wheel = wheel_wanted("lantern-1.0-py3-none-any.whl", b"")
+print(anyio.run(client.download, wheel, target.url, 2.0))
 """
 
 
@@ -302,8 +303,8 @@ def test_nothing_of_ours_reaches_other_hosts(
     closed: Index, open_pypi: Index, make_proxy: MakeProxy, folder: Path
 ) -> None:
     """The index's password is not sent where the index says that its files are."""
-    wheel = put(closed, WHEEL)
-    put(open_pypi, WHEEL)
+    wheel = put_wheel(closed, WHEEL)
+    put_wheel(open_pypi, WHEEL)
     elsewhere = make_proxy(open_pypi.origin)
     proxy = make_proxy(closed.origin)
     proxy.send_files_to(elsewhere.origin)

@@ -56,7 +56,7 @@ def test_rehearsal_touches_nothing(poetry: Poetry, project: Project) -> None:
     assert "verified" in run.said
     assert tree(project.path) == before
     assert tree(poetry.home) == home
-    assert not poetry.left_over()
+    assert not poetry.leftovers()
 
 
 def test_rehearsal_goes_the_whole_way(poetry: Poetry, project: Project) -> None:
@@ -148,7 +148,7 @@ def test_an_index_of_its_own(bare: Poetry, index: SimpleIndex, project: Project)
     ended(bare.run(*REHEARSE, PIP_INDEX_URL="http://127.0.0.1:9/simple/"), 0)
     assert len(index.requests) == before
     assert kept(bare) == [environment]
-    assert not bare.left_over()
+    assert not bare.leftovers()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_no_index_to_be_had(bare: Poetry, tmp_path: Path, port: str, said: str) 
     assert "poetry self add" in problem["remedy"]
     assert "secret-of-mine" not in run.said + file.read_text("utf-8")
     assert not kept(bare)
-    assert not bare.left_over()
+    assert not bare.leftovers()
 
 
 def test_pips_other_settings(bare: Poetry, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_interrupted_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
         said = process.communicate(timeout=HANG)
         assert process.returncode == 130, said
     assert not kept(bare)
-    assert not bare.left_over()
+    assert not bare.leftovers()
 
 
 def test_a_broken_one(bare: Poetry) -> None:

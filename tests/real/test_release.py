@@ -66,7 +66,7 @@ def test_build_and_publish(
     assert all(variant["visible_at"] for variant in shown["variants"])
     assert shown["variants"]
     assert "verified" in run.said
-    assert not poetry.left_over()
+    assert not poetry.leftovers()
 
 
 @pytest.mark.parametrize("kind", ["pypi", "devpi"])
@@ -80,7 +80,7 @@ def test_until_installable(
     holds(project.receipt(), "verified", 0)
     assert project.receipt()["until"] == "installable"
     assert index.stored("lantern") == project.hashes()
-    assert not poetry.left_over()
+    assert not poetry.leftovers()
 
 
 def test_pip_asks_only_this_index(

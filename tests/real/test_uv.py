@@ -19,12 +19,12 @@ from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
 from tests.beds.clients import UV
-from tests.beds.clients import arguments_of_all_processes
 from tests.beds.clients import clean_environment
-from tests.beds.clients import put
+from tests.beds.clients import put_wheel
 from tests.beds.clients import target_of
-from tests.beds.clients import wanted
+from tests.beds.clients import visible_command_lines
 from tests.beds.clients import wheel_bytes
+from tests.beds.clients import wheel_wanted
 from tests.beds.indexes import PASSWORD
 from tests.beds.indexes import Index
 from tests.beds.processes import HANG
@@ -70,8 +70,8 @@ def test_every_platform(
     closed: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path, tags: str
 ) -> None:
     """A wheel for any usual machine is fetched, whole, with credentials, and nothing is left."""
-    wheel = put(closed, f"lantern-1.0-{tags}.whl")
-    put(closed, "lantern-1.0-7-py2.py3-none-any.whl")
+    wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
+    put_wheel(closed, "lantern-1.0-7-py2.py3-none-any.whl")
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
     assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
@@ -82,14 +82,15 @@ def test_every_platform(
 
 def test_devpi(devpi: Index, folder: Path) -> None:
     """From devpi too."""
-    wheel = put(devpi, WHEEL)
+    wheel = put_wheel(devpi, WHEEL)
     target = target_of(devpi)
     assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
 
 
 def test_the_wheel_among_others(open_pypi: Index, folder: Path) -> None:
     """Where uv would prefer another wheel of the version, it still proves the one wanted."""
-    first, second = put(open_pypi, WHEEL), put(open_pypi, "lantern-1.0-2-py3-none-any.whl")
+    first = put_wheel(open_pypi, WHEEL)
+    second = put_wheel(open_pypi, "lantern-1.0-2-py3-none-any.whl")
     target = target_of(open_pypi)
     for wheel in (first, second):
         assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
@@ -97,8 +98,8 @@ def test_the_wheel_among_others(open_pypi: Index, folder: Path) -> None:
 
 def test_the_version_among_others(open_pypi: Index, folder: Path) -> None:
     """1.0 is asked for, not 1.0+local; a uv that cannot tell them apart abstains."""
-    wheel = put(open_pypi, WHEEL)
-    put(open_pypi, "lantern-1.0+local-py3-none-any.whl")
+    wheel = put_wheel(open_pypi, WHEEL)
+    put_wheel(open_pypi, "lantern-1.0+local-py3-none-any.whl")
     target = target_of(open_pypi)
     got = ask(uv(folder, target), wheel, target)
     if isinstance(got, ClientAbstains):
@@ -109,7 +110,7 @@ def test_the_version_among_others(open_pypi: Index, folder: Path) -> None:
 
 def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """A listed file that comes with other bytes is a failure in uv's words."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
     rule = proxy.serve_other_bytes(WHEEL, wheel_bytes("lantern-1.0-9-py3-none-any.whl"))
@@ -122,9 +123,9 @@ def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> N
 
 def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
     """A version that the index lacks is a failure in uv's words, without the password."""
-    put(closed, WHEEL)
+    put_wheel(closed, WHEEL)
     target = target_of(closed)
-    got = ask(uv(folder, target), wanted("lantern-1.1-py3-none-any.whl", b""), target)
+    got = ask(uv(folder, target), wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target)
     assert isinstance(got, ClientFailure)
     assert "no version of lantern==1.1" in got.detail
     assert "Using" not in got.detail
@@ -132,7 +133,7 @@ def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
 
 def test_a_wrong_password(closed: Index, folder: Path) -> None:
     """Credentials that are refused are a failure, and are not repeated."""
-    wheel = put(closed, WHEEL)
+    wheel = put_wheel(closed, WHEEL)
     target = IndexTarget(closed.simple_url, Access("harbour", "wrong-secret"))
     got = ask(uv(folder, target), wheel, target)
     assert isinstance(got, ClientFailure)
@@ -145,7 +146,7 @@ def test_certificate_authority(
 ) -> None:
     """An authority of one's own is trusted where it is named, or none is asked for."""
     context, file = authority
-    wheel = put(closed, WHEEL)
+    wheel = put_wheel(closed, WHEEL)
     through = closed.behind(make_proxy(closed.origin, context).origin)
     untrusted = target_of(through)
     got = ask(uv(folder, untrusted), wheel, untrusted)
@@ -158,7 +159,7 @@ def test_certificate_authority(
 
 def test_the_users_settings_do_not_count(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
     """Cool-downs and other indexes, in the environment or in uv.toml, change nothing."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     target = target_of(open_pypi)
     config = tmp_path / "config" / "uv" / "uv.toml"
     config.parent.mkdir(parents=True)
@@ -178,13 +179,13 @@ def test_the_users_settings_do_not_count(open_pypi: Index, folder: Path, tmp_pat
 
 def test_no_credentials_in_arguments(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """While uv waits for the index, no process shows the password among its arguments."""
-    wheel = put(closed, WHEEL)
+    wheel = put_wheel(closed, WHEEL)
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
     seen: list[str] = []
 
     def look(exchange: Exchange) -> Answer:
-        seen.extend(arguments_of_all_processes())
+        seen.extend(visible_command_lines())
         return exchange.forward()
 
     proxy.on(is_page, look)
@@ -195,13 +196,13 @@ def test_no_credentials_in_arguments(closed: Index, make_proxy: MakeProxy, folde
 
 def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """uv is ended when its time is up, while the server still hangs."""
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     proxy.stall(is_page)
     target = target_of(open_pypi.behind(proxy.origin))
     got = ask(uv(folder, target), wheel, target, timeout=2)
     assert got == ClientFailure("uv did not finish within 2 s")
-    assert not [line for line in arguments_of_all_processes() if str(folder) in line]
+    assert not [line for line in visible_command_lines() if str(folder) in line]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_a_uv_that_cannot_serve(
     if script is not None:
         executable.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         executable.chmod(0o755)
-    got = ask(uv(folder, target, executable), put(open_pypi, WHEEL), target)
+    got = ask(uv(folder, target, executable), put_wheel(open_pypi, WHEEL), target)
     assert isinstance(got, ClientAbstains)
     assert word in got.reason
 
@@ -233,7 +234,7 @@ def test_a_uv_that_cannot_serve(
 def test_a_platform_that_uv_does_not_know(open_pypi: Index, folder: Path) -> None:
     """uv is not even asked for a machine of which it has no name."""
     target = target_of(open_pypi)
-    wheel = put(open_pypi, "lantern-1.0-cp312-cp312-manylinux_2_17_s390x.whl")
+    wheel = put_wheel(open_pypi, "lantern-1.0-cp312-cp312-manylinux_2_17_s390x.whl")
     got = ask(uv(folder, target, "/nowhere/uv"), wheel, target)
     assert isinstance(got, ClientAbstains)
     assert "s390x" in got.reason
@@ -270,13 +271,13 @@ def test_a_stale_cache_of_the_user(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path
 ) -> None:
     """A page that uv keeps from before the upload is told of, with a command that helps."""
-    put(open_pypi, "lantern-0.9-py3-none-any.whl")
+    put_wheel(open_pypi, "lantern-0.9-py3-none-any.whl")
     proxy = make_proxy(open_pypi.origin)
     cached(proxy, "max-age=86400")
     target = target_of(open_pypi.behind(proxy.origin))
     ask_as_user = ["pip", "install", "lantern===1.0"]
     assert users_uv(ask_as_user, tmp_path / "home", target, folder) != 0
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     assert users_uv(ask_as_user, tmp_path / "home", target, folder) != 0
     client = uv(folder, target)
     assert isinstance(ask(client, wheel, target), ClientFile)
@@ -297,10 +298,10 @@ def test_a_cache_that_is_not_stale(
     proxy = make_proxy(open_pypi.origin)
     cached(proxy, "no-cache" if why == "fresh" else "max-age=86400")
     target = target_of(open_pypi.behind(proxy.origin))
-    put(open_pypi, "lantern-0.9-py3-none-any.whl")
+    put_wheel(open_pypi, "lantern-0.9-py3-none-any.whl")
     if why == "fresh":
         users_uv(["pip", "install", "lantern===1.0"], tmp_path / "home", target, folder)
-    wheel = put(open_pypi, WHEEL)
+    wheel = put_wheel(open_pypi, WHEEL)
     more = {"UV_EXCLUDE_NEWER": "2001-01-01"} if why == "cool-down" else {}
     client = uv(folder, target, "/nowhere/uv" if why == "absent" else UV, **more)
     assert anyio.run(client.stale_cache_remedy, wheel, target.url, HANG) is None

@@ -143,9 +143,9 @@ def test_only_the_clients_asked_for(
     with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")
-        asked = len(edge.asked("/simple/lantern/"))
+        asked = len(edge.requests_for("/simple/lantern/"))
         ended(publish(poetry, next_one, open_pypi, "--index", url, "--clients", "uv"), 0)
-        looks = edge.asked("/simple/lantern/")[asked:]
+        looks = edge.requests_for("/simple/lantern/")[asked:]
         assert {look.headers["accept-encoding"] for look in looks} == {"gzip, deflate, zstd"}
 
 

@@ -277,7 +277,7 @@ def test_interrupted(poetry: Poetry, proxy: FaultProxy, outside: Path) -> None:
     assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
     assert "Traceback" not in out + err
     holds(receipt_of(outside), "interrupted", 130)
-    assert poetry.left_over() == []
+    assert poetry.leftovers() == []
 
 
 def test_until_installable(

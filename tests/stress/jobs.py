@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from tests.beds.building import build_anew
-from tests.beds.building import note_builds
+from tests.beds.building import log_builds
+from tests.beds.building import make_builds_differ
 from tests.beds.distributions import PLATFORMS
 from tests.beds.distributions import write_wheel
 from tests.beds.indexes import Index
@@ -93,7 +93,7 @@ def play(bed: Bed, played: Round) -> tuple[str, list[str]]:
 
 def _checkout(place: Path, name: str, played: Round, log: Path) -> Project:
     project = make_project(place / "project", name)
-    (build_anew if played.anew else note_builds)(project, log)
+    (make_builds_differ if played.anew else log_builds)(project, log)
     for platform in PLATFORMS[:2]:
         write_wheel(project, platform, 50_000)
     return project

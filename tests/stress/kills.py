@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.beds.building import build_anew
+from tests.beds.building import make_builds_differ
 from tests.beds.distributions import PLATFORMS
 from tests.beds.distributions import write_wheel
 from tests.beds.processes import HANG
@@ -76,7 +76,7 @@ def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
         folder = stack.enter_context(bed.folder())
         project = make_project(folder / "project", folder.name)
         if played.anew:
-            build_anew(project, folder / "builds")
+            make_builds_differ(project, folder / "builds")
         for platform in PLATFORMS[:2]:
             write_wheel(project, platform, 100_000)
         stack.callback(remove, index, project.name)

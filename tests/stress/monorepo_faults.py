@@ -10,7 +10,7 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.beds.building import build_anew
+from tests.beds.building import make_builds_differ
 from tests.beds.processes import HANG
 from tests.beds.processes import wait_until
 from tests.beds.proxy import Answer
@@ -57,7 +57,7 @@ def killed(bed: Bed, size: Size, kill: Kill) -> tuple[str, list[str]]:
         stage.front.proxy.on(is_upload, lambda exchange: _slowly(stage, exchange))
         if kill.anew:
             for project in stage.monorepo.members.values():
-                build_anew(project, project.path / "builds.log")
+                make_builds_differ(project, project.path / "builds.log")
         came = _killed(stage, kill)
         run = stage.publish()
         faults = list(wrong_end(run, 0))

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import call
+from tests.beds.environments import build_once
+from tests.beds.environments import built_wheel
+from tests.beds.environments import cache_key
 from tests.beds.environments import environment
 from tests.beds.environments import interpreters
-from tests.beds.environments import key_of
-from tests.beds.environments import made_once
-from tests.beds.environments import own_wheel
 from tests.beds.environments import pythons
+from tests.beds.environments import run_checked
 from tests.beds.environments import uv
 from tests.stress.bed import UnavailableError
 from tests.stress.hostile import python_of_all
@@ -108,8 +108,8 @@ def _in_a_python(place: str) -> Maker:
         if not own.python.exists():
             own.python.symlink_to(python.name)
         target = ("--python", python, "--break-system-packages", "--quiet", "--no-deps")
-        call(uv(), "pip", "install", *target, *made.pins, *_wheel(made))
-        call(python, "-m", "compileall", "-q", own.site)
+        run_checked(uv(), "pip", "install", *target, *made.pins, *_wheel(made))
+        run_checked(python, "-m", "compileall", "-q", own.site)
 
     return make
 
@@ -124,7 +124,7 @@ def _movable_python() -> Path:
 
 
 def _wheel(made: Made) -> tuple[Path, ...]:
-    return () if made.stock else (own_wheel(),)
+    return () if made.stock else (built_wheel(),)
 
 
 def _pipx(made: Made) -> None:
@@ -173,10 +173,10 @@ def pipx() -> str:
         return program
 
     def make(folder: Path) -> None:
-        call(uv(), "venv", "--quiet", "--python", interpreter(), folder)
-        call(uv(), "pip", "install", "--quiet", "--python", folder / "bin/python", _PIPX)
+        run_checked(uv(), "venv", "--quiet", "--python", interpreter(), folder)
+        run_checked(uv(), "pip", "install", "--quiet", "--python", folder / "bin/python", _PIPX)
 
-    return str(made_once(f"parity-pipx-{key_of(_PIPX, interpreter())}", make) / "bin" / "pipx")
+    return str(build_once(f"parity-pipx-{cache_key(_PIPX, interpreter())}", make) / "bin" / "pipx")
 
 
 def pyenv() -> str:
@@ -222,18 +222,18 @@ class Layout:
     def skeleton(self, name: str, version: str, *, stock: bool) -> Skeleton:
         """It with this version, made once."""
         of = Made(Path(), version, stock)
-        key = key_of(of.kept.path.name, _how_made())
+        key = cache_key(of.kept.path.name, _how_made())
         kind = "stock" if stock else "guarded"
 
         def make(folder: Path) -> None:
             folder.mkdir(parents=True)
             self.make(Made(folder, version, stock))
 
-        return _skeleton(made_once(f"parity-{name}-{version}-{kind}-{key}", make))
+        return _skeleton(build_once(f"parity-{name}-{version}-{kind}-{key}", make))
 
 
 def _how_made() -> str:
-    return key_of(Path(__file__))
+    return cache_key(Path(__file__))
 
 
 LAYOUTS = {

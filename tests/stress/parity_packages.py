@@ -13,10 +13,10 @@ from dataclasses import field
 from pathlib import Path
 
 from tests.beds.distributions import WheelSource
-from tests.beds.environments import call
+from tests.beds.environments import build_once
+from tests.beds.environments import cache_key
 from tests.beds.environments import environment
-from tests.beds.environments import key_of
-from tests.beds.environments import made_once
+from tests.beds.environments import run_checked
 from tests.beds.environments import uv
 from tests.beds.plugins import PLUGIN_GROUP
 from tests.beds.poetry import isolated
@@ -117,9 +117,9 @@ def _backends() -> Path:
 
     def make(folder: Path) -> None:
         download = (uv(), "tool", "run", "--python", interpreter(), "pip", "download", "--quiet")
-        call(*download, "--only-binary", ":all:", "--dest", folder, *_BACKENDS)
+        run_checked(*download, "--only-binary", ":all:", "--dest", folder, *_BACKENDS)
 
-    return made_once(f"parity-backends-{key_of(*_BACKENDS, interpreter())}", make)
+    return build_once(f"parity-backends-{cache_key(*_BACKENDS, interpreter())}", make)
 
 
 def _project(folder: Path, version: str, known: Goods) -> Path:
