@@ -195,7 +195,7 @@ class Code(StrEnum):
     OTHER_METADATA_SERVED = "PV712", "An index serves other metadata than is in the file."
     OTHER_SIZE_LISTED = "PV713", "An index lists a file with another size."
     PROJECT_STATUS = "PV714", "The project is archived or deprecated on an index."
-    COOL_DOWN = "PV715", "A setting of yours keeps fresh releases from a client for a while."
+    # PV715 was a warning of cool-down settings, and stays unused.
     WARM_CACHE = "PV716", "A client's own cache does not know the release yet."
     COPIES_BY_USER_AGENT = "PV718", "An index's edge has a copy of a page for every User-Agent."
     POETRY_CACHE_NOT_CLEARED = "PV717", "Poetry's own cache could not be told of the release."

@@ -102,6 +102,7 @@ def test_pip_asks_only_this_index(
         XDG_CONFIG_DIRS=str(tmp_path / "xdg"),
         PIP_INDEX_URL=f"{elsewhere.origin}/simple/",
         PIP_NO_INDEX="1",
+        PIP_UPLOADED_PRIOR_TO="P3D",
         PIP_FIND_LINKS=str(project.dist),
     )
     through = pypi.behind(proxy.origin)

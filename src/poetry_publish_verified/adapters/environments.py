@@ -106,11 +106,11 @@ async def _install(place: Path, requirement: str, environment: Mapping[str, str]
         *(str(python_in(place)), "-I", "-m", "pip", "install", "--no-user", "--no-input"),
         *("--disable-pip-version-check", "--progress-bar=off", requirement),
     ]
-    settings = children.surroundings(environment, network=True) | settings_of_pip(environment)
+    settings = children.surroundings(environment, network=True) | _settings_of_pip(environment)
     await _run("pip", command, settings, place.parent, _INSTALL_TIMEOUT)
 
 
-def settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
+def _settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables by which the user's own pip finds its settings, as seen from any directory."""
     return {
         name: str(Path(value).absolute()) if name in _PIPS_FILES and value else value

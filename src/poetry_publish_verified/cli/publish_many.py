@@ -28,13 +28,11 @@ from poetry_publish_verified.cli.rehearsal import rehearsal_targets
 from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.user_clients import forget_arrived
-from poetry_publish_verified.cli.user_clients import mention_cool_downs
 from poetry_publish_verified.core.events import BuildStarted
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProjectsFound
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from poetry.config.config import Config
     from poetry.console.commands.command import Command
 
     from poetry_publish_verified.cli.console import Reporting
@@ -92,7 +89,7 @@ class ManyProjects:
         self._report = report
         self._choices = Choices.of(command)
 
-    def run(self, config: Config, stack: ExitStack, named: Path | None) -> Verdict:
+    def run(self, stack: ExitStack, named: Path | None) -> Verdict:
         """Release them; the receipt is at its usual place unless another is `named`."""
         choices, root = self._choices, self._workspace.root
         dist_dir = root / choices.dist_dir
@@ -110,8 +107,6 @@ class ManyProjects:
             )
         if not choices.rehearsal:
             releases = self._all_alone(releases, stack)
-        if choices.for_users and until is Until.INSTALLABLE:
-            mention_cool_downs(config, self._report)
         requests = anyio.run(self._ready, releases)
         fail_fast = bool(self._command.option("fail-fast"))
         verdict = anyio.run(

@@ -24,11 +24,9 @@ from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.signals import settings_table
 from poetry_publish_verified.cli.user_clients import forget_arrived
-from poetry_publish_verified.cli.user_clients import mention_cool_downs
 from poetry_publish_verified.cli.workspace_members import needed_by
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.seams.application import Voice
 from poetry_publish_verified.poetry_api import project as poetry_project
@@ -123,8 +121,6 @@ class OneProject:
     ) -> Verdict:
         report = self._report
         for_users = self._choices.for_users
-        if for_users and plan.until is Until.INSTALLABLE:
-            mention_cool_downs(self._command.poetry.config, report)
         verdict = anyio.run(run_release, source, plan, needed, report.keep_ticking)
         if for_users:
             forget_arrived(source)

@@ -113,7 +113,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         """Tell what would be done; standard output has the plan or nothing."""
         report = Reporting(self.io, "dry-run", as_json=False, started=started)
         try:
-            workspace, _, _ = self._workspace()
+            workspace, _ = self._workspace()
         except ReleaseError as error:
             return report.end(error, error.verdict)
         except Exception as error:  # noqa: BLE001 - as in every run
@@ -129,10 +129,10 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         named = receipt_named(self, root_table(self), self._root)
         if named:
             report.keep_receipt(named)
-        workspace, settings, config = self._workspace()
-        return ManyProjects(self, workspace, settings, report).run(config, stack, named)
+        workspace, settings = self._workspace()
+        return ManyProjects(self, workspace, settings, report).run(stack, named)
 
-    def _workspace(self) -> tuple[Workspace, Settings, Config]:
+    def _workspace(self) -> tuple[Workspace, Settings]:
         """The projects that are asked for, and the settings for all."""
         # The folder above many projects need not be one.
         poetry = poetry_if_any(self)
@@ -143,7 +143,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         # What pyproject.toml names is seen from there, what is typed from here.
         typed = typed_patterns(self) or not table.get("projects")
         base = Path.cwd() if typed else root
-        return read_workspace(self, root, base, settings.projects or (".",)), settings, config
+        return read_workspace(self, root, base, settings.projects or (".",)), settings
 
     def _root(self) -> Path:
         poetry = poetry_if_any(self)

@@ -1,17 +1,9 @@
-"""The user's own machine: what would keep a proven release from its clients."""
+"""The user's own machine: what keeps a proven release from their Poetry."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
-from poetry_publish_verified.adapters.clients.poetry import min_release_age
-from poetry_publish_verified.adapters.cool_downs import pip_listed
-from poetry_publish_verified.adapters.cool_downs import uv_files
-from poetry_publish_verified.core.cool_downs import cool_downs
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -21,25 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
 
-    from poetry.config.config import Config
-
     from poetry_publish_verified.cli.release_source import DistDirRelease
     from poetry_publish_verified.core.events import Event
-
-
-def mention_cool_downs(config: Config, report: Callable[[Event], None]) -> None:
-    """Warn of settings that keep fresh releases from the user's clients, but not from ours."""
-    listed = anyio.run(pip_listed, os.environ)
-    found = cool_downs(os.environ, min_release_age(config), listed, uv_files(Path(), os.environ))
-    for setting, value in found:
-        problem = Problem(
-            Code.COOL_DOWN,
-            f"{setting} is set to {value}: your own client may pass this release over for a while."
-            " The check here does not follow it.",
-            "Nothing is to be done if that is meant.",
-            severity="warning",
-        )
-        report(ProblemFound(problem))
 
 
 def forget_in_poetrys_caches(

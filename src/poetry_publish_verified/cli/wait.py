@@ -26,7 +26,6 @@ from poetry_publish_verified.cli.projects import poetry_if_any
 from poetry_publish_verified.cli.run import run_to_its_end
 from poetry_publish_verified.cli.signals import setting
 from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
-from poetry_publish_verified.cli.user_clients import mention_cool_downs
 from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.awaited import AwaitedRelease
 from poetry_publish_verified.core.awaited import NotAwaitableError
@@ -40,7 +39,6 @@ from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import as_built
-from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -127,8 +125,6 @@ It exits with 0 when all is proven, and otherwise with
         plan = Plan(
             settings.until, settings.timeout, clients=settings.clients, strict=settings.strict
         )
-        if settings.until is Until.INSTALLABLE:
-            mention_cool_downs(config, report)
         verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
         for each in awaited:
             name, version = each.expected.name, str(each.expected.version)

@@ -194,8 +194,3 @@ async def _in_thread(call: Callable[[], ClientFile | ClientFailure]) -> ClientFi
     if faults:
         raise faults[0]
     return results[0]
-
-
-def min_release_age(config: Config) -> object:
-    """The user's `solver.min-release-age` in days; None with a Poetry that has no such setting."""
-    return config.get("solver.min-release-age")
