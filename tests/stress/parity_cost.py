@@ -43,7 +43,7 @@ def cost(known: Goods, work: Path) -> Iterator[str]:
 
 
 def _start(version: str, command: str, checkout: Path, home: Path, *, plugin: bool) -> Start:
-    poetry = environment(version, python=interpreter(), plugin=plugin)
+    poetry = environment(version, python=interpreter(), plugin=plugin, pypiserver=False)
     argv = [str(poetry.python), str(poetry.poetry), *command.split()]
     return Start(argv, checkout, isolated(home))
 

@@ -59,7 +59,10 @@ class Made:
     @property
     def kept(self) -> PoetryEnvironment:
         """The environment of this Poetry that all runs share."""
-        return environment(self.version, python=interpreter(), plugin=not self.stock)
+        # pypiserver brings pip, with which Poetry 2.0 removes more than it could without.
+        return environment(
+            self.version, python=interpreter(), plugin=not self.stock, pypiserver=False
+        )
 
     @property
     def pins(self) -> list[str]:

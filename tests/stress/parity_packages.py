@@ -107,7 +107,8 @@ def _fill(wheels: Path, version: str) -> None:
     ):
         source.build(wheels)
     for stock in (False, True):
-        write_stubs(wheels, environment(version, python=interpreter(), plugin=not stock).poetry)
+        own = environment(version, python=interpreter(), plugin=not stock, pypiserver=False)
+        write_stubs(wheels, own.poetry)
     for wheel in _backends().glob("*.whl"):
         put(wheel, wheels)
 
