@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.interpreter import Builder
+from poetry_publish_verified.guard.python_environment import Builder
 
 OLD = b'value = "old"\n'
 NEW = b'value = "new, and longer than before"\r\n'

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import Resource
 
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
 from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.resources import Order, Resource
+from poetry_publish_verified.guard.locks.resource import Order, Resource
 path, order, *then = sys.argv[1:]
 def say(text):
     print(text, file=sys.stderr)

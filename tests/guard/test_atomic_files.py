@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard import atomic_files as caches
-from poetry_publish_verified.guard.interpreter import Builder
+from poetry_publish_verified.guard.python_environment import Builder
 from tests.beds.processes import HANG
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.doctor import diagnose
+from poetry_publish_verified.guard.doctor.lock_trial import Trial
+from poetry_publish_verified.guard.doctor.lock_trial import try_locks
+from poetry_publish_verified.guard.doctor.locks import Tried
+from poetry_publish_verified.guard.doctor.plugins import diagnose
 from poetry_publish_verified.guard.locks.filesystems import Filesystem
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.report import Tried
-from poetry_publish_verified.guard.locks.trial import Trial
-from poetry_publish_verified.guard.locks.trial import try_locks
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG

@@ -15,18 +15,18 @@ import pytest
 from cleo.testers.command_tester import CommandTester
 
 from poetry_publish_verified.cli.doctor import DoctorCommand
+from poetry_publish_verified.guard.doctor import lock_trial
+from poetry_publish_verified.guard.doctor import locks as locks_in_use
+from poetry_publish_verified.guard.doctor.lock_trial import Trial
+from poetry_publish_verified.guard.doctor.lock_trial import try_locks
+from poetry_publish_verified.guard.doctor.locks import Tried
 from poetry_publish_verified.guard.locks import lock as locks
-from poetry_publish_verified.guard.locks import report as locks_in_use
-from poetry_publish_verified.guard.locks import trial as lock_trial
 from poetry_publish_verified.guard.locks.lock import Answer
 from poetry_publish_verified.guard.locks.lock import State
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.lock import tried
-from poetry_publish_verified.guard.locks.report import Tried
-from poetry_publish_verified.guard.locks.resources import Order
-from poetry_publish_verified.guard.locks.resources import Resource
-from poetry_publish_verified.guard.locks.trial import Trial
-from poetry_publish_verified.guard.locks.trial import try_locks
+from poetry_publish_verified.guard.locks.resource import Order
+from poetry_publish_verified.guard.locks.resource import Resource
 
 # A library of Poetry's warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

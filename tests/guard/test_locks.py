@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.guard.interpreter import Builder
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks import lock as locks
 from poetry_publish_verified.guard.locks import nesting
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.lock import timeout_from_environment
-from poetry_publish_verified.guard.locks.resources import LockRefusedError
-from poetry_publish_verified.guard.locks.resources import Order
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import LockRefusedError
+from poetry_publish_verified.guard.locks.resource import Order
+from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.ownership import Ground
+from poetry_publish_verified.guard.python_environment import Builder
 from tests.beds.processes import HANG
 from tests.guard.holding import holder_of
 
@@ -34,7 +34,7 @@ NESTED = """
 import sys
 from pathlib import Path
 from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.resources import LockRefusedError, Order, Resource
+from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
 def say(text):
     print(text, file=sys.stderr)
 try:
@@ -176,7 +176,7 @@ import os, sys
 from pathlib import Path
 import filelock
 from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.resources import LockRefusedError, Resource
+from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
 thing = Path(sys.argv[1], "thing")
 os.setgroups([])
 os.setuid(4242)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard import cleaning
-from poetry_publish_verified.guard.legacy import tidy_locks
-from poetry_publish_verified.guard.legacy import tidy_sets
+from poetry_publish_verified.guard.doctor import cleaning
+from poetry_publish_verified.guard.locks.legacy import tidy_locks
+from poetry_publish_verified.guard.locks.legacy import tidy_sets
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.ownership import Ground

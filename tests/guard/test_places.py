@@ -14,8 +14,8 @@ from poetry_publish_verified.guard.locks.files import is_locked_apart
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.locks.resources import IN_PROJECT
-from poetry_publish_verified.guard.locks.resources import UNPACKED
+from poetry_publish_verified.guard.locks.resource import IN_PROJECT
+from poetry_publish_verified.guard.locks.resource import UNPACKED
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.interpreter import Builder
-from poetry_publish_verified.guard.interpreter import distributions
-from poetry_publish_verified.guard.interpreter import interpreter
 from poetry_publish_verified.guard.plugin_sets.store import UNUSED_AFTER
 from poetry_publish_verified.guard.plugin_sets.store import PluginSet
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.plugin_sets.store import SetKey
 from poetry_publish_verified.guard.plugin_sets.store import finish
+from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard.python_environment import distributions
+from poetry_publish_verified.guard.python_environment import interpreter
 
 BASE = SetKey(
     interpreter={"python": "3.11.7 (main)", "extensions": ".so", "machine": "m", "libc": "g"},

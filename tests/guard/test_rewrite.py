@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard import atomic_files as caches
-from poetry_publish_verified.guard.interpreter import Builder
+from poetry_publish_verified.guard.python_environment import Builder
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD
 from tests.guard.filesystems import as_another_user

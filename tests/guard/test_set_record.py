@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from poetry_publish_verified.guard.doctor import diagnose
+from poetry_publish_verified.guard.doctor.plugins import diagnose
 from poetry_publish_verified.guard.plugin_sets import record as set_record
 from poetry_publish_verified.guard.plugin_sets.record import State
 from tests.beds.poetry import Poetry

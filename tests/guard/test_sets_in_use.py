@@ -210,7 +210,8 @@ print(json.dumps(sorted(set(sys.modules) - before)))
         "poetry_publish_verified",
         "poetry_publish_verified.guard",
         "poetry_publish_verified.guard.entry",
-        "poetry_publish_verified.guard.interpreter",
+        "poetry_publish_verified.guard.python_environment",
+        "poetry_publish_verified.guard.seams",
         "poetry_publish_verified.guard.seams.application",
     ]
     assert not (newest.project / ".poetry").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.building import make_builds_differ
 from tests.beds.indexes import Index
 from tests.beds.projects import read_receipt

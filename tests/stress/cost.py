@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import Resource
 from tests.stress.bed import Bed
 from tests.stress.packages import consumer
 from tests.stress.racing import race

@@ -44,8 +44,8 @@ class DoctorCommand(Command):
 
         With `--clean`: each thing that was removed; exit code 8 if something had to stay.
         """
-        from poetry_publish_verified.guard.doctor import diagnose
-        from poetry_publish_verified.guard.interpreter import distributions
+        from poetry_publish_verified.guard.doctor.plugins import diagnose
+        from poetry_publish_verified.guard.python_environment import distributions
 
         given = Path(self.argument("path") or ".").absolute()
         if not given.is_dir():
@@ -70,8 +70,8 @@ class DoctorCommand(Command):
         from poetry.config.config import Config
 
         from poetry_publish_verified.adapters.rehearsal import KEPT
-        from poetry_publish_verified.guard.cleaning import clean
-        from poetry_publish_verified.guard.cleaning import remove
+        from poetry_publish_verified.guard.doctor.cleaning import clean
+        from poetry_publish_verified.guard.doctor.cleaning import remove
 
         cache = Path(Config.create().get("cache-dir")).expanduser()
         cleaned = [*clean(root, cache), *remove(cache / KEPT)]
@@ -86,12 +86,12 @@ class DoctorCommand(Command):
         return Verdict.LOCK_TIMEOUT.exit_code or 1 if any(one.kept for one in cleaned) else 0
 
     def _locks(self, root: Path | None) -> bool:
+        from poetry_publish_verified.guard.doctor.locks import directories
+        from poetry_publish_verified.guard.doctor.locks import holders_of
+        from poetry_publish_verified.guard.doctor.locks import locked_apart
+        from poetry_publish_verified.guard.doctor.locks import try_all
         from poetry_publish_verified.guard.locks.holders import way_out
         from poetry_publish_verified.guard.locks.lock import is_free
-        from poetry_publish_verified.guard.locks.report import directories
-        from poetry_publish_verified.guard.locks.report import holders_of
-        from poetry_publish_verified.guard.locks.report import locked_apart
-        from poetry_publish_verified.guard.locks.report import try_all
 
         places = directories(root)
         tried = try_all(places)

@@ -10,7 +10,7 @@ from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.locks.resources import LockRefusedError
+from poetry_publish_verified.guard.locks.resource import LockRefusedError
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.project import Project
 

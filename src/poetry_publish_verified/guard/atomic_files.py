@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.interpreter import Builder
+from poetry_publish_verified.guard.python_environment import Builder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -107,7 +107,7 @@ def _locks(application: Application) -> Callable[[], None] | None:
         return None
 
     def around(run: Callable[[], int], command: Command, io: IO) -> int:
-        from poetry_publish_verified.guard.command_locks import CommandLocks
+        from poetry_publish_verified.guard.command_guard import CommandLocks
 
         try:
             locks = CommandLocks(application)

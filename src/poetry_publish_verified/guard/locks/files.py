@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks.resources import UNPACKED
+from poetry_publish_verified.guard.locks.resource import UNPACKED
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import NotBelievedError
 from poetry_publish_verified.guard.ownership import keep_in_checkout
@@ -17,7 +17,7 @@ from poetry_publish_verified.guard.ownership import nearest_existing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from poetry_publish_verified.guard.locks.resources import Resource
+    from poetry_publish_verified.guard.locks.resource import Resource
 
 # Whatever would be locked for fails by itself then, or has nothing to write.
 _FULL = (errno.ENOSPC, errno.EDQUOT)

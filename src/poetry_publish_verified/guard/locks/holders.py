@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poetry_publish_verified.guard.interpreter import Builder
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import read_regular
+from poetry_publish_verified.guard.python_environment import Builder
 
 ENDING = ".holder"
 _LONGEST = 200

@@ -22,21 +22,21 @@ from typing import NamedTuple
 
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.guard.legacy import tidy_around
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks import nesting
 from poetry_publish_verified.guard.locks.files import NeedlessError
 from poetry_publish_verified.guard.locks.files import usable
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.resources import LockRefusedError
-from poetry_publish_verified.guard.locks.resources import Order
+from poetry_publish_verified.guard.locks.legacy import tidy_around
+from poetry_publish_verified.guard.locks.resource import LockRefusedError
+from poetry_publish_verified.guard.locks.resource import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from pathlib import Path
 
-    from poetry_publish_verified.guard.locks.resources import Resource
+    from poetry_publish_verified.guard.locks.resource import Resource
 
 TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
 _DEFAULT_TIMEOUT = 300.0

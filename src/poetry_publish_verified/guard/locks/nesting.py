@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from poetry_publish_verified.guard.interpreter import Builder
 from poetry_publish_verified.guard.locks import holders
+from poetry_publish_verified.guard.python_environment import Builder
 
 # Set for the processes that a holder starts; it takes its part out again when it lets go.
 TOKEN_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCKS_HELD"  # noqa: S105 - no secret

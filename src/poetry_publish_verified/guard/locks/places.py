@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.resources import IN_PROJECT
-from poetry_publish_verified.guard.locks.resources import Order
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import IN_PROJECT
+from poetry_publish_verified.guard.locks.resource import Order
+from poetry_publish_verified.guard.locks.resource import Resource
 
 ENDING = ".poetry-lock"
 _OURS = "poetry_publish_verified/__init__.py"

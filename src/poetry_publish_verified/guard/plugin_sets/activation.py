@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.interpreter import canonical
-from poetry_publish_verified.guard.interpreter import distributions
-from poetry_publish_verified.guard.interpreter import interpreter
-from poetry_publish_verified.guard.legacy import tidy_sets
-from poetry_publish_verified.guard.locks.resources import IN_PROJECT
-from poetry_publish_verified.guard.locks.resources import Resource
-from poetry_publish_verified.guard.locks.resources import held
-from poetry_publish_verified.guard.plugin_sets import requirements as requiring
+from poetry_publish_verified.guard.locks.legacy import tidy_sets
+from poetry_publish_verified.guard.locks.resource import IN_PROJECT
+from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.locks.resource import held
+from poetry_publish_verified.guard.plugin_sets import installer as requiring
 from poetry_publish_verified.guard.plugin_sets.import_path import absolute
 from poetry_publish_verified.guard.plugin_sets.import_path import entries_of
 from poetry_publish_verified.guard.plugin_sets.import_path import is_in_use
@@ -32,6 +29,9 @@ from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.plugin_sets.store import SetKey
 from poetry_publish_verified.guard.plugin_sets.store import finish
 from poetry_publish_verified.guard.plugin_sets.store import way_out
+from poetry_publish_verified.guard.python_environment import canonical
+from poetry_publish_verified.guard.python_environment import distributions
+from poetry_publish_verified.guard.python_environment import interpreter
 from poetry_publish_verified.guard.seams import application as seams
 
 if TYPE_CHECKING:

@@ -28,11 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.interpreter import Builder
-from poetry_publish_verified.guard.interpreter import canonical
-from poetry_publish_verified.guard.interpreter import distributions
-from poetry_publish_verified.guard.locks.resources import UNPACKED
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import UNPACKED
+from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import NotBelievedError
 from poetry_publish_verified.guard.ownership import keep_in_checkout
@@ -46,6 +43,9 @@ from poetry_publish_verified.guard.plugin_sets.files import open_to_readers
 from poetry_publish_verified.guard.plugin_sets.record import FORMAT
 from poetry_publish_verified.guard.plugin_sets.record import RECORD
 from poetry_publish_verified.guard.plugin_sets.record import State
+from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard.python_environment import canonical
+from poetry_publish_verified.guard.python_environment import distributions
 from poetry_publish_verified.guard.seams.application import PLUGIN_GROUPS
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.interpreter import canonical
+from poetry_publish_verified.guard.python_environment import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable

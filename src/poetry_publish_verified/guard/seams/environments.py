@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from poetry.config.file_config_source import FileConfigSource
     from poetry.console.commands.self.self_command import SelfCommand
 
-    from poetry_publish_verified.guard.environments import Environments
+    from poetry_publish_verified.guard.locks.environments import Environments
 
 _ABSENT = object()
 _WATCHED_OF_MANAGER = (

@@ -43,9 +43,9 @@ from typing import Any
 from typing import NamedTuple
 
 from poetry_publish_verified.guard import atomic_files as caches
-from poetry_publish_verified.guard.locks.resources import Order
-from poetry_publish_verified.guard.locks.resources import Resource
-from poetry_publish_verified.guard.locks.resources import held
+from poetry_publish_verified.guard.locks.resource import Order
+from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.locks.resource import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable

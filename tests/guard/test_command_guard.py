@@ -13,8 +13,8 @@ import pytest
 
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.resources import NEEDS
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import NEEDS
+from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry

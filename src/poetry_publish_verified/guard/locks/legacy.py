@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.locks.holders import ENDING
-from poetry_publish_verified.guard.locks.resources import UNPACKED
+from poetry_publish_verified.guard.locks.resource import UNPACKED
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import of_checkout
 from poetry_publish_verified.guard.ownership import read_regular
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from poetry_publish_verified.guard.locks.resources import Resource
+    from poetry_publish_verified.guard.locks.resource import Resource
 
 # Locks lay in a directory beside each thing, which pipx and others took for one of their own.
 _LOCKS = ".poetry-locks-1"

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks.resources import held
+from poetry_publish_verified.guard.locks.resource import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from poetry_publish_verified.guard.locks.places import Places
-    from poetry_publish_verified.guard.locks.resources import Resource
+    from poetry_publish_verified.guard.locks.resource import Resource
 
 _Identity = tuple[int, int] | None
 _TRIES = 3

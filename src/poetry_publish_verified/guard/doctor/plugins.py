@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from poetry_publish_verified.guard.interpreter import canonical
-from poetry_publish_verified.guard.interpreter import interpreter
-from poetry_publish_verified.guard.plugin_sets import requirements as requiring
+from poetry_publish_verified.guard.plugin_sets import installer as requiring
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.plugin_sets.store import way_out
+from poetry_publish_verified.guard.python_environment import canonical
+from poetry_publish_verified.guard.python_environment import interpreter
 from poetry_publish_verified.guard.seams import application as seams
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.lock import Answer
 from poetry_publish_verified.guard.locks.lock import State
 from poetry_publish_verified.guard.locks.lock import tried
-from poetry_publish_verified.guard.locks.resources import Resource
+from poetry_publish_verified.guard.locks.resource import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HOLDER = "from poetry_publish_verified.guard.locks.trial import hold; hold()"
+_HOLDER = "from poetry_publish_verified.guard.doctor.lock_trial import hold; hold()"
 _KEY = "lock trial"
 # Seconds; only a machine that is far too busy, or a filesystem that hangs, needs so many.
 _PATIENCE = 60.0

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.environments import Environments
+from poetry_publish_verified.guard.locks.environments import Environments
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.locks.resources import NEEDS
-from poetry_publish_verified.guard.locks.resources import OF_OTHER_INSTALLERS
-from poetry_publish_verified.guard.locks.resources import Needs
-from poetry_publish_verified.guard.locks.resources import held
+from poetry_publish_verified.guard.locks.resource import NEEDS
+from poetry_publish_verified.guard.locks.resource import OF_OTHER_INSTALLERS
+from poetry_publish_verified.guard.locks.resource import Needs
+from poetry_publish_verified.guard.locks.resource import held
 from poetry_publish_verified.guard.seams import application as seams
 from poetry_publish_verified.guard.seams.environments import environments_watched
 from poetry_publish_verified.guard.seams.environments import settings_watched
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from poetry_publish_verified.guard.locks.resources import Resource
+    from poetry_publish_verified.guard.locks.resource import Resource
     from poetry_publish_verified.guard.seams.application import IO
     from poetry_publish_verified.guard.seams.application import Application
     from poetry_publish_verified.guard.seams.application import Command

@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.interpreter import canonical
+from poetry_publish_verified.guard.python_environment import canonical
 from poetry_publish_verified.guard.seams.application import redirect
 
 if TYPE_CHECKING:

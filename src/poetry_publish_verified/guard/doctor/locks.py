@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from poetry_publish_verified.guard.doctor.lock_trial import try_locks
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks.files import is_locked_apart
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.locks.trial import try_locks
 from poetry_publish_verified.guard.seams import application as seams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from poetry_publish_verified.guard.doctor.lock_trial import Trial
     from poetry_publish_verified.guard.locks.holders import Holder
-    from poetry_publish_verified.guard.locks.resources import Resource
-    from poetry_publish_verified.guard.locks.trial import Trial
+    from poetry_publish_verified.guard.locks.resource import Resource
 
 
 @dataclass(frozen=True, slots=True)
