@@ -1,4 +1,4 @@
-"""Where a setting comes from, and what is said of a bad one."""
+"""Where a setting comes from, and how a bad one is reported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from poetry_publish_verified.core.settings import Origin
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.settings import resolve
@@ -16,8 +17,14 @@ from poetry_publish_verified.errors import Verdict
 
 def test_the_defaults() -> None:
     """Who says nothing gets the repository's own index, downloadable, and fifteen minutes."""
-    assert resolve({}, {}, {}) == Settings(
-        (), Until.DOWNLOADABLE, 900.0, "text", None, ("pip", "uv", "poetry"), strict=False
+    assert resolve({}, {}, {}).checked() == Settings(
+        indexes=(),
+        until=Until.DOWNLOADABLE,
+        timeout=900.0,
+        format="text",
+        receipt=None,
+        clients=("pip", "uv", "poetry"),
+        strict=False,
     )
 
 
@@ -47,25 +54,25 @@ def test_the_nearest_place_wins(
 ) -> None:
     """The command line comes before the environment, that before pyproject.toml."""
     environment, project = {key.upper(): variable}, {key: table}
-    assert getattr(resolve({key: option}, environment, project), field) == values[0]
-    assert getattr(resolve({key: None}, environment, project), field) == values[1]
-    assert getattr(resolve({}, {}, project), field) == values[2]
+    assert getattr(resolve({key: option}, environment, project).checked(), field) == values[0]
+    assert getattr(resolve({key: None}, environment, project).checked(), field) == values[1]
+    assert getattr(resolve({}, {}, project).checked(), field) == values[2]
 
 
 @pytest.mark.parametrize("nothing", [None, "", []])
 def test_an_empty_option_is_none(nothing: object) -> None:
     """What is named without a value leaves the word to the next place."""
-    assert resolve({"index": nothing}, {"INDEX": ""}, {"index": "c"}).indexes == ("c",)
+    assert resolve({"index": nothing}, {"INDEX": ""}, {"index": "c"}).checked().indexes == ("c",)
 
 
 def test_every_fault_at_once() -> None:
-    """Each unknown key and each bad value is named with its place, all in one error."""
+    """Each unknown key and each invalid value is named with its place, all in one error."""
     with pytest.raises(ReleaseError) as caught:
         resolve(
             {"timeout": "soon", "until": "seen"},
-            {"TIMEOUT": "never", "INDXE": "x", "FORMAT": "yaml"},
+            {"TIMEOUT": "never", "INDXE": "x", "FORMAT": "yaml", "UNTILL": ""},
             {"index": 3, "receipt": ["a"], "timeout": True, "time-out": 5},
-        )
+        ).checked()
     assert caught.value.verdict is Verdict.ERROR
     assert all(problem.code is Code.SETTING for problem in caught.value.problems)
     said = [problem.message for problem in caught.value.problems]
@@ -87,14 +94,14 @@ def test_every_fault_at_once() -> None:
 def test_a_fault_in_a_place_that_is_overruled_is_told_too() -> None:
     """A bad value is an error even where another place overrules it."""
     with pytest.raises(ReleaseError, match="publish-verified"):
-        resolve({"until": "listed"}, {}, {"until": "seen"})
+        resolve({"until": "listed"}, {}, {"until": "seen"}).checked()
 
 
 @pytest.mark.parametrize("value", ["https://me:secret@index.example/x y", "secret"])
 def test_a_bad_value_is_not_repeated(value: str) -> None:
     """An error names the key and not the value, which may be a password."""
     with pytest.raises(ReleaseError) as caught:
-        resolve({}, {"TIMEOUT": value, "UNTIL": value, "FORMAT": value}, {})
+        resolve({}, {"TIMEOUT": value, "UNTIL": value, "FORMAT": value}, {}).checked()
     assert len(caught.value.problems) == 3
     assert not any("secret" in p.message + p.remedy for p in caught.value.problems)
 
@@ -102,7 +109,7 @@ def test_a_bad_value_is_not_repeated(value: str) -> None:
 @pytest.mark.parametrize("variable", ["GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT"])
 def test_the_guards_variables_are_no_fault(variable: str) -> None:
     """What is read elsewhere is not taken for a mistake."""
-    assert resolve({}, {variable: "1"}, {}) == Settings()
+    assert resolve({}, {variable: "1"}, {}).checked() == Settings()
 
 
 @pytest.mark.parametrize(
@@ -110,27 +117,27 @@ def test_the_guards_variables_are_no_fault(variable: str) -> None:
 )
 def test_no_timeout_in_a_table(value: object) -> None:
     """A timeout that is no positive duration is a fault, whatever its type."""
-    with pytest.raises(ReleaseError, match="timeout has a bad value"):
-        resolve({}, {}, {"timeout": value})
+    with pytest.raises(ReleaseError, match="timeout has an invalid value"):
+        resolve({}, {}, {"timeout": value}).checked()
 
 
 @pytest.mark.parametrize("value", [2, 2.5])
 def test_a_bare_number_is_seconds(value: float) -> None:
     """A TOML number is a duration in seconds."""
-    assert resolve({}, {}, {"timeout": value}).timeout == value
+    assert resolve({}, {}, {"timeout": value}).checked().timeout == value
 
 
 @pytest.mark.parametrize("value", ["pip uv", "pip,uv", " pip, uv ", "pip,uv,pip", ["pip", "uv"]])
 def test_clients(value: object) -> None:
     """Names with commas or blanks between, or a list; each once, in the order given."""
-    assert resolve({}, {}, {"clients": value}).clients == ("pip", "uv")
+    assert resolve({}, {}, {"clients": value}).checked().clients == ("pip", "uv")
 
 
 @pytest.mark.parametrize("value", ["conda", "pip,conda", "PIP", ",", ["pip", 3], [["pip"]], {}, 1])
 def test_no_clients(value: object) -> None:
     """An unknown client, none at all and anything but texts are faults."""
-    with pytest.raises(ReleaseError, match="clients has a bad value"):
-        resolve({}, {}, {"clients": value})
+    with pytest.raises(ReleaseError, match="clients has an invalid value"):
+        resolve({}, {}, {"clients": value}).checked()
 
 
 @pytest.mark.parametrize(
@@ -139,14 +146,14 @@ def test_no_clients(value: object) -> None:
 )
 def test_strict_from_the_environment(value: str, strict: bool) -> None:
     """A variable is read as Poetry reads its own."""
-    assert resolve({}, {"STRICT": value}, {"strict": not strict}).strict is strict
+    assert resolve({}, {"STRICT": value}, {"strict": not strict}).checked().strict is strict
 
 
 @pytest.mark.parametrize("value", ["yes", "2", 1, 0, [True], {}])
 def test_not_strict(value: object) -> None:
     """What is no truth value is a fault, not a guess."""
-    with pytest.raises(ReleaseError, match="strict has a bad value"):
-        resolve({}, {}, {"strict": value})
+    with pytest.raises(ReleaseError, match="strict has an invalid value"):
+        resolve({}, {}, {"strict": value}).checked()
 
 
 @pytest.mark.parametrize("place", ["option", "project"])
@@ -154,4 +161,60 @@ def test_not_being_strict_is_a_choice_too(place: str) -> None:
     """False is a value, and does not leave the word to the next place."""
     options, project = ({"strict": False}, {}) if place == "option" else ({}, {"strict": False})
     environment = {"STRICT": "true"} if place == "option" else {}
-    assert resolve(options, environment, project).strict is False
+    assert resolve(options, environment, project).checked().strict is False
+
+
+@pytest.mark.parametrize("table", [3, "json", ["format"], None])
+def test_what_is_no_table(table: object) -> None:
+    """A value in the table's place is a fault, and other places still count."""
+    resolved = resolve({"format": "json"}, {}, table)
+    assert resolved.found.format == "json"
+    with pytest.raises(ReleaseError, match="is not a table"):
+        resolved.checked()
+
+
+def test_valid_settings_beside_invalid_ones() -> None:
+    """What is valid is known before all is: how a fault is reported may depend on it."""
+    resolved = resolve({"timeout": "soon"}, {"UNTIL": "seen"}, {"format": "json", "untill": "x"})
+    assert len(resolved.problems) == 3
+    assert resolved.found == Settings(format="json")
+
+
+def test_a_command_has_defaults_of_its_own() -> None:
+    """A default counts only where nobody gives the setting."""
+    defaults = Settings(until=Until.LISTED, jobs=2)
+    resolved = resolve({"jobs": "3"}, {}, {}, defaults)
+    assert resolved.checked() == Settings(until=Until.LISTED, jobs=3)
+
+
+def test_where_settings_come_from() -> None:
+    """Each setting that is given is explained with its value as written, and its place."""
+    options = {"index": ["https://me:secret@index.example/simple?sig=1", "mirror"], "until": None}
+    environment = {"UNTIL": "listed", "STRICT": "", "INDEX": "elsewhere"}
+    resolved = resolve(options, environment, {"timeout": "15m", "strict": True, "until": "listed"})
+    assert resolved.explained() == [
+        "index = https://index.example/simple?…, mirror (from --index)",
+        "until = listed (from POETRY_PUBLISH_VERIFIED_UNTIL)",
+        "timeout = 15m (from pyproject.toml)",
+        "strict = true (from pyproject.toml)",
+    ]
+    assert resolved.origin("until") is Origin.ENVIRONMENT
+    assert resolved.origin("format") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "table", "meant"),
+    [
+        ({}, {}, {"untill": "listed"}, "Did you mean until?"),
+        ({}, {"INDXE": "x"}, {}, "Did you mean POETRY_PUBLISH_VERIFIED_INDEX?"),
+        ({}, {"GAURD": "off"}, {}, "Did you mean POETRY_PUBLISH_VERIFIED_GUARD?"),
+        ({"until": "instalable"}, {}, {}, "(did you mean installable?)"),
+        ({"clients": ["pip", "poety"]}, {}, {}, "(did you mean poetry?)"),
+    ],
+)
+def test_what_was_probably_meant(
+    options: dict[str, Any], environment: dict[str, str], table: dict[str, Any], meant: str
+) -> None:
+    """A slip of the pen is answered with what it resembles."""
+    (problem,) = resolve(options, environment, table).problems
+    assert meant in problem.message + problem.remedy

@@ -114,6 +114,39 @@ def test_settings_name_the_projects(poetry: Poetry, root: Path, pypi: Index) -> 
     assert pypi.stored("lamp") == lamp.hashes()
 
 
+def test_settings_of_a_root_that_is_no_project(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """Output and receipt are as pyproject.toml sets them, though Poetry knows no project there."""
+    (root / "pyproject.toml").write_text(
+        "[tool.publish-verified]\n"
+        'projects = ["packages/*"]\nformat = "json"\nreceipt = "out/receipt.json"\n',
+        encoding="utf-8",
+    )
+    add_member(root, "lamp").build()
+    run = poetry.run("publish-verified", "--plan", "-v", cwd=root)
+    ended(run, 0)
+    assert [each["name"] for each in json.loads(run.out)["projects"]] == ["lamp"]
+    assert "projects = packages/* (from pyproject.toml)" in run.err
+    run = publish(poetry, root, pypi)
+    ended(run, 0)
+    assert [json.loads(line)["event"] for line in run.out.splitlines()][-1] == "receipt"
+    assert "(from pyproject.toml)" not in run.said
+    assert verdicts(read_receipt(root / "out" / "receipt.json")) == {"lamp": "verified"}
+    assert not (root / "dist").exists()
+
+
+def test_invalid_settings_of_a_root_that_is_no_project(poetry: Poetry, root: Path) -> None:
+    """They are what is wrong, not that there is no project; the format is heeded all the same."""
+    (root / "pyproject.toml").write_text(
+        '[tool.publish-verified]\nformat = "json"\nprojects = 3\n', encoding="utf-8"
+    )
+    add_member(root, "lamp")
+    run = poetry.run("publish-verified", "-n", cwd=root)
+    ended(run, 1)
+    events = [json.loads(line) for line in run.out.splitlines()]
+    assert events[-1]["event"] == "receipt"
+    assert [p["code"] for p in problems(events[-1])] == ["PV101"]
+
+
 def circle(root: Path) -> None:
     """Two that need each other, one by an extra."""
     add_member(root, "lamp", "wick")

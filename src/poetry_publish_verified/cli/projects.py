@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry.config.config import Config
 from poetry.console.commands.command import Command
 from poetry.factory import Factory
 from poetry.plugins.plugin import Plugin
@@ -31,6 +32,12 @@ def poetry_if_any(command: Command) -> Poetry | None:
         return command.poetry
     except Exception:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
         return None
+
+
+def config_of(command: Command) -> Config:
+    """Poetry's configuration: that of the project at hand, where there is one."""
+    poetry = poetry_if_any(command)
+    return poetry.config if poetry else Config.create()
 
 
 def read_project(get: Callable[[], Poetry]) -> tuple[Poetry, Project]:

@@ -21,12 +21,13 @@ from poetry_publish_verified.cli.composition import ReleaseRequest
 from poetry_publish_verified.cli.composition import run_workspace
 from poetry_publish_verified.cli.locks import hold_project
 from poetry_publish_verified.cli.projects import poetry_in
-from poetry_publish_verified.cli.publish_options import Choices
+from poetry_publish_verified.cli.publish_options import PublishOptions
 from poetry_publish_verified.cli.publish_options import release_started
 from poetry_publish_verified.cli.publish_options import targets_found
 from poetry_publish_verified.cli.rehearsal import rehearsal_targets
 from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
+from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.core.events import BuildStarted
 from poetry_publish_verified.core.events import Event
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from poetry_publish_verified.cli.console import Reporting
     from poetry_publish_verified.cli.workspace_members import Checkout
     from poetry_publish_verified.cli.workspace_members import Workspace
-    from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.poetry_api.indexes import Targets
 
 RECEIPT = "run.json"
@@ -81,31 +81,32 @@ class ManyProjects:
     """One run for all projects of a workspace."""
 
     def __init__(
-        self, command: Command, workspace: Workspace, settings: Settings, report: Reporting
+        self, command: Command, workspace: Workspace, settings: RunSettings, report: Reporting
     ) -> None:
         self._command = command
         self._workspace = workspace
-        self._settings = settings
+        self._settings = settings.checked()
+        self._named = settings.receipt
         self._report = report
-        self._choices = Choices.of(command)
+        self._options = PublishOptions.of(command)
 
-    def run(self, stack: ExitStack, named: Path | None) -> Verdict:
-        """Release them; the receipt is at its usual place unless another is `named`."""
-        choices, root = self._choices, self._workspace.root
-        dist_dir = root / choices.dist_dir
-        if choices.for_users and not named:
+    def run(self, stack: ExitStack) -> Verdict:
+        """Release them; what is held is let go with `stack`."""
+        options, root = self._options, self._workspace.root
+        dist_dir = root / options.dist_dir
+        if options.for_users and not self._named:
             self._report.keep_receipt(dist_dir / receipt_file.FOLDER / RECEIPT)
-        until = choices.until(self._settings)
-        self._report(RunStarted(until, choices.rehearsal, sources(root, dist_dir)))
+        until = options.until(self._settings)
+        self._report(RunStarted(until, options.rehearsal, sources(root, dist_dir)))
         count = len(self._workspace.checkouts)
         self._report(ProjectsFound(count, self._workspace.left_out))
         releases = self._begin(stack)
-        if choices.build and not choices.rehearsal:
+        if options.build and not options.rehearsal:
             building.ask_for_all(
                 self._command,
                 [(r.checkout.poetry, r.checkout.project, r.dist_dir) for r in releases],
             )
-        if not choices.rehearsal:
+        if not options.rehearsal:
             releases = self._all_alone(releases, stack)
         requests = anyio.run(self._ready, releases)
         fail_fast = bool(self._command.option("fail-fast"))
@@ -118,28 +119,28 @@ class ManyProjects:
                 fail_fast=fail_fast,
             )
         )
-        if choices.for_users:
+        if options.for_users:
             for each in requests:
                 forget_arrived(each.source)
         return verdict
 
     def _begin(self, stack: ExitStack) -> list[_Begun]:
         """Tell which releases go where; ReleaseError with all that is wrong with that."""
-        choices = self._choices
-        index = rehearsal_targets(stack) if choices.rehearsal else None
+        options = self._options
+        index = rehearsal_targets(stack) if options.rehearsal else None
         releases: list[_Begun] = []
         problems: list[Problem] = []
         for checkout in self._workspace.checkouts:
             tell = self._report.of(checkout.member.name)
-            tell(release_started(checkout.project, choices))
+            tell(release_started(checkout.project, options))
             try:
-                targets = index or choices.targets(checkout.poetry, self._settings.indexes)
+                targets = index or options.targets(checkout.poetry, self._settings.indexes)
             except ReleaseError as error:
                 problems += error.problems
                 continue
             tell(targets_found(targets, checkout.project))
-            dist_dir = checkout.project.dist_dir(choices.dist_dir)
-            if choices.rehearsal and choices.build:
+            dist_dir = checkout.project.dist_dir(options.dist_dir)
+            if options.rehearsal and options.build:
                 # A rehearsal leaves the user's own dist folders alone.
                 dist_dir = Path(stack.enter_context(temporary_folder()))
             releases.append(_Begun(checkout, targets, dist_dir, tell, ExitStack()))
@@ -164,7 +165,7 @@ class ManyProjects:
             self._settings.timeout,
             stack,
             Voice(self._command.io).warn,
-            to_send=self._choices.for_users,
+            to_send=self._options.for_users,
             among_many=True,
         )
         return replace(release, building_alone=building_alone)
@@ -183,7 +184,7 @@ class ManyProjects:
                     failures.append(error)
 
         async with anyio.create_task_group() as group:
-            for release in releases if self._choices.build else ():
+            for release in releases if self._options.build else ():
                 group.start_soon(build, release)
         if failures:
             problems = [problem for error in failures for problem in error.problems]
@@ -225,11 +226,11 @@ class ManyProjects:
         )
 
     def _going(self, release: _Begun, built: building.ReleaseBuild | None) -> ReleaseRequest:
-        choices, checkout = self._choices, release.checkout
+        options, checkout = self._options, release.checkout
         project = built.project if built else checkout.project
-        kept = None if choices.rehearsal else built
+        kept = None if options.rehearsal else built
         tell = recording_build(release.report, kept, release.building_alone)
         source = DistDirRelease(project, release.targets, release.dist_dir, built, tell)
         return ReleaseRequest(
-            checkout.member, source, choices.plan(self._settings, release.targets)
+            checkout.member, source, options.plan(self._settings, release.targets)
         )

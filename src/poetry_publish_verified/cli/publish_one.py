@@ -14,22 +14,20 @@ from poetry_publish_verified.cli.build import recording_build
 from poetry_publish_verified.cli.composition import run_release
 from poetry_publish_verified.cli.locks import hold_project
 from poetry_publish_verified.cli.projects import read_project
-from poetry_publish_verified.cli.publish_options import Choices
-from poetry_publish_verified.cli.publish_options import receipt_named
+from poetry_publish_verified.cli.publish_options import PublishOptions
 from poetry_publish_verified.cli.publish_options import release_started
-from poetry_publish_verified.cli.publish_options import settings_of
 from poetry_publish_verified.cli.publish_options import targets_found
 from poetry_publish_verified.cli.rehearsal import rehearsal_targets
 from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
-from poetry_publish_verified.cli.signals import settings_table
+from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import needed_by
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import VersionSet
+from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.seams.application import Voice
-from poetry_publish_verified.poetry_api import project as poetry_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,44 +43,48 @@ if TYPE_CHECKING:
 class OneProject:
     """One run for one project."""
 
-    def __init__(self, command: Command, report: Reporting) -> None:
+    def __init__(self, command: Command, settings: RunSettings, report: Reporting) -> None:
         self._command = command
+        self._settings = settings
         self._report = report
-        self._choices = Choices.of(command)
+        self._options = PublishOptions.of(command)
 
     def run(self, stack: ExitStack) -> Verdict:
         """Release it; what is held is let go with `stack`."""
-        command, report, choices = self._command, self._report, self._choices
-        table = settings_table(command)
-        if named := receipt_named(command, table, lambda: command.poetry.file.path.parent):
+        command, report, options = self._command, self._report, self._options
+        if named := self._settings.receipt:
             report.keep_receipt(named)
-        poetry, project = read_project(lambda: command.poetry)
-        dist_dir = project.dist_dir(choices.dist_dir)
+        try:
+            poetry, project = read_project(lambda: command.poetry)
+        except ReleaseError:
+            self._settings.resolved.checked()
+            raise
+        dist_dir = project.dist_dir(options.dist_dir)
 
         def keep_receipt() -> None:
             """Keep it at its usual place, unless another is named or nothing is to be sent."""
-            if not named and choices.for_users:
+            if not named and options.for_users:
                 report.keep_receipt(building.default_receipt(dist_dir, project))
 
         try:
-            settings = settings_of(command, poetry.config, poetry_project.settings_table(poetry))
-            until = choices.until(settings)
-            report(RunStarted(until, choices.rehearsal, sources(project.root, dist_dir)))
-            report(release_started(project, choices))
+            settings = self._settings.checked()
+            until = options.until(settings)
+            report(RunStarted(until, options.rehearsal, sources(project.root, dist_dir)))
+            report(release_started(project, options))
             needed = self._needed(project)
             targets = (
                 rehearsal_targets(stack)
-                if choices.rehearsal
-                else choices.targets(poetry, settings.indexes)
+                if options.rehearsal
+                else options.targets(poetry, settings.indexes)
             )
             report(targets_found(targets, project))
-            if choices.build and not choices.rehearsal:
+            if options.build and not options.rehearsal:
                 building.ask(command, project, dist_dir)
         except Exception:
             keep_receipt()
             raise
         building_alone = ExitStack()
-        if not choices.rehearsal:
+        if not options.rehearsal:
             # After the last question; the receipt at its usual place is the holder's.
             building_alone = hold_project(
                 project,
@@ -90,25 +92,25 @@ class OneProject:
                 settings.timeout,
                 stack,
                 Voice(command.io).warn,
-                to_send=choices.for_users,
+                to_send=options.for_users,
             )
         keep_receipt()
-        built = self._build(project, dist_dir, stack) if choices.build else None
+        built = self._build(project, dist_dir, stack) if options.build else None
         if built is not None:
             project, dist_dir = built.project, built.dist_dir
             keep_receipt()
-        tell = recording_build(report, None if choices.rehearsal else built, building_alone)
+        tell = recording_build(report, None if options.rehearsal else built, building_alone)
         source = DistDirRelease(project, targets, dist_dir, built, tell)
-        return self._send_and_prove(source, choices.plan(settings, targets), needed)
+        return self._send_and_prove(source, options.plan(settings, targets), needed)
 
     def _needed(self, project: Project) -> Sequence[WorkspaceMember]:
         """What others release and this one needs; a rehearsal's index has nothing of that."""
         asked = self._command.option("wait-for-dependencies")
-        wanted = asked and not self._choices.rehearsal
-        return needed_by(self._command, project) if wanted else ()
+        wanted = asked and not self._options.rehearsal
+        return needed_by(self._command, project, self._settings) if wanted else ()
 
     def _build(self, project: Project, dist_dir: Path, stack: ExitStack) -> building.ReleaseBuild:
-        if self._choices.rehearsal:
+        if self._options.rehearsal:
             # A rehearsal leaves the user's own dist folder alone.
             dist_dir = Path(stack.enter_context(temporary_folder()))
         built = building.build(self._command, project, dist_dir, self._report)
@@ -120,7 +122,7 @@ class OneProject:
         self, source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember]
     ) -> Verdict:
         report = self._report
-        for_users = self._choices.for_users
+        for_users = self._options.for_users
         verdict = anyio.run(run_release, source, plan, needed, report.keep_ticking)
         if for_users:
             forget_arrived(source)

@@ -1,15 +1,11 @@
-"""What releasing one project and releasing many have in common."""
+"""What the command line says of each release, whatever project it is of."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry.config.config import Config
-
-from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.settings import Until
@@ -19,31 +15,15 @@ from poetry_publish_verified.poetry_api.indexes import indexes
 from poetry_publish_verified.release.interfaces import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Mapping
-
     from poetry.console.commands.command import Command
     from poetry.poetry import Poetry
 
     from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.poetry_api.project import Project
 
-_OWN_OPTIONS = {
-    "index",
-    "until",
-    "timeout",
-    "format",
-    "receipt",
-    "clients",
-    "strict",
-    "jobs",
-    "retries",
-    "projects",
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class PublishOptions:
     """What the command line says of each release, whatever project it is of."""
 
     repository: str | None
@@ -55,7 +35,7 @@ class Choices:
     rehearsal: bool
 
     @classmethod
-    def of(cls, command: Command) -> Choices:
+    def of(cls, command: Command) -> PublishOptions:
         """As `poetry publish` has them."""
         cert, client_cert = (
             Path(value) if (value := command.option(key)) else None
@@ -106,10 +86,10 @@ class Choices:
         return "rehearsal" if self.rehearsal else poetry_project.repository_name(self.repository)
 
 
-def release_started(project: Project, choices: Choices) -> ReleaseStarted:
+def release_started(project: Project, options: PublishOptions) -> ReleaseStarted:
     """What is told of a release at first; ReleaseError for a repository that is none."""
     identity = project.identity
-    return ReleaseStarted(identity.name, str(identity.version), choices.repository_name())
+    return ReleaseStarted(identity.name, str(identity.version), options.repository_name())
 
 
 def targets_found(targets: Targets, project: Project) -> TargetsFound:
@@ -117,23 +97,3 @@ def targets_found(targets: Targets, project: Project) -> TargetsFound:
     shown_by = tuple(index.url for index in targets.indexes.shown_by)
     page = poetry_project.project_page(targets.indexes.own.url, project.identity.name)
     return TargetsFound(targets.repository.url, shown_by, page)
-
-
-def settings_of(command: Command, config: Config, table: Mapping[str, object]) -> Settings:
-    """All settings, checked; ReleaseError with every fault of them."""
-    return core_settings.resolve(
-        {key: command.option(key) or None for key in _OWN_OPTIONS},
-        poetry_project.environment_settings(config),
-        table,
-    )
-
-
-def receipt_named(
-    command: Command, table: Mapping[str, object], root: Callable[[], Path]
-) -> Path | None:
-    """The receipt asked for; one set in pyproject.toml is relative to the project."""
-    variable = core_settings.ENVIRONMENT_PREFIX + "RECEIPT"
-    if named := command.option("receipt") or os.environ.get(variable):
-        return Path(named)
-    named = table.get("receipt")
-    return root() / named if named and isinstance(named, str) else None

@@ -5,28 +5,21 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import UTC
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import ClassVar
 
 from cleo.helpers import option
-from poetry.config.config import Config
 from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import RELEASE_OPTIONS
-from poetry_publish_verified.cli.projects import poetry_if_any
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
-from poetry_publish_verified.cli.publish_options import receipt_named
-from poetry_publish_verified.cli.publish_options import settings_of
-from poetry_publish_verified.cli.run import run_to_its_end
-from poetry_publish_verified.cli.signals import setting
-from poetry_publish_verified.cli.workspace_members import Workspace
-from poetry_publish_verified.cli.workspace_members import read_workspace
-from poetry_publish_verified.cli.workspace_members import root_table
-from poetry_publish_verified.cli.workspace_members import typed_patterns
+from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.settings import RunSettings
+from poetry_publish_verified.cli.settings import read_settings
+from poetry_publish_verified.cli.workspace_members import workspace_of
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output import plan as plan_output
@@ -34,8 +27,6 @@ from poetry_publish_verified.output.console import Kind
 
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
-
-    from poetry_publish_verified.core.settings import Settings
 
 
 class PublishVerifiedCommand(Command):
@@ -99,52 +90,35 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
     def handle(self) -> int:
         """Run it; the exit code."""
         started = datetime.now(UTC)
-        as_json = setting(self, "format") == "json"
+        settings = read_settings(self)
         if self.option("plan"):
-            return self._show_plan(as_json=as_json, started=started)
+            return self._show_plan(settings, started)
         kind: Kind = "dry-run" if self.option("dry-run") else "publish"
-        report = Reporting(self.io, kind, as_json=as_json, started=started)
-        several = typed_patterns(self) or root_table(self).get("projects")
-        if several and not self.option("wait-for-dependencies"):
-            return run_to_its_end(report, lambda stack: self._publish_many(report, stack))
-        return run_to_its_end(report, OneProject(self, report).run)
+        report = Reporting(self.io, kind, as_json=settings.as_json, started=started)
+        if settings.projects and not self.option("wait-for-dependencies"):
+            return run_and_report(report, lambda stack: self._publish_many(settings, report, stack))
+        return run_and_report(report, OneProject(self, settings, report).run)
 
-    def _show_plan(self, *, as_json: bool, started: datetime) -> int:
+    def _show_plan(self, settings: RunSettings, started: datetime) -> int:
         """Tell what would be done; standard output has the plan or nothing."""
         report = Reporting(self.io, "dry-run", as_json=False, started=started)
         try:
-            workspace, _ = self._workspace()
+            settings.checked()
+            workspace = workspace_of(self, settings)
         except ReleaseError as error:
             return report.end(error, error.verdict)
         except Exception as error:  # noqa: BLE001 - as in every run
             return report.end(error, Verdict.ERROR)
         members, left_out = workspace.members, workspace.left_out
-        if as_json:
+        if settings.as_json:
             self.line(plan_output.as_json(members, left_out))
         else:
             self.line("\n".join(plan_output.as_tree(members, left_out)))
         return 0
 
-    def _publish_many(self, report: Reporting, stack: ExitStack) -> Verdict:
-        named = receipt_named(self, root_table(self), self._root)
-        if named:
-            report.keep_receipt(named)
-        workspace, settings = self._workspace()
-        return ManyProjects(self, workspace, settings, report).run(stack, named)
-
-    def _workspace(self) -> tuple[Workspace, Settings]:
-        """The projects that are asked for, and the settings for all."""
-        # The folder above many projects need not be one.
-        poetry = poetry_if_any(self)
-        config = poetry.config if poetry else Config.create()
-        table = root_table(self, strict=True)
-        settings = settings_of(self, config, table)
-        root = self._root()
-        # What pyproject.toml names is seen from there, what is typed from here.
-        typed = typed_patterns(self) or not table.get("projects")
-        base = Path.cwd() if typed else root
-        return read_workspace(self, root, base, settings.projects or (".",)), settings
-
-    def _root(self) -> Path:
-        poetry = poetry_if_any(self)
-        return poetry.file.path.parent if poetry else Path.cwd()
+    def _publish_many(self, settings: RunSettings, report: Reporting, stack: ExitStack) -> Verdict:
+        if settings.receipt:
+            report.keep_receipt(settings.receipt)
+        settings.checked()
+        workspace = workspace_of(self, settings)
+        return ManyProjects(self, workspace, settings, report).run(stack)

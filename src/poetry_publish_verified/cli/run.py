@@ -12,7 +12,7 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
 
-def run_to_its_end(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
+def run_and_report(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
     """Run it, tell how it ended, and answer the exit code."""
     problem: BaseException | None = None
     with terminated_like_interrupted():

@@ -1,38 +1,17 @@
-"""Running one use case: interrupts, the end of it, and settings before they are checked."""
+"""What signals do to a run: SIGTERM and SIGHUP end it as Ctrl-C does."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from typing import Any
-
-from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
-from poetry_publish_verified.poetry_api.project import settings_table as read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Mapping
     from types import FrameType
-
-    from poetry.console.commands.command import Command
-
-
-def setting(command: Command, key: str) -> Any:
-    """A setting as it seems to be, before all of them are checked."""
-    variable = ENVIRONMENT_PREFIX + key.upper()
-    return command.option(key) or os.environ.get(variable) or settings_table(command).get(key)
-
-
-def settings_table(command: Command) -> Mapping[str, Any]:
-    """`[tool.publish-verified]` as far as it can be read; what is wrong is told later."""
-    try:
-        return read_table(command.poetry)
-    except Exception:  # noqa: BLE001 - told when the project is read in earnest
-        return {}
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import ClassVar
 import anyio
 from cleo.helpers import argument
 from cleo.helpers import option
-from poetry.config.config import Config
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters import dist_dir
@@ -22,11 +21,12 @@ from poetry_publish_verified.cli.composition import Awaited
 from poetry_publish_verified.cli.composition import run_wait
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import RELEASE_OPTIONS
+from poetry_publish_verified.cli.projects import config_of
 from poetry_publish_verified.cli.projects import poetry_if_any
-from poetry_publish_verified.cli.run import run_to_its_end
-from poetry_publish_verified.cli.signals import setting
+from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.settings import RunSettings
+from poetry_publish_verified.cli.settings import read_settings
 from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
-from poetry_publish_verified.core import settings as core_settings
 from poetry_publish_verified.core.awaited import AwaitedRelease
 from poetry_publish_verified.core.awaited import NotAwaitableError
 from poetry_publish_verified.core.awaited import of_receipt
@@ -43,9 +43,9 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
 from poetry_publish_verified.poetry_api.indexes import sources
+from poetry_publish_verified.poetry_api.project import project_page
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.sanitize import printable
@@ -55,13 +55,8 @@ if TYPE_CHECKING:
 
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
-    from poetry.poetry import Poetry
 
-    from poetry_publish_verified.core.settings import Settings
     from poetry_publish_verified.core.urls import IndexTarget
-
-_INDEX_VARIABLE = core_settings.ENVIRONMENT_PREFIX + "INDEX"
-_OWN_OPTIONS = ("index", "until", "timeout", "format", "clients", "strict")
 
 
 class WaitCommand(Command):
@@ -100,26 +95,17 @@ It exits with 0 when all is proven, and otherwise with
 
     def handle(self) -> int:
         """Run it; the exit code."""
-        report = Reporting(
-            self.io,
-            "wait",
-            as_json=setting(self, "format") == "json",
-            started=datetime.now(UTC),
-        )
-        return run_to_its_end(report, partial(self._wait, report))
+        started, settings = datetime.now(UTC), read_settings(self)
+        report = Reporting(self.io, "wait", as_json=settings.as_json, started=started)
+        return run_and_report(report, partial(self._wait, settings, report))
 
-    def _wait(self, report: Reporting, _stack: ExitStack) -> Verdict:
-        poetry = poetry_if_any(self)
-        config = poetry.config if poetry else Config.create()
-        settings = core_settings.resolve(
-            {key: self.option(key) or None for key in _OWN_OPTIONS},
-            poetry_project.environment_settings(config),
-            poetry_project.settings_table(poetry) if poetry else {},
-        )
+    def _wait(self, given: RunSettings, report: Reporting, _stack: ExitStack) -> Verdict:
+        # A pyproject.toml that cannot be read is none: this works outside a project.
+        settings = given.resolved.checked()
         self._keep_receipt(report)
         report(RunStarted(settings.until, rehearsal=False, sources=Sources(None, None)))
         awaited = tuple(
-            self._begin(release, self._indexes(release, poetry, config, settings), report)
+            self._begin(release, self._indexes(release, given), report)
             for release in self._releases()
         )
         plan = Plan(
@@ -213,17 +199,12 @@ It exits with 0 when all is proven, and otherwise with
             for name, version in releases
         ]
 
-    def _indexes(
-        self,
-        release: AwaitedRelease,
-        poetry: Poetry | None,
-        config: Config,
-        settings: Settings,
-    ) -> tuple[IndexTarget, ...]:
-        named = settings.indexes
-        if release.indexes and not (self.option("index") or os.environ.get(_INDEX_VARIABLE)):
+    def _indexes(self, release: AwaitedRelease, settings: RunSettings) -> tuple[IndexTarget, ...]:
+        named = settings.resolved.found.indexes
+        if release.indexes and not settings.is_typed("index"):
             named = release.indexes
-        return indexes_to_read(config, sources(poetry) if poetry else {}, named)
+        poetry = poetry_if_any(self)
+        return indexes_to_read(config_of(self), sources(poetry) if poetry else {}, named)
 
     def _begin(
         self, release: AwaitedRelease, indexes: tuple[IndexTarget, ...], report: Reporting
@@ -231,7 +212,7 @@ It exits with 0 when all is proven, and otherwise with
         name, version = release.name, str(release.version)
         tell = report.of(f"{name} {version}")
         tell(ReleaseStarted(name, version, None))
-        page = poetry_project.project_page(indexes[0].url, name)
+        page = project_page(indexes[0].url, name)
         tell(TargetsFound(None, tuple(index.url for index in indexes), page))
         if isinstance(release.expectation, ExactFiles):
             files = release.expectation.expected

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 
 from poetry_publish_verified.adapters.folders import with_projects
-from poetry_publish_verified.cli.projects import poetry_if_any
 from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.cli.projects import refuse_missing_plugins
+from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core import release_order
-from poetry_publish_verified.core import settings as core_settings
+from poetry_publish_verified.core.settings import resolve
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -24,7 +23,6 @@ from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Mapping
 
     from poetry.console.commands.command import Command
     from poetry.poetry import Poetry
@@ -56,7 +54,13 @@ class Workspace:
         return tuple(each.member for each in self.checkouts)
 
 
-def read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
+def workspace_of(command: Command, settings: RunSettings) -> Workspace:
+    """The projects that the setting `projects` names, else the one at hand."""
+    patterns = settings.projects or (".",)
+    return _read_workspace(command, settings.root, settings.base("projects"), patterns)
+
+
+def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
     """Find and read the projects; ReleaseError with everything that is wrong with any.
 
     Folders are named as seen from `root`; relative patterns count from `base`.
@@ -86,16 +90,18 @@ def read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[
     return Workspace(root, tuple(checkouts), tuple(left_out))
 
 
-def needed_by(command: Command, project: Project) -> tuple[WorkspaceMember, ...]:
+def needed_by(
+    command: Command, project: Project, settings: RunSettings
+) -> tuple[WorkspaceMember, ...]:
     """All that a project needs, by way of others too, of those that it is released with.
 
     Those are named by --projects, or by `projects` in a pyproject.toml above the project's.
     Raises ReleaseError where they are not, and with everything that is wrong with any.
     """
-    typed = typed_patterns(command)
-    root = Path.cwd() if typed else _root_of(project.root)
-    patterns = typed or (_patterns_in(root) if root else ())
-    if root is None or not patterns:
+    root, patterns = Path.cwd(), settings.projects
+    if not settings.is_typed("projects"):
+        root, patterns = _nearest_patterns(project.root)
+    if not patterns:
         raise ReleaseError(
             Verdict.ERROR,
             Problem(
@@ -105,7 +111,7 @@ def needed_by(command: Command, project: Project) -> tuple[WorkspaceMember, ...]
                 " [tool.publish-verified] of the pyproject.toml above them.",
             ),
         )
-    workspace = read_workspace(command, root, root, patterns)
+    workspace = _read_workspace(command, root, root, patterns)
     by_name = {member.name: member for member in workspace.members}
     if project.identity.name not in by_name:
         raise ReleaseError(
@@ -121,59 +127,14 @@ def needed_by(command: Command, project: Project) -> tuple[WorkspaceMember, ...]
     return tuple(by_name[name] for name in sorted(names))
 
 
-def root_table(command: Command, *, strict: bool = False) -> Mapping[str, Any]:
-    """`[tool.publish-verified]` above many projects, whose folder need be none of Poetry's.
-
-    `strict`: ReleaseError where it cannot be read; else it is told later.
-    """
-    poetry = poetry_if_any(command)
-    if poetry is None:
-        # Poetry wants more of a pyproject.toml than is needed here.
-        return _raw_table(Path.cwd() / "pyproject.toml", strict=strict)
-    try:
-        return poetry_project.settings_table(poetry)
-    except ReleaseError:
-        if strict:
-            raise
-        return {}
-
-
-def _raw_table(file: Path, *, strict: bool) -> Mapping[str, Any]:
-    try:
-        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-        table = tool.get("publish-verified", {})
-        return {**table}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        if not strict:
-            return {}
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.NO_PROJECT,
-                f"{file} cannot be read: {printable(str(error))}",
-                "Mend it; poetry check tells what is wrong with it.",
-            ),
-        ) from error
-
-
-def typed_patterns(command: Command) -> tuple[str, ...]:
-    """What the command line names, or the environment; seen from the working directory."""
-    variable = core_settings.ENVIRONMENT_PREFIX + "PROJECTS"
-    typed = command.option("projects") or os.environ.get(variable, "")
-    return core_settings.patterns(typed)
-
-
-def _root_of(folder: Path) -> Path | None:
-    places = (folder, *folder.parents)
-    return next((place for place in places if _patterns_in(place)), None)
-
-
-def _patterns_in(folder: Path) -> tuple[str, ...]:
-    """What `[tool.publish-verified] projects` names in a folder's pyproject.toml."""
-    named = _raw_table(folder / "pyproject.toml", strict=False).get("projects", [])
-    return tuple(map(str, named)) if isinstance(named, list) else (str(named),)
+def _nearest_patterns(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder, or the nearest above, whose pyproject.toml names `projects`; and these."""
+    for place in (folder, *folder.parents):
+        with suppress(OSError, ValueError):
+            table = poetry_project.settings_table(place / "pyproject.toml")
+            if patterns := resolve({}, {}, table).found.projects:
+                return place, patterns
+    return folder, ()
 
 
 def _read(command: Command, folder: Path, shown: str) -> Checkout | None:

@@ -16,9 +16,9 @@ def parse(text: str) -> float:
         hours, minutes, rest = match.groups(default="0")
         seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest)
     else:
-        raise ValueError("a duration such as 90, 90s, 15m or 1h30m is wanted")
+        raise ValueError("expected a duration such as 90, 90s, 15m or 1h30m")
     if not 0 < seconds <= 7 * 86400:
-        raise ValueError("a duration of more than 0 and at most 7 days is wanted")
+        raise ValueError("expected a duration of more than 0 and at most 7 days")
     return seconds
 
 

@@ -1,11 +1,15 @@
-"""Settings: command line before environment before pyproject.toml before default."""
+"""Settings: the command line before the environment before pyproject.toml before the default."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from typing import Literal
 
@@ -17,10 +21,13 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import without_secrets
 
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
+_TABLE = "[tool.publish-verified]"
 # Read elsewhere, before any command runs.
-_OTHER_VARIABLES = {"GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD"}
+_OTHER_VARIABLES = ("GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD")
 
 
 class Until(StrEnum):
@@ -31,9 +38,27 @@ class Until(StrEnum):
     INSTALLABLE = "installable"
 
 
-@dataclass(frozen=True, slots=True)
+class Origin(StrEnum):
+    """Where a setting can come from, the one that counts first."""
+
+    OPTION = "the command line"
+    ENVIRONMENT = "the environment"
+    PYPROJECT = "pyproject.toml"
+
+    def name_of(self, key: str) -> str:
+        """A setting as it is written there, such as `--timeout`."""
+        match self:
+            case Origin.OPTION:
+                return f"--{key}"
+            case Origin.ENVIRONMENT:
+                return ENVIRONMENT_PREFIX + _variable(key)
+            case Origin.PYPROJECT:
+                return f"{_TABLE} {printable(key)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the user asked for, checked. `timeout` is in seconds."""
+    """What a run is asked for. `timeout` is in seconds."""
 
     indexes: tuple[str, ...] = ()
     until: Until = Until.DOWNLOADABLE
@@ -47,59 +72,117 @@ class Settings:
     projects: tuple[str, ...] = ()
 
 
-def resolve(
-    options: Mapping[str, Any], environment: Mapping[str, str], project: Mapping[str, Any]
-) -> Settings:
-    """The settings of one run.
+@dataclass(frozen=True, slots=True)
+class ResolvedSettings:
+    """The settings of a run, where each comes from, and everything that is wrong with them.
 
-    `options` holds what the command line named (absent or None: not named),
-    `environment` the variables that begin with `POETRY_PUBLISH_VERIFIED_`, without that
-    prefix, and `project` the table `[tool.publish-verified]`.
-
-    Raises ReleaseError with every unknown key and every bad value at once.
+    `given` has, by key, the origin and the text of each setting that somebody gave. `found` has
+    the default where all that was given is invalid.
     """
-    problems = [_unknown(f"[tool.publish-verified] {key}") for key in project if key not in _KEYS]
+
+    found: Settings
+    given: Mapping[str, tuple[Origin, str]]
+    problems: tuple[Problem, ...]
+
+    def checked(self) -> Settings:
+        """The settings; raises ReleaseError with every unknown key and every invalid value."""
+        if self.problems:
+            raise ReleaseError(Verdict.ERROR, *self.problems)
+        return self.found
+
+    def origin(self, key: str) -> Origin | None:
+        """Where a setting comes from; None for a default."""
+        return self.given[key][0] if key in self.given else None
+
+    def explained(self) -> list[str]:
+        """A line for each setting that is given: `timeout = 15m (from pyproject.toml)`."""
+        return [
+            f"{key} = {text} (from {origin if origin is Origin.PYPROJECT else origin.name_of(key)})"
+            for key, (origin, text) in self.given.items()
+        ]
+
+
+def resolve(
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    table: object,
+    defaults: Settings = Settings(),
+) -> ResolvedSettings:
+    """The settings of one run: the first place that gives a setting counts.
+
+    `options` holds what the command line names, `environment` the variables that begin with
+    `POETRY_PUBLISH_VERIFIED_`, without that prefix, and `table` what pyproject.toml has at
+    `tool.publish-verified`. None, an empty string and an empty list give nothing.
+    """
+    table, problems = (table, []) if isinstance(table, dict) else ({}, [_not_a_table()])
+    problems += [_unknown(Origin.PYPROJECT, key, _KEYS) for key in table if key not in _KEYS]
+    variables = (*map(_variable, _KEYS), *_OTHER_VARIABLES)
     problems += [
-        _unknown(ENVIRONMENT_PREFIX + key)
-        for key in environment
-        if key not in _OTHER_VARIABLES and key not in {name.upper() for name in _KEYS}
+        _unknown(Origin.ENVIRONMENT, key, variables)
+        for key, value in environment.items()
+        if value and key not in variables
     ]
     found: dict[str, Any] = {}
+    given: dict[str, tuple[Origin, str]] = {}
     for key, (field, read) in _KEYS.items():
-        for place, value in (
-            (f"--{key}", options.get(key)),
-            (ENVIRONMENT_PREFIX + key.upper(), environment.get(key.upper())),
-            (f"[tool.publish-verified] {key}", project.get(key)),
+        for origin, value in (
+            (Origin.OPTION, options.get(key)),
+            (Origin.ENVIRONMENT, environment.get(_variable(key))),
+            (Origin.PYPROJECT, table.get(key)),
         ):
-            if value is None or value == "" or (value == [] and read in {_texts, patterns}):
+            if value in (None, "", []):
                 continue
             try:
                 found.setdefault(field, read(value))
+                given.setdefault(key, (origin, _shown(value)))
             except ValueError as error:
-                problems.append(
-                    Problem(
-                        Code.SETTING,
-                        f"{place} has a bad value: {error}.",
-                        f"Mend {place}.",
-                    )
-                )
-    if problems:
-        raise ReleaseError(Verdict.ERROR, *problems)
-    return Settings(**found)
+                problems.append(_invalid(origin.name_of(key), error))
+    return ResolvedSettings(replace(defaults, **found), given, tuple(problems))
 
 
-def _unknown(place: str) -> Problem:
+def _variable(key: str) -> str:
+    return key.upper().replace("-", "_")
+
+
+def _shown(value: Any) -> str:
+    texts = value if isinstance(value, list) else [value]
+    words = (str(each).lower() if isinstance(each, bool) else str(each) for each in texts)
+    return printable(", ".join(map(without_secrets, words)))
+
+
+def closest(word: object, known: Iterable[str]) -> str | None:
+    """What somebody who wrote `word` probably meant."""
+    matches = get_close_matches(word, list(known), 1) if isinstance(word, str) else []
+    return matches[0] if matches else None
+
+
+def _unknown(origin: Origin, key: str, known: Iterable[str]) -> Problem:
+    meant = closest(key, known)
     return Problem(
         Code.SETTING,
-        f"{place} is not a setting of publish-verified.",
-        f"Remove it, or use one of: {', '.join(_KEYS)}.",
+        f"{origin.name_of(key)} is not a setting of publish-verified.",
+        f"Did you mean {meant if origin is Origin.PYPROJECT else origin.name_of(meant)}?"
+        if meant
+        else f"Remove it, or use one of: {', '.join(_KEYS)}.",
+    )
+
+
+def _invalid(name: str, error: ValueError) -> Problem:
+    return Problem(Code.SETTING, f"{name} has an invalid value: {error}.", f"Correct {name}.")
+
+
+def _not_a_table() -> Problem:
+    return Problem(
+        Code.SETTING,
+        "tool.publish-verified in pyproject.toml is not a table.",
+        f"Write {_TABLE} and below it one setting a line.",
     )
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise ValueError("a text is wanted")
+    raise ValueError("expected a string")
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -107,11 +190,11 @@ def _texts(value: Any) -> tuple[str, ...]:
         return tuple(value.replace(",", " ").split())
     if isinstance(value, list):
         return tuple(text for item in value if (text := _text(item).strip()))
-    raise ValueError("a text or a list of texts is wanted")
+    raise ValueError("expected a string or a list of strings")
 
 
-def patterns(value: Any) -> tuple[str, ...]:
-    """Paths, which may hold spaces: a list, or a text with one a line. Raises ValueError."""
+def _paths(value: Any) -> tuple[str, ...]:
+    """Paths may hold spaces: in a string there is one a line."""
     if isinstance(value, str):
         return tuple(line for line in map(str.strip, value.splitlines()) if line)
     return _texts(value)
@@ -124,22 +207,19 @@ def _seconds(value: Any) -> float:
     return durations.parse(_text(value))
 
 
-def _until(value: Any) -> Until:
-    if value in tuple(Until):
-        return Until(value)
-    raise ValueError(f"one of {', '.join(Until)} is wanted")
-
-
-def _format(value: Any) -> str:
-    if value in ("text", "json"):
-        return str(value)
-    raise ValueError("one of text, json is wanted")
+def _one_of(known: Iterable[str], value: Any) -> Any:
+    for each in known:
+        if value == each:
+            return each
+    meant = closest(value, known)
+    hint = f" (did you mean {meant}?)" if meant else ""
+    raise ValueError(f"expected one of {', '.join(known)}{hint}")
 
 
 def _clients(value: Any) -> tuple[str, ...]:
-    names = _texts(value)
-    if not names or not set(names) <= set(CLIENTS):
-        raise ValueError(f"some of {', '.join(CLIENTS)} are wanted")
+    names = tuple(_one_of(CLIENTS, name) for name in _texts(value))
+    if not names:
+        raise ValueError(f"expected some of {', '.join(CLIENTS)}")
     return tuple(dict.fromkeys(names))
 
 
@@ -150,35 +230,29 @@ def _flag(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in known:
         return known[value.lower()]
-    raise ValueError("true or false is wanted")
+    raise ValueError("expected true or false")
 
 
-def _number(value: Any, least: int, most: int) -> int:
+def _number(least: int, most: int, value: Any) -> int:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 10:
         number = int(text)
         if least <= number <= most:
             return number
-    raise ValueError(f"a whole number from {least} to {most} is wanted")
-
-
-def _jobs(value: Any) -> int:
-    return _number(value, 1, 32)
-
-
-def _retries(value: Any) -> int:
-    return _number(value, 0, 100)
+    raise ValueError(f"expected a whole number from {least} to {most}")
 
 
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "index": ("indexes", _texts),
-    "until": ("until", _until),
+    "until": ("until", partial(_one_of, tuple(Until))),
     "timeout": ("timeout", _seconds),
-    "format": ("format", _format),
+    "format": ("format", partial(_one_of, ("text", "json"))),
     "receipt": ("receipt", _text),
     "clients": ("clients", _clients),
     "strict": ("strict", _flag),
-    "jobs": ("jobs", _jobs),
-    "retries": ("retries", _retries),
-    "projects": ("projects", patterns),
+    "jobs": ("jobs", partial(_number, 1, 32)),
+    "retries": ("retries", partial(_number, 0, 100)),
+    "projects": ("projects", _paths),
 }
+KEYS = tuple(_KEYS)
+"""The names of all settings, in pyproject.toml and on the command line."""

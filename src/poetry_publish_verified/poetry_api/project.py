@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from packaging.tags import Tag
-    from poetry.config.config import Config
     from poetry.poetry import Poetry
 
 _POETRY_CORE = "poetry.core.masonry.api"
@@ -145,26 +144,30 @@ def _others_plugins(_path: tuple[str, ...]) -> bool:
     return any(not point.value.startswith(_NO_HAND_IN_IT) for point in points)
 
 
-def settings_table(poetry: Poetry) -> Mapping[str, Any]:
-    """`[tool.publish-verified]`; ReleaseError where it is no table."""
-    table = poetry.pyproject.data.get("tool", {}).get("publish-verified", {})
-    # tomlkit's values carry their formatting; the core takes plain ones.
-    settings = table.unwrap() if hasattr(table, "unwrap") else table
-    if not isinstance(settings, dict):
-        raise ReleaseError(
-            Verdict.ERROR,
-            Problem(
-                Code.SETTING,
-                "tool.publish-verified in pyproject.toml is not a table.",
-                "Write [tool.publish-verified] and one setting a line below it.",
-            ),
-        )
-    return settings
+def project_file(folder: Path) -> Path | None:
+    """The pyproject.toml that Poetry reads in a folder: the one there, or the nearest above."""
+    from poetry.core.factory import Factory
+
+    try:
+        return Factory.locate(folder)
+    except RuntimeError:
+        return None
 
 
-def environment_settings(config: Config) -> dict[str, str]:
+def settings_table(file: Path) -> Any:
+    """What a pyproject.toml, of Poetry's or not, has at `tool.publish-verified`.
+
+    Raises OSError or ValueError where it cannot be read.
+    """
+    tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
+    return tool.get("publish-verified", {}) if isinstance(tool, dict) else {}
+
+
+def environment_settings() -> dict[str, str]:
     """The variables `POETRY_PUBLISH_VERIFIED_*` as Poetry's own configuration reads them."""
-    found = {}
+    from poetry.config.config import Config
+
+    config, found = Config.create(), {}
     for variable in os.environ:
         if variable.startswith(ENVIRONMENT_PREFIX):
             key = variable.removeprefix(ENVIRONMENT_PREFIX)

@@ -1,0 +1,93 @@
+"""The settings of a run, from the command line, the environment and pyproject.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleo.io.outputs.output import Verbosity
+
+from poetry_publish_verified.core.settings import KEYS
+from poetry_publish_verified.core.settings import Origin
+from poetry_publish_verified.core.settings import ResolvedSettings
+from poetry_publish_verified.core.settings import Settings
+from poetry_publish_verified.core.settings import resolve
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.console import escaped
+from poetry_publish_verified.poetry_api.project import environment_settings
+from poetry_publish_verified.poetry_api.project import project_file
+from poetry_publish_verified.poetry_api.project import settings_table
+from poetry_publish_verified.sanitize import printable
+
+if TYPE_CHECKING:
+    from poetry.console.commands.command import Command
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The settings of a run, and the folder of the pyproject.toml that has some of them.
+
+    That need not be a project of Poetry's. `unreadable` says why it cannot be read.
+    """
+
+    root: Path
+    resolved: ResolvedSettings
+    unreadable: Problem | None
+
+    def checked(self) -> Settings:
+        """The settings; raises ReleaseError with everything that is wrong with them."""
+        if self.unreadable:
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, self.unreadable)
+        return self.resolved.checked()
+
+    @property
+    def as_json(self) -> bool:
+        """Whether the output is for machines, known before all settings are checked."""
+        return self.resolved.found.format == "json"
+
+    @property
+    def projects(self) -> tuple[str, ...]:
+        """The patterns of `projects`, seen from `base("projects")`."""
+        return self.resolved.found.projects
+
+    @property
+    def receipt(self) -> Path | None:
+        """Where the receipt goes, if anybody says."""
+        named = self.resolved.found.receipt
+        return self.base("receipt") / named if named else None
+
+    def is_typed(self, key: str) -> bool:
+        """Whether a setting comes from the command line or the environment."""
+        return self.resolved.origin(key) in {Origin.OPTION, Origin.ENVIRONMENT}
+
+    def base(self, key: str) -> Path:
+        """What the paths in a setting are relative to: pyproject.toml, or where the user is."""
+        return self.root if self.resolved.origin(key) is Origin.PYPROJECT else Path.cwd()
+
+
+def read_settings(command: Command) -> RunSettings:
+    """The settings of a command; what is wrong with them is raised when they are checked.
+
+    `-v` shows where each one that is not the default comes from.
+    """
+    folder = Path(command.option("project") or "").resolve()
+    file = project_file(folder)
+    table: object = {}
+    unreadable = None
+    try:
+        table = settings_table(file) if file else {}
+    except (OSError, ValueError) as error:
+        unreadable = Problem(
+            Code.NO_PROJECT,
+            f"{file} cannot be read: {printable(str(error))}",
+            "Correct it; poetry check tells what is wrong with it.",
+        )
+    options = {key: command.option(key) or None for key in KEYS}
+    resolved = resolve(options, environment_settings(), table)
+    for line in resolved.explained():
+        command.line_error(escaped(line), verbosity=Verbosity.VERBOSE)
+    return RunSettings(file.parent if file else folder, resolved, unreadable)
