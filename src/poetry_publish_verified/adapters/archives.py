@@ -1,4 +1,4 @@
-"""What is in a wheel or an sdist: each is read once, to its end, in pieces, and never unpacked."""
+"""Reads wheels and sdists: each once, to its end, in pieces, and never unpacked to disk."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import IO
@@ -23,14 +24,14 @@ _CHUNK = 1024 * 1024
 _MAX_METADATA = 16 * 1024 * 1024
 # A RECORD has a line for each file: this is room for half a million.
 _MAX_RECORD = 64 * 1024 * 1024
-# Nobody means to publish so much; reading stops there.
+# Nobody publishes so much on purpose; reading stops there.
 _MOST_UNPACKED = 10 * 1024**3
 _MOST_FOLD = 200
 _LEAST_UNPACKED = 256 * 1024 * 1024
 
 
 class InvalidArchiveError(ValueError):
-    """An archive that lacks what each must have."""
+    """An archive that lacks something required."""
 
 
 class BombError(ValueError):
@@ -38,11 +39,11 @@ class BombError(ValueError):
 
 
 class StoppedError(Exception):
-    """Nobody wants to know any more."""
+    """The caller has lost interest."""
 
 
 class _Budget:
-    """How much an archive may unpack to, by its own size; and whether anybody wants to know."""
+    """Counts unpacked bytes against a limit by the archive's own size, and checks for a stop."""
 
     def __init__(self, path: Path, stopped: Callable[[], bool] = lambda: False) -> None:
         self._stopped = stopped
@@ -59,7 +60,7 @@ class _Budget:
 
 
 def wheel(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[bytes, Contents]:
-    """A wheel's METADATA, and what else is in it. Raises whatever a broken one makes zipfile."""
+    """A wheel's METADATA and contents. Raises whatever zipfile raises for a broken one."""
     budget = _Budget(path, stopped)
     with zipfile.ZipFile(path) as archive:
         files = [info for info in archive.infolist() if not info.is_dir()]
@@ -67,48 +68,41 @@ def wheel(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
         if metadata is None:
             raise InvalidArchiveError("it has no METADATA")
         record = _of_dist_info(archive, files, "RECORD", _MAX_RECORD)
-        wanted = algorithms(record)
-        members = tuple(_zipped(archive, info, wanted, budget) for info in files)
-        contents = Contents(
-            members, budget.used, record, _of_dist_info(archive, files, "WHEEL", _MAX_METADATA)
-        )
-    return metadata, contents
+        hashed_by, members = algorithms(record), []
+        for info in files:
+            # To the end, where zipfile compares the checksum.
+            with archive.open(info) as stream:
+                members.append(_hashed(info.filename, stream, hashed_by, budget.take))
+        about = _of_dist_info(archive, files, "WHEEL", _MAX_METADATA)
+    return metadata, Contents(tuple(members), budget.used, record, about)
 
 
 def _of_dist_info(
-    archive: zipfile.ZipFile, files: Iterable[zipfile.ZipInfo], wanted: str, limit: int
+    archive: zipfile.ZipFile, files: Iterable[zipfile.ZipInfo], filename: str, limit: int
 ) -> bytes | None:
     for info in files:
         directory, _, name = info.filename.partition("/")
-        if name == wanted and directory.endswith(".dist-info"):
+        if name == filename and directory.endswith(".dist-info"):
             with archive.open(info) as stream:
-                return _at_most(stream, limit, wanted)
+                return _at_most(stream, limit, filename)
     return None
 
 
 def _at_most(stream: IO[bytes], limit: int, name: str) -> bytes:
-    # What the archive says of the size need not be so.
+    # The size that the archive states need not be true.
     content = stream.read(limit + 1)
     if len(content) > limit:
         raise InvalidArchiveError(f"its {name} is larger than {limit // 1024**2} MiB")
     return content
 
 
-def _zipped(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, wanted: frozenset[str], budget: _Budget
-) -> ArchiveMember:
-    # To the end, where zipfile holds it against its checksum.
-    with archive.open(info) as stream:
-        return _hashed(info.filename, stream, wanted, budget.take)
-
-
 def _hashed(
     name: str,
     stream: IO[bytes],
-    wanted: Iterable[str],
-    take: Callable[[bytes], bytes],
+    hashed_by: Iterable[str] = ("sha256",),
+    take: Callable[[bytes], bytes] = bytes,
 ) -> ArchiveMember:
-    digests = {algorithm: hashlib.new(algorithm) for algorithm in wanted}
+    digests = {algorithm: hashlib.new(algorithm) for algorithm in hashed_by}
     size = 0
     while chunk := take(stream.read(_CHUNK)):
         size += len(chunk)
@@ -141,7 +135,7 @@ class _Inflated:
 
 
 def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[bytes, Contents]:
-    """An sdist's PKG-INFO, and what else is in it. Raises whatever a broken one makes tarfile."""
+    """An sdist's PKG-INFO and contents. Raises whatever tarfile and gzip raise for a broken one."""
     budget = _Budget(path, stopped)
     metadata, members = None, []
     with gzip.open(path) as stream:
@@ -153,18 +147,14 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
                 if info.issparse():
                     # Its holes would be read as zeros without end.
                     raise InvalidArchiveError(f"{info.name} in it is a sparse file")
-                parts = PurePosixPath(info.name).parts
                 content = archive.extractfile(info) if info.isreg() else None
-                if metadata is None and len(parts) == 2 and parts[1] == "PKG-INFO":
+                if metadata is None and _is_pkg_info(info.name):
                     if content is None:
                         raise InvalidArchiveError("its PKG-INFO is no file")
                     metadata = _at_most(content, _MAX_METADATA, "PKG-INFO")
-                    members.append(_packed(info.name, metadata))
-                elif content is None:
-                    members.append(_link(info))
-                else:
-                    members.append(_hashed(info.name, content, ["sha256"], lambda chunk: chunk))
-        # To the end, which tarfile does not do: only there gzip tells of damage.
+                    content = BytesIO(metadata)
+                members.append(_hashed(info.name, content) if content else _link(info))
+        # To the end, which tarfile does not do: only there gzip detects damage.
         while inflated.read(_CHUNK):
             pass
     if metadata is None:
@@ -172,8 +162,9 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
     return metadata, Contents(tuple(members), budget.used)
 
 
-def _packed(name: str, content: bytes) -> ArchiveMember:
-    return ArchiveMember(name, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
+def _is_pkg_info(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return len(parts) == 2 and parts[1] == "PKG-INFO"
 
 
 def _link(info: tarfile.TarInfo) -> ArchiveMember:
