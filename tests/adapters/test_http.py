@@ -209,6 +209,33 @@ def test_a_redirect_to_nowhere(place: str) -> None:
     run(story())
 
 
+def test_no_cookie_is_kept(file: Path) -> None:
+    """A balancer's cookie is sent back by no page, redirect, download or upload."""
+    cookies = ("Set-Cookie: SERVERID=a; Path=/", "Set-Cookie: b=c; Max-Age=600")
+
+    async def pinning(request: Request) -> None:
+        first = request.line.startswith("GET /first")
+        await answer("302 Moved" if first else "200 OK", b"", (*cookies, "Location: /x"))(request)
+
+    async def story() -> None:
+        async with (
+            serving(pinning) as server,
+            Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
+        ):
+            for fresh in (False, True) * 2:
+                asked = Asked(LIMIT, HANG, fresh=fresh)
+                await http.page(f"{server.url}first", HEADERS, ME, asked)
+            for _ in range(2):
+                await http.download(f"{server.url}first", ME, server.url, None, ["sha256"])
+                await http.post_file(
+                    server.url, {}, file, ME, lambda _: None, sha256=sha256_of(file)
+                )
+            assert len(server.requests) == 14
+            assert not any("cookie" in request.headers for request in server.requests)
+
+    run(story())
+
+
 @pytest.mark.parametrize("length", [LIMIT, LIMIT + 1])
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
 def test_the_largest_page(length: int, encoding: str) -> None:

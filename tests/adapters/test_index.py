@@ -258,6 +258,32 @@ def test_a_validator_that_leads_nowhere() -> None:
     run(story())
 
 
+def test_a_fresh_look_has_no_validator() -> None:
+    """A look that confirms wants the page itself; a 304 to it says nothing."""
+
+    async def stale(request: Request) -> None:
+        came.append(request)
+        if len(came) == 2 or "if-none-match" in request.headers:
+            await answer("304 Not Modified", headers=('ETag: "0"',))(request)
+        else:
+            await answer(body=PAGE, headers=(JSON, 'ETag: "0"'))(request)
+
+    async def story() -> None:
+        async with (
+            serving(stale) as server,
+            Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            index = SimpleIndex(http, IndexTarget(f"{server.url}simple/", Access()), HANG)
+            asked = (False, True, True, False)
+            seen = [await index.look("lantern", "1.0", PIP, fresh=fresh) for fresh in asked]
+        named = ["if-none-match" in request.headers for request in came]
+        assert named == [False, False, False, True]
+        assert [one.state for one in seen] == ["page", "unknown", "page", "page"]
+
+    came: list[Request] = []
+    run(story())
+
+
 @pytest.mark.parametrize(
     "etag", [b'"\xe9"', b'"\xc3\xa9"', b'"a\tb"', b'"a b"', b'"%s"' % (b"x" * 300)]
 )

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from email.utils import format_datetime
+from http.cookiejar import CookieJar
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urljoin
@@ -272,6 +274,8 @@ class Http:
                 verify=tls_context(access, trust_usual=trust_usual),
                 headers=self._headers,
                 timeout=self._timeout,
+                # A balancer's session cookie would pin the whole run to one of its replicas.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 proxy=proxy,
                 limits=httpx.Limits(max_keepalive_connections=0 if fresh else None),
                 # httpx reads no_proxy in its own way; what counts is what Poetry does.

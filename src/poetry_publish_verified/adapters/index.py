@@ -87,7 +87,8 @@ class SimpleIndex:
     ) -> Observation:
         """Ask for a page of `project` (its normalised name) as `variant` does.
 
-        `fresh`: on a connection of its own.
+        `fresh`: on a connection of its own and without a validator, as a stale replica's 304
+        would confirm what that replica does not have.
         """
         url = f"{self._target.url}{project}/"
         if variant.page == "version":
@@ -97,7 +98,7 @@ class SimpleIndex:
             url = f"{root}{project}/{version}/json"
         headers = {"Accept": variant.accept, "Accept-Encoding": variant.accept_encoding}
         key = (url, variant.name)
-        kept = self._kept.get(key)
+        kept = None if fresh else self._kept.get(key)
         if kept is not None:
             headers["If-None-Match"] = kept.etag
         asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh)
