@@ -40,7 +40,7 @@ START = (
     "{'pid': os.getpid(), 'parent': os.getppid(), 'argv': sys.orig_argv, 'cwd': os.getcwd(),"
     " 'isolated': sys.flags.isolated, 'environ': dict(os.environ)}"
 )
-KINDS = ("build", "--app-data", "--health-endpoint")
+KINDS = ("build", "--health-endpoint")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def test_poetry_from_elsewhere(project: Project, tmp_path: Path, poetry: Poetry)
 
 
 def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> None:
-    """Every Python is isolated, away from the project, and has none of the user's secrets.
+    """Every Python that has packages is isolated, away from the project, and has no secrets.
 
     But a build is in the project, and its scripts have what they have below `poetry build`.
     """
@@ -150,7 +150,7 @@ def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> No
     by_poetry = [start for start in starts if start["parent"] in poetrys]
     assert len({start["parent"] for start in by_poetry}) == len(poetrys) == 2
     assert all(start["isolated"] for start in by_poetry)
-    (build,), (_,), (_,) = ([s for s in by_poetry if kind in s["argv"]] for kind in KINDS)
+    (build,), (_,) = ([s for s in by_poetry if kind in s["argv"]] for kind in KINDS)
     assert build["cwd"] == str(trapped.project.path)
     assert not any(name.startswith("POETRY_PYPI_TOKEN_") for name in build["environ"])
     assert {"TWINE_PASSWORD", "POETRY_HTTP_BASIC_QUAY_PASSWORD"} <= build["environ"].keys()

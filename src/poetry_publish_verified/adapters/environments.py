@@ -18,9 +18,7 @@ from pathlib import Path
 import anyio
 
 from poetry_publish_verified import isolated_python as children
-from poetry_publish_verified.sanitize import decoded
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.core import client_words
 
 _SETUP_TIMEOUT = 120.0
 _INSTALL_TIMEOUT = 600.0
@@ -44,13 +42,13 @@ class SetUpError(Exception):
     """An environment is not to be had; why, fit to print."""
 
 
-def python_in(place: Path) -> Path:
+def _python_in(place: Path) -> Path:
     """The Python of an environment."""
     folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return place / folder / name
 
 
-async def make(place: Path, environment: Mapping[str, str]) -> None:
+async def _make(place: Path, environment: Mapping[str, str]) -> None:
     """Make an environment with pip in the new folder `place`; SetUpError where that fails.
 
     `environment` is all that virtualenv sees, which fetches nothing and keeps its files beside.
@@ -77,7 +75,7 @@ async def kept(folder: Path, requirement: str, check: str, environment: Mapping[
     place = folder / _name(requirement)
     if not await _works(place, check):
         await _renew(place, requirement, check, environment)
-    return python_in(place)
+    return _python_in(place)
 
 
 async def _renew(place: Path, requirement: str, check: str, environment: Mapping[str, str]) -> None:
@@ -87,7 +85,7 @@ async def _renew(place: Path, requirement: str, check: str, environment: Mapping
     try:
         new = private / "environment"
         home = dict.fromkeys(("HOME", "USERPROFILE"), str(private))
-        await make(new, children.surroundings(environment) | home)
+        await _make(new, children.surroundings(environment) | home)
         await _install(new, requirement, environment)
         # Somebody else may have been quicker, whose server runs from there.
         if not await _works(place, check):
@@ -103,7 +101,7 @@ async def _renew(place: Path, requirement: str, check: str, environment: Mapping
 
 async def _install(place: Path, requirement: str, environment: Mapping[str, str]) -> None:
     command = [
-        *(str(python_in(place)), "-I", "-m", "pip", "install", "--no-user", "--no-input"),
+        *(str(_python_in(place)), "-I", "-m", "pip", "install", "--no-user", "--no-input"),
         *("--disable-pip-version-check", "--progress-bar=off", requirement),
     ]
     settings = children.surroundings(environment, network=True) | _settings_of_pip(environment)
@@ -120,7 +118,7 @@ def _settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _works(place: Path, check: str) -> bool:
-    command = [str(python_in(place)), "-I", "-B", "-c", check]
+    command = [str(_python_in(place)), "-I", "-B", "-c", check]
     # pypiserver looks for its user's home, and an id without a name has none.
     variables = children.surroundings(os.environ) | {"HOME": str(place)}
     try:
@@ -149,16 +147,7 @@ async def _run(
     except TimeoutError:
         raise SetUpError(f"{name} did not finish within {timeout:.0f} s") from None
     if done.returncode != 0:
-        raise SetUpError(errors_in(done.stdout))
-
-
-def errors_in(said: bytes) -> str:
-    """The errors in what pip or virtualenv said, else the last lines, fit to print."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    # Of an exception, which pip calls an error too, the last line tells.
-    errors = [line for line in lines if line.startswith(b"ERROR") and line[-1:] != b":"]
-    errors = errors or lines[-3:]
-    return printable(without_secrets(decoded(b" ".join(errors))))
+        raise SetUpError(client_words.of_pip(done.stdout))
 
 
 def _name(requirement: str) -> str:

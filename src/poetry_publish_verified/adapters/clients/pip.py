@@ -1,4 +1,4 @@
-"""Real clients, asked to fetch what was released."""
+"""pip as a client, with neither caches nor settings of the user."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,10 @@ from urllib.parse import urlsplit
 from urllib.parse import urlunsplit
 
 import anyio
+import anyio.to_thread
 
 from poetry_publish_verified import isolated_python as children
-from poetry_publish_verified.adapters.environments import SetUpError
-from poetry_publish_verified.adapters.environments import errors_in
-from poetry_publish_verified.adapters.environments import make
-from poetry_publish_verified.adapters.environments import python_in
+from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
@@ -29,7 +28,7 @@ from poetry_publish_verified.sanitize import printable
 
 
 class Pip:
-    """pip in an environment of its own, without caches and without the user's settings."""
+    """The pip that virtualenv, and so Poetry, brings along, unpacked and run as it is."""
 
     name = "pip"
 
@@ -50,15 +49,15 @@ class Pip:
         self._environment = children.surroundings(environment, network=True, proxies=proxies)
         # Its own home too: pip and what it asks about the machine would write into the user's.
         self._environment |= {"HOME": str(folder), "USERPROFILE": str(folder)}
-        self._python = Path(sys.executable)  # until `prepare` has made its own
+        self._place = folder / "pip"
+        # Without `site`: pip brings all that it needs, and no other package gets in its way.
+        self._command = [sys.executable, "-I", "-S", "-c", _run_from(self._place)]
 
     async def prepare(self) -> str | None:
-        """Set pip up; why that failed, None where it did not."""
-        place = self._folder / "pip"
-        self._python = python_in(place)
+        """Unpack pip: run from its wheel it takes a second longer, each time; why that failed."""
         try:
-            await make(place, self._environment)
-        except (SetUpError, OSError) as error:
+            await anyio.to_thread.run_sync(_unpack, self._place)
+        except (ImportError, OSError, RuntimeError, zipfile.BadZipFile) as error:
             return printable(str(error))
         return None
 
@@ -84,7 +83,7 @@ class Pip:
         goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
         done = await anyio.run_process(
             [
-                *(str(self._python), "-I", "-m", "pip", "download", "--no-deps", "--no-input"),
+                *(*self._command, "download", "--no-deps", "--no-input"),
                 *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off"),
                 *("--only-binary=:all:", *wheel.target.arguments, "--dest", str(goal)),
                 wheel.requirement,
@@ -96,9 +95,25 @@ class Pip:
         )
         got = sorted(goal.iterdir()) if goal.is_dir() else []
         if done.returncode != 0 or len(got) != 1:
-            return ClientFailure(errors_in(done.stdout))
+            return ClientFailure(client_words.of_pip(done.stdout))
         with got[0].open("rb") as stream:
             return ClientFile(got[0].name, hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def _run_from(place: Path) -> str:
+    run = "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+    return f"import runpy, sys; sys.path.insert(0, {str(place)!a}); {run}"
+
+
+def _unpack(place: Path) -> None:
+    # The one part of virtualenv that says where distributions of Linux keep its wheels.
+    from virtualenv.seed.wheels.embed import get_embed_wheel
+
+    wheel = get_embed_wheel("pip", f"{sys.version_info.major}.{sys.version_info.minor}")
+    if wheel is None:
+        raise FileNotFoundError("virtualenv comes without a pip")
+    with zipfile.ZipFile(wheel.path) as archive:
+        archive.extractall(place)
 
 
 def _settings(index: IndexTarget) -> dict[str, str]:

@@ -20,6 +20,7 @@ import anyio
 from poetry_publish_verified import isolated_python as children
 from poetry_publish_verified.adapters.clients.pip import absolute
 from poetry_publish_verified.adapters.clients.pip import with_credentials
+from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.uv_target import UvTarget
 from poetry_publish_verified.core.uv_target import uv_target
@@ -27,7 +28,6 @@ from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
-from poetry_publish_verified.sanitize import decoded
 from poetry_publish_verified.sanitize import printable
 
 # 0.4 does not know some of the variables below and would ask PyPI instead; 0.5 may take
@@ -187,7 +187,7 @@ class Uv:
             return ClientFile(wheel.filename, wheel.sha256)
         if done.stdout.startswith(_NOT_KNOWN):
             return ClientAbstains(f"this uv is too old: {printable(done.stdout, 200)}")
-        return ClientFailure(_last_words(done.stdout))
+        return ClientFailure(client_words.of_uv(done.stdout))
 
     async def _run(
         self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None
@@ -239,9 +239,3 @@ def _settings(index: IndexTarget, environment: Mapping[str, str]) -> dict[str, s
     if access.client_cert is not None:
         settings["SSL_CLIENT_CERT"] = absolute(access.client_cert)
     return settings
-
-
-def _last_words(said: bytes) -> str:
-    """What uv says from its error on; before that it tells of the interpreter."""
-    start = max(said.find(b"error:"), said.find("\u00d7".encode()), 0)
-    return printable(decoded(said[start:]))

@@ -1,0 +1,124 @@
+"""A real pip, asked for what a real index holds."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+import anyio
+import pytest
+
+from poetry_publish_verified.adapters.clients.pip import Pip
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.core.verification import ClientFile
+from tests.beds.clients import clean_environment
+from tests.beds.clients import put_wheel
+from tests.beds.clients import target_of
+from tests.beds.clients import visible_command_lines
+from tests.beds.clients import wheel_wanted
+from tests.beds.indexes import PASSWORD
+from tests.beds.indexes import Index
+from tests.beds.processes import HANG
+from tests.beds.proxy import Answer
+from tests.beds.proxy import Exchange
+from tests.beds.proxy import is_page
+
+if TYPE_CHECKING:
+    from poetry_publish_verified.core.urls import IndexTarget
+    from poetry_publish_verified.core.verification import WheelWanted
+    from tests.conftest import MakeProxy
+
+WHEEL = "lantern-1.0-py3-none-any.whl"
+SECRET = "of-the-user"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where pip is unpacked, in a path with a space and an umlaut."""
+    path = tmp_path / "pips größe"
+    path.mkdir()
+    return path
+
+
+def ask(
+    folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG, **more: str
+) -> ClientFile | ClientFailure:
+    """One download, in an environment that has a home of its own."""
+    client = Pip(folder, clean_environment(folder.parent / "home", **more), [target])
+
+    async def prepared() -> ClientFile | ClientFailure:
+        assert await client.prepare() is None
+        return await client.download(wheel, target.url, timeout)
+
+    return anyio.run(prepared)
+
+
+@pytest.mark.parametrize("tags", ["py3-none-any", "cp312-cp312-win_amd64", "cp39-abi3-win32"])
+def test_a_wheel_for_any_machine(closed: Index, folder: Path, tags: str) -> None:
+    """A wheel is downloaded with credentials, whatever machine it is for."""
+    wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
+    got = ask(folder, wheel, target_of(closed))
+    assert got == ClientFile(wheel.filename, wheel.sha256)
+    assert not list((folder.parent / "home").rglob("*"))
+
+
+def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
+    """A version that the index lacks is a failure in pip's words, without the password."""
+    put_wheel(closed, WHEEL)
+    got = ask(folder, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(closed))
+    assert got == ClientFailure(
+        "Could not find a version that satisfies the requirement lantern===1.1"
+        " (from versions: 1.0) No matching distribution found for lantern===1.1"
+    )
+
+
+def test_what_is_started(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """While pip waits for the index it is isolated, and has no secrets but those of the index."""
+    wheel = put_wheel(closed, WHEEL)
+    proxy = make_proxy(closed.origin)
+    target = target_of(closed.behind(proxy.origin))
+    arguments: list[str] = []
+    started: list[tuple[Path, bytes]] = []
+
+    def look(exchange: Exchange) -> Answer:
+        arguments.extend(visible_command_lines())
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it may have ended
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if words[:3] == [sys.executable.encode(), b"-I", b"-S"] and b"download" in words:
+                    started.append(
+                        ((process / "cwd").readlink(), (process / "environ").read_bytes())
+                    )
+        return exchange.forward()
+
+    proxy.on(is_page, look)
+    got = ask(folder, wheel, target, TWINE_PASSWORD=SECRET, PIP_EXTRA_INDEX_URL="http://elsewhere/")
+    assert isinstance(got, ClientFile)
+    assert not [line for line in arguments if PASSWORD in line]
+    ((place, environment),) = started
+    assert place == folder
+    assert PASSWORD.encode() in unquote_to_bytes(environment)
+    assert SECRET.encode() not in environment
+    assert b"elsewhere" not in environment
+
+
+def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """pip is ended when its time is up, while the server still hangs."""
+    wheel = put_wheel(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    proxy.stall(is_page)
+    target = target_of(open_pypi.behind(proxy.origin))
+    assert ask(folder, wheel, target, timeout=2) == ClientFailure("pip did not finish within 2 s")
+    assert not [line for line in visible_command_lines() if str(folder) in line]
+
+
+def test_a_folder_that_cannot_be_written(open_pypi: Index, folder: Path) -> None:
+    """Where pip cannot be unpacked, the reason is given."""
+    (folder / "pip").write_bytes(b"")
+    client = Pip(folder, {}, [target_of(open_pypi)])
+    said = anyio.run(client.prepare)
+    assert said is not None
+    assert str(folder / "pip") in said
