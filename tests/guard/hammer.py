@@ -35,7 +35,8 @@ def main() -> None:
         if Path(directory).exists():
             cache.flush()
 
-    with storage_made_atomic(print) if whose == "ours" else contextlib.nullcontext():
+    ours = storage_made_atomic(lambda *_: contextlib.nullcontext(True))
+    with ours if whose == "ours" else contextlib.nullcontext():
         print("ready", flush=True)  # noqa: T201
         sys.stdin.readline()
         for _ in range(int(times)):

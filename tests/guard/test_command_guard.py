@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.guard.command_guard import NEEDS
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.resource import NEEDS
 from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import write_project

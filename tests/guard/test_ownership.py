@@ -12,11 +12,11 @@ import pytest
 
 from poetry_publish_verified.guard.doctor import cleaning
 from poetry_publish_verified.guard.locks.legacy import tidy_locks
-from poetry_publish_verified.guard.locks.legacy import tidy_sets
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import NotBelievedError
+from poetry_publish_verified.guard.plugin_sets.legacy import tidy_sets
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from tests.beds.poetry import Poetry
 from tests.guard.test_plugin_sets import BASE

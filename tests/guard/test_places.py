@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hatchling.builders.sdist import SdistBuilder
 
+from poetry_publish_verified.guard.layout import IN_PROJECT
+from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.locks.files import is_locked_apart
 from poetry_publish_verified.guard.locks.lock import held
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.locks.resource import IN_PROJECT
-from poetry_publish_verified.guard.locks.resource import UNPACKED
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.locks.resource import IN_PROJECT
+from poetry_publish_verified.guard.layout import IN_PROJECT
 from tests.beds.environments import built_wheel
 from tests.beds.environments import environment
 from tests.beds.plugins import write_project

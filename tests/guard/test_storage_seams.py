@@ -23,12 +23,17 @@ from tests.beds.simple_index import SimpleIndex
 _GUARDED = """
     import json, sys
     from cleo.application import Application
+    from poetry_publish_verified.guard.locks.lock import held
+    from poetry_publish_verified.guard.locks.places import archive
     from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
     stock = Application._run_command
 
     def run_command(self, command, io):
-        with storage_made_atomic(io.write_error_line) as left:
+        def lock(cache, file):
+            return held(archive(cache, file), io.write_error_line)
+
+        with storage_made_atomic(lock) as left:
             io.write_error_line(f"left as stock: {left}")
             return stock(self, command, io)
 
@@ -169,6 +174,8 @@ _EXERCISE = """
     from filelock import FileLock
     from poetry.core.packages.utils.link import Link
     from poetry.utils.cache import ArtifactCache, FileCache
+    from poetry_publish_verified.guard.locks.lock import held
+    from poetry_publish_verified.guard.locks.places import archive
     from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
     here = Path(sys.argv[1])
@@ -179,7 +186,10 @@ _EXERCISE = """
         cache = ArtifactCache(cache_dir=here / "artifacts")
         return cache.get_cached_archive_for_link(link, strict=strict, download_func=download)
 
-    with storage_made_atomic(said.append) as left:
+    def lock(cache, file):
+        return held(archive(cache, file), said.append)
+
+    with storage_made_atomic(lock) as left:
         facts["left"] = left
 
         responses = SeparateBodyFileCache(here / "http")

@@ -29,7 +29,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.guard.locks.resource import UNPACKED
+from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.ownership import keep_in_checkout
 from poetry_publish_verified.guard.ownership import of_checkout
 from poetry_publish_verified.poetry_api import project as poetry_project

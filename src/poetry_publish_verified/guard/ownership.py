@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from poetry_publish_verified.guard.locks.resource import UNPACKED
+from poetry_publish_verified.guard.layout import UNPACKED
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _FOLLOWS_NOT = getattr(os, "O_NOFOLLOW", 0)

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
+from poetry_publish_verified.guard.layout import IN_PROJECT
+from poetry_publish_verified.guard.layout import LOCKS_OF_ARCHIVES
+from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks.legacy import tidy_locks
-from poetry_publish_verified.guard.locks.legacy import tidy_sets
 from poetry_publish_verified.guard.locks.lock import is_free
 from poetry_publish_verified.guard.locks.places import ENDING
 from poetry_publish_verified.guard.locks.places import Places
 from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.locks.resource import IN_PROJECT
-from poetry_publish_verified.guard.locks.resource import UNPACKED
 from poetry_publish_verified.guard.ownership import of_checkout
 from poetry_publish_verified.guard.plugin_sets.files import delete
+from poetry_publish_verified.guard.plugin_sets.legacy import tidy_sets
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.seams import application as seams
-from poetry_publish_verified.guard.seams.storage import LOCKS_OF_ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

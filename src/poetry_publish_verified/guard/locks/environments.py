@@ -15,8 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks.resource import held
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
@@ -39,14 +37,14 @@ class Environments:
     def __init__(
         self,
         places: Places,
-        say: Callable[[str], None],
+        held: Callable[[Resource], AbstractContextManager[bool]],
         keep: ExitStack,
         on_filling: Callable[[], None],
         *,
         fills: bool,
     ) -> None:
         self._places = places
-        self._say = say
+        self._held = held
         self._keep = keep
         self._on_filling = on_filling
         self._fills = fills
@@ -69,7 +67,7 @@ class Environments:
             if self._making:
                 self._making.seen.setdefault(path, _identity(path))
             return False
-        with held(resource, self._say) as ours:
+        with self._held(resource) as ours:
             if self._making and ours and _is_half(path):
                 self._making.is_left_half = True
         return True
@@ -104,10 +102,10 @@ class Environments:
 
     def listing(self, file: Path) -> AbstractContextManager[bool]:
         """Around changes of Poetry's list of environments."""
-        return held(self._places.environments_file(file), self._say)
+        return self._held(self._places.environments_file(file))
 
     def _hold(self, path: Path, stack: ExitStack) -> None:
-        stack.enter_context(held(self._places.environment(path), self._say))
+        stack.enter_context(self._held(self._places.environment(path)))
 
 
 class _Making:

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.locks.resource import UNPACKED
+from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import NotBelievedError
 from poetry_publish_verified.guard.ownership import keep_in_checkout

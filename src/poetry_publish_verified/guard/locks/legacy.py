@@ -6,12 +6,11 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.locks.holders import ENDING
-from poetry_publish_verified.guard.locks.resource import UNPACKED
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import of_checkout
 from poetry_publish_verified.guard.ownership import read_regular
-from poetry_publish_verified.guard.plugin_sets.files import delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,15 +65,3 @@ def tidy_ignore_file(root: Path) -> None:
         others = [one for one in directory.iterdir() if one.name not in {UNPACKED.name, file.name}]
         if not others and read_regular(file, len(_ALL)) == _ALL:
             file.unlink()
-
-
-def tidy_sets(root: Path) -> None:
-    """Remove plugin sets from where build backends packed them."""
-    try:
-        of_checkout(root).believe(root / ".poetry")
-    except OSError:
-        return
-    delete(root / ".poetry" / "plugin-sets")
-    for left in (root / ".poetry").glob(".trash-*"):
-        delete(left)
-    tidy_ignore_file(root)

@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from poetry_publish_verified.guard.layout import IN_PROJECT
+from poetry_publish_verified.guard.layout import LOCKS_OF_ARCHIVES
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.resource import IN_PROJECT
 from poetry_publish_verified.guard.locks.resource import Order
 from poetry_publish_verified.guard.locks.resource import Resource
 
@@ -106,6 +107,14 @@ class Places(NamedTuple):
         host = "" if filesystem_of(path).is_shared else socket.gethostname()
         unique = _hash("\0".join([str(path), host]))
         return _resolved(self.personal) / f"{path.name[:40]}-{unique}"
+
+
+def archive(cache: Path, file: Path) -> Resource:
+    """The download of one archive into Poetry's cache."""
+    # One of 4096 names, so that lock files do not pile up.
+    lock = cache / LOCKS_OF_ARCHIVES / hashlib.sha256(bytes(file)).hexdigest()[:3]
+    name = f"the download of {file.name}"
+    return Resource(name, lock, Order.ARCHIVE, ground=cache, saves_work=True)
 
 
 def _project_around(environment: Path) -> Path | None:

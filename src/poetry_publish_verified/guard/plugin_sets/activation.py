@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.locks.legacy import tidy_sets
-from poetry_publish_verified.guard.locks.resource import IN_PROJECT
+from poetry_publish_verified.guard.layout import IN_PROJECT
 from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.locks.resource import held
 from poetry_publish_verified.guard.plugin_sets import installer as requiring
 from poetry_publish_verified.guard.plugin_sets.import_path import absolute
 from poetry_publish_verified.guard.plugin_sets.import_path import entries_of
 from poetry_publish_verified.guard.plugin_sets.import_path import is_in_use
 from poetry_publish_verified.guard.plugin_sets.import_path import is_installed_from
 from poetry_publish_verified.guard.plugin_sets.import_path import with_new_entries
+from poetry_publish_verified.guard.plugin_sets.importing import read_only_imports
+from poetry_publish_verified.guard.plugin_sets.legacy import tidy_sets
 from poetry_publish_verified.guard.plugin_sets.store import PluginSet
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.plugin_sets.store import SetKey
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Mapping
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from poetry_publish_verified.guard.seams.application import IO
     from poetry_publish_verified.guard.seams.application import Application
@@ -197,6 +198,7 @@ class ProjectPlugins:
         self._loaded = found
         found.touch()
         # Whatever Poetry's environment has, Poetry has loaded.
+        read_only_imports(found.site)
         seams.load_plugins(self._application, found.site, without=[OWN_NAME, *self._environment])
         self._stale |= entries_of(found.site)
 
@@ -262,7 +264,7 @@ class ProjectPlugins:
                 return used
             if self._sets.prepared():
                 return used
-            with held(self._sets.lock(self._key), self._voice.warn):
+            with self._held(self._sets.lock(self._key)):
                 return self._sets.find(self._key) or self._renew(used, io)
         # The command has done its work.
         except Exception as error:  # noqa: BLE001
@@ -278,10 +280,15 @@ class ProjectPlugins:
         self._voice.explain(f"Poetry's own environment has changed: {used.path} is taken over.")
         return self._sets.adopt(used, self._key)
 
+    def _held(self, resource: Resource) -> AbstractContextManager[bool]:
+        from poetry_publish_verified.guard.locks.lock import held
+
+        return held(resource, self._voice.warn)
+
     def _stock_under_lock(self, stock: Callable[[], None]) -> None:
         path = self._root / IN_PROJECT / "plugins"
         lock = Resource("the project's plugins", path, ground=self._root, saves_work=True)
-        with held(lock, self._voice.warn):
+        with self._held(lock):
             stock()
 
     def _ensure(self, io: IO) -> PluginSet | None:
@@ -307,7 +314,7 @@ class ProjectPlugins:
                 f" process alone. {way_out(hindrance)}"
             )
             return self._build(self._temporary(), io)
-        with held(self._sets.lock(self._key), self._voice.warn):
+        with self._held(self._sets.lock(self._key)):
             found = self._sets.find(self._key) or self._build(self._sets, io)
         return found or self._build(self._temporary(), io)
 

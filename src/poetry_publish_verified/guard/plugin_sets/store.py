@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.locks.resource import UNPACKED
+from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.ownership import Ground
 from poetry_publish_verified.guard.ownership import NotBelievedError

@@ -291,9 +291,6 @@ def load_plugins(application: Application, directory: Path, without: Collection[
     from poetry.plugins.plugin import Plugin
     from poetry.plugins.plugin_manager import PluginManager
 
-    from poetry_publish_verified.guard.plugin_sets.importing import read_only_imports
-
-    read_only_imports(directory)
     sys.path.insert(0, str(directory))
     # For the .pth files; Poetry does this from 2.3 on, editable plugins need it before too.
     site.addsitedir(str(directory))

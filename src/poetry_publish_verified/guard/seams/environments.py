@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +30,44 @@ if TYPE_CHECKING:
     from poetry.config.file_config_source import FileConfigSource
     from poetry.console.commands.self.self_command import SelfCommand
 
-    from poetry_publish_verified.guard.locks.environments import Environments
-
 _ABSENT = object()
 _WATCHED_OF_MANAGER = (
     "get", "create_venv", "build_venv", "remove_venv", "activate", "deactivate", "remove",
 )  # fmt: skip
+
+
+class CreationWatcher(Protocol):
+    """One call of Poetry's `create_venv`, as it is watched."""
+
+    @property
+    def tries(self) -> int:
+        """How often to let Poetry try again where the environment changed meanwhile."""
+
+    @property
+    def is_left_half(self) -> bool:
+        """Whether a killed process left the environment half made: Poetry would use it."""
+
+
+class EnvironmentWatcher(Protocol):
+    """Hears what Poetry's environment manager is about to do, and has a say in it."""
+
+    def making(self, *, forced: bool) -> AbstractContextManager[CreationWatcher]:
+        """Around `create_venv`."""
+
+    def waits_for(self, path: Path) -> bool:
+        """Wait until nobody makes the environment; whether there was anything to wait for."""
+
+    def may_remove(self, path: Path) -> bool:
+        """Whether Poetry may remove the environment now."""
+
+    def may_make(self, path: Path) -> bool:
+        """Whether Poetry may make the environment now."""
+
+    def settled(self, path: Path) -> bool:
+        """Whether Poetry may use the environment, which has not changed meanwhile."""
+
+    def listing(self, file: Path) -> AbstractContextManager[bool]:
+        """Around changes of Poetry's list of environments."""
 
 
 @contextmanager
@@ -59,7 +92,7 @@ def replaced(owner: type, name: str, make: Callable[[Any], Any]) -> Iterator[lis
 class _WatchedManager:
     """What stands in for methods of Poetry's `EnvManager` while `watch` is told of them."""
 
-    def __init__(self, watch: Environments) -> None:
+    def __init__(self, watch: EnvironmentWatcher) -> None:
         self._watch = watch
 
     def get(self, stock: Any) -> Any:
@@ -111,7 +144,7 @@ class _WatchedManager:
 
 
 @contextmanager
-def environments_watched(watch: Environments) -> Iterator[list[str]]:
+def environments_watched(watch: EnvironmentWatcher) -> Iterator[list[str]]:
     """Tell `watch` what Poetry's environment manager is about to do, and heed what it says."""
     from poetry.utils.env import EnvManager
 

@@ -31,7 +31,6 @@ writes stays stock's.
 from __future__ import annotations
 
 import copy
-import hashlib
 import shutil
 import sys
 from contextlib import contextmanager
@@ -43,26 +42,20 @@ from typing import Any
 from typing import NamedTuple
 
 from poetry_publish_verified.guard import atomic_files as caches
-from poetry_publish_verified.guard.locks.resource import Order
-from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.locks.resource import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    Say = Callable[[str], None]
-
-# In the cache's `artifacts`, which is Poetry's alone.
-LOCKS_OF_ARCHIVES = ".poetry-locks-1"
+    LockArchive = Callable[[Path, Path], AbstractContextManager[bool]]
 
 
 @contextmanager
-def storage_made_atomic(say: Say) -> Iterator[list[str]]:
+def storage_made_atomic(lock_archive: LockArchive) -> Iterator[list[str]]:
     """Replace the attributes listed above; yields those left as stock, in a few words each.
 
-    `say` is given one line where an archive's lock has to be waited for, or cannot be had.
+    `lock_archive(cache, archive)` is around each download of an archive.
     Commands that call commands come here again: what is replaced stays so until the first ends.
     """
     if any(seam.is_ours() for seam in SEAMS):
@@ -78,7 +71,7 @@ def storage_made_atomic(say: Say) -> Iterator[list[str]]:
                 continue
             owner = seam.find_owner()
             before = vars(owner).get(seam.name)
-            ours = seam.wrap(getattr(owner, seam.name), say)
+            ours = seam.wrap(getattr(owner, seam.name), lock_archive)
             ours.__module__ = __name__
             try:
                 setattr(owner, seam.name, ours)
@@ -129,7 +122,7 @@ def _stand_in(original: Any, **attributes: Any) -> Any:
     return made
 
 
-def _put(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _put(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def put(self: Any, key: str, value: Any, minutes: int | None = None) -> None:
         def write(place: Path) -> None:
             stock(_stand_in(self, _path=lambda _: place), key, value, minutes)
@@ -139,7 +132,7 @@ def _put(stock: Callable[..., None], _: Say) -> Callable[..., None]:
     return put
 
 
-def _forget(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _forget(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def forget(self: Any, key: str) -> None:
         with suppress(FileNotFoundError):
             stock(self, key)
@@ -147,7 +140,7 @@ def _forget(stock: Callable[..., None], _: Say) -> Callable[..., None]:
     return forget
 
 
-def _get_payload(stock: Callable[..., Any], _: Say) -> Callable[..., Any]:
+def _get_payload(stock: Callable[..., Any], _: LockArchive) -> Callable[..., Any]:
     def get_payload(self: Any, key: str) -> Any:
         try:
             return stock(self, key)
@@ -157,7 +150,7 @@ def _get_payload(stock: Callable[..., Any], _: Say) -> Callable[..., Any]:
     return get_payload
 
 
-def _flush(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _flush(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def flush(self: Any) -> None:
         trash = self.path.parent
         # `cache clear` has read it, to find what to flush.
@@ -171,14 +164,14 @@ def _flush(stock: Callable[..., None], _: Say) -> Callable[..., None]:
     return flush
 
 
-def _write_response(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _write_response(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def write(self: Any, path: str, data: bytes) -> None:
         caches.write_unless_cleared(lambda: stock(self, path, data))
 
     return write
 
 
-def _store_response(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _store_response(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def store(self: Any, *args: Any, **kwargs: Any) -> None:
         later: list[tuple[Any, Any]] = []
         cache = _stand_in(self.cache, set=lambda *args, **kwargs: later.append((args, kwargs)))
@@ -189,7 +182,7 @@ def _store_response(stock: Callable[..., None], _: Say) -> Callable[..., None]:
     return store
 
 
-def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
+def _get_archive(stock: Callable[..., Any], lock: LockArchive) -> Callable[..., Any]:
     def get_archive(self: Any, link: Any, *, download_func: Any = None, **kwargs: Any) -> Any:
         if download_func is None:
             return stock(self, link, **kwargs)
@@ -198,7 +191,7 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
         def download(url: str, archive: Path) -> None:
             # What stock sees fail, it unlinks, whoever finished it.
             try:
-                with _archive_held(self._cache_dir, archive, say):
+                with lock(self._cache_dir, archive):
                     if not archive.exists():
                         caches.fetch(archive, lambda private: download_func(url, private))
             except BaseException as error:  # noqa: BLE001
@@ -212,29 +205,21 @@ def _get_archive(stock: Callable[..., Any], say: Say) -> Callable[..., Any]:
     return get_archive
 
 
-def _archive_held(directory: Path, archive: Path, say: Say) -> AbstractContextManager[bool]:
-    # One of 4096 names, so that lock files do not pile up.
-    lock = directory / LOCKS_OF_ARCHIVES / hashlib.sha256(bytes(archive)).hexdigest()[:3]
-    name = f"the download of {archive.name}"
-    resource = Resource(name, lock, Order.ARCHIVE, ground=directory, saves_work=True)
-    return held(resource, say)
-
-
-def _prepare(stock: Callable[..., Path], _: Say) -> Callable[..., Path]:
+def _prepare(stock: Callable[..., Path], _: LockArchive) -> Callable[..., Path]:
     def prepare(self: Any, directory: Path, destination: Path, **kwargs: Any) -> Path:
         return caches.build(destination, lambda private: stock(self, directory, private, **kwargs))
 
     return prepare
 
 
-def _write_toml(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _write_toml(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def write(self: Any, data: Any) -> None:
         caches.rewrite(Path(self._path), lambda place: stock(_stand_in(self, _path=place), data))
 
     return write
 
 
-def _write_lock_data(stock: Callable[..., None], _: Say) -> Callable[..., None]:
+def _write_lock_data(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
     def write_lock_data(self: Any, data: Any) -> None:
         # A new one is written by TOMLFile.
         if not self.lock.exists():
@@ -259,7 +244,7 @@ class Seam(NamedTuple):
     module: str
     owner: str
     name: str
-    wrap: Callable[[Callable[..., Any], Say], Callable[..., Any]]
+    wrap: Callable[[Callable[..., Any], LockArchive], Callable[..., Any]]
     parameters: str
     reads: str = ""
     may_take_more: bool = False
