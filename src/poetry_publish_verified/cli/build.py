@@ -18,7 +18,7 @@ from poetry_publish_verified.adapters.git import digest_of
 from poetry_publish_verified.adapters.git import source_files
 from poetry_publish_verified.adapters.git import sources_of
 from poetry_publish_verified.adapters.git import tracked
-from poetry_publish_verified.cli.signals import interrupts_noted
+from poetry_publish_verified.cli.signals import interrupts_recorded
 from poetry_publish_verified.core.events import BuildReused
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import SendingStarted
@@ -216,12 +216,12 @@ def _call_build(command: Command, dist_dir: Path) -> None:
     # cleo splits this as a shell would.
     quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
     try:
-        with interrupts_noted() as noted:
+        with interrupts_recorded() as interrupts:
             code = command.call("build", f'--output "{quoted}"')
     except Exception as error:
         words = printable(str(error)) or type(error).__name__
         raise _not_built(Code.BUILD_FAILED, f"The build failed: {words}") from error
-    if noted:
+    if interrupts:
         raise KeyboardInterrupt
     if code != 0:
         raise _not_built(Code.BUILD_FAILED, f"poetry build ended with exit code {code}.")

@@ -18,19 +18,15 @@ from poetry_publish_verified.poetry_api.indexes import Targets
 
 
 def rehearsal_targets(stack: ExitStack) -> Targets:
-    """An index on this machine, to the end of `stack`."""
+    """Run an index on this machine, to the end of `stack`, and send there."""
     kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
-    url = stack.enter_context(
-        throwaway_index(Path(stack.enter_context(temporary_folder())), kept_in)
-    )
+    folder = Path(stack.enter_context(temporary_folder()))
+    url = stack.enter_context(throwaway_index(folder, kept_in))
     index = IndexTarget(f"{url}simple/", Access())
-    return Targets(
-        RepositoryTarget("rehearsal", url, Access()),
-        Indexes(index, (index,)),
-        proxies=False,
-    )
+    repository = RepositoryTarget("rehearsal", url, Access())
+    return Targets(repository, Indexes(index, (index,)), proxies=False)
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for a while."""
+    """A folder that is removed with its context."""
     return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)

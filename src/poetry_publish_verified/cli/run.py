@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.signals import terminated_like_interrupted
-from poetry_publish_verified.cli.signals import undisturbed
+from poetry_publish_verified.cli.signals import interrupts_ignored
+from poetry_publish_verified.cli.signals import termination_as_interrupt
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
@@ -15,7 +15,7 @@ from poetry_publish_verified.errors import Verdict
 def run_and_report(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
     """Run it, tell how it ended, and answer the exit code."""
     problem: BaseException | None = None
-    with terminated_like_interrupted():
+    with termination_as_interrupt():
         try:
             with ExitStack() as stack:
                 verdict = run(stack)
@@ -25,5 +25,5 @@ def run_and_report(report: Reporting, run: Callable[[ExitStack], Verdict]) -> in
             problem, verdict = error, Verdict.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the receipt must say so, whatever it is
             problem, verdict = error, Verdict.ERROR
-        with undisturbed():
+        with interrupts_ignored():
             return report.end(problem, verdict)

@@ -1,4 +1,4 @@
-"""What signals do to a run: SIGTERM and SIGHUP end it as Ctrl-C does."""
+"""What signals do to a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
+# Windows has no SIGHUP.
+_TERMINATING = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
+
 
 @contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
+def termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does: tidily, with a receipt and exit code 130."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         on_interrupt = signal.getsignal(signal.SIGINT)
@@ -24,42 +27,41 @@ def terminated_like_interrupted() -> Iterator[None]:
             raise KeyboardInterrupt
         on_interrupt(number, frame)
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    with _handlers({getattr(signal, name): interrupt for name in names}):
+    with _handlers(dict.fromkeys(_TERMINATING, interrupt)):
         yield
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """The last words take an instant, and a second Ctrl-C must not cut them."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    with _handlers({getattr(signal, name): lambda *_: None for name in names}):
+def interrupts_ignored() -> Iterator[None]:
+    """Let nothing cut the last words, which take an instant."""
+    with _handlers(dict.fromkeys([signal.SIGINT, *_TERMINATING], lambda *_: None)):
         yield
 
 
 @contextmanager
-def interrupts_noted() -> Iterator[list[int]]:
-    """Interrupts that come meanwhile: cleo makes exit code 1 of them, as of a failed build."""
-    noted: list[int] = []
+def interrupts_recorded() -> Iterator[list[int]]:
+    """Record interrupts: cleo turns one into exit code 1, like that of a failed command."""
+    recorded: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        recorded.append(number)
         signal.default_int_handler(number, frame)
 
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with _handlers({signal.SIGINT: note} if ours else {}):
-        yield noted
+    with _handlers({signal.SIGINT: record} if ours else {}):
+        yield recorded
 
 
 @contextmanager
-def _handlers(wanted: Mapping[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+def _handlers(handlers: Mapping[int, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+    # Only the main thread may set them.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     # An ignored SIGHUP (nohup) stays so.
     before = {
         number: signal.signal(number, handler)
-        for number, handler in wanted.items()
+        for number, handler in handlers.items()
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
