@@ -27,12 +27,12 @@ from tests.beds.release import holds
 from tests.beds.release import problems
 from tests.beds.release import publish
 from tests.beds.replicas import replicated_devpi
-from tests.stress.waves import KINDS
-from tests.stress.waves import PROVEN
-from tests.stress.waves import Bed
-from tests.stress.waves import Scene
-from tests.stress.waves import is_ours
-from tests.stress.waves import play
+from tests.stress.visibility_round import KINDS
+from tests.stress.visibility_round import PROVEN
+from tests.stress.visibility_round import Bed
+from tests.stress.visibility_round import Scene
+from tests.stress.visibility_round import is_ours
+from tests.stress.visibility_round import play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tests.beds.proxy import Exchange
     from tests.beds.proxy import FaultProxy
     from tests.conftest import MakeProxy
-    from tests.stress.waves import Kind
+    from tests.stress.visibility_round import Kind
 
 LONG = 3600
 CLIENTS = {"pip", "uv", "poetry"}

@@ -27,13 +27,13 @@ import pytest
 from tests.beds import indexes
 from tests.beds.environments import environment
 from tests.stress.rounds import say
-from tests.stress.waves import INSTALLERS
-from tests.stress.waves import KINDS
-from tests.stress.waves import SHORTEST_GAP
-from tests.stress.waves import Bed
-from tests.stress.waves import Scene
-from tests.stress.waves import Wave
-from tests.stress.waves import play
+from tests.stress.visibility_round import INSTALLERS
+from tests.stress.visibility_round import KINDS
+from tests.stress.visibility_round import SHORTEST_GAP
+from tests.stress.visibility_round import Bed
+from tests.stress.visibility_round import Scene
+from tests.stress.visibility_round import Wave
+from tests.stress.visibility_round import play
 
 _ROUNDS = 20
 _SHORT = 4
