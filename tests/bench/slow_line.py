@@ -1,7 +1,7 @@
-"""A line to a server that takes its time: with latency, and so many bytes a second and connection.
+"""A slow line to a server: latency, and a limited rate per connection.
 
-Latency is added to both directions, and to the making of a connection as much as TCP itself takes:
-there and back once before the first byte leaves.
+Latency applies to both directions, and to opening a connection as TCP does: one round trip before
+the first byte leaves.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PIECE = 32 * 1024
-# Timers wake up late; so much of it is made good for by sending sooner afterwards.
+# Timers fire late; up to this much is compensated by sending the next piece earlier.
 _CATCH_UP = 0.02
-# Small, so that nobody is told of bytes as sent that are still on this side of the line.
+# Small, so that bytes still on this side of the line do not count as sent.
 _BUFFER = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Line:
-    """Seconds in each direction, and bytes per second of one connection in one direction."""
+    """Seconds in each direction, and bytes per second per connection and direction."""
 
     latency: float
     rate: float
@@ -38,7 +38,7 @@ class Line:
 
 @contextlib.contextmanager
 def slow_line(upstream: int, line: Line) -> Iterator[int]:
-    """Carry what comes to a free loopback port to the `upstream` one; that port."""
+    """Forward a free loopback port to the port `upstream`; yields the port."""
     port = free_port()
     loop = asyncio.new_event_loop()
     ready, over = threading.Event(), asyncio.Event()
@@ -73,7 +73,7 @@ def slow_line(upstream: int, line: Line) -> Iterator[int]:
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
-    """Carry one direction to its end, each piece at its time."""
+    """Forward one direction to its end, each piece in its time."""
     clock = asyncio.get_running_loop().time
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -102,7 +102,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lin
 
 
 def measured(line: Line, connections: int, size: int = 10_000_000) -> float:
-    """Bytes per second that so many connections together get into a server that only reads."""
+    """Bytes per second that this many connections together send to a server that only reads."""
     with socket.create_server(("127.0.0.1", 0)) as sink:
         sink.settimeout(HANG)
 

@@ -1,13 +1,13 @@
-"""How long uploads take, against `poetry publish`, `twine upload` and `uv publish`.
+"""How long uploads take, compared with `poetry publish`, `twine upload` and `uv publish`.
 
     python -m tests.bench.uploads [--runs N]
 
-One wheel of 50 MB, and twelve of 5 MB, go to a real pypiserver by way of a line with 40 ms of
-latency and 5 MB/s per connection. The others end with the upload; ours goes on to its proof, so it
-is measured to its end, with `--until listed` to where every file is on the page, and of such runs
-also to the moment when the last file was taken, and for the uploads alone. Prints medians side by
-side, and how many times as long as ours each takes. Nothing is asserted: on a shared machine only
-a human can say what the figures are worth.
+One wheel of 50 MB, and twelve of 5 MB, go to a real pypiserver over a line with 40 ms of latency
+and 5 MB/s per connection. The others end with the upload and ours with the proof, so ours is
+measured to its end, with `--until listed` to the point where every file is on the page, and in
+those runs also to the end of the last upload and for the uploads alone. Prints medians side by
+side, and each as a multiple of ours. It asserts nothing: on a shared machine only a human can judge
+the figures.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ _NO_KEYRING = "keyring.backends.null.Keyring"
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to upload: which version of what, and the command to run in the project's folder."""
+class Uploader:
+    """One way to upload: its version, and the command to run in the project's directory."""
 
     version: str
     argv: tuple[str | Path, ...]
     environment: Mapping[str, str]
 
     def seconds(self, project: Project, index: Index) -> dict[str, float]:
-        """Upload a release that is not there, and see that it is there then.
+        """Upload a release that is not there, and check that it is there afterwards.
 
-        The whole time under an empty name, and what our own events tell of its parts.
+        Returns the total time under an empty name, and the parts that our own events report.
         """
         shutil.rmtree(project.receipt_file.parent, ignore_errors=True)
         begun, began_at = time.monotonic(), datetime.now(UTC)
@@ -91,7 +91,7 @@ class Way:
 
 
 def _parts(output: str, began_at: datetime) -> dict[str, float]:
-    """When the last file was taken, and how long the uploads took, where the events tell."""
+    """When the last file was taken, and how long the uploads took, if the events say so."""
     if not output.startswith("{"):
         return {}
     times: dict[str, list[datetime]] = {"upload-started": [], "upload-ended": []}
@@ -104,7 +104,7 @@ def _parts(output: str, began_at: datetime) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Tools:
-    """What uploads."""
+    """The programs that upload."""
 
     home: Path
     guarded: PoetryEnvironment
@@ -121,16 +121,16 @@ def install(work: Path) -> Tools:
     return Tools(work / "home", environment(), environment(plugin=False), twine / "bin" / "twine")
 
 
-def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
-    """Every way to send the project's dist folder to the index."""
+def uploaders(tools: Tools, front: Index, project: Project) -> dict[str, Uploader]:
+    """Every way to upload the project's dist directory to the index."""
     poetry = Poetry(tools.guarded, tools.home).call_environment(**front.environment(REPOSITORY))
     clean = clean_environment(tools.home, PYTHON_KEYRING_BACKEND=_NO_KEYRING)
     files = [project.dist / name for name in sorted(project.hashes())]
     known = ("--username", USER, "--password", PASSWORD)
 
-    def of_poetry(own: PoetryEnvironment, *command: str) -> Way:
+    def of_poetry(own: PoetryEnvironment, *command: str) -> Uploader:
         argv: tuple[str | Path, ...] = (own.poetry, *command, "--no-interaction", "-r", REPOSITORY)
-        return Way(f"Poetry {own.poetry_version}", argv, poetry)
+        return Uploader(f"Poetry {own.poetry_version}", argv, poetry)
 
     with_twine = (tools.twine, "upload", "--non-interactive", "--disable-progress-bar")
     with_uv = (UV, "publish", "--no-config", "--trusted-publishing", "never")
@@ -140,12 +140,12 @@ def ways(tools: Tools, front: Index, project: Project) -> dict[str, Way]:
             tools.guarded, "publish-verified", "--until", "listed", "--format", "json"
         ),
         "poetry publish": of_poetry(tools.stock, "publish"),
-        "twine upload": Way(
+        "twine upload": Uploader(
             _said(tools.twine, "--version").split(" (")[0].replace(" version", ""),
             (*with_twine, "--repository-url", front.upload_url, *known, *files),
             clean,
         ),
-        "uv publish": Way(
+        "uv publish": Uploader(
             _said(UV, "--version").split(" (")[0],
             (*with_uv, "--publish-url", front.upload_url, *known, *files),
             clean,
@@ -159,44 +159,46 @@ def _said(*argv: str | Path) -> str:
 
 
 def sized(project: Project, count: int, size: int) -> None:
-    """Fill the dist folder with so many wheels of this size."""
+    """Fill the dist directory with `count` wheels of this size."""
     names = list(product(range(1, count // len(PLATFORMS) + 2), PLATFORMS))[:count]
     for build, platform in names:
         write_wheel(project, platform, size, build)
 
 
-def compare(ways_: Mapping[str, Way], project: Project, index: Index, runs: int) -> Iterator[str]:
+def compare(
+    tools: Mapping[str, Uploader], project: Project, index: Index, runs: int
+) -> Iterator[str]:
     """Measure each way in turn, `runs` times over."""
     parts = [_OURS_LISTED + part for part in (_TAKEN, _ALONE)]
-    measured_: dict[str, list[float]] = {name: [] for name in [*parts, *ways_]}
+    seconds_of: dict[str, list[float]] = {name: [] for name in [*parts, *tools]}
     for turn in range(runs):
-        for name in list(ways_) if turn % 2 else [*ways_][::-1]:
-            for part, seconds in ways_[name].seconds(project, index).items():
-                measured_[name + part].append(seconds)
-    medians = {name: statistics.median(seconds) for name, seconds in measured_.items()}
+        for name in list(tools) if turn % 2 else [*tools][::-1]:
+            for part, seconds in tools[name].seconds(project, index).items():
+                seconds_of[name + part].append(seconds)
+    medians = {name: statistics.median(seconds) for name, seconds in seconds_of.items()}
     bases = (_OURS, _OURS_LISTED, *parts)
     heads = ("/ ours", "/ listed", "/ taken", "/ alone")
     yield f"  {'':54} {'median':>9} {'all runs':>22} {' '.join(f'{h:>8}' for h in heads)}"
     for name, median in medians.items():
-        every = " ".join(f"{seconds:.1f}" for seconds in sorted(measured_[name]))
+        every = " ".join(f"{seconds:.1f}" for seconds in sorted(seconds_of[name]))
         ratios = " ".join(f"{median / medians[base]:8.2f}" for base in bases)
-        version = ways_[name].version if name in ways_ else ""
+        version = tools[name].version if name in tools else ""
         yield f"  {name:54} {median:7.2f} s {every:>22} {ratios}   {version}"
 
 
 @contextmanager
 def set_up() -> Iterator[tuple[Path, Index, Index]]:
-    """A folder, pypiserver, and pypiserver as reached by the slow line."""
+    """A directory, pypiserver, and pypiserver as reached over the slow line."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        # The one of its servers that takes several uploads at once.
+        # The only one of its servers that handles several uploads at once.
         index = stack.enter_context(pypiserver(work / "pypiserver", server="auto"))
         port = stack.enter_context(slow_line(int(index.origin.rpartition(":")[2]), _LINE))
         yield work, index, index.behind(f"http://127.0.0.1:{port}")
 
 
 def main() -> int:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
@@ -207,7 +209,7 @@ def main() -> int:
         for count, megabytes in ((1, 50), (12, 5)):
             project = make_project(work / f"of-{count}")
             sized(project, count, megabytes * 1_000_000)
-            every = ways(tools, front, project)
+            every = uploaders(tools, front, project)
             say(f"{count} x {megabytes} MB, median of {options.runs}")
             say(*compare(every, project, index, options.runs))
     return 0

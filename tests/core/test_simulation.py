@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.__main__ import DOCS
 from tests.simulation.copies import KINDS
-from tests.simulation.copies import Kept
+from tests.simulation.copies import Cached
 from tests.simulation.copies import Kind
 from tests.simulation.copies import Late
 from tests.simulation.copies import SoftlyPurged
@@ -95,7 +95,7 @@ def test_a_soft_purge() -> None:
 
 def test_a_cache_before_a_late_origin() -> None:
     """A copy that was fetched too early is kept for its whole lifetime."""
-    copy = Kept(10, -4.0, announces=True, origin=7.0)
+    copy = Cached(10, -4.0, announces=True, origin=7.0)
     assert not copy.ask(5.9)
     assert copy.headers(5.9) == {"age": "9", "cache-control": "max-age=10"}
     assert copy.there == 7.0
@@ -103,7 +103,7 @@ def test_a_cache_before_a_late_origin() -> None:
     assert copy.headers(6.5)["age"] == "0"
     assert copy.there == 16.5
     assert [copy.ask(now) for now in (16.4, 16.5)] == [False, True]
-    assert Kept(10, 0.0, announces=False).headers(1.0) == {}
+    assert Cached(10, 0.0, announces=False).headers(1.0) == {}
 
 
 def test_polls() -> None:
@@ -113,7 +113,7 @@ def test_polls() -> None:
     assert (one.seen, one.overshoot, one.requests) == (10.0, 0.5, 11)
     one = every(2.0, 3)(SoftlyPurged(9.5), dice)
     assert (one.seen, one.overshoot, one.requests) == (16.0, 6.0, 9)
-    one = every(30.0)(Kept(10, -4.0, announces=True, origin=31.0), dice)
+    one = every(30.0)(Cached(10, -4.0, announces=True, origin=31.0), dice)
     assert (one.there, one.seen, one.requests) == (40.0, 60.0, 3)
 
 

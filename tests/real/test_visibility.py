@@ -30,9 +30,9 @@ from tests.beds.replicas import replicated_devpi
 from tests.stress.visibility_round import KINDS
 from tests.stress.visibility_round import PROVEN
 from tests.stress.visibility_round import Bed
-from tests.stress.visibility_round import Scene
+from tests.stress.visibility_round import Scenario
 from tests.stress.visibility_round import is_ours
-from tests.stress.visibility_round import play
+from tests.stress.visibility_round import run_round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,10 +99,12 @@ def test_whoever_asks_after_exit_0_gets_the_release(
             yield edge
 
     expiring = replace(kind, start=start)
-    scene = Scene(expiring, on_devpi=False, through=False, mirrored=False, anew=False, ttl=LONG)
-    wave = play(bed, scene, against_stock=False)
-    assert wave.faults == []
-    assert wave.code == 0
+    scenario = Scenario(
+        expiring, on_devpi=False, through=False, mirrored=False, primed_late=False, ttl=LONG
+    )
+    result = run_round(bed, scenario, against_stock=False)
+    assert result.faults == []
+    assert result.code == 0
     # Each client was given the old page after the upload, which was forgotten only then.
     assert len(old) == len(CLIENTS)
 

@@ -1,1 +1,1 @@
-"""How soon a release is seen, and for how many requests: `core.visibility`, simulated."""
+"""How soon the wait sees a release, and with how many requests: `core.visibility`, simulated."""

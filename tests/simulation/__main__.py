@@ -1,9 +1,9 @@
-"""Simulate the wait for a release, hold it against its targets, and write the docs' figures.
+"""Simulate the wait for a release, check it against its targets, and write the docs' figures.
 
     python -m tests.simulation [--delays N] [--check]
 
-Exits with 1 where a target is missed; with `--check` also where the docs say something else, and
-then it writes nothing.
+Exits with 1 if a target is missed; with `--check` also if the docs have other figures, and then it
+writes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BEGIN, END = "<!-- figures: make simulate -->\n", "<!-- end of figures -->"
 
 
 def main() -> int:
-    """Run all, and print."""
+    """Run everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--delays", type=int, default=DELAYS, help="of each kind")
     parser.add_argument("--check", action="store_true", help="only compare the docs' figures")
@@ -49,7 +49,7 @@ def main() -> int:
     made = {DOCS / "visibility.md": _page(figures), DOCS / "waiting.svg": plot(by_kind)}
     for path, text in made.items():
         if options.check and path.read_text(encoding="utf-8") != text:
-            sys.stdout.write(f"{path} says something else\n")
+            sys.stdout.write(f"{path} has other figures\n")
             well = False
         elif options.delays == DELAYS and not options.check:
             path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Copies of a page that become new some time after an upload at 0, and answer at once."""
+"""Copies of a page that become new some time after an upload at 0, and answer instantly."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Copy(Protocol):
     """One copy of one variant's page. Times are seconds since the upload."""
 
     there: float | None
-    """From when on the next request gets the new page; None as long as that is open."""
+    """When requests start to get the new page; None while that is undecided."""
 
     changes_at: float
-    """No request before that gets another page than the last one, or has any effect."""
+    """Before this, every request gets the same page as the last one and has no effect."""
 
     def ask(self, now: float) -> bool:
         """Whether a request gets the new page."""
 
     def headers(self, now: float) -> Mapping[str, str]:
-        """What the last answer says of its own age, names in lower case."""
+        """What the last answer says about its age; names in lower case."""
 
 
 class Late:
@@ -47,14 +47,14 @@ class Late:
 
 
 class SoftlyPurged:
-    """The first request after the purge gets the old page too, and has the new one fetched."""
+    """The first request after the purge still gets the old page, and triggers a refresh."""
 
     def __init__(self, purge: float) -> None:
         self.there: float | None = None
         self.changes_at = purge
 
     def ask(self, now: float) -> bool:
-        """New from the second request after the purge on."""
+        """New from the second request after the purge."""
         if self.there is not None:
             return True
         if now >= self.changes_at:
@@ -62,15 +62,15 @@ class SoftlyPurged:
         return False
 
     def headers(self, now: float) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
-        """Nothing, as PyPI's edges."""
+        """Nothing, like PyPI's edges."""
         return _NOTHING
 
 
-class Kept:
-    """A cache that gives a page for so many seconds, then fetches what its origin has."""
+class Cached:
+    """A cache that keeps a page for `ttl` seconds, then fetches what its origin has."""
 
     def __init__(self, ttl: int, primed: float, *, announces: bool, origin: float = 0.0) -> None:
-        """`primed`: when the old page was fetched; `origin`: when the origin becomes new."""
+        """`primed`: when the old page was cached; `origin`: when the origin becomes new."""
         self._ttl = ttl
         self._made = primed
         self._announces = announces
@@ -80,7 +80,7 @@ class Kept:
         self.there: float | None = max(self.changes_at, origin)
 
     def ask(self, now: float) -> bool:
-        """New once a copy that was made after the origin became new is there."""
+        """New once it caches a page from after the origin became new."""
         if now >= self.changes_at:
             self._is_new = now >= self._origin
             self._made = now
@@ -90,7 +90,7 @@ class Kept:
         return self._is_new
 
     def headers(self, now: float) -> Mapping[str, str]:
-        """`Age` in whole seconds, cut off, and the lifetime; or nothing."""
+        """`Age` in whole seconds, rounded down, and the lifetime; or nothing."""
         if not self._announces:
             return _NOTHING
         return {"age": str(int(now - self._made)), "cache-control": f"max-age={self._ttl}"}
@@ -98,7 +98,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of delay: `make` gives a copy of it, `ten_minutes` one that takes ten minutes."""
+    """A kind of delay: `make` returns a copy of it, `ten_minutes` one that takes ten minutes."""
 
     name: str
     make: Callable[[random.Random], Copy]
@@ -114,19 +114,19 @@ def _long_tail(jitter: random.Random) -> Copy:
 
 
 def _kept(jitter: random.Random, *, announces: bool) -> Copy:
-    """10 s to half an hour, the short ones as often as the long."""
+    """10 s to half an hour, short ones as often as long ones."""
     ttl = round(math.exp(jitter.uniform(math.log(10), math.log(1800))))
-    return Kept(ttl, -jitter.uniform(0, ttl), announces=announces)
+    return Cached(ttl, -jitter.uniform(0, ttl), announces=announces)
 
 
 def _short(jitter: random.Random, origin: float) -> Copy:
     ttl = jitter.randint(5, 10)
-    return Kept(ttl, -jitter.uniform(0, ttl), announces=True, origin=origin)
+    return Cached(ttl, -jitter.uniform(0, ttl), announces=True, origin=origin)
 
 
 def _kept_for_ten_minutes(jitter: random.Random, *, announces: bool) -> Copy:
     ttl = jitter.randint(600, 1800)
-    return Kept(ttl, TEN_MINUTES - ttl, announces=announces)
+    return Cached(ttl, TEN_MINUTES - ttl, announces=announces)
 
 
 KINDS = (

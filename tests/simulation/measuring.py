@@ -1,4 +1,4 @@
-"""Many waits of one kind by one policy, their figures, and the targets that ours has to meet."""
+"""Many waits of one kind with one policy, their figures, and the targets for ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEN_MINUTE_REQUESTS = 80
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Waits for random delays, and the requests of each wait that took ten minutes."""
+    """Waits for random delays, and the requests of each ten-minute wait."""
 
     kind: str
     policy: str
@@ -33,7 +33,7 @@ class Measured:
 
     @property
     def overshoots(self) -> list[float]:
-        """Seconds by which each was seen too late."""
+        """By how many seconds each was seen too late."""
         return [wait.overshoot for wait in self.waits]
 
     @property
@@ -45,18 +45,18 @@ class Measured:
 
     @property
     def mean_requests(self) -> float:
-        """Requests of a wait, on average."""
+        """The average number of requests per wait."""
         return sum(wait.requests for wait in self.waits) / len(self.waits)
 
     @property
     def most_requests(self) -> int:
-        """Requests of the wait that had most."""
+        """The largest number of requests of any wait."""
         return max(wait.requests for wait in self.waits)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure that must not be above its limit."""
+    """A figure and its limit."""
 
     kind: str
     what: str
@@ -65,21 +65,21 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether it is not; a billionth is what adding floats may cost."""
+        """Whether the figure is within its limit, allowing a billionth for rounding."""
         return self.figure <= self.limit + 1e-9
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that is not below such a share of them."""
+    """The smallest value that at least this share of the values does not exceed."""
     return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
 def measure(kind: Kind, policy: str, delays: int = DELAYS) -> Measured:
-    """Wait so many times; the delays are the same for each policy, and at each run."""
+    """Wait this many times; the delays are the same for each policy and each run."""
     wait = POLICIES[policy]
 
     def waits(make: str, times: int) -> list[Wait]:
-        dice = random.Random(f"{kind.name}, {make}")  # noqa: S311 - the same at each run
+        dice = random.Random(f"{kind.name}, {make}")  # noqa: S311 - the same on each run
         jitter = random.Random(policy)  # noqa: S311 - the same
         return [wait(getattr(kind, make)(dice), jitter) for _ in range(times)]
 
@@ -98,7 +98,7 @@ def together(measured: Sequence[Measured]) -> Measured:
 
 
 def targets(measured: Measured) -> list[Target]:
-    """What our policy has to meet, with what it does."""
+    """The targets of our policy, with its figures."""
 
     def beyond(share: float) -> list[float]:
         return [wait.overshoot - share * wait.there for wait in measured.waits]

@@ -1,4 +1,4 @@
-"""Overshoot against requests, as SVG that a browser shows well on light and on dark pages."""
+"""Overshoot against requests, as an SVG that works on light and dark pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REQUESTS = (5.0, 400.0)
 _SECONDS = (0.2, 50.0)
 _REQUEST_TICKS = (5, 10, 20, 50, 100, 200, 400)
 _SECOND_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50)
-# Told apart by those who see few colours too, on white and on black.
+# Distinguishable for colour-blind readers, on white and on black.
 _COLOURS = ("#1a9e77", "#d95f02", "#8f7fd6", "#d4a017")
 _SHAPES = (
     "M0,-6A6,6 0 1 1 0,6A6,6 0 1 1 0,-6Z",
@@ -32,7 +32,7 @@ _STYLE = (
 
 
 def plot(measured: Sequence[Measured]) -> str:
-    """One mark for each policy (its colour) and kind (its shape)."""
+    """One mark per policy (its colour) and kind (its shape)."""
     policies = list(dict.fromkeys(one.policy for one in measured))
     kinds = list(dict.fromkeys(one.kind for one in measured))
     colours = dict(zip(policies, _COLOURS, strict=True))
@@ -101,6 +101,6 @@ def _y(seconds: float) -> float:
 
 
 def _part(value: float, bounds: tuple[float, float]) -> float:
-    """How far along a logarithmic axis; what lies outside is drawn at its end."""
+    """The position on a logarithmic axis; values outside are drawn at its end."""
     lowest, highest = bounds
     return math.log(min(max(value, lowest), highest) / lowest) / math.log(highest / lowest)

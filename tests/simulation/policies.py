@@ -1,4 +1,4 @@
-"""Ways to wait for a copy to become new: the plugin's, and three usual ones to hold it against."""
+"""Ways to wait for a copy to become new: the plugin's, and three common ones for comparison."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NEVER = 1e9
 
 
 class EndedError(Exception):
-    """The watch ended in another way than with a visible release."""
+    """The watch ended without a visible release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How one wait went: when the page was there, when it was seen, after how many requests."""
+    """One wait: when the page was there, when it was seen, and after how many requests."""
 
     there: float
     seen: float
@@ -40,12 +40,12 @@ class Wait:
 
     @property
     def overshoot(self) -> float:
-        """Seconds by which it was seen too late."""
+        """By how many seconds it was seen too late."""
         return self.seen - self.there
 
 
 def watch(copy: Copy, jitter: random.Random) -> Wait:
-    """The plugin's way; EndedError where the watch ends without a visible release."""
+    """The plugin's way; raises EndedError if the watch ends without a visible release."""
     watch = Watch(_EXPECTED, 0.0, _NEVER, jitter.random)
     now = 0.0
     while True:
@@ -66,14 +66,14 @@ def _seen(headers: tuple[tuple[str, str], ...], *, new: bool) -> Observation:
 
 
 def every(interval: float, successes: int = 1) -> Callable[[Copy, random.Random], Wait]:
-    """Ask every so many seconds, until so many answers in a row have been good."""
+    """Ask every `interval` seconds, until `successes` answers in a row are good."""
 
     def wait(copy: Copy, _: random.Random) -> Wait:
         number = 0
         while not copy.ask(number * interval):
-            # What is asked before anything changes is counted, and need not be tried.
+            # Requests before anything changes are only counted.
             number = max(number + 1, math.ceil(copy.changes_at / interval))
-        # A page that is new stays so here.
+        # A new page stays new here.
         number += successes - 1
         return _ended(copy, number * interval, number + 1)
 

@@ -1,4 +1,4 @@
-"""The figures as a table of Markdown, and the targets as lines."""
+"""The figures as a Markdown table, and the targets as lines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def row(measured: Measured) -> str:
 
 
 def table(measured: Sequence[Measured]) -> str:
-    """All of them."""
+    """The whole table."""
     rule = _line(["---", "---", *["---:"] * (len(_HEAD) - 2)])
     return "\n".join([_line(_HEAD), rule, *map(row, measured)])
 

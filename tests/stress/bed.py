@@ -1,4 +1,4 @@
-"""What all scenarios share: Poetries, an index, checkouts, homes."""
+"""What all lock and plugin set scenarios share: Poetry environments, an index, checkouts, homes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.beds.plugins import write_project
 from tests.beds.poetry import isolated
 from tests.beds.processes import HANG
 from tests.beds.simple_index import SimpleIndex
-from tests.stress.racing import Ended
+from tests.stress.racing import Finished
 from tests.stress.racing import Start
 from tests.stress.racing import Tally
 
@@ -38,19 +38,19 @@ OLD_LIST, NEW_LIST = 'stamp-plugin = ">=1,<2"', 'stamp-plugin = ">=2"'
 
 @dataclass
 class Bed:
-    """Everything that all scenarios share."""
+    """What all scenarios share."""
 
     work: Path
     index: SimpleIndex
     lock_file: Path
     rounds: int
     real_wheels: bool = False
-    """Whether the index has poetry-dynamic-versioning, and whole wheels of all that Poetry has."""
+    """Whether the index has poetry-dynamic-versioning, and real wheels of Poetry's dependencies."""
 
     def poetry(
         self, version: str = NEWEST_POETRY, python: str = sys.executable, stock: bool = False
     ) -> Path:
-        """A Poetry, guarded or stock, where every user of the machine comes to."""
+        """Poetry, guarded or stock, in a place that every user can reach."""
         kept = environment(version, python=python, plugin=not stock)
         copy = self.work / "envs" / kept.path.name
         return (PoetryEnvironment(copy) if copy.exists() else kept.copy(copy)).poetry
@@ -67,13 +67,13 @@ class Bed:
             shutil.rmtree(checkout, ignore_errors=True)
 
     def start(self, poetry: Path, checkout: Path, home: Path, command: str, *right: str) -> Start:
-        """`install` into a new environment of its own, or `version`, which must say `right`."""
+        """`install` into its own new environment, or `version`; the result must be in `right`."""
         venvs = Path(tempfile.mkdtemp(prefix="venvs-", dir=home))
         environ = isolated(
             home, POETRY_VIRTUALENVS_CREATE="true", POETRY_VIRTUALENVS_PATH=str(venvs)
         )
 
-        def check(ended: Ended) -> str | None:
+        def check(ended: Finished) -> str | None:
             if command == "version":
                 said = ended.out.strip().removeprefix("demo ")
             else:
@@ -92,12 +92,12 @@ class Bed:
         where: Path,
         home: Path,
         *args: str,
-        check: Callable[[Ended], str | None] = lambda _: None,
+        check: Callable[[Finished], str | None] = lambda _: None,
         environ: dict[str, str] | None = None,
     ) -> Start:
-        """Any command, with a home; it asks nothing, and waits for a lock until it is ended."""
+        """Any command with this home; it is not interactive and never times out on a lock."""
         quiet = () if args[0] in ("run", "version", "--version") else ("-n",)
-        # So that a nested `poetry` is this one.
+        # A nested `poetry` must be this one.
         path = f"{poetry.parent}{os.pathsep}{os.environ['PATH']}"
         return Start(
             [str(poetry), *args, *quiet],
@@ -139,8 +139,8 @@ class Bed:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def nothing_left(tally: Tally, checkout: Path) -> None:
-    """Count it a failure if `.poetry` holds more than one set and the locks."""
+def check_leftovers(tally: Tally, checkout: Path) -> None:
+    """Record a failure if `.poetry` holds anything but one plugin set and the locks."""
     sets = [path.name for path in (checkout / ".poetry" / ".nox" / "plugin-sets").iterdir()]
     others = [path.name for path in (checkout / ".poetry").iterdir()]
     if len(sets) != 2 or not set(others) <= {".gitignore", ".nox", "plugin-sets"}:
@@ -148,18 +148,18 @@ def nothing_left(tally: Tally, checkout: Path) -> None:
 
 
 class UnavailableError(Exception):
-    """The machine lacks something that a scenario needs."""
+    """This machine lacks something that a scenario needs."""
 
 
-def need(*tools: str) -> None:
-    """Raise UnavailableError if one of these programs is not there."""
-    lacking = [tool for tool in tools if shutil.which(tool) is None]
-    if lacking:
-        raise UnavailableError(f"needs {', '.join(lacking)}")
+def require_tools(*tools: str) -> None:
+    """Raise UnavailableError if one of these programs is missing."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        raise UnavailableError(f"needs {', '.join(missing)}")
 
 
-def call(*argv: str) -> None:
-    """Run a program, or raise UnavailableError."""
+def run_tool(*argv: str) -> None:
+    """Run a program; raise UnavailableError if it fails."""
     try:
         subprocess.run(argv, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -167,10 +167,10 @@ def call(*argv: str) -> None:
 
 
 def fill_index(wheels: Path, poetry: Path) -> bool:
-    """Put on the index what stock asks for: all of Poetry's environment.
+    """Put everything on the index that stock Poetry asks for: all of Poetry's environment.
 
-    Whole wheels and poetry-dynamic-versioning, if pip can fetch them (then it answers True),
-    else Poetry's distributions as metadata only: less work for stock than it really has.
+    Real wheels and poetry-dynamic-versioning if pip can fetch them (then True), else Poetry's
+    distributions as metadata only: less work for stock than in real life.
     """
     for source in (stamp_plugin("1.0"), stamp_plugin("2.0"), stamp_helper()):
         source.build(wheels)
@@ -183,12 +183,12 @@ def fill_index(wheels: Path, poetry: Path) -> bool:
         [*download, "--only-binary", ":all:", "--dest", str(fetched), *plugin], check=False
     )
     for wheel in fetched.glob("*.whl") if done.returncode == 0 else ():
-        put(wheel, wheels)
+        replace_stub(wheel, wheels)
     return done.returncode == 0
 
 
 def write_stubs(wheels: Path, poetry: Path) -> dict[str, str]:
-    """Put all of a Poetry's environment into the folder, as metadata only; its versions by name."""
+    """Write everything in a Poetry environment as metadata-only wheels; return versions by name."""
     (site,) = poetry.parents[1].glob("lib/python*/site-packages")
     installed = {found.name: found for found in importlib.metadata.distributions(path=[str(site)])}
     named = {_canonical(name) for name in installed}
@@ -199,13 +199,13 @@ def write_stubs(wheels: Path, poetry: Path) -> dict[str, str]:
             match = re.match(r"[\w.-]+", requirement)
             lowest = re.search(r"[>~=]=\s*([\w.]+)", requirement)
             if match and _canonical(match[0]) not in named:
-                # Of another platform: never installed, but the solver asks.
+                # For another platform: never installed, but the solver asks for it.
                 WheelSource(match[0], lowest[1] if lowest else "1.0", {}).build(wheels)
     return {name: found.version for name, found in installed.items()}
 
 
-def put(wheel: Path, wheels: Path) -> None:
-    """Put a whole wheel into the folder, in the place of one that is metadata only."""
+def replace_stub(wheel: Path, wheels: Path) -> None:
+    """Put a real wheel into the directory, instead of the metadata-only one."""
     for stub in wheels.glob(f"{'-'.join(wheel.name.split('-')[:2])}-*.whl"):
         stub.unlink()
     shutil.copy(wheel, wheels)

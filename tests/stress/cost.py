@@ -1,9 +1,9 @@
-"""What the plugin costs where nothing is in the way, in paired and alternating runs.
+"""The plugin's cost when nothing contends for a lock, in paired, alternating runs.
 
     python -m tests.stress.cost [--pairs N] [--rounds N]
 
-Prints medians side by side, and the median of the pairs' ratios. Nothing is asserted: on a shared
-machine only a human can say what the figures are worth.
+Prints medians side by side, and the median of the pairs' ratios. It asserts nothing: on a shared
+machine only a human can judge the figures.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ENVIRONMENTS = 8
 
 
 def compare(title: str, ways: Mapping[str, Callable[[], float]], times: int) -> None:
-    """Measure each way in turn, `times` over, and print them against the first."""
+    """Measure each variant in turn, `times` over, and print them relative to the first."""
     measured: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(times + 1):
         order = list(ways) if turn % 2 else [*ways][::-1]
@@ -73,7 +73,7 @@ def commands(bed: Bed, pairs: int) -> None:
 
 
 def one_lock(times: int) -> None:
-    """A lock that nobody else wants, against none."""
+    """An uncontended lock against no lock."""
     with tempfile.TemporaryDirectory(prefix="cost-") as directory:
         resource = Resource("nothing", Path(directory) / "locks" / "one.lock")
 
@@ -123,7 +123,7 @@ def installs(bed: Bed, rounds: int) -> None:
 
 
 def main() -> int:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,12 +1,12 @@
-"""Stress uploads: each fault at each file of a release, before real indexes.
+"""Stress uploads: every fault at every file of a release, in front of real indexes.
 
     python -m tests.stress.faults [--short] [--seed N] [--only WORDS] [--at-once N]
 
-A release of three wheels and an sdist is sent by the plugin through a proxy, which does one thing
-wrong with the first wheel, another one, or the sdist. In each cell the exit code, the receipt, the
-bytes on the index and the number of requests must be as `upload_faults.py` says; where the run
-failed, a plain one after it must mend it, and send nothing that is there. Prints what is wrong of
-each cell at once, and in the end how many cells of each are right. Exits 1 on any wrong cell.
+The plugin uploads a release of three wheels and an sdist through a proxy that does one thing wrong
+to the first wheel, another wheel, or the sdist. In each cell, the exit code, the receipt, the bytes
+on the index and the number of requests must match `upload_faults.py`; where the run failed, a
+second run without the fault must succeed without sending what is already there. Prints what is
+wrong at once, and a table of all cells at the end. Exits 1 on any wrong cell.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from tests.beds.release import uploads
 from tests.stress.rounds import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import index_faults
 from tests.stress.upload_bed import remove
 from tests.stress.upload_bed import sent
 from tests.stress.upload_bed import set_up
-from tests.stress.upload_bed import wrong_on
 from tests.stress.upload_faults import FAULTS
 from tests.stress.upload_faults import Fault
 from tests.stress.upload_faults import Site
@@ -46,14 +46,14 @@ from tests.stress.upload_faults import Site
 # In the order in which they are sent: wheels first, by size.
 _SIZES = (200_000, 300_000, 400_000, 500_000)
 _POSITIONS = {"first": 0, "middle": 1, "sdist": 3}
-# Each starts a Poetry, which takes a second of one core, and then mostly waits.
+# Each starts Poetry, which takes a second of one core and then mostly waits.
 _AT_ONCE = 2
 _DONE = {"uploaded", "already-there"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault, at one file, before one index."""
+    """One fault, at one file, in front of one index."""
 
     fault: Fault
     kind: str
@@ -64,8 +64,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What stands in one cell."""
+class Setup:
+    """The servers and the project of one cell."""
 
     cell: Cell
     index: Index
@@ -81,8 +81,8 @@ class Stage:
 
 
 @contextmanager
-def staged(bed: Bed, cell: Cell) -> Iterator[Stage]:
-    """Set a cell up, and put its fault in."""
+def set_up_cell(bed: Bed, cell: Cell) -> Iterator[Setup]:
+    """Set up a cell and install its fault."""
     index = bed.indexes[cell.kind]
     with ExitStack() as stack:
         folder = stack.enter_context(bed.folder())
@@ -95,26 +95,26 @@ def staged(bed: Bed, cell: Cell) -> Iterator[Stage]:
         site = Site(proxy, elsewhere, filename, (project.dist / filename).read_bytes())
         cell.fault.put(site)
         poetry = bed.poetry(folder / "home", index.behind(proxy.origin))
-        yield Stage(cell, index, poetry, project, files, project.hashes(), site)
+        yield Setup(cell, index, poetry, project, files, project.hashes(), site)
 
 
-def play(bed: Bed, cell: Cell) -> list[str]:
-    """Play a cell; what is wrong."""
-    with staged(bed, cell) as stage:
-        run = stage.publish(cell.fault.timeout)
-        faults = list(judge(stage, run))
+def run_cell(bed: Bed, cell: Cell) -> list[str]:
+    """Run a cell; return what is wrong."""
+    with set_up_cell(bed, cell) as setup:
+        run = setup.publish(cell.fault.timeout)
+        faults = list(judge(setup, run))
         if faults:
             return [*faults, run.said.strip()]
         if cell.fault.end.rerun is None:
             return []
-        return list(run_again(stage, cell.fault.end.rerun))
+        return list(run_again(setup, cell.fault.end.rerun))
 
 
-def judge(stage: Stage, run: Run) -> Iterator[str]:
-    """Hold the run with the fault against how it must end."""
-    end, name = stage.cell.fault.end, stage.site.filename
-    yield from _ended(stage, run, end.code, end.verdict)
-    states, posts = uploads(stage.project.receipt()["releases"][0]), sent(stage.site.proxy)
+def judge(setup: Setup, run: Run) -> Iterator[str]:
+    """Compare the run with how it must end."""
+    end, name = setup.cell.fault.end, setup.site.filename
+    yield from _ended(setup, run, end.code, end.verdict)
+    states, posts = uploads(setup.project.receipt()["releases"][0]), sent(setup.site.proxy)
     if states[name] not in end.states:
         yield f"the receipt says {states[name]} of {name}, not {'/'.join(sorted(end.states))}"
     least, most = end.posts
@@ -123,54 +123,54 @@ def judge(stage: Stage, run: Run) -> Iterator[str]:
     for before, after in pairwise([request.at for request in posts.get(name, ())][:2]):
         if after - before < end.pause:
             yield f"{name} was sent again after {after - before:.1f} s, not {end.pause:g} s"
-    others = [file for file in stage.files if file != name]
+    others = [file for file in setup.files if file != name]
     for other in others:
         count = len(posts.get(other, ()))
         if states[other] not in _DONE | {"not-sent"} or count != (states[other] in _DONE):
             yield f"{other} is {states[other]} and was sent {count} times"
-    held = {file: stage.built[file] for file in others if states[file] in _DONE}
+    held = {file: setup.built[file] for file in others if states[file] in _DONE}
     if end.there != "not":
-        held[name] = stage.built[name]
+        held[name] = setup.built[name]
     if end.there == "other":
-        held[name] = hashlib.sha256(bytes(byte ^ 1 for byte in stage.site.content)).hexdigest()
-    yield from wrong_on(stage.index, stage.project.name, held)
-    if stage.files[-1] in posts and not all(states[file] in _DONE for file in stage.files[:-1]):
+        held[name] = hashlib.sha256(bytes(byte ^ 1 for byte in setup.site.content)).hexdigest()
+    yield from index_faults(setup.index, setup.project.name, held)
+    if setup.files[-1] in posts and not all(states[file] in _DONE for file in setup.files[:-1]):
         yield "the sdist was sent before all wheels were there"
-    if stage.site.elsewhere.requests:
-        yield f"another host was asked: {stage.site.elsewhere.requests}"
+    if setup.site.elsewhere.requests:
+        yield f"another host got requests: {setup.site.elsewhere.requests}"
 
 
-def run_again(stage: Stage, code: int) -> Iterator[str]:
-    """Run once more without the fault; what is wrong."""
-    proxy = stage.site.proxy
+def run_again(setup: Setup, code: int) -> Iterator[str]:
+    """Run once more without the fault; return what is wrong."""
+    proxy = setup.site.proxy
     proxy.clear()
-    before = stage.index.stored(stage.project.name)
+    before = setup.index.stored(setup.project.name)
     proxy.requests.clear()
-    run = stage.publish("15m")
-    faults = list(_ended(stage, run, code, "verified" if code == 0 else "conflict"))
-    faults += [f"{name} was there, and sent again" for name in sent(proxy) if name in before]
+    run = setup.publish("15m")
+    faults = list(_ended(setup, run, code, "verified" if code == 0 else "conflict"))
+    faults += [f"{name} was there but sent again" for name in sent(proxy) if name in before]
     if code == 0:
-        faults += wrong_on(stage.index, stage.project.name, stage.built)
-    elif stage.index.stored(stage.project.name) != before:
-        faults.append("what was in conflict has changed")
-    yield from (f"when run again: {fault}" for fault in faults)
+        faults += index_faults(setup.index, setup.project.name, setup.built)
+    elif setup.index.stored(setup.project.name) != before:
+        faults.append("the conflicting files have changed")
+    yield from (f"second run: {fault}" for fault in faults)
     if faults:
         yield run.said.strip()
 
 
-def _ended(stage: Stage, run: Run, code: int, verdict: str) -> Iterator[str]:
+def _ended(setup: Setup, run: Run, code: int, verdict: str) -> Iterator[str]:
     if run.code != code:
         yield f"exit code {run.code}, not {code}"
     if "Traceback" in run.said:
         yield "a traceback"
-    receipt = stage.project.receipt()
+    receipt = setup.project.receipt()
     said = (receipt["verdict"], receipt["exit_code"])
     if said != (verdict, code):
         yield f"the receipt says {said}, not {(verdict, code)}"
 
 
 def cells(kinds: Sequence[str], chance: random.Random, *, short: bool) -> list[Cell]:
-    """All cells; in the short form, each fault at one file before one index."""
+    """All cells; in the short form, each fault at one file in front of one index."""
     found = []
     for fault in FAULTS:
         positions = ["first"] if fault.at_look else list(_POSITIONS)
@@ -196,7 +196,7 @@ def matrix(outcomes: dict[Cell, list[str]], kinds: Sequence[str]) -> Iterator[st
 
 
 def main() -> int:
-    """Play the cells asked for."""
+    """Run the requested cells."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--short", action="store_true", help="each fault in one cell")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - any will do
@@ -209,7 +209,7 @@ def main() -> int:
     with set_up() as bed, ThreadPoolExecutor(options.at_once) as pool:
         kinds = list(bed.indexes)
         asked = [c for c in cells(kinds, chance, short=options.short) if options.only in str(c)]
-        started = {cell: pool.submit(play, bed, cell) for cell in asked}
+        started = {cell: pool.submit(run_cell, bed, cell) for cell in asked}
         for cell, outcome in started.items():
             try:
                 outcomes[cell] = outcome.result()

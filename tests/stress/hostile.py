@@ -1,4 +1,4 @@
-"""Plugin sets where filesystems are hostile: lying locks, other users, no space, no writing."""
+"""Plugin sets on hostile filesystems: lying locks, other users, full and read-only disks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
-from tests.stress.bed import call
-from tests.stress.bed import need
-from tests.stress.bed import nothing_left
+from tests.stress.bed import check_leftovers
+from tests.stress.bed import require_tools
+from tests.stress.bed import run_tool
 from tests.stress.racing import Start
 from tests.stress.racing import Tally
 from tests.stress.racing import race
@@ -22,25 +22,25 @@ from tests.stress.racing import run
 
 
 def two_mounts(bed: Bed) -> list[Tally]:
-    """(e) One directory mounted twice, other PID and UTS namespaces: locks lie there."""
+    """(e) One directory mounted twice, in other PID and UTS namespaces: locks do not exclude."""
     tally = Tally("(e) two mounts and namespaces, guarded")
-    need("bindfs", "unshare", "fusermount")
+    require_tools("bindfs", "unshare", "fusermount")
     poetry = bed.poetry()
     for _ in range(bed.rounds):
         with bed.home() as home, bed.project() as checkout, mounted(bed, checkout) as mounts:
             starts = []
             for number in range(4):
                 one = bed.start(poetry, mounts[number % 2], home, "install", "9.1.0")
-                starts.append(elsewhere(one, f"host{number % 2}"))
+                starts.append(on_host(one, f"host{number % 2}"))
             ended = race(starts)
             tally.add(ended)
             tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
-            nothing_left(tally, checkout)
+            check_leftovers(tally, checkout)
     return [tally]
 
 
-def elsewhere(start: Start, host: str) -> Start:
-    """Let it see a host name and process numbers of its own."""
+def on_host(start: Start, host: str) -> Start:
+    """Run it with another host name and its own process ids."""
     apart = ["unshare", "--pid", "--fork", "--uts", "--mount-proc"]
     start.argv = [*apart, "sh", "-c", f'hostname {host}; exec "$@"', "sh", *start.argv]
     return start
@@ -52,7 +52,7 @@ def mounted(bed: Bed, checkout: Path) -> Iterator[list[Path]]:
     points = [Path(tempfile.mkdtemp(prefix="mount-", dir=bed.work)) for _ in "12"]
     try:
         for point in points:
-            call("bindfs", str(checkout), str(point))
+            run_tool("bindfs", str(checkout), str(point))
         yield points
     finally:
         for point in points:
@@ -60,7 +60,7 @@ def mounted(bed: Bed, checkout: Path) -> Iterator[list[Path]]:
 
 
 def two_users(bed: Bed) -> list[Tally]:
-    """(f) Two users in one checkout that both may write; one of them hides what it makes."""
+    """(f) Two users share a writable checkout; one of them has a private umask."""
     tally = Tally("(f) two users, guarded")
     poetry = bed.poetry(python=python_of_all())
     for _ in range(bed.rounds):
@@ -87,8 +87,8 @@ def two_users(bed: Bed) -> list[Tally]:
 
 
 def python_of_all() -> str:
-    """A Python that other users can read, where we may become other users."""
-    need("setpriv")
+    """A Python that other users can run; needs root."""
+    require_tools("setpriv")
     python = shutil.which("python3.13", path="/usr/bin") or shutil.which(
         "python3.11", path="/usr/bin"
     )
@@ -98,20 +98,20 @@ def python_of_all() -> str:
 
 
 def as_user(start: Start, user: int, group: int, umask: str) -> Start:
-    """Let another user run it."""
+    """Run it as another user."""
     drop = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"]
     start.argv = [*drop, "sh", "-c", f'umask {umask}; exec "$@"', "sh", *start.argv]
     return start
 
 
 def full_and_read_only(bed: Bed) -> list[Tally]:
-    """(h) A full disk, then one with space again; a checkout that nobody can write."""
+    """(h) A full disk, then one with space again; a read-only checkout."""
     tally = Tally("(h) full disk and read-only, guarded")
     if os.geteuid() != 0:
         raise UnavailableError("needs root")
     poetry = bed.poetry()
     point = Path(tempfile.mkdtemp(prefix="small-", dir=bed.work))
-    call("mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(point))
+    run_tool("mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(point))
     try:
         with bed.home() as home, bed.project(under=point) as checkout:
             (point / "filler").write_bytes(b"." * 300_000)
@@ -120,24 +120,24 @@ def full_and_read_only(bed: Bed) -> list[Tally]:
             if full.code != 1 or list(
                 (checkout / ".poetry" / ".nox" / "plugin-sets").glob(".building*")
             ):
-                tally.fail("a full disk was not told", full.out + full.err)
+                tally.fail("a full disk was not reported", full.out + full.err)
             (point / "filler").unlink()
-            call("mount", "-o", "remount,size=20m", str(point))
+            run_tool("mount", "-o", "remount,size=20m", str(point))
             tally.add([run(bed.start(poetry, checkout, home, "install", "9.1.0"))])
-            nothing_left(tally, checkout)
-            call("mount", "-o", "remount,ro", str(point))
+            check_leftovers(tally, checkout)
+            run_tool("mount", "-o", "remount,ro", str(point))
             commands = ("version", "install", "version")
             tally.add([run(bed.start(poetry, checkout, home, one, "9.1.0")) for one in commands])
-            call("mount", "-o", "remount,rw", str(point))
+            run_tool("mount", "-o", "remount,rw", str(point))
             shutil.rmtree(checkout / ".poetry")
-            call("mount", "-o", "remount,ro", str(point))
+            run_tool("mount", "-o", "remount,ro", str(point))
             tally.add([run(bed.start(poetry, checkout, home, "install", "9.1.0"))])
             sets = {"POETRY_PUBLISH_VERIFIED_PLUGIN_SETS": str(home / "sets")}
             for command in ("install", "version"):
                 one = bed.start(poetry, checkout, home, command, "9.1.0")
                 one.environ |= sets
                 tally.add([run(one)])
-            call("mount", "-o", "remount,rw", str(point))
+            run_tool("mount", "-o", "remount,rw", str(point))
     finally:
         subprocess.run(["umount", "-l", str(point)], check=False)
     return [tally]

@@ -1,12 +1,12 @@
-"""Stress one release with ten jobs at once, each `poetry publish-verified --build`.
+"""Stress one release with ten parallel jobs, each `poetry publish-verified --build`.
 
     python -m tests.stress.jobs [--short] [--jobs N]
 
-In one shared checkout all must end in 0, every file must be sent once, and there must be one build.
-In clones of their own, with nothing shared but the index, each must end in 0 or in 5 (the index
-holds other bytes, which only can be where builds differ), and the index must hold one whole
-release of one of them. Each is played with builds that always have the same bytes and with builds
-that never have. Prints a line a round, and exits 1 if one ended otherwise.
+In a shared checkout all must exit 0, each file must be sent once, and there must be one build. In
+separate clones, which share nothing but the index, each must exit 0, or 5 where builds differ (the
+index holds other bytes), and the index must hold the complete release of one of them. Each runs
+with reproducible builds and with builds that always differ. Prints a line per round, and exits 1 if
+one ended otherwise.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from tests.beds.proxy import FaultProxy
 from tests.stress.rounds import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import index_faults
 from tests.stress.upload_bed import remove
 from tests.stress.upload_bed import sent
 from tests.stress.upload_bed import set_up
-from tests.stress.upload_bed import wrong_on
 
 _KINDS = ("pypiserver", "devpi")
 _JOBS = 10
@@ -46,22 +46,22 @@ _JOBS = 10
 
 @dataclass(frozen=True)
 class Round:
-    """What one round is played with."""
+    """The parameters of one round."""
 
     kind: str
     shared: bool
-    anew: bool
+    differ: bool
     jobs: int
 
     def __str__(self) -> str:
         where = "one checkout" if self.shared else "clones"
-        bytes_ = "other bytes" if self.anew else "same bytes"
+        bytes_ = "other bytes" if self.differ else "same bytes"
         return f"{self.kind:11} {self.jobs} jobs, {where:12} builds of {bytes_:11}"
 
 
-def play(bed: Bed, played: Round) -> tuple[str, list[str]]:
-    """Play a round: its figures, and what is wrong."""
-    index = bed.indexes[played.kind]
+def run_round(bed: Bed, params: Round) -> tuple[str, list[str]]:
+    """Run a round; return its figures, and what is wrong."""
+    index = bed.indexes[params.kind]
     with ExitStack() as stack:
         folder = stack.enter_context(bed.folder())
         log = folder / "builds"
@@ -69,31 +69,31 @@ def play(bed: Bed, played: Round) -> tuple[str, list[str]]:
         stack.callback(remove, index, folder.name)
         proxy = stack.enter_context(FaultProxy(index.origin))
         front = index.behind(proxy.origin)
-        places = [folder] if played.shared else [folder / f"job-{n}" for n in range(played.jobs)]
-        projects = [_checkout(place, folder.name, played, log) for place in places]
-        # One machine's jobs share a home, several machines' share nothing.
+        places = [folder] if params.shared else [folder / f"job-{n}" for n in range(params.jobs)]
+        projects = [_checkout(place, folder.name, params, log) for place in places]
+        # Jobs on one machine share a home; machines share nothing.
         calls = [
             (bed.poetry(project.path.parent / "home", front), project)
-            for project in (projects * played.jobs)[: played.jobs]
+            for project in (projects * params.jobs)[: params.jobs]
         ]
-        with ThreadPoolExecutor(played.jobs) as pool:
+        with ThreadPoolExecutor(params.jobs) as pool:
             runs = list(pool.map(_run, calls))
         builds = len(log.read_text(encoding="utf-8").splitlines())
         posts = {name: len(requests) for name, requests in sorted(sent(proxy).items())}
         codes = Counter(run.code for run in runs)
         ends = ", ".join(f"{count} x {code}" for code, count in sorted(codes.items()))
         figures = f"ended in {ends}; {builds} builds; sent {list(posts.values())}"
-        faults = list(_wrong_of_any(played, runs, index, projects))
-        if played.shared and set(posts.values()) != {1}:
+        faults = list(_faults(params, runs, index, projects))
+        if params.shared and set(posts.values()) != {1}:
             faults.append(f"files were sent more than once: {posts}")
-        if played.shared and builds != 1:
+        if params.shared and builds != 1:
             faults.append(f"there were {builds} builds")
         return figures, faults
 
 
-def _checkout(place: Path, name: str, played: Round, log: Path) -> Project:
+def _checkout(place: Path, name: str, params: Round, log: Path) -> Project:
     project = make_project(place / "project", name)
-    (make_builds_differ if played.anew else log_builds)(project, log)
+    (make_builds_differ if params.differ else log_builds)(project, log)
     for platform in PLATFORMS[:2]:
         write_wheel(project, platform, 50_000)
     return project
@@ -104,33 +104,33 @@ def _run(call: tuple[Poetry, Project]) -> Run:
     return poetry.run(*PUBLISH, "--build", cwd=project.path)
 
 
-def _wrong_of_any(
-    played: Round, runs: Sequence[Run], index: Index, projects: Sequence[Project]
+def _faults(
+    params: Round, runs: Sequence[Run], index: Index, projects: Sequence[Project]
 ) -> Iterator[str]:
-    allowed = {0} if played.shared or not played.anew else {0, 5}
+    allowed = {0} if params.shared or not params.differ else {0, 5}
     for run in runs:
         if run.code not in allowed or "Traceback" in run.said:
             yield f"exit code {run.code}: {run.said.strip()}"
             break
     if all(run.code for run in runs):
-        yield "not one job ended in 0"
-    wholes = [wrong_on(index, project.name, project.hashes()) for project in projects]
+        yield "no job exited with 0"
+    wholes = [index_faults(index, project.name, project.hashes()) for project in projects]
     if all(wholes):
-        yield f"the index does not hold the release of any checkout: {wholes[0]}"
+        yield f"the index does not hold the complete release of any checkout: {wholes[0]}"
 
 
 def main() -> int:
-    """Play every round."""
+    """Run every round."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--short", action="store_true", help="only before pypiserver")
+    parser.add_argument("--short", action="store_true", help="only pypiserver")
     parser.add_argument("--jobs", type=int, default=_JOBS)
     options = parser.parse_args()
     failed = 0
     with set_up(_KINDS[:1] if options.short else _KINDS) as bed:
-        for kind, shared, anew in product(bed.indexes, (True, False), (False, True)):
-            played = Round(kind, shared=shared, anew=anew, jobs=options.jobs)
-            figures, faults = play(bed, played)
-            say(f"{'WRONG' if faults else 'right'}  {played}  {figures}", *faults)
+        for kind, shared, differ in product(bed.indexes, (True, False), (False, True)):
+            params = Round(kind, shared=shared, differ=differ, jobs=options.jobs)
+            figures, faults = run_round(bed, params)
+            say(f"{'WRONG' if faults else 'right'}  {params}  {figures}", *faults)
             failed += bool(faults)
     return 1 if failed else 0
 

@@ -1,13 +1,12 @@
-"""Stress uploads with kill -9: whatever moment a run dies in, the next one ends in 0.
+"""Stress uploads with kill -9: whenever a run dies, the next one exits with 0.
 
     python -m tests.stress.kills [--short] [--rounds N] [--seed N]
 
-In each round `poetry publish-verified --build` sends a release of three wheels and an sdist,
-slowly, and is killed at a random moment with all that it started; then the same command runs
-again. It must end in 0, with each file on the index once and as it lies in the dist folder. In
-every other round each build has other bytes than the one before: the second run must not build
-again what the first one has begun to send. Prints a line a round, and exits 1 if one ended
-otherwise.
+In each round `poetry publish-verified --build` slowly uploads a release of three wheels and an
+sdist, and is killed at a random moment with everything it started; then the same command runs
+again. It must exit with 0, and the index must hold each file once, exactly as in the dist
+directory. In every other round each build differs from the last: the second run must not rebuild
+what the first one has begun to send. Prints a line per round, and exits 1 if one ended otherwise.
 """
 
 from __future__ import annotations
@@ -36,25 +35,25 @@ from tests.beds.release import uploads
 from tests.stress.rounds import say
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import index_faults
 from tests.stress.upload_bed import remove
 from tests.stress.upload_bed import sent
 from tests.stress.upload_bed import set_up
-from tests.stress.upload_bed import wrong_on
 
 _KINDS = ("pypiserver", "devpi")
 _ROUNDS = 30
 _SHORT = 4
-# So that half of a run is the sending: seconds before the index has a file, and after.
+# Seconds before and after the index has a file, so that uploads are half of a run.
 _SLOWNESS = 0.3
 _LONGEST = 12.0
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one round is played with; `moment` is a share of a whole run's time."""
+    """The parameters of one round; `moment` is a fraction of a whole run's time."""
 
     kind: str
-    anew: bool
+    differ: bool
     moment: float
 
 
@@ -66,16 +65,16 @@ def slow(exchange: Exchange) -> Answer:
     return answer
 
 
-def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
-    """Kill a run after that share of `whole` seconds (None: not at all), and run again.
+def run_round(bed: Bed, params: Round, whole: float | None) -> tuple[str, list[str]]:
+    """Kill a run after that fraction of `whole` seconds (None: do not kill it), and run again.
 
-    What had happened by then, and what is wrong in the end.
+    Returns how far the first run had come, and what is wrong in the end.
     """
-    index = bed.indexes[played.kind]
+    index = bed.indexes[params.kind]
     with ExitStack() as stack:
         folder = stack.enter_context(bed.folder())
         project = make_project(folder / "project", folder.name)
-        if played.anew:
+        if params.differ:
             make_builds_differ(project, folder / "builds")
         for platform in PLATFORMS[:2]:
             write_wheel(project, platform, 100_000)
@@ -86,7 +85,7 @@ def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
         came = "not killed"
         if whole is not None:
             with poetry.started(*PUBLISH, "--build", cwd=project.path) as process:
-                time.sleep(whole * played.moment)
+                time.sleep(whole * params.moment)
                 ended = process.poll() is not None
                 if not ended:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -98,7 +97,7 @@ def play(bed: Bed, played: Round, whole: float | None) -> tuple[str, list[str]]:
             faults.append("a traceback")
         if faults:
             return came, [*faults, run.said.strip()]
-        return came, list(wrong(bed, played, project))
+        return came, list(faults_of(bed, params, project))
 
 
 def state(project: Project, proxy: FaultProxy) -> str:
@@ -111,8 +110,8 @@ def state(project: Project, proxy: FaultProxy) -> str:
     return f"{receipt['verdict']}, {done}/{len(files)} uploaded, {len(sent(proxy))} begun"
 
 
-def wrong(bed: Bed, played: Round, project: Project) -> Iterator[str]:
-    """What is not as promised after a run that ended in 0."""
+def faults_of(bed: Bed, params: Round, project: Project) -> Iterator[str]:
+    """What is wrong after a run that exited with 0."""
     receipt = project.receipt()
     if (receipt["verdict"], receipt["exit_code"]) != ("verified", 0):
         yield f"the receipt says {receipt['verdict']}"
@@ -121,28 +120,28 @@ def wrong(bed: Bed, played: Round, project: Project) -> Iterator[str]:
         yield f"the release has these files: {sorted(built)}"
     if {f["filename"]: f["sha256"] for f in receipt["releases"][0]["distributions"]} != built:
         yield "the receipt has other hashes than the dist folder"
-    yield from wrong_on(bed.indexes[played.kind], project.name, built)
+    yield from index_faults(bed.indexes[params.kind], project.name, built)
 
 
 def rounds(count: int, seed: int) -> Iterator[Round]:
-    """What to play: each index with builds of both kinds in turn, at any moment of a run."""
+    """The rounds: each index in turn, both kinds of builds, any moment of a run."""
     chance = random.Random(seed)  # noqa: S311 - any will do
     for number in range(count):
         kind = _KINDS[number // 2 % len(_KINDS)]
-        yield Round(kind, anew=number % 2 == 1, moment=chance.uniform(0.1, 1.0))
+        yield Round(kind, differ=number % 2 == 1, moment=chance.uniform(0.1, 1.0))
 
 
 def whole_run(bed: Bed) -> float:
-    """How many seconds a run takes that nobody kills."""
+    """How many seconds an undisturbed run takes."""
     begun = time.monotonic()
-    _, faults = play(bed, Round(_KINDS[0], anew=False, moment=0), None)
+    _, faults = run_round(bed, Round(_KINDS[0], differ=False, moment=0), None)
     if faults:
-        raise RuntimeError(f"a run that nobody kills: {faults}")
+        raise RuntimeError(f"an undisturbed run failed: {faults}")
     return min(time.monotonic() - begun, _LONGEST)
 
 
 def main() -> int:
-    """Play the rounds asked for."""
+    """Run the requested rounds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--short", action="store_true", help=f"{_SHORT} rounds")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
@@ -153,12 +152,12 @@ def main() -> int:
     with set_up(_KINDS) as bed:
         whole = whole_run(bed)
         say(f"seed {options.seed}; a whole run takes {whole:.1f} s")
-        for number, played in enumerate(rounds(count, options.seed), 1):
-            came, faults = play(bed, played, whole)
-            builds = "other bytes" if played.anew else "same bytes"
-            at = f"killed after {played.moment * whole:4.1f} s"
+        for number, params in enumerate(rounds(count, options.seed), 1):
+            came, faults = run_round(bed, params, whole)
+            builds = "other bytes" if params.differ else "same bytes"
+            at = f"killed after {params.moment * whole:4.1f} s"
             end = "WRONG" if faults else "right"
-            say(f"{number:3} {end}  {played.kind:11} builds of {builds:12} {at} ({came})", *faults)
+            say(f"{number:3} {end}  {params.kind:11} builds of {builds:12} {at} ({came})", *faults)
             failed += bool(faults)
     say(f"{count - failed} of {count} rounds are right")
     return 1 if failed else 0

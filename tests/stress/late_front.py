@@ -1,4 +1,4 @@
-"""A front of an index whose pages are as old as those of an edge, and that notes what it showed."""
+"""A proxy in front of an index that serves stale pages and records what it showed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DOWNLOAD = re.compile(r"/([^/?]+\.(?:whl|tar\.gz))(?:\?|$)")
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload of a file that reached the index, when, and what the index said."""
+    """An upload that reached the index: when, and the index's answer."""
 
     filename: str
     begun: float
@@ -35,7 +35,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Page:
-    """A page as it went out: in which form it was asked for, when, and the files on it."""
+    """A page as it was served: for which request headers, when, and the files on it."""
 
     project: str
     form: tuple[str, str]
@@ -45,7 +45,7 @@ class Page:
 
 @dataclass
 class LateFront:
-    """The front; `late` is how many seconds old its pages are. All times are monotonic."""
+    """The proxy; its pages are `late` seconds old. All times are monotonic."""
 
     proxy: FaultProxy
     late: float
@@ -62,8 +62,8 @@ class LateFront:
     def proven(self, project: str, filenames: Iterable[str]) -> float:
         """When every installer had been shown all of these, and each had been downloaded.
 
-        Infinity where that has not happened. The form that no installer uses, in which the
-        plugin looks before an upload, does not count.
+        Infinity if that has not happened. The headers that no installer sends, with which the
+        plugin looks before an upload, do not count.
         """
         wanted = frozenset(filenames)
         whole: dict[tuple[str, str], float] = {}
@@ -87,7 +87,7 @@ class LateFront:
         return answer
 
     def show(self, exchange: Exchange) -> Answer:
-        """Give a page as it was so long ago; a project was not there before its first file."""
+        """Serve a page as it was `late` seconds ago, or 404 if it had no file yet."""
         answer = exchange.forward()
         project = exchange.request.path.rstrip("/").rsplit("/", 1)[-1]
         fresh = [n for n, at in self._stored.items() if time.monotonic() - at < self.late]
@@ -101,7 +101,7 @@ class LateFront:
         return answer
 
     def fetch(self, exchange: Exchange) -> Answer:
-        """Hand a download on."""
+        """Pass a download on."""
         answer = exchange.forward()
         match = _DOWNLOAD.search(exchange.request.path)
         if match and answer.status == 200:
@@ -126,7 +126,7 @@ def _is_download(request: Request) -> bool:
 
 @contextlib.contextmanager
 def late_front(origin: str, late: float, address: str = "127.0.0.1") -> Iterator[LateFront]:
-    """Put one in front of an index; `address` is the machine's own on which to listen."""
+    """Put a proxy in front of an index; `address` is the local address to listen on."""
     with FaultProxy(origin, address=address) as proxy:
         front = LateFront(proxy, late)
         proxy.on(_is_download, front.fetch)

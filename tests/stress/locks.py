@@ -1,11 +1,11 @@
-"""Stress the locks and the atomic files with real Poetry processes, stock beside guarded.
+"""Stress locks and atomic files with real Poetry processes, stock and guarded.
 
     python -m tests.stress.locks [--short] [--rounds N] [--scenarios abcdefg]
 
-Prints one line a scenario: processes, failures by kind, wall time; and an example of each kind of
-failure that counts. "silent" is a process that said all was well, and left something else. Exits
-1 if a guarded process failed, an update was lost, or a limit was broken. Stock's failures are
-only counted. Scenarios that this machine cannot have are skipped with a reason.
+Prints one line per scenario (processes, failures by kind, wall time) and an example of each kind of
+failure that counts. "silent" is a process that reported success but left something wrong. Exits 1
+if a guarded process failed, an update was lost, or a limit was exceeded. Stock's failures are only
+counted. Scenarios that this machine cannot run are skipped with a reason.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.stress.nested import in_run
 from tests.stress.nested import in_tox
 from tests.stress.racing import Tally
 from tests.stress.rounds import Scenarios
-from tests.stress.rounds import asked_for
-from tests.stress.rounds import play
+from tests.stress.rounds import parse_options
+from tests.stress.rounds import run_scenarios
 from tests.stress.rounds import say
 from tests.stress.rounds import set_up
 from tests.stress.shared_state import KINDS
@@ -54,7 +54,7 @@ SHORT: Scenarios = {
 
 
 def verdict(tallies: Sequence[Tally]) -> list[str]:
-    """What a guarded Poetry did wrong, one example of each kind."""
+    """What guarded Poetry did wrong, one example of each kind."""
     return [
         f"{tally.name}: {kind}\n{text}"
         for tally in tallies
@@ -64,10 +64,10 @@ def verdict(tallies: Sequence[Tally]) -> list[str]:
 
 
 def main() -> int:
-    """Run the scenarios asked for."""
-    options = asked_for(__doc__, SCENARIOS, short="".join(SHORT))
+    """Run the requested scenarios."""
+    options = parse_options(__doc__, SCENARIOS, short="".join(SHORT))
     with set_up(options.rounds) as bed:
-        tallies = play(SHORT if options.short else SCENARIOS, options, bed)
+        tallies = run_scenarios(SHORT if options.short else SCENARIOS, options, bed)
     raced = [tally for tally in tallies if tally.name[:3] in ("(a)", "(b)", "(c)", "(d)")]
     for kind in KINDS if raced else ():
         count = sum(tally.processes for tally in raced if tally.name.endswith(kind))

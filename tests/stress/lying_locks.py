@@ -1,4 +1,4 @@
-"""Where locks cannot be had, do not exclude, or belong to somebody else."""
+"""Locks that are unavailable, do not exclude, or belong to somebody else."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 from tests.stress.bed import TIMEOUT_VARIABLE
 from tests.stress.bed import Bed
-from tests.stress.bed import need
+from tests.stress.bed import require_tools
 from tests.stress.blocking import WITHOUT
 from tests.stress.hostile import as_user
 from tests.stress.hostile import mounted
 from tests.stress.hostile import python_of_all
-from tests.stress.packages import GOODS
+from tests.stress.packages import PACKAGES
 from tests.stress.packages import consumer
 from tests.stress.packages import damage
-from tests.stress.racing import Ended
+from tests.stress.racing import Finished
 from tests.stress.racing import Start
 from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
 from tests.stress.shared_state import KINDS
-from tests.stress.shared_state import each_kind
+from tests.stress.shared_state import for_each_kind
 from tests.stress.shared_state import source_of_poetry
 
 _ERRORS = ("ENOLCK", "EACCES", "EIO")
-# With how many warnings they may go on: what only reads may know of no lock.
+# How many warnings each may give; a command that only reads may not notice the lock.
 _COMMANDS: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...] = (
     (("install",), (1,)),
     (("lock",), (1,)),
@@ -40,8 +40,8 @@ _COMMANDS: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...] = (
 
 
 def refused(bed: Bed) -> list[Tally]:
-    """(f) flock fails: what stock runs then, a guarded Poetry runs too, with one warning."""
-    need("strace")
+    """(f) flock fails: whatever stock can run, guarded Poetry runs too, with one warning."""
+    require_tools("strace")
     tallies = []
     for error in _ERRORS:
         stock, guarded = both = [Tally(f"(f) flock gives {error}, {kind}") for kind in KINDS]
@@ -57,19 +57,19 @@ def refused(bed: Bed) -> list[Tally]:
             kind = guardeds.failure()
             said = f"{' '.join(command)}: {guardeds.out}{guardeds.err}"
             if kind and not stocks.failure():
-                guarded.fail(f"stock ran, this not: {kind}", said)
+                guarded.fail(f"failed where stock did not: {kind}", said)
             count = sum(bool(WITHOUT.search(line)) for line in guardeds.err.splitlines())
             if not kind and count not in warnings:
                 guarded.fail(f"{count} warnings of {' '.join(command[:2])}", said)
     return tallies
 
 
-def _without_flock(bed: Bed, original: Path, error: str) -> list[Ended]:
+def _without_flock(bed: Bed, original: Path, error: str) -> list[Finished]:
     inject = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=flock"]
     inject += ["-e", f"inject=flock:error={error}"]
     with bed.home() as home, bed.copy_of(original) as poetry, consumer(bed) as checkout:
         source_of_poetry(bed, home)
-        # virtualenv itself takes a lock to make an environment: stock fails there, too.
+        # virtualenv itself locks while it makes an environment, so stock fails there too.
         run(bed.command(poetry, checkout, home, "run", "python", "-c", ""))
         ended = []
         for command, _ in _COMMANDS:
@@ -81,11 +81,11 @@ def _without_flock(bed: Bed, original: Path, error: str) -> list[Ended]:
 
 
 def two_mounts(bed: Bed) -> list[Tally]:
-    """(f) One checkout and one cache through two mounts, whose locks do not exclude each other.
+    """(f) One checkout and one cache through two mounts whose locks do not exclude.
 
-    Lost updates cannot be excluded there; a file that is cut off, or a command that dies, can.
+    Updates can be lost there, but no file may be truncated and no command may fail.
     """
-    need("bindfs", "fusermount")
+    require_tools("bindfs", "fusermount")
 
     def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
         with bed.home() as home, consumer(bed) as checkout, ExitStack() as stack:
@@ -113,7 +113,7 @@ def two_mounts(bed: Bed) -> list[Tally]:
             ):
                 _parses(tally, file)
 
-    return each_kind(bed, "(f) two mounts", one_round)
+    return for_each_kind(bed, "(f) two mounts", one_round)
 
 
 def _parses(tally: Tally, file: Path) -> None:
@@ -124,7 +124,7 @@ def _parses(tally: Tally, file: Path) -> None:
 
 
 def two_users(bed: Bed) -> list[Tally]:
-    """(f) Two users of one group share a checkout, its environment and a cache."""
+    """(f) Two users in one group share a checkout, its environment and a cache."""
     python = python_of_all()
     tallies = [Tally(f"(f) two users, {kind}") for kind in KINDS]
     for _ in range(bed.rounds):
@@ -133,7 +133,7 @@ def two_users(bed: Bed) -> list[Tally]:
             with bed.home() as shared, consumer(bed) as checkout:
                 starts = []
                 for path in (shared, checkout, *checkout.rglob("*")):
-                    # Not through links: an environment's python is the system's.
+                    # Do not follow links: an environment's python is the system's.
                     if not path.is_symlink():
                         os.chown(path, 23450, 23460)
                         path.chmod(0o2775 if path.is_dir() else 0o664)
@@ -143,16 +143,16 @@ def two_users(bed: Bed) -> list[Tally]:
                     os.chown(home, user, user)
                     environ = {
                         "POETRY_CACHE_DIR": str(shared / "cache"),
-                        # The first two each have an environment, and share what is cached.
+                        # The first two have their own environments and share the cache.
                         "POETRY_VIRTUALENVS_IN_PROJECT": str(number > 1).lower(),
                         "POETRY_VIRTUALENVS_PATH": str(home / "venvs"),
                     }
                     command = ("install", "lock", "install")[number // 2]
                     one = bed.command(poetry, checkout, home, command, environ=environ)
                     starts.append(as_user(one, user, 23460, "002"))
-                # What the first has made alone, the other must be able to use.
+                # The second must be able to use what the first made alone.
                 tally.add([run(starts[0]), run(starts[1]), *race(starts[2:])])
-                wrong = damage(checkout / ".venv", *GOODS)
+                wrong = damage(checkout / ".venv", *PACKAGES)
                 if wrong:
                     tally.fail(f"silent: {wrong}", wrong)
     return tallies

@@ -1,14 +1,14 @@
-"""Stress `poetry publish-verified --projects`: many releases that need one another, in one run.
+"""Stress `poetry publish-verified --projects`: many releases that depend on each other, in one run.
 
     python -m tests.stress.monorepo [--short] [--rounds N] [--seed N]
 
-Forty projects in five layers go to an index whose pages are two seconds old: all must be proven,
-and no file of a project may leave before all that the project needs had been shown to every
-installer and fetched. The time is held against the longest chain of single releases, and against
-a loop in a shell. Then ten projects are killed at a random moment, in every other round with
-builds that never have the same bytes, and the same command must end in 0 with no file taken
-twice. Then one is refused: just those that need it are blocked, and without the fault the same
-command ends in 0. Prints a line a round, and exits 1 if one ended otherwise.
+Forty projects in five layers are published to an index whose pages are two seconds old. All must be
+proven, and no file of a project may be sent before everything it needs was shown to every installer
+and downloaded. The time is compared with the longest chain of single releases and with a shell
+loop. Then a run of ten projects is killed at a random moment, in every other round with builds that
+always differ; the same command must exit with 0, and the index must accept no file twice. Then the
+index refuses one project: exactly its dependents are blocked, and without the fault the same
+command exits with 0. Prints a line per round, and exits 1 if one ended otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.stress.upload_bed import Bed
 from tests.stress.upload_bed import set_up
 
 _ROUNDS = 20
-# Seconds that the builds of ten take, and sending them.
+# Seconds for building ten projects, and for sending them.
 _BEFORE, _SENDING = 10.0, 9.0
 # The short form.
 _SHORT = 2
@@ -38,22 +38,22 @@ _ALONE = 1
 
 
 def flows(bed: Bed, seed: int, *, short: bool) -> int:
-    """Release forty in five layers; how many rounds went wrong."""
+    """Release forty projects in five layers; return how many rounds went wrong."""
     failed = 0
     for kind in KINDS[:1] if short else KINDS:
         size = Size(8, 3, seed) if short else Size(40, 5, seed)
-        flow = monorepo_flow.play(bed, kind, size, _ALONE if short else None)
+        flow = monorepo_flow.run_round(bed, kind, size, _ALONE if short else None)
         say(f"{_end(flow.faults)}  {flow}", *flow.faults)
         failed += bool(flow.faults)
     if not short and (address := own_address()):
-        flow = monorepo_flow.play(bed, KINDS[0], Size(40, 5, seed), 3, address)
+        flow = monorepo_flow.run_round(bed, KINDS[0], Size(40, 5, seed), 3, address)
         say(f"{_end(flow.faults)}  {flow}; four requests a second", *flow.faults)
         failed += bool(flow.faults)
     return failed
 
 
 def kills(bed: Bed, seed: int, rounds: int, *, short: bool) -> int:
-    """Kill a run in every round; how many went wrong."""
+    """Kill a run in every round; return how many went wrong."""
     size = Size(4, 2, seed) if short else Size(10, 3, seed)
     failed = 0
     for number, kill in enumerate(_kills(rounds, seed, short=short), 1):
@@ -70,14 +70,14 @@ def _kills(rounds: int, seed: int, *, short: bool) -> Iterator[Kill]:
         moment = chance.uniform(0.3, _BEFORE) if early else chance.uniform(0, _SENDING)
         yield Kill(
             KINDS[number // 2 % len(KINDS)],
-            anew=number % 2 == 1,
+            differ=number % 2 == 1,
             early=early,
             moment=moment / 3 if short else moment,
         )
 
 
 def refusals(bed: Bed, seed: int, *, short: bool) -> int:
-    """Have one refused; how many rounds went wrong."""
+    """Have the index refuse one project; return how many rounds went wrong."""
     failed = 0
     for kind in KINDS[1:] if short else KINDS:
         came, faults = refused(bed, kind, Size(5 if short else 10, 3, seed), built=short)
@@ -91,7 +91,7 @@ def _end(faults: list[str]) -> str:
 
 
 def main() -> int:
-    """Play the rounds asked for."""
+    """Run the requested rounds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--short", action="store_true", help=f"one index, {_SHORT} kills, no loop")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="how many kills")

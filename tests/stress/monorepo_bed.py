@@ -1,4 +1,4 @@
-"""What the stress of monorepos shares: a monorepo before an index, and what must be true after."""
+"""What the monorepo stress shares: a monorepo in front of an index, and the checks afterwards."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.stress.late_front import LateFront
 from tests.stress.late_front import late_front
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
+from tests.stress.upload_bed import index_faults
 from tests.stress.upload_bed import remove
-from tests.stress.upload_bed import wrong_on
 
 PUBLISH_ALL = (*PUBLISH, "--projects", "packages/*")
 KINDS = ("pypiserver", "devpi")
@@ -31,7 +31,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Size:
-    """How many projects a monorepo has, in how many layers, and which edges."""
+    """The number of projects and layers of a monorepo, and the seed of its edges."""
 
     count: int
     layers: int
@@ -39,8 +39,8 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A monorepo before a front of an index, and a Poetry that knows the front.
+class Setup:
+    """A monorepo in front of an index, and Poetry configured for that index.
 
     `command` releases everything.
     """
@@ -61,12 +61,13 @@ class Stage:
 
 
 @contextmanager
-def staged(
+def set_up_monorepo(
     bed: Bed, kind: str, size: Size, late: float, *, built: bool = False, address: str = LOOPBACK
-) -> Iterator[Stage]:
-    """Set up a monorepo of names that nobody has used before; pages are `late` seconds old.
+) -> Iterator[Setup]:
+    """Set up a monorepo with unused names; the index's pages are `late` seconds old.
 
-    Where it is `built` already, in a moment and without Poetry's start-up, `command` does not.
+    If `built`, the projects are built here, without Poetry's start-up, and `command` does not
+    build.
     """
     index = bed.indexes[kind]
     prefix = f"m{uuid.uuid4().hex[:6]}"
@@ -82,47 +83,47 @@ def staged(
         front = stack.enter_context(late_front(index.origin, late, address))
         poetry = bed.poetry(folder / "home", index.behind(front.proxy.origin))
         command = PUBLISH_ALL if built else (*PUBLISH_ALL, "--build")
-        yield Stage(monorepo, index, front, poetry, command)
+        yield Setup(monorepo, index, front, poetry, command)
 
 
-def wrong_end(run: Run, code: int) -> Iterator[str]:
+def exit_faults(run: Run, code: int) -> Iterator[str]:
     """What is wrong with how a run ended."""
     if run.code != code or "Traceback" in run.said:
         yield f"exit code {run.code} instead of {code}:\n{run.said.strip()}"
 
 
-def wrong_of_all(stage: Stage) -> Iterator[str]:
-    """What is not as promised after a run that ended in 0."""
-    receipt = stage.monorepo.receipt()
+def faults_of_all(setup: Setup) -> Iterator[str]:
+    """What is wrong after a run that exited with 0."""
+    receipt = setup.monorepo.receipt()
     if (receipt["verdict"], receipt["exit_code"]) != ("verified", 0):
         yield f"the receipt says {receipt['verdict']}"
-    yield from wrong_of(stage, stage.monorepo.members)
+    yield from faults_of(setup, setup.monorepo.members)
 
 
-def wrong_of(stage: Stage, verified: Collection[str]) -> Iterator[str]:
-    """What is not as promised of those members that are said to be proven."""
-    releases = stage.monorepo.releases()
-    if set(releases) != set(stage.monorepo.members):
+def faults_of(setup: Setup, verified: Collection[str]) -> Iterator[str]:
+    """What is wrong with the members that the receipt says are proven."""
+    releases = setup.monorepo.releases()
+    if set(releases) != set(setup.monorepo.members):
         yield f"the receipt is of {sorted(releases)}"
         return
     for name in verified:
-        release, built = releases[name], stage.project(name).hashes()
+        release, built = releases[name], setup.project(name).hashes()
         if release["verdict"] != "verified" or not all(i["proven"] for i in release["indexes"]):
             yield f"the receipt says that {name} is {release['verdict']}"
         if {f["filename"]: f["sha256"] for f in release["distributions"]} != built:
             yield f"the receipt has other hashes than the dist folder of {name}"
         if len(built) != 2:
             yield f"{name} has these files: {sorted(built)}"
-        yield from wrong_on(stage.index, name, built)
-    taken = Counter(each.filename for each in stage.front.uploads if each.status == 200)
-    yield from (f"{name} was taken {n} times" for name, n in taken.items() if n > 1)
+        yield from index_faults(setup.index, name, built)
+    taken = Counter(each.filename for each in setup.front.uploads if each.status == 200)
+    yield from (f"the index accepted {name} {n} times" for name, n in taken.items() if n > 1)
 
 
-def out_of_order(stage: Stage) -> Iterator[str]:
-    """Which project was begun to be sent before one that it needs had been shown and fetched."""
-    for name, needed in stage.monorepo.needs.items():
-        begun = stage.front.begun(stage.project(name).hashes())
+def order_faults(setup: Setup) -> Iterator[str]:
+    """Projects that were sent before something they need had been shown and downloaded."""
+    for name, needed in setup.monorepo.needs.items():
+        begun = setup.front.begun(setup.project(name).hashes())
         for other in needed:
-            early = stage.front.proven(other, stage.project(other).hashes()) - begun
+            early = setup.front.proven(other, setup.project(other).hashes()) - begun
             if early > 0:
                 yield f"{name} was sent {early:.2f} s before {other} was proven"

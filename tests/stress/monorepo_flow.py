@@ -1,4 +1,4 @@
-"""Many releases at once, against how long their longest chain takes, and a loop in a shell."""
+"""Many releases in one run, compared with their longest chain and with a shell loop."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from statistics import median
 from tests.beds.poetry import Run
 from tests.beds.release import REPOSITORY
 from tests.stress.monorepo_bed import LOOPBACK
+from tests.stress.monorepo_bed import Setup
 from tests.stress.monorepo_bed import Size
-from tests.stress.monorepo_bed import Stage
-from tests.stress.monorepo_bed import out_of_order
-from tests.stress.monorepo_bed import staged
-from tests.stress.monorepo_bed import wrong_end
-from tests.stress.monorepo_bed import wrong_of_all
+from tests.stress.monorepo_bed import exit_faults
+from tests.stress.monorepo_bed import faults_of_all
+from tests.stress.monorepo_bed import order_faults
+from tests.stress.monorepo_bed import set_up_monorepo
 from tests.stress.upload_bed import PUBLISH
 from tests.stress.upload_bed import Bed
 
@@ -26,11 +26,11 @@ TARGET = 1.3
 
 @dataclass(frozen=True)
 class Flow:
-    """How one round went; seconds from the first upload on, of the whole call, and of others.
+    """How one round went; times in seconds.
 
-    `chain` is the sum of the longest chain, and `taking` how long the index needs to take all files
-    one after the other; so many members were measured `alone`. `loop` is None where it was left
-    out.
+    `whole` is the whole call, `sending` the part from the first upload on, `chain` the longest
+    chain of single releases, `taking` how long the index needs for all files one after another.
+    `singly` members were measured on their own. `loop` is None where the shell loop was not run.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Flow:
     sending: float
     chain: float
     taking: float
-    alone: int
+    singly: int
     loop: float | None
     faults: list[str]
 
@@ -47,51 +47,51 @@ class Flow:
         loop = "not run" if self.loop is None else f"{self.loop:.1f} s"
         return (
             f"{self.kind:11} {self.sending:6.1f} s from the first upload to the end"
-            f" ({self.whole:.1f} s with all before), critical path {self.chain:.1f} s"
-            f" ({self.alone} measured alone): {share:.2f} x (wanted: {TARGET});"
-            f" to take all files {self.taking:.1f} s; a loop in a shell: {loop}"
+            f" ({self.whole:.1f} s in total), critical path {self.chain:.1f} s"
+            f" ({self.singly} measured singly): {share:.2f} x (target: {TARGET});"
+            f" the index alone {self.taking:.1f} s; a shell loop: {loop}"
         )
 
 
-def play(bed: Bed, kind: str, size: Size, alone: int | None, address: str = LOOPBACK) -> Flow:
-    """Release a monorepo, and see in what order; `alone`: how many to measure (None: all).
+def run_round(bed: Bed, kind: str, size: Size, singly: int | None, address: str = LOOPBACK) -> Flow:
+    """Release a monorepo and check the order; `singly`: how many members to measure (None: all).
 
-    Where all are measured, a loop of single calls is too, and all calls build. At another
-    `address` than loopback's the pace at which a host is asked is in force, so that it is the
-    number of requests that counts, and no chain.
+    If all are measured, a shell loop is measured too, and all calls build. At an `address` other
+    than loopback, the pace at which a host may be asked applies, so the number of requests decides
+    and not the chain.
     """
-    with staged(bed, kind, size, LATE, built=alone is not None, address=address) as stage:
-        run = stage.publish()
+    with set_up_monorepo(bed, kind, size, LATE, built=singly is not None, address=address) as setup:
+        run = setup.publish()
         ended = time.monotonic()
-        faults = list(_wrong(stage, run))
+        faults = list(_faults(setup, run))
         if run.code:
             return Flow(kind, run.seconds, 0.0, 1.0, 0.0, 0, None, faults)
-        begun = min(each.begun for each in stage.front.uploads)
-    chain, taking, measured = _critical_path(bed, kind, size, alone, address)
+        begun = min(each.begun for each in setup.front.uploads)
+    chain, taking, measured = _critical_path(bed, kind, size, singly, address)
     sending = ended - begun
-    loop = _loop(bed, kind, size) if alone is None else None
+    loop = _loop(bed, kind, size) if singly is None else None
     return Flow(kind, run.seconds, sending, chain, taking, measured, loop, faults)
 
 
-def _wrong(stage: Stage, run: Run) -> Iterator[str]:
-    faults = list(wrong_end(run, 0))
+def _faults(setup: Setup, run: Run) -> Iterator[str]:
+    faults = list(exit_faults(run, 0))
     yield from faults
     if not faults:
-        yield from wrong_of_all(stage)
-        yield from out_of_order(stage)
+        yield from faults_of_all(setup)
+        yield from order_faults(setup)
 
 
 def _critical_path(
-    bed: Bed, kind: str, size: Size, alone: int | None, address: str
+    bed: Bed, kind: str, size: Size, singly: int | None, address: str
 ) -> tuple[float, float, int]:
-    """The longest chain of a twin whose members are released one by one; those not: the median.
+    """The longest chain of a twin whose members are released one by one; the rest get the median.
 
-    A member's time is from its first upload until it was shown to every installer and fetched.
-    Beside it, how long the index needs to take all files, and how many were measured.
+    A member's time runs from its first upload until it was shown to every installer and downloaded.
+    Also returns how long the index needs for all files, and how many members were measured.
     """
     found: dict[str, float] = {}
-    with staged(bed, kind, size, LATE, built=True, address=address) as twin:
-        for name, project in islice(twin.monorepo.members.items(), alone):
+    with set_up_monorepo(bed, kind, size, LATE, built=True, address=address) as twin:
+        for name, project in islice(twin.monorepo.members.items(), singly):
             run = twin.poetry.run(*PUBLISH, cwd=project.path)
             _must(run)
             files = project.filenames
@@ -103,17 +103,17 @@ def _critical_path(
 
 
 def _loop(bed: Bed, kind: str, size: Size) -> float:
-    """Seconds from the first upload of `poetry publish` and `wait` for one after the other."""
-    with staged(bed, kind, size, LATE) as stage:
-        simple = stage.index.behind(stage.front.proxy.origin).simple_url
-        for name, project in stage.monorepo.members.items():
+    """Seconds from the first upload of `poetry publish` and `wait` in a loop."""
+    with set_up_monorepo(bed, kind, size, LATE) as setup:
+        simple = setup.index.behind(setup.front.proxy.origin).simple_url
+        for name, project in setup.monorepo.members.items():
             sent = ("publish", "--build", "--no-interaction", "-r", REPOSITORY)
-            _must(stage.poetry.run(*sent, cwd=project.path))
+            _must(setup.poetry.run(*sent, cwd=project.path))
             wait = ("publish-verified", "wait", f"{name}=={project.version}", "--index", simple)
-            _must(stage.poetry.run(*wait, cwd=project.path))
-        return time.monotonic() - min(each.begun for each in stage.front.uploads)
+            _must(setup.poetry.run(*wait, cwd=project.path))
+        return time.monotonic() - min(each.begun for each in setup.front.uploads)
 
 
 def _must(run: Run) -> None:
     if run.code:
-        raise RuntimeError(f"a release that is measured against failed: {run.said}")
+        raise RuntimeError(f"a release used for comparison failed: {run.said}")

@@ -1,4 +1,4 @@
-"""A Poetry that a Poetry has started: in `run`, in a build, in tox."""
+"""Poetry started by Poetry: in `run`, in a build, in tox."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from tests.beds.environments import uv
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
-from tests.stress.packages import GOODS
 from tests.stress.packages import MODULES
+from tests.stress.packages import PACKAGES
 from tests.stress.packages import consumer
 from tests.stress.packages import damage
 from tests.stress.racing import Tally
 from tests.stress.racing import run
 from tests.stress.rounds import say
-from tests.stress.shared_state import each_kind
+from tests.stress.shared_state import for_each_kind
 
 _NESTED = (
     ("run", "poetry", "run", "python", "-c", ""),
@@ -37,13 +37,13 @@ def in_run(bed: Bed) -> list[Tally]:
         with bed.home() as home, consumer(bed) as checkout:
             for args in _NESTED:
                 tally.add([run(bed.command(poetry, checkout, home, *args))])
-        # Nobody holds a lock for these: they must take turns by themselves.
+        # `run` holds no lock for these, so they must take turns themselves.
         with bed.home() as home, consumer(bed) as checkout:
             start = bed.command(poetry, checkout, home, "run", "sh", "-c", _FOUR)
             tally.add([run(start)])
-            _must_be_whole(tally, checkout, *GOODS, "demo")
+            _must_be_whole(tally, checkout, *PACKAGES, "demo")
 
-    return each_kind(bed, "(g) in run", one_round)
+    return for_each_kind(bed, "(g) in run", one_round)
 
 
 _FOUR = """
@@ -52,7 +52,7 @@ _FOUR = """
     test -z "$failed"
 """
 
-# What a build may ask the Poetry that builds it, in the directory of the project.
+# Commands that a build may run with the Poetry that builds it, in the project's directory.
 _ASKING = """
     import os, subprocess
 
@@ -114,13 +114,13 @@ def in_build_script(bed: Bed) -> list[Tally]:
             start = bed.command(poetry, checkout, home, "install", environ=asked)
             tally.add([run(start)])
             _must_have_asked(tally, checkout)
-            _must_be_whole(tally, checkout, *GOODS, "demo")
+            _must_be_whole(tally, checkout, *PACKAGES, "demo")
 
-    return each_kind(bed, "(g) in a build script", one_round)
+    return for_each_kind(bed, "(g) in a build script", one_round)
 
 
 def in_backend(bed: Bed) -> list[Tally]:
-    """(g) `poetry install` builds a dependency, whose PEP 517 backend runs Poetry."""
+    """(g) `poetry install` builds a dependency whose PEP 517 backend runs Poetry."""
 
     def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
         with bed.home() as home, consumer(bed) as checkout:
@@ -136,14 +136,14 @@ def in_backend(bed: Bed) -> list[Tally]:
                 start = bed.command(poetry, checkout, home, *args, environ=asked)
                 tally.add([run(start)])
             _must_have_asked(tally, checkout)
-            _must_be_whole(tally, checkout, *GOODS, "asking")
+            _must_be_whole(tally, checkout, *PACKAGES, "asking")
 
-    return each_kind(bed, "(g) in a build backend", one_round)
+    return for_each_kind(bed, "(g) in a build backend", one_round)
 
 
 def _must_have_asked(tally: Tally, checkout: Path) -> None:
     if not (checkout / "answered").exists():
-        tally.fail("no build has run a Poetry to its end", str(list(checkout.iterdir())))
+        tally.fail("no build ran Poetry to completion", str(list(checkout.iterdir())))
 
 
 def _must_be_whole(tally: Tally, checkout: Path, *names: str) -> None:
@@ -178,11 +178,11 @@ _STAND_IN = """
 
 
 def in_tox(bed: Bed) -> list[Tally]:
-    """(g) tox in `poetry run`, with two environments side by side."""
+    """(g) tox in `poetry run`, with two parallel environments."""
     tox = _tox(bed)
     if tox is None:
-        say("(g) tox cannot be fetched: a script that makes two environments stands in for it")
-    name = "tox" if tox else "a stand-in for tox"
+        say("(g) tox cannot be installed: a script that makes two environments replaces it")
+    name = "tox" if tox else "tox replacement"
 
     def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
         with bed.home() as home, consumer(bed) as checkout:
@@ -192,11 +192,11 @@ def in_tox(bed: Bed) -> list[Tally]:
             start = bed.command(poetry, checkout, home, "run", *argv)
             tally.add([run(start)])
             for environment in ("one", "two"):
-                wrong = damage(checkout / ".tox" / environment, *GOODS)
+                wrong = damage(checkout / ".tox" / environment, *PACKAGES)
                 if wrong:
                     tally.fail(f"silent: {wrong}", wrong)
 
-    return each_kind(bed, f"(g) {name}", one_round)
+    return for_each_kind(bed, f"(g) {name}", one_round)
 
 
 def _tox(bed: Bed) -> Path | None:

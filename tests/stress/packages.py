@@ -1,4 +1,4 @@
-"""What the scenarios about locks install, and how to see that it is whole."""
+"""The packages that the lock scenarios install, and a check that they are complete."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.beds.processes import HANG
 from tests.stress.bed import Bed
 from tests.stress.racing import run
 
-GOODS = ("gear-many", "gear-tool", "gear-data")
+PACKAGES = ("gear-many", "gear-tool", "gear-data")
 MODULES = "import gear_many.last, gear_tool, gear_data"
 ADDONS = tuple(f"addon-{number}" for number in range(8))
 SHARED_ADDON = "addon-shared"
-# Long enough to be met half-written.
+# Long enough to be seen half-written.
 _LONG = "#" * 79 + "\n"
 
 
-def stock_goods(bed: Bed) -> None:
-    """Put the goods on the index, once."""
+def add_packages(bed: Bed) -> None:
+    """Put the packages on the index, once."""
     if any(bed.index.wheels.glob("gear_many-*.whl")):
         return
     many = {f"gear_many/part{number}.py": _LONG * 20 for number in range(150)}
@@ -55,17 +55,17 @@ def stock_goods(bed: Bed) -> None:
 
 @contextmanager
 def consumer(bed: Bed, extra: str = "", under: Path | None = None) -> Iterator[Path]:
-    """A fresh checkout of a project that needs the goods, with its lock file."""
-    stock_goods(bed)
+    """A fresh checkout of a project that needs the packages, with its lock file."""
+    add_packages(bed)
     checkout = Path(tempfile.mkdtemp(prefix="checkout-", dir=under or bed.work))
     try:
         write_project(checkout, bed.index.url, "", extra)
         file = checkout / "pyproject.toml"
-        needs = ", ".join(f'"{name}>=1"' for name in GOODS)
+        needs = ", ".join(f'"{name}>=1"' for name in PACKAGES)
         text = file.read_text(encoding="utf-8")
         text = text.replace("\nrequires-python", f"\ndependencies = [{needs}]\nrequires-python", 1)
         file.write_text(text, encoding="utf-8")
-        locked = bed.work / "goods.lock"
+        locked = bed.work / "packages.lock"
         if not locked.exists():
             ended = run(bed.command(bed.poetry(stock=True), checkout, bed.work, "lock"))
             assert ended.code == 0, ended.out + ended.err
@@ -79,7 +79,7 @@ def consumer(bed: Bed, extra: str = "", under: Path | None = None) -> Iterator[P
 def damage(environment: Path, *names: str, imports: str = "") -> str | None:
     """What is wrong with these distributions in a virtual environment, or None.
 
-    Every file of their RECORDs must be there and as recorded; nothing may be there twice.
+    Every file in their RECORDs must match, and nothing may be installed twice.
     """
     sites = list(environment.glob("lib/python*/site-packages"))
     if len(sites) != 1:
@@ -87,7 +87,7 @@ def damage(environment: Path, *names: str, imports: str = "") -> str | None:
     for name in names:
         found = list(sites[0].glob(f"{name.replace('-', '_')}-*.dist-info"))
         if len(found) != 1:
-            return f"{name} is there {len(found)} times"
+            return f"{name} is installed {len(found)} times"
         wrong = _against_record(sites[0], found[0])
         if wrong:
             return f"{name}: {wrong}"
@@ -110,7 +110,7 @@ def _against_record(site: Path, info: Path) -> str | None:
     if not record.is_file():
         return "no RECORD"
     rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
-    # The project's own RECORD has absolute paths.
+    # The RECORD of the project itself has absolute paths.
     if not any(row and row[0].endswith(f"{info.name}/METADATA") for row in rows):
         return "RECORD is cut off"
     for row in rows:
@@ -119,7 +119,7 @@ def _against_record(site: Path, info: Path) -> str | None:
             return f"a file is missing ({name})"
         data = (site / name).read_bytes()
         if size and len(data) != int(size):
-            return f"a file has not its size ({name}: {len(data)}, not {size})"
+            return f"a file has another size ({name}: {len(data)}, not {size})"
         if digest:
             kind, _, value = digest.partition("=")
             real = base64.urlsafe_b64encode(hashlib.new(kind, data).digest()).decode()

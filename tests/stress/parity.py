@@ -1,12 +1,12 @@
-"""Run Poetry with and without the plugin in the same odd places, and print every difference.
+"""Run Poetry with and without the plugin in many environments, and print every difference.
 
     python -m tests.stress.parity [--short] [--only PATTERN] [--jobs N] [--list]
 
-Each command in each environment, with a Poetry version that changes from run to run, so that
-every pair is met. Both sides have the same paths, one after the other, from the same index.
-Compared are exit codes, what is said, files, and archives; differences that `parity_allowed.py`
-does not give a reason for are printed, and make it exit 1. What this machine cannot have is skipped
-with a reason. The whole form ends with what the plugin costs.
+Runs each command in each environment, with a Poetry version that changes from run to run, so that
+every pair occurs. Both sides use the same paths, one after the other, and the same index. Exit
+codes, output, files and archives are compared; differences that `parity_allowed.py` does not
+explain are printed and make it exit 1. What this machine cannot run is skipped with a reason. The
+full form ends with the plugin's cost.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from tests.stress.parity_allowed import allowed
 from tests.stress.parity_commands import COMMANDS
 from tests.stress.parity_commands import Command
 from tests.stress.parity_cost import cost
-from tests.stress.parity_packages import Goods
-from tests.stress.parity_packages import goods
+from tests.stress.parity_packages import VersionFixtures
+from tests.stress.parity_packages import version_fixtures
 from tests.stress.parity_snapshots import Outcome
 from tests.stress.parity_snapshots import changes
 from tests.stress.parity_snapshots import differences
@@ -54,7 +54,7 @@ from tests.stress.parity_snapshots import snapshot
 from tests.stress.parity_worlds import ENVIRONMENTS
 from tests.stress.parity_worlds import Environment
 from tests.stress.parity_worlds import World
-from tests.stress.racing import Ended
+from tests.stress.racing import Finished
 from tests.stress.racing import Start
 from tests.stress.racing import begin
 from tests.stress.racing import finish
@@ -66,7 +66,7 @@ _EXAMPLES, _WIDE = 3, 160
 
 @dataclass(frozen=True)
 class Run:
-    """A command in an environment, stock and guarded side by side."""
+    """A command in an environment, with stock and with guarded Poetry."""
 
     environment: Environment
     command: Command
@@ -77,7 +77,7 @@ class Run:
 
 
 def all_runs(environments: Sequence[Environment]) -> list[Run]:
-    """Every command in every environment; the versions take turns, so all pairs are met."""
+    """Every command in every environment; versions rotate so that all pairs occur."""
     return [
         Run(one, command, one.versions[(row + column) % len(one.versions)])
         for row, one in enumerate(environments)
@@ -87,7 +87,7 @@ def all_runs(environments: Sequence[Environment]) -> list[Run]:
 
 
 def short_runs(environments: Sequence[Environment]) -> list[Run]:
-    """Two commands in every environment, each command twice or more, on the oldest and newest."""
+    """Two commands per environment and each command at least twice, on the oldest and newest."""
     picked = []
     for row, one in enumerate(environments):
         versions = (one.versions[-1],) if one.layout != "venv" else (one.versions[0], NEWEST_POETRY)
@@ -98,7 +98,7 @@ def short_runs(environments: Sequence[Environment]) -> list[Run]:
 
 
 def pairs(runs: Iterable[Run]) -> int:
-    """How many pairs of environment, command and version are met."""
+    """How many pairs of environment, command and version occur."""
     return len(
         {
             pair
@@ -112,8 +112,8 @@ def pairs(runs: Iterable[Run]) -> int:
     )
 
 
-def play(run: Run, root: Path, known: Goods) -> list[str]:
-    """Both sides of a run in the same place; the differences."""
+def run_both(run: Run, root: Path, known: VersionFixtures) -> list[str]:
+    """Run both sides in the same place; return the differences."""
     stock, guarded = (_side(run, root, known, stock=stock) for stock in (True, False))
     clean = None
     if run.command.builds:
@@ -123,9 +123,9 @@ def play(run: Run, root: Path, known: Goods) -> list[str]:
 
 
 def _side(
-    run: Run, root: Path, known: Goods, *, stock: bool, calls: Sequence[str] | None = None
+    run: Run, root: Path, known: VersionFixtures, *, stock: bool, calls: Sequence[str] | None = None
 ) -> Outcome:
-    world = run.environment.lay(
+    world = run.environment.make_world(
         root,
         known.templates[run.version],
         run.version,
@@ -144,7 +144,7 @@ def _side(
         shutil.rmtree(root)
 
 
-def _call(world: World, words: str, through: list[str] | None = None) -> Ended:
+def _call(world: World, words: str, through: list[str] | None = None) -> Finished:
     argv = [
         *(world.argv if through is None else through),
         *shlex.split(words.format(**world.words)),
@@ -154,7 +154,7 @@ def _call(world: World, words: str, through: list[str] | None = None) -> Ended:
     ended = finish(start, begin(start))
     seconds = time.monotonic() - begun
     out, err = (text.replace(str(world.root), "/WORLD") for text in (ended.out, ended.err))
-    return Ended(start, ended.code, out, err, seconds)
+    return Finished(start, ended.code, out, err, seconds)
 
 
 def _archives(checkout: Path) -> dict[str, str]:
@@ -163,22 +163,22 @@ def _archives(checkout: Path) -> dict[str, str]:
 
 
 def _packed(archive: Path) -> bytes:
-    """The bytes of an archive, less gzip's own header: pdm-backend writes the time into it."""
+    """An archive's bytes without gzip's header, because pdm-backend writes the time into it."""
     content = archive.read_bytes()
     return gzip.decompress(content) if archive.name.endswith(".gz") else content
 
 
 class Report:
-    """The differences that nobody has allowed, by what they are."""
+    """The differences that are not allowed, by kind."""
 
     def __init__(self) -> None:
         self.runs = 0
         self.allowed: Counter[str] = Counter()
         self.found: dict[str, list[str]] = {}
-        """By what differs, whatever was called: each as it was met."""
+        """By kind of difference, whatever the command; each as it occurred."""
 
     def add(self, run: Run, lines: Iterable[str]) -> None:
-        """Sort out the differences of one run, and say at once what is new."""
+        """Sort the differences of one run, and print new kinds at once."""
         self.runs += 1
         left = []
         for line in lines:
@@ -194,7 +194,7 @@ class Report:
             self.found.setdefault(kind, []).append(f"{run}: {line}")
 
     def lines(self) -> Iterator[str]:
-        """All of it, the most frequent first."""
+        """The whole report, most frequent first."""
         for reason, times in self.allowed.most_common():
             yield f"allowed {times} times: {reason}"
         for kind, met in sorted(self.found.items(), key=lambda item: -len(item[1])):
@@ -204,7 +204,7 @@ class Report:
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder that every user can reach, whose mounts end with this process."""
+    """A directory that every user can reach, whose mounts end with this process."""
     library = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() == 0 and library.unshare(_NEW_MOUNT_NAMESPACE) == 0:
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
@@ -214,8 +214,8 @@ def workplace() -> Iterator[Path]:
         yield work
 
 
-def play_all(runs: Sequence[Run], work: Path, known: Goods, workers: int) -> Report:
-    """Play them, so many side by side, and say what is found."""
+def run_all(runs: Sequence[Run], work: Path, known: VersionFixtures, workers: int) -> Report:
+    """Run them, `workers` in parallel, and report."""
     report = Report()
     places: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for number in range(workers):
@@ -224,7 +224,7 @@ def play_all(runs: Sequence[Run], work: Path, known: Goods, workers: int) -> Rep
     def one(run: Run) -> list[str]:
         place = places.get()
         try:
-            return play(run, place, known)
+            return run_both(run, place, known)
         finally:
             places.put(place)
 
@@ -238,7 +238,7 @@ def play_all(runs: Sequence[Run], work: Path, known: Goods, workers: int) -> Rep
 
 
 def available(environments: Sequence[Environment]) -> list[Environment]:
-    """Those that this machine can have; say why it has not the others."""
+    """The environments that this machine can provide; print why the others are skipped."""
     found = []
     for one in environments:
         try:
@@ -251,23 +251,23 @@ def available(environments: Sequence[Environment]) -> list[Environment]:
 
 
 def main() -> int:
-    """Play what is asked for."""
+    """Run what is requested."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--short", action="store_true", help="two commands in each environment")
     parser.add_argument("--only", default="*", help="'ENVIRONMENT / COMMAND / VERSION', with *")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="side by side")
-    parser.add_argument("--list", action="store_true", help="print the runs, and play none")
+    parser.add_argument("--list", action="store_true", help="print the runs without running them")
     options = parser.parse_args()
     runs = (short_runs if options.short else all_runs)(available(ENVIRONMENTS))
     runs = [run for run in runs if fnmatch.fnmatch(str(run), options.only)]
-    # Whoever stops it midway has met some of everything.
-    random.Random(0).shuffle(runs)  # noqa: S311 - any order would do
+    # If it is stopped half-way, it has tried some of everything.
+    random.Random(0).shuffle(runs)  # noqa: S311 - any order will do
     if options.list:
         say(*map(str, runs))
         return 0
     begun = time.monotonic()
-    with workplace() as work, goods(work, {run.version for run in runs}) as known:
-        report = play_all(runs, work, known, options.jobs)
+    with workplace() as work, version_fixtures(work, {run.version for run in runs}) as known:
+        report = run_all(runs, work, known, options.jobs)
         say(*report.lines())
         whole = not options.short and options.only == "*" and report.runs == len(runs)
         for line in cost(known, work) if whole else ():

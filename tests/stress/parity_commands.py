@@ -1,4 +1,4 @@
-"""The commands that are tried, each a few calls in a checkout of its own."""
+"""The commands to try, each a few calls in its own checkout."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 Change = Callable[[Path], None]
 
 
-def nothing(_: Path) -> None:
-    """Leave it as it is."""
+def no_change(_: Path) -> None:
+    """Change nothing."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """Calls of Poetry (or of what it has installed), one after the other."""
+    """Calls of Poetry, or of programs it installed, one after the other."""
 
     name: str
     calls: tuple[str, ...]
-    """Words as for a shell; {python} and {index} are put in."""
-    change: Change = nothing
-    """What the project must be before."""
+    """Shell words; {python} and {index} are filled in."""
+    change: Change = no_change
+    """Prepares the project."""
     builds: bool = False
-    """Whether the last call makes archives."""
+    """Whether the last call builds archives."""
 
 
-def _of(name: str, *calls: str, change: Change = nothing, builds: bool = False) -> Command:
+def _of(name: str, *calls: str, change: Change = no_change, builds: bool = False) -> Command:
     return Command(name, calls or (f"poetry {name}",), change, builds)
 
 
 def built_with(backend: str, requirement: str = "", settings: str = "") -> Change:
-    """Let a project be built by this backend."""
+    """Make a project use this build backend."""
 
     def change(checkout: Path) -> None:
         file = checkout / "pyproject.toml"
@@ -90,7 +90,7 @@ COMMANDS = (
     _of("publish", "poetry publish --build --dry-run -n"),
 )
 
-# Whose archives others make too: tried where the environment is an ordinary one.
+# More build backends, only tried in ordinary environments.
 BACKENDS = (
     _backend("setuptools", "setuptools.build_meta", "setuptools>=77"),
     _backend("flit", "flit_core.buildapi", "flit-core>=3.12"),
@@ -98,7 +98,7 @@ BACKENDS = (
     _backend("uv", "uv_build", "uv_build", '[tool.uv.build-backend]\nmodule-root = ""\n'),
     _backend("scikit-build-core", "scikit_build_core.build", "scikit-build-core", ""),
 )
-OF_THE_CROWD = (
+PLUGIN_COMMANDS = (
     _of("export", "poetry export --without-hashes"),
     _of("up", "poetry up --no-install"),
     _of("bundle", "poetry bundle venv {temporary}/bundled"),

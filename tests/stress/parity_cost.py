@@ -1,4 +1,4 @@
-"""What the plugin costs a command: instructions where a counter is there, else time."""
+"""What the plugin adds to a command: in instructions if they can be counted, else in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.beds.environments import OLDEST_POETRY
 from tests.beds.environments import environment
 from tests.beds.poetry import isolated
 from tests.stress.parity_layouts import interpreter
-from tests.stress.parity_packages import Goods
+from tests.stress.parity_packages import VersionFixtures
 from tests.stress.racing import Start
 from tests.stress.racing import run
 
@@ -25,8 +25,8 @@ _PAIRS = 9
 Measure = Callable[[Start], float]
 
 
-def cost(known: Goods, work: Path) -> Iterator[str]:
-    """A line for each command and version: guarded against stock. Nothing is asserted."""
+def cost(known: VersionFixtures, work: Path) -> Iterator[str]:
+    """A line per command and version: guarded relative to stock. Nothing is asserted."""
     unit, measure, pairs = _way()
     for version in (OLDEST_POETRY, NEWEST_POETRY):
         checkout = known.templates[version]
@@ -49,7 +49,7 @@ def _start(version: str, command: str, checkout: Path, home: Path, *, plugin: bo
 
 
 def _way() -> tuple[str, Measure, int]:
-    """In what it is counted, how, and how many pairs are wanted: counts hardly vary."""
+    """The unit, how to measure it, and how many pairs to run: counts hardly vary."""
     for unit, measure in (("instructions (perf)", _perf), ("instructions (valgrind)", _valgrind)):
         program = re.findall(r"\w+(?=\))", unit)[0]
         if shutil.which(program):

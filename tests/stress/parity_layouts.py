@@ -1,6 +1,6 @@
 """The ways in which people install Poetry, each made once and copied for every run.
 
-A layout is a folder that becomes a world: `home`, `src` (checkouts) and `opt` (the system's own).
+A layout is a directory that becomes a world: `home`, `src` (checkouts) and `opt` (system-wide).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.beds.environments import uv
 from tests.stress.bed import UnavailableError
 from tests.stress.hostile import python_of_all
 
-PLUGINS_OF_THE_CROWD = (
+POPULAR_PLUGINS = (
     "poetry-plugin-export",
     "poetry-plugin-shell",
     "poetry-plugin-up",
@@ -41,7 +41,7 @@ _PYENVS_OWN = "home/.pyenv/versions/3.99"
 
 @functools.cache
 def interpreter() -> str:
-    """The Python of all worlds: one that other users can start too, if there is one."""
+    """The Python of all worlds: one that other users can run too, if possible."""
     try:
         return python_of_all()
     except UnavailableError:
@@ -49,8 +49,8 @@ def interpreter() -> str:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What one layout has to know to be made."""
+class LayoutSpec:
+    """What is needed to make a layout."""
 
     folder: Path
     version: str
@@ -66,40 +66,40 @@ class Made:
 
     @property
     def pins(self) -> list[str]:
-        """All that is in it, but for the plugin itself."""
+        """Everything in it except the plugin."""
         found = self.kept.site.glob("*.dist-info")
         names = [info.name.removesuffix(".dist-info").replace("-", "==", 1) for info in found]
         return sorted(name for name in names if not name.startswith("poetry_publish_verified"))
 
 
-Maker = Callable[[Made], None]
+MakeLayout = Callable[[LayoutSpec], None]
 
 
-def _environment_at(place: str, link: str = "home/.local/bin/poetry") -> Maker:
+def _environment_at(place: str, link: str = "home/.local/bin/poetry") -> MakeLayout:
     """A virtual environment at `place`, and a link to its `poetry`."""
 
-    def make(made: Made) -> None:
-        (made.folder / place).parent.mkdir(parents=True, exist_ok=True)
-        poetry = made.kept.copy(made.folder / place).poetry
+    def make(spec: LayoutSpec) -> None:
+        (spec.folder / place).parent.mkdir(parents=True, exist_ok=True)
+        poetry = spec.kept.copy(spec.folder / place).poetry
         if link:
-            (made.folder / link).parent.mkdir(parents=True, exist_ok=True)
-            (made.folder / link).symlink_to(poetry)
+            (spec.folder / link).parent.mkdir(parents=True, exist_ok=True)
+            (spec.folder / link).symlink_to(poetry)
 
     return make
 
 
-def _crowd(made: Made) -> None:
-    _environment_at("opt/poetry")(made)
-    own = PoetryEnvironment(made.folder / "opt/poetry")
-    # Poetry itself, and the plugin, stay as they are.
-    own.install(*PLUGINS_OF_THE_CROWD, f"poetry=={made.version}")
+def _popular_plugins(spec: LayoutSpec) -> None:
+    _environment_at("opt/poetry")(spec)
+    own = PoetryEnvironment(spec.folder / "opt/poetry")
+    # Pinned: Poetry and the plugin must not change.
+    own.install(*POPULAR_PLUGINS, f"poetry=={spec.version}")
 
 
-def _in_a_python(place: str) -> Maker:
-    """Poetry in a whole Python that is no virtual environment, as conda's and pyenv's are."""
+def _in_a_python(place: str) -> MakeLayout:
+    """Poetry in a full Python that is not a virtual environment, like conda's and pyenv's."""
 
-    def make(made: Made) -> None:
-        folder = made.folder / place
+    def make(spec: LayoutSpec) -> None:
+        folder = spec.folder / place
         source = _movable_python()
         shutil.copytree(
             source, folder, symlinks=True,
@@ -111,44 +111,44 @@ def _in_a_python(place: str) -> Maker:
         if not own.python.exists():
             own.python.symlink_to(python.name)
         target = ("--python", python, "--break-system-packages", "--quiet", "--no-deps")
-        run_checked(uv(), "pip", "install", *target, *made.pins, *_wheel(made))
+        run_checked(uv(), "pip", "install", *target, *spec.pins, *_wheel(spec))
         run_checked(python, "-m", "compileall", "-q", own.site)
 
     return make
 
 
 def _movable_python() -> Path:
-    """A Python that goes on wherever it is copied to: one that was built, not the system's."""
+    """A relocatable Python: one that was built from source, not the system's."""
     for found in reversed(interpreters()):
         prefix = Path(found.path).resolve().parents[1]
         if prefix.name != "usr" and not (prefix / "pyvenv.cfg").exists():
             return prefix
-    raise UnavailableError("needs a Python beside the system's, as pyenv builds it")
+    raise UnavailableError("needs a Python besides the system's, as pyenv builds it")
 
 
-def _wheel(made: Made) -> tuple[Path, ...]:
-    return () if made.stock else (built_wheel(),)
+def _wheel(spec: LayoutSpec) -> tuple[Path, ...]:
+    return () if spec.stock else (built_wheel(),)
 
 
-def _pipx(made: Made) -> None:
-    home = made.folder / "home"
+def _pipx(spec: LayoutSpec) -> None:
+    home = spec.folder / "home"
     home.mkdir()
-    # Like the rest from uv's cache: pip takes half a minute.
+    # From uv's cache like the rest: pip takes half a minute.
     environ = {"PIPX_DEFAULT_BACKEND": "uv", **pipx_variables(home), "PATH": _path_with_uv()}
-    _run_in(environ, pipx(), "install", "--python", interpreter(), f"poetry=={made.version}")
-    for wheel in _wheel(made):
+    _run_in(environ, pipx(), "install", "--python", interpreter(), f"poetry=={spec.version}")
+    for wheel in _wheel(spec):
         _run_in(environ, pipx(), "inject", "poetry", str(wheel))
     shutil.rmtree(home / ".cache", ignore_errors=True)
 
 
-def _uv_tool(made: Made) -> None:
-    home = made.folder / "home"
+def _uv_tool(spec: LayoutSpec) -> None:
+    home = spec.folder / "home"
     home.mkdir()
-    more = [word for wheel in _wheel(made) for word in ("--with", str(wheel))]
+    more = [word for wheel in _wheel(spec) for word in ("--with", str(wheel))]
     environ = {**uv_variables(home), "UV_CACHE_DIR": _uv_cache()}
     _run_in(
         environ, uv(), "tool", "install", "--quiet", "--python", interpreter(),
-        "--compile-bytecode", f"poetry=={made.version}", *more,
+        "--compile-bytecode", f"poetry=={spec.version}", *more,
     )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def _path_with_uv() -> str:
 
 @functools.cache
 def pipx() -> str:
-    """A real pipx, in an environment of its own."""
+    """A real pipx in its own environment."""
     program = shutil.which("pipx")
     if program:
         return program
@@ -183,7 +183,7 @@ def pipx() -> str:
 
 
 def pyenv() -> str:
-    """A real pyenv; raise UnavailableError where there is none."""
+    """A real pyenv; raises UnavailableError if there is none."""
     program = shutil.which("pyenv") or str(Path.home() / ".pyenv/bin/pyenv")
     if not Path(program).exists():
         raise UnavailableError("needs pyenv")
@@ -191,7 +191,7 @@ def pyenv() -> str:
 
 
 def pipx_variables(home: Path) -> dict[str, str]:
-    """Where a pipx of this home keeps its things: where it does by default."""
+    """The default directories of pipx, below this home."""
     return {
         "HOME": str(home),
         "PIPX_HOME": str(home / ".local/share/pipx"),
@@ -200,7 +200,7 @@ def pipx_variables(home: Path) -> dict[str, str]:
 
 
 def uv_variables(home: Path) -> dict[str, str]:
-    """Where `uv tool` of this home keeps its things: where it does by default."""
+    """The default directories of `uv tool`, below this home."""
     return {
         "HOME": str(home),
         "UV_TOOL_DIR": str(home / ".local/share/uv/tools"),
@@ -210,27 +210,27 @@ def uv_variables(home: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where Poetry is, and who puts it there."""
+    """Where Poetry is and how it gets there."""
 
     prefix: str
-    """Poetry's own environment, in the world."""
-    make: Maker
+    """Poetry's own environment, relative to the world."""
+    make: MakeLayout
     on_path: bool = False
-    """Whether all its programs are found, and not `poetry` alone."""
+    """Whether all its programs are on PATH, and not only `poetry`."""
 
     def programs(self, world: Path) -> Path:
-        """The folder on PATH where `poetry` is found."""
+        """The directory on PATH that contains `poetry`."""
         return world / (self.prefix if self.on_path else "home/.local") / "bin"
 
     def skeleton(self, name: str, version: str, *, stock: bool) -> Skeleton:
-        """It with this version, made once."""
-        of = Made(Path(), version, stock)
+        """The layout for this version, made once."""
+        of = LayoutSpec(Path(), version, stock)
         key = cache_key(of.kept.path.name, _how_made())
         kind = "stock" if stock else "guarded"
 
         def make(folder: Path) -> None:
             folder.mkdir(parents=True)
-            self.make(Made(folder, version, stock))
+            self.make(LayoutSpec(folder, version, stock))
 
         return _skeleton(build_once(f"parity-{name}-{version}-{kind}-{key}", make))
 
@@ -245,7 +245,7 @@ LAYOUTS = {
         "home/.local/share/pypoetry/venv", _environment_at("home/.local/share/pypoetry/venv")
     ),
     "project": Layout("src/demo/.venv", _environment_at("src/demo/.venv", ""), on_path=True),
-    "crowd": Layout("opt/poetry", _crowd),
+    "popular plugins": Layout("opt/poetry", _popular_plugins),
     "conda": Layout("opt/conda", _in_a_python("opt/conda"), on_path=True),
     "pyenv": Layout(_PYENVS_OWN, _in_a_python(_PYENVS_OWN), on_path=True),
     "pipx": Layout("home/.local/share/pipx/venvs/poetry", _pipx),
@@ -255,14 +255,14 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A made layout, and what in it names its own place."""
+    """A finished layout, and the parts of it that contain its own path."""
 
     folder: Path
     texts: tuple[str, ...]
     links: tuple[str, ...]
 
-    def lay(self, world: Path) -> None:
-        """Copy it to where it is used: files are linked, but for those that name their place."""
+    def copy_to(self, world: Path) -> None:
+        """Copy it into a world: files are hard-linked, except those that contain their path."""
         subprocess.run(["cp", "-al", f"{self.folder}/.", str(world)], check=True)
         before, after = str(self.folder).encode(), str(world).encode()
         for name in self.texts:
@@ -281,7 +281,7 @@ class Skeleton:
 @functools.cache
 def _skeleton(folder: Path) -> Skeleton:
     grep = ["grep", "-rlIF", "--", str(folder), str(folder)]
-    # -I leaves out compiled code, whose paths Python puts right as it imports.
+    # -I skips compiled code, whose paths Python corrects on import.
     texts = subprocess.run(grep, capture_output=True, text=True, check=False).stdout.splitlines()
     find = ["find", str(folder), "-lname", f"{folder}*"]
     links = subprocess.run(find, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What all runs share: an index for each Poetry version, and a project with its lock file."""
+"""What all runs share: an index and a locked project for each Poetry version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.beds.environments import uv
 from tests.beds.plugins import PLUGIN_GROUP
 from tests.beds.poetry import isolated
 from tests.beds.simple_index import SimpleIndex
-from tests.stress.bed import put
+from tests.stress.bed import replace_stub
 from tests.stress.bed import write_stubs
 from tests.stress.parity_layouts import interpreter
 
@@ -70,18 +70,18 @@ build-backend = "poetry.core.masonry.api"
 
 
 @dataclass
-class Goods:
-    """By Poetry version: an index that has what its environment holds, and a checkout."""
+class VersionFixtures:
+    """By Poetry version: an index with everything its environment holds, and a checkout."""
 
     indexes: dict[str, str] = field(default_factory=dict)
     templates: dict[str, Path] = field(default_factory=dict)
 
 
 @contextmanager
-def goods(work: Path, versions: Iterable[str]) -> Iterator[Goods]:
-    """Serve indexes and lock the project, for these versions."""
+def version_fixtures(work: Path, versions: Iterable[str]) -> Iterator[VersionFixtures]:
+    """Serve the indexes and lock the project for these versions."""
     with ExitStack() as stack:
-        known = Goods()
+        known = VersionFixtures()
         for version in sorted(versions):
             wheels = work / f"wheels-{version}"
             wheels.mkdir()
@@ -96,7 +96,7 @@ def _fill(wheels: Path, version: str) -> None:
         WheelSource("alpha", "1.0", {"alpha.py": ""}, requires=("beta>=1",)),
         *(WheelSource(name, "1.0", {f"{name}.py": ""}) for name in ("beta", "gamma", "delta")),
         WheelSource("addon", "1.0", {"addon.py": ""}),
-        # One that changes nothing: what is built with it is what is built without.
+        # A plugin that changes nothing, so that builds are the same with and without it.
         WheelSource(
             "lamp-plugin",
             "1.0",
@@ -110,11 +110,11 @@ def _fill(wheels: Path, version: str) -> None:
         own = environment(version, python=interpreter(), plugin=not stock, pypiserver=False)
         write_stubs(wheels, own.poetry)
     for wheel in _backends().glob("*.whl"):
-        put(wheel, wheels)
+        replace_stub(wheel, wheels)
 
 
 def _backends() -> Path:
-    """Whole wheels of build backends and of what they need, fetched once."""
+    """Real wheels of build backends and their dependencies, downloaded once."""
 
     def make(folder: Path) -> None:
         download = (uv(), "tool", "run", "--python", interpreter(), "pip", "download", "--quiet")
@@ -123,7 +123,7 @@ def _backends() -> Path:
     return build_once(f"parity-backends-{cache_key(*_BACKENDS, interpreter())}", make)
 
 
-def _project(folder: Path, version: str, known: Goods) -> Path:
+def _project(folder: Path, version: str, known: VersionFixtures) -> Path:
     (folder / "demo").mkdir(parents=True)
     (folder / "demo/__init__.py").write_text("def main():\n    print('light')\n", encoding="utf-8")
     (folder / "README.md").write_text("# A lamp\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a run left behind, and in what two runs differ: each difference is one readable line."""
+"""What a run left behind, and how two runs differ: each difference is one readable line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.stress.racing import Ended
+from tests.stress.racing import Finished
 
-# Compiled by whoever imports first; git's own; what a parser or a builder is in the middle of.
+# Bytecode that whichever process imports first compiles, and git's own files.
 _NOT_LOOKED_INTO = {"__pycache__", ".git"}
-# Where the contents of what changed are compared, and not the names alone: elsewhere they tell
-# of times (an index's answers) or of the interpreter.
+# Where contents are compared and not only names: elsewhere they depend on the time (an index's
+# answers) or on the interpreter.
 _READ = ("src/", "home/.config/")
 _LARGE = 1_000_000
 _OF_POETRY = "home/.config/pypoetry/pyproject.toml"
@@ -30,19 +30,19 @@ Snapshot = dict[str, os.stat_result]
 
 
 class Change(NamedTuple):
-    """What is at a path now that is other than before."""
+    """What is at a path now, if that has changed."""
 
     text: str
-    """For people, and all that is compared."""
+    """For people; only this is compared."""
     content: bytes = b""
-    """Where contents are looked at."""
+    """Only where contents are compared."""
 
 
 Changes = dict[str, Change]
 
 
 def snapshot(root: Path) -> Snapshot:
-    """All paths below `root`, as they are named from there."""
+    """All paths below `root`, relative to it."""
     found: Snapshot = {}
 
     def look(directory: str, prefix: str) -> None:
@@ -59,7 +59,7 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def changes(root: Path, before: Snapshot) -> Changes:
-    """What is other than it was before, by path, and as what it is there now."""
+    """What differs from `before`, by path, described as it is now."""
     after = snapshot(root)
     changed = {path: Change("removed") for path in before.keys() - after.keys()}
     for path, now in after.items():
@@ -88,16 +88,16 @@ def _described(path: Path, found: os.stat_result, *, read: bool) -> Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that one side left."""
+    """Everything that one side left behind."""
 
-    ended: Sequence[Ended]
+    ended: Sequence[Finished]
     changes: Changes
     archives: dict[str, str]
-    """The SHA-256 of each archive that was built, by its name."""
+    """The sha256 of each archive that was built, by name."""
 
 
 def differences(stock: Outcome, guarded: Outcome, clean: dict[str, str] | None) -> Iterator[str]:
-    """Each difference as a line; `clean` are the archives that a clean checkout makes."""
+    """Each difference as a line; `clean` are the archives from a clean checkout."""
     for left, right in zip(stock.ended, guarded.ended, strict=True):
         label = left.start.label
         if left.code != right.code:
@@ -116,7 +116,7 @@ def _files(stock: Changes, guarded: Changes, archives: dict[str, str]) -> Iterat
     stock, guarded = ({_short(path): text for path, text in of.items()} for of in (stock, guarded))
     for path in sorted(stock.keys() | guarded.keys()):
         left, right = stock.get(path), guarded.get(path)
-        # Archives have a yardstick of their own.
+        # Archives are compared with a clean checkout's instead.
         if not _same(path, left, right) and Path(path).name not in archives:
             yield _file(path, left, right)
 
@@ -124,8 +124,8 @@ def _files(stock: Changes, guarded: Changes, archives: dict[str, str]) -> Iterat
 def _same(path: str, left: Change | None, right: Change | None) -> bool:
     if not (left and right) or left.text == right.text or path != _OF_POETRY:
         return (left and left.text) == (right and right.text)
-    # Poetry 2.0 goes over a set of names: where its interpreter takes no PYTHONHASHSEED (`-E`,
-    # as pipx starts it), the tables come in another order each time.
+    # Poetry 2.0 iterates over a set of names: where its interpreter ignores PYTHONHASHSEED (`-E`,
+    # as pipx starts it), the tables are in another order each time.
     (signs, said), (others, also) = (
         (of.text.rpartition(" ")[0], tomllib.loads(of.content.decode())) for of in (left, right)
     )
@@ -133,7 +133,7 @@ def _same(path: str, left: Change | None, right: Change | None) -> bool:
 
 
 def outermost(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without those about files in a folder that there is a line about."""
+    """The lines, without those about files below a directory that has its own line."""
     told: set[Path] = set()
     for line in lines:
         found = re.match(r"file . (.*?): ", line)
@@ -162,7 +162,7 @@ _PATHS = (
 
 
 def _short(path: str) -> str:
-    """A path less what is made of hashes."""
+    """A path without the parts that contain hashes."""
     for pattern, replacement in _PATHS:
         path = re.sub(pattern, replacement, path)
     return path
@@ -171,7 +171,7 @@ def _short(path: str) -> str:
 def _archives(guarded: dict[str, str], clean: dict[str, str] | None) -> Iterator[str]:
     for name in sorted(guarded) if clean else ():
         if clean and guarded[name] != clean.get(name):
-            yield f"archive {name}: not the one of a clean checkout"
+            yield f"archive {name}: differs from a clean checkout's"
 
 
 def _lines(what: str, stock: list[str], guarded: list[str]) -> Iterator[str]:
@@ -190,20 +190,20 @@ _VARYING = (
     (r"process \d+", "process N"),
     (r"(?<=/virtualenvs/)(\.?\w+)-[\w-]{8}-py3\.\d+", r"\1-HASH"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*", "DATE"),
-    # Columns are as wide as their longest word.
+    # Column widths depend on the longest word.
     (r"(?<=\S) {2,}", "  "),
     (r"127\.0\.0\.1:\d+", "INDEX"),
 )  # fmt: skip
 
 
 def tidy(text: str) -> list[str]:
-    """The lines of an output, less what differs from run to run."""
+    """The lines of an output, without what varies from run to run."""
     for pattern, replacement in _VARYING:
         text = re.sub(pattern, replacement, text)
     lines: list[str] = []
     begun = 0
     for line in text.splitlines():
-        # What is installed side by side comes in any order.
+        # Parallel installations are listed in any order.
         if not line.startswith("  - "):
             lines[begun:] = sorted(lines[begun:])
             begun = len(lines) + 1

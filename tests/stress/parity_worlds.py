@@ -20,10 +20,10 @@ from tests.beds.environments import POETRY_MINORS
 from tests.beds.environments import uv
 from tests.stress import threadless
 from tests.stress.bed import UnavailableError
-from tests.stress.bed import call
-from tests.stress.bed import need
+from tests.stress.bed import require_tools
+from tests.stress.bed import run_tool
 from tests.stress.parity_commands import BACKENDS
-from tests.stress.parity_commands import OF_THE_CROWD
+from tests.stress.parity_commands import PLUGIN_COMMANDS
 from tests.stress.parity_commands import Command
 from tests.stress.parity_layouts import LAYOUTS
 from tests.stress.parity_layouts import interpreter
@@ -39,7 +39,7 @@ _OPENSHIFT = 1_000_650_000
 
 @dataclass
 class World:
-    """One Poetry with a home and a checkout: all below `root`, which both sides have in turn."""
+    """One Poetry with a home and a checkout, all below `root`, which both sides use in turn."""
 
     root: Path
     prefix: Path
@@ -47,31 +47,31 @@ class World:
     variables: dict[str, str] = field(default_factory=dict)
     mounts: list[Path] = field(default_factory=list)
     argv: list[str] = field(default_factory=list)
-    """What the program and its arguments are appended to."""
+    """The wrapper command; the program and its arguments are appended."""
 
     @property
     def home(self) -> Path:
-        """HOME, with Poetry's directories where they are by default."""
+        """HOME, with Poetry's directories in their default places."""
         return self.root / "home"
 
     @property
     def checkout(self) -> Path:
-        """The project, in which Poetry is called."""
+        """The project in which Poetry runs."""
         return self.root / "src" / "demo"
 
     @property
     def pyproject(self) -> Path:
-        """The project's own file."""
+        """The project's own pyproject.toml."""
         return self.checkout / "pyproject.toml"
 
     @property
     def temporary(self) -> Path:
-        """Where temporary files go."""
+        """The directory for temporary files."""
         return self.root / "tmp"
 
     @property
     def words(self) -> dict[str, str]:
-        """What calls can name."""
+        """What calls can refer to."""
         return {
             "python": interpreter(),
             "index": self.index,
@@ -81,27 +81,27 @@ class World:
             "pyenv": shutil.which("pyenv") or "pyenv",
         }
 
-    def through(self, *words: str) -> None:
-        """Let each call be started by this program, which is given it as its arguments."""
+    def wrap(self, *words: str) -> None:
+        """Start each call through this program, which gets the call as its arguments."""
         self.argv = [*words, *self.argv]
 
-    def after(self, script: str) -> None:
-        """Let a shell do this before each call."""
-        self.through("sh", "-c", f'{script}; exec "$@"', "sh")
+    def run_before(self, script: str) -> None:
+        """Run a shell script before each call."""
+        self.wrap("sh", "-c", f'{script}; exec "$@"', "sh")
 
     def mount(self, where: Path, *options: str) -> None:
-        """Mount something for as long as the world lasts."""
-        call("mount", *options, str(where))
+        """Mount something for the lifetime of the world."""
+        run_tool("mount", *options, str(where))
         self.mounts.append(where)
 
     def read_only(self, folder: Path) -> None:
-        """Make a folder one that nobody can write to, root included."""
+        """Make a directory read-only for everybody, including root."""
         folder.mkdir(parents=True, exist_ok=True)
         self.mount(folder, "--bind", str(folder))
-        call("mount", "-o", "remount,bind,ro", str(folder))
+        run_tool("mount", "-o", "remount,bind,ro", str(folder))
 
     def full(self, folder: Path) -> None:
-        """Put a folder on a disk that has no room left."""
+        """Put a directory on a full disk."""
         folder.mkdir(parents=True, exist_ok=True)
         kept = self.temporary / "kept"
         shutil.copytree(folder, kept, symlinks=True)
@@ -117,13 +117,13 @@ class World:
             return
 
     def owned_by(self, user: int, group: int) -> None:
-        """Let another user run it, who owns all but Poetry."""
+        """Run as another user, who owns everything but Poetry."""
         for top in (self.home, self.root / "src", self.temporary):
-            call("chown", "-R", "-h", f"{user}:{group}", str(top))
-        self.through("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups")
+            run_tool("chown", "-R", "-h", f"{user}:{group}", str(top))
+        self.wrap("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups")
 
     def close(self) -> None:
-        """Unmount what was mounted."""
+        """Unmount everything."""
         for where in reversed(self.mounts):
             subprocess.run(["umount", "-l", str(where)], check=False)
 
@@ -131,13 +131,13 @@ class World:
 Change = Callable[[World], None]
 
 
-def nothing(_: World) -> None:
-    """Leave it as it is."""
+def no_change(_: World) -> None:
+    """Change nothing."""
 
 
 @functools.cache
 def _may_mount() -> bool:
-    """Whether root may mount here: in many containers it may not."""
+    """Whether root may mount here; in many containers it may not."""
     trial = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]  # noqa: S108 - for itself
     return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
@@ -148,33 +148,33 @@ class Environment:
 
     name: str
     layout: str = "venv"
-    change: Change = nothing
-    """What is done to a world before the calls."""
+    change: Change = no_change
+    """Prepares a world before the calls."""
     variables: Mapping[str, str] = field(default_factory=dict)
     first: tuple[str, ...] = ()
-    """Calls that come before each command."""
+    """Calls before each command."""
     listings: tuple[str, ...] = ()
-    """Calls of other tools that come after each command."""
+    """Calls of other tools after each command."""
     more: Sequence[Command] = ()
-    """Commands that are tried here alone."""
+    """Additional commands for this environment."""
     without: tuple[str, ...] = ()
-    """Commands that make no sense here."""
+    """Commands that do not apply here."""
     versions: tuple[str, ...] = POETRY_MINORS
     root: bool = False
-    """Whether only root can make it."""
+    """Whether it needs root."""
 
     def available(self) -> None:
-        """Raise UnavailableError with the reason why this machine cannot have it."""
+        """Raise UnavailableError with the reason if this machine cannot provide it."""
         if self.root and os.geteuid() != 0:
             raise UnavailableError("needs root")
         if self.layout == "pyenv":
             pyenv()
         if self.root:
-            need("setpriv", "mount", "unshare")
+            require_tools("setpriv", "mount", "unshare")
             if not _may_mount():
                 raise UnavailableError("needs the right to mount")
 
-    def lay(
+    def make_world(
         self,
         root: Path,
         template: Path,
@@ -184,12 +184,12 @@ class Environment:
         stock: bool,
         change: Callable[[Path], None] = lambda _: None,
     ) -> World:
-        """Make a world for one side of a run; `change` is what the command wants of the project."""
+        """Make a world for one side of a run; `change` prepares the project for the command."""
         root.mkdir()
         for name in ("home", "src", "tmp", "opt"):
             (root / name).mkdir()
         layout = LAYOUTS[self.layout]
-        layout.skeleton(self.layout, version, stock=stock).lay(root)
+        layout.skeleton(self.layout, version, stock=stock).copy_to(root)
         shutil.copytree(template, root / "src" / "demo", symlinks=True, dirs_exist_ok=True)
         change(root / "src" / "demo")
         world = World(root, root / layout.prefix, index)
@@ -200,12 +200,12 @@ class Environment:
             "LANG": "C.UTF-8",
             "NO_COLOR": "1",
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-            # Poetry brings a pip of its own; to copy one takes half of an install.
+            # Poetry brings its own pip; copying one is half the time of an install.
             "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true",
-            # All but the index on loopback is refused at once.
+            # Everything but the index on loopback fails at once.
             "HTTPS_PROXY": "http://127.0.0.1:9",
             "POETRY_REQUESTS_MAX_RETRIES": "0",
-            # Poetry writes what it holds in sets.
+            # Poetry writes the contents of sets.
             "PYTHONHASHSEED": "0",
             "SOURCE_DATE_EPOCH": "1700000000",
             "PIP_INDEX_URL": index,
@@ -213,7 +213,7 @@ class Environment:
             "UV_DEFAULT_INDEX": index,
             "UV_NO_CONFIG": "1",
         }
-        # `poetry self` knows no index but this.
+        # The only index of `poetry self`.
         settings = world.home / ".config" / "pypoetry"
         settings.mkdir(parents=True)
         (settings / "pyproject.toml").write_text(
@@ -229,18 +229,18 @@ def _places(world: World) -> dict[str, str]:
 
 
 def _umask(world: World) -> None:
-    world.after("umask 077")
+    world.run_before("umask 077")
 
 
 def _no_home(world: World) -> None:
-    # A user with an entry in the system's list of users, whose home there is none.
+    # A user with an entry in /etc/passwd whose home does not exist.
     world.owned_by(65_534, 65_534)
-    world.through("env", "-u", "HOME")
+    world.wrap("env", "-u", "HOME")
 
 
 def _openshift(world: World) -> None:
-    call("chmod", "-R", "g=u", str(world.home), str(world.checkout), str(world.temporary))
-    world.through("setpriv", f"--reuid={_OPENSHIFT}", "--regid=0", "--clear-groups")
+    run_tool("chmod", "-R", "g=u", str(world.home), str(world.checkout), str(world.temporary))
+    world.wrap("setpriv", f"--reuid={_OPENSHIFT}", "--regid=0", "--clear-groups")
 
 
 def _somebody(world: World) -> None:
@@ -248,12 +248,12 @@ def _somebody(world: World) -> None:
 
 
 def _threadless(world: World) -> None:
-    world.through(interpreter(), str(Path(threadless.__file__)))
+    world.wrap(interpreter(), str(Path(threadless.__file__)))
 
 
 def _gone(world: World) -> None:
     gone = shlex.quote(str(world.checkout / "gone"))
-    world.after(f"mkdir {gone} && cd {gone} && rmdir {gone}")
+    world.run_before(f"mkdir {gone} && cd {gone} && rmdir {gone}")
 
 
 def _rewritten(how: Callable[[bytes], bytes]) -> Change:
@@ -281,7 +281,7 @@ def _link_for_ours(target: str) -> Change:
 
 
 def _namesakes(world: World) -> None:
-    """Modules of the project's own that are called like those that Poetry and we import."""
+    """Modules in the project with the names of modules that Poetry and the plugin import."""
     for name in ("json", "pip", "filelock", "packaging", "virtualenv", "httpx"):
         text = f"open({str(world.root / 'src' / 'foreign')!r}, 'a').write({name!r})\n"
         (world.checkout / f"{name}.py").write_text(text, encoding="utf-8")
@@ -297,7 +297,7 @@ def _requires(plugins: str) -> Change:
 
 
 def _hooks(world: World) -> None:
-    """Hooks that call Poetry; none at what they call, or they would call for ever."""
+    """Hooks that call Poetry, but none for the commands they call, to avoid infinite recursion."""
     with world.pyproject.open("a", encoding="utf-8") as file:
         file.write(
             "\n[tool.poe.tasks]\n"
@@ -324,7 +324,7 @@ def _with_mode(mode: int, *, user: bool = False) -> Change:
     def change(world: World) -> None:
         world.checkout.chmod(mode)
         if user:
-            call("chown", "-R", f"{_SOMEBODY}:{_SOMEBODY}", str(world.checkout))
+            run_tool("chown", "-R", f"{_SOMEBODY}:{_SOMEBODY}", str(world.checkout))
 
     return change
 
@@ -340,7 +340,7 @@ _PIPX_LISTINGS = (
 )
 _HOME_OF_PIPX = {k: v.replace("/home", "{home}") for k, v in pipx_variables(Path("/home")).items()}
 _HOME_OF_UV = {k: v.replace("/home", "{home}") for k, v in uv_variables(Path("/home")).items()}
-# Where Poetry runs in the environment that it syncs, it removes itself, and dies in the middle.
+# Poetry removes itself, and crashes, where it syncs the environment that it runs in.
 _REMOVES_POETRY = ("sync",)
 _ACTIVE_OWN = {"VIRTUAL_ENV": "{checkout}/.venv"}
 
@@ -384,8 +384,8 @@ ENVIRONMENTS = (
     Environment("full checkout", change=lambda w: w.full(w.checkout), root=True),
     Environment("full HOME", change=lambda w: w.full(w.home), root=True),
     Environment("no threads", change=_threadless),
-    Environment("stdin and stderr closed", change=lambda w: w.after("exec 0<&- 2>&-")),
-    Environment("all closed", change=lambda w: w.after("exec 0<&- 1>&- 2>&-")),
+    Environment("stdin and stderr closed", change=lambda w: w.run_before("exec 0<&- 2>&-")),
+    Environment("all closed", change=lambda w: w.run_before("exec 0<&- 1>&- 2>&-")),
     Environment("deleted directory", change=_gone),
     Environment("warnings are errors", variables={"PYTHONWARNINGS": "error"}),
     Environment("BOM", change=_rewritten(lambda text: b"\xef\xbb\xbf" + text)),
@@ -401,6 +401,10 @@ ENVIRONMENTS = (
         "requires plugins", change=_requires('lamp-plugin = ">=1"'), first=("poetry install",),
         more=BACKENDS,
     ),
-    Environment("crowd", "crowd", _dynamic, more=OF_THE_CROWD, versions=_ENDS),
-    Environment("hooks that call Poetry", "crowd", _hooks, more=OF_THE_CROWD, versions=_ENDS),
+    Environment(
+        "popular plugins", "popular plugins", _dynamic, more=PLUGIN_COMMANDS, versions=_ENDS,
+    ),
+    Environment(
+        "hooks that call Poetry", "popular plugins", _hooks, more=PLUGIN_COMMANDS, versions=_ENDS,
+    ),
 )  # fmt: skip

@@ -1,10 +1,10 @@
-"""Stress the guard of project plugins with real Poetry processes, stock beside guarded.
+"""Stress plugin sets with real Poetry processes, stock and guarded.
 
     python -m tests.stress.plugin_sets [--short] [--rounds N] [--scenarios abcdefghi]
 
-Prints one line a scenario: processes, failures by kind, builds per key, wall time. Exits 1 if
-a guarded process failed, or a key was built twice on an honest filesystem. Scenarios that this
-machine cannot have are skipped with a reason.
+Prints one line per scenario: processes, failures by kind, builds per key, wall time. Exits 1 if a
+guarded process failed, or a key was built twice on a filesystem with working locks. Scenarios that
+this machine cannot run are skipped with a reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.stress.bed import NO_WRITING
 from tests.stress.bed import OLD_LIST
 from tests.stress.bed import Bed
 from tests.stress.bed import UnavailableError
-from tests.stress.bed import nothing_left
+from tests.stress.bed import check_leftovers
 from tests.stress.hostile import full_and_read_only
 from tests.stress.hostile import two_mounts
 from tests.stress.hostile import two_users
@@ -35,14 +35,14 @@ from tests.stress.racing import race
 from tests.stress.racing import run
 from tests.stress.racing import run_and_kill
 from tests.stress.rounds import Scenarios
-from tests.stress.rounds import asked_for
-from tests.stress.rounds import play
+from tests.stress.rounds import parse_options
+from tests.stress.rounds import run_scenarios
 from tests.stress.rounds import say
 from tests.stress.rounds import set_up
 
 
 def dynamic(checkout: Path) -> None:
-    """Let poetry-dynamic-versioning find the project's version, in a tag."""
+    """Make poetry-dynamic-versioning take the project's version from a tag."""
     file = checkout / "pyproject.toml"
     text = file.read_text(encoding="utf-8").replace('version = "0.0.0"', 'dynamic = ["version"]')
     text = text.replace(OLD_LIST, 'poetry-dynamic-versioning = ">=1,<2"')
@@ -58,8 +58,8 @@ def cold(
 ) -> list[Tally]:
     """(a) `count` parallel first installs, each into its own environment.
 
-    With poetry-dynamic-versioning where that is to be had; `writing` leaves it its own way of
-    rewriting pyproject.toml in place, which is a race of its own.
+    With poetry-dynamic-versioning if it is available; `writing` lets it rewrite pyproject.toml in
+    place as it usually does, which is another race.
     """
     kinds = ("stock", "guarded") if stock else ("guarded",)
     tallies = [Tally(f"(a) cold, N = {count}, {kind}") for kind in kinds]
@@ -67,7 +67,7 @@ def cold(
         for tally in tallies:
             is_stock = tally.name.endswith("stock")
             poetry = bed.poetry(stock=is_stock)
-            # Stock's first run is always without the plugin: not what is raced for here.
+            # Stock's first run is always without the plugin, which is not what this measures.
             version = "1.2.3" if bed.real_wheels else "9.1.0"
             right = (version, "0.0.0") if is_stock else (version,)
             with bed.home() as home, bed.project(under=under) as checkout:
@@ -86,7 +86,7 @@ def cold(
 
 
 def writing(bed: Bed) -> list[Tally]:
-    """(i) As (a), with poetry-dynamic-versioning rewriting pyproject.toml in place."""
+    """(i) Like (a), with poetry-dynamic-versioning rewriting pyproject.toml in place."""
     if not bed.real_wheels:
         raise UnavailableError("needs poetry-dynamic-versioning")
     tallies = cold(bed, 8, writing=True)
@@ -96,7 +96,7 @@ def writing(bed: Bed) -> list[Tally]:
 
 
 def edited(bed: Bed, count: int = 8) -> list[Tally]:
-    """(b) The plugin list was edited: installers, and readers that loop."""
+    """(b) The plugin list was edited: installers, and readers in a loop."""
     tallies = [Tally("(b) edited list, stock"), Tally("(b) edited list, guarded")]
     for _ in range(bed.rounds):
         for tally in tallies:
@@ -108,7 +108,7 @@ def edited(bed: Bed, count: int = 8) -> list[Tally]:
                 starts = []
                 for number in range(count):
                     install = number % 4 == 0
-                    # Stock's installer has loaded the old plugin before it removes it.
+                    # Stock's installer loads the old plugin before it removes it.
                     old = not install or tally.name.endswith("stock")
                     right = ("9.2.0", "9.1.0") if old else ("9.2.0",)
                     command = "install" if install else "version"
@@ -143,7 +143,7 @@ def interpreters(bed: Bed) -> list[Tally]:
 
 
 def killed(bed: Bed) -> list[Tally]:
-    """(d) kill -9 at any moment of a first install, alone and beside others, then go on."""
+    """(d) kill -9 at any moment of a first install, then go on, alone and in parallel."""
     tally = Tally("(d) kill -9, then go on, guarded")
     poetry = bed.poetry()
     for _ in range(bed.rounds * 4):
@@ -153,7 +153,7 @@ def killed(bed: Bed) -> list[Tally]:
                 run_and_kill(victim, random.uniform(0.4, 2.2))  # noqa: S311 - any moment will do
             tally.add(race([bed.start(poetry, checkout, home, "install", "9.1.0") for _ in "12"]))
             tally.add([run(bed.start(poetry, checkout, home, "version", "9.1.0"))])
-            nothing_left(tally, checkout)
+            check_leftovers(tally, checkout)
     return [tally]
 
 
@@ -177,9 +177,9 @@ SCENARIOS: Scenarios = {
     "h": (full_and_read_only,),
     "i": (writing,),
 }
-# Its failures are the other plugin's: they are only counted.
+# Failures here are the other plugin's fault and only counted.
 _ONLY_COUNTED = "(i)"
-# Where locks lie a set may be built twice; nothing else may happen.
+# Where locks do not exclude, a set may be built twice; nothing else may go wrong.
 _MAY_BUILD_TWICE = ("(e)", "(f)")
 
 
@@ -198,10 +198,10 @@ def _verdict(tallies: Sequence[Tally]) -> list[str]:
 
 
 def main() -> int:
-    """Run the scenarios asked for."""
-    options = asked_for(__doc__, SCENARIOS, short="acd")
+    """Run the requested scenarios."""
+    options = parse_options(__doc__, SCENARIOS, short="acd")
     with set_up(options.rounds) as bed:
-        tallies = play(SCENARIOS, options, bed)
+        tallies = run_scenarios(SCENARIOS, options, bed)
     faults = _verdict(tallies)
     say(*faults)
     return 1 if faults else 0

@@ -1,4 +1,4 @@
-"""Start real processes side by side, a little apart, and sort out how each of them ended."""
+"""Start real processes in parallel, slightly staggered, and classify how each of them ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.beds.processes import HANG
 
-# Processes that start at once hide the race: they overwrite files with identical ones.
+# Starting all at the same instant hides the race: they overwrite files with identical ones.
 STAGGER = 0.35
 _EXAMPLE = 4000
 
@@ -41,17 +41,17 @@ _KINDS = (
 
 @dataclass
 class Start:
-    """One process to start, and what must be true of it in the end."""
+    """One process to start, and the check on its result."""
 
     argv: Sequence[str]
     cwd: Path
     environ: dict[str, str]
-    check: Callable[[Ended], str | None] = lambda _: None
+    check: Callable[[Finished], str | None] = lambda _: None
     label: str = ""
 
 
 @dataclass
-class Ended:
+class Finished:
     """How one process ended."""
 
     start: Start
@@ -59,7 +59,7 @@ class Ended:
     out: str
     err: str
     seconds: float = 0.0
-    """From its start to its end, where somebody waited for it alone."""
+    """Its duration, if it was run alone."""
 
     def failure(self) -> str | None:
         """The kind of failure, or None."""
@@ -75,14 +75,14 @@ class Ended:
 
 def race(
     starts: Sequence[Start], stagger: float = STAGGER, beside: Sequence[Start] = ()
-) -> list[Ended]:
+) -> list[Finished]:
     """Start them `stagger` seconds apart, and wait for all.
 
-    Those `beside` them are run again and again until all have ended.
+    Those in `beside` run again and again until all others have ended.
     """
     over = threading.Event()
 
-    def again(start: Start) -> list[Ended]:
+    def again(start: Start) -> list[Finished]:
         ended = []
         while not over.is_set():
             ended.append(run(start))
@@ -101,7 +101,7 @@ def race(
         return [*ended, *chain.from_iterable(loop.result() for loop in loops)]
 
 
-def run(start: Start) -> Ended:
+def run(start: Start) -> Finished:
     """Run one process to its end."""
     begun = time.monotonic()
     ended = finish(start, begin(start))
@@ -110,7 +110,7 @@ def run(start: Start) -> Ended:
 
 
 def run_and_kill(start: Start, after: float) -> bool:
-    """Kill -9 a process after so many seconds; whether it was still alive."""
+    """Kill -9 a process after this many seconds; return whether it was still alive."""
     process = begin(start)
     try:
         process.wait(after)
@@ -123,7 +123,7 @@ def run_and_kill(start: Start, after: float) -> bool:
 
 
 def begin(start: Start) -> subprocess.Popen[str]:
-    """Start a process, in a group of its own, without a terminal."""
+    """Start a process in its own group, without a terminal."""
     return subprocess.Popen(
         start.argv,
         cwd=start.cwd,
@@ -132,36 +132,36 @@ def begin(start: Start) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A name in a checkout may be no text.
+        # File names in a checkout may be undecodable.
         errors="replace",
-        # What it has started must end with it, or its pipes stay open.
+        # Its children must end with it, or its pipes stay open.
         process_group=0,
     )
 
 
-def finish(start: Start, process: subprocess.Popen[str]) -> Ended:
-    """Wait for its end, and kill it if that does not come."""
+def finish(start: Start, process: subprocess.Popen[str]) -> Finished:
+    """Wait for its end, and kill it if it hangs."""
     try:
         out, err = process.communicate(timeout=HANG)
     except subprocess.TimeoutExpired:
         out, err = kill(process)
-        return Ended(start, 1, out, f"{err}\nno end within {HANG:g} s")
-    return Ended(start, process.returncode, out, err)
+        return Finished(start, 1, out, f"{err}\nno end within {HANG:g} s")
+    return Finished(start, process.returncode, out, err)
 
 
 def kill(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Kill -9 a process with all that it started; what it had said."""
+    """Kill -9 a process and everything it started; return its output so far."""
     os.killpg(process.pid, signal.SIGKILL)
     try:
         return process.communicate(timeout=10)
     except subprocess.TimeoutExpired:
-        # Somebody in yet another group has its pipes.
+        # A process in another group still has its pipes.
         return "", ""
 
 
 @dataclass
 class Tally:
-    """What is known of one scenario with one kind of Poetry."""
+    """The results of one scenario with one kind of Poetry."""
 
     name: str
     processes: int = 0
@@ -170,9 +170,9 @@ class Tally:
     most_builds: int = 0
     walls: list[float] = field(default_factory=list)
     counted_only: bool = False
-    """What fails here is reported, and not held against the guard."""
+    """Failures are reported but do not count against the guard."""
 
-    def add(self, ended: Sequence[Ended], wall: float | None = None) -> None:
+    def add(self, ended: Sequence[Finished], wall: float | None = None) -> None:
         """Count these."""
         self.processes += len(ended)
         for one in ended:
@@ -185,7 +185,7 @@ class Tally:
             self.walls.append(wall)
 
     def fail(self, kind: str, example: str) -> None:
-        """Count one failure; of its kind, what stands in brackets is only for the example."""
+        """Count one failure; a part in brackets belongs only to the example, not to the kind."""
         kind = kind.partition(" (")[0]
         self.failures[kind] += 1
         half = _EXAMPLE // 2

@@ -1,4 +1,4 @@
-"""How a stress command reads its options, sets its bed up, plays scenarios, and prints."""
+"""How a stress command reads its options, sets up its bed, runs scenarios, and prints."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ Scenarios = Mapping[str, Sequence[Callable[[Bed], list[Tally]]]]
 
 
 @dataclass
-class AskedFor:
-    """What the command line asks for."""
+class Options:
+    """The command line's options."""
 
     names: str
     rounds: int
     short: bool
 
 
-def asked_for(about: str, scenarios: Scenarios, short: str) -> AskedFor:
-    """The command line's wishes; `short` names the scenarios of the short form."""
+def parse_options(about: str, scenarios: Scenarios, short: str) -> Options:
+    """Parse the command line; `short` names the scenarios of the short form."""
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--short", action="store_true", help=f"one round of {', '.join(short)}")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--scenarios", default="".join(scenarios))
     options = parser.parse_args()
     if options.short:
-        return AskedFor(short, 1, short=True)
-    return AskedFor(options.scenarios, options.rounds, short=False)
+        return Options(short, 1, short=True)
+    return Options(options.scenarios, options.rounds, short=False)
 
 
 @contextmanager
 def set_up(rounds: int) -> Iterator[Bed]:
-    """A bed with an index that has what Poetry's own environment holds."""
+    """A bed whose index has everything in Poetry's own environment."""
     with tempfile.TemporaryDirectory(prefix="stress-", ignore_cleanup_errors=True) as directory:
         work = Path(directory)
         work.chmod(0o755)
@@ -62,10 +62,10 @@ def set_up(rounds: int) -> Iterator[Bed]:
             yield bed
 
 
-def play(scenarios: Scenarios, options: AskedFor, bed: Bed) -> list[Tally]:
-    """Play what was asked for, and print a line for each tally as soon as it is there.
+def run_scenarios(scenarios: Scenarios, options: Options, bed: Bed) -> list[Tally]:
+    """Run the requested scenarios, and print a line for each tally as soon as it is known.
 
-    What one of them lacks skips only that one.
+    A scenario that this machine cannot run is skipped on its own.
     """
     tallies: list[Tally] = []
     for name in options.names:
@@ -82,7 +82,7 @@ def play(scenarios: Scenarios, options: AskedFor, bed: Bed) -> list[Tally]:
 
 
 def say(*lines: str) -> None:
-    """Print, at once."""
+    """Print at once."""
     for line in lines:
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

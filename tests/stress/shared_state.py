@@ -15,27 +15,28 @@ from typing import Any
 from tests.beds.environments import NEWEST_POETRY
 from tests.stress.bed import Bed
 from tests.stress.packages import ADDONS
-from tests.stress.packages import GOODS
 from tests.stress.packages import MODULES
+from tests.stress.packages import PACKAGES
 from tests.stress.packages import SHARED_ADDON
+from tests.stress.packages import add_packages
 from tests.stress.packages import consumer
 from tests.stress.packages import damage
-from tests.stress.packages import stock_goods
-from tests.stress.racing import Ended
+from tests.stress.racing import Finished
 from tests.stress.racing import Start
 from tests.stress.racing import Tally
 from tests.stress.racing import race
 from tests.stress.racing import run
 
+Check = Callable[[Finished], str | None]
 KINDS = ("stock", "guarded")
-# An environment is made in a fraction of a second: where others meet it depends on the machine.
+# Making an environment takes a fraction of a second, so try several offsets on each machine.
 _STAGGERS = (0.0, 0.05, 0.1, 0.2)
 
 
-def each_kind(
+def for_each_kind(
     bed: Bed, name: str, one_round: Callable[[Bed, Path, Tally], None], rounds: int | None = None
 ) -> list[Tally]:
-    """Play rounds with stock and with guarded Poetry in turn."""
+    """Run rounds with stock and with guarded Poetry in turn."""
     tallies = [Tally(f"{name}, {kind}") for kind in KINDS]
     for _ in range(rounds or bed.rounds):
         for tally, kind in zip(tallies, KINDS, strict=True):
@@ -56,13 +57,13 @@ def self_add(bed: Bed, counts: tuple[int, ...] = (4, 8)) -> list[Tally]:
                 _add_to_poetry(bed, poetry, tally, packages)
 
             name = f"(a) self add {'one' if same else 'different'}, N = {count}"
-            tallies += each_kind(bed, name, one_round)
+            tallies += for_each_kind(bed, name, one_round)
     return tallies
 
 
 def source_of_poetry(bed: Bed, home: Path) -> Path:
-    """Let Poetry's own project know the index; the path of its pyproject.toml."""
-    stock_goods(bed)
+    """Give Poetry's own project the index; return the path of its pyproject.toml."""
+    add_packages(bed)
     system = home / "config" / "pyproject.toml"
     system.parent.mkdir(exist_ok=True)
     system.write_text(
@@ -74,12 +75,12 @@ def source_of_poetry(bed: Bed, home: Path) -> Path:
 def _add_to_poetry(bed: Bed, original: Path, tally: Tally, packages: list[str]) -> None:
     with bed.home() as home, bed.copy_of(original) as poetry, bed.project() as checkout:
         system = source_of_poetry(bed, home)
-        # Stock installs the plugin at the first, and has it at the second.
+        # Stock installs the plugin in the first run and uses it from the second on.
         for _ in "12":
             prepared = run(bed.command(poetry, checkout, home, "install"))
             assert prepared.code == 0, prepared.out + prepared.err
 
-        def added(package: str) -> Callable[[Ended], str | None]:
+        def added(package: str) -> Check:
             return lambda _: lost(system, poetry, package)
 
         starts = [
@@ -87,26 +88,26 @@ def _add_to_poetry(bed: Bed, original: Path, tally: Tally, packages: list[str]) 
             for package in packages
         ]
         readers = [
-            bed.command(poetry, checkout, home, "version", check=says("demo 9.1.0")),
-            bed.command(poetry, home, home, "--version", check=says("Poetry (version")),
+            bed.command(poetry, checkout, home, "version", check=prints("demo 9.1.0")),
+            bed.command(poetry, home, home, "--version", check=prints("Poetry (version")),
         ]
         begun = time.monotonic()
         tally.add(race(starts, beside=readers), time.monotonic() - begun)
         tally.add([run(bed.command(poetry, home, home, "self", "show"))])
 
 
-def says(text: str) -> Callable[[Ended], str | None]:
-    """A check that it says this."""
-    return lambda ended: None if text in ended.out else f"silent: does not say {text}"
+def prints(text: str) -> Check:
+    """A check that the output contains this text."""
+    return lambda ended: None if text in ended.out else f"silent: does not print {text}"
 
 
 def lost(system: Path, poetry: Path, package: str) -> str | None:
-    """What `self add` of this package did not leave behind, though it said that all was well."""
+    """What `self add` of this package lost although it reported success."""
     text, fault = _parsed(system)
     if fault:
         return fault
     names = [*text.get("dependency-groups", {}).get("additional", [])]
-    # So before Poetry 2.2.
+    # The format before Poetry 2.2.
     groups = text.get("tool", {}).get("poetry", {}).get("group", {})
     names += groups.get("additional", {}).get("dependencies", {})
     if not any(name.split(" ")[0] == package for name in names):
@@ -142,7 +143,7 @@ def one_environment(bed: Bed, counts: tuple[int, ...] = (4, 8)) -> list[Tally]:
                 _fill_environment(bed, poetry, tally, count, in_project=beside)
 
             place = ".venv" if beside else "virtualenvs.path"
-            tallies += each_kind(bed, f"(b) cold {place}, N = {count}", one_round)
+            tallies += for_each_kind(bed, f"(b) cold {place}, N = {count}", one_round)
     return tallies
 
 
@@ -163,29 +164,29 @@ def _fill_environment(
         for number in range(count):
             starts.append(bed.command(poetry, checkout, home, "install", environ=place))
             args = runs[number % 2]
-            check = says(str(expected)) if "-c" in args else says("Linux")
+            check = prints(str(expected)) if "-c" in args else prints("Linux")
             starts.append(bed.command(poetry, checkout, home, *args, check=check, environ=place))
         stagger = random.choice(_STAGGERS)  # noqa: S311 - any will do
         begun = time.monotonic()
         tally.add(race(starts, stagger=stagger), time.monotonic() - begun)
         environments = [expected] if in_project else [*expected.glob("demo-*")]
         wrong = (
-            damage(environments[0], *GOODS, "demo", imports=f"{MODULES}, demo")
+            damage(environments[0], *PACKAGES, "demo", imports=f"{MODULES}, demo")
             if len(environments) == 1
             else f"{len(environments)} environments"
         )
         if wrong:
             tally.fail(f"silent: {wrong}", f"{wrong} {environments}")
         tool = bed.command(
-            poetry, checkout, home, "run", "gear-tool", check=says("tool"), environ=place
+            poetry, checkout, home, "run", "gear-tool", check=prints("tool"), environ=place
         )
-        nothing = says("No dependencies to install")
+        nothing = prints("No dependencies to install")
         again = bed.command(poetry, checkout, home, "install", check=nothing, environ=place)
         tally.add([run(tool), run(again)])
 
 
 def cleared_cache(bed: Bed, count: int = 8) -> list[Tally]:
-    """(c) `cache clear --all`, again and again, beside `lock` and `install`; one cold cache."""
+    """(c) `cache clear --all` in a loop, beside `lock` and `install` with one cold cache."""
 
     def one_round(bed: Bed, poetry: Path, tally: Tally) -> None:
         with bed.home() as home, ExitStack() as stack:
@@ -196,7 +197,7 @@ def cleared_cache(bed: Bed, count: int = 8) -> list[Tally]:
                     command: tuple[str, ...] = ("install",)
                     check = installed(checkout)
                 else:
-                    _need_more(checkout)
+                    _require_more(checkout)
                     command, check = ("lock",), locked(checkout, "poetry")
                 starts.append(bed.command(poetry, checkout, home, *command, check=check))
             clear = [
@@ -206,11 +207,11 @@ def cleared_cache(bed: Bed, count: int = 8) -> list[Tally]:
             begun = time.monotonic()
             tally.add(race(starts, beside=clear), time.monotonic() - begun)
 
-    return each_kind(bed, f"(c) cache clear, N = {count}", one_round)
+    return for_each_kind(bed, f"(c) cache clear, N = {count}", one_round)
 
 
-def _need_more(checkout: Path) -> None:
-    """Let its next `lock` read, and cache, some fifty packages."""
+def _require_more(checkout: Path) -> None:
+    """Make its next `lock` read and cache some fifty packages."""
     (checkout / "poetry.lock").unlink()
     file = checkout / "pyproject.toml"
     minor = sys.version_info.minor
@@ -221,42 +222,42 @@ def _need_more(checkout: Path) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def installed(checkout: Path) -> Callable[[Ended], str | None]:
-    """A check that all goods are in the checkout's environment, whole."""
+def installed(checkout: Path) -> Check:
+    """A check that all packages are in the checkout's environment, complete."""
 
-    def check(_: Ended) -> str | None:
-        wrong = damage(checkout / ".venv", *GOODS)
+    def check(_: Finished) -> str | None:
+        wrong = damage(checkout / ".venv", *PACKAGES)
         return f"silent: {wrong}" if wrong else None
 
     return check
 
 
-def locked(checkout: Path, *more: str) -> Callable[[Ended], str | None]:
-    """A check that poetry.lock names all goods, and more."""
+def locked(checkout: Path, *more: str) -> Check:
+    """A check that poetry.lock has all packages, and `more`."""
 
-    def check(_: Ended) -> str | None:
+    def check(_: Finished) -> str | None:
         text, fault = _parsed(checkout / "poetry.lock")
         if fault:
             return fault
         names = {one["name"] for one in text["package"]}
-        return None if {*GOODS, *more} <= names else f"silent: locked {sorted(names)}"
+        return None if {*PACKAGES, *more} <= names else f"silent: locked {sorted(names)}"
 
     return check
 
 
 def settings(bed: Bed, counts: tuple[int, ...] = (8, 16)) -> list[Tally]:
-    """(d) `config` of as many different keys at once, into all three files, beside a reader."""
+    """(d) `config` of many different keys at once, in all three files, beside a reader."""
     tallies = []
     for count in counts:
 
         def one_round(bed: Bed, poetry: Path, tally: Tally, count: int = count) -> None:
             _write_settings(bed, poetry, tally, count)
 
-        tallies += each_kind(bed, f"(d) config, N = {count}", one_round)
+        tallies += for_each_kind(bed, f"(d) config, N = {count}", one_round)
     return tallies
 
 
-# The command's arguments, then where the value must stand: file, path of keys, value.
+# The command's arguments, then where the value must be: file, path of keys, value.
 _SETTINGS: tuple[tuple[tuple[str, ...], str, tuple[str, ...], object], ...] = (
     (("repositories.one", "http://127.0.0.1:1/1/"), "config", ("repositories", "one", "url"),
      "http://127.0.0.1:1/1/"),
@@ -291,8 +292,8 @@ def _write_settings(bed: Bed, poetry: Path, tally: Tally, count: int) -> None:
         config.mkdir()
         files["config"].write_text("[repositories.old]\nurl = 'http://127.0.0.1:1/'\n")
 
-        def kept(file: str, keys: tuple[str, ...], value: object) -> Callable[[Ended], str | None]:
-            def check(_: Ended) -> str | None:
+        def kept(file: str, keys: tuple[str, ...], value: object) -> Check:
+            def check(_: Finished) -> str | None:
                 text, fault = _parsed(files[file])
                 found: Any = text
                 for key in keys:
@@ -306,7 +307,7 @@ def _write_settings(bed: Bed, poetry: Path, tally: Tally, count: int) -> None:
             bed.command(poetry, checkout, home, "config", *args, check=kept(file, keys, value))
             for args, file, keys, value in _SETTINGS[:count]
         ]
-        reader = bed.command(poetry, checkout, home, "config", "--list", check=says("cache-dir"))
+        reader = bed.command(poetry, checkout, home, "config", "--list", check=prints("cache-dir"))
         begun = time.monotonic()
         tally.add(race(starts, stagger=0, beside=[reader]), time.monotonic() - begun)
         old, fault = _parsed(files["config"])

@@ -1,9 +1,9 @@
-"""Run a program that can start processes, but no threads, as some container runtimes have it.
+"""Run a program that can start processes but no threads, as in some container runtimes.
 
     python threadless.py PROGRAM [ARGUMENT...]
 
-Old seccomp profiles refuse `clone3` with EPERM; the C library takes that for its last word, and
-Python says "can't start new thread". Linux on x86-64 and AArch64 (one number there).
+Old seccomp profiles refuse `clone3` with EPERM; the C library then gives up, and Python reports
+"can't start new thread". Linux on x86-64 and AArch64 (both use the same number).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
 
 
 def refuse_threads() -> None:
-    """Let this process, and all it becomes and starts, start no thread from here on."""
+    """Keep this process and all its children from starting threads."""
     program = b"".join(
         struct.pack("HBBI", *instruction)
         for instruction in (
@@ -36,9 +36,9 @@ def refuse_threads() -> None:
     if library.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0) or library.prctl(
         _SET_SECCOMP, _FILTER, described, 0, 0
     ):
-        raise OSError(ctypes.get_errno(), "seccomp is not to be had")
+        raise OSError(ctypes.get_errno(), "seccomp is not available")
 
 
 if __name__ == "__main__":
     refuse_threads()
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - that is its job
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - that is its purpose

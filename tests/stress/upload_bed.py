@@ -1,4 +1,4 @@
-"""What the stress of uploads shares: Poetry, indexes, and what is really on them."""
+"""What the upload stress shares: Poetry, indexes, and a look at what is really on them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FILENAME = re.compile(rb' filename="([^"]+)"')
 
 @dataclass(frozen=True)
 class Bed:
-    """The servers, and Poetry with the wheel of this checkout; `indexes` by what they are."""
+    """The servers, and Poetry with the wheel of this checkout; `indexes` by kind."""
 
     work: Path
     environment: PoetryEnvironment
@@ -42,7 +42,7 @@ class Bed:
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """A folder of the caller's own; its name may be part of a project's."""
+        """A directory for the caller; its name can be part of a project's name."""
         path = self.work / f"lantern-{uuid.uuid4().hex[:8]}"
         path.mkdir()
         try:
@@ -57,7 +57,7 @@ class Bed:
 
 @contextmanager
 def set_up(kinds: Sequence[str] = ("pypiserver", "devpi", "volatile devpi")) -> Iterator[Bed]:
-    """Start the servers, and make a Poetry."""
+    """Start the servers and make a Poetry environment."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stress-")))
         devpi = stack.enter_context(indexes.devpi(work / "devpi"))
@@ -70,7 +70,7 @@ def set_up(kinds: Sequence[str] = ("pypiserver", "devpi", "volatile devpi")) -> 
 
 
 def sent(proxy: FaultProxy) -> dict[str, list[Request]]:
-    """The uploads that were begun, by filename."""
+    """The uploads that were started, by file name."""
     found: dict[str, list[Request]] = {}
     for request in proxy.uploads:
         if match := _FILENAME.search(request.body):
@@ -78,10 +78,10 @@ def sent(proxy: FaultProxy) -> dict[str, list[Request]]:
     return found
 
 
-def wrong_on(index: Index, project: str, right: Mapping[str, str]) -> list[str]:
-    """What is not as it should be on an index, which must hold exactly `right`.
+def index_faults(index: Index, project: str, right: Mapping[str, str]) -> list[str]:
+    """What is wrong on an index that must hold exactly `right` (sha256 by file name).
 
-    `right` has sha256 by filename; read are the bytes that the index really holds.
+    Reads the bytes that the index really holds.
     """
     held = index.stored(project)
     faults = [f"{name} is not on the index" for name in sorted(right.keys() - held.keys())]
@@ -92,19 +92,19 @@ def wrong_on(index: Index, project: str, right: Mapping[str, str]) -> list[str]:
         if held[name] != right[name]
     ]
     listed = _listed(index, project)
-    faults += [f"{name} is there twice" for name in sorted(held) if listed.count(name) != 1]
+    faults += [f"{name} is not listed once" for name in sorted(held) if listed.count(name) != 1]
     return faults
 
 
 def remove(index: Index, project: str) -> None:
-    """Make room: whatever pypiserver's folder holds of a project goes."""
+    """Free disk space: remove a project's files from pypiserver's directory."""
     if index.root is not None:
         for name in index.stored(project):
             (index.root / name).unlink()
 
 
 def _listed(index: Index, project: str) -> list[str]:
-    """The names on the project's page, in the page's order."""
+    """The file names on the project's page, in its order."""
     status, page = fetch(f"{index.simple_url}{project}/")
     if status == 404:
         return []

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with one upload, and how a run must end then."""
+"""Everything that can go wrong with one upload, and how the run must then end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.beds.proxy import FaultProxy
     from tests.beds.proxy import Request
 
-# How often a file is sent at most: once, and five times more.
+# How often a file is sent at most: once, plus five retries.
 MOST = 6
 _PATIENT, _SHORT = "15m", "10s"
 _TOO_LONG = 13.0
@@ -34,7 +34,7 @@ _SERVER_ERRORS = (500, 502, 503, 504)
 
 @dataclass
 class Site:
-    """Where a fault is put: before an index, at one file of a release."""
+    """Where to inject a fault: in front of an index, at one file of a release."""
 
     proxy: FaultProxy
     elsewhere: FaultProxy
@@ -43,20 +43,20 @@ class Site:
     """The file's bytes as built."""
 
     def is_its_upload(self, request: Request) -> bool:
-        """Whether this sends the file."""
+        """Whether this uploads the file."""
         return request.uploads(f'{self.filename}"')
 
     def on(self, act: Act, times: int | None) -> None:
-        """Do so with uploads of the file."""
+        """Act on uploads of the file."""
         self.proxy.on(self.is_its_upload, act, times)
 
 
 @dataclass(frozen=True)
 class End:
-    """How a run with a fault ends, and what is true then of the file that the fault met.
+    """How a run with a fault ends, and the state of the affected file.
 
-    `posts`: how often it was sent, at least and at most. `pause`: seconds between the first time
-    and the second, at least. `rerun` is the exit code of a plain run after the fault.
+    `posts`: how often it was sent, minimum and maximum. `pause`: minimum seconds between the first
+    two uploads. `rerun`: the exit code of a second run without the fault.
     """
 
     code: int
@@ -70,7 +70,7 @@ class End:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault; `timeout` is the run's own. `at_look`: it meets no upload but the page."""
+    """A fault; `timeout` is the run's. `at_look`: it affects the page instead of an upload."""
 
     name: str
     put: Callable[[Site], None]
@@ -94,7 +94,7 @@ _NOTHING_SENT = End(3, "preflight-refused", frozenset({"not-sent"}), (0, 0), "no
 
 
 def _answers(answer: Answer | Raw, times: int | None, *, storing: bool) -> Callable[[Site], None]:
-    """Give this answer to uploads of the file, with the file stored or not."""
+    """Give this answer to uploads of the file, after storing it or not."""
 
     def act(exchange: Exchange) -> Answer | Raw:
         if storing:
@@ -118,7 +118,7 @@ def _cuts(*, storing: bool) -> Callable[[Site], None]:
 
 
 def _delays(seconds: float, *, storing: bool) -> Callable[[Site], None]:
-    """Let the answer come so late; without storing, the connection ends instead."""
+    """Delay the answer; without storing, the connection ends instead."""
 
     def act(exchange: Exchange) -> Answer:
         answer = exchange.forward() if storing else None
@@ -131,7 +131,7 @@ def _delays(seconds: float, *, storing: bool) -> Callable[[Site], None]:
 
 
 def _wait_until(site: Site) -> None:
-    """Answer 429 with a moment to wait for."""
+    """Answer 429 with a date to wait until."""
 
     def act(_: Exchange) -> Answer:
         now = time.time()
@@ -158,7 +158,7 @@ def _redirects(status: int) -> Callable[[Site], None]:
 
 
 def _other_is_stored(answer: Answer) -> Callable[[Site], None]:
-    """Let somebody else's bytes arrive under the name in that moment."""
+    """Store other bytes under the name at that moment."""
 
     def put(site: Site) -> None:
         other = bytes(byte ^ 1 for byte in site.content)
@@ -175,7 +175,7 @@ def _other_is_stored(answer: Answer) -> Callable[[Site], None]:
 
 
 def _then_no_page(site: Site) -> None:
-    """Store nothing, and from then on say nothing of what is there."""
+    """Store nothing, and stop answering page requests."""
 
     def act(exchange: Exchange) -> Answer:
         exchange.proxy.answer(is_page, Answer(503))

@@ -1,13 +1,13 @@
-"""Stress the word "visible": who installs right after `poetry publish-verified` must succeed.
+"""Stress the word "visible": an install right after `poetry publish-verified` must succeed.
 
     python -m tests.stress.visibility [--short] [--rounds N] [--seed N]
 
-Each round has a real edge in front of a real index, both with the old page in them, as real pip,
-uv and Poetry have read it. Then a version is sent by the plugin, and at once pip, uv and Poetry
-ask for it, without caches of their own, at every index that was named; then the next version is
-sent by stock Poetry, and they ask again. Prints one line a round. Exits 1 if the plugin did not
-end in 0, if an installer then failed, if one variant was looked at twice within a quarter of a
-second, or if stock Poetry never left anybody without the release, for then nothing was shown.
+Each round puts a real edge in front of a real index, both primed with the old page by real pip, uv
+and Poetry. The plugin publishes a version; at once pip, uv and Poetry ask for it, without their own
+caches, at every named index. Then stock Poetry publishes the next version, and they ask again.
+Prints one line per round. Exits 1 if the plugin did not exit with 0, if an installer then failed,
+if one variant was looked at twice within a quarter of a second, or if stock Poetry never left
+anybody without the release, because then the rounds prove nothing.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from tests.stress.visibility_round import INSTALLERS
 from tests.stress.visibility_round import KINDS
 from tests.stress.visibility_round import SHORTEST_GAP
 from tests.stress.visibility_round import Bed
-from tests.stress.visibility_round import Scene
-from tests.stress.visibility_round import Wave
-from tests.stress.visibility_round import play
+from tests.stress.visibility_round import RoundResult
+from tests.stress.visibility_round import Scenario
+from tests.stress.visibility_round import run_round
 
 _ROUNDS = 20
 _SHORT = 4
 _HEAD = f"{'':3}{'exit':>5}{'missed':>8}{'stock':>10}{'waited':>9}{'looks':>7}{'gap':>8}  "
 
 
-def scenes(rounds: int, seed: int) -> Iterator[Scene]:
-    """What to play: every kind of edge in turn, and every way to use it."""
+def scenarios(rounds: int, seed: int) -> Iterator[Scenario]:
+    """The rounds: every kind of edge in turn, in every configuration."""
     chance = random.Random(seed)  # noqa: S311 - any will do
     for number in range(rounds):
         kind = KINDS[number % len(KINDS)]
-        yield Scene(
+        yield Scenario(
             kind,
             on_devpi=number % 2 == 1 and not kind.plain,
             through=number % 3 == 2,
             mirrored=number % 4 == 1,
-            anew=number % 5 < 3,
+            primed_late=number % 5 < 3,
             ttl=chance.uniform(2, 8),
         )
 
@@ -70,57 +70,57 @@ def set_up() -> Iterator[Bed]:
         )
 
 
-def line(number: int, wave: Wave) -> str:
-    """A round in one line."""
-    names = [name for name in INSTALLERS if any(w.startswith(name) for w in wave.stock_missed)]
-    gap = "" if wave.gap is None else f"{wave.gap:.3f}"
+def line(number: int, result: RoundResult) -> str:
+    """A round as one line."""
+    names = [name for name in INSTALLERS if any(w.startswith(name) for w in result.stock_missed)]
+    gap = "" if result.gap is None else f"{result.gap:.3f}"
     return (
-        f"{number:3}{wave.code:5}{len(wave.missed):8}{len(names):8}/{len(INSTALLERS)}"
-        f"{wave.waited:8.1f}s{wave.requests:7}{gap:>8}  {wave.scene.name}"
-        f" ({wave.scene.ttl:.1f} s)"
+        f"{number:3}{result.code:5}{len(result.missed):8}{len(names):8}/{len(INSTALLERS)}"
+        f"{result.waited:8.1f}s{result.requests:7}{gap:>8}  {result.scenario.name}"
+        f" ({result.scenario.ttl:.1f} s)"
     )
 
 
-def summary(waves: Sequence[Wave]) -> list[str]:
+def summary(results: Sequence[RoundResult]) -> list[str]:
     """All rounds in a few lines."""
-    words = [f"{len(waves)} rounds, {sum(wave.code == 0 for wave in waves)} ended in 0"]
-    missed = sum(bool(wave.missed) for wave in waves)
+    words = [f"{len(results)} rounds, {sum(result.code == 0 for result in results)} ended in 0"]
+    missed = sum(bool(result.missed) for result in results)
     words.append(f"rounds in which an installer failed after exit code 0: {missed}")
-    of_stock = [wave for wave in waves if wave.stock_missed]
+    of_stock = [result for result in results if result.stock_missed]
     words.append(
         f"rounds in which an installer failed after stock `poetry publish`: {len(of_stock)}"
     )
     for name in INSTALLERS:
-        count = sum(any(who.startswith(name) for who in wave.stock_missed) for wave in of_stock)
+        count = sum(any(who.startswith(name) for who in result.stock_missed) for result in of_stock)
         words.append(f"  {name}: {count}")
-    gap = min((wave.gap for wave in waves if wave.gap is not None), default=0.0)
+    gap = min((result.gap for result in results if result.gap is not None), default=0.0)
     words.append(f"shortest gap of two looks of one variant: {gap:.3f} s (at least {SHORTEST_GAP})")
     return words
 
 
 def main() -> int:
-    """Play the rounds asked for."""
+    """Run the requested rounds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--short", action="store_true", help=f"{_SHORT} rounds")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - any will do
     options = parser.parse_args()
     rounds = _SHORT if options.short else options.rounds
-    waves = []
+    results = []
     say(f"seed {options.seed}", _HEAD + "edge (its TTL), index")
     with set_up() as bed:
-        for number, scene in enumerate(scenes(rounds, options.seed), 1):
+        for number, scenario in enumerate(scenarios(rounds, options.seed), 1):
             try:
-                wave = play(bed, scene)
+                result = run_round(bed, scenario)
             except pytest.skip.Exception as reason:
-                say(f"{number:3} {scene.name} skipped: {reason}")
+                say(f"{number:3} {scenario.name} skipped: {reason}")
                 continue
-            waves.append(wave)
-            say(line(number, wave))
-    faults = [f"{wave.scene.name}: {fault}" for wave in waves for fault in wave.faults]
-    if waves and not any(wave.stock_missed for wave in waves):
-        faults.append("stock Poetry left nobody without the release, so nothing was shown")
-    say(*summary(waves), *faults)
+            results.append(result)
+            say(line(number, result))
+    faults = [f"{result.scenario.name}: {fault}" for result in results for fault in result.faults]
+    if results and not any(result.stock_missed for result in results):
+        faults.append("stock Poetry left nobody without the release, so the rounds prove nothing")
+    say(*summary(results), *faults)
     return 1 if faults else 0
 
 

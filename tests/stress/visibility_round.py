@@ -1,4 +1,4 @@
-"""One round of the wave: a release is sent while every cache on the way holds the old page."""
+"""One visibility round: publish a release while every cache on the way holds the old page."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from tests.beds.proxy import is_upload
 from tests.beds.release import REPOSITORY
 
 INSTALLERS = ("pip", "uv", "poetry")
-# The least between two looks of one variant, in seconds.
+# Minimum seconds between two looks of one variant.
 SHORTEST_GAP = 0.25
 OLD, PROVEN, STOCK = "1.0", "1.1", "1.2"
 MIRROR = "the mirror"
-# What an edge says of a page that it has just fetched.
+# How an edge marks a page that it has just fetched.
 _STORED = {"MISS", "EXPIRED"}
 _LONG = 3600.0
 _OURS = "poetry-publish-verified/"
@@ -55,10 +55,10 @@ Start = Callable[[Path, str, float], AbstractContextManager[Edge]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of edge; `start` gets a folder, an origin and a TTL in seconds.
+    """A kind of edge; `start` gets a directory, an origin and a TTL in seconds.
 
-    `purged`: every upload makes the edge forget softly, as a public index tells its CDN to.
-    `plain`: only before an index that says nothing of what its pages depend on.
+    `purged`: every upload triggers a soft purge, as on a public index with a CDN. `plain`: only in
+    front of an index that sends no Vary.
     """
 
     name: str
@@ -93,23 +93,23 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What one round is played with.
+class Scenario:
+    """The parameters of one round.
 
-    `through` the edge goes the upload too. With `anew`, the last old copies are stored in the
-    very moment of the upload, so that they are held for the whole TTL.
+    `through`: the upload goes through the edge too. `primed_late`: the old pages are cached again
+    at the very moment of the upload, so that they are kept for the whole TTL.
     """
 
     kind: Kind
     on_devpi: bool
     through: bool
     mirrored: bool
-    anew: bool
+    primed_late: bool
     ttl: float
 
     @property
     def name(self) -> str:
-        """In words."""
+        """A description."""
         words = [self.kind.name, "devpi" if self.on_devpi else "pypiserver"]
         words += ["uploaded through it"] if self.through else []
         words += ["a mirror beside it"] if self.mirrored else []
@@ -118,7 +118,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Bed:
-    """The servers and the Poetrys that all rounds share."""
+    """The servers and Poetry environments that all rounds share."""
 
     work: Path
     guarded: PoetryEnvironment
@@ -129,10 +129,10 @@ class Bed:
 
 
 @dataclass
-class Wave:
-    """How a round ended; `faults` are what was not as promised."""
+class RoundResult:
+    """How a round ended; `faults` are broken promises."""
 
-    scene: Scene
+    scenario: Scenario
     code: int = -1
     missed: list[str] = field(default_factory=list)
     stock_missed: list[str] = field(default_factory=list)
@@ -143,8 +143,8 @@ class Wave:
 
 
 @dataclass(frozen=True)
-class _Stage:
-    """What stands in one round: the indexes that users name, and where uploads come by."""
+class _Setup:
+    """The servers of one round: the indexes that users name, and where uploads go."""
 
     bed: Bed
     folder: Path
@@ -156,54 +156,54 @@ class _Stage:
     shown_by: dict[str, str]
 
 
-def play(bed: Bed, scene: Scene, *, against_stock: bool = True) -> Wave:
-    """Play one round: a release is proven, and the next one sent by stock Poetry."""
-    wave = Wave(scene)
-    with _staged(bed, scene) as stage:
-        _prime(stage, OLD)
-        with _crowd(stage, scene):
-            run = _publish(stage)
-        wave.code = run.code
-        asked = _ask(stage, PROVEN)
-        _judge(wave, stage, run, asked)
+def run_round(bed: Bed, scenario: Scenario, *, against_stock: bool = True) -> RoundResult:
+    """Run one round: the plugin proves a release, then stock Poetry publishes the next one."""
+    result = RoundResult(scenario)
+    with _set_up(bed, scenario) as setup:
+        _prime(setup, OLD)
+        with _crowd(setup, scenario):
+            run = _publish(setup)
+        result.code = run.code
+        asked = _ask(setup, PROVEN)
+        _judge(result, setup, run, asked)
         if not against_stock:
-            return wave
-        _prime(stage, PROVEN)
-        stage.project.set_version(STOCK).build()
-        with _crowd(stage, scene):
-            sent = _call(stage, bed.stock, "publish")
+            return result
+        _prime(setup, PROVEN)
+        setup.project.set_version(STOCK).build()
+        with _crowd(setup, scenario):
+            sent = _call(setup, bed.stock, "publish")
         if sent.code:
             raise RuntimeError(f"stock Poetry could not publish: {sent.said}")
-        asked = _ask(stage, STOCK)
-        wave.stock_missed = [who for who, found in asked.items() if not found]
-    return wave
+        asked = _ask(setup, STOCK)
+        result.stock_missed = [who for who, found in asked.items() if not found]
+    return result
 
 
 @contextmanager
-def _staged(bed: Bed, scene: Scene) -> Iterator[_Stage]:
+def _set_up(bed: Bed, scenario: Scenario) -> Iterator[_Setup]:
     name = f"wave-{uuid.uuid4().hex[:8]}"
     folder = bed.work / name
-    index = bed.devpi.index(name) if scene.on_devpi else bed.pypiserver
+    index = bed.devpi.index(name) if scenario.on_devpi else bed.pypiserver
     project = make_project(folder / "project", name, OLD)
     project.build()
     index.upload(project)
     newer = project.set_version(PROVEN)
     newer.build()
     with ExitStack() as stack:
-        edge = stack.enter_context(scene.kind.start(folder / "edge", index.origin, scene.ttl))
-        door = edge.front if scene.through else stack.enter_context(FaultProxy(index.origin))
+        edge = stack.enter_context(scenario.kind.start(folder / "edge", index.origin, scenario.ttl))
+        door = edge.front if scenario.through else stack.enter_context(FaultProxy(index.origin))
         watched = list(dict.fromkeys([edge.front, door]))
         shown_by = {"the edge": index.behind(edge.origin).simple_url}
-        if scene.mirrored:
-            mirror = bed.mirrors.mirror(name, index, expiry=round(scene.ttl))
+        if scenario.mirrored:
+            mirror = bed.mirrors.mirror(name, index, expiry=round(scenario.ttl))
             known = partial(_lists, f"{mirror.simple_url}{name}/", project.wheel)
-            # Of several who are the first to ask it, some are told that there is no such project.
+            # If several clients are the first to ask it, it answers some with 404.
             wait_until(known, "the mirror to know the project")
             front = stack.enter_context(FaultProxy(mirror.origin))
             shown_by[MIRROR] = mirror.behind(front.origin).simple_url
             watched.append(front)
         repository = index.behind(door.origin)
-        yield _Stage(bed, folder, newer, repository, door, edge, watched, shown_by)
+        yield _Setup(bed, folder, newer, repository, door, edge, watched, shown_by)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -211,20 +211,20 @@ def _lists(url: str, filename: str) -> bool:
     return filename in ask(url).body.decode()
 
 
-def _prime(stage: _Stage, version: str) -> None:
-    """Let every installer read every index, while only the old version is there."""
-    for who, found in _ask(stage, version).items():
+def _prime(setup: _Setup, version: str) -> None:
+    """Have every installer read every index while only the old version is there."""
+    for who, found in _ask(setup, version).items():
         if not found:
             raise RuntimeError(f"{who} does not find {version}, which is there: {found.output}")
 
 
-def _ask(stage: _Stage, version: str) -> dict[str, Found]:
-    """Ask all installers at all indexes at the same time; what each found."""
-    name, folder = stage.project.name, stage.folder
+def _ask(setup: _Setup, version: str) -> dict[str, Found]:
+    """Ask all installers at all indexes in parallel; return what each found."""
+    name, folder = setup.project.name, setup.folder
     questions: dict[str, Callable[[], Found]] = {}
-    for place, url in stage.shown_by.items():
+    for place, url in setup.shown_by.items():
         home = folder / f"home-{uuid.uuid4().hex[:8]}"
-        poetry = Poetry(stage.bed.stock, home)
+        poetry = Poetry(setup.bed.stock, home)
         questions |= {
             f"pip at {place}": partial(pip_finds, folder, url, name, version),
             f"uv at {place}": partial(uv_finds, folder, url, name, version),
@@ -236,19 +236,19 @@ def _ask(stage: _Stage, version: str) -> dict[str, Found]:
 
 
 @contextmanager
-def _crowd(stage: _Stage, scene: Scene) -> Iterator[None]:
-    """Have users read every index in the very moment in which the first file arrives."""
+def _crowd(setup: _Setup, scenario: Scenario) -> Iterator[None]:
+    """Have users read every index at the very moment the first file arrives."""
     letters = {
         (request.path, request.headers["accept"]): request.headers
-        for request in _of_others(stage.edge.front, stage.project.name)
+        for request in _of_others(setup.edge.front, setup.project.name)
     }
-    patience = scene.ttl + 1 if scene.anew else 0
+    patience = scenario.ttl + 1 if scenario.primed_late else 0
 
     def read(path: str, accept: str, encoding: str) -> None:
         end = time.monotonic() + patience
         headers = {"Accept": accept, "Accept-Encoding": encoding}
         while (
-            ask(f"{stage.edge.origin}{path}", headers=headers).headers["x-cache"] not in _STORED
+            ask(f"{setup.edge.origin}{path}", headers=headers).headers["x-cache"] not in _STORED
             and time.monotonic() < end
         ):
             time.sleep(0.05)
@@ -260,51 +260,51 @@ def _crowd(stage: _Stage, scene: Scene) -> Iterator[None]:
             with ThreadPoolExecutor(len(letters)) as pool:
                 for (path, accept), headers in letters.items():
                     pool.submit(read, path, accept, headers.get("accept-encoding", "identity"))
-            if scene.mirrored:
-                ask(f"{stage.shown_by[MIRROR]}{stage.project.name}/")
+            if scenario.mirrored:
+                ask(f"{setup.shown_by[MIRROR]}{setup.project.name}/")
         answer = exchange.forward()
-        if scene.kind.purged:
-            stage.edge.purge(stage.project.name)
+        if scenario.kind.purged:
+            setup.edge.purge(setup.project.name)
         return answer
 
-    rule = stage.door.on(is_upload, act)
+    rule = setup.door.on(is_upload, act)
     try:
         yield
     finally:
         rule.lift()
 
 
-def _call(stage: _Stage, environment: PoetryEnvironment, *arguments: str) -> Run:
-    home = stage.folder / f"home-{uuid.uuid4().hex[:8]}"
-    poetry = Poetry(environment, home, variables=stage.repository.environment())
-    return poetry.run(*arguments, "--no-interaction", "-r", REPOSITORY, cwd=stage.project.path)
+def _call(setup: _Setup, environment: PoetryEnvironment, *arguments: str) -> Run:
+    home = setup.folder / f"home-{uuid.uuid4().hex[:8]}"
+    poetry = Poetry(environment, home, variables=setup.repository.environment())
+    return poetry.run(*arguments, "--no-interaction", "-r", REPOSITORY, cwd=setup.project.path)
 
 
-def _publish(stage: _Stage) -> Run:
-    named = [word for url in stage.shown_by.values() for word in ("--index", url)]
-    return _call(stage, stage.bed.guarded, "publish-verified", "--format", "json", *named)
+def _publish(setup: _Setup) -> Run:
+    named = [word for url in setup.shown_by.values() for word in ("--index", url)]
+    return _call(setup, setup.bed.guarded, "publish-verified", "--format", "json", *named)
 
 
-def _judge(wave: Wave, stage: _Stage, run: Run, asked: dict[str, Found]) -> None:
-    """Hold a round against what the plugin promises."""
+def _judge(result: RoundResult, setup: _Setup, run: Run, asked: dict[str, Found]) -> None:
+    """Compare a round with the plugin's promises."""
     if run.code:
-        wave.faults.append(f"exit code {run.code}: {run.said}")
+        result.faults.append(f"exit code {run.code}: {run.said}")
     else:
         waits = [e["waited"] for e in run.events if e["event"] == "became-visible"]
-        wave.waited = max(waits)
+        result.waited = max(waits)
     for who, found in asked.items():
         if not found:
-            wave.missed.append(who)
-            wave.faults.append(f"{who} does not find it after exit code 0: {found.output}")
-    looks = [list(_ours(front, stage.project.name)) for front in stage.watched]
-    wave.requests = sum(map(len, looks))
-    wave.gap = min(filter(None, map(_shortest_gap, looks)), default=None)
-    if wave.gap is not None and wave.gap < SHORTEST_GAP:
-        wave.faults.append(f"two looks of one variant were only {wave.gap:.3f} s apart")
+            result.missed.append(who)
+            result.faults.append(f"{who} does not find it after exit code 0: {found.output}")
+    looks = [list(_ours(front, setup.project.name)) for front in setup.watched]
+    result.requests = sum(map(len, looks))
+    result.gap = min(filter(None, map(_shortest_gap, looks)), default=None)
+    if result.gap is not None and result.gap < SHORTEST_GAP:
+        result.faults.append(f"two looks of one variant were only {result.gap:.3f} s apart")
 
 
 def is_ours(request: Request) -> bool:
-    """Match the pages that the plugin asks for."""
+    """Match the plugin's requests for pages."""
     return request.is_page and request.headers.get("user-agent", "").startswith(_OURS)
 
 
@@ -320,7 +320,7 @@ def _of_others(front: FaultProxy, name: str) -> Iterator[Request]:
 
 
 def _shortest_gap(requests: Sequence[Request]) -> float | None:
-    """The shortest time between two looks at one page in the same letters."""
+    """The shortest time between two identical requests for one page."""
     moments: dict[tuple[str, ...], list[float]] = {}
     for request in requests:
         headers = request.headers
