@@ -138,7 +138,7 @@ def test_a_file_that_was_kept() -> None:
 @pytest.mark.parametrize("nothing", [None, [], "x", 5, {}, {"schema": "other/1"}])
 def test_no_receipt(nothing: object) -> None:
     """Whatever else a JSON file holds is no receipt."""
-    with pytest.raises(NotAwaitableError, match="no receipt"):
+    with pytest.raises(NotAwaitableError, match="not a receipt"):
         of_receipt(nothing)
 
 

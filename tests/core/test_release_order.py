@@ -76,7 +76,7 @@ def test_a_circle() -> None:
         in_order(circle)
     (fault,) = faults(circle)
     assert fault.code is Code.CYCLE
-    shown = fault.message.split("circle: ")[1].split(".")[0].split(" -> ")
+    shown = fault.message.split("cycle: ")[1].split(".")[0].split(" -> ")
     assert shown[0] == shown[-1]
     assert set(shown) == {"a", "b", "c"}
     direct = needs(circle)

@@ -77,17 +77,17 @@ def test_every_fault_at_once() -> None:
     assert all(problem.code is Code.SETTING for problem in caught.value.problems)
     said = [problem.message for problem in caught.value.problems]
     for place in (
-        "--timeout ",
-        "--until ",
-        "POETRY_PUBLISH_VERIFIED_TIMEOUT ",
-        "POETRY_PUBLISH_VERIFIED_INDXE ",
-        "POETRY_PUBLISH_VERIFIED_FORMAT ",
-        "[tool.publish-verified] index ",
-        "[tool.publish-verified] receipt ",
-        "[tool.publish-verified] timeout ",
-        "[tool.publish-verified] time-out ",
+        "--timeout",
+        "--until",
+        "POETRY_PUBLISH_VERIFIED_TIMEOUT",
+        "POETRY_PUBLISH_VERIFIED_INDXE",
+        "POETRY_PUBLISH_VERIFIED_FORMAT",
+        "[tool.publish-verified] index",
+        "[tool.publish-verified] receipt",
+        "[tool.publish-verified] timeout",
+        "[tool.publish-verified] time-out",
     ):
-        assert len([message for message in said if message.startswith(place)]) == 1, place
+        assert len([message for message in said if place in message]) == 1, place
     assert len(said) == 9
 
 

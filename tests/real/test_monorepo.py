@@ -194,7 +194,7 @@ def no_packages(root: Path) -> None:
 
 FAULTS = {
     "PV201": (broken, ("packages/crooked/pyproject.toml",)),
-    "PV240": (no_packages, ("packages/site", "non-package")),
+    "PV240": (no_packages, ("packages/site", "package-mode = false")),
     "PV241": (one_name_twice, ("oil-lamp", "packages/one", "packages/two")),
     "PV242": (circle, ("lamp -> wick -> lamp",)),
     "PV243": (bare_path, ("chimney", "glass", "file:")),
@@ -458,7 +458,7 @@ def test_one_of_many_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
     run = publish(poetry, lamp.path, pypi, "--wait-for-dependencies", *TOO_SHORT)
     ended(run, 3)
     assert "PV246" in run.said
-    assert "wick 1.0, which this project needs" in run.said
+    assert "wick 1.0, which this project depends on" in run.said
     assert pypi.stored("lamp") == {}
     pypi.upload(wick)
     ended(publish(poetry, lamp.path, pypi, "--wait-for-dependencies"), 0)

@@ -57,7 +57,7 @@ def test_not_there_in_time() -> None:
     assert isinstance(error, ReleaseError)
     assert error.verdict is Verdict.PREFLIGHT_REFUSED
     assert {problem.code for problem in error.problems} == {Code.NEEDED_NOT_THERE}
-    assert "lib 1.0, which this project needs" in error.problems[0].message
+    assert "lib 1.0, which this project depends on" in error.problems[0].message
     assert world.repository.sent == []
     assert 900.0 <= world.clock.now < 1000.0
 

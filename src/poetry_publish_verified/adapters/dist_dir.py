@@ -20,6 +20,7 @@ from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.problems.project import dist_dir_unreadable
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -44,14 +45,8 @@ def _files(dist_dir: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.DIST_DIR_UNREADABLE,
-                f"The dist folder {dist_dir} cannot be read: {printable(str(error))}.",
-                "Mend its permissions, or name another folder with --dist-dir.",
-            ),
-        ) from error
+        problem = dist_dir_unreadable(str(dist_dir), error)
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from error
 
 
 def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:

@@ -20,11 +20,10 @@ from packaging.requirements import Requirement
 from poetry_publish_verified import isolated_python as children
 from poetry_publish_verified.adapters.environments import SetUpError
 from poetry_publish_verified.adapters.environments import kept
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems.machine import rehearsal_index_not_started
+from poetry_publish_verified.core.problems.machine import rehearsal_index_unavailable
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.sanitize import printable
 
 KEPT = "publish-verified-rehearsal"
 """The folder in Poetry's cache for what a rehearsal needs again."""
@@ -80,14 +79,7 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    raise ReleaseError(
-        Verdict.PREFLIGHT_REFUSED,
-        Problem(
-            Code.REHEARSAL_UNAVAILABLE,
-            "The throwaway index of the rehearsal did not start.",
-            f"Run {server[0]} -m pypiserver run to see why.",
-        ),
-    )
+    raise ReleaseError(Verdict.PREFLIGHT_REFUSED, rehearsal_index_not_started(server[0]))
 
 
 def _server(kept_in: Path) -> list[str]:
@@ -99,16 +91,8 @@ def _server(kept_in: Path) -> list[str]:
             kept, kept_in, str(_PYPISERVER), "import pypiserver.__main__", os.environ
         )
     except (SetUpError, OSError) as error:
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.REHEARSAL_UNAVAILABLE,
-                "A rehearsal needs pypiserver, which is neither installed beside Poetry nor to be"
-                f" had with pip: {printable(str(error)).rstrip('.')}.",
-                "Let pip find it (its settings, PIP_INDEX_URL or PIP_FIND_LINKS count), or run"
-                f' poetry self add "{_PYPISERVER}"; once had, it is kept in {kept_in}.',
-            ),
-        ) from error
+        problem = rehearsal_index_unavailable(str(_PYPISERVER), str(kept_in), error)
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from error
     return [str(python), "-I", "-B", "-c", _SERVE]
 
 

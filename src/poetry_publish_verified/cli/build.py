@@ -25,15 +25,14 @@ from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.former_build import former_build
 from poetry_publish_verified.core.former_build import lack_one_for
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems.project import build_declined
+from poetry_publish_verified.core.problems.project import build_failed
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.ownership import keep_in_checkout
 from poetry_publish_verified.guard.ownership import of_checkout
 from poetry_publish_verified.poetry_api import project as poetry_project
-from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +120,7 @@ def _confirm(command: Command, words: str) -> None:
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
         command.line(f"<warning>Warning: {words} Build anyway!</warning>")
     elif not command.confirm(f"{words} Build anyway?"):
-        raise _not_built(Code.BUILD_DECLINED, "The build was declined.")
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, build_declined())
 
 
 def build(
@@ -219,19 +218,13 @@ def _call_build(command: Command, dist_dir: Path) -> None:
         with interrupts_recorded() as interrupts:
             code = command.call("build", f'--output "{quoted}"')
     except Exception as error:
-        words = printable(str(error)) or type(error).__name__
-        raise _not_built(Code.BUILD_FAILED, f"The build failed: {words}") from error
+        problem = build_failed(str(error) or type(error).__name__)
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from error
     if interrupts:
         raise KeyboardInterrupt
     if code != 0:
-        raise _not_built(Code.BUILD_FAILED, f"poetry build ended with exit code {code}.")
-
-
-def _not_built(code: Code, message: str) -> ReleaseError:
-    return ReleaseError(
-        Verdict.PREFLIGHT_REFUSED,
-        Problem(code, message, "Run poetry build, mend what it says, and leave --build out."),
-    )
+        problem = build_failed(f"poetry build exited with code {code}.")
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
 
 
 def default_receipt(dist_dir: Path, project: Project) -> Path:

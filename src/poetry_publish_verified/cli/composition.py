@@ -37,14 +37,14 @@ from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.problems.machine import client_unavailable
+from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.variants import Encodings
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.project import accept_encoding
@@ -59,7 +59,6 @@ from poetry_publish_verified.release.publish import publish
 from poetry_publish_verified.release.wait import wait_for
 from poetry_publish_verified.release.workspace import PlannedRelease
 from poetry_publish_verified.release.workspace import publish_all
-from poetry_publish_verified.sanitize import printable
 
 # An index may think for long before it has stored a large file; Poetry's 15 s are too short.
 _READ_TIMEOUT = 60.0
@@ -232,15 +231,7 @@ async def _clients(
     targets = list(targets)
     pip = Pip(Path(folder), os.environ, targets, proxies=proxies)
     if (fault := await pip.prepare()) is not None:
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.CLIENT_UNAVAILABLE,
-                f"pip cannot be set up for --until installable: {fault}",
-                "Make room in the folder for temporary files (TMPDIR), or use --until"
-                " downloadable.",
-            ),
-        )
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, client_unavailable("pip", fault))
     clients: list[Client] = [pip]
     if (uv := shutil.which("uv")) is not None:
         clients.append(Uv(uv, Path(folder), os.environ, targets, proxies=proxies))
@@ -274,13 +265,4 @@ def _check_certificates(access: Access) -> None:
         tls_context(access)
     except OSError as error:
         path = access.client_cert if access.ca is None else access.ca
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.CERTIFICATE,
-                f"A certificate file cannot be used ({printable(str(path))}):"
-                f" {printable(str(error))}.",
-                "Name a PEM file with --cert or --client-cert, or with poetry config"
-                " certificates.<repository>.cert.",
-            ),
-        ) from error
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, bad_certificate(path, error)) from error

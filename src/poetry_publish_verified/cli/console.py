@@ -27,19 +27,18 @@ from poetry_publish_verified.core.events import ReleaseEnded
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import RunEnded
 from poetry_publish_verified.core.events import VersionSet
+from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Kind
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.console import escaped
 from poetry_publish_verified.output.json_lines import JsonLines
-from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import printable_lines
 
 if TYPE_CHECKING:
@@ -144,12 +143,7 @@ class Reporting:
             self._path = path
         except (OSError, ValueError) as error:
             raise ReleaseError(
-                Verdict.PREFLIGHT_REFUSED,
-                Problem(
-                    Code.RECEIPT_NOT_WRITABLE,
-                    f"The receipt {path} cannot be written: {printable(str(error))}.",
-                    "Name another place with --receipt FILE.",
-                ),
+                Verdict.PREFLIGHT_REFUSED, problems.receipt_not_writable(str(path), error)
             ) from error
 
     def of(self, release: str) -> Callable[[Event], None]:
@@ -196,7 +190,7 @@ class Reporting:
                 self(ProblemFound(problem, release=not self._several))
             self._trace(error)
         elif error is not None and not isinstance(error, KeyboardInterrupt):
-            self(ProblemFound(_internal(error), release=False))
+            self(ProblemFound(problems.internal(error), release=False))
             self._trace(error)
         self(RunEnded(verdict))
         if self._unwritable and self._path is not None:
@@ -262,17 +256,6 @@ def _send_to_nowhere() -> None:
 
 def _is_last(event: Event) -> bool:
     return isinstance(event, ReleaseEnded | RunEnded)
-
-
-def _internal(error: BaseException) -> Problem:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return Problem(
-        Code.INTERNAL,
-        f"{type(error).__name__}: {printable(str(error))}",
-        "This is a fault of poetry-publish-verified: please report it with the output of -vvv."
-        " Running the same command again is safe.",
-    )
 
 
 def _standard_output_of(io: IO) -> Callable[[str], None]:

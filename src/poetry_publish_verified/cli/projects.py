@@ -13,14 +13,12 @@ from poetry.console.commands.command import Command
 from poetry.factory import Factory
 from poetry.plugins.plugin import Plugin
 
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems import project as problems
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
-from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
     from poetry.poetry import Poetry
@@ -46,15 +44,7 @@ def read_project(get: Callable[[], Poetry]) -> tuple[Poetry, Project]:
         poetry = get()
     except Exception as error:
         # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.NO_PROJECT,
-                f"There is no project to publish: {printable(str(error))}",
-                "Run this in a folder with a valid pyproject.toml, or name one with -C;"
-                " poetry check tells what is wrong with it.",
-            ),
-        ) from error
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.no_project(error)) from error
     project = poetry_project.read(poetry)
     refuse_missing_plugins(poetry)
     return poetry, project
@@ -63,16 +53,7 @@ def read_project(get: Callable[[], Poetry]) -> tuple[Poetry, Project]:
 def refuse_missing_plugins(poetry: Poetry) -> None:
     """Raises ReleaseError where plugins that the project requires are not active."""
     if missing := missing_plugins(poetry.pyproject_path):
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.PLUGINS_NOT_ACTIVE,
-                "The project requires Poetry plugins that are not active:"
-                f" {printable(', '.join(missing))}. A version that one of them sets would be"
-                " silently wrong.",
-                "Run poetry install, or poetry self add with the plugin's name.",
-            ),
-        )
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.plugins_not_active(missing))
 
 
 def poetry_in(command: Command, folder: Path) -> Poetry:

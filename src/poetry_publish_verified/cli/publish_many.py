@@ -34,7 +34,7 @@ from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import ProjectsFound
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems.project import member_build_failed
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -45,7 +45,6 @@ from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.build import BuildOutcome
 from poetry_publish_verified.poetry_api.build import poetry_build
 from poetry_publish_verified.sanitize import decoded
-from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import printable_lines
 
 if TYPE_CHECKING:
@@ -215,15 +214,8 @@ class ManyProjects:
         for line in lines[-_LAST_LINES:]:
             self._command.line_error(f"  {escaped(checkout.member.folder)}: {escaped(line)}")
         words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.BUILD_FAILED,
-                f"poetry build of {checkout.member.folder} ended with exit code {outcome.code}:"
-                f" {printable(words)}",
-                f"Run poetry build -C {checkout.member.folder}, and mend what it says.",
-            ),
-        )
+        problem = member_build_failed(checkout.member.folder, outcome.code, words)
+        return ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
 
     def _going(self, release: _Begun, built: building.ReleaseBuild | None) -> ReleaseRequest:
         options, checkout = self._options, release.checkout

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from cleo.io.outputs.output import Verbosity
 
+from poetry_publish_verified.core.problems.project import unreadable
 from poetry_publish_verified.core.settings import KEYS
 from poetry_publish_verified.core.settings import Origin
 from poetry_publish_verified.core.settings import ResolvedSettings
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.settings import resolve
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -21,7 +21,6 @@ from poetry_publish_verified.output.console import escaped
 from poetry_publish_verified.poetry_api.project import environment_settings
 from poetry_publish_verified.poetry_api.project import project_file
 from poetry_publish_verified.poetry_api.project import settings_table
-from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
     from poetry.console.commands.command import Command
@@ -77,17 +76,13 @@ def read_settings(command: Command) -> RunSettings:
     folder = Path(command.option("project") or "").resolve()
     file = project_file(folder)
     table: object = {}
-    unreadable = None
+    fault = None
     try:
         table = settings_table(file) if file else {}
     except (OSError, ValueError) as error:
-        unreadable = Problem(
-            Code.NO_PROJECT,
-            f"{file} cannot be read: {printable(str(error))}",
-            "Correct it; poetry check tells what is wrong with it.",
-        )
+        fault = unreadable(str(file), error)
     options = {key: command.option(key) or None for key in KEYS}
     resolved = resolve(options, environment_settings(), table)
     for line in resolved.explained():
         command.line_error(escaped(line), verbosity=Verbosity.VERBOSE)
-    return RunSettings(file.parent if file else folder, resolved, unreadable)
+    return RunSettings(file.parent if file else folder, resolved, fault)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems.machine import poetry_cache_not_cleared
 from poetry_publish_verified.guard.seams.cache import forget_release
 
 if TYPE_CHECKING:
@@ -23,14 +22,7 @@ def forget_in_poetrys_caches(
     """Drop what Poetry's own caches hold of a release, so that the next `poetry lock` sees it."""
     for url in index_urls:
         if (warning := forget_release(url, name, version).warning) is not None:
-            problem = Problem(
-                Code.POETRY_CACHE_NOT_CLEARED,
-                warning,
-                "Run that command where the next poetry lock does not see the release.",
-                severity="warning",
-                index=url,
-            )
-            report(ProblemFound(problem))
+            report(ProblemFound(poetry_cache_not_cleared(url, warning)))
 
 
 def forget_arrived(source: DistDirRelease) -> None:

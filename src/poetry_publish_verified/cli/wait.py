@@ -39,8 +39,8 @@ from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import as_built
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems import usage as problems
+from poetry_publish_verified.core.problems.project import no_distributions_in
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
@@ -48,7 +48,6 @@ from poetry_publish_verified.poetry_api.indexes import sources
 from poetry_publish_verified.poetry_api.project import project_page
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -121,40 +120,29 @@ It exits with 0 when all is proven, and otherwise with
     def _keep_receipt(self, report: Reporting) -> None:
         named, read = self.option("receipt"), self.option("from-receipt")
         if named and read and os.path.realpath(named) == os.path.realpath(read):
-            raise _wrong(
-                "--receipt and --from-receipt name the same file, which would be lost.",
-                "Name another place with --receipt.",
-            )
+            raise ReleaseError(Verdict.ERROR, problems.receipt_would_be_lost())
         if named:
             report.keep_receipt(Path(named))
 
     def _releases(self) -> list[AwaitedRelease]:
         """What is waited for; names beside a receipt or a folder choose among what is there."""
-        names, problems = [], []
+        names, faults = [], []
         for text in self.argument("releases"):
             try:
                 names.append(pinned(text))
             except NotAwaitableError as error:
-                problems.append(
-                    Problem(Code.NOT_AWAITABLE, f"{error}.", "Name releases as NAME==VERSION.")
-                )
-        if problems:
-            raise ReleaseError(Verdict.ERROR, *problems)
+                faults.append(problems.not_awaitable(error))
+        if faults:
+            raise ReleaseError(Verdict.ERROR, *faults)
         found = [*self._of_receipt(), *self._of_dist_dir()]
         if not found and not names:
-            raise _wrong(
-                "There is nothing to wait for.",
-                "Name releases as NAME==VERSION, or give --from-receipt FILE or --dist-dir DIR.",
-            )
+            raise ReleaseError(Verdict.ERROR, problems.nothing_to_wait_for())
         if not found:
             return list({release.key: release for release in names}.values())
         known = {release.key: release for release in found}
         if missing := [release for release in names if release.key not in known]:
-            shown = ", ".join(f"{release.name} {release.version}" for release in missing)
-            raise _wrong(
-                f"{shown} is not among what --from-receipt or --dist-dir holds.",
-                "Leave the names out to wait for all that is there.",
-            )
+            shown = [f"{release.name} {release.version}" for release in missing]
+            raise ReleaseError(Verdict.ERROR, problems.not_among_those(shown))
         return [known[release.key] for release in names] or list(known.values())
 
     def _of_receipt(self) -> list[AwaitedRelease]:
@@ -164,16 +152,8 @@ It exits with 0 when all is proven, and otherwise with
         try:
             return of_receipt(receipt_file.read(Path(named)))
         except (OSError, NotAwaitableError) as error:
-            shown, words = printable(named), printable(str(error)).rstrip(".")
-            raise ReleaseError(
-                Verdict.PREFLIGHT_REFUSED,
-                Problem(
-                    Code.RECEIPT_UNREADABLE,
-                    f"The receipt {shown} cannot be waited for: {words}.",
-                    "Name the receipt that the publishing run has written (CI systems skip hidden"
-                    " folders such as dist/.publish-verified when they keep files).",
-                ),
-            ) from None
+            problem = problems.receipt_unreadable(named, error)
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from None
 
     def _of_dist_dir(self) -> list[AwaitedRelease]:
         named = self.option("dist-dir")
@@ -182,14 +162,7 @@ It exits with 0 when all is proven, and otherwise with
         folder = Path(named)
         releases = dist_dir.releases(folder)
         if not releases:
-            raise ReleaseError(
-                Verdict.PREFLIGHT_REFUSED,
-                Problem(
-                    Code.NO_DISTRIBUTIONS,
-                    f"{printable(named)} holds no wheel and no sdist.",
-                    "Name the folder that holds the distributions with --dist-dir.",
-                ),
-            )
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, no_distributions_in(named))
         return [
             AwaitedRelease(
                 name,
@@ -219,7 +192,3 @@ It exits with 0 when all is proven, and otherwise with
             tell(DistributionsRead(tuple(FileFacts(f.filename, f.size, f.sha256) for f in files)))
         expected = ExpectedRelease(name, release.version, release.expectation, uploaded=False)
         return Awaited(expected, indexes, tell)
-
-
-def _wrong(message: str, remedy: str) -> ReleaseError:
-    return ReleaseError(Verdict.ERROR, Problem(Code.NOT_AWAITABLE, message, remedy))

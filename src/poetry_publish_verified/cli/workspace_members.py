@@ -13,13 +13,12 @@ from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.cli.projects import refuse_missing_plugins
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core import release_order
+from poetry_publish_verified.core.problems import workspace as problems
+from poetry_publish_verified.core.problems.project import member_unreadable
 from poetry_publish_verified.core.settings import resolve
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api import project as poetry_project
-from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,25 +65,25 @@ def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable
     Folders are named as seen from `root`; relative patterns count from `base`.
     """
     folders = with_projects(base, patterns)
-    problems = [_in_vain(pattern, base) for pattern in folders.in_vain]
+    faults = [problems.no_match(pattern, str(base)) for pattern in folders.in_vain]
     checkouts, left_out = [], []
     for folder in folders.found:
         shown = os.path.relpath(folder, root)
         try:
             checkout = _read(command, folder, shown)
         except ReleaseError as error:
-            problems += error.problems
+            faults += error.problems
             continue
         if checkout is None:
             left_out.append(shown)
         else:
             checkouts.append(checkout)
     members = [each.member for each in checkouts]
-    problems += release_order.faults(members)
-    if not (checkouts or problems):
-        problems.append(_nothing(left_out))
-    if problems:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+    faults += release_order.faults(members)
+    if not (checkouts or faults):
+        faults.append(problems.nothing_to_publish(left_out))
+    if faults:
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *faults)
     place = {member.name: n for n, member in enumerate(release_order.in_order(members))}
     checkouts.sort(key=lambda each: place[each.member.name])
     return Workspace(root, tuple(checkouts), tuple(left_out))
@@ -102,27 +101,12 @@ def needed_by(
     if not settings.is_typed("projects"):
         root, patterns = _nearest_patterns(project.root)
     if not patterns:
-        raise ReleaseError(
-            Verdict.ERROR,
-            Problem(
-                Code.MEMBERS_UNKNOWN,
-                "Which projects --wait-for-dependencies is to wait for is not known.",
-                "Name all projects of the repository with --projects, or set projects in"
-                " [tool.publish-verified] of the pyproject.toml above them.",
-            ),
-        )
+        raise ReleaseError(Verdict.ERROR, problems.members_unknown())
     workspace = _read_workspace(command, root, root, patterns)
     by_name = {member.name: member for member in workspace.members}
     if project.identity.name not in by_name:
-        raise ReleaseError(
-            Verdict.ERROR,
-            Problem(
-                Code.MEMBERS_UNKNOWN,
-                f"{project.identity.name} is not among the projects that"
-                f" {printable(', '.join(patterns))} names, seen from {root}.",
-                "Name it with --projects too, or leave --wait-for-dependencies out.",
-            ),
-        )
+        problem = problems.not_a_member(project.identity.name, patterns, str(root))
+        raise ReleaseError(Verdict.ERROR, problem)
     names = release_order.all_needed(project.identity.name, release_order.needs(by_name.values()))
     return tuple(by_name[name] for name in sorted(names))
 
@@ -143,34 +127,9 @@ def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
         poetry = poetry_in(command, folder)
     except Exception as error:
         # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED,
-            Problem(
-                Code.NO_PROJECT,
-                f"{printable(shown)}/pyproject.toml cannot be read: {printable(str(error))}",
-                f"Mend it (poetry check -C {printable(shown)} tells more), or leave it out of"
-                " --projects.",
-            ),
-        ) from error
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, member_unreadable(shown, error)) from error
     if not poetry.is_package_mode:
         return None
     refuse_missing_plugins(poetry)
     project = poetry_project.read(poetry)
     return Checkout(poetry, project, poetry_project.member(poetry, project, shown))
-
-
-def _in_vain(pattern: str, base: Path) -> Problem:
-    return Problem(
-        Code.NO_PROJECTS,
-        f"No project is where --projects {printable(pattern)} looks, seen from {base}.",
-        "Name folders that hold a pyproject.toml, as a shell would: --projects 'packages/*'.",
-    )
-
-
-def _nothing(left_out: list[str]) -> Problem:
-    return Problem(
-        Code.NO_PROJECTS,
-        f"All projects found are in non-package mode ({printable(', '.join(left_out))}), so there"
-        " is nothing to publish.",
-        "Name the folders of packages with --projects.",
-    )

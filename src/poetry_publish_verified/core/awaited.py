@@ -56,13 +56,12 @@ def pinned(text: str) -> AwaitedRelease:
     specifiers = list(requirement.specifier)
     if not specifiers:
         raise NotAwaitableError(
-            f"{shown!r} names no version: some version of it may have been there for years, so"
-            " waiting for it would prove nothing"
+            f"{shown!r} names no version: any older release would end the wait at once"
         )
     (specifier, *more) = specifiers
     if more or specifier.operator not in {"==", "==="} or "*" in specifier.version:
         raise NotAwaitableError(
-            f"{shown!r} is a range: an older release that fits it would end the wait at once"
+            f"{shown!r} is a range: an older release that matches would end the wait at once"
         )
     try:
         version = Version(specifier.version)
@@ -80,15 +79,15 @@ def of_receipt(receipt: Any) -> list[AwaitedRelease]:
     Raises NotAwaitableError where it is no receipt, or one without any file.
     """
     if not isinstance(receipt, Mapping) or receipt.get("schema") != SCHEMA:
-        raise NotAwaitableError(f"it is no receipt of the form {SCHEMA}")
+        raise NotAwaitableError(f"it is not a receipt ({SCHEMA})")
     if receipt.get("verdict") == "dry-run" or receipt.get("rehearsal") is True:
-        raise NotAwaitableError("it is of a rehearsal or a dry run, which publishes nothing")
+        raise NotAwaitableError("it is from a rehearsal or a dry run, which publishes nothing")
     try:
         found = [_of_release(release) for release in receipt["releases"]]
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise NotAwaitableError("it is damaged: a release in it is not as it should be") from None
+        raise NotAwaitableError("it is damaged: a release in it is malformed") from None
     if len({release.key for release in found}) < len(found):
-        raise NotAwaitableError("it is damaged: it has a release twice")
+        raise NotAwaitableError("it is damaged: it lists a release twice")
     if not found or not all(release.expectation.nothing().absent for release in found):
         raise NotAwaitableError("it lists no files: that run ended before any were known")
     return found

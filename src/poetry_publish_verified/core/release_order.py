@@ -16,10 +16,8 @@ from packaging.utils import NormalizedName
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +106,7 @@ def _doubles(members: Sequence[WorkspaceMember]) -> list[Problem]:
     for member in members:
         folders[member.name].append(member.folder)
     return [
-        Problem(
-            Code.NAME_TWICE,
-            f"{len(places)} projects are named {name}: {printable(', '.join(sorted(places)))}.",
-            "Give each a name of its own, or leave one out of --projects.",
-        )
+        problems.same_name(name, sorted(places))
         for name, places in sorted(folders.items())
         if len(places) > 1
     ]
@@ -122,17 +116,8 @@ def _cycles(members: Sequence[WorkspaceMember]) -> list[Problem]:
     try:
         in_order(members)
     except CycleError as error:
-        # It comes as each one before what needs it.
-        circle = " -> ".join(reversed(error.args[1]))
-        return [
-            Problem(
-                Code.CYCLE,
-                f"These projects need each other in a circle: {circle}. None can be released"
-                " before the other.",
-                "Take one of the dependencies out, or what both need into a project of its own."
-                " An extra counts too: who installs it needs it.",
-            )
-        ]
+        # graphlib gives each one before what needs it.
+        return [problems.cycle(list(reversed(error.args[1])))]
     return []
 
 
@@ -142,12 +127,7 @@ def _of_builds(members: Sequence[WorkspaceMember]) -> list[Problem]:
     for member in members:
         names = {canonicalize_name(each.name) for each in requirements(member.builds_with)}
         found += [
-            Problem(
-                Code.BUILDS_WITH_MEMBER,
-                f"{member.name} is built with {name} (build-system.requires), which is to be"
-                " released in the same run: it would be built with the release before.",
-                f"Release {name} on its own first, and leave it out of --projects.",
-            )
+            problems.built_with_member(member.name, name)
             for name in sorted(names & by_name.keys() - {member.name})
         ]
     return found
@@ -155,14 +135,7 @@ def _of_builds(members: Sequence[WorkspaceMember]) -> list[Problem]:
 
 def _of_paths(members: Sequence[WorkspaceMember]) -> list[Problem]:
     return [
-        Problem(
-            Code.PATH_DEPENDENCY,
-            f"{member.name} would be released with a dependency on a folder of this machine:"
-            f" {printable(without_secrets(str(requirement)))}.",
-            f'Name a range in [project]: dependencies = ["{requirement.name}>=1.2,<2"], and the'
-            f" path beside it in [tool.poetry.dependencies]: {requirement.name} ="
-            ' { path = "…", develop = true }.',
-        )
+        problems.path_dependency(member.name, requirement.name, str(requirement))
         for member in members
         for requirement in requirements(member.requires)
         if requirement.url is not None and requirement.url.lower().startswith("file:")
@@ -186,16 +159,13 @@ def unsatisfied(
             # Installers take a pre-release where nothing else is left (PEP 440).
             versions = {other.version, *there.get(other.name, frozenset())}
             if not any(requirement.specifier.contains(each, prereleases=True) for each in versions):
-                found.append(_unsatisfied(member, requirement, other))
+                found.append(
+                    problems.range_unsatisfied(
+                        str(member),
+                        member.folder,
+                        requirement=str(requirement),
+                        other=other.name,
+                        version=str(other.version),
+                    )
+                )
     return found
-
-
-def _unsatisfied(
-    member: WorkspaceMember, requirement: Requirement, other: WorkspaceMember
-) -> Problem:
-    return Problem(
-        Code.RANGE_UNSATISFIED,
-        f"{member} needs {printable(str(requirement))}, but this run releases"
-        f" {other}, and the index has no version of it that would do.",
-        f"Change the range in {member.folder}/pyproject.toml, or the version of {other.name}.",
-    )

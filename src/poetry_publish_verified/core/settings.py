@@ -14,10 +14,10 @@ from typing import Any
 from typing import Literal
 
 from poetry_publish_verified.core import durations
+from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.variants import CLIENTS
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import Client
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -114,10 +114,10 @@ def resolve(
     `POETRY_PUBLISH_VERIFIED_`, without that prefix, and `table` what pyproject.toml has at
     `tool.publish-verified`. None, an empty string and an empty list give nothing.
     """
-    table, problems = (table, []) if isinstance(table, dict) else ({}, [_not_a_table()])
-    problems += [_unknown(Origin.PYPROJECT, key, _KEYS) for key in table if key not in _KEYS]
+    table, faults = (table, []) if isinstance(table, dict) else ({}, [problems.not_a_table()])
+    faults += [_unknown(Origin.PYPROJECT, key, _KEYS) for key in table if key not in _KEYS]
     variables = (*map(_variable, _KEYS), *_OTHER_VARIABLES)
-    problems += [
+    faults += [
         _unknown(Origin.ENVIRONMENT, key, variables)
         for key, value in environment.items()
         if value and key not in variables
@@ -136,8 +136,8 @@ def resolve(
                 found.setdefault(field, read(value))
                 given.setdefault(key, (origin, _shown(value)))
             except ValueError as error:
-                problems.append(_invalid(origin.name_of(key), error))
-    return ResolvedSettings(replace(defaults, **found), given, tuple(problems))
+                faults.append(problems.invalid_setting(origin.name_of(key), error))
+    return ResolvedSettings(replace(defaults, **found), given, tuple(faults))
 
 
 def _variable(key: str) -> str:
@@ -158,25 +158,9 @@ def closest(word: object, known: Iterable[str]) -> str | None:
 
 def _unknown(origin: Origin, key: str, known: Iterable[str]) -> Problem:
     meant = closest(key, known)
-    return Problem(
-        Code.SETTING,
-        f"{origin.name_of(key)} is not a setting of publish-verified.",
-        f"Did you mean {meant if origin is Origin.PYPROJECT else origin.name_of(meant)}?"
-        if meant
-        else f"Remove it, or use one of: {', '.join(_KEYS)}.",
-    )
-
-
-def _invalid(name: str, error: ValueError) -> Problem:
-    return Problem(Code.SETTING, f"{name} has an invalid value: {error}.", f"Correct {name}.")
-
-
-def _not_a_table() -> Problem:
-    return Problem(
-        Code.SETTING,
-        "tool.publish-verified in pyproject.toml is not a table.",
-        f"Write {_TABLE} and below it one setting a line.",
-    )
+    if meant and origin is not Origin.PYPROJECT:
+        meant = origin.name_of(meant)
+    return problems.unknown_setting(origin.name_of(key), meant, _KEYS)
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from poetry_publish_verified.core.problems import repository as problems
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import InvalidUrlError
@@ -19,13 +20,11 @@ from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import own_index
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.core.urls import without_credentials
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.project import access_to
 from poetry_publish_verified.poetry_api.project import pypi_index
-from poetry_publish_verified.poetry_api.project import refused
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import without_secrets
 
@@ -74,12 +73,8 @@ def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) ->
     )
     own_target = targets.get(own or "", derived)
     if own_target is None:
-        raise refused(
-            Code.INDEX_UNKNOWN,
-            f"Which index shows what is uploaded to {upload.url} is not known.",
-            "Name it with --index URL, set index in [tool.publish-verified], or add a Poetry"
-            f" source of the same name: poetry source add {upload.name} <URL of its simple API>.",
-        )
+        problem = problems.unknown_index_of(upload.name, upload.url)
+        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
     return Indexes(own_target, tuple(targets.values()) or (own_target,))
 
 
@@ -112,9 +107,9 @@ class _Finder:
     def find_all(self, names: tuple[str, ...]) -> dict[str, IndexTarget]:
         """The indexes by URL; ReleaseError with all that cannot be found."""
         found = [self.find(name) for name in names]
-        problems = [item for item in found if isinstance(item, Problem)]
-        if problems:
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+        unknown = [item for item in found if isinstance(item, Problem)]
+        if unknown:
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *unknown)
         return {item.url: item for item in found if isinstance(item, IndexTarget)}
 
     def find(self, name: str) -> IndexTarget | Problem:
@@ -124,7 +119,7 @@ class _Finder:
                 return self._target(name)
             except InvalidUrlError as error:
                 shown = printable(without_secrets(name))
-                return _unknown(f"The index {shown} cannot be used: {error}.")
+                return problems.bad_index_url(shown, error)
         if name.lower() in self._sources:
             return self._of_source(name.lower())
         if name.lower() == "pypi":
@@ -135,8 +130,7 @@ class _Finder:
             upload_url = self._config.get(f"repositories.{name}.url")
             implied = index_of(without_credentials(upload_url)) if upload_url else None
         if implied is None:
-            shown = printable(without_credentials(name))
-            return _unknown(f"There is no index of the name {shown!r}.")
+            return problems.unknown_index(printable(without_credentials(name)))
         return self._target(implied)
 
     def implied(self, upload: RepositoryTarget) -> IndexTarget | None:
@@ -150,11 +144,8 @@ class _Finder:
         try:
             return self._target(self._sources[name], name)
         except InvalidUrlError as error:
-            raise refused(
-                Code.INDEX_UNKNOWN,
-                f"The URL of Poetry source {printable(name)} cannot be used: {error}.",
-                "Mend it in pyproject.toml.",
-            ) from None
+            problem = problems.bad_source_url(name, error)
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from None
 
     def _target(self, url: str, source: str | None = None) -> IndexTarget:
         url, username, password = split_credentials(url)
@@ -207,12 +198,3 @@ def _credentials(authenticator: Authenticator, source: str) -> tuple[str | None,
     if credential is None or credential.password is None:
         return None, None
     return credential.username, credential.password
-
-
-def _unknown(message: str) -> Problem:
-    return Problem(
-        Code.INDEX_UNKNOWN,
-        message,
-        "Name an index by the URL of its simple API, or by the name of a Poetry source or"
-        " repository.",
-    )

@@ -21,6 +21,8 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.preflight import Declared
 from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.problems import repository as problems
+from poetry_publish_verified.core.problems.project import not_a_package
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.core.urls import Access
@@ -29,7 +31,6 @@ from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.core.urls import in_variables
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import split_credentials
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -78,20 +79,16 @@ class Credentials:
     client_cert: Path | None = None
 
 
-def refused(code: Code, message: str, remedy: str, index: str | None = None) -> ReleaseError:
+def _refused(problem: Problem) -> ReleaseError:
     """The end of a run that sent nothing."""
-    return ReleaseError(Verdict.PREFLIGHT_REFUSED, Problem(code, message, remedy, index=index))
+    return ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
 
 
 def read(poetry: Poetry) -> Project:
     """The project; ReleaseError where there is nothing to publish in it."""
     root = poetry.file.path.parent
     if not poetry.is_package_mode:
-        raise refused(
-            Code.NOT_A_PACKAGE,
-            f"{root / 'pyproject.toml'} is in non-package mode, so there is nothing to publish.",
-            "Remove package-mode = false and name the package, or run this in another project.",
-        )
+        raise _refused(not_a_package(str(root / "pyproject.toml")))
     identity = Identity(
         canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
     )
@@ -205,11 +202,7 @@ class _Recorder:
 def repository_name(option: str | None) -> str:
     """The repository's name; ReleaseError where a URL was given, which may hold a password."""
     if option and ("://" in option or "@" in option):
-        raise refused(
-            Code.REPOSITORY_UNKNOWN,
-            "--repository takes the name of a repository, not a URL.",
-            "Run poetry config repositories.<name> <upload URL>, and give that name.",
-        )
+        raise _refused(problems.url_for_a_name())
     return option or "pypi"
 
 
@@ -229,32 +222,16 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     try:
         publisher.publish(name, given.username, given.password, given.cert, given.client_cert)
     except RuntimeError as error:
-        raise refused(
-            Code.REPOSITORY_UNKNOWN,
-            f"{printable(str(error)).rstrip('.')}.",
-            "Leave --repository out to publish to PyPI."
-            if label.lower() == "pypi"
-            else f"Run poetry config repositories.{printable(label)} <upload URL>, or set"
-            f" POETRY_REPOSITORIES_{in_variables(label)}_URL.",
-        ) from error
+        unknown = problems.unknown_repository(label, in_variables(printable(label)), error)
+        raise _refused(unknown) from error
     try:
         url, username, password = split_credentials(recorder.url)
     except InvalidUrlError as error:
-        raise refused(
-            Code.REPOSITORY_URL,
-            f"The URL of repository {printable(label)} cannot be used: {error}.",
-            f"Run poetry config repositories.{printable(label)} <upload URL>.",
-        ) from None
+        raise _refused(problems.bad_repository_url(label, error)) from None
     if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
         url += "/"
     if looks_like_an_index(url):
-        raise refused(
-            Code.NOT_AN_UPLOAD_URL,
-            f"The URL of repository {printable(label)}, {url}, is that of a simple index, which"
-            " takes no uploads.",
-            f"Give the upload URL, often the same without its last part: poetry config"
-            f" repositories.{printable(label)} <upload URL>.",
-        )
+        raise _refused(problems.repository_is_an_index(label, url))
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
     access = access_to(url, username, password, recorder.cert, recorder.client_cert)

@@ -9,9 +9,9 @@ import anyio
 
 from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.expectation import AnyFiles
+from poetry_publish_verified.core.problems.workspace import dependency_not_there
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -43,20 +43,13 @@ async def wait_for_needed(
         try:
             await prove_everywhere(expected, listed, quiet)
         except ReleaseError as error:
-            problems.extend(_not_there(member, problem) for problem in error.problems)
+            problems.extend(
+                dependency_not_there(str(member), member.folder, problem)
+                for problem in error.problems
+            )
 
     async with anyio.create_task_group() as group:
         for member in needed:
             group.start_soon(wait, member)
     if problems:
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
-
-
-def _not_there(member: WorkspaceMember, problem: Problem) -> Problem:
-    return Problem(
-        Code.NEEDED_NOT_THERE,
-        f"{member}, which this project needs, is not proven to be there, so nothing was sent:"
-        f" {problem.message}",
-        f"See what has become of {member.folder}, and run the same command again.",
-        index=problem.index,
-    )

@@ -1,0 +1,47 @@
+"""What is missing or set on the user's own machine: clients, caches, the rehearsal's index."""
+
+from __future__ import annotations
+
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+
+
+def client_unavailable(client: str, fault: object) -> Problem:
+    """A client that the release is to be proven with cannot be set up."""
+    return Problem(
+        Code.CLIENT_UNAVAILABLE,
+        f"Cannot set up {client} for --until installable: {fault}",
+        "Free some space in the folder for temporary files (TMPDIR), or use --until downloadable.",
+    )
+
+
+def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -> Problem:
+    """Neither beside Poetry nor with pip is there a pypiserver."""
+    return Problem(
+        Code.REHEARSAL_UNAVAILABLE,
+        "A rehearsal needs pypiserver, which is not installed beside Poetry and which pip could not"
+        f" install: {printable(str(error)).rstrip('.')}.",
+        "Make it available to pip (its settings, PIP_INDEX_URL or PIP_FIND_LINKS), or run poetry"
+        f' self add "{requirement}". Once installed, it is kept in {kept_in}.',
+    )
+
+
+def rehearsal_index_not_started(python: str) -> Problem:
+    """The throwaway index does not start."""
+    return Problem(
+        Code.REHEARSAL_UNAVAILABLE,
+        "The rehearsal's local index did not start.",
+        f"Run {python} -m pypiserver run to see why.",
+    )
+
+
+def poetry_cache_not_cleared(index: str, warning: str) -> Problem:
+    """Poetry's own cache still holds what it knew before; `warning` names the command."""
+    return Problem(
+        Code.POETRY_CACHE_NOT_CLEARED,
+        warning,
+        "Run that command if the next poetry lock does not find the release.",
+        severity="warning",
+        index=index,
+    )

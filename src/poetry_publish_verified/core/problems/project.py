@@ -1,0 +1,104 @@
+"""The project, its plugins, its build and its dist folder (PV201 to PV215)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from poetry_publish_verified.core.problems.words import RERUN
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+
+
+def no_project(error: object) -> Problem:
+    """Poetry finds no project, or cannot read it."""
+    return Problem(
+        Code.NO_PROJECT,
+        f"There is no project to publish: {printable(str(error))}",
+        "Run this in a folder with a valid pyproject.toml, or name one with -C. poetry check shows"
+        " what is wrong with it.",
+    )
+
+
+def unreadable(file: str, error: object) -> Problem:
+    """A pyproject.toml that cannot be read."""
+    return Problem(
+        Code.NO_PROJECT,
+        f"Cannot read {printable(file)}: {printable(str(error))}",
+        f"Correct the file (poetry check shows what is wrong), then {RERUN}.",
+    )
+
+
+def member_unreadable(folder: str, error: object) -> Problem:
+    """One of several projects cannot be read."""
+    folder = printable(folder)
+    return Problem(
+        Code.NO_PROJECT,
+        f"Cannot read {folder}/pyproject.toml: {printable(str(error))}",
+        f"Correct the file (poetry check -C {folder} shows what is wrong), or leave {folder} out of"
+        " --projects.",
+    )
+
+
+def not_a_package(file: str) -> Problem:
+    """The project is in non-package mode."""
+    return Problem(
+        Code.NOT_A_PACKAGE,
+        f"There is nothing to publish: {printable(file)} sets package-mode = false.",
+        "Remove package-mode = false and give the package a name, or run this in another project.",
+    )
+
+
+def plugins_not_active(plugins: Collection[str]) -> Problem:
+    """Plugins that the project requires are not active."""
+    return Problem(
+        Code.PLUGINS_NOT_ACTIVE,
+        f"Poetry plugins that the project requires are not active: {printable(', '.join(plugins))}."
+        " If one of them sets the version, it would be silently wrong.",
+        "Run poetry install, or poetry self add with the plugin's name.",
+    )
+
+
+def build_failed(reason: str) -> Problem:
+    """`--build` failed; what it printed is on the screen."""
+    return Problem(
+        Code.BUILD_FAILED,
+        f"The build failed: {printable(reason)}",
+        f"Correct what the build reports, then {RERUN}.",
+    )
+
+
+def member_build_failed(folder: str, code: int, words: str) -> Problem:
+    """The build of one of several projects failed; `words` is the last line that it printed."""
+    return Problem(
+        Code.BUILD_FAILED,
+        f"poetry build in {folder} failed with exit code {code}: {printable(words)}",
+        f"Correct what it reports (poetry build -C {folder}), then {RERUN}.",
+    )
+
+
+def build_declined() -> Problem:
+    """The question was answered with no."""
+    return Problem(
+        Code.BUILD_DECLINED,
+        "The build was declined.",
+        "Run the same command without --build to publish the files that are there.",
+    )
+
+
+def dist_dir_unreadable(folder: str, error: object) -> Problem:
+    """The dist folder is there and cannot be read."""
+    return Problem(
+        Code.DIST_DIR_UNREADABLE,
+        f"Cannot read the dist folder {printable(folder)}: {printable(str(error))}.",
+        "Correct its permissions, or pass another folder with --dist-dir.",
+    )
+
+
+def no_distributions_in(folder: str) -> Problem:
+    """A folder to wait for holds no distribution at all."""
+    return Problem(
+        Code.NO_DISTRIBUTIONS,
+        f"{printable(folder)} contains no wheel and no sdist.",
+        "Pass the folder that contains the distributions with --dist-dir.",
+    )

@@ -1,0 +1,114 @@
+"""Many projects of one repository, and what they need of each other (PV240 to PV247)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Sequence
+
+from poetry_publish_verified.core.problems.words import RERUN
+from poetry_publish_verified.core.problems.words import some
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import without_secrets
+
+
+def no_match(pattern: str, base: str) -> Problem:
+    """A pattern of `--projects` that matches no folder with a pyproject.toml."""
+    return Problem(
+        Code.NO_PROJECTS,
+        f"--projects {printable(pattern)} matches no project in {printable(base)}.",
+        "Name folders that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
+    )
+
+
+def nothing_to_publish(folders: Collection[str]) -> Problem:
+    """All projects are in non-package mode."""
+    return Problem(
+        Code.NO_PROJECTS,
+        f"There is nothing to publish: {some(folders)} set package-mode = false.",
+        "Name the folders of packages with --projects.",
+    )
+
+
+def same_name(name: str, folders: Sequence[str]) -> Problem:
+    """Several projects have one name."""
+    return Problem(
+        Code.NAME_TWICE,
+        f"{len(folders)} projects are named {name}: {printable(', '.join(folders))}.",
+        "Rename all but one, or leave the others out of --projects.",
+    )
+
+
+def cycle(names: Sequence[str]) -> Problem:
+    """`names` depend on each other, the last on the first."""
+    return Problem(
+        Code.CYCLE,
+        f"These projects depend on each other in a cycle: {' -> '.join(names)}. None can be"
+        " released before the others.",
+        "Remove one of the dependencies, or move what both need into a project of its own. Extras"
+        " count: whoever installs one needs its dependencies.",
+    )
+
+
+def built_with_member(project: str, other: str) -> Problem:
+    """A project whose build needs another one of the same run."""
+    return Problem(
+        Code.BUILDS_WITH_MEMBER,
+        f"{project} needs {other} to build (build-system.requires), but {other} is released in the"
+        " same run: the build would use its previous release.",
+        f"Release {other} on its own first, and leave it out of --projects.",
+    )
+
+
+def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
+    """A Requires-Dist that is a path of this machine."""
+    return Problem(
+        Code.PATH_DEPENDENCY,
+        f"{project} would be released with a dependency on a path of this machine:"
+        f" {printable(without_secrets(requirement))}.",
+        f'Declare a range in [project]: dependencies = ["{dependency}>=1.2,<2"], and the path in'
+        f' [tool.poetry.dependencies]: {dependency} = {{ path = "…", develop = true }}.',
+    )
+
+
+def range_unsatisfied(
+    project: str, folder: str, *, requirement: str, other: str, version: str
+) -> Problem:
+    """A dependency on another project of the run that nothing will satisfy."""
+    return Problem(
+        Code.RANGE_UNSATISFIED,
+        f"{project} needs {printable(requirement)}, but this run releases {other} {version},"
+        " and the index has no version that fits.",
+        f"Change the range in {folder}/pyproject.toml, or the version of {other}.",
+    )
+
+
+def members_unknown() -> Problem:
+    """Nobody says which projects there are to wait for."""
+    return Problem(
+        Code.MEMBERS_UNKNOWN,
+        "--wait-for-dependencies does not know which projects to wait for.",
+        "Name all projects of the repository with --projects, or set projects in"
+        " [tool.publish-verified] in a pyproject.toml above them.",
+    )
+
+
+def not_a_member(project: str, patterns: Collection[str], root: str) -> Problem:
+    """The project is not among those that are named."""
+    return Problem(
+        Code.MEMBERS_UNKNOWN,
+        f"{project} is not among the projects that {some(patterns)} matches in {root}.",
+        "Name it with --projects too, or leave out --wait-for-dependencies.",
+    )
+
+
+def dependency_not_there(member: str, folder: str, problem: Problem) -> Problem:
+    """A project that this one needs is not proven; `problem` says why."""
+    return Problem(
+        Code.NEEDED_NOT_THERE,
+        f"{member}, which this project depends on, could not be verified, so nothing was uploaded:"
+        f" {problem.message}",
+        f"Check the release of {folder}, then {RERUN}.",
+        index=problem.index,
+    )
