@@ -1,4 +1,4 @@
-"""Distributions made up for tests, without a file behind them."""
+"""Made-up distributions for tests, without files behind them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SDIST = "lantern-1.0.tar.gz"
 
 
 def core_metadata(*lines: str, name: str = "lantern", version: str = "1.0") -> bytes:
-    """A METADATA file with these lines beside the three that each must have."""
+    """A METADATA file with these lines after the three required ones."""
     head = ("Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}")
     return ("\n".join((*head, *lines)) + "\n").encode()
 
 
 def sha256(content: bytes) -> str:
-    """The digest as indexes write it."""
+    """The digest in the form indexes use."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -32,7 +32,7 @@ def distribution(
     metadata: bytes | None = None,
     contents: Contents | None = None,
 ) -> Distribution:
-    """A distribution of this content; its metadata is plain unless given."""
+    """A distribution with this content; its metadata is minimal unless given."""
     return Distribution(
         filename,
         len(content),
@@ -50,7 +50,7 @@ def member(name: str, content: bytes = b"light") -> ArchiveMember:
 
 
 def record_line(name: str, content: bytes = b"light", algorithm: str = "sha256") -> str:
-    """The line of a wheel's RECORD for a file."""
+    """A file's line in a wheel's RECORD."""
     digest = hashlib.new(algorithm, content).digest()
     encoded = base64.urlsafe_b64encode(digest).decode().rstrip("=")
     return f"{name},{algorithm}={encoded},{len(content)}"
@@ -71,7 +71,7 @@ def in_wheel(
     record: Iterable[str] | None = None,
     wheel: bytes | None = PLAIN_WHEEL,
 ) -> Contents:
-    """What is in a wheel: these files, empty ones named `more`, and RECORD of these lines."""
+    """A wheel of these files, empty ones named `more`, and a RECORD with these lines."""
     lines = [record_line(*item) for item in files.items()] if record is None else record
     members = [member(*item) for item in files.items()] + [member(name, b"") for name in more]
     table = "\n".join([*lines, f"{RECORD_NAME},,"]).encode()
@@ -79,6 +79,6 @@ def in_wheel(
 
 
 def in_sdist(*members: ArchiveMember | str) -> Contents:
-    """What is in an sdist: its PKG-INFO, and these files."""
+    """The contents of an sdist: its PKG-INFO and these files."""
     files = [each if isinstance(each, ArchiveMember) else member(each) for each in members]
     return Contents((member("lantern-1.0/PKG-INFO"), *files), 1000)

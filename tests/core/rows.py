@@ -1,4 +1,4 @@
-"""One test over many rows, which names every row that fails."""
+"""One test over many rows that names every row that fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = TypeVarTuple("Row")
 
 
 def each(rows: Iterable[tuple[*Row]]) -> Callable[[Callable[[*Row], None]], Callable[[], None]]:
-    """Call a test with each of these rows, and tell all that fail, the first with its traceback."""
+    """Call a test with each of these rows; report all that fail, the first with its traceback."""
     table = list(rows)
     assert table
 

@@ -1,6 +1,6 @@
-"""What servers say when they refuse a file, and what has to come of it.
+"""What servers say when they refuse a file, and what must come of it.
 
-The messages are whole ones, as PyPI's server and others give them, with made-up names.
+The messages are complete ones from PyPI's server and others, with made-up names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PYPI_LIKE = "https://upload.example.org/legacy/"
 
 
 class Case(NamedTuple):
-    """A server's message, and what has to come of it; `does` stands in the remedy."""
+    """A server's message and what must come of it; the remedy contains `does`."""
 
     status: int
     message: str

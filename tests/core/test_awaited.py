@@ -1,4 +1,4 @@
-"""What to wait for, as people name it and as receipts do."""
+"""What to wait for, as written by people and in receipts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ HASHES = ("aa" * 32, "bb" * 32)
         ("lantern==1!2.0+local.1", "lantern", "1!2.0+local.1"),
     ],
 )
-def test_one_version(text: str, name: str, version: str) -> None:
-    """A name and a version, normalised: any file of it will do."""
+def test_name_and_version_match_any_file(text: str, name: str, version: str) -> None:
+    """A normalised name and version accept any file of that version."""
     release = pinned(text)
     assert release.key == (name, Version(version))
     assert release.expectation == AnyFiles(release.name, Version(version))
@@ -78,16 +78,16 @@ def test_one_version(text: str, name: str, version: str) -> None:
         ("x" * 5000 + "=1", "not of the form"),
     ],
 )
-def test_no_one_version(text: str, words: str) -> None:
-    """Anything that an older release could satisfy is refused, and why is told."""
+def test_refuses_what_an_older_release_satisfies(text: str, words: str) -> None:
+    """Anything an older release could satisfy is refused with the reason."""
     with pytest.raises(NotAwaitableError, match=words) as caught:
         pinned(text)
     assert str(caught.value) == printable(str(caught.value), 400)
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_one_version_or_refused(text: str) -> None:
-    """No text whatever leads to anything else."""
+def test_any_text_is_one_version_or_an_error(text: str) -> None:
+    """Any text is a name and version, or refused."""
     try:
         release = pinned(text)
     except NotAwaitableError as error:
@@ -98,7 +98,7 @@ def test_any_text_is_one_version_or_refused(text: str) -> None:
 
 
 def receipt(rehearsal: bool = False, kept: bool = False) -> dict[str, Any]:
-    """A publisher's receipt of two releases, as it is read from its file."""
+    """A publisher's receipt of two releases, as read from its file."""
     made = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", datetime(2026, 1, 2, tzinfo=UTC))
     events: list[Event] = [
         RunStarted("listed", rehearsal, Sources(None, None)),
@@ -117,8 +117,8 @@ def receipt(rehearsal: bool = False, kept: bool = False) -> dict[str, Any]:
     return read
 
 
-def test_a_receipt() -> None:
-    """Each release with just its files, their hashes and sizes, and its indexes."""
+def test_receipt_names_files_and_indexes() -> None:
+    """Each release has exactly its files, their hashes and sizes, and its indexes."""
     one, two = of_receipt(receipt())
     assert (one.key, two.key) == (("lantern", Version("1.0")), ("lantern-dark", Version("2")))
     assert one.expectation == ExactFiles(
@@ -128,29 +128,29 @@ def test_a_receipt() -> None:
     assert two.indexes == (INDEX, "https://mirror.example/simple/")
 
 
-def test_a_file_that_was_kept() -> None:
-    """What the index kept is what must be there, not what was built."""
+def test_kept_file_is_expected_as_on_the_index() -> None:
+    """A file kept on the index is expected as it is there, not as built."""
     one, _ = of_receipt(receipt(kept=True))
     assert isinstance(one.expectation, ExactFiles)
     assert one.expectation.expected[0] == ExpectedFile(WHEEL, "cc" * 32)
 
 
 @pytest.mark.parametrize("nothing", [None, [], "x", 5, {}, {"schema": "other/1"}])
-def test_no_receipt(nothing: object) -> None:
-    """Whatever else a JSON file holds is no receipt."""
+def test_other_json_is_not_a_receipt(nothing: object) -> None:
+    """Any other JSON value is refused."""
     with pytest.raises(NotAwaitableError, match="not a receipt"):
         of_receipt(nothing)
 
 
-def test_a_receipt_of_nothing_published() -> None:
-    """A rehearsal and a dry run leave nothing to wait for."""
+def test_receipt_of_rehearsal_or_dry_run_is_refused() -> None:
+    """A rehearsal and a dry run publish nothing to wait for."""
     for one in (receipt(rehearsal=True), {**receipt(), "verdict": "dry-run"}):
         with pytest.raises(NotAwaitableError, match="publishes nothing"):
             of_receipt(one)
 
 
-def test_a_receipt_of_no_files() -> None:
-    """A run that ended early, or a release whose files were never known, is refused."""
+def test_receipt_without_files_is_refused() -> None:
+    """A run that ended early, or a release without known files, is refused."""
     early = {**receipt(), "releases": []}
     half = receipt()
     half["releases"][1]["distributions"] = []
@@ -186,8 +186,8 @@ def test_a_receipt_of_no_files() -> None:
         ("upload", None),
     ],
 )
-def test_a_damaged_receipt(key: str, value: object) -> None:
-    """A receipt in which a release is not as it should be is refused whole."""
+def test_damaged_receipt_is_refused(key: str, value: object) -> None:
+    """A receipt with one malformed release is refused as a whole."""
     damaged = receipt()
     release = damaged["releases"][0]
     place = release if key in release else release["distributions"][0]
@@ -210,8 +210,8 @@ VALUES = st.recursive(
 
 
 @given(st.data())
-def test_any_value_in_a_receipt(data: st.DataObject) -> None:
-    """Whatever stands where, it is a list of releases with files, or refused."""
+def test_any_receipt_is_read_or_refused(data: st.DataObject) -> None:
+    """Whatever the values, a receipt yields releases with files or is refused."""
     damaged = copy.deepcopy(receipt())
     place: Any = damaged
     while True:
@@ -228,32 +228,32 @@ def test_any_value_in_a_receipt(data: st.DataObject) -> None:
     assert all(release.expectation.nothing().absent for release in found)
 
 
-def test_no_secret_is_repeated() -> None:
-    """A URL in what was named may hold a password, or a signature."""
+def test_secrets_in_urls_are_not_repeated() -> None:
+    """A URL in the input may contain a password or a signature."""
     with pytest.raises(NotAwaitableError) as caught:
         pinned("lantern @ https://user:hidden@index.example/lantern-1.0.tar.gz?sig=hidden")
     assert "hidden" not in str(caught.value)
     assert "index.example" in str(caught.value)
 
 
-def test_hashes_in_capitals() -> None:
-    """A sha256 is a number, however its digits are written."""
+def test_hash_case_does_not_matter() -> None:
+    """Upper-case hex digits are the same sha256."""
     one = receipt()
     file = one["releases"][0]["distributions"][0]
     file["sha256"] = file["sha256"].upper()
     assert of_receipt(one) == of_receipt(receipt())
 
 
-def test_a_release_twice() -> None:
-    """Which of the two is meant nobody knows."""
+def test_same_release_twice_is_refused() -> None:
+    """Two entries for one release are ambiguous."""
     one = receipt()
     one["releases"].append(one["releases"][0])
     with pytest.raises(NotAwaitableError, match="twice"):
         of_receipt(one)
 
 
-def test_a_repository_without_a_usable_url() -> None:
-    """What the repository's URL was is of no matter where indexes are named."""
+def test_unusable_repository_url_does_not_matter_if_indexes_are_named() -> None:
+    """The repository's URL is ignored where the receipt names indexes."""
     one = receipt()
     one["releases"][0]["repository"]["url"] = "http://["
     assert of_receipt(one)[0].indexes == (INDEX,)

@@ -1,4 +1,4 @@
-"""What answers say of their own age, from servers that follow the rules and others."""
+"""What answers say about their own age, from conforming and other servers."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ WEEK = 7 * 86400
         ({"expires": "Fri, 02 Jan 2099 12:00:00 GMT", "date": DATE}, None),
     ],
 )
-def test_when_an_answer_ends(headers: dict[str, str], seconds: float | None) -> None:
-    """A lifetime less the age where both are told; a lifetime alone is the client's business."""
+def test_remaining_lifetime(headers: dict[str, str], seconds: float | None) -> None:
+    """The lifetime minus the age if both are given; a lifetime alone is not used."""
     assert expires_in(headers) == seconds
 
 
@@ -78,8 +78,8 @@ def test_when_an_answer_ends(headers: dict[str, str], seconds: float | None) -> 
         ({"retry-after": LATER.replace("GMT", "-0000"), "date": DATE}, 90),
     ],
 )
-def test_how_long_to_leave_a_server_alone(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds, or a moment by the server's own clock; a week at most."""
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds, or a date by the server's own clock; at most a week."""
     assert retry_after(headers) == seconds
 
 
@@ -94,8 +94,8 @@ def test_how_long_to_leave_a_server_alone(headers: dict[str, str], seconds: floa
         ("*", {"*"}),
     ],
 )
-def test_vary(text: str, names: set[str]) -> None:
-    """The names, in lower case."""
+def test_vary_names(text: str, names: set[str]) -> None:
+    """The header names, in lower case."""
     assert vary({"vary": text}) == names
     assert vary({}) == frozenset()
 
@@ -117,8 +117,8 @@ NASTY = st.one_of(
         st.sampled_from(["age", "cache-control", "expires", "date", "retry-after"]), NASTY
     )
 )
-def test_any_headers(headers: dict[str, str]) -> None:
-    """No header whatever brings anything but seconds of at most a week, or nothing."""
+def test_any_headers_give_seconds_or_nothing(headers: dict[str, str]) -> None:
+    """Any header gives at most a week of seconds, or nothing."""
     left, rest = expires_in(headers), retry_after(headers)
     assert left is None or left <= WEEK
     assert rest is None or 0 <= rest <= WEEK

@@ -1,4 +1,4 @@
-"""What a file name and an archive's metadata say."""
+"""What file names and archive metadata say."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ LANTERN = canonicalize_name("lantern")
         ("lantern-1.0.post1.dev2.tar.gz", "sdist", "lantern", "1.0.post1.dev2", "source"),
     ],
 )
-def test_a_file_name(filename: str, kind: str, name: str, version: str, pyversion: str) -> None:
-    """A distribution's name says its kind, project, version and Python."""
+def test_file_name_parts(filename: str, kind: str, name: str, version: str, pyversion: str) -> None:
+    """A distribution's file name gives its kind, project, version and Python."""
     parsed = parse_filename(filename)
     assert (parsed.kind, parsed.name, str(parsed.version)) == (kind, name, version)
     assert parsed.pyversion == pyversion
     assert bool(parsed.tags) is (kind == "wheel")
 
 
-def test_a_wheels_tags() -> None:
-    """Compressed tags are spread out."""
+def test_compressed_tags_are_expanded() -> None:
+    """Compressed tags are expanded."""
     tags = parse_filename("lantern-1.0-py2.py3-none-any.whl").tags
     assert {str(tag) for tag in tags} == {"py2-none-any", "py3-none-any"}
 
@@ -62,8 +62,8 @@ def test_a_wheels_tags() -> None:
         *("lantern-1.0.tar.gz.asc", "lantern-1.0.egg", ".publish-verified"),
     ],
 )
-def test_no_distribution(filename: str) -> None:
-    """Anything else in a dist folder is no distribution and belongs to no release."""
+def test_other_files_are_not_distributions(filename: str) -> None:
+    """Anything else in a dist directory belongs to no release."""
     with pytest.raises(InvalidFilenameError):
         parse_filename(filename)
     assert not belongs_to(filename, LANTERN, Version("1.0"))
@@ -72,8 +72,8 @@ def test_no_distribution(filename: str) -> None:
 @given(st.one_of(st.text(), st.text().map(lambda t: f"{t}.whl"), st.text().map("a-{}.zip".format)))
 @example("lantern-1.0-py3-none-\n.whl")
 @example("lantern-" + "9" * 280 + ".tar.gz")
-def test_any_name_is_read_or_refused(filename: str) -> None:
-    """No name whatever makes the parser fail in another way than refusing it."""
+def test_any_file_name_is_parsed_or_invalid(filename: str) -> None:
+    """Any file name is parsed or raises InvalidFilenameError."""
     try:
         parsed = parse_filename(filename)
     except InvalidFilenameError:
@@ -95,13 +95,13 @@ def test_any_name_is_read_or_refused(filename: str) -> None:
         ("lantern-extra-1.0.tar.gz", False),
     ],
 )
-def test_what_is_of_this_release(filename: str, belongs: bool) -> None:
-    """A release holds the files of its very name and version, however they are spelt."""
+def test_release_matches_any_spelling(filename: str, belongs: bool) -> None:
+    """A release includes the files of its name and version, in any spelling."""
     assert belongs_to(filename, LANTERN, Version("1.0")) is belongs
 
 
-def test_wheels_go_first() -> None:
-    """Wheels are sent before the sdist, the small ones before the large ones."""
+def test_wheels_are_sent_before_the_sdist() -> None:
+    """Wheels are sent before the sdist, small ones first."""
     large = distribution("lantern-1.0-cp311-abi3-linux_x86_64.whl", b"x" * 1000)
     small = distribution(WHEEL, b"x" * 100)
     also_small = distribution("lantern-1.0-py2-none-any.whl", b"y" * 100)
@@ -110,8 +110,8 @@ def test_wheels_go_first() -> None:
     assert ordered == (also_small, small, large, sdist)
 
 
-def test_the_metadata_is_the_archives_own() -> None:
-    """Fields, lists and the description are read from the bytes of METADATA."""
+def test_metadata_is_read_from_the_archive() -> None:
+    """Fields, lists and the description come from METADATA's bytes."""
     raw = distribution(
         WHEEL,
         metadata=core_metadata(
@@ -127,19 +127,19 @@ def test_the_metadata_is_the_archives_own() -> None:
 @given(st.binary())
 @example(b"Name: \xff\xfe\nVersion: \x00")
 @example(b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\n--x--")
-def test_any_bytes_are_some_metadata(content: bytes) -> None:
-    """Reading metadata never fails; preflight says what is wrong with it."""
+def test_reading_metadata_never_fails(content: bytes) -> None:
+    """Any bytes are read; preflight reports what is wrong with them."""
     assert isinstance(distribution(WHEEL, metadata=content).raw_metadata, dict)
 
 
-def test_the_metadata_is_not_printed() -> None:
-    """A distribution in a message does not bring its whole README along."""
+def test_repr_leaves_metadata_out() -> None:
+    """A distribution in a message does not include its whole README."""
     assert "Metadata-Version" not in repr(distribution(WHEEL))
 
 
 @pytest.mark.parametrize(("version", "kept"), [("2.1", False), ("2.2", False), ("2.4", True)])
-def test_licence_files_of_older_metadata(version: str, kept: bool) -> None:
-    """setuptools wrote License-File years before the metadata had it, and indexes refuse it."""
+def test_licence_files_before_metadata_2_4(version: str, kept: bool) -> None:
+    """setuptools wrote License-File years before the standard, and indexes refuse it."""
     text = f"Metadata-Version: {version}\nName: lantern\nVersion: 1.0\nLicense-File: LICENSE\n"
     built = distribution(WHEEL, metadata=text.encode())
     assert ("license_files" in built.raw_metadata) == kept

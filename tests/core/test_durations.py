@@ -27,8 +27,8 @@ WEEK = 7 * 86400
         ("168h", WEEK),
     ],
 )
-def test_a_duration(text: str, seconds: float) -> None:
-    """A number, with or without units, is so many seconds."""
+def test_duration_in_seconds(text: str, seconds: float) -> None:
+    """A number, with or without units, is this many seconds."""
     assert durations.parse(text) == seconds
 
 
@@ -40,15 +40,15 @@ def test_a_duration(text: str, seconds: float) -> None:
         *("169h", "604801", "9" * 400, "9" * 5000, "9" * 5000 + "h", "9" * 400 + "h", "٣s"),
     ],
 )
-def test_no_duration(text: str) -> None:
-    """Anything else, nothing at all and more than a week are refused."""
+def test_invalid_durations(text: str) -> None:
+    """Anything else, zero, and more than a week are refused."""
     with pytest.raises(ValueError, match="expected"):
         durations.parse(text)
 
 
 @given(st.integers(0, 100), st.integers(0, 59), st.integers(0, 59))
-def test_a_duration_and_back(hours: int, minutes: int, seconds: int) -> None:
-    """What is written in hours, minutes and seconds is read as just that long."""
+def test_written_duration_reads_back(hours: int, minutes: int, seconds: int) -> None:
+    """A duration in hours, minutes and seconds is read back exactly."""
     total = hours * 3600 + minutes * 60 + seconds
     written = f"{hours}h{minutes}m{seconds}s"
     if total == 0:
@@ -60,8 +60,8 @@ def test_a_duration_and_back(hours: int, minutes: int, seconds: int) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_duration_within_bounds_or_refused(text: str) -> None:
-    """No text whatever gives a duration of nothing, of more than a week, or a crash."""
+def test_any_text_is_a_valid_duration_or_an_error(text: str) -> None:
+    """Any text gives a duration within bounds or a refusal."""
     try:
         seconds = durations.parse(text)
     except ValueError:
@@ -84,6 +84,6 @@ def test_any_text_is_a_duration_within_bounds_or_refused(text: str) -> None:
         (WEEK, "168 h 0 min"),
     ],
 )
-def test_in_words(seconds: float, words: str) -> None:
-    """Tenths below ten seconds, then no more than anyone wants to read."""
+def test_duration_in_words(seconds: float, words: str) -> None:
+    """Tenths below ten seconds, then ever coarser."""
     assert durations.in_words(seconds) == words

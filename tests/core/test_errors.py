@@ -1,4 +1,4 @@
-"""Which verdict names a run, and that each is told apart by its exit code."""
+"""Which verdict a run gets, and its exit code."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ ORDER = [
 
 
 @pytest.mark.parametrize(("graver", "other"), list(itertools.combinations(ORDER, 2)))
-def test_the_graver_names_the_run(graver: Verdict, other: Verdict) -> None:
-    """Of two ends the graver one counts, in whatever order they came."""
+def test_gravest_verdict_wins(graver: Verdict, other: Verdict) -> None:
+    """The gravest of two verdicts counts, in either order."""
     assert gravest([graver, other]) is graver
     assert gravest([other, graver]) is graver
 
 
-def test_exit_codes() -> None:
-    """Failures have exit codes of their own; what is not over has none."""
+def test_verdict_exit_codes() -> None:
+    """Each failure has its own exit code; an unfinished run has none."""
     failures = [verdict.exit_code for verdict in ORDER[:8]]
     assert failures == [130, 1, 7, 5, 4, 6, 8, 3]
     assert Verdict.RUNNING.exit_code is None
     assert Verdict.BLOCKED.exit_code is None
 
 
-def test_every_code_is_one_of_its_own() -> None:
-    """No two problems share a code, and each looks like one."""
+def test_codes_are_unique() -> None:
+    """No two problems share a code, and each has the usual form."""
     values = [str(code) for code in Code.__members__.values()]
     assert len(values) == len(set(values))
     assert all(value.startswith("PV") and value[2:].isdigit() for value in values)
 
 
-def test_an_error_says_all_its_problems() -> None:
-    """A release's error holds its verdict and every problem, and reads as their messages."""
+def test_error_text_has_all_problems() -> None:
+    """A ReleaseError holds its verdict and problems, and reads as their messages."""
     problems = [Problem(Code.SETTING, text, "Mend it.") for text in ("One.", "Two.")]
     error = ReleaseError(Verdict.ERROR, *problems)
     assert str(error) == "One.; Two."

@@ -1,4 +1,4 @@
-"""Pages held against what must be on them."""
+"""Pages compared with what they must list."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ OTHER = "cd" * 32
 
 
 def listed(filename: str = WHEEL, digest: str | None = BUILT.sha256, **more: Any) -> IndexFile:
-    """One file of a page."""
+    """One file on a page."""
     return IndexFile(filename, f"https://index.example/{filename}", digest, **more)
 
 
 def page(*files: IndexFile, **more: Any) -> ProjectPage:
-    """A page of these files."""
+    """A page with these files."""
     return ProjectPage({file.filename: file for file in files}, **more)
 
 
 def faults(file: ExpectedFile, seen: IndexFile, **more: Any) -> list[Code]:
-    """What is wrong with one file, as a page lists it."""
+    """What is wrong with one file as a page lists it."""
     judgement = ExactFiles((file,)).judge(page(seen, **more))
     assert judgement.satisfied is not bool(judgement.faults)
     for fault in judgement.faults:
@@ -55,7 +55,7 @@ def faults(file: ExpectedFile, seen: IndexFile, **more: Any) -> list[Code]:
     return [fault.code for fault in judgement.faults]
 
 
-def test_as_built() -> None:
+def test_expected_file_comes_from_the_distribution() -> None:
     """Name, hash and size are the file's, the rest is its metadata's."""
     assert (
         ExpectedFile(WHEEL, sha256(b"light"), 5, BuiltMetadata(">=3.8", sha256(METADATA))) == BUILT
@@ -76,8 +76,8 @@ def test_as_built() -> None:
         {"has_metadata": True, "metadata_sha256": sha256(METADATA)},
     ],
 )
-def test_listed_as_it_should_be(more: dict[str, Any]) -> None:
-    """What a page does not tell is no fault, and what it tells is as it was built."""
+def test_matching_listing_has_no_fault(more: dict[str, Any]) -> None:
+    """What a page leaves out is no fault, and what it says matches the build."""
     assert faults(BUILT, listed(**more)) == []
 
 
@@ -104,42 +104,42 @@ def test_listed_as_it_should_be(more: dict[str, Any]) -> None:
         ({"digest": OTHER, "size": 6, "yanked": ""}, [Code.OTHER_HASH_LISTED]),
     ],
 )
-def test_listed_wrongly(more: dict[str, Any], codes: list[Code]) -> None:
-    """Whatever a page tells of a file and the file does not is a fault."""
+def test_each_wrong_value_is_a_fault(more: dict[str, Any], codes: list[Code]) -> None:
+    """Any value on the page that differs from the file is a fault."""
     assert faults(BUILT, listed(**more)) == codes
 
 
-def test_what_is_not_known_is_not_compared() -> None:
-    """Without the archive at hand only the hash can be held against a page."""
+def test_only_the_hash_is_compared_without_the_archive() -> None:
+    """Without the archive only the hash can be compared."""
     seen = listed(SDIST, PLAIN.sha256, size=9, requires_python=">=9", metadata_sha256=OTHER)
     assert faults(PLAIN, seen) == []
     assert faults(replace(PLAIN, sha256=None), replace(seen, sha256=OTHER)) == []
 
 
-def test_no_requires_python_at_all() -> None:
-    """A file for every Python may be listed with none, or with nothing for one."""
+def test_missing_requires_python() -> None:
+    """A file without Requires-Python may be listed with none or an empty one."""
     file = replace(BUILT, built=BuiltMetadata(None, sha256(METADATA)))
     assert faults(file, listed(requires_python="")) == []
     assert faults(file, listed(requires_python=">=3.8")) == [Code.OTHER_REQUIRES_PYTHON]
 
 
-def test_a_requires_python_that_is_none() -> None:
-    """What no specification allows is compared by the letter."""
+def test_invalid_requires_python_is_compared_literally() -> None:
+    """An invalid specifier is compared as text."""
     file = replace(BUILT, built=BuiltMetadata("three", sha256(METADATA)))
     assert faults(file, listed(requires_python=" three ")) == []
     assert faults(file, listed(requires_python="four")) == [Code.OTHER_REQUIRES_PYTHON]
 
 
-def test_listed_under_two_hashes() -> None:
-    """A name that stands for two files is a fault though the first is the right one."""
+def test_two_hashes_for_one_name_are_a_fault() -> None:
+    """A name with two hashes is a fault even if the first one is right."""
     twice = frozenset({WHEEL})
     assert faults(BUILT, listed(), ambiguous=twice) == [Code.OTHER_HASH_LISTED]
     assert faults(BUILT, listed(digest=OTHER), ambiguous=twice) == [Code.OTHER_HASH_LISTED]
     assert faults(BUILT, listed(), ambiguous=frozenset({SDIST})) == []
 
 
-def test_files_that_are_absent() -> None:
-    """Absent files are named; what is there is judged none the less."""
+def test_absent_files_are_named() -> None:
+    """Absent files are named, and present ones still checked."""
     both = ExactFiles((BUILT, PLAIN))
     assert both.nothing().absent == (WHEEL, SDIST)
     assert both.judge(page()) == both.nothing()
@@ -153,18 +153,18 @@ def test_files_that_are_absent() -> None:
     assert both.files(page()) == (BUILT, PLAIN)
 
 
-def test_listings_tell_hashes_apart() -> None:
-    """A page that gives no hash is not the same listing as one that does."""
+def test_listing_without_a_hash_differs() -> None:
+    """A page without a hash is not the same listing as one with it."""
     one = ExactFiles((BUILT,))
     assert one.judge(page(listed())).listing != one.judge(page(listed(digest=None))).listing
 
 
 @pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
 @pytest.mark.parametrize("files", [(), (listed(),)])
-def test_a_project_under_quarantine(
+def test_quarantine_is_a_fault(
     expectation: ExactFiles | AnyFiles, files: tuple[IndexFile, ...]
 ) -> None:
-    """Quarantine is told as what it is, whether files are still listed or not."""
+    """Quarantine is reported as such, whether files are still listed or not."""
     judgement = expectation.judge(page(*files, status="quarantined", status_reason="mal\nware"))
     assert judgement.faults == (
         PageFault(Code.QUARANTINED, "has put the project under quarantine (mal ware)"),
@@ -173,13 +173,13 @@ def test_a_project_under_quarantine(
 
 
 @pytest.mark.parametrize("status", ["active", "archived", "deprecated", "anything"])
-def test_another_status(status: str) -> None:
-    """No other status stands between a release and its users."""
+def test_other_statuses_do_not_matter(status: str) -> None:
+    """No other project status hides a release from its users."""
     assert ExactFiles((BUILT,)).judge(page(listed(), status=status)).satisfied
 
 
-def test_any_file_of_a_release() -> None:
-    """One file will do, of just this version."""
+def test_any_file_of_the_version_satisfies() -> None:
+    """One file of exactly this version is enough."""
     any_files = AnyFiles(NAME, VERSION)
     assert any_files.nothing().absent == ("lantern 1.0",)
     others = (listed("lantern-1.0.1.tar.gz"), listed("lantern_dark-1.0.tar.gz"), listed("x"))
@@ -189,8 +189,8 @@ def test_any_file_of_a_release() -> None:
     assert any_files.files(page(*others, listed(size=5))) == (ExpectedFile(WHEEL, BUILT.sha256, 5),)
 
 
-def test_any_file_that_is_not_yanked() -> None:
-    """Yanked files count only where there are no others, and then as a fault."""
+def test_yanked_files_count_only_alone() -> None:
+    """Yanked files count only if there are no others, and then as a fault."""
     any_files = AnyFiles(NAME, VERSION)
     yanked = listed(yanked="broken")
     half = page(yanked, listed(SDIST, OTHER))
@@ -201,24 +201,26 @@ def test_any_file_that_is_not_yanked() -> None:
     assert "(broken)" in judgement.faults[0].words
 
 
-def test_any_file_under_two_hashes() -> None:
-    """Which of two files a name stands for nobody can tell."""
+def test_ambiguous_file_does_not_satisfy() -> None:
+    """A name with two hashes could be either file."""
     judgement = AnyFiles(NAME, VERSION).judge(page(listed(), ambiguous=frozenset({WHEEL})))
     assert [fault.code for fault in judgement.faults] == [Code.OTHER_HASH_LISTED]
 
 
 @pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
 @pytest.mark.parametrize("digest", [BUILT.sha256, None])
-def test_a_file_that_is_ambiguous(expectation: ExactFiles | AnyFiles, digest: str | None) -> None:
-    """Clients differ in which entry they take, whether it has a hash or not."""
+def test_entry_with_and_without_hash_is_ambiguous(
+    expectation: ExactFiles | AnyFiles, digest: str | None
+) -> None:
+    """Clients differ in which entry they choose, with or without a hash."""
     judgement = expectation.judge(page(listed(digest=digest), ambiguous=frozenset({WHEEL})))
     assert [(f.code, f.filename) for f in judgement.faults] == [(Code.OTHER_HASH_LISTED, WHEEL)]
     assert "twice, under different hashes" in judgement.faults[0].words
 
 
 @pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
-def test_a_link_that_cannot_be_used(expectation: ExactFiles | AnyFiles) -> None:
-    """Such a file is listed, if badly, and not absent."""
+def test_unusable_link_is_a_fault_not_absence(expectation: ExactFiles | AnyFiles) -> None:
+    """Such a file is listed wrongly, not absent."""
     other = "lantern-0.9.tar.gz"
     judgement = expectation.judge(page(unusable={WHEEL: "data:", other: "data:"}))
     assert judgement.absent == ()
@@ -229,8 +231,8 @@ def test_a_link_that_cannot_be_used(expectation: ExactFiles | AnyFiles) -> None:
 
 
 @pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
-def test_a_file_that_one_client_does_not_take(expectation: ExactFiles | AnyFiles) -> None:
-    """Only where the page is looked at as that client does, and only of files that count."""
+def test_fault_for_one_client_only(expectation: ExactFiles | AnyFiles) -> None:
+    """Only that client's view has the fault, and only for files that count."""
     refused = listed(refused=(("pip", "its name is odd"),))
     other = listed("lantern-0.9-py3-none-any.whl", refused=(("pip", "its name is odd"),))
     seen = page(refused, other)
@@ -244,8 +246,8 @@ def test_a_file_that_one_client_does_not_take(expectation: ExactFiles | AnyFiles
     assert expectation.judge(copied.as_seen_by("pip")).faults == (fault,)
 
 
-def test_every_entry_of_a_file_is_held_against_it() -> None:
-    """What one of two entries tells wrongly is a fault, once; clients pass over a yanked one."""
+def test_every_entry_of_a_file_is_checked() -> None:
+    """A wrong value in one of two entries is one fault; yanked entries are skipped."""
     exact = ExactFiles((BUILT,))
     copy = replace(listed(), url="https://other.example/x")
     wrong = replace(copy, size=6)
@@ -258,8 +260,8 @@ def test_every_entry_of_a_file_is_held_against_it() -> None:
     assert not exact.judge(page(yanked, copies={WHEEL: (yanked,)})).satisfied
 
 
-def test_files_that_nobody_expected() -> None:
-    """Others of the same version are named; those of other versions are no news."""
+def test_unexpected_files_are_named() -> None:
+    """Unexpected files of the same version are named; other versions are ignored."""
     seen = page(listed(), listed(SDIST), listed("lantern-1.0-py2-none-any.whl"), listed("a-1.whl"))
     assert extra_files(seen, NAME, VERSION, [BUILT]) == ["lantern-1.0-py2-none-any.whl", SDIST]
     assert extra_files(seen, NAME, Version("2"), [BUILT]) == []
@@ -280,6 +282,6 @@ def test_files_that_nobody_expected() -> None:
         ),
     ],
 )
-def test_fields_that_an_index_does_not_offer(files: list[IndexFile], fields: list[str]) -> None:
-    """A field counts as offered where any of the files has it."""
+def test_offered_fields(files: list[IndexFile], fields: list[str]) -> None:
+    """An index offers a field if any of the files has it."""
     assert not_offered(page(*files), [BUILT, PLAIN]) == fields

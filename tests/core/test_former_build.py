@@ -1,4 +1,4 @@
-"""What an earlier run has noted of its build is used only where it is whole."""
+"""The record of an earlier build is used only if it is complete."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BUILD = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "aa" * 32, SDIST: "bb" * 32
 LINUX = "lantern-1.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 
 
-def test_noted_and_read_again() -> None:
-    """What is written is read as it was, outside git too."""
+def test_record_round_trips() -> None:
+    """What is written is read back, outside git too."""
     for build in (BUILD, FormerBuild(Sources(None, "d1"), {WHEEL: "aa" * 32}, ("a/b.so",), "d0")):
         assert former_build(json.loads(json.dumps(build.as_dict()))) == build
 
@@ -36,13 +36,13 @@ def test_noted_and_read_again() -> None:
         {**BUILD.as_dict(), "made": None},
     ],
 )
-def test_nothing_of_use(record: object) -> None:
-    """A damaged record is none; then it is only built again."""
+def test_damaged_record_is_ignored(record: object) -> None:
+    """A damaged record counts as none, so the project is built again."""
     assert former_build(record) is None
 
 
-def test_what_depends_on_the_machine() -> None:
-    """A pure wheel is the same anywhere; of the others one has to be for this very Python."""
+def test_platform_wheels_must_fit_this_python() -> None:
+    """Pure wheels fit everywhere; otherwise one must be for this Python."""
     here = frozenset({Tag("cp312", "cp312", "manylinux2014_x86_64")})
     other = frozenset({Tag("cp313", "cp313", "manylinux2014_x86_64")})
     windows = "lantern-1.0-cp312-cp312-win_amd64.whl"

@@ -1,4 +1,4 @@
-"""What Hypothesis tries hangs on its seed alone."""
+"""Hypothesis examples depend only on the seed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import core
 from hypothesis import settings
 
 
-def test_the_profile_and_the_seed_are_in_force(pytestconfig: pytest.Config) -> None:
-    """No clock and no earlier run has a say, and the seed is the one that is told."""
+def test_profile_and_seed_are_active(pytestconfig: pytest.Config) -> None:
+    """Neither the clock nor an earlier run matters, and the reported seed is the one in use."""
     assert settings.default is not None
     assert (settings.default.deadline, settings.default.database) == (None, None)
     assert core.global_force_seed == int(pytestconfig.getoption("--hypothesis-seed"))

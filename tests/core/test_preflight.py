@@ -1,4 +1,4 @@
-"""Every fault of what was built is told before a byte leaves."""
+"""Every fault of what was built is reported before a byte leaves."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 
 
 def faults(*distributions: Distribution, release: Identity = LANTERN) -> list[Problem]:
-    """What preflight finds for an index that takes any version."""
+    """What preflight finds for an index that accepts any version."""
     return list(check(release, distributions, public=False))
 
 
-def test_a_sound_release_has_no_fault() -> None:
+def test_sound_release_passes() -> None:
     """A wheel and an sdist with the same plain metadata pass."""
     assert faults(distribution(WHEEL), distribution(SDIST)) == []
 
@@ -47,8 +47,8 @@ def test_a_sound_release_has_no_fault() -> None:
         ("http://localhost.example/", True),
     ],
 )
-def test_plain_http(url: str, told: bool) -> None:
-    """Whoever sends in the clear beyond this machine is warned, once for each address."""
+def test_plain_http_is_a_warning(url: str, told: bool) -> None:
+    """Unencrypted HTTP beyond this machine is a warning, once per address."""
     target = RepositoryTarget("harbour", url, Access())
     where = Circumstances(repository=target, indexes=(url, "https://mirror.example/simple/"))
     found = check(LANTERN, [distribution(WHEEL)], where, public=False)
@@ -58,15 +58,15 @@ def test_plain_http(url: str, told: bool) -> None:
     assert all(problem.severity == "error" for problem in strict)
 
 
-def test_nothing_built() -> None:
-    """Without a distribution there is one fault, and its remedy is to build."""
+def test_no_distributions_is_one_fault() -> None:
+    """Without distributions there is one fault, and its remedy is to build."""
     (fault,) = faults()
     assert fault.code is Code.NO_DISTRIBUTIONS
     assert "poetry build" in fault.remedy
 
 
-def test_two_sdists() -> None:
-    """An index takes one sdist per release, so both names are told."""
+def test_two_sdists_are_refused() -> None:
+    """An index accepts one sdist per release, so both names are reported."""
     other = "lantern-1.0.0.tar.gz"
     (fault,) = faults(distribution(SDIST), distribution(other))
     assert fault.code is Code.MORE_THAN_ONE_SDIST
@@ -75,8 +75,8 @@ def test_two_sdists() -> None:
 
 
 @pytest.mark.parametrize("public", [True, False])
-def test_a_local_version(public: bool) -> None:
-    """A version with a + is refused where the index takes none, and only there."""
+def test_local_version_is_refused_on_pypi(public: bool) -> None:
+    """A version with a + is refused only where the index does not accept it."""
     wheel = "lantern-1.0+dark-py3-none-any.whl"
     built = distribution(wheel, metadata=core_metadata(version="1.0+dark"))
     release = Identity(canonicalize_name("lantern"), Version("1.0+dark"))
@@ -95,8 +95,8 @@ def test_a_local_version(public: bool) -> None:
         pytest.param("lantern", "9" * 5000, id="a-number-too-long-for-python"),
     ],
 )
-def test_metadata_that_says_something_else(name: str, version: str) -> None:
-    """A file whose metadata names another project or version is refused by name."""
+def test_metadata_of_another_release_is_refused(name: str, version: str) -> None:
+    """A file whose metadata names another project or version is refused."""
     found = faults(distribution(WHEEL, metadata=core_metadata(name=name, version=version)))
     (fault,) = [fault for fault in found if fault.code is Code.METADATA_DISAGREES]
     assert fault.filename == WHEEL
@@ -104,8 +104,8 @@ def test_metadata_that_says_something_else(name: str, version: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "version"), [("Lantern", "1.0.0"), ("LANTERN", "v1.0")])
-def test_another_spelling_is_the_same(name: str, version: str) -> None:
-    """Names and versions are compared as the packaging rules have them, not by letter."""
+def test_names_and_versions_are_normalised(name: str, version: str) -> None:
+    """Names and versions are compared by the packaging rules, not letter by letter."""
     found = faults(distribution(WHEEL, metadata=core_metadata(name=name, version=version)))
     assert Code.METADATA_DISAGREES not in [fault.code for fault in found]
 
@@ -122,15 +122,15 @@ def test_another_spelling_is_the_same(name: str, version: str) -> None:
         ("Dynamic: name", "dynamic"),
     ],
 )
-def test_a_field_that_the_specification_forbids(line: str, field: str) -> None:
-    """A bad field is named, and it is an error of that file."""
+def test_invalid_metadata_field_is_an_error(line: str, field: str) -> None:
+    """A forbidden field is named as an error of that file."""
     (fault,) = faults(distribution(WHEEL, metadata=core_metadata(line)))
     assert (fault.code, fault.severity) == (Code.METADATA_INVALID, "error")
     assert fault.filename == WHEEL
     assert f"field {field}" in fault.message.replace("license-files", "license-file")
 
 
-def test_every_fault_of_every_file() -> None:
+def test_all_faults_of_all_files_are_reported() -> None:
     """Two files with two bad fields each are four faults."""
     bad = core_metadata("Requires-Python: newest", "Dynamic: name")
     found = faults(distribution(WHEEL, metadata=bad), distribution(SDIST, metadata=bad))
@@ -142,22 +142,22 @@ def test_every_fault_of_every_file() -> None:
     ]
 
 
-def test_metadata_newer_than_we_know_is_a_warning() -> None:
-    """A metadata version from the future is told and does not stop the release."""
+def test_unknown_metadata_version_is_a_warning() -> None:
+    """A newer metadata version does not stop the release."""
     future = core_metadata().replace(b"Metadata-Version: 2.4", b"Metadata-Version: 2.99")
     (fault,) = faults(distribution(WHEEL, metadata=future))
     assert (fault.code, fault.severity) == (Code.METADATA_UNKNOWN, "warning")
 
 
-def test_no_metadata_version_is_an_error() -> None:
-    """Metadata without its version is invalid, not merely unknown."""
+def test_missing_metadata_version_is_an_error() -> None:
+    """Metadata without a version is invalid, not just unknown."""
     without = core_metadata().replace(b"Metadata-Version: 2.4\n", b"")
     (fault,) = faults(distribution(WHEEL, metadata=without))
     assert fault.severity == "error"
 
 
-def test_a_message_is_harmless() -> None:
-    """What stands in foreign metadata reaches a message on one line and without colours."""
+def test_messages_are_sanitized() -> None:
+    """Foreign metadata appears in messages on one line and without colours."""
     found = faults(
         distribution(WHEEL, metadata=core_metadata("Requires-Python: \x1b[31mred", name="\x1b[1mx"))
     )
@@ -169,8 +169,8 @@ def test_a_message_is_harmless() -> None:
 @example(b"Metadata-Version: \xff")
 @example(b"Metadata-Version: 2.4\nName: lantern\nVersion: 1.0\nName: lantern")
 @example(b"Metadata-Version: 2.4\nName: lantern\nVersion: 1.0\nProject-URL: a\nProject-URL: a")
-def test_any_metadata_passes_or_is_told(metadata: bytes) -> None:
-    """No bytes make preflight fail, and none but this release's own pass without an error."""
+def test_any_metadata_is_judged(metadata: bytes) -> None:
+    """Preflight never crashes, and only this release's own metadata passes."""
     found = faults(distribution(WHEEL, metadata=metadata))
     raw = distribution(WHEEL, metadata=metadata).raw_metadata
     if not any(fault.severity == "error" for fault in found):

@@ -1,4 +1,4 @@
-"""Files that agree with each other, with the project, and with the commit's tags."""
+"""Files must agree with each other, with the project, and with the commit's tags."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ ANOTHER_WHEEL = "lantern-1.0-py2-none-any.whl"
 
 
 def built(filename: str, *lines: str, version: str = "2.4") -> Distribution:
-    """A file with more lines of metadata, of this metadata version."""
+    """A file with these extra metadata lines and this metadata version."""
     metadata = core_metadata(*lines).replace(b"2.4", version.encode(), 1)
     return distribution(filename, metadata=metadata)
 
 
-def told(*distributions: Distribution, declared: Declared | None = None) -> list[tuple[Code, str]]:
+def reported(
+    *distributions: Distribution, declared: Declared | None = None
+) -> list[tuple[Code, str]]:
     """Codes and severities of what is wrong."""
     found = check(ONE, distributions, Circumstances(declared=declared), public=False)
     return [(problem.code, problem.severity) for problem in found]
@@ -60,21 +62,21 @@ DISAGREE = (Code.FILES_DISAGREE, "warning")
         (["Dynamic: Requires-Dist"], ["Requires-Python: >=3.11"], False),
     ],
 )
-def test_sdist_and_wheel(sdist: list[str], wheel: list[str], agree: bool) -> None:
-    """They ask for the same, however it is written, but for what the sdist calls dynamic."""
-    found = told(built(WHEEL, *wheel), built(SDIST, *sdist))
+def test_sdist_and_wheel_must_agree(sdist: list[str], wheel: list[str], agree: bool) -> None:
+    """Both require the same, in any notation, except what the sdist calls dynamic."""
+    found = reported(built(WHEEL, *wheel), built(SDIST, *sdist))
     assert found == ([] if agree else [DISAGREE])
 
 
-def test_an_sdist_that_could_not_say_dynamic() -> None:
+def test_old_sdist_metadata_is_not_compared() -> None:
     """Before metadata 2.2 an sdist's fields promised nothing."""
-    assert told(built(WHEEL, "Requires-Dist: a"), built(SDIST, version="2.1")) == []
-    assert told(built(WHEEL, "Requires-Dist: a"), built(SDIST, version="2.2")) == [DISAGREE]
+    assert reported(built(WHEEL, "Requires-Dist: a"), built(SDIST, version="2.1")) == []
+    assert reported(built(WHEEL, "Requires-Dist: a"), built(SDIST, version="2.2")) == [DISAGREE]
 
 
-def test_two_wheels() -> None:
-    """Without an sdist the wheels are held against each other."""
-    assert told(built(WHEEL), built(ANOTHER_WHEEL, "Requires-Dist: a")) == [DISAGREE]
+def test_wheels_are_compared_without_an_sdist() -> None:
+    """Without an sdist the wheels are compared with each other."""
+    assert reported(built(WHEEL), built(ANOTHER_WHEEL, "Requires-Dist: a")) == [DISAGREE]
 
 
 OTHER = Code.BUILT_FROM_ANOTHER
@@ -100,19 +102,19 @@ OTHER = Code.BUILT_FROM_ANOTHER
         (None, ('oil ; python_version < "4"',), ["Requires-Dist: oil"], None),
     ],
 )
-def test_files_of_another_pyproject(
+def test_files_must_match_pyproject(
     python: str | None, requires: tuple[str, ...], lines: list[str], severity: str | None
 ) -> None:
-    """Other names or another Python refuse the release, other versions of these warn."""
-    found = told(built(WHEEL, *lines), declared=Declared(python, requires))
+    """Other names or another Python are refused, other version ranges are warnings."""
+    found = reported(built(WHEEL, *lines), declared=Declared(python, requires))
     assert found == ([(OTHER, severity)] if severity else [])
 
 
 @given(st.text(), st.text(), st.text())
 @example(">=" + "9" * 5000, "oil>=" + "9" * 5000, "")
 @example("===\x1b", "oil @ http://[", "oil ===x")
-def test_any_values_are_compared(python: str, here: str, there: str) -> None:
-    """Whatever stands in these fields, comparing them tells of it at most."""
+def test_any_values_can_be_compared(python: str, here: str, there: str) -> None:
+    """Whatever the values, comparing them gives problems at most."""
     files = (
         built(WHEEL, f"Requires-Python: {python}"),
         built(SDIST, f"Requires-Dist: {there}"),
@@ -123,10 +125,10 @@ def test_any_values_are_compared(python: str, here: str, there: str) -> None:
         assert not any("\x1b" in problem.message for problem in found)
 
 
-def test_what_a_plugin_may_have_changed() -> None:
-    """Where others have a hand in the metadata, a difference is a warning."""
+def test_difference_a_plugin_may_cause_is_a_warning() -> None:
+    """Where a plugin may change metadata, a difference is a warning."""
     declared = Declared(">=3.12", ("oil",), surely=False)
-    assert told(built(WHEEL), declared=declared) == [(OTHER, "warning")]
+    assert reported(built(WHEEL), declared=declared) == [(OTHER, "warning")]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +152,8 @@ def test_what_a_plugin_may_have_changed() -> None:
         (("9" * 5000,), False),
     ],
 )
-def test_tags(tags: tuple[str, ...], warned: bool) -> None:
-    """A version among this project's tags that is not the release's is a warning."""
+def test_tag_of_another_version_is_a_warning(tags: tuple[str, ...], warned: bool) -> None:
+    """A tag with another version of this project is a warning."""
     wheel = distribution(
         "lan_tern-1.2.3-py3-none-any.whl",
         metadata=core_metadata(name="lan-tern", version="1.2.3"),
@@ -161,15 +163,15 @@ def test_tags(tags: tuple[str, ...], warned: bool) -> None:
     assert [(problem.code, problem.severity) for problem in found] == expected
 
 
-def test_a_local_version_at_the_tag_of_its_public_one() -> None:
-    """1.2.3+cu118 is built from what is tagged 1.2.3."""
+def test_local_version_matches_the_public_tag() -> None:
+    """1.2.3+cu118 is built from the tag 1.2.3."""
     release = Identity(LANTERN.name, Version("1.2.3+cu118"))
     found = check(release, [], Circumstances(tags=("v1.2.3",)), public=False)
     assert Code.TAG_DISAGREES not in [problem.code for problem in found]
 
 
-def test_changed_files_are_named() -> None:
-    """Five names at most, the others counted, and nothing in them does harm."""
+def test_changed_files_are_listed() -> None:
+    """At most five names, the others counted, all sanitized."""
     names = ("a\x1b[31m.py", *(f"{n}.py" for n in range(9)))
     (problem,) = check(ONE, [distribution(WHEEL)], Circumstances(changed=names), public=False)
     assert (problem.code, problem.severity) == (Code.CHANGED_SINCE_BUILD, "warning")
@@ -197,8 +199,8 @@ def test_changed_files_are_named() -> None:
         ("", "", False),
     ],
 )
-def test_what_counts_as_a_change(source: str, packed: str, changed: bool) -> None:
-    """Lines that hold the version on the packed side do not; all else does."""
+def test_substituted_version_is_no_change(source: str, packed: str, changed: bool) -> None:
+    """Lines that contain the version in the packed file may differ; all others count."""
     said = is_changed("lantern.py", source.encode(), packed.encode(), LANTERN.version)
     assert said is changed
 
@@ -219,8 +221,8 @@ DYNAMIC = f'[project]\nname = "lantern"\ndynamic = ["version"]\n{SWITCH}true\n[t
         ("project = 3\n", True),
     ],
 )
-def test_a_pyproject_with_a_dynamic_version(packed: str, changed: bool) -> None:
-    """Only the fields of the version may be others."""
+def test_dynamic_version_in_pyproject(packed: str, changed: bool) -> None:
+    """Only the version fields may differ."""
     said = is_changed("pyproject.toml", DYNAMIC.encode(), packed.encode(), LANTERN.version)
     assert said is changed
 
@@ -228,8 +230,10 @@ def test_a_pyproject_with_a_dynamic_version(packed: str, changed: bool) -> None:
 @given(
     st.lists(st.sampled_from([b"", b"a", b"1.2.3", b"b"])), st.lists(st.sampled_from([b"", b"a"]))
 )
-def test_a_difference_is_seen_whatever_the_lines(packed: list[bytes], source: list[bytes]) -> None:
-    """Without the version on the packed side, other lines are a change, and equal ones none."""
+def test_any_difference_without_the_version_is_a_change(
+    packed: list[bytes], source: list[bytes]
+) -> None:
+    """Other lines are a change unless they contain the version; equal ones are not."""
     here, there = b"\n".join(source), b"\n".join(packed)
     said = is_changed("lantern.py", here, there, LANTERN.version)
     if here == there:
@@ -238,8 +242,8 @@ def test_a_difference_is_seen_whatever_the_lines(packed: list[bytes], source: li
         assert said
 
 
-def test_long_files_are_compared_in_no_time() -> None:
-    """Thousands of differing lines are a change, without comparing each with each."""
+def test_long_files_are_compared_quickly() -> None:
+    """Thousands of differing lines are not compared with each other."""
     here = b"\n" * 20_000 + b"a\n" * 20_000
     assert is_changed("lantern.py", here, here.replace(b"a", b"b"), LANTERN.version)
     one = here[:15_000] + b"v = 0\n" + here[15_000:]

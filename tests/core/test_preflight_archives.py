@@ -1,4 +1,4 @@
-"""Archives that installers would refuse, or be led astray by."""
+"""Archives that installers would refuse or misread."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 LINES = [record_line(*item) for item in IN_WHEEL.items()]
 
 
-def of_wheel(contents: Contents, *lines: str, public: bool = False) -> tuple[Problem, ...]:
+def wheel_faults(contents: Contents, *lines: str, public: bool = False) -> tuple[Problem, ...]:
     """What is wrong with a wheel of these contents."""
     built = distribution(WHEEL, metadata=core_metadata(*lines), contents=contents)
     return check(LANTERN, [built], public=public)
 
 
-def of_sdist(contents: Contents, *lines: str, filename: str = SDIST) -> tuple[Problem, ...]:
+def sdist_faults(contents: Contents, *lines: str, filename: str = SDIST) -> tuple[Problem, ...]:
     """What is wrong with an sdist of these contents."""
     built = distribution(filename, metadata=core_metadata(*lines), contents=contents)
     return check(LANTERN, [built], public=False)
 
 
-def test_sound_archives() -> None:
-    """A wheel and an sdist as they should be have no fault."""
-    assert of_wheel(in_wheel()) == ()
-    assert of_sdist(in_sdist("lantern-1.0/lantern/__init__.py")) == ()
+def test_sound_archives_pass() -> None:
+    """A correct wheel and a correct sdist have no fault."""
+    assert wheel_faults(in_wheel()) == ()
+    assert sdist_faults(in_sdist("lantern-1.0/lantern/__init__.py")) == ()
 
 
 @pytest.mark.parametrize(
@@ -81,35 +81,35 @@ def test_sound_archives() -> None:
         ),
     ],
 )
-def test_a_wrong_record(contents: Contents, words: str) -> None:
-    """Each way in which RECORD and the wheel differ is told, with the files' names."""
-    (problem,) = of_wheel(contents)
+def test_record_mismatches_are_reported(contents: Contents, words: str) -> None:
+    """Each way in which RECORD and the wheel differ is reported with file names."""
+    (problem,) = wheel_faults(contents)
     assert (problem.code, problem.severity) == (Code.RECORD_WRONG, "error")
     assert words in problem.message
 
 
 @pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
-def test_a_record_with_a_better_hash(algorithm: str) -> None:
-    """A stronger hash than sha256 is asked for and compared."""
+def test_stronger_hash_in_record_is_compared(algorithm: str) -> None:
+    """A hash stronger than sha256 is requested and compared."""
     name, content = "lantern/__init__.py", b"light"
     lines = [record_line(name, content, algorithm), *LINES[1:]]
     assert algorithms("\n".join(lines).encode()) == {"sha256", algorithm}
     whole = in_wheel(record=lines)
     for digest, fits in ((hashlib.new(algorithm, content).hexdigest(), True), ("00", False)):
         hashed = ArchiveMember(name, len(content), {"sha256": "", algorithm: digest})
-        found = of_wheel(Contents((hashed, *whole.members[1:]), 1, whole.record, whole.wheel))
+        found = wheel_faults(Contents((hashed, *whole.members[1:]), 1, whole.record, whole.wheel))
         assert (found == ()) is fits
 
 
-def test_signatures_over_record_are_not_in_it() -> None:
+def test_record_signatures_need_no_line() -> None:
     """RECORD, RECORD.jws and RECORD.p7s need no line; the same names elsewhere do."""
-    assert of_wheel(in_wheel(IN_WHEEL, f"{RECORD_NAME}.jws", f"{RECORD_NAME}.p7s")) == ()
-    assert len(of_wheel(in_wheel(IN_WHEEL, "lantern/RECORD"))) == 1
+    assert wheel_faults(in_wheel(IN_WHEEL, f"{RECORD_NAME}.jws", f"{RECORD_NAME}.p7s")) == ()
+    assert len(wheel_faults(in_wheel(IN_WHEEL, "lantern/RECORD"))) == 1
 
 
-def test_many_wrong_files_are_one_problem() -> None:
-    """Of a thousand files that RECORD does not name, a few are named and the rest counted."""
-    (problem,) = of_wheel(in_wheel(IN_WHEEL, *(f"lantern/{n}.py" for n in range(1000))))
+def test_many_wrong_files_are_summarized() -> None:
+    """A thousand files missing from RECORD are one problem that names a few."""
+    (problem,) = wheel_faults(in_wheel(IN_WHEEL, *(f"lantern/{n}.py" for n in range(1000))))
     assert "and 995 more" in problem.message
     assert len(problem.message) < 1000
 
@@ -118,10 +118,10 @@ def test_many_wrong_files_are_one_problem() -> None:
 @example(b'"')
 @example(b"a,sha256=" + b"A" * 200_000 + b",1")
 @example(b"a,sha256=A,1\nb,sha512=====,")
-def test_any_record_passes_or_is_told(record: bytes) -> None:
-    """No bytes make reading RECORD fail in another way than a problem."""
+def test_any_record_is_judged(record: bytes) -> None:
+    """Any bytes as RECORD pass or give a problem."""
     assert algorithms(record) >= {"sha256"}
-    for problem in of_wheel(Contents((), 1, record, b"Tag: py3-none-any")):
+    for problem in wheel_faults(Contents((), 1, record, b"Tag: py3-none-any")):
         assert problem.code in {Code.RECORD_WRONG, Code.ARCHIVE_LAYOUT}
 
 
@@ -132,22 +132,24 @@ def test_any_record_passes_or_is_told(record: bytes) -> None:
         *("C:lantern", "lantern\\..\\..\\x", "", "lantern-1.0/../x"),
     ],
 )
-def test_a_member_that_leads_out(name: str) -> None:
-    """Absolute names and those that climb are refused, for Windows too, in both kinds."""
-    assert Code.MEMBER_LEADS_OUT in {p.code for p in of_wheel(in_wheel({**IN_WHEEL, name: b""}))}
-    assert Code.MEMBER_LEADS_OUT in {p.code for p in of_sdist(in_sdist(name))}
+def test_paths_outside_the_archive_are_refused(name: str) -> None:
+    """Absolute paths and those with .. are refused, Windows paths too, in both kinds."""
+    assert Code.MEMBER_LEADS_OUT in {
+        p.code for p in wheel_faults(in_wheel({**IN_WHEEL, name: b""}))
+    }
+    assert Code.MEMBER_LEADS_OUT in {p.code for p in sdist_faults(in_sdist(name))}
 
 
-def test_poetrys_own_files() -> None:
-    """Locks and plugins of this machine are no part of a release; a .gitignore does no harm."""
+def test_files_of_poetry_and_the_plugin_are_refused() -> None:
+    """Locks and plugins of this machine do not belong in a release; a .gitignore may."""
     names = [".poetry/plugins/x.py", ".poetry/.gitignore"]
-    sdist = of_sdist(in_sdist(*(f"lantern-1.0/{name}" for name in names)))
-    wheel = of_wheel(in_wheel(IN_WHEEL, *names))
+    sdist = sdist_faults(in_sdist(*(f"lantern-1.0/{name}" for name in names)))
+    wheel = wheel_faults(in_wheel(IN_WHEEL, *names))
     assert [problem.code for problem in sdist] == [Code.POETRYS_FILES_PACKED]
     assert ".poetry/plugins/x.py" in sdist[0].message
     assert ".poetry/.gitignore" not in sdist[0].message
     assert Code.POETRYS_FILES_PACKED in {problem.code for problem in wheel}
-    assert of_sdist(in_sdist("lantern-1.0/.poetry/.gitignore", "lantern-1.0/a/.poetry/x")) == ()
+    assert sdist_faults(in_sdist("lantern-1.0/.poetry/.gitignore", "lantern-1.0/a/.poetry/x")) == ()
 
 
 @pytest.mark.parametrize(
@@ -163,10 +165,10 @@ def test_poetrys_own_files() -> None:
         ("../README.md", True, True),
     ],
 )
-def test_a_link(target: str, hard: bool, leads_out: bool) -> None:
-    """A link may lead to what is in the sdist's own folder, and nowhere else."""
+def test_links_must_stay_inside_the_sdist(target: str, hard: bool, leads_out: bool) -> None:
+    """A link may only point into the sdist's own directory."""
     link = ArchiveMember("lantern-1.0/lantern/link.py", 0, target=target, hard=hard)
-    codes = [problem.code for problem in of_sdist(in_sdist(link))]
+    codes = [problem.code for problem in sdist_faults(in_sdist(link))]
     assert codes == [Code.MEMBER_LEADS_OUT] * leads_out
 
 
@@ -182,23 +184,23 @@ def test_a_link(target: str, hard: bool, leads_out: bool) -> None:
         ([], False),
     ],
 )
-def test_the_folder_of_an_sdist(names: list[str], fits: bool) -> None:
-    """One folder, named after the release, holds all."""
-    found = of_sdist(Contents(tuple(map(member, names)), 1))
+def test_sdist_has_one_directory(names: list[str], fits: bool) -> None:
+    """One directory, named after the release, contains everything."""
+    found = sdist_faults(Contents(tuple(map(member, names)), 1))
     assert [problem.code for problem in found] == [Code.ARCHIVE_LAYOUT] * (not fits)
 
 
 @pytest.mark.parametrize("folder", ["lamp-1.0.dist-info", "lantern-2.0.dist-info"])
-def test_the_dist_info_of_a_wheel(folder: str) -> None:
-    """One .dist-info, and it is this release's."""
-    (problem,) = of_wheel(in_wheel({**IN_WHEEL, f"{folder}/METADATA": b"x"}))
+def test_wheel_has_one_dist_info(folder: str) -> None:
+    """A wheel has exactly one .dist-info, of this release."""
+    (problem,) = wheel_faults(in_wheel({**IN_WHEEL, f"{folder}/METADATA": b"x"}))
     assert problem.code is Code.ARCHIVE_LAYOUT
     assert folder in problem.message
 
 
-def test_a_wheel_without_wheel() -> None:
-    """A wheel has to have a WHEEL file."""
-    (problem,) = of_wheel(in_wheel(wheel=None))
+def test_wheel_file_is_required() -> None:
+    """A wheel must contain a WHEEL file."""
+    (problem,) = wheel_faults(in_wheel(wheel=None))
     assert problem.code is Code.ARCHIVE_LAYOUT
 
 
@@ -215,16 +217,16 @@ def test_a_wheel_without_wheel() -> None:
         (b"", False),
     ],
 )
-def test_the_tags_of_a_wheel(wheel: bytes, fits: bool) -> None:
-    """Tags in WHEEL that are not those of the file name are a warning."""
-    found = of_wheel(in_wheel(wheel=wheel))
+def test_tags_in_wheel_differ_from_the_name(wheel: bytes, fits: bool) -> None:
+    """Tags in WHEEL other than the file name's are a warning."""
+    found = wheel_faults(in_wheel(wheel=wheel))
     expected = [] if fits else [(Code.WHEEL_TAGS, "warning")]
     assert [(problem.code, problem.severity) for problem in found] == expected
     assert not any("\x1b" in problem.message for problem in found)
 
 
-def test_compressed_tags() -> None:
-    """A name with several tags fits a WHEEL that has each."""
+def test_compressed_tags_match_wheel() -> None:
+    """A name with compressed tags matches a WHEEL that lists each."""
     contents = in_wheel(wheel=b"Tag: py2-none-any\nTag: py3-none-any")
     built = distribution("lantern-1.0-py2.py3-none-any.whl", contents=contents)
     assert check(LANTERN, [built], public=True) == ()
@@ -234,16 +236,16 @@ def test_compressed_tags() -> None:
     "filename",
     ["Lantern-1.0-py3-none-any.whl", "lantern-01.0-py3-none-any.whl", "Lantern-1.0.tar.gz"],
 )
-def test_a_name_that_is_not_normalised(filename: str) -> None:
-    """PyPI refuses it, others take it, and the right name is told."""
+def test_file_name_must_be_normalised(filename: str) -> None:
+    """PyPI refuses it, others accept it, and the message gives the right name."""
     for public, severity in ((True, "error"), (False, "warning")):
         (problem,) = check(LANTERN, [distribution(filename)], public=public)
         assert (problem.code, problem.severity) == (Code.FILENAME_NOT_NORMALISED, severity)
         assert (WHEEL if filename.endswith("whl") else SDIST) in problem.message
 
 
-def test_a_build_number_and_underscores_are_normal() -> None:
-    """Build numbers, tags and underscores in a name are as they should be."""
+def test_build_numbers_and_underscores_are_valid() -> None:
+    """Build numbers, tags and underscores are valid in a name."""
     release = Identity(canonicalize_name("lan-tern"), Version("1.0"))
     for filename in ("lan_tern-1.0-7-py3-none-any.whl", "lan_tern-1.0.tar.gz"):
         built = distribution(filename, metadata=core_metadata(name="lan-tern"))
@@ -261,8 +263,8 @@ def test_a_build_number_and_underscores_are_normal() -> None:
         (["LICENSE"], "2.10", False),
     ],
 )
-def test_licence_files(there: list[str], version: str, fits: bool) -> None:
-    """Licence files that the metadata names are in the archive, from metadata 2.4 on."""
+def test_licence_files_must_be_in_the_archive(there: list[str], version: str, fits: bool) -> None:
+    """From metadata 2.4, licence files named in the metadata must be in the archive."""
     lines = ("License-File: LICENSE", "License-File: licences/OIL")
     metadata = core_metadata(*lines).replace(b"2.4", version.encode())
     sdist = in_sdist(*(f"lantern-1.0/{name}" for name in there))
@@ -283,9 +285,9 @@ def test_licence_files(there: list[str], version: str, fits: bool) -> None:
         (64 * 1024 * 1024 + 1, False, False),
     ],
 )
-def test_a_wheel_that_unpacks_to_much(unpacked: int, public: bool, refused: bool) -> None:
-    """PyPI refuses wheels that grow more than fifty times."""
+def test_compression_ratio_limit(unpacked: int, public: bool, refused: bool) -> None:
+    """PyPI refuses wheels that expand more than fifty times."""
     whole = in_wheel()
     contents = Contents(whole.members, unpacked, whole.record, whole.wheel)
-    codes = [problem.code for problem in of_wheel(contents, public=public)]
+    codes = [problem.code for problem in wheel_faults(contents, public=public)]
     assert codes == [Code.ARCHIVE_BOMB] * refused

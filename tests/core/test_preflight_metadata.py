@@ -1,4 +1,4 @@
-"""Metadata that an index would refuse, and whose rules those are."""
+"""Metadata that an index would refuse, and on which index."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MORE_THAN_100_MB = 100 * 1024 * 1024 + 1
 
 
 def wheel(*lines: str) -> Distribution:
-    """A wheel with more lines of metadata."""
+    """A wheel with extra metadata lines."""
     return distribution(WHEEL, metadata=core_metadata(*lines))
 
 
-def told(*distributions: Distribution, public: bool) -> list[tuple[Code, str]]:
+def reported(*distributions: Distribution, public: bool) -> list[tuple[Code, str]]:
     """Codes and severities of what is wrong."""
     found = check(LANTERN, distributions, public=public)
     return [(problem.code, problem.severity) for problem in found]
@@ -54,17 +54,17 @@ def told(*distributions: Distribution, public: bool) -> list[tuple[Code, str]]:
         (["Summary: one\n        two"], Code.SUMMARY, "error", "warning"),
     ],
 )
-def test_a_field(
+def test_fields_that_pypi_refuses(
     lines: list[str], code: Code | None, in_public: str | None, elsewhere: str | None
 ) -> None:
-    """A field that PyPI refuses is an error there, and elsewhere what it deserves."""
+    """A field PyPI refuses is an error there, and elsewhere as serious as it deserves."""
     for public, severity in ((True, in_public), (False, elsewhere)):
         expected = [(code, severity)] if severity else []
-        assert told(wheel(*lines), public=public) == expected, public
+        assert reported(wheel(*lines), public=public) == expected, public
 
 
-def test_every_deprecated_classifier_has_a_remedy() -> None:
-    """The replacement is named, or that there is none."""
+def test_deprecated_classifiers_have_remedies() -> None:
+    """The remedy names the replacement, or says that there is none."""
     for classifier, instead in deprecated_classifiers.items():
         (problem,) = check(LANTERN, [wheel(f"Classifier: {classifier}")], public=True)
         assert classifier in problem.message
@@ -72,15 +72,15 @@ def test_every_deprecated_classifier_has_a_remedy() -> None:
         assert instead or "Remove it" in problem.remedy
 
 
-def test_a_url_is_not_shown() -> None:
-    """A direct dependency is told by its name; its URL may hold a password."""
+def test_direct_dependency_url_is_hidden() -> None:
+    """A direct dependency is reported by name; its URL may contain a password."""
     (problem,) = check(LANTERN, [wheel(f"Requires-Dist: oil @ {URL}")], public=True)
     assert "oil" in problem.message
     assert "topsecret" not in problem.message + problem.remedy
 
 
-def test_what_all_files_share_is_told_once() -> None:
-    """One classifier in two files is one problem that names both; of one file it is that file's."""
+def test_shared_problem_is_reported_once() -> None:
+    """A bad classifier in two files is one problem naming both; in one file it is that file's."""
     metadata = core_metadata("Classifier: Topic :: Lanterns")
     (both,) = check(
         LANTERN,
@@ -94,18 +94,18 @@ def test_what_all_files_share_is_told_once() -> None:
     assert one.filename == WHEEL
 
 
-def test_a_large_file() -> None:
-    """Over PyPI's usual limit is a warning there, as a project may have been granted more."""
+def test_large_file_is_a_warning() -> None:
+    """A file over PyPI's default limit is a warning, as projects may get more."""
     built = distribution(WHEEL)
     large = Distribution(
         WHEEL, MORE_THAN_100_MB, built.md5, built.sha256, built.blake2_256, built.metadata
     )
-    assert told(large, public=True) == [(Code.FILE_LARGE, "warning")]
-    assert told(large, public=False) == []
+    assert reported(large, public=True) == [(Code.FILE_LARGE, "warning")]
+    assert reported(large, public=False) == []
 
 
-def test_hostile_values_are_harmless() -> None:
-    """Classifiers and file names reach a message without colours or line ends."""
+def test_hostile_values_are_sanitized() -> None:
+    """Classifiers and file names appear without colours or line breaks."""
     found = check(LANTERN, [wheel("Classifier: \x1b[31mred\r::error::")], public=True)
     assert [problem.code for problem in found] == [Code.CLASSIFIER_UNKNOWN]
     assert "\x1b" not in found[0].message
@@ -116,8 +116,8 @@ def test_hostile_values_are_harmless() -> None:
     ("lines", "filename"),
     [(["Classifier: Topic :: Lanterns"], "Lantern-1.0-py3-none-any.whl")],
 )
-def test_strict(lines: list[str], filename: str) -> None:
-    """Strict leaves no warning a warning."""
+def test_strict_turns_warnings_into_errors(lines: list[str], filename: str) -> None:
+    """--strict leaves no warnings."""
     built = distribution(filename, metadata=core_metadata(*lines))
     found = check(LANTERN, [built], public=False)
     assert {problem.severity for problem in found} == {"warning"}
@@ -135,8 +135,8 @@ def test_strict(lines: list[str], filename: str) -> None:
         (Access(), True, True, True),
     ],
 )
-def test_credentials(access: Access, half: bool, in_public: bool, elsewhere: bool) -> None:
-    """PyPI takes nothing without credentials, others may; half of them are always a mistake."""
+def test_missing_credentials(access: Access, half: bool, in_public: bool, elsewhere: bool) -> None:
+    """PyPI requires credentials; half of a login is always an error."""
     repository = RepositoryTarget("my-index", "https://index.example/", access, half)
     for public, refused in ((True, in_public), (False, elsewhere)):
         found = check(
@@ -146,8 +146,8 @@ def test_credentials(access: Access, half: bool, in_public: bool, elsewhere: boo
         assert all("MY_INDEX" in problem.remedy for problem in found)
 
 
-def test_broken_files_and_others_together() -> None:
-    """What could not be read is told beside what is wrong with the rest, and is not "no file"."""
+def test_broken_files_are_reported_with_other_faults() -> None:
+    """Unreadable files are reported together with other faults, not as missing."""
     broken = Problem(Code.ARCHIVE_BROKEN, "It is cut off.", "Build again.", filename=SDIST)
     circumstances = Circumstances(broken=(broken,))
     assert check(LANTERN, [], circumstances, public=False) == (broken,)

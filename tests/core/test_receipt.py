@@ -54,7 +54,7 @@ PROBLEM = Problem(Code.UPLOAD_REFUSED, "It was refused.", "Mend it.", filename=W
 
 
 def receipt_after(*events: Event) -> dict[str, Any]:
-    """The receipt of a run in which these events happened, a second apart."""
+    """The receipt of a run with these events, one second apart."""
     receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
     for second, event in enumerate(events, 1):
         receipt.apply(event, NOON + timedelta(seconds=second))
@@ -64,15 +64,15 @@ def receipt_after(*events: Event) -> dict[str, Any]:
 
 
 def file_after(*events: Event) -> dict[str, Any]:
-    """What the receipt says of the wheel after these."""
+    """What the receipt says about the wheel after these events."""
     (release,) = receipt_after(*BEGINNING, *events)["releases"]
     (file,) = [each for each in release["distributions"] if each["filename"] == WHEEL]
     assert isinstance(file, dict)
     return file
 
 
-def test_a_receipt_of_nothing() -> None:
-    """Before the first event there is a whole receipt that says `running`."""
+def test_receipt_before_any_event() -> None:
+    """Before the first event there is a complete receipt with verdict `running`."""
     assert receipt_after() == {
         "schema": "publish-verified.receipt/1",
         "tool": {"name": "poetry-publish-verified", "version": "0.1.0"},
@@ -89,8 +89,8 @@ def test_a_receipt_of_nothing() -> None:
     }
 
 
-def test_a_receipt_before_the_first_byte() -> None:
-    """Once the files are read, everything that is known stands there and nothing was sent."""
+def test_receipt_before_the_first_upload() -> None:
+    """Once the files are read, the receipt has everything known and nothing sent."""
     receipt = receipt_after(*BEGINNING)
     assert receipt["until"] == "downloadable"
     assert receipt["sources"] == {"commit": "c0ffee", "digest": "d1"}
@@ -133,10 +133,10 @@ def test_a_receipt_before_the_first_byte() -> None:
         ),
     ],
 )
-def test_what_became_of_a_file(
+def test_upload_state_of_a_file(
     events: list[Event], upload: str, remote: str | None, attempts: int
 ) -> None:
-    """After each step the receipt says no more of a file than is known."""
+    """After each step the receipt claims no more about a file than is known."""
     file = file_after(*events)
     assert (file["upload"], file["remote_sha256"], file["attempts"]) == (upload, remote, attempts)
     other = {"filename": SDIST, "size": 6, "sha256": "bb"}
@@ -145,8 +145,8 @@ def test_what_became_of_a_file(
     assert release["distributions"][1]["upload"] == "not-sent"
 
 
-def test_what_an_index_showed() -> None:
-    """Looks are counted, and the moment at which a release became visible is kept."""
+def test_looks_at_an_index() -> None:
+    """Looks are counted, and the time of visibility is kept."""
     edge = {"x-served-by": "cache-1"}
     looked = NotYetVisible(INDEX, "pip", 1, (WHEEL,), "404", None)
     (release,) = receipt_after(*BEGINNING, WaitStarted(INDEX, 9.0), looked)["releases"]
@@ -165,8 +165,8 @@ def test_what_an_index_showed() -> None:
     assert release["indexes"] == [{"url": INDEX, **UNPROVEN, "variants": [shown]}]
 
 
-def test_where_a_problem_stands() -> None:
-    """A release's problem stands with it, others at the top; all fields are there."""
+def test_problems_of_releases_and_of_the_run() -> None:
+    """A release's problem is in the release, others at the top; all fields are present."""
     written = {
         "code": "PV407",
         "severity": "error",
@@ -199,8 +199,8 @@ def test_where_a_problem_stands() -> None:
         (Verdict.INTERRUPTED, 130),
     ],
 )
-def test_the_end(verdict: Verdict, code: int) -> None:
-    """The verdict, its exit code and the moment stand in the run; the release has it too."""
+def test_end_of_a_run(verdict: Verdict, code: int) -> None:
+    """Verdict, exit code and time are in the run; the release has its verdict too."""
     receipt = receipt_after(*BEGINNING, RunEnded(verdict))
     assert (receipt["verdict"], receipt["exit_code"]) == (str(verdict), code)
     assert receipt["finished"] == "2026-01-02T12:00:05.000Z"
@@ -218,8 +218,8 @@ def test_the_end(verdict: Verdict, code: int) -> None:
         (IndexEnded(INDEX, proven=False), UNPROVEN),
     ],
 )
-def test_how_an_index_ended(ended: IndexEnded, entry: dict[str, object]) -> None:
-    """Whether all is proven there, and which fields it does not have, stand beside its looks."""
+def test_end_of_an_index(ended: IndexEnded, entry: dict[str, object]) -> None:
+    """Whether the index is proven and which fields it lacks are with its looks."""
     visible = BecameVisible(INDEX, "uv", 3, 1.5)
     (release,) = receipt_after(*BEGINNING, visible, ended)["releases"]
     (index,) = release["indexes"]
@@ -227,8 +227,8 @@ def test_how_an_index_ended(ended: IndexEnded, entry: dict[str, object]) -> None
     assert [variant["variant"] for variant in index["variants"]] == ["uv"]
 
 
-def test_one_index_proven_says_nothing_of_another() -> None:
-    """Each index has an entry of its own, each variant one within it."""
+def test_indexes_and_variants_are_separate() -> None:
+    """Each index has its own entry, and each variant one within it."""
     other = "https://mirror.example/simple/"
     looks = [
         NotYetVisible(where, who, 1, (), "", None) for where in (INDEX, other) for who in ("a", "b")
@@ -246,8 +246,8 @@ def test_one_index_proven_says_nothing_of_another() -> None:
     assert [len(index["variants"]) for index in release["indexes"]] == [2, 2]
 
 
-def test_several_releases() -> None:
-    """Events of releases that are followed at once end up each in its own release."""
+def test_interleaved_releases_are_separate() -> None:
+    """Events of parallel releases end up in their own releases."""
     receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
     for key in ("a", "b"):
         for event in (
@@ -278,8 +278,8 @@ def test_several_releases() -> None:
     }
 
 
-def test_a_release_keeps_its_own_verdict() -> None:
-    """The run's verdict becomes that of releases only that have none yet."""
+def test_release_keeps_its_verdict() -> None:
+    """The run's verdict applies only to releases without their own."""
     receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
     for key in ("a", "b"):
         receipt.apply(ReleaseStarted(key, "1.0", None), NOON, key)
@@ -290,15 +290,15 @@ def test_a_release_keeps_its_own_verdict() -> None:
     assert (run["verdict"], run["exit_code"]) == ("interrupted", 130)
 
 
-def test_a_moment_is_utc() -> None:
-    """Moments of any time zone are written in UTC, to the millisecond."""
+def test_times_are_utc() -> None:
+    """Times of any time zone are written in UTC, to the millisecond."""
     elsewhere = timezone(timedelta(hours=5, minutes=30))
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, elsewhere)
     assert iso(moment) == "2026-01-01T21:34:05.678Z"
 
 
-def test_what_is_written_at_once() -> None:
-    """A kill after a byte left, or after a file's end is known, finds it in the file."""
+def test_receipt_is_written_at_critical_events() -> None:
+    """After a kill the file shows that a byte left, or how a file ended."""
     assert {
         RunStarted,
         DistributionsRead,

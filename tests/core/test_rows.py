@@ -1,4 +1,4 @@
-"""A test over many rows is as strict as one test for each."""
+"""A test over many rows is as strict as one test per row."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from tests.core.rows import each
 
 
-def test_every_row_that_fails_is_named() -> None:
-    """The others are tried all the same, and the first that fails is the cause."""
+def test_all_failing_rows_are_named() -> None:
+    """The other rows still run, and the first failure is the cause."""
     tried = []
 
     @each([(1, "one"), (2, "two"), (3, "three")])

@@ -1,4 +1,4 @@
-"""Foreign text is harmless wherever it is printed."""
+"""Foreign text is safe wherever it is printed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANYTHING = st.one_of(
 
 
 def is_harmless(text: str) -> bool:
-    """Whether nothing in a text is obeyed by a terminal or a CI system."""
+    """Whether no terminal or CI system would obey anything in a text."""
     unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return (
         not any(unicodedata.category(char) in unsafe for char in text)
@@ -38,22 +38,22 @@ def is_harmless(text: str) -> bool:
 
 
 @given(ANYTHING, st.integers(1, 600))
-def test_whatever_comes_is_one_short_harmless_line(text: str | bytes, limit: int) -> None:
-    """Any text or bytes become one line of at most the limit, without control characters."""
+def test_any_text_becomes_one_safe_line(text: str | bytes, limit: int) -> None:
+    """Any text or bytes become one line within the limit, without control characters."""
     shown = printable(text, limit)
     assert is_harmless(shown)
     assert len(shown) <= limit
 
 
 @given(ANYTHING)
-def test_cleaning_twice_changes_nothing(text: str | bytes) -> None:
-    """What is printable already stays as it is."""
+def test_printable_is_idempotent(text: str | bytes) -> None:
+    """Text that is printable already stays as it is."""
     assert printable(printable(text)) == printable(text)
 
 
 @given(st.binary())
-def test_any_body_becomes_harmless_words(body: bytes) -> None:
-    """The words of any body are one harmless line."""
+def test_any_body_becomes_safe_words(body: bytes) -> None:
+    """The words of any body are one safe line."""
     assert is_harmless(words_of_html(body))
 
 
@@ -73,42 +73,42 @@ def test_any_body_becomes_harmless_words(body: bytes) -> None:
         ("", ""),
     ],
 )
-def test_known_texts(text: str | bytes, shown: str) -> None:
-    """Words stay, what would be obeyed goes."""
+def test_known_attacks(text: str | bytes, shown: str) -> None:
+    """Words stay, anything that would be obeyed goes."""
     assert printable(text) == shown
 
 
-def test_a_long_text_ends_in_an_ellipsis() -> None:
-    """Where something was cut off, it is seen."""
+def test_truncation_is_visible() -> None:
+    """Truncated text ends with an ellipsis."""
     assert printable("x" * 500) == "x" * 500
     assert printable("x" * 501) == "x" * 499 + "…"
 
 
-def test_markup_and_scripts_are_left_out() -> None:
-    """Of an HTML page only the words remain, none of its scripts and styles."""
+def test_markup_and_scripts_are_removed() -> None:
+    """Only the words of an HTML page remain, without scripts and styles."""
     body = b"""<html><head><style>p {color: red}</style><SCRIPT>alert("a")</SCRIPT ></head>
     <body class="x"><h1>403 Forbidden</h1> <p>Access was\n denied.</p></body></html>"""
     assert words_of_html(body) == "403 Forbidden Access was denied."
 
 
 @pytest.mark.parametrize("piece", [b"<", b"<script", b"</p", b"&"])
-def test_broken_markup_is_read_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Markup that never closes comes to an end, however much of it is looked at."""
+def test_unclosed_markup_takes_linear_time(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Markup that never closes is read in bounded time."""
     # What looks at all of it for each piece would take days.
     monkeypatch.setattr(foreign, "_LARGEST", 1 << 24)
     assert len(words_of_html(piece * (1 << 24))) < 600
 
 
 @given(ANYTHING)
-def test_no_line_of_several_is_an_order(text: str | bytes) -> None:
-    """In a traceback every line is harmless by itself, and none begins an order."""
+def test_every_line_of_a_traceback_is_safe(text: str | bytes) -> None:
+    """Each line is safe by itself, and none starts a CI command."""
     for line in printable_lines(str(text)).split("\n"):
         assert is_harmless(line)
         assert not line.strip().startswith("::")
 
 
-def test_a_traceback_keeps_its_form() -> None:
-    """Indentation stays, as it is read by people."""
+def test_traceback_keeps_its_indentation() -> None:
+    """Indentation stays, because people read it."""
     shown = printable_lines("Traceback:\n  File x\nError: \x1b[2J\n  ::set-output name=a::b\n")
     assert shown == "Traceback:\n  File x\nError: [2J\n  : :set-output name=a::b"
 
@@ -127,6 +127,6 @@ def test_a_traceback_keeps_its_form() -> None:
         ("is it? no", "is it? no"),
     ],
 )
-def test_secrets_in_urls(text: str, shown: str) -> None:
-    """Of each URL in a text, what may be a password or a signature is left out."""
+def test_secrets_in_urls_are_removed(text: str, shown: str) -> None:
+    """Anything that may be a password or signature is removed from every URL."""
     assert without_secrets(text) == shown

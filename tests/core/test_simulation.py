@@ -1,4 +1,4 @@
-"""The wait meets its targets on a virtual clock; `make simulate` tries more, and rivals too."""
+"""The wait meets its targets on a virtual clock; `make simulate` tries more, and other policies."""
 
 from __future__ import annotations
 
@@ -36,37 +36,37 @@ def measured(kind: Kind) -> Measured:
 
 
 def missed(found: list[Target]) -> list[Target]:
-    """Those that are not met."""
+    """The targets that are missed."""
     return [target for target in found if not target.met]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_each_kind_meets_the_targets(kind: Kind) -> None:
-    """How late a release is seen, and for how many requests, keeps within what is promised."""
+def test_each_kind_meets_its_targets(kind: Kind) -> None:
+    """Overshoot and requests stay within the promises."""
     assert not missed(targets(measured(kind)))
 
 
-def test_all_kinds_together_meet_the_targets() -> None:
-    """And so do all waits as one."""
+def test_all_kinds_meet_the_targets_together() -> None:
+    """So do all waits taken together."""
     assert not missed(targets(together([measured(kind) for kind in KINDS])))
 
 
 @pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != OURS])
-def test_no_usual_policy_does(policy: str) -> None:
-    """The targets are not such that anything meets them."""
+def test_common_policies_miss_the_targets(policy: str) -> None:
+    """The targets are not so loose that anything meets them."""
     for kind in KINDS:
         assert missed(targets(measure(kind, policy, 500)))
 
 
-def test_it_asks_a_fifth_of_what_a_poll_every_second_does() -> None:
-    """And is later than that by no more than its share of the delay."""
+def test_far_fewer_requests_than_polling_every_second() -> None:
+    """A fifth of the requests, and later only by its share of the delay."""
     ours = measured(KINDS[0])
     poll = measure(KINDS[0], "every 1 s", _DELAYS)
     assert ours.mean_requests < 0.2 * poll.mean_requests
 
 
-def test_the_page_shows_this_run() -> None:
-    """A row of the table in the docs is what the present wait gives."""
+def test_docs_show_the_current_figures() -> None:
+    """A row of the table in the docs matches the current wait."""
     kind = KINDS[-1]
     page = (DOCS / "visibility.md").read_text(encoding="utf-8").splitlines()
     for policy in POLICIES:
@@ -77,15 +77,15 @@ def test_the_page_shows_this_run() -> None:
     assert ours[0].split(" | ")[-1] == row(measure(kind, OURS, 1000)).split(" | ")[-1]
 
 
-def test_a_late_copy() -> None:
+def test_late_copy() -> None:
     """It is old before its moment and new from then on."""
     copy = Late(5.0)
     assert [copy.ask(now) for now in (0.0, 4.9, 5.0, 6.0)] == [False, False, True, True]
     assert copy.there == 5.0
 
 
-def test_a_soft_purge() -> None:
-    """The first request after it is answered with the old page, from then on with the new."""
+def test_soft_purge() -> None:
+    """The first request after it gets the old page, later ones the new page."""
     copy = SoftlyPurged(5.0)
     assert [copy.ask(now) for now in (0.0, 4.9)] == [False, False]
     assert copy.there is None
@@ -93,8 +93,8 @@ def test_a_soft_purge() -> None:
     assert copy.there == 7.0
 
 
-def test_a_cache_before_a_late_origin() -> None:
-    """A copy that was fetched too early is kept for its whole lifetime."""
+def test_cache_in_front_of_a_late_origin() -> None:
+    """A copy cached too early is kept for its whole lifetime."""
     copy = Cached(10, -4.0, announces=True, origin=7.0)
     assert not copy.ask(5.9)
     assert copy.headers(5.9) == {"age": "9", "cache-control": "max-age=10"}
@@ -106,8 +106,8 @@ def test_a_cache_before_a_late_origin() -> None:
     assert Cached(10, 0.0, announces=False).headers(1.0) == {}
 
 
-def test_polls() -> None:
-    """A fixed poll counts the requests that it need not have tried too."""
+def test_fixed_polling_counts_skipped_requests() -> None:
+    """A fixed poll also counts the requests that the simulation skips."""
     dice = random.Random(0)  # noqa: S311 - nothing is random here
     one = every(1.0)(Late(9.5), dice)
     assert (one.seen, one.overshoot, one.requests) == (10.0, 0.5, 11)
@@ -120,6 +120,6 @@ def test_polls() -> None:
 @pytest.mark.parametrize(
     ("share", "value"), [(0.5, 2.0), (0.51, 3.0), (0.95, 4.0), (0.0, 1.0), (1.0, 4.0)]
 )
-def test_percentiles(share: float, value: float) -> None:
-    """The smallest value that so many do not exceed."""
+def test_percentile(share: float, value: float) -> None:
+    """The smallest value that this share of the values does not exceed."""
     assert percentile([4.0, 1.0, 3.0, 2.0], share) == value

@@ -1,4 +1,4 @@
-"""The form that is sent, and what an answer proves."""
+"""The upload form, and what an answer proves."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ UNUSUAL = core_metadata(
 )
 
 
-def test_the_fields_of_a_wheel() -> None:
-    """Each metadata field has the form field of the upload API; what may repeat is a list."""
+def test_wheel_form_fields() -> None:
+    """Each metadata field has its form field; repeatable ones are lists."""
     built = distribution("lantern-1.0-py2.py3-none-any.whl", b"light", UNUSUAL)
     fields = form_fields(built)
     assert fields == {
@@ -124,8 +124,8 @@ def test_the_fields_of_a_wheel() -> None:
     assert str(fields["description"]).strip() == "# Lantern\n\nGröße: 3"
 
 
-def test_the_fields_of_an_sdist() -> None:
-    """An sdist is of no Python in particular."""
+def test_sdist_form_fields() -> None:
+    """An sdist's pyversion is `source`."""
     fields = form_fields(distribution(SDIST))
     assert (fields["filetype"], fields["pyversion"]) == ("sdist", "source")
 
@@ -142,8 +142,8 @@ def poetrys_form(file: Path) -> dict[str, Any]:
     reason=f"Poetry {POETRY} reads pyproject.toml and not the archive; 2.3 is the first that does",
 )
 @pytest.mark.parametrize("maker", ["by-hand", "by-poetry"])
-def test_poetry_would_send_the_same(tmp_path: Path, maker: str) -> None:
-    """For a wheel and an sdist with unusual metadata, the form is the one that Poetry sends."""
+def test_form_equals_poetrys(tmp_path: Path, maker: str) -> None:
+    """For unusual metadata the form is the one that Poetry sends."""
     (write_by_hand if maker == "by-hand" else build_with_poetry)(tmp_path)
     built = dist_dir.read(tmp_path / "dist", canonicalize_name("lantern"), Version("1.0"))
     assert [d.parsed.kind for d in built] == ["wheel", "sdist"]
@@ -155,7 +155,7 @@ def test_poetry_would_send_the_same(tmp_path: Path, maker: str) -> None:
 
 
 def write_by_hand(folder: Path) -> None:
-    """A wheel and an sdist whose metadata has all fields that there are."""
+    """A wheel and an sdist whose metadata has every field."""
     dist = folder / "dist"
     dist.mkdir()
     with zipfile.ZipFile(dist / WHEEL, "w") as wheel:
@@ -167,7 +167,7 @@ def write_by_hand(folder: Path) -> None:
 
 
 def build_with_poetry(folder: Path) -> None:
-    """A wheel and an sdist, built by poetry-core from a project with unusual metadata."""
+    """A wheel and an sdist that poetry-core builds from unusual metadata."""
     (folder / "lantern").mkdir()
     (folder / "lantern" / "__init__.py").touch()
     (folder / "README.md").write_text("# Größe\n", encoding="utf-8")
@@ -211,8 +211,8 @@ build-backend = "poetry.core.masonry.api"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_stored(status: int) -> None:
-    """Only a success says that the file was taken."""
+def test_success_means_stored(status: int) -> None:
+    """Only a 2xx answer says that the file was stored."""
     assert judge(Answered(status, b"OK"), WHEEL, URL) == Stored()
 
 
@@ -229,8 +229,8 @@ BYTES = st.one_of(
 
 
 @given(st.integers(100, 599), BYTES, BYTES)
-def test_no_other_answer_is_a_success(status: int, reason: bytes, body: bytes) -> None:
-    """Whatever a server says, without a 2xx nothing counts as stored; words stay harmless."""
+def test_other_answers_never_mean_stored(status: int, reason: bytes, body: bytes) -> None:
+    """No other answer counts as stored, and its words are sanitized."""
     judged = judge(Answered(status, reason, body), WHEEL, URL)
     assert isinstance(judged, Stored) is (200 <= status < 300)
     words = server_words(Answered(status, reason, body))
@@ -243,14 +243,14 @@ def test_no_other_answer_is_a_success(status: int, reason: bytes, body: bytes) -
 
 
 @given(st.text(), st.booleans())
-def test_no_answer_is_never_a_success(detail: str, sent: bool) -> None:
-    """What was sent and not answered is doubtful; what never left was not stored."""
+def test_missing_answer_never_means_stored(detail: str, sent: bool) -> None:
+    """Sent without an answer is doubtful; never sent is not stored."""
     judged = judge(NoAnswer(detail, sent=sent), WHEEL, URL)
     assert isinstance(judged, Doubtful if sent else Refused)
 
 
-def test_never_sent() -> None:
-    """An upload that never left says so, with the reason."""
+def test_upload_that_never_left() -> None:
+    """It says so, with the reason."""
     judged = judge(NoAnswer("connection refused", sent=False), WHEEL, URL)
     assert isinstance(judged, Refused)
     assert judged.problem.code is Code.UPLOAD_NOT_SENT
@@ -275,15 +275,15 @@ def test_never_sent() -> None:
         (409, "Conflict", b"<h1>Package already exists!</h1>"),
     ],
 )
-def test_an_index_that_says_it_has_the_file(status: int, reason: str, body: bytes) -> None:
-    """Each index's way to say that the name is taken sends us to look, and is not believed."""
+def test_already_exists_is_doubtful(status: int, reason: str, body: bytes) -> None:
+    """Every index's way to say "already exists" leads to a look, and is not believed."""
     judged = judge(Answered(status, reason.encode(), body), SDIST, URL)
     assert isinstance(judged, Doubtful)
     assert judged.says_exists
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
-def test_a_server_error_leaves_doubt(status: int) -> None:
+def test_server_error_is_doubtful(status: int) -> None:
     """After a 5xx the file may be there or not."""
     judged = judge(Answered(status, b"no healthy backends"), WHEEL, URL)
     assert judged == Doubtful(says_exists=False, words=f"{status} no healthy backends")
@@ -308,8 +308,8 @@ def test_a_server_error_leaves_doubt(status: int) -> None:
         (100, "Continue", Code.UPLOAD_REFUSED),
     ],
 )
-def test_a_refusal(status: int, reason: str, code: Code) -> None:
-    """A refusal that only its status tells has a code too, and repeats what the server said."""
+def test_refusal_known_by_status_only(status: int, reason: str, code: Code) -> None:
+    """A refusal known only by its status has a code and repeats the server's words."""
     judged = judge(Answered(status, reason.encode(), b"<html>generic</html>"), WHEEL, URL)
     assert isinstance(judged, Refused)
     assert judged.problem.code is code
@@ -344,31 +344,31 @@ def test_a_refusal(status: int, reason: str, code: Code) -> None:
         (b"\x1b[31mred", b"\r\n::error::x", "400 [31mred: ::error::x"),
     ],
 )
-def test_the_servers_words(reason: bytes, body: bytes, words: str) -> None:
-    """Reason phrase and body come together on one harmless line, nothing twice."""
+def test_server_words_are_combined(reason: bytes, body: bytes, words: str) -> None:
+    """Reason phrase and body become one safe line without repetition."""
     assert server_words(Answered(400, reason, body)) == words
 
 
-def test_a_reason_in_latin_1_is_readable() -> None:
-    """HTTP's old encoding is understood where a reason phrase is not UTF-8."""
+def test_latin_1_reason_phrase() -> None:
+    """HTTP's old encoding is decoded if a reason phrase is not UTF-8."""
     assert server_words(Answered(400, "Größe".encode("latin-1"))) == "400 Größe"
 
 
-def test_long_words_are_cut() -> None:
-    """A page of an answer does not fill the terminal."""
+def test_long_answers_are_truncated() -> None:
+    """A page-long answer does not flood the terminal."""
     assert len(server_words(Answered(400, b"x" * 9000, b"y" * 90000))) <= 800
 
 
 @pytest.mark.parametrize("depth", [*range(900, 1000, 7), 5_000, 60_000])
-def test_deep_json_is_only_words(depth: int) -> None:
-    """An answer nested without end is judged as any other."""
+def test_deeply_nested_json(depth: int) -> None:
+    """Endlessly nested JSON is judged like any other answer."""
     body = b"[" * depth + b"]" * depth
     assert isinstance(judge(Answered(400, b"No", body), WHEEL, URL), Refused)
 
 
 @pytest.mark.parametrize("piece", [b"<", b"[", b"{", b'{"message":'])
-def test_a_hostile_body_is_read_once(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that goes on in the same way comes to an end, however much of it is looked at."""
+def test_hostile_body_takes_linear_time(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repetitive body is read in bounded time, however long it is."""
     # What looks at all of it for each piece would take days.
     monkeypatch.setattr(foreign, "_LARGEST", 1 << 24)
     answer = Answered(400, b"No", b"x" + piece * 2_000_000)

@@ -1,4 +1,4 @@
-"""What is made of what servers say when they refuse a file."""
+"""How servers' refusals are understood."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OTHER = "https://nexus.example.org/repository/local/"
 
 
 def html(message: str) -> bytes:
-    """A page as web frameworks make it of a message."""
+    """A page as web frameworks make it from a message."""
     escaped = message.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#x27;")
     return (
         f"<html>\n <head>\n  <title>Error</title>\n </head>\n <body>\n  <h1>Error</h1>\n  The"
@@ -58,15 +58,15 @@ PLACES: dict[str, Callable[[str], tuple[bytes, bytes]]] = {
 
 
 def refusal(answer: Answered, filename: str = SDIST, url: str = PYPI_LIKE) -> Refused:
-    """What is made of an answer, which must be a refusal."""
+    """The refusal for an answer, which must be one."""
     judged = judge(answer, filename, url)
     assert isinstance(judged, Refused), judged
     return judged
 
 
 @each(itertools.product(CASES, PLACES))
-def test_what_a_server_says(case: Case, place: str) -> None:
-    """Wherever a server puts its message, it is understood, repeated, and has its remedy."""
+def test_server_messages_are_understood(case: Case, place: str) -> None:
+    """Wherever a server puts its message, it is recognized, repeated, and has its remedy."""
     refused = refusal(Answered(case.status, *PLACES[place](case.message)))
     problem = refused.problem
     assert problem.code is case.code
@@ -78,19 +78,19 @@ def test_what_a_server_says(case: Case, place: str) -> None:
 
 
 def hit(rows: tuple[Row, ...], case: Case) -> list[Row]:
-    """The rows of which a case is one."""
+    """The rows that match a case."""
     words = server_words(Answered(case.status, *PLACES["html"](case.message)))
     return [row for row in rows if row.fits(case.status, words)]
 
 
 @each(zip(CASES))
-def test_no_message_has_two_causes(case: Case) -> None:
-    """The particular rows tell one cause of a message, so that their order does not matter."""
+def test_rows_do_not_overlap(case: Case) -> None:
+    """At most one particular row matches a message, so their order does not matter."""
     assert len(hit(PARTICULAR, case)) <= 1
 
 
-def test_every_row_is_said_by_somebody() -> None:
-    """No row of the catalogue, and no words of one, are dead: a case above has them."""
+def test_every_row_has_a_message() -> None:
+    """Every row and every phrase of the table is used by a case."""
     words = [server_words(Answered(case.status, case.message.encode())) for case in CASES]
     first = [
         (hit(PARTICULAR, case) or hit(GENERAL, case) or [None])[0]  # type: ignore[list-item]
@@ -103,8 +103,8 @@ def test_every_row_is_said_by_somebody() -> None:
             assert any(word.lower() in said for said in mine), word
 
 
-def test_every_row_of_one_code_is_tried_again_alike() -> None:
-    """A code tells by itself whether the same file is sent again."""
+def test_retry_depends_only_on_the_code() -> None:
+    """All rows of one code retry in the same way."""
     again: dict[Code, set[str]] = {}
     for row in (*PARTICULAR, *GENERAL):
         again.setdefault(row.code, set()).add(row.again)
@@ -112,8 +112,8 @@ def test_every_row_of_one_code_is_tried_again_alike() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_an_account_without_a_verified_address(status: int) -> None:
-    """Cause, page and next step are all said, so that nobody has to guess."""
+def test_unverified_email_address(status: int) -> None:
+    """The message gives the cause, the page, and the next step."""
     said = f"{USER}a verified primary email address."
     problem = refusal(Answered(status, said.encode()), WHEEL).problem
     assert "primary e-mail address" in problem.message
@@ -140,8 +140,8 @@ HOMES = [
 
 
 @each((case, url, home) for case in CASES for url, home in HOMES)
-def test_links_are_the_index_s_own(case: Case, url: str, home: str | None) -> None:
-    """Pages of an index like PyPI are linked on its own host; of others they are only named."""
+def test_links_point_to_the_same_index(case: Case, url: str, home: str | None) -> None:
+    """Pages of a PyPI-like index are linked on its own host; elsewhere they are only named."""
     answer = Answered(case.status, case.message.encode())
     remedy = refusal(answer, url=url).problem.remedy.replace(f"<repository> {url}", "")
     assert "secret" not in remedy
@@ -153,8 +153,8 @@ def test_links_are_the_index_s_own(case: Case, url: str, home: str | None) -> No
         assert "the index's" in remedy
 
 
-def test_a_link_to_a_project_of_a_normalized_name() -> None:
-    """The project's pages are found under the name that the file's name has."""
+def test_project_links_use_the_normalised_name() -> None:
+    """A project's pages are found under its normalised name."""
     answer = Answered(403, b"The user 'a' isn't allowed to upload to project 'Lan.Tern'.")
     problem = refusal(answer, "lan_tern-1.0-py3-none-any.whl").problem
     assert "https://example.org/manage/project/lan-tern/collaboration/" in problem.remedy
@@ -163,8 +163,8 @@ def test_a_link_to_a_project_of_a_normalized_name() -> None:
     assert "{" not in problem.message + problem.remedy
 
 
-def test_the_slash_is_set_by_a_command() -> None:
-    """The remedy for a missing slash is a command with the URL mended."""
+def test_missing_slash_has_a_command() -> None:
+    """The remedy for a missing slash is a command with the corrected URL."""
     answer = Answered(308, b"the expected upload URL is /legacy/ (with a trailing slash)")
     problem = refusal(answer, url="https://upload.example.org/legacy").problem
     assert f"poetry config repositories.<repository> {PYPI_LIKE} " in problem.remedy
@@ -184,8 +184,8 @@ def test_the_slash_is_set_by_a_command() -> None:
     ],
     ids=["PyPI", "Artifactory", "Nexus", "Nexus-page", "GitLab", "Google", "pypiserver", "devpi"],
 )
-def test_a_file_that_exists_is_no_refusal(status: int, reason: bytes, body: bytes) -> None:
-    """Each index's words for "exists already" only send us to look."""
+def test_already_exists_is_not_a_refusal(status: int, reason: bytes, body: bytes) -> None:
+    """Each index's "already exists" only leads to a look."""
     judged = judge(Answered(status, reason, body), SDIST, OTHER)
     assert isinstance(judged, Doubtful)
     assert judged.says_exists
@@ -204,8 +204,8 @@ def test_a_file_that_exists_is_no_refusal(status: int, reason: bytes, body: byte
         (400, "<html><body>Invalid package: no metadata</body></html>", 407),
     ],
 )
-def test_other_indexes(status: int, body: str, code: int) -> None:
-    """Servers with words of their own are understood by their status, and quoted."""
+def test_unknown_servers_are_quoted(status: int, body: str, code: int) -> None:
+    """Servers with other words are understood by status and quoted."""
     problem = refusal(Answered(status, b"", body.encode()), url=OTHER).problem
     assert problem.code == f"PV{code}"
     said = server_words(Answered(status, b"", body.encode()))
@@ -229,21 +229,21 @@ def test_other_indexes(status: int, body: str, code: int) -> None:
     ],
 )
 @pytest.mark.parametrize("said", ["Too many new projects created", "Too Many Requests"])
-def test_how_long_to_wait(said: str, headers: dict[str, str], wait: str | None) -> None:
-    """Where an index says when its limit is reset, the remedy says so too."""
+def test_remedy_says_how_long_to_wait(said: str, headers: dict[str, str], wait: str | None) -> None:
+    """If the index says when its limit resets, so does the remedy."""
     remedy = refusal(Answered(429, said.encode(), headers=headers)).problem.remedy
     assert ("asks to wait for" in remedy) is (wait is not None)
     assert wait is None or remedy.endswith(f"for {wait}.")
 
 
-def test_no_wait_where_nothing_is_tried_again() -> None:
-    """A refusal that lasts does not speak of waiting, whatever its headers say."""
+def test_permanent_refusal_mentions_no_wait() -> None:
+    """A permanent refusal does not mention waiting, whatever its headers."""
     answer = Answered(403, b"Forbidden", headers={"retry-after": "90"})
     assert "wait" not in refusal(answer).problem.remedy
 
 
-def test_unknown_words_are_shown_whole() -> None:
-    """What nobody knows is repeated to the last word; what is cut is said to be cut."""
+def test_unknown_messages_are_shown_completely() -> None:
+    """Unknown messages are repeated in full, and truncation is marked."""
     long = " ".join(f"word{number}" for number in range(90))
     answer = Answered(400, b"Bad Request", long.encode())
     problem = refusal(answer).problem
@@ -265,8 +265,8 @@ def test_unknown_words_are_shown_whole() -> None:
     ],
 )
 @pytest.mark.parametrize("part", ["reason", "body"])
-def test_foreign_words_are_harmless(raw: bytes, shown: str, part: str) -> None:
-    """Escape sequences, CI orders, directions and odd bytes reach nobody's terminal."""
+def test_server_words_are_sanitized(raw: bytes, shown: str, part: str) -> None:
+    """Escape sequences, CI commands, bidi controls and odd bytes never reach a terminal."""
     answer = Answered(400, raw) if part == "reason" else Answered(400, b"", raw)
     message = refusal(answer).problem.message
     assert message.endswith(f"The server said: 400 {shown}")
@@ -274,7 +274,7 @@ def test_foreign_words_are_harmless(raw: bytes, shown: str, part: str) -> None:
 
 
 def odd(told: str) -> list[str]:
-    """The characters that may not reach a terminal."""
+    """The characters that must not reach a terminal."""
     return [char for char in told if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
 
 
@@ -305,10 +305,10 @@ URLS = st.text() | st.sampled_from(
 @given(
     st.integers(100, 599), BYTES, BYTES, HEADERS, URLS, st.sampled_from([WHEEL, SDIST, "a", "{x}"])
 )
-def test_no_answer_is_too_odd(
+def test_any_answer_is_judged(
     status: int, reason: bytes, body: bytes, headers: dict[str, str], url: str, filename: str
 ) -> None:
-    """Whatever comes is judged, and nothing that is told of it has control characters."""
+    """Any answer is judged, and nothing reported about it has control characters."""
     judged = judge(Answered(status, reason, body, headers), filename, url)
     if isinstance(judged, Refused):
         told = judged.problem.message + judged.problem.remedy
@@ -321,14 +321,14 @@ def test_no_answer_is_too_odd(
 
 
 @given(st.text(), URLS)
-def test_no_silence_is_too_odd(detail: str, url: str) -> None:
-    """What the way there says is judged and shown as harmlessly."""
+def test_any_connection_error_is_judged(detail: str, url: str) -> None:
+    """Any connection error is judged and shown just as safely."""
     judged = judge(NoAnswer(detail, sent=False), WHEEL, url)
     assert isinstance(judged, Refused)
     assert not odd(judged.problem.message + judged.problem.remedy)
 
 
-def test_an_explanation_is_of_this_answer() -> None:
-    """`explain` gives what `judge` does for a refusal, from words that were read once."""
+def test_explain_matches_judge() -> None:
+    """`explain` gives the same refusal as `judge`."""
     answer = Answered(403, b"Invalid API Token: token is expired")
     assert explain(answer, server_words(answer), SDIST, OTHER) == refusal(answer, url=OTHER)

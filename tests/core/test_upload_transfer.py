@@ -1,4 +1,4 @@
-"""One file's way to an index: what is done after which answer, and what is never done."""
+"""One file's way to an index: what follows each answer, and what never happens."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ Event = UploadOutcome | IndexLookup
 
 
 @dataclass
-class Journey:
-    """A transfer that is played through: `sends` and `looks` are the moments of each."""
+class ScriptedTransfer:
+    """A transfer driven by a script; `sends` and `looks` hold the times of each."""
 
     patience: RetryPolicy = field(default_factory=lambda: RetryPolicy(5, 900.0))
     rest: float | None = None
     sends: list[float] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
 
-    def play(self, *events: Event, then: IndexLookup = ABSENT) -> Arrived | Failed:
-        """Feed these as they are asked for; once they are used up, LOST and `then`."""
+    def run(self, *events: Event, then: IndexLookup = ABSENT) -> Arrived | Failed:
+        """Feed these outcomes on request; when they run out, LOST and `then`."""
         transfer = Transfer(CARGO, self.patience, lambda: 0.5)
         answers = [e for e in events if not isinstance(e, IndexLookup)]
         sightings = [e for e in events if isinstance(e, IndexLookup)]
@@ -77,39 +77,39 @@ class Journey:
         raise AssertionError("it does not end")
 
 
-def test_stored_at_once() -> None:
-    """A good answer is the end."""
-    journey = Journey()
-    assert journey.play(STORED) == Arrived("uploaded", OURS)
+def test_success_ends_the_transfer() -> None:
+    """A good answer ends the transfer."""
+    journey = ScriptedTransfer()
+    assert journey.run(STORED) == Arrived("uploaded", OURS)
     assert (len(journey.sends), journey.looks) == (1, [])
 
 
-def test_a_lost_answer_that_had_arrived() -> None:
-    """What the index shows by its hash is not sent again."""
-    journey = Journey()
-    assert journey.play(LOST, SAME) == Arrived("uploaded", OURS)
+def test_file_found_by_hash_is_not_sent_again() -> None:
+    """If the index lists the hash after a lost answer, the file is not sent again."""
+    journey = ScriptedTransfer()
+    assert journey.run(LOST, SAME) == Arrived("uploaded", OURS)
     assert (len(journey.sends), len(journey.looks)) == (1, 1)
 
 
-def test_a_lost_answer_and_an_old_page() -> None:
+def test_second_look_before_resending() -> None:
     """The index is looked at once more right before the file is sent again."""
-    journey = Journey()
-    assert journey.play(LOST, ABSENT, SAME) == Arrived("uploaded", OURS)
+    journey = ScriptedTransfer()
+    assert journey.run(LOST, ABSENT, SAME) == Arrived("uploaded", OURS)
     assert (len(journey.sends), len(journey.looks)) == (1, 2)
 
 
-def test_sent_again_where_it_is_absent() -> None:
+def test_absent_file_is_sent_again() -> None:
     """A file that did not arrive is sent again after a pause."""
-    journey = Journey()
-    assert journey.play(LOST, STORED) == Arrived("uploaded", OURS)
+    journey = ScriptedTransfer()
+    assert journey.run(LOST, STORED) == Arrived("uploaded", OURS)
     assert len(journey.sends) == 2
     assert journey.sends[1] == journey.looks[-1] > journey.looks[0]
 
 
-def test_pauses_grow_and_retries_are_bounded() -> None:
-    """Five times more, each pause twice the last; then the index has the last word."""
-    journey = Journey()
-    failed = journey.play()
+def test_pauses_double_and_retries_end() -> None:
+    """Five more tries, each pause twice the last; then the index decides."""
+    journey = ScriptedTransfer()
+    failed = journey.run()
     assert isinstance(failed, Failed)
     assert (failed.upload, failed.problem.code) == ("unknown", Code.UPLOAD_STATE_UNKNOWN)
     pauses = [b - a for a, b in zip(journey.sends, journey.sends[1:], strict=False)]
@@ -117,85 +117,85 @@ def test_pauses_grow_and_retries_are_bounded() -> None:
     assert 10 < journey.looks[-1] - journey.sends[-1] <= 15
 
 
-def test_no_retries() -> None:
-    """With none, the file is sent once, and still looked for."""
-    journey = Journey(RetryPolicy(0, 900.0))
-    assert isinstance(journey.play(), Failed)
+def test_no_retries_still_looks() -> None:
+    """Without retries the file is sent once, but still looked for."""
+    journey = ScriptedTransfer(RetryPolicy(0, 900.0))
+    assert isinstance(journey.run(), Failed)
     assert len(journey.sends) == 1
     assert len(journey.looks) > 3
 
 
-def test_the_timeout_bounds_it_all() -> None:
-    """Neither a send nor a look comes later than the time-out after the first failure."""
-    journey = Journey(RetryPolicy(100, 7.0))
-    assert isinstance(journey.play(), Failed)
+def test_timeout_bounds_everything() -> None:
+    """No send or look happens later than the time-out after the first failure."""
+    journey = ScriptedTransfer(RetryPolicy(100, 7.0))
+    assert isinstance(journey.run(), Failed)
     assert max(*journey.sends, *journey.looks) <= 7.0
 
 
 @pytest.mark.parametrize("takes_identical", [False, True])
-def test_an_index_that_does_not_tell(*, takes_identical: bool) -> None:
-    """Unknown is never absent: it is sent again only where the same bytes are surely taken."""
-    journey = Journey(RetryPolicy(5, 900.0, takes_identical))
-    failed = journey.play(then=UNKNOWN)
+def test_silent_index(*, takes_identical: bool) -> None:
+    """Unknown is never absent: it is sent again only where identical bytes are surely accepted."""
+    journey = ScriptedTransfer(RetryPolicy(5, 900.0, takes_identical))
+    failed = journey.run(then=UNKNOWN)
     assert isinstance(failed, Failed)
     assert failed.upload == "unknown"
     assert len(journey.sends) == (6 if takes_identical else 1)
 
 
-def test_an_index_that_comes_back() -> None:
-    """Unknown at first, then absent: now it is sent again."""
-    journey = Journey()
-    assert journey.play(LOST, *[UNKNOWN] * 9, STORED, then=ABSENT) == Arrived("uploaded", OURS)
+def test_index_that_recovers() -> None:
+    """First unknown, then absent: now it is sent again."""
+    journey = ScriptedTransfer()
+    assert journey.run(LOST, *[UNKNOWN] * 9, STORED, then=ABSENT) == Arrived("uploaded", OURS)
     assert len(journey.sends) == 2
 
 
-def test_an_index_that_may_not_be_read() -> None:
-    """What will not tell later either is not waited for."""
-    journey = Journey()
-    assert isinstance(journey.play(then=DENIED), Failed)
+def test_unreadable_index_is_not_waited_for() -> None:
+    """An index that will never answer is not waited for."""
+    journey = ScriptedTransfer()
+    assert isinstance(journey.run(then=DENIED), Failed)
     assert len(journey.looks) == 1
 
 
-def test_exists_and_is_the_same() -> None:
-    """Somebody else has brought it; or this run itself, when an answer was lost before."""
-    assert Journey().play(EXISTS, SAME) == Arrived("already-there", OURS)
-    journey = Journey()
-    assert journey.play(LOST, ABSENT, ABSENT, EXISTS, SAME) == Arrived("uploaded", OURS)
+def test_already_exists_with_the_same_bytes() -> None:
+    """Somebody else uploaded it, or this run itself before an answer was lost."""
+    assert ScriptedTransfer().run(EXISTS, SAME) == Arrived("already-there", OURS)
+    journey = ScriptedTransfer()
+    assert journey.run(LOST, ABSENT, ABSENT, EXISTS, SAME) == Arrived("uploaded", OURS)
 
 
-def test_exists_and_shows_late() -> None:
-    """An "exists already" is settled by the page, which is waited for, and never sent again."""
-    journey = Journey()
-    assert journey.play(EXISTS, *[ABSENT] * 5, SAME) == Arrived("already-there", OURS)
+def test_already_exists_is_settled_by_the_page() -> None:
+    """The page settles an "already exists"; it is waited for, and nothing is sent again."""
+    journey = ScriptedTransfer()
+    assert journey.run(EXISTS, *[ABSENT] * 5, SAME) == Arrived("already-there", OURS)
     assert len(journey.sends) == 1
 
 
-def test_exists_and_is_another() -> None:
-    """Both hashes are told; other bytes are kept only where that was asked for."""
-    failed = Journey().play(EXISTS, OTHER)
+def test_already_exists_with_other_bytes() -> None:
+    """Both hashes are reported; other bytes are kept only on request."""
+    failed = ScriptedTransfer().run(EXISTS, OTHER)
     assert isinstance(failed, Failed)
     assert (failed.verdict, failed.sha256) == (Verdict.CONFLICT, THEIRS)
     assert OURS in failed.problem.message
     assert THEIRS in failed.problem.message
-    keeping = Journey(RetryPolicy(5, 900.0, keep=True))
-    assert keeping.play(EXISTS, OTHER) == Arrived("kept-remote", THEIRS)
+    keeping = ScriptedTransfer(RetryPolicy(5, 900.0, keep=True))
+    assert keeping.run(EXISTS, OTHER) == Arrived("kept-remote", THEIRS)
 
 
-def test_exists_and_never_shows() -> None:
-    """A conflict needs the other hash, or the word of an index that compares before it says so."""
-    unknown = Journey().play(EXISTS)
+def test_already_exists_but_is_never_listed() -> None:
+    """A conflict needs the other hash, or an index that compares before it says so."""
+    unknown = ScriptedTransfer().run(EXISTS)
     assert isinstance(unknown, Failed)
     assert (unknown.verdict, unknown.upload) == (Verdict.UPLOAD_FAILED, "unknown")
-    by_word = Journey(RetryPolicy(5, 900.0, exists_differs=True)).play(EXISTS)
+    by_word = ScriptedTransfer(RetryPolicy(5, 900.0, exists_differs=True)).run(EXISTS)
     assert isinstance(by_word, Failed)
     assert by_word.verdict is Verdict.CONFLICT
     assert "409 Conflict" in by_word.problem.message
 
 
-def test_the_same_bytes_under_another_name() -> None:
-    """What the index means by "exists" may be the content: then waiting is of no use."""
-    journey = Journey()
-    failed = journey.play(EXISTS, IndexLookup("absent", elsewhere="lantern-0.9-py3-none-any.whl"))
+def test_same_bytes_under_another_name() -> None:
+    """The index may mean the content; then waiting is useless."""
+    journey = ScriptedTransfer()
+    failed = journey.run(EXISTS, IndexLookup("absent", elsewhere="lantern-0.9-py3-none-any.whl"))
     assert isinstance(failed, Failed)
     assert failed.problem.code is Code.SAME_BYTES_ELSEWHERE
     assert "lantern-0.9-py3-none-any.whl" in failed.problem.message
@@ -205,31 +205,31 @@ def test_the_same_bytes_under_another_name() -> None:
 @pytest.mark.parametrize(
     ("refused", "sends"), [(NEVER, 1), (LATER, 1), (ONCE, 2), (AGAIN, 6)], ids=str
 )
-def test_refusals(refused: Refused, sends: int) -> None:
-    """What is permanent is not tried again, what may pass once, what asks for it as often."""
-    journey = Journey()
-    failed = journey.play(*[refused] * 6)
+def test_retries_depend_on_the_refusal(refused: Refused, sends: int) -> None:
+    """Permanent refusals are not retried, others once or as often as allowed."""
+    journey = ScriptedTransfer()
+    failed = journey.run(*[refused] * 6)
     assert isinstance(failed, Failed)
     assert (failed.upload, failed.problem) == ("failed", PROBLEM)
     assert (len(journey.sends), journey.looks) == (sends, [])
 
 
-def test_the_server_asks_for_rest() -> None:
-    """Retry-After is the least pause; one longer than the time that is left ends it at once."""
-    journey = Journey(rest=30.0)
-    assert journey.play(AGAIN, STORED) == Arrived("uploaded", OURS)
+def test_retry_after_is_the_minimum_pause() -> None:
+    """A Retry-After beyond the remaining time ends the transfer at once."""
+    journey = ScriptedTransfer(rest=30.0)
+    assert journey.run(AGAIN, STORED) == Arrived("uploaded", OURS)
     assert journey.sends == [0.0, 30.0]
-    journey = Journey(RetryPolicy(5, 20.0), rest=30.0)
-    failed = journey.play(AGAIN, STORED)
+    journey = ScriptedTransfer(RetryPolicy(5, 20.0), rest=30.0)
+    failed = journey.run(AGAIN, STORED)
     assert isinstance(failed, Failed)
     assert journey.sends == [0.0]
 
 
-def test_refused_after_a_lost_answer() -> None:
-    """The first copy may have arrived all the same: the index has the last word."""
-    journey = Journey()
-    assert journey.play(LOST, ABSENT, ABSENT, NEVER, ABSENT, SAME) == Arrived("uploaded", OURS)
-    failed = Journey().play(LOST, ABSENT, ABSENT, NEVER)
+def test_refusal_after_a_lost_answer() -> None:
+    """The first copy may have arrived, so the index decides."""
+    journey = ScriptedTransfer()
+    assert journey.run(LOST, ABSENT, ABSENT, NEVER, ABSENT, SAME) == Arrived("uploaded", OURS)
+    failed = ScriptedTransfer().run(LOST, ABSENT, ABSENT, NEVER)
     assert isinstance(failed, Failed)
     assert (failed.upload, failed.problem) == ("unknown", PROBLEM)
 
@@ -245,17 +245,17 @@ def test_refused_after_a_lost_answer() -> None:
     ),
     st.none() | st.floats(0.0, 100.0),
 )  # fmt: skip
-def test_whatever_is_answered(
+def test_any_answers_end_the_transfer(
     answers: list[UploadOutcome],
     sightings: list[IndexLookup],
     then: IndexLookup,
     patience: RetryPolicy,
     rest: float | None,
 ) -> None:
-    """It ends, in time, with no send too many, and claims nothing that was not seen."""
-    journey = Journey(patience, rest)
+    """It ends in time, never sends too often, and claims only what was seen."""
+    journey = ScriptedTransfer(patience, rest)
     transfer_events: list[Event] = [*answers, *sightings]
-    end = journey.play(*transfer_events, then=then)
+    end = journey.run(*transfer_events, then=then)
     assert len(journey.sends) <= patience.retries + 1
     assert max([*journey.sends, *journey.looks]) <= patience.timeout
     seen = [*sightings, *[then] * len(journey.looks)][: len(journey.looks)]

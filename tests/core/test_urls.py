@@ -1,4 +1,4 @@
-"""URLs: credentials apart, origins, and the index that shows what was uploaded."""
+"""URLs: separating credentials, origins, and the index that belongs to an upload URL."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from poetry_publish_verified.core.urls import without_credentials
         ("HTTPS://INDEX.example:443/", "https://index.example:443/", None, None),
     ],
 )
-def test_credentials_are_taken_out(
+def test_credentials_are_split_off(
     url: str, clean: str, username: str | None, password: str | None
 ) -> None:
-    """User name and password come out decoded, and the rest is the URL without them."""
+    """User name and password are decoded, and the rest is the URL without them."""
     assert split_credentials(url) == (clean, username, password)
     assert without_credentials(url) == clean
 
@@ -49,8 +49,8 @@ def test_credentials_are_taken_out(
         *("https://me:secret@[::1/", "https://me:a@secret@[::1/"),
     ],
 )
-def test_of_what_is_no_url_no_password_is_shown(url: str) -> None:
-    """An unusable URL is refused, and neither the error nor the display has its password."""
+def test_invalid_url_hides_its_password(url: str) -> None:
+    """An invalid URL is refused, and neither error nor display shows its password."""
     with pytest.raises(InvalidUrlError) as caught:
         split_credentials(url)
     assert "secret" not in str(caught.value)
@@ -61,8 +61,8 @@ PRINTED = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1
 
 
 @given(PRINTED.filter(lambda text: not set(text) & set("/?#@:[]\\")), PRINTED)
-def test_no_password_is_ever_shown(username: str, password: str) -> None:
-    """Whatever stands before the @ of an acceptable URL is gone from the shown one."""
+def test_displayed_url_has_no_credentials(username: str, password: str) -> None:
+    """Whatever precedes the @ of a valid URL is not displayed."""
     try:
         shown = without_credentials(f"https://{username}:{password}@index.example/x/")
     except ValueError:  # pragma: no cover
@@ -72,8 +72,8 @@ def test_no_password_is_ever_shown(username: str, password: str) -> None:
         assert shown in {"https://index.example/x/", "index.example/x/"}
 
 
-def test_access_does_not_show_its_password() -> None:
-    """How an origin is spoken to can be printed by accident without harm."""
+def test_access_repr_hides_the_password() -> None:
+    """An Access can be printed without showing its password."""
     assert "secret" not in repr(Access("me", "secret"))
 
 
@@ -87,8 +87,8 @@ def test_access_does_not_show_its_password() -> None:
         (Access("", ""), ("", "")),
     ],
 )
-def test_basic_authentication(access: Access, basic: tuple[str, str] | None) -> None:
-    """Half of a user name and password is enough to send both."""
+def test_half_a_login_is_sent_completely(access: Access, basic: tuple[str, str] | None) -> None:
+    """A user name or a password alone is enough to send both."""
     assert access.basic == basic
 
 
@@ -110,13 +110,13 @@ def test_basic_authentication(access: Access, basic: tuple[str, str] | None) -> 
         ("https://index.example/", "file:///simple/", False),
     ],
 )
-def test_the_same_server(url: str, other: str, same: bool) -> None:
-    """A server is its scheme, host and port; from http to its own https is a way up only."""
+def test_same_origin(url: str, other: str, same: bool) -> None:
+    """An origin is scheme, host and port; only http to https on the same host is an upgrade."""
     assert same_host(url, other) is same
 
 
-def test_an_origin() -> None:
-    """The scheme's own port counts as named."""
+def test_default_port_is_explicit() -> None:
+    """The scheme's default port counts as given."""
     assert origin("https://me:pw@Index.example/a") == ("https", "index.example", 443)
     assert origin("http://index.example:8080") == ("http", "index.example", 8080)
 
@@ -133,8 +133,8 @@ def test_an_origin() -> None:
         ("https://simple/", False),
     ],
 )
-def test_an_index_given_as_upload_url(url: str, index: bool) -> None:
-    """The usual mistake is known by the last part of the path."""
+def test_index_url_used_for_uploads(url: str, index: bool) -> None:
+    """This common mistake is recognized by the last path segment."""
     assert looks_like_an_index(url) is index
 
 
@@ -173,8 +173,8 @@ def test_an_index_given_as_upload_url(url: str, index: bool) -> None:
         ("https://index.example/one/two/three", None),
     ],
 )
-def test_the_index_of_an_upload_url(upload: str, index: str | None) -> None:
-    """Each server's index follows from its upload URL; where it does not, nothing is guessed."""
+def test_index_is_derived_from_the_upload_url(upload: str, index: str | None) -> None:
+    """Each server's index follows from its upload URL; otherwise nothing is guessed."""
     assert index_of(upload) == index
 
 
@@ -200,15 +200,15 @@ SAME_SERVER = "https://up.example/other/+simple/"
         (None, False, (), None),
     ],
 )
-def test_the_repositorys_own_index(
+def test_guessed_index_yields_to_a_named_one(
     derived: str | None, guessed: bool, named: tuple[str, ...], own: str | None
 ) -> None:
-    """What is known to be the own index stays so; a guess yields to a named one beside it."""
+    """A known index stays; a guessed one yields to a named one beside it."""
     assert own_index(UPLOAD, derived, named, guessed=guessed) == own
 
 
-def test_only_the_shape_that_others_share_is_a_guess() -> None:
-    """Two parts of a path may be devpi or anything; the other shapes are a server's own."""
+def test_only_ambiguous_shapes_are_guesses() -> None:
+    """A two-part path may be devpi or anything; the other shapes belong to one server."""
     index = index_of("https://git.example/api/v4/projects/5/packages/pypi")
     assert index is not None
     assert not is_guess(index)

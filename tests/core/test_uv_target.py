@@ -1,4 +1,4 @@
-"""In which words uv is told what machine a wheel is for."""
+"""How uv is told what machine a wheel is for."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def found(tags: str) -> UvTarget | ClientAbstains:
         ("py3-none-manylinux_2_17_s390x.win_amd64", "3.0", "x86_64-pc-windows-msvc", None),
     ],
 )
-def test_what_uv_knows(tags: str, version: str, platform: str | None, macos: str | None) -> None:
-    """Each of the usual platforms has a name that uv knows, no newer than need be."""
+def test_usual_platforms(tags: str, version: str, platform: str | None, macos: str | None) -> None:
+    """Each usual platform has a name that uv knows, no newer than necessary."""
     assert found(tags) == UvTarget(version, platform, macos)
 
 
@@ -58,8 +58,8 @@ def test_what_uv_knows(tags: str, version: str, platform: str | None, macos: str
         ("cp312-cp312-emscripten_3_1_58_wasm32", "emscripten"),
     ],
 )
-def test_what_uv_does_not_know(tags: str, word: str) -> None:
-    """For everything else uv abstains, and says why."""
+def test_unknown_platforms(tags: str, word: str) -> None:
+    """For everything else uv abstains, with a reason."""
     abstains = found(tags)
     assert isinstance(abstains, ClientAbstains)
     assert word in abstains.reason

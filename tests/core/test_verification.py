@@ -1,4 +1,4 @@
-"""Which machine a wheel is asked for with."""
+"""The target machine for which a wheel is requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.core.rows import each
 
 
 def accepted(target: PipTarget) -> set[Tag]:
-    """The tags that pip takes for a target, as pip itself finds them."""
+    """The tags that pip itself accepts for a target."""
     version = [int(part) for part in target.python_version.split(".")][:2]
     interpreter = f"{target.implementation}{version[0]}{version[1]}"
     abis, platforms = list(target.abis), list(target.platforms)
@@ -46,10 +46,10 @@ def accepted(target: PipTarget) -> set[Tag]:
         ("cp313-cp313t-linux_x86_64", None, "3.13", "cp"),
     ],
 )
-def test_a_machine_for_a_wheel(
+def test_target_of_a_wheel(
     tags: str, requires: str | None, version: str, implementation: str
 ) -> None:
-    """The target is the first Python that tags and Requires-Python allow; pip takes it there."""
+    """The target is the first Python that tags and Requires-Python allow."""
     parsed = parse_filename(f"lantern-1.0-{tags}.whl")
     target = pip_target(parsed, requires)
     assert target is not None
@@ -71,7 +71,7 @@ def test_a_machine_for_a_wheel(
         ("weird-none-any", None),
     ],
 )
-def test_a_wheel_for_no_machine(tags: str, requires: str | None) -> None:
+def test_wheel_without_a_target(tags: str, requires: str | None) -> None:
     """Where tags and Requires-Python exclude each other there is no target."""
     assert pip_target(parse_filename(f"lantern-1.0-{tags}.whl"), requires) is None
 
@@ -89,8 +89,8 @@ REQUIRES = [
 
 
 @each(itertools.product(TAGS, REQUIRES))
-def test_pip_takes_the_wheel_for_the_target(tags: str, requires: str) -> None:
-    """A target is always one for which pip accepts the wheel and Requires-Python is met."""
+def test_pip_accepts_the_wheel_for_its_target(tags: str, requires: str) -> None:
+    """pip accepts the wheel for its target, and Requires-Python is met."""
     parsed = parse_filename(f"lantern-1.0-{tags}.whl")
     target = pip_target(parsed, requires)
     if target is not None:
@@ -108,8 +108,8 @@ def test_pip_takes_the_wheel_for_the_target(tags: str, requires: str) -> None:
         )
 
 
-def test_the_arguments() -> None:
-    """pip is told version, implementation, and each ABI and platform."""
+def test_pip_arguments() -> None:
+    """pip is given version, implementation, and each ABI and platform."""
     target = PipTarget("3.11", "cp", ("abi3", "cp311"), ("linux_x86_64",))
     assert target.arguments == [
         *("--python-version", "3.11", "--implementation", "cp"),

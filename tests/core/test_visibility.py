@@ -58,14 +58,14 @@ NOT_YET = (HALF, NONE, ABSENT, MOVED, UNKNOWN)
 def watch(
     deadline: float = 900.0, start: float = 0.0, jitter: Callable[[], float] = lambda: 0.0
 ) -> Watch:
-    """A watch that begins at `start`; without jitter unless some is given."""
+    """A watch that starts at `start`, by default without jitter."""
     return Watch(EXPECTED, start, start + deadline, jitter)
 
 
 def follow(
     one: Watch, answers: Callable[[float], Observation], start: float = 0.0
 ) -> tuple[list[LookAgain], WatchStep, float]:
-    """Look whenever the watch wants it: the looks, how it ended, and when."""
+    """Look whenever the watch says so; returns the looks, the end, and its time."""
     looks, step = [one.next], one.observe(answers(start), start)
     while isinstance(step, LookAgain):
         assert one.next == step
@@ -75,21 +75,21 @@ def follow(
 
 
 @pytest.mark.parametrize("first", [ALL, OTHER])
-def test_one_observation_is_not_enough(first: Observation) -> None:
-    """What is seen for the first time is looked at again, soon, on a connection of its own."""
+def test_first_good_page_is_confirmed(first: Observation) -> None:
+    """A first good page is confirmed soon, on a new connection."""
     one = watch()
     assert one.observe(first, 5.0) == LookAgain(5.0 + SHORTEST_PAUSE, fresh=True)
 
 
-def test_two_in_a_row_are_visible() -> None:
-    """A page that satisfies twice in a row ends the wait."""
+def test_two_good_pages_in_a_row_are_visible() -> None:
+    """Two good pages in a row end the wait."""
     one = watch()
     one.observe(ALL, 0.0)
     assert one.observe(ALL, SHORTEST_PAUSE) == Visible()
 
 
-def test_two_in_a_row_are_wrong() -> None:
-    """What is listed wrongly twice in a row ends the wait too, and is told."""
+def test_two_wrong_pages_in_a_row_fail() -> None:
+    """A wrong listing twice in a row ends the wait too, and is reported."""
     one = watch()
     one.observe(OTHER, 0.0)
     step = one.observe(OTHER, SHORTEST_PAUSE)
@@ -100,8 +100,8 @@ def test_two_in_a_row_are_wrong() -> None:
     ]
 
 
-def test_wrong_and_then_right_begins_anew() -> None:
-    """Two different verdicts in a row are no steady one."""
+def test_different_verdicts_reset_the_count() -> None:
+    """Two different verdicts in a row are not steady."""
     one = watch()
     one.observe(OTHER, 0.0)
     assert one.observe(ALL, 0.25) == LookAgain(0.5, fresh=True)
@@ -111,8 +111,8 @@ def test_wrong_and_then_right_begins_anew() -> None:
 
 
 @pytest.mark.parametrize("between", NOT_YET)
-def test_something_between_two_good_ones(between: Observation) -> None:
-    """A good page counts for nothing once anything else was seen after it."""
+def test_anything_between_good_pages_resets_the_count(between: Observation) -> None:
+    """A good page no longer counts once anything else was seen."""
     one = watch()
     one.observe(ALL, 0.0)
     step = one.observe(between, 0.25)
@@ -121,8 +121,8 @@ def test_something_between_two_good_ones(between: Observation) -> None:
     assert one.observe(ALL, step.at) == LookAgain(step.at + SHORTEST_PAUSE, fresh=True)
 
 
-def test_a_serial_that_went_back_begins_anew() -> None:
-    """An older state of the index is a stale copy, so what it lists proves nothing."""
+def test_older_serial_resets_the_count() -> None:
+    """An older serial is a stale copy, so its listing proves nothing."""
     one = watch()
     one.observe(seen(WHEEL, SDIST, serial=8), 0.0)
     step = one.observe(seen(WHEEL, SDIST, serial=7), 0.25)
@@ -133,8 +133,8 @@ def test_a_serial_that_went_back_begins_anew() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(7, 7), (7, 8), (7, None), (None, 7)])
-def test_a_serial_that_did_not_go_back(before: int | None, after: int | None) -> None:
-    """The same serial, a later one and none at all are as good as ever."""
+def test_same_or_newer_serial_counts(before: int | None, after: int | None) -> None:
+    """The same serial, a later one and none at all are equally good."""
     one = watch()
     one.observe(seen(WHEEL, SDIST, serial=before), 0.0)
     assert one.observe(seen(WHEEL, SDIST, serial=after), 0.25) == Visible()
@@ -147,37 +147,37 @@ def test_a_serial_that_did_not_go_back(before: int | None, after: int | None) ->
         (Observation("not-offered"), NotOffered()),
     ],
 )
-def test_what_no_waiting_changes(last: Observation, step: WatchStep) -> None:
-    """A refusal and a page that is not offered end the wait at once."""
+def test_denied_and_not_offered_end_at_once(last: Observation, step: WatchStep) -> None:
+    """Waiting cannot change a denial or a page that is not offered."""
     one = watch()
     assert one.observe(last, 0.0) == step
     assert one.last == last
 
 
 @pytest.mark.parametrize("late", NOT_YET)
-def test_out_of_time(late: Observation) -> None:
-    """At the deadline whatever is not there counts as not there."""
+def test_deadline_ends_the_wait(late: Observation) -> None:
+    """What is missing at the deadline counts as missing."""
     one = watch(900.0)
     assert isinstance(one.observe(late, 899.9), LookAgain)
     assert one.observe(late, 900.0) == OutOfTime()
 
 
-def test_visible_after_the_deadline() -> None:
-    """Who sees it at the last moment may look a second time."""
+def test_last_good_page_is_still_confirmed() -> None:
+    """A good page at the last moment gets its second look."""
     one = watch(900.0)
     assert one.observe(ALL, 905.0) == LookAgain(905.25, fresh=True)
     assert one.observe(ALL, 905.25) == Visible()
 
 
-def test_gone_after_the_deadline() -> None:
-    """A second look after the deadline is the last one."""
+def test_confirmation_after_the_deadline_is_final() -> None:
+    """The second look after the deadline is the last one."""
     one = watch(900.0)
     one.observe(ALL, 900.0)
     assert one.observe(HALF, 900.25) == OutOfTime()
 
 
-def test_what_is_remembered() -> None:
-    """The watch knows how often it looked, what lacked last, and what was said."""
+def test_watch_counts_looks_and_reasons() -> None:
+    """The watch knows how often it looked, what was missing, and the last answer."""
     one = watch()
     assert one.judgement.absent == (WHEEL, SDIST)
     one.observe(HALF, 0.0)
@@ -198,7 +198,7 @@ ANSWERS = st.lists(
 
 
 def visible_at(answers: Sequence[Observation]) -> int | None:
-    """The first answer that is the last of enough good ones in a row."""
+    """The first answer that completes enough good pages in a row."""
     row, wanted, seen_whole = 0, 2, False
     for number, answer in enumerate(answers):
         if answer.page and EXPECTED.judge(answer.page).satisfied:
@@ -213,10 +213,10 @@ def visible_at(answers: Sequence[Observation]) -> int | None:
 
 
 @given(ANSWERS, ROLLS)
-def test_flapping(answers: Sequence[Observation], rolls: itertools.cycle[float]) -> None:
-    """Only good pages in a row are visible, 0.25 s apart, all but the first by a fresh look.
+def test_flapping_index(answers: Sequence[Observation], rolls: itertools.cycle[float]) -> None:
+    """Only good pages in a row are visible, 0.25 s apart, all but the first on new connections.
 
-    Two will do until a page is seen that has lost the release again; then it takes two more.
+    Two are enough until a page has lost the release again; each such loss takes two more.
     """
     one = watch(1e6, jitter=lambda: next(rolls))
     looks = []
@@ -238,13 +238,13 @@ def test_flapping(answers: Sequence[Observation], rolls: itertools.cycle[float])
     ROLLS,
     st.lists(st.tuples(st.sampled_from(NOT_YET), st.floats(-5, 60)), min_size=1, max_size=9),
 )
-def test_the_spacing(
+def test_spacing_of_looks(
     start: float,
     timeout: float,
     rolls: itertools.cycle[float],
     answers: list[tuple[Observation, float]],
 ) -> None:
-    """Whatever is seen, looks are 0.25 to 30 s apart; the last falls on the deadline."""
+    """Looks are 0.25 to 30 s apart whatever is seen; the last is at the deadline."""
     ever = itertools.cycle([replace(seen, expires_in=left) for seen, left in answers])
     one = watch(timeout, start, jitter=lambda: next(rolls))
     looks, step, end = follow(one, lambda _: next(ever), start)
@@ -267,13 +267,13 @@ def test_the_spacing(
         max_size=12,
     ),
 )
-def test_ten_minutes_take_so_many_requests(
+def test_requests_in_ten_minutes(
     rolls: itertools.cycle[float],
     answers: list[tuple[Observation, float | None, float | None]],
 ) -> None:
-    """No mixture of answers makes more than 80 requests in ten minutes that see nothing good.
+    """Ten minutes without a good page take at most 80 requests, whatever the answers.
 
-    A good page is looked at once more, and that look is paid for by nothing.
+    A good page is confirmed by one more look, which does not count here.
     """
     ever = itertools.cycle(
         [replace(seen, expires_in=left, retry_after=rest) for seen, left, rest in answers]
@@ -293,15 +293,15 @@ def test_ten_minutes_take_so_many_requests(
 
 
 @pytest.mark.parametrize("left", [None, -1.0, 0.0, 1.0, 5.0, 7.5, 10.0, 30.0])
-def test_ten_minutes_of_the_most_eager_dice(left: float | None) -> None:
-    """The shortest pauses that jitter can make keep within 80 requests too."""
+def test_requests_with_minimal_pauses(left: float | None) -> None:
+    """Even the shortest pauses that jitter allows stay within 80 requests."""
     looks, _, _ = follow(watch(600.0, jitter=lambda: 1.0), lambda _: replace(NONE, expires_in=left))
     assert len(looks) <= 80
 
 
 @given(st.integers(1, 12), st.floats(0, 1))
-def test_errors_back_off(errors: int, jitter: float) -> None:
-    """Each error in a row doubles the rest at least, up to half a minute; a page ends that."""
+def test_errors_double_the_pause(errors: int, jitter: float) -> None:
+    """Each error in a row at least doubles the pause, up to half a minute; a page ends that."""
     one = watch(1e6, jitter=lambda: jitter)
     step: WatchStep = one.next
     for number in range(errors):
@@ -323,10 +323,10 @@ def test_errors_back_off(errors: int, jitter: float) -> None:
     st.floats(0, 300),
     st.booleans(),
 )
-def test_a_server_that_wants_to_be_left_alone(
+def test_retry_after_is_obeyed(
     state: Observation, rest: float, left: float | None, now: float, early: bool
 ) -> None:
-    """`Retry-After` is obeyed, whatever else was announced, and at whichever look it came."""
+    """`Retry-After` is obeyed at every look, whatever else was announced."""
     one = watch(1e6)
     if early:
         step = one.observe(replace(NONE, expires_in=1.0), now)
@@ -337,15 +337,17 @@ def test_a_server_that_wants_to_be_left_alone(
     assert step.at >= now + rest - TINY
 
 
-def test_it_is_left_alone_until_the_deadline_at_most() -> None:
-    """A rest that outlasts the wait leaves one look, at the deadline."""
+def test_retry_after_beyond_the_deadline() -> None:
+    """A rest that outlasts the wait leaves one look at the deadline."""
     step = watch(60.0).observe(replace(UNKNOWN, retry_after=3600.0), 1.0)
     assert step == LookAgain(60.0)
 
 
 @given(st.floats(20, 500), st.floats(0, 60), ROLLS)
-def test_an_announced_end(now: float, left: float, rolls: itertools.cycle[float]) -> None:
-    """Soon after the end of what an edge announced there is a look, and none is put off by it."""
+def test_look_after_an_announced_expiry(
+    now: float, left: float, rolls: itertools.cycle[float]
+) -> None:
+    """Right after an announced expiry there is an extra look, and no other is delayed."""
     jitter = [next(rolls) for _ in range(2)]
     plain = watch(1e6, jitter=iter(jitter).__next__)
     usual = plain.observe(NONE, now)
@@ -363,10 +365,10 @@ def test_an_announced_end(now: float, left: float, rolls: itertools.cycle[float]
 
 
 @given(ROLLS, st.lists(st.floats(-1, 40), min_size=1, max_size=9), st.floats(60, 3000))
-def test_announced_ends_put_no_look_off(
+def test_announced_expiry_never_delays_a_look(
     rolls: itertools.cycle[float], lefts: list[float], timeout: float
 ) -> None:
-    """An edge that tells is looked at whenever one that does not would have been."""
+    """An edge that announces expiries is looked at whenever a silent one would be."""
     jitter = [next(rolls) for _ in range(7)]
 
     def looks(answers: Sequence[Observation]) -> list[float]:
@@ -381,16 +383,16 @@ def test_announced_ends_put_no_look_off(
     assert usual[-1] <= telling[-1] <= usual[-1] + SHORTEST_PAUSE
 
 
-def test_an_edge_that_promises_much() -> None:
-    """One that always says that its page ends now gets a few looks of its own, not a hundred."""
+def test_extra_looks_are_limited() -> None:
+    """An edge that always announces an immediate expiry gets few extra looks."""
     ending = replace(NONE, expires_in=0.0)
     plain, _, _ = follow(watch(600.0), lambda _: NONE)
     told, _, _ = follow(watch(600.0), lambda _: ending)
     assert 1 <= len(told) - len(plain) <= 7
 
 
-def test_the_age_is_cut_to_whole_seconds() -> None:
-    """Of several answers of one copy, the one that ends first is right."""
+def test_rounded_ages_use_the_earliest_expiry() -> None:
+    """Of several answers for one copy, the earliest expiry is right."""
     one = watch()
     for now, left in ((10.0, 90.0), (10.9, 89.3), (11.5, 89.0), (12.0, 88.0)):
         one.observe(replace(NONE, expires_in=left), now)
@@ -401,8 +403,8 @@ def test_the_age_is_cut_to_whole_seconds() -> None:
     assert one.expires_at is None
 
 
-def test_what_another_saw_of_the_same_copy() -> None:
-    """It moves the next look on and tells what lacks, but is no look, and no end."""
+def test_shared_copy_moves_the_next_look() -> None:
+    """Another variant's look moves the next one, but is no look and no end."""
     one = watch(900.0)
     one.observe(NONE, 100.0)
     before = one.next.at
@@ -413,8 +415,8 @@ def test_what_another_saw_of_the_same_copy() -> None:
     assert one.next.at < 900.0
 
 
-def test_what_others_see_uses_no_announced_looks_up() -> None:
-    """However many saw the copy, there is a look when it ends."""
+def test_shared_looks_keep_the_extra_look() -> None:
+    """However many saw the copy, there is still a look when it expires."""
     one = watch(1e6)
     one.observe(replace(NONE, expires_in=20.0), 300.0)
     for now in range(301, 316):
