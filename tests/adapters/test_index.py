@@ -321,6 +321,34 @@ def test_a_large_page_does_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -
     run(story())
 
 
+@pytest.mark.parametrize(
+    ("access", "alike"),
+    [
+        (Access(), True),
+        (Access(ca="/company.pem"), False),
+        (Access("me", "secret"), False),
+        (Access("other", "secret"), False),
+        (Access(username="token"), False),
+        (Access(client_cert="/me.pem"), False),
+        (Access(verify=False), False),
+    ],
+)
+def test_which_indexes_fetch_alike(access: Access, alike: bool) -> None:
+    """With another login or other certificates a file is fetched in another way."""
+
+    async def story() -> None:
+        async with Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http:
+            bare, other, elsewhere = (
+                SimpleIndex(http, IndexTarget(f"https://{host}/simple/", with_), HANG).access
+                for host, with_ in [("a.example", Access()), ("a.example", access), ("b", access)]
+            )
+            assert (bare == other) == alike
+            # A login is for the index's own origin, wherever a file is.
+            assert (other == elsewhere) == (access in {Access(), Access(ca="/company.pem")})
+
+    run(story())
+
+
 # Poetry's page of one version, which PyPI has.
 
 

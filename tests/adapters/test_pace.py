@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import anyio
 import pytest
@@ -54,6 +55,25 @@ def test_loopback_needs_no_rest(host: str) -> None:
     assert moments(*[f"http://{host}/"] * 9, pace=Pace(clock), clock=clock) == [0.0] * 9
 
 
+def test_a_rest_is_that_of_one_origin() -> None:
+    """Another scheme or port is another server; the usual port is the same without its number."""
+    clock = VirtualClock()
+    pace = Pace(clock)
+    pace.hold("http://Localhost:80/x", 3600.0)
+    others = ("https://localhost/", "http://localhost:8080/", "http://127.0.0.1/")
+    assert moments(*others, pace=pace, clock=clock) == [0.0, 0.0, 0.0]
+    assert moments("http://localhost/", pace=pace, clock=clock) == [3600.0]
+
+
+def test_a_rest_that_is_longer_than_the_patience() -> None:
+    """Whoever cannot wait for its end asks all the same, once that time is up."""
+    clock = VirtualClock()
+    pace = Pace(clock)
+    pace.hold("http://127.0.0.1/", 3600.0)
+    anyio.run(partial(pace.turn, "http://127.0.0.1/", patience=20.0))
+    assert clock.now == 20.0
+
+
 @pytest.mark.parametrize("host", ["index.example", "127.0.0.1"])
 def test_a_host_that_wants_to_be_left_alone(host: str) -> None:
     """Nobody asks it until then, and a shorter wish afterwards does not shorten that."""
@@ -71,8 +91,8 @@ def test_uploads_keep_to_their_own_rest() -> None:
     pace.hold("https://index.example/simple/", 600.0)
 
     async def send() -> None:
-        await pace.turn("https://index.example/", rested=False)
-        await pace.turn("https://index.example/", rested=False)
+        await pace.turn("https://index.example/", patience=0.0)
+        await pace.turn("https://index.example/", patience=0.0)
 
     anyio.run(send)
     assert clock.now == pytest.approx(0.27)

@@ -79,6 +79,21 @@ def test_looks_get_rarer(
     assert run.seconds >= least
 
 
+def test_a_rest_that_is_longer_than_the_wait(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
+) -> None:
+    """One answer that asks for an hour's rest is obeyed to the end, where each client looks."""
+    project.build()
+    proxy.on(
+        lambda request: is_page(request) and len(proxy.uploads) == 2,
+        lambda _: Answer(429, headers={"Retry-After": "3600"}),
+        times=1,
+    )
+    ended(publish(poetry, project, behind, "--timeout", "5s"), 0)
+    release = holds(project.receipt(), "verified", 0)
+    assert sum(v["requests"] for v in release["indexes"][0]["variants"]) <= 10
+
+
 def test_a_file_that_does_not_show_in_time(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -126,6 +128,7 @@ class ScriptedIndex:
     certain: bool = True
     vary: frozenset[str] = frozenset({"accept"})
     pypi: bool = False
+    access: Hashable = None
     root_state: RootState = "there"
     roots: int = 0
 
@@ -144,10 +147,17 @@ class ScriptedIndex:
         return self.root_state, "so the script says"
 
     async def look(
-        self, project: str, version: str, variant: Variant, *, fresh: bool = False
+        self,
+        project: str,
+        version: str,
+        variant: Variant,
+        *,
+        fresh: bool = False,
+        patience: float = math.inf,
     ) -> Observation:
         """One observation."""
         assert version
+        assert patience >= 0
         await anyio.lowlevel.checkpoint()
         self.looks.append((self.clock.now, variant.name))
         self.fresh.append(fresh)
@@ -163,9 +173,15 @@ class ScriptedIndex:
         return Observation("page", ProjectPage(files), vary=self.vary)
 
     async def fetch(
-        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+        self,
+        url: str,
+        limit: int | None,
+        algorithms: frozenset[str] = frozenset(),
+        *,
+        patience: float = math.inf,
     ) -> Fetched | NotFetched:
         """What the index serves for a file."""
+        assert patience >= 0
         self.algorithms.append(algorithms)
         await anyio.lowlevel.checkpoint()
         self.limits.append(limit)

@@ -545,6 +545,21 @@ def test_a_file_that_may_not_be_fetched(world: World) -> None:
     assert world.index.limits.count(BUILT_WHEEL.size) == 1
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_is_downloaded_counts_for_its_own_access(world: World, shared: bool) -> None:
+    """Indexes that link to one place share a download only where they read with one access."""
+    mirror = world.another_index(MIRROR)
+    mirror.access = None if shared else "a login"
+    mirror.fetches[WHEEL] = [NotFetched("the server answered 401", final=True)]
+    ending = world.story(PLAN, *BUILT)
+    if shared:
+        ends(ending, Verdict.VERIFIED)
+        assert mirror.limits == []
+    else:
+        ends(ending, Verdict.NOT_VISIBLE, Code.NOT_FETCHED_IN_TIME)
+        assert ending.problems[0].index == MIRROR
+
+
 def test_two_indexes(world: World) -> None:
     """Every index is waited for by itself, side by side."""
     world.another_index(MIRROR, delay=30.0)

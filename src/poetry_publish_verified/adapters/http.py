@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Callable
@@ -115,12 +116,14 @@ class Asked:
     """How a page is asked for.
 
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
-    a connection of its own where it is to be `fresh`.
+    a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
+    has asked, for at most `patience` seconds.
     """
 
     limit: int
     timeout: float
     fresh: bool = False
+    patience: float = math.inf
 
 
 class Http:
@@ -163,30 +166,46 @@ class Http:
         Redirects are followed on the same server only: MovedError for any other. HttpError
         where no whole answer came.
         """
-        with _errors_told(), _bounded(asked.timeout):
-            for _ in range(_MAX_REDIRECTS):
-                async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
-                    if response.status_code not in _REDIRECTS:
-                        body = await _body(response, asked.limit) if asked.limit else Body(b"")
-                        headers = _plain(response.headers)
-                        return Page(url, response.status_code, headers, body.content, body.oddity)
-                    target = urljoin(url, response.headers.get("location", ""))
-                if not same_host(url, target):
-                    raise MovedError(f"it redirects to another server, {_place(target)}")
-                url = target
+        with _errors_told():
+            await self._pace.turn(url, patience=asked.patience)
+            with _bounded(asked.timeout):
+                return await self._page(url, headers, access, asked)
+
+    async def _page(
+        self, url: str, headers: Mapping[str, str], access: Access, asked: Asked
+    ) -> Page:
+        for _ in range(_MAX_REDIRECTS):
+            async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
+                if response.status_code not in _REDIRECTS:
+                    body = await _body(response, asked.limit) if asked.limit else Body(b"")
+                    headers = _plain(response.headers)
+                    return Page(url, response.status_code, headers, body.content, body.oddity)
+                target = urljoin(url, response.headers.get("location", ""))
+            if not same_host(url, target):
+                raise MovedError(f"it redirects to another server, {_place(target)}")
+            url = target
+            await self._pace.turn(url, patience=asked.patience)
         raise HttpError("it redirects without end")
 
     async def download(
-        self, url: str, access: Access, home: str, limit: int | None, algorithms: Iterable[str]
+        self,
+        url: str,
+        access: Access,
+        home: str,
+        limit: int | None,
+        algorithms: Iterable[str],
+        *,
+        patience: float = math.inf,
     ) -> Download:
         """GET a file's raw bytes, at most `limit` of them, and compute digests of them.
 
         The file may be anywhere; `access` is used only on the origin of `home`. Raises
-        HttpError where the transfer broke off.
+        HttpError where the transfer broke off. `patience` is that of `Asked`.
         """
         headers = {"Accept-Encoding": "identity"}
         with _errors_told():
             for _ in range(_MAX_REDIRECTS):
+                await self._pace.turn(url, patience=patience)
                 async with self._stream(url, headers, access, home) as response:
                     if response.status_code in _REDIRECTS:
                         url = urljoin(url, response.headers.get("location", ""))
@@ -208,11 +227,11 @@ class Http:
 
         A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
         """
-        # What a page's answer asked for is no word on uploads, which keep to their own.
-        await self._pace.turn(url, rested=False)
         with file.open("rb") as stream:
             content = (file.name, OutgoingFile(stream, sha256, on_sent), "application/octet-stream")
             try:
+                # What a page's answer asked for is no word on uploads, which keep to their own.
+                await self._pace.turn(url, patience=0.0)
                 client = self._client(url, access, trust_usual=False)
                 request = client.build_request(
                     "POST",
@@ -253,7 +272,6 @@ class Http:
     ) -> AsyncIterator[httpx.Response]:
         at_home = origin(url) == origin(home)
         client = self._client(url, access, trust_usual=not at_home, fresh=fresh)
-        await self._pace.turn(url)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
         request = client.build_request("GET", url, headers=dict(headers))
         response = await client.send(request, auth=auth, stream=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import partial
@@ -28,6 +30,7 @@ from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.core.simple import parse_version_page
 from poetry_publish_verified.core.simple import why_not_of
 from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.verification import Fetched
@@ -82,13 +85,30 @@ class SimpleIndex:
         """Whether this is PyPI, which Poetry reads in a way of its own."""
         return self._target.pypi
 
+    @property
+    def access(self) -> Hashable:
+        """What files are fetched with: equal for indexes that fetch alike.
+
+        A login, a client certificate and unchecked ones are for the index's own origin alone.
+        """
+        access = self._target.access
+        for_home = access.basic or access.client_cert or not access.verify
+        return access, origin(self._target.url) if for_home else None
+
     async def look(
-        self, project: str, version: str, variant: Variant, *, fresh: bool = False
+        self,
+        project: str,
+        version: str,
+        variant: Variant,
+        *,
+        fresh: bool = False,
+        patience: float = math.inf,
     ) -> Observation:
         """Ask for a page of `project` (its normalised name) as `variant` does.
 
         `fresh`: on a connection of its own and without a validator, as a stale replica's 304
-        would confirm what that replica does not have.
+        would confirm what that replica does not have. `patience`: for how many seconds at most
+        the server is left alone before, where it has asked for that.
         """
         url = f"{self._target.url}{project}/"
         if variant.page == "version":
@@ -101,7 +121,8 @@ class SimpleIndex:
         kept = None if fresh else self._kept.get(key)
         if kept is not None:
             headers["If-None-Match"] = kept.etag
-        asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh)
+        patience = min(patience, self._timeout)
+        asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh, patience=patience)
         try:
             answer = await self._http.page(url, headers, self._target.access, asked)
         except MovedError as error:
@@ -126,7 +147,8 @@ class SimpleIndex:
     async def root(self) -> tuple[RootState, str]:
         """Whether the index itself is there, without looking at any project; and in words."""
         headers = {"Accept": PIP.accept, "Accept-Encoding": "identity"}
-        asked = Asked(0, min(_ROOT_TIMEOUT, self._timeout), fresh=True)
+        timeout = min(_ROOT_TIMEOUT, self._timeout)
+        asked = Asked(0, timeout, fresh=True, patience=timeout)
         try:
             answer = await self._http.page(self._target.url, headers, self._target.access, asked)
         except UnreachableError as error:
@@ -139,15 +161,22 @@ class SimpleIndex:
         return ("denied", said) if answer.status in {401, 403} else ("there", said)
 
     async def fetch(
-        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+        self,
+        url: str,
+        limit: int | None,
+        algorithms: frozenset[str] = frozenset(),
+        *,
+        patience: float = math.inf,
     ) -> Fetched | NotFetched:
         """Download a file and hash it; of one longer than `limit` bytes only the start.
 
-        `algorithms` are further ones, as `IndexFile.digests` names them.
+        `algorithms` are further ones, as `IndexFile.digests` names them; `patience` is that of
+        `look`.
         """
-        access, home = self._target.access, self._target.url
+        access, home, algorithms = self._target.access, self._target.url, algorithms | {"sha256"}
+        patience = min(patience, self._timeout)
         try:
-            got = await self._http.download(url, access, home, limit, {"sha256", *algorithms})
+            got = await self._http.download(url, access, home, limit, algorithms, patience=patience)
         except HttpError as error:
             return NotFetched(str(error))
         if got.status != 200:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from dataclasses import field
@@ -46,18 +48,39 @@ class Index(Protocol):
     def pypi(self) -> bool:
         """Whether this is PyPI, which Poetry reads in a way of its own."""
 
+    @property
+    def access(self) -> Hashable:
+        """What it fetches files with, login and all: equal for indexes that fetch alike."""
+
     async def look(
-        self, project: str, version: str, variant: Variant, *, fresh: bool = False
+        self,
+        project: str,
+        version: str,
+        variant: Variant,
+        *,
+        fresh: bool = False,
+        patience: float = math.inf,
     ) -> Observation:
-        """One observation of a project's page, or of its version's."""
+        """One observation of a project's page, or of its version's.
+
+        It comes after the rest that the server has asked for, or `patience` seconds of it.
+        """
 
     async def root(self) -> tuple[RootState, str]:
         """Whether the index is there, without looking at any project; and in words."""
 
     async def fetch(
-        self, url: str, limit: int | None, algorithms: frozenset[str] = frozenset()
+        self,
+        url: str,
+        limit: int | None,
+        algorithms: frozenset[str] = frozenset(),
+        *,
+        patience: float = math.inf,
     ) -> Fetched | NotFetched:
-        """Download a file, at most `limit` bytes of it, and hash it; by other `algorithms` too."""
+        """Download a file, at most `limit` bytes of it, and hash it; by other `algorithms` too.
+
+        `patience` is that of `look`.
+        """
 
 
 class Repository(Protocol):

@@ -216,7 +216,12 @@ class IndexPoller:
             left = self._deadline - self._clock.monotonic()
             with anyio.move_on_after(max(left, _LAST_ANSWER)):
                 seen = await self._index.look(
-                    expected.name, str(expected.version), variant, fresh=fresh
+                    expected.name,
+                    str(expected.version),
+                    variant,
+                    fresh=fresh,
+                    # However long a rest the server asks for, the last look is made.
+                    patience=max(left - _LAST_ANSWER, 0.0),
                 )
         finally:
             self._looked[variant.name] = self._clock.monotonic()

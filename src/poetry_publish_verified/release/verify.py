@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -41,24 +42,33 @@ _LAST_ANSWER = 1.0
 
 
 class Downloads:
-    """What has come, by URL: indexes that link to the same place have it fetched once."""
+    """What was downloaded: once for all indexes that link to the same URL with the same access.
+
+    That one index's login gets a file says nothing of who reads another index without it.
+    """
 
     def __init__(self) -> None:
-        self._done: dict[str, Fetched] = {}
-        self._locks: dict[str, anyio.Lock] = {}
+        self._done: dict[tuple[str, Hashable], Fetched] = {}
+        self._locks: dict[tuple[str, Hashable], anyio.Lock] = {}
 
     async def fetch(
-        self, index: Index, url: str, limit: int | None, algorithms: frozenset[str]
+        self,
+        index: Index,
+        url: str,
+        limit: int | None,
+        algorithms: frozenset[str],
+        patience: float,
     ) -> Fetched | NotFetched:
-        """Download a file, or say what came before."""
-        async with self._locks.setdefault(url, anyio.Lock()):
-            known = self._done.get(url)
+        """Download a file as `Index.fetch` does, or return what came before."""
+        key = (url, index.access)
+        async with self._locks.setdefault(key, anyio.Lock()):
+            known = self._done.get(key)
             if known is None or not algorithms <= known.digests.keys():
-                got = await index.fetch(url, limit, algorithms)
+                got = await index.fetch(url, limit, algorithms, patience=patience)
                 if isinstance(got, NotFetched):
                     return got
-                self._done[url] = got
-            return self._done[url]
+                self._done[key] = got
+            return self._done[key]
 
 
 class Verification:
@@ -168,8 +178,10 @@ class Verification:
         pause = 1.0
         while True:
             got: Fetched | NotFetched = NotFetched("no complete answer in time")
+            # However long a rest the server asks for, the last try is made.
+            patience = max(self._left() - _LAST_ANSWER, 0.0)
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
-                got = await downloads.fetch(self._index, url, size, algorithms)
+                got = await downloads.fetch(self._index, url, size, algorithms, patience)
             if isinstance(got, Fetched) or got.final or self._left() == 0.0:
                 return got
             await self._context.clock.sleep(min(pause, max(self._left(), 0.1)))
