@@ -5,45 +5,26 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC
 from datetime import datetime
-from functools import singledispatchmethod
 from typing import Any
 
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileCompared
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import FileListed
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import Rechecked
-from poetry_publish_verified.core.events import ReleaseBlocked
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunEnded
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.events import VersionSet
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 
 TOOL = "poetry-publish-verified"
 SCHEMA = "publish-verified.receipt/1"
-# After these the file is written again: what they say must survive a kill.
+# The file is written after each of these: a kill must not take away what they say.
 DURABLE = (
-    RunStarted,
-    ReleaseStarted,
-    DistributionsRead,
-    UploadStarted,
-    UploadEnded,
-    BecameVisible,
-    IndexEnded,
-    ReleaseEnded,
-    RunEnded,
+    events.RunStarted,
+    events.ReleaseStarted,
+    events.DistributionsRead,
+    events.UploadStarted,
+    events.UploadEnded,
+    events.BecameVisible,
+    events.IndexEnded,
+    events.ReleaseEnded,
+    events.RunEnded,
 )
 
 
@@ -54,7 +35,7 @@ def iso(moment: datetime) -> str:
 
 
 class Receipt:
-    """One run's record. `apply` each event in turn; `as_dict` is what is written."""
+    """The record of one run: `apply` each event in turn, and write `as_dict`."""
 
     def __init__(self, tool: str, version: str, poetry: str, started: datetime) -> None:
         """`tool` and `version` name this distribution, `poetry` is Poetry's version."""
@@ -79,125 +60,87 @@ class Receipt:
         """The receipt as JSON values; the caller must not change it."""
         return self._run
 
-    def apply(self, event: Event, now: datetime, release: str | None = None) -> None:
-        """Take in one event that happened `now`; what the receipt does not hold is passed over.
+    def apply(self, event: events.Event, now: datetime, release: str | None = None) -> None:
+        """Take in one event that happened `now`; what the receipt does not hold changes nothing.
 
-        `release` tells several apart, by any text of the caller's; None is the last begun.
+        `release` tells several releases apart, by any text of the caller's; None is the last begun.
         """
-        if isinstance(event, ReleaseStarted):
+        if isinstance(event, events.ReleaseStarted):
             self._release = _release(event)
             self._run["releases"].append(self._release)
             if release is not None:
                 self._known[release] = self._release
         elif release is not None:
             self._release = self._known[release]
-        self._apply(event, now)
+        self._apply_to_run(event, now)
+        self._apply_to_release(event)
+        self._apply_to_distribution(event)
+        self._apply_to_index(event, now)
 
-    @singledispatchmethod
-    def _apply(self, event: Event, now: datetime) -> None:
-        pass
+    def _apply_to_run(self, event: events.Event, now: datetime) -> None:
+        match event:
+            case events.RunStarted(until, rehearsal, sources):
+                started = {"until": until, "rehearsal": rehearsal, "sources": asdict(sources)}
+                self._run |= started
+            case events.ProblemFound(problem, of_release):
+                place = self._release if of_release and self._release else self._run
+                place["problems"].append(_problem(problem))
+            case events.RunEnded(verdict):
+                self._run["verdict"] = str(verdict)
+                self._run["exit_code"] = verdict.exit_code
+                self._run["finished"] = iso(now)
+                for release in self._run["releases"]:
+                    if release["verdict"] == str(Verdict.RUNNING):
+                        release["verdict"] = str(verdict)
 
-    @_apply.register
-    def _(self, event: RunStarted, _now: datetime) -> None:
-        self._run["until"] = event.until
-        self._run["rehearsal"] = event.rehearsal
-        self._run["sources"] = asdict(event.sources)
+    def _apply_to_release(self, event: events.Event) -> None:
+        match event:
+            case events.VersionSet(version):
+                self._release["version"] = version
+            case events.TargetsFound(repository_url, indexes):
+                self._release["repository"]["url"] = repository_url
+                self._release["indexes"] = [
+                    {"url": url, "proven": False, "not_offered": [], "variants": []}
+                    for url in indexes
+                ]
+            case events.DistributionsRead(distributions):
+                self._release["distributions"] = [_distribution(file) for file in distributions]
+            case events.ReleaseBlocked(by):
+                self._release["blocked_by"] = list(by)
+            case events.ReleaseEnded(verdict):
+                self._release["verdict"] = str(verdict)
 
-    @_apply.register
-    def _(self, event: VersionSet, _now: datetime) -> None:
-        self._release["version"] = event.version
+    def _apply_to_distribution(self, event: events.Event) -> None:
+        match event:
+            case events.FileCompared(filename, state, sha256):
+                distribution = self._distribution(filename)
+                distribution["remote_sha256"] = sha256
+                if state == "identical":
+                    distribution["upload"] = "already-there"
+            case events.UploadStarted(filename, attempt=attempt):
+                # Until the answer is judged, a killed run can say no more.
+                self._distribution(filename).update(attempts=attempt, upload="unknown")
+            case events.UploadEnded(filename, upload, sha256):
+                distribution = self._distribution(filename)
+                distribution["upload"] = upload
+                if sha256 is not None:
+                    distribution["remote_sha256"] = sha256
+            case events.FileListed(_, filename, sha256) | events.FileVerified(_, filename, sha256):
+                if sha256 is not None:
+                    self._distribution(filename)["remote_sha256"] = sha256
 
-    @_apply.register
-    def _(self, event: TargetsFound, _now: datetime) -> None:
-        self._release["repository"]["url"] = event.repository_url
-        self._release["indexes"] = [
-            {"url": url, "proven": False, "not_offered": [], "variants": []}
-            for url in event.indexes
-        ]
-
-    @_apply.register
-    def _(self, event: DistributionsRead, _now: datetime) -> None:
-        self._release["distributions"] = [_distribution(file) for file in event.distributions]
-
-    @_apply.register
-    def _(self, event: FileCompared, _now: datetime) -> None:
-        distribution = self._distribution(event.filename)
-        distribution["remote_sha256"] = event.remote_sha256
-        if event.state == "identical":
-            distribution["upload"] = "already-there"
-
-    @_apply.register
-    def _(self, event: UploadStarted, _now: datetime) -> None:
-        distribution = self._distribution(event.filename)
-        distribution["attempts"] = event.attempt
-        # Until the answer is judged, that is all a killed run can say.
-        distribution["upload"] = "unknown"
-
-    @_apply.register
-    def _(self, event: UploadEnded, _now: datetime) -> None:
-        distribution = self._distribution(event.filename)
-        distribution["upload"] = event.upload
-        if event.remote_sha256 is not None:
-            distribution["remote_sha256"] = event.remote_sha256
-
-    @_apply.register
-    def _(self, event: NotYetVisible, _now: datetime) -> None:
-        if event.variant == UNSEEN.name:
-            return
-        variant = self._variant(event.index, event.variant)
-        variant["requests"] = event.requests
-        variant["edge"] = event.edge
-
-    @_apply.register
-    def _(self, event: BecameVisible, now: datetime) -> None:
-        variant = self._variant(event.index, event.variant)
-        variant |= {"requests": event.requests, "edge": event.edge, "visible_at": iso(now)}
-
-    @_apply.register
-    def _(self, event: Rechecked, _now: datetime) -> None:
-        self._variant(event.index, event.variant)["requests"] = event.requests
-
-    @_apply.register(FileListed)
-    @_apply.register(FileVerified)
-    def _(self, event: FileListed | FileVerified, _now: datetime) -> None:
-        if event.sha256 is not None:
-            self._distribution(event.filename)["remote_sha256"] = event.sha256
-
-    @_apply.register
-    def _(self, event: ProblemFound, _now: datetime) -> None:
-        place = self._release if event.release and self._release else self._run
-        place["problems"].append(
-            {
-                "code": str(event.problem.code),
-                "severity": event.problem.severity,
-                "message": event.problem.message,
-                "remedy": event.problem.remedy,
-                "filename": event.problem.filename,
-                "index": event.problem.index,
-            }
-        )
-
-    @_apply.register
-    def _(self, event: IndexEnded, _now: datetime) -> None:
-        entry = self._index(event.index)
-        entry |= {"proven": event.proven, "not_offered": list(event.not_offered)}
-
-    @_apply.register
-    def _(self, event: ReleaseBlocked, _now: datetime) -> None:
-        self._release["blocked_by"] = list(event.by)
-
-    @_apply.register
-    def _(self, event: ReleaseEnded, _now: datetime) -> None:
-        self._release["verdict"] = str(event.verdict)
-
-    @_apply.register
-    def _(self, event: RunEnded, now: datetime) -> None:
-        self._run["verdict"] = str(event.verdict)
-        self._run["exit_code"] = event.verdict.exit_code
-        self._run["finished"] = iso(now)
-        for release in self._run["releases"]:
-            if release["verdict"] == str(Verdict.RUNNING):
-                release["verdict"] = str(event.verdict)
+    def _apply_to_index(self, event: events.Event, now: datetime) -> None:
+        match event:
+            case events.NotYetVisible(index, variant, requests, edge=edge):
+                if variant != UNSEEN.name:
+                    self._variant(index, variant).update(requests=requests, edge=edge)
+            case events.BecameVisible(index, variant, requests, edge=edge):
+                seen = {"requests": requests, "edge": edge, "visible_at": iso(now)}
+                self._variant(index, variant).update(seen)
+            case events.Rechecked(index, variant, requests):
+                self._variant(index, variant)["requests"] = requests
+            case events.IndexEnded(index, proven, not_offered):
+                self._index(index).update(proven=proven, not_offered=list(not_offered))
 
     def _distribution(self, filename: str) -> dict[str, Any]:
         for distribution in self._release["distributions"]:
@@ -222,7 +165,7 @@ class Receipt:
         return found
 
 
-def _release(event: ReleaseStarted) -> dict[str, Any]:
+def _release(event: events.ReleaseStarted) -> dict[str, Any]:
     return {
         "name": event.name,
         "version": event.version,
@@ -235,7 +178,7 @@ def _release(event: ReleaseStarted) -> dict[str, Any]:
     }
 
 
-def _distribution(file: FileFacts) -> dict[str, Any]:
+def _distribution(file: events.FileFacts) -> dict[str, Any]:
     return {
         "filename": file.filename,
         "size": file.size,
@@ -243,4 +186,15 @@ def _distribution(file: FileFacts) -> dict[str, Any]:
         "remote_sha256": None,
         "upload": "not-sent",
         "attempts": 0,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "code": str(problem.code),
+        "severity": problem.severity,
+        "message": problem.message,
+        "remedy": problem.remedy,
+        "filename": problem.filename,
+        "index": problem.index,
     }
