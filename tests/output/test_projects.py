@@ -12,6 +12,7 @@ from poetry_publish_verified.core.events import BuildStarted
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileFacts
+from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.events import ProjectsFound
 from poetry_publish_verified.core.events import ReleaseBlocked
 from poetry_publish_verified.core.events import ReleaseEnded
@@ -23,6 +24,8 @@ from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import VersionSet
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.release_order import WorkspaceMember
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.plan import as_json
@@ -30,6 +33,7 @@ from poetry_publish_verified.output.plan import as_tree
 from tests.output.test_text import Screen
 
 INDEX, MIRROR = "https://index.example/simple/", "https://mirror.example/simple/"
+REFUSED = Problem(Code.UPLOAD_REFUSED, "It was refused.", "Ask for access.")
 FILES = (FileFacts("app-1.0-py3-none-any.whl", 1, "aa"), FileFacts("app-1.0.tar.gz", 1, "bb"))
 
 
@@ -47,7 +51,7 @@ MEMBERS = [
 
 
 def begun(screen: Screen) -> Text:
-    """Two projects, known and built; app needs base."""
+    """Two projects, known but not built; app needs base."""
     text = Text(screen, "publish")
     text.event(ProjectsFound(2, ("packages/tool",)), 0.0)
     for name in ("app", "base"):
@@ -59,7 +63,7 @@ def begun(screen: Screen) -> Text:
 def tell(text: Text, name: str, *events: Event) -> None:
     """Tell of one project."""
     for event in events:
-        text.event(event, 1.0, f"{name} 1.0")
+        text.event(event, 1.0, name)
 
 
 def row(screen: Screen, name: str) -> str:
@@ -72,6 +76,7 @@ def test_a_table() -> None:
     """Each project's state in a row, what moves above what waits; those that ended are counted."""
     screen = Screen()
     text = begun(screen)
+    assert screen.table == []
     tell(text, "app", BuildStarted())
     assert row(screen, "app") == "building"
     tell(text, "app", DistributionsRead(FILES), ReleaseWaiting(("base",)))
@@ -91,37 +96,91 @@ def test_a_table() -> None:
 
 
 def test_a_narrow_table() -> None:
-    """No line is wider than the terminal."""
+    """No line is wider than the terminal, and many needs become a number."""
     screen = Screen(width=24)
-    tell(begun(screen), "app", ReleaseWaiting(tuple(f"needed-{number}" for number in range(9))))
+    needs = ReleaseWaiting(tuple(f"needed-{number}" for number in range(9)))
+    tell(begun(screen), "app", needs)
     assert max(map(len, screen.table)) < 24
+    screen = Screen()
+    tell(begun(screen), "app", needs)
+    assert row(screen, "app") == "waiting for needed-0, needed-1, needed-2 and 6 more"
 
 
 def test_a_log() -> None:
-    """A line for each step of each project, and no more; what was left out, and who is blocked."""
+    """A line for each step of each project, and no more; then who failed, and what to do first."""
     screen = Screen(animated=False)
     text = begun(screen)
-    tell(text, "base", BuildStarted(), VersionSet("1.0"), SendingStarted())
+    tell(text, "base", BuildStarted(), VersionSet("1.1"), SendingStarted())
     tell(text, "base", WaitStarted(INDEX, 900.0, ("pip",)), BecameVisible(INDEX, "pip", 2, 1.0))
-    tell(text, "base", ReleaseEnded(Verdict.UPLOAD_FAILED))
+    tell(text, "base", ProblemFound(REFUSED), ReleaseEnded(Verdict.UPLOAD_FAILED))
     tell(text, "app", ReleaseBlocked(("base",)), ReleaseEnded(Verdict.BLOCKED))
-    text.end(Verdict.UPLOAD_FAILED, "", "run.json")
-    said = "\n".join(screen.said)
-    assert "Publishing <c1>2</c1> projects" in said
-    assert "packages/tool has nothing to publish" in said
-    assert " - base 1.0: building" in said
-    assert " - app 1.0: <error>blocked</error> by <c1>base</c1>" in said
-    assert "lists every file" not in said
-    assert "upload-failed: base" in said
-    assert "blocked: app" in said
-    assert "0 of 2 projects" in said
+    text.end(Verdict.UPLOAD_FAILED, "run.json")
+    assert screen.said == [
+        "",
+        "Publishing <c1>2</c1> projects",
+        " - packages/tool has nothing to publish (package-mode = false)",
+        " - base 1.0: building",
+        " - base 1.1: the build set the version to <c2>1.1</c2>",
+        "<error>Error PV407: base 1.1: It was refused.</error>",
+        "  <c1>Ask for access.</c1>",
+        " - base 1.1: <error>upload-failed</error>",
+        "<error>upload-failed (PV407): base 1.1</error>",
+        "  <c1>Ask for access.</c1>",
+        "<error>blocked: app 1.0</error>",
+        "<error>upload-failed: 0 of 2 projects verified</error>",
+        "Receipt: run.json",
+    ]
+
+
+def test_the_last_lines_of_forty_projects() -> None:
+    """They fit on a screen: who failed for the same reason is one line, and many are a number."""
+    screen = Screen(animated=False)
+    text = Text(screen, "publish")
+    text.event(ProjectsFound(40, ()), 0.0)
+    names = [f"p{number}" for number in range(40)]
+    for name in names:
+        tell(text, name, ReleaseStarted(name, "1", None))
+    for name in names[:15]:
+        tell(text, name, ProblemFound(REFUSED), ReleaseEnded(Verdict.PREFLIGHT_REFUSED))
+    for name in names[15:]:
+        tell(text, name, ReleaseBlocked(tuple(names[:15])), ReleaseEnded(Verdict.BLOCKED))
+    before = len(screen.said)
+    text.end(Verdict.PREFLIGHT_REFUSED, None)
+    shown = ", ".join(f"p{number} 1" for number in range(10))
+    blocked = ", ".join(f"p{number} 1" for number in range(15, 25))
+    assert screen.said[before:] == [
+        f"<error>preflight-refused (PV407): {shown} and 5 more</error>",
+        "  <c1>Ask for access.</c1>",
+        f"<error>blocked: {blocked} and 15 more</error>",
+        "<error>preflight-refused: nothing was uploaded</error>",
+    ]
+
+
+def test_what_is_wrong_with_the_run_as_a_whole() -> None:
+    """Of several errors of no project in particular, the last lines repeat the first."""
+    screen = Screen(animated=False)
+    text = begun(screen)
+    for code in (Code.BUILD_FAILED, Code.NO_PROJECT):
+        problem = Problem(code, "It failed.", f"Look at {code}.")
+        text.event(ProblemFound(problem, release=False), 1.0)
+    text.end(Verdict.PREFLIGHT_REFUSED, None)
+    assert screen.said[-3:] == [
+        "<error>2 errors, the first: PV204</error>",
+        "  <c1>Look at PV204.</c1>",
+        "<error>preflight-refused: nothing was uploaded</error>",
+    ]
 
 
 def test_more_in_a_log() -> None:
-    """With -v each step is told."""
+    """With -v each step is a line."""
     screen = Screen(animated=False, verbose=True)
-    tell(begun(screen), "base", BecameVisible(INDEX, "pip", 2, 1.0))
-    assert "lists every file" in "\n".join(screen.said)
+    text = begun(screen)
+    tell(text, "base", BecameVisible(INDEX, "pip", 2, 1.0))
+    tell(text, "app", ReleaseBlocked(("base",)))
+    assert screen.said[-2:] == [
+        f" - base 1.0: <info>{INDEX}</info> lists every file to pip after 1.0 s",
+        " - app 1.0: <error>blocked</error> by <c1>base</c1>",
+    ]
 
 
 def test_a_plan_as_a_tree() -> None:

@@ -9,21 +9,32 @@ import pytest
 
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import FileListed
+from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import IndexEnded
 from poetry_publish_verified.core.events import NotYetVisible
+from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ReleaseEnded
+from poetry_publish_verified.core.events import ReleaseStarted
+from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import WaitStarted
 from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Text
-from poetry_publish_verified.output.console import escaped
+from poetry_publish_verified.output.words import escaped
 
 INDEX = "https://index.example/simple/"
 WHEEL = "lantern-1.0-py3-none-any.whl"
+SDIST = "lantern-1.0.tar.gz"
 STARTED = WaitStarted(INDEX, 900.0, ("pip", "uv"))
+LONG = "lantern_extension-1.0-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 
 
 @dataclass
 class Screen:
-    """A terminal that keeps what it was told."""
+    """A terminal that keeps what it shows."""
 
     animated: bool = True
     verbose: bool = False
@@ -38,7 +49,7 @@ class Screen:
     error_line = line
 
     def repaint(self, lines: list[str]) -> None:
-        """Take the table in."""
+        """Show this table."""
         self.table = lines
 
 
@@ -50,28 +61,35 @@ def told(screen: Screen, *events: tuple[float, Event], release: str | None = Non
     return text
 
 
-def looked(variant: str = "pip", **more: object) -> NotYetVisible:
+def late(variant: str = "pip", **more: object) -> NotYetVisible:
     """A look that did not find the wheel."""
     return NotYetVisible(INDEX, variant, 1, (WHEEL,), "", **more)  # type: ignore[arg-type]
 
 
 def test_a_table_of_indexes_and_clients() -> None:
-    """Each client's row tells since when, the last answer, the next look and the expiry."""
-    screen = Screen(width=160)
+    """The index has the time so far of the whole, each client its next look before the reason."""
+    screen = Screen()
     text = told(
         screen,
         (0.0, STARTED),
-        (5.0, looked(next_in=2.0, expires_in=250.0)),
+        (5.0, late(next_in=2.0, expires_in=250.0)),
         (6.0, BecameVisible(INDEX, "uv", 2, 3.1)),
     )
+    text.tick(65.0)
+    assert screen.table == [
+        f"{INDEX} (1 min 5 s of 15 min)",
+        f"  pip looking, lacks {WHEEL}, old page held for 3 min 10 s",
+        "  uv  seen after 3.1 s",
+    ]
     text.tick(6.0)
-    head, pip, uv = screen.table
-    assert head == INDEX
-    assert pip.split(" · ") == [
-        "  pip          waiting 6.0 s", f"lacks {WHEEL}", "next look in 1.0 s",
-        "old page held for 4 min 9 s",
-    ]  # fmt: skip
-    assert uv == "  uv           seen after 3.1 s"
+    assert screen.table[1].startswith(f"  pip next look in 1.0 s, lacks {WHEEL}, old page held")
+
+
+def test_a_look_that_confirms() -> None:
+    """Where nothing is missing, the next look is only to confirm that."""
+    screen = Screen()
+    told(screen, (0.0, STARTED), (1.0, NotYetVisible(INDEX, "pip", 1, (), "", next_in=0.3)))
+    assert screen.table[1] == "  pip next look in 0.3 s, lists every file"
 
 
 def test_the_table_goes_with_the_waiting() -> None:
@@ -79,41 +97,63 @@ def test_the_table_goes_with_the_waiting() -> None:
     screen = Screen()
     told(screen, (0.0, STARTED), (1.0, IndexEnded(INDEX, proven=True)))
     assert screen.table == []
-    assert any("verified" in line for line in screen.said)
+    assert any(INDEX in line for line in screen.said)
 
 
 def test_rows_of_releases_stay_together() -> None:
-    """Two releases on one index have a head each."""
+    """Two releases on one index have a head each, until they end."""
     screen = Screen()
     text = Text(screen, "wait")
-    for release in ("a 1", "b 2"):
-        text.event(STARTED, 0.0, release)
-    text.event(looked(UNSEEN.name), 1.0, "a 1")
-    assert [line.split()[0] for line in screen.table] == [
-        "a", "pip", "uv", "upload", "b", "pip", "uv",
-    ]  # fmt: skip
-    text.event(looked("pip"), 2.0, "a 1")
-    assert "upload" not in " ".join(screen.table)
+    for name in ("a", "b"):
+        text.event(ReleaseStarted(name, "1", None), 0.0, f"{name} 1")
+    for name in ("a", "b"):
+        text.event(STARTED, 0.0, f"{name} 1")
+    text.event(late(UNSEEN.name), 1.0, "a 1")
+    assert [line.split()[0] for line in screen.table] == ["a", "upload", "b", "pip", "uv"]
+    text.event(late("pip"), 2.0, "a 1")
+    assert [line.split()[0] for line in screen.table] == ["a", "pip", "uv", "b", "pip", "uv"]
+    text.event(ReleaseEnded(Verdict.NOT_VISIBLE), 3.0, "a 1")
+    assert [line.split()[0] for line in screen.table] == ["b", "pip", "uv"]
 
 
-@pytest.mark.parametrize("width", [12, 40, 80])
+@pytest.mark.parametrize("width", [12, 40, 60, 80])
 def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     """A row that wraps could not be painted over."""
     screen = Screen(width=width)
-    told(screen, (0.0, STARTED), (1.0, looked(next_in=2.0)))
+    told(screen, (0.0, STARTED), (1.0, late(next_in=2.0)))
     assert screen.table
     assert all(len(line) < width for line in screen.table)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_nothing_is_cut_off(width: int) -> None:
+    """What does not fit beside a client goes on below it; many names become a number."""
+    screen = Screen(width=width)
+    look = NotYetVisible(INDEX, "pip", 1, (LONG, SDIST, *"abc"), "", next_in=2.0, expires_in=249.0)
+    told(screen, (0.0, STARTED), (1.0, look))
+    shown = "".join("".join(screen.table).split())
+    for words in (
+        "(1.0 s of 15 min)",
+        "next look in 2.0 s",
+        LONG,
+        SDIST,
+        "and 3 more",
+        "4 min 9 s",
+    ):
+        assert words.replace(" ", "") in shown
 
 
 def test_foreign_words_in_the_table_are_harmless() -> None:
     """No control character and no style of cleo's comes through."""
     screen = Screen()
-    hostile = NotYetVisible(INDEX, "pip", 1, (WHEEL,), "it said \x1b[2J<error>\u202e", next_in=1.0)
+    hostile = NotYetVisible(
+        INDEX, "pip", 1, (WHEEL,), "it said \x1b[2J<error></error>\u202e", next_in=1.0
+    )
     told(screen, (0.0, STARTED), (1.0, hostile))
     shown = " ".join(screen.table)
     assert "\x1b" not in shown
     assert "\u202e" not in shown
-    assert "\\<error>" in shown
+    assert "< error>< /error>" in shown
 
 
 def test_a_log_has_one_line_per_change_and_one_a_minute() -> None:
@@ -121,13 +161,80 @@ def test_a_log_has_one_line_per_change_and_one_a_minute() -> None:
     screen = Screen(animated=False)
     events: list[tuple[float, Event]] = [(0.0, STARTED)]
     for second in range(1, 150):
-        events += [(second, looked("pip")), (second + 0.1, looked("uv"))]
+        events += [(second, late("pip")), (second + 0.1, late("uv"))]
     told(screen, *events)
-    lines = [line for line in screen.said if "does not list" in line]
-    assert len(lines) == 3
+    assert screen.said == [
+        f" - <info>{INDEX}</info> does not list {WHEEL} yet as seen by pip ({passed} of 15 min)"
+        for passed in ("1.0 s", "1 min 1 s", "2 min 1 s")
+    ]
     assert screen.table == []
-    told(screen, (0.0, STARTED), (1.0, looked()), (2.0, looked(expires_in=250.0)))
+    told(screen, (0.0, STARTED), (1.0, late()), (2.0, late(expires_in=250.0)))
     assert "this edge holds the old page for another 4 min 10 s" in screen.said[-1]
+
+
+def proven(*more: Event) -> list[Event]:
+    """An index that shows and serves two files."""
+    files = (WHEEL, SDIST)
+    return [
+        STARTED,
+        BecameVisible(INDEX, "pip", 2, 0.3),
+        BecameVisible(INDEX, "uv", 2, 0.42),
+        *(FileListed(INDEX, name, "aa") for name in files),
+        *(FileVerified(INDEX, name, "aa", "http") for name in files),
+        *more,
+        IndexEnded(INDEX, proven=True, not_offered=("size",)),
+    ]
+
+
+def lines(*events: Event, verbose: bool = False, release: str | None = None) -> list[str]:
+    """What a log says of these."""
+    screen = Screen(animated=False, verbose=verbose)
+    told(screen, *((0.0, event) for event in events), release=release)
+    return screen.said
+
+
+def test_one_line_per_index() -> None:
+    """A quiet success says of an index who sees the release, since when, and what was compared."""
+    start = f" - <info>{INDEX}</info> seen by pip, uv in 0.4 s; "
+    assert lines(*proven()) == [f"{start}2 files verified"]
+    by_clients = [FileVerified(INDEX, WHEEL, "aa", client) for client in ("pip", "Poetry")]
+    assert lines(*proven(*by_clients)) == [f"{start}2 files verified, wheels also by pip, poetry"]
+    listed = [event for event in proven() if not isinstance(event, FileVerified)]
+    assert lines(*listed) == [f"{start}2 files listed"]
+
+
+def test_more_lines_per_index() -> None:
+    """With -v each step is a line too, and what could not be compared."""
+    said = lines(*proven(FileVerified(INDEX, WHEEL, "aa", "pip")), verbose=True)
+    index = f"<info>{INDEX}</info>"
+    assert said[:4] == [
+        f" - waiting for {index}",
+        f" - {index} lists every file to pip after 0.3 s",
+        f" - {index} lists every file to uv after 0.4 s",
+        f" - <c1>{WHEEL}</c1> downloads unchanged from {index}",
+    ]
+    assert said[5] == f" - <c1>{WHEEL}</c1> downloads unchanged from {index} with pip"
+    assert said[-1] == "   does not offer, so not compared: size"
+
+
+def test_what_was_kept_is_as_listed() -> None:
+    """A file with other bytes than were built is compared with the page alone, and said to be."""
+    kept = UploadEnded(SDIST, "kept-remote", "bb")
+    assert lines(kept, *proven())[-1].endswith("2 files verified (1 as listed)")
+    said = lines(kept, *proven(), verbose=True)
+    assert f" - <c1>{SDIST}</c1> downloads as listed from <info>{INDEX}</info>" in said
+
+
+def test_a_note_is_one_line() -> None:
+    """What comes with normal use takes one line for all releases; a warning has its remedy."""
+    note = Problem(Code.COMPLETENESS_UNKNOWN, "Unknown.", "Name it.", severity="warning")
+    started = ReleaseStarted("lantern", "1.0", None)
+    assert lines(started, ProblemFound(note), ProblemFound(note), *proven(), release="a")[2:] == [
+        "Note PV606: Unknown.",
+        f" - <info>{INDEX}</info> seen by pip, uv in 0.4 s; 2 files verified (2 as listed)",
+    ]
+    said = lines(started, ProblemFound(note), verbose=True)
+    assert said[2:] == ["<warning>Warning PV606: Unknown.</warning>", "  <c1>Name it.</c1>"]
 
 
 def test_a_backslash_at_the_end_ends_no_style() -> None:

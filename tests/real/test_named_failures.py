@@ -230,7 +230,7 @@ def test_metadata_beside_the_wheel(
     assert len(asked) == 1
     if right:
         ended(run, 0)
-        assert f"{project.wheel}.metadata is that of the file" in run.out
+        assert f"{project.wheel}.metadata matches the file" in run.out
     else:
         ended(run, 7)
         other = hashlib.sha256(METADATA).hexdigest()

@@ -118,7 +118,7 @@ def _ready(poetry: Poetry, project: Project, dist_dir: Path) -> int:
 def _confirm(command: Command, words: str) -> None:
     # cleo asks for ever where nobody can answer.
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
-        command.line(f"<warning>Warning: {words} Build anyway!</warning>")
+        command.line(f"<warning>Warning: {words} Building anyway.</warning>")
     elif not command.confirm(f"{words} Build anyway?"):
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, build_declined())
 

@@ -20,13 +20,7 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ProjectsFound
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunEnded
-from poetry_publish_verified.core.events import VersionSet
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import SCHEMA
@@ -35,10 +29,10 @@ from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.output.console import Kind
 from poetry_publish_verified.output.console import Text
-from poetry_publish_verified.output.console import escaped
 from poetry_publish_verified.output.json_lines import JsonLines
+from poetry_publish_verified.output.summary import Kind
+from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.sanitize import printable_lines
 
 if TYPE_CHECKING:
@@ -55,57 +49,69 @@ _TICK = 1.0
 _SAVING = 20.0
 
 
-class _Console:
-    """cleo's io as `output.text` wants it; `quiet_output` keeps standard output clean.
+class Console:
+    """cleo's io as `output.console` wants it; with `as_json`, standard output is left alone.
 
-    Where a person watches, `repaint` keeps some lines below all others and up to date.
+    Where a person watches, a section below all other lines shows what is being done.
     """
 
-    def __init__(self, io: IO, *, quiet_output: bool) -> None:
+    def __init__(self, io: IO, *, as_json: bool) -> None:
         self._io = io
-        self._quiet_output = quiet_output
+        self._write = io.write_error_line if as_json else io.write_line
         stream = getattr(io.output, "stream", None)
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self.animated = (
-            not quiet_output
+            not as_json
             and stream is not None
             and stream.isatty()
             and io.is_decorated()
+            and not io.output.is_quiet()
             and "CI" not in os.environ
             and os.environ.get("TERM") != "dumb"
         )
         self.verbose = io.is_verbose()
-        self._painted: list[str] = []
+        # cleo's section takes the width at its start for that of all its life.
+        self._columns = shutil.get_terminal_size().columns
+        self._section = io.section() if self.animated else None
+        self._table = ""
 
     @property
     def width(self) -> int:
-        """Columns of the terminal; asked for each time, as windows change."""
-        return shutil.get_terminal_size().columns
+        """Columns of the terminal; read each time, as windows change."""
+        return min(shutil.get_terminal_size().columns, self._columns)
 
     def line(self, text: str) -> None:
-        write = self._io.write_error_line if self._quiet_output else self._io.write_line
-        self._above(write, text)
+        """Write a line of the run's own words."""
+        self._above(self._write, text)
 
     def error_line(self, text: str) -> None:
+        """Write a line to standard error."""
         self._above(self._io.write_error_line, text)
 
     def repaint(self, lines: list[str]) -> None:
-        self._wipe()
+        """Show these lines below all others, in place of those before."""
         # What has scrolled away could not be painted over.
-        self._painted = lines[: max(shutil.get_terminal_size().lines - 2, 1)]
-        for text in self._painted:
-            self._io.write_line(self._fit(text))
+        room = max(shutil.get_terminal_size().lines - 2, 1)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], f"  ... and {len(lines) - room + 1} more"]
+        table = self._fit("\n".join(lines))
+        if table != self._table:
+            self._clear()
+            self._table = table
+            self._paint()
 
     def _above(self, write: Callable[[str], None], text: str) -> None:
-        self._wipe()
+        self._clear()
         write(self._fit(text))
-        for painted in self._painted:
-            self._io.write_line(self._fit(painted))
+        self._paint()
 
-    def _wipe(self) -> None:
-        if self._painted:
-            # Up to the first of them, and all that is below away (ECMA-48: CUU, ED).
-            self._io.write(f"\x1b[{len(self._painted)}F\x1b[0J")
+    def _clear(self) -> None:
+        if self._section:
+            self._section.clear()
+
+    def _paint(self) -> None:
+        if self._section and self._table:
+            self._section.write_line(self._table)
 
     def _fit(self, text: str) -> str:
         # A terminal of the C locale knows no umlauts; that is no reason to fail.
@@ -116,16 +122,14 @@ class Reporting:
     """Where a run's events go. Call it with each event; `end` once."""
 
     def __init__(self, io: IO, kind: Kind, *, as_json: bool, started: datetime) -> None:
-        """With `as_json`, standard output is for the events alone, people's words go to errors."""
+        """With `as_json`, standard output has the events alone; words go to standard error."""
         self._io = io
         self._json = JsonLines(_standard_output_of(io)) if as_json else None
-        self._console = _Console(io, quiet_output=as_json)
+        self._console = Console(io, as_json=as_json)
         self._text = Text(self._console, kind)
         self._receipt = Receipt(TOOL, version(TOOL), poetry_version, started)
         self._path: Path | None = None
         self._unwritable = False
-        self._releases: dict[str | None, str] = {}
-        self._several = False
         self._next_save = 0.0
         self._unsaved = False
 
@@ -146,60 +150,57 @@ class Reporting:
                 Verdict.PREFLIGHT_REFUSED, problems.receipt_not_writable(str(path), error)
             ) from error
 
-    def of(self, release: str) -> Callable[[Event], None]:
-        """What is told of one release of several; `release` is any text that tells them apart."""
-        return partial(self._tell, release=release)
+    def of(self, release: str) -> Callable[[events.Event], None]:
+        """Where the events of one release of several go; `release` tells it from the others."""
+        return partial(self._report, release=release)
 
-    def __call__(self, event: Event) -> None:
-        """Tell everyone of one event of the run, or of its one release."""
-        self._tell(event, None)
+    def __call__(self, event: events.Event) -> None:
+        """Report an event of the run, or of its one release."""
+        self._report(event, None)
 
-    def _tell(self, event: Event, release: str | None) -> None:
+    def error_line(self, text: str) -> None:
+        """Write a line of cleo's to standard error, above what is kept up to date."""
+        with self._output():
+            self._console.error_line(text)
+
+    def _report(self, event: events.Event, release: str | None) -> None:
         now = datetime.now(UTC)
         self._receipt.apply(event, now, release)
-        if isinstance(event, ReleaseStarted):
-            self._releases[release] = f"{event.name} {event.version}"
-        elif isinstance(event, VersionSet):
-            self._releases[release] = f"{self._releases[release].split()[0]} {event.version}"
         self._unsaved = self._unsaved or isinstance(event, DURABLE)
         if self._unsaved and (monotonic() >= self._next_save or _is_last(event)):
-            with self._output():
-                self._save()
-        self._several = self._several or isinstance(event, ProjectsFound) or len(self._releases) > 1
-        name = self._releases.get(release)
+            self._save()
         with self._output():
-            self._text.event(event, monotonic(), name if self._several else None)
+            self._text.event(event, monotonic(), release)
         with self._output():
             if self._json:
-                self._json.event(event, now, name)
+                self._json.event(event, now, self._text.summary.title(release))
 
     async def keep_ticking(self) -> None:
-        """Keep what a person watches up to date, and the receipt of many, until cancelled."""
-        while self._console.animated or self._several:
+        """Keep the tables and the receipt of many releases up to date, until cancelled."""
+        while self._console.animated or self._text.summary.several:
             await anyio.sleep(_TICK)
+            if self._unsaved:
+                self._save()
             with self._output():
-                if self._unsaved:
-                    self._save()
                 if self._console.animated:
                     self._text.tick(monotonic())
 
     def end(self, error: BaseException | None, verdict: Verdict) -> int:
-        """Tell how the run ended; the exit code."""
+        """Report how the run ended; the exit code."""
         if isinstance(error, ReleaseError):
             for problem in error.problems:
-                self(ProblemFound(problem, release=not self._several))
+                self(events.ProblemFound(problem, release=not self._text.summary.several))
             self._trace(error)
         elif error is not None and not isinstance(error, KeyboardInterrupt):
-            self(ProblemFound(problems.internal(error), release=False))
+            self(events.ProblemFound(problems.internal(error), release=False))
             self._trace(error)
-        self(RunEnded(verdict))
+        self(events.RunEnded(verdict))
         if self._unwritable and self._path is not None:
             # It would say that the run goes on.
             receipt_file.remove(self._path)
             self._path = None
         with self._output():
-            release = ", ".join(self._releases.values())
-            self._text.end(verdict, release, str(self._path) if self._path else None)
+            self._text.end(verdict, str(self._path) if self._path else None)
         with self._output():
             if self._json:
                 self._json.end(self._receipt.as_dict(), datetime.now(UTC))
@@ -224,14 +225,14 @@ class Reporting:
             self._unwritable = False
             # One of three hundred releases takes long to write, and there are thousands of events.
             self._next_save = (
-                monotonic() + _SAVING * (monotonic() - begun) if self._several else 0.0
+                monotonic() + _SAVING * (monotonic() - begun) if self._text.summary.several else 0.0
             )
         except OSError as error:
             # Too late to refuse: what was sent is sent, and still has to be proven.
             if self._unwritable:
                 return
             self._unwritable = True
-            self._io.write_error_line(
+            self.error_line(
                 f"<warning>Warning {Code.RECEIPT_NOT_WRITABLE}: the receipt"
                 f" {escaped(str(self._path))} cannot be written any more:"
                 f" {escaped(str(error))}</warning>"
@@ -240,7 +241,7 @@ class Reporting:
     def _trace(self, error: BaseException) -> None:
         if self._io.is_debug():
             trace = printable_lines("".join(traceback.format_exception(error)))
-            self._io.write_error_line(trace.replace("<", "\\<"))
+            self.error_line(trace.replace("<", "\\<"))
 
 
 def _send_to_nowhere() -> None:
@@ -254,8 +255,8 @@ def _send_to_nowhere() -> None:
             os.dup2(nowhere, stream.fileno())
 
 
-def _is_last(event: Event) -> bool:
-    return isinstance(event, ReleaseEnded | RunEnded)
+def _is_last(event: events.Event) -> bool:
+    return isinstance(event, events.ReleaseEnded | events.RunEnded)
 
 
 def _standard_output_of(io: IO) -> Callable[[str], None]:

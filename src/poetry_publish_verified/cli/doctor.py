@@ -12,7 +12,7 @@ from cleo.helpers import option
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.output.console import escaped
+from poetry_publish_verified.output.words import escaped
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument

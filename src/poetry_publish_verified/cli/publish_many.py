@@ -40,7 +40,7 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
 from poetry_publish_verified.guard.seams.application import Voice
-from poetry_publish_verified.output.console import escaped
+from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.build import BuildOutcome
 from poetry_publish_verified.poetry_api.build import poetry_build
@@ -212,7 +212,7 @@ class ManyProjects:
     def _not_built(self, checkout: Checkout, outcome: BuildOutcome) -> ReleaseError:
         lines = printable_lines(decoded(outcome.said)).splitlines()
         for line in lines[-_LAST_LINES:]:
-            self._command.line_error(f"  {escaped(checkout.member.folder)}: {escaped(line)}")
+            self._report.error_line(f"  {escaped(checkout.member.folder)}: {escaped(line)}")
         words = next((line.strip() for line in reversed(lines) if line.strip()), "")
         problem = member_build_failed(checkout.member.folder, outcome.code, words)
         return ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)

@@ -23,7 +23,7 @@ from poetry_publish_verified.cli.workspace_members import workspace_of
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output import plan as plan_output
-from poetry_publish_verified.output.console import Kind
+from poetry_publish_verified.output.summary import Kind
 
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option

@@ -17,7 +17,7 @@ from poetry_publish_verified.core.settings import resolve
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.output.console import escaped
+from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api.project import environment_settings
 from poetry_publish_verified.poetry_api.project import project_file
 from poetry_publish_verified.poetry_api.project import settings_table

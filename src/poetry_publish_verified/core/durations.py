@@ -23,11 +23,10 @@ def parse(text: str) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `4 min 10 s`, `2 h 5 min`."""
+    """`0.4 s`, `12 s`, `4 min 10 s`, `15 min`, `2 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)

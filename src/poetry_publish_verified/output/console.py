@@ -1,58 +1,47 @@
-"""Words for people, in Poetry's own colours."""
+"""A run in words, line by line, in Poetry's own colours."""
 
 from __future__ import annotations
 
-from functools import singledispatchmethod
-from typing import Literal
+from collections.abc import Iterator
 from typing import Protocol
 
 from poetry_publish_verified.core import durations
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import BuildReused
-from poetry_publish_verified.core.events import BuildStarted
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileCompared
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import MetadataVerified
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ProjectsFound
-from poetry_publish_verified.core.events import ReleaseBlocked
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import ReleaseWaiting
-from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadProgressed
-from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.events import UploadUncertain
-from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.progress import WaitTable
 from poetry_publish_verified.output.projects import ProjectTable
+from poetry_publish_verified.output.summary import Kind
+from poetry_publish_verified.output.summary import Summary
 from poetry_publish_verified.output.uploads import UploadTable
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.output.words import some
 
-_UPLOADS = {
-    "uploaded": "<fg=green>uploaded</>",
-    "already-there": "<fg=green>already there, identical</>",
-    "kept-remote": "<warning>other bytes are there, kept</warning>",
-    "failed": "<error>FAILED</error>",
-    "unknown": "<error>UNKNOWN</error>",
-    "not-sent": "not sent",
+_VERBS: dict[Kind, str] = {
+    "publish": "Publishing",
+    "dry-run": "Checking",
+    "wait": "Waiting for",
+}
+_UPLOADS: dict[events.Upload, str] = {
+    "uploaded": "Uploaded {}",
+    "already-there": "{} is on the index already, identical",
+    "kept-remote": "{} is on the index with other bytes, <warning>which are kept</warning>",
+    "failed": "{} <error>failed to upload</error>",
+    "unknown": "{} <error>may or may not be on the index</error>",
+    "not-sent": "{} was not sent",
 }
 _COMPARED = {
-    "absent": "not there yet",
-    "identical": "there already, identical",
-    "other": "<warning>other bytes are there</warning>",
+    "absent": "is not on the index yet",
+    "identical": "is on the index already, identical",
+    "other": "is on the index already, <warning>with other bytes</warning>",
 }
-_QUIET_SECONDS = 60.0
+# They come with normal use, and ask for nothing to be done.
+_NOTES = {Code.COMPLETENESS_UNKNOWN, Code.NOT_INSTALLABLE_BY_NATURE}
+# Seconds: how often a log repeats what has not changed, and how often a table is painted at most.
+_REPEATED = 60.0
+_PAINTED = 0.1
 
 
 class Terminal(Protocol):
@@ -71,311 +60,176 @@ class Terminal(Protocol):
     def width(self) -> int:
         """How many characters fit on a line."""
 
-    @property
-    def animated(self) -> bool:
-        """Whether a person watches: lines may be rewritten."""
-
-    @property
-    def verbose(self) -> bool:
-        """Whether more was asked for."""
-
-
-def escaped(text: str) -> str:
-    """Foreign or composed text, cleaned, with nothing in it that cleo takes for a style."""
-    words = printable(text, 2000).replace("<", "\\<")
-    # A backslash at the end would take the tag's meaning away that follows.
-    return f"{words} " if words.endswith("\\") else words
-
-
-Kind = Literal["publish", "dry-run", "wait"]
-_VERBS: dict[Kind, str] = {
-    "publish": "Publishing",
-    "dry-run": "Checking",
-    "wait": "Waiting for",
-}
+    # Whether a person watches, so that lines may be rewritten; and whether the user asked for more.
+    animated: bool
+    verbose: bool
 
 
 class Text:
-    """Tells a run, event by event.
+    """Describes a run, event by event.
 
-    Each event comes with the moment (seconds of a clock that never goes back), and with the
-    release's name and version where there are several.
+    Each event comes with its moment (seconds of a clock that never goes back), and with whatever
+    tells the releases of a run apart; None where there is just one.
     """
 
     def __init__(self, terminal: Terminal, kind: Kind) -> None:
         self._terminal = terminal
         self._kind = kind
-        self._indexes = 0
-        self._told: dict[tuple[object, ...], float] = {}
-        self._table = WaitTable()
+        self.summary = Summary(kind)
+        self._waits = WaitTable()
         self._uploads = UploadTable()
-        self._projects: ProjectTable | None = None
+        self._projects = ProjectTable()
+        self._painted = 0.0
+        self._noted: set[Code] = set()
+        # When a log last had a line, by what the line says.
+        self._logged: dict[tuple[object, ...], float] = {}
 
-    @property
-    def _brief(self) -> bool:
-        """Whether single steps would hide what matters: there are many of each."""
-        return self._projects is not None and not self._terminal.verbose
-
-    def event(self, event: Event, seconds: float, release: str | None = None) -> None:
-        """Tell one event."""
-        if self._projects is not None and release is not None:
-            self._projects.event(event, release.partition(" ")[0])
-        self._tell(event, seconds, release)
-        if self._terminal.animated and isinstance(event, _PAINTED):
+    def event(self, event: events.Event, seconds: float, release: str | None = None) -> None:
+        """Describe one event."""
+        self.summary.apply(event, release)
+        title = (self.summary.title(release) or "") if self.summary.several else ""
+        self._uploads.apply(event, seconds)
+        self._waits.apply(event, seconds, title)
+        self._projects.apply(event, release or "")
+        self._say(event, seconds, release, title)
+        progress = isinstance(event, events.UploadProgressed)
+        if self._terminal.animated and not (progress and seconds < self._painted + _PAINTED):
             self.tick(seconds)
 
     def tick(self, seconds: float) -> None:
-        """Bring what a person watches up to date."""
-        width = self._terminal.width
-        if self._projects is not None:
+        """Bring the tables up to date."""
+        width = max(self._terminal.width - 1, 10)
+        if self.summary.many:
             lines = self._projects.lines(width)
         else:
-            lines = [*self._uploads.lines(seconds, width), *self._table.lines(seconds, width)]
-        # Cleaned already; the columns are to stay.
-        self._terminal.repaint([line.replace("<", "\\<") for line in lines])
+            lines = [*self._uploads.lines(seconds, width), *self._waits.lines(seconds, width)]
+        self._terminal.repaint(lines)
+        self._painted = seconds
 
-    @singledispatchmethod
-    def _tell(self, event: Event, seconds: float, release: str | None) -> None:
-        pass
-
-    @_tell.register
-    def _(self, event: ProjectsFound, _seconds: float, _release: str | None) -> None:
-        self._projects = ProjectTable()
-        self._terminal.line("")
-        self._terminal.line(f"{_VERBS[self._kind]} <c1>{event.count}</c1> projects")
-        for folder in event.left_out:
-            self._terminal.line(
-                f" - {escaped(folder)} has nothing to publish (package-mode = false)"
-            )
-
-    @_tell.register
-    def _(self, event: ReleaseStarted, _seconds: float, _release: str | None) -> None:
-        if self._projects is not None:
-            return
-        where = f" to <info>{escaped(event.repository)}</info>" if event.repository else ""
-        self._terminal.line("")
-        self._terminal.line(
-            f"{_VERBS[self._kind]} <c1>{escaped(event.name)}</c1>"
-            f" (<c2>{escaped(event.version)}</c2>){where}"
-        )
-
-    @_tell.register
-    def _(self, event: TargetsFound, _seconds: float, _release: str | None) -> None:
-        self._indexes = max(self._indexes, len(event.indexes))
-
-    @_tell.register
-    def _(self, event: VersionSet, _seconds: float, _release: str | None) -> None:
-        self._terminal.line(f"The build has set the version to <c2>{escaped(event.version)}</c2>")
-
-    @_tell.register
-    def _(self, _event: BuildStarted, _seconds: float, release: str | None) -> None:
-        self._terminal.line(f" - {_of(release)}building")
-
-    @_tell.register
-    def _(self, event: BuildReused, _seconds: float, release: str | None) -> None:
-        names = escaped(", ".join(event.filenames))
-        self._terminal.line(
-            f"{_of(release)}Nothing is built: the sources are those of an earlier run's"
-            f" <c1>{names}</c1>"
-        )
-
-    @_tell.register
-    def _(self, event: FileCompared, _seconds: float, _release: str | None) -> None:
-        if self._kind == "dry-run" or self._terminal.verbose:
-            self._terminal.line(f" - <c1>{escaped(event.filename)}</c1> {_COMPARED[event.state]}")
-
-    @_tell.register
-    def _(self, event: UploadStarted, _seconds: float, _release: str | None) -> None:
-        self._uploads.started(event)
-        if event.attempt > 1:
-            self._terminal.line(
-                f" - <c1>{escaped(event.filename)}</c1>: sending it again, for the"
-                f" {_ordinal(event.attempt)} time"
-            )
-
-    @_tell.register
-    def _(self, event: UploadProgressed, seconds: float, _release: str | None) -> None:
-        if self._uploads.progressed(event.filename, event.sent) and self._terminal.animated:
-            self.tick(seconds)
-
-    @_tell.register
-    def _(self, event: UploadEnded, _seconds: float, _release: str | None) -> None:
-        self._uploads.ended(event.filename)
-        self._terminal.line(
-            f" - Uploading <c1>{escaped(event.filename)}</c1> {_UPLOADS[event.upload]}"
-        )
-
-    @_tell.register
-    def _(self, event: UploadUncertain, _seconds: float, _release: str | None) -> None:
-        self._uploads.doubted(event.filename)
-        self._terminal.line(
-            f" - <c1>{escaped(event.filename)}</c1>: looking whether it is there, as the upload"
-            f" ended with: {escaped(event.words)}"
-        )
-
-    @_tell.register
-    def _(self, event: UploadDelayed, seconds: float, _release: str | None) -> None:
-        self._uploads.delayed(event, seconds)
-        self._terminal.line(
-            f" - {escaped(event.words)} It is sent again in {durations.in_words(event.pause)}."
-        )
-
-    @_tell.register
-    def _(self, event: WaitStarted, seconds: float, release: str | None) -> None:
-        self._table.started(release or "", event, seconds)
-        if self._brief:
-            return
-        self._terminal.line(f"{_of(release)}Waiting for <info>{escaped(event.index)}</info>")
-
-    @_tell.register
-    def _(self, event: NotYetVisible, seconds: float, release: str | None) -> None:
-        self._table.looked(release or "", event, seconds)
-        if not event.missing or self._terminal.animated:
-            return
-        # One line per change, and one a minute; clients that see the same are one.
-        holds = event.expires_in is not None and event.expires_in > 1
-        state = (release, event.index, event.missing, event.detail, holds)
-        if seconds - self._told.get(state, -_QUIET_SECONDS) < _QUIET_SECONDS:
-            return
-        self._told[state] = seconds
-        words = [event.detail] if event.detail else []
-        if event.expires_in is not None and holds:
-            left = durations.in_words(event.expires_in)
-            words.append(f"this edge holds the old page for another {left}")
-        detail = f" ({escaped('; '.join(words))})" if words else ""
-        seen_by = "" if event.variant == UNSEEN.name else f", as seen by {event.variant}"
-        self._terminal.line(
-            f" - {_of(release)}<info>{escaped(event.index)}</info> does not list"
-            f" {escaped(', '.join(event.missing))} yet{seen_by}{detail}"
-        )
-
-    @_tell.register
-    def _(self, event: BecameVisible, seconds: float, release: str | None) -> None:
-        self._table.visible(release or "", event, seconds)
-        if self._brief:
-            return
-        self._terminal.line(
-            f" - {_of(release)}<info>{escaped(event.index)}</info> lists every file, seen by"
-            f" {event.variant} after {event.waited:.1f} s"
-        )
-
-    @_tell.register
-    def _(self, event: IndexEnded, _seconds: float, release: str | None) -> None:
-        self._table.ended(release or "", event)
-        if event.proven:
-            self._terminal.line(
-                f" - {_of(release)}<info>{escaped(event.index)}</info> <fg=green>verified</>"
-            )
-        if event.not_offered and self._terminal.verbose:
-            fields = ", ".join(event.not_offered)
-            self._terminal.line(f"   not offered there, so not compared: {fields}")
-
-    @_tell.register
-    def _(self, event: FileVerified, _seconds: float, release: str | None) -> None:
-        if self._brief:
-            return
-        way = "" if event.client == "http" else f" by {event.client}"
-        place = f" from <info>{escaped(event.index)}</info>" if self._indexes > 1 else ""
-        self._terminal.line(
-            f" - {_of(release)}<c1>{escaped(event.filename)}</c1> comes back unchanged{place}{way}"
-        )
-
-    @_tell.register
-    def _(self, event: MetadataVerified, _seconds: float, release: str | None) -> None:
-        if self._terminal.verbose:
-            self._terminal.line(
-                f" - {_of(release)}<c1>{escaped(event.filename)}.metadata</c1> is that of the file"
-            )
-
-    @_tell.register
-    def _(self, event: ReleaseWaiting, _seconds: float, release: str | None) -> None:
-        needs = escaped(", ".join(event.needs))
-        self._terminal.line(f" - {_of(release)}waits for <c1>{needs}</c1>")
-
-    @_tell.register
-    def _(self, event: ReleaseBlocked, _seconds: float, release: str | None) -> None:
-        by = escaped(", ".join(event.by))
-        self._terminal.error_line(f" - {_of(release)}<error>blocked</error> by <c1>{by}</c1>")
-
-    @_tell.register
-    def _(self, event: ReleaseEnded, _seconds: float, release: str | None) -> None:
-        if self._projects is None or event.verdict is Verdict.BLOCKED:
-            return
-        if event.verdict.exit_code == 0:
-            self._terminal.line(f" - {_of(release)}<fg=green>{event.verdict}</>")
-        else:
-            self._terminal.error_line(f" - {_of(release)}<error>{event.verdict}</error>")
-
-    @_tell.register
-    def _(self, event: ProblemFound, _seconds: float, release: str | None) -> None:
-        problem, style = event.problem, event.problem.severity
-        words = f"{style.title()} {problem.code}: {_of(release)}{escaped(problem.message)}"
-        self._terminal.error_line(f"<{style}>{words}</{style}>")
-        self._terminal.error_line(f"  <c1>{escaped(problem.remedy)}</c1>")
-
-    def end(self, verdict: Verdict, release: str, receipt: str | None) -> None:
-        """The last words: the verdict, of which release, and where the receipt is."""
-        good = verdict.exit_code == 0
-        summary = _SUMMARIES[verdict]
-        if self._kind == "wait":
-            summary = str(verdict)
+    def end(self, verdict: Verdict, receipt: str | None) -> None:
+        """Say who failed, how the run ended, and where the receipt is."""
         self._terminal.repaint([])
-        if verdict is Verdict.INTERRUPTED and receipt is None:
-            summary = "interrupted"
-        if self._projects is not None:
-            for line in self._projects.failed():
-                self._terminal.error_line(f"<error>{escaped(line)}</error>")
-            release = self._projects.count()
-        words = f"{summary}{f': {escaped(release)}' if release else ''}"
-        if good:
-            self._terminal.line(f"<success>{words}</success>")
-        else:
-            self._terminal.error_line(f"<error>{words}</error>")
-        if receipt and (good or self._terminal.verbose):
-            self._terminal.line(f"Receipt: {escaped(receipt)}")
-        elif receipt:
-            self._terminal.error_line(f"Receipt: {escaped(receipt)}")
+        good = verdict.exit_code == 0
+        say = self._terminal.line if good else self._terminal.error_line
+        for who, remedy in self.summary.reasons():
+            say(f"<error>{escaped(who)}</error>")
+            if remedy:
+                say(f"  <c1>{escaped(remedy)}</c1>")
+        style = "success" if good else "error"
+        say(f"<{style}>{escaped(self.summary.verdict(verdict))}</{style}>")
+        if good and (page := self.summary.page()):
+            say(escaped(page))
+        if receipt:
+            say(f"Receipt: {escaped(receipt)}")
+
+    def _say(self, event: events.Event, seconds: float, release: str | None, title: str) -> None:
+        of = f"{escaped(title)}: " if title else ""
+        if isinstance(event, events.ProblemFound):
+            self._say_problem(event.problem, of)
+            return
+        for line in (
+            *self._release_lines(event, of),
+            *self._upload_lines(event),
+            *self._index_lines(event, release, of),
+            *self._late_lines(event, seconds, title, of),
+        ):
+            self._terminal.line(line)
+
+    def _say_problem(self, problem: Problem, of: str) -> None:
+        style, say = problem.severity, self._terminal.error_line
+        if problem.code in _NOTES and not self._terminal.verbose:
+            if problem.code not in self._noted:
+                say(f"Note {problem.code}: {escaped(problem.message)}")
+            self._noted.add(problem.code)
+            return
+        say(f"<{style}>{style.title()} {problem.code}: {of}{escaped(problem.message)}</{style}>")
+        say(f"  <c1>{escaped(problem.remedy)}</c1>")
+
+    def _release_lines(self, event: events.Event, of: str) -> Iterator[str]:
+        """What happens to a project as a whole; a table of many projects says most of it."""
+        many, verbose = self.summary.many, self._terminal.verbose
+        table = many and self._terminal.animated and not verbose
+        match event:
+            case events.ProjectsFound(count, left_out):
+                yield from ("", f"{_VERBS[self._kind]} <c1>{count}</c1> projects")
+                for folder in left_out:
+                    yield f" - {escaped(folder)} has nothing to publish (package-mode = false)"
+            case events.ReleaseStarted(name, version, repository) if not many:
+                to = "to" if self._kind == "publish" else "for"
+                where = f" {to} <info>{escaped(repository)}</info>" if repository else ""
+                title = f"<c1>{escaped(name)}</c1> (<c2>{escaped(version)}</c2>)"
+                yield from ("", f"{_VERBS[self._kind]} {title}{where}")
+            case events.VersionSet(version):
+                yield f" - {of}the build set the version to <c2>{escaped(version)}</c2>"
+            case events.BuildStarted() if not table:
+                yield f" - {of}building"
+            case events.BuildReused(filenames):
+                names = f"<c1>{escaped(some(filenames))}</c1>"
+                yield f" - {of}not building again: {names} are built from the same sources"
+            case events.ReleaseWaiting(needs) if not table:
+                yield f" - {of}waiting for <c1>{escaped(some(needs))}</c1>"
+            case events.ReleaseBlocked(by) if verbose or not many:
+                yield f" - {of}<error>blocked</error> by <c1>{escaped(some(by))}</c1>"
+            case events.ReleaseEnded(verdict) if of and verdict is not Verdict.BLOCKED:
+                style = "success" if verdict.exit_code == 0 else "error"
+                yield f" - {of}<{style}>{verdict}</{style}>"
+
+    def _upload_lines(self, event: events.Event) -> Iterator[str]:
+        match event:
+            case events.FileCompared(filename, state) if self._kind == "dry-run":
+                yield f" - {_file(filename)} {_COMPARED[state]}"
+            case events.UploadStarted(filename, _, attempt, attempts) if attempt > 1:
+                yield f" - {_file(filename)}: retrying (attempt {attempt} of {attempts})"
+            case events.UploadEnded(filename, upload):
+                yield f" - {_UPLOADS[upload].format(_file(filename))}"
+            case events.UploadUncertain(filename, words):
+                yield f" - {_file(filename)}: checking whether the index has it ({escaped(words)})"
+            case events.UploadDelayed(_, words, pause):
+                yield f" - {escaped(words)} Retrying in {durations.in_words(pause)}."
+
+    def _index_lines(self, event: events.Event, release: str | None, of: str) -> Iterator[str]:
+        """One line an index; with -v each step; of many projects nothing but their verdicts."""
+        verbose = self._terminal.verbose
+        match event:
+            case events.IndexEnded(index, proven=True) if verbose or not self.summary.many:
+                yield f" - {of}{_index(index)} {self.summary.proof(release, index)}"
+                if verbose and event.not_offered:
+                    yield f"   does not offer, so not compared: {', '.join(event.not_offered)}"
+            case _ if not verbose:
+                return
+            case events.WaitStarted(index):
+                yield f" - {of}waiting for {_index(index)}"
+            case events.BecameVisible(index, variant, waited=waited):
+                yield f" - {of}{_index(index)} lists every file to {variant} after {waited:.1f} s"
+            case events.FileVerified(index, filename, client=client):
+                how = self.summary.how(release, filename)
+                way = "" if client == "http" else f" with {client}"
+                yield f" - {of}{_file(filename)} downloads {how} from {_index(index)}{way}"
+            case events.MetadataVerified(_, filename):
+                yield f" - {of}{_file(f'{filename}.metadata')} matches the file"
+
+    def _late_lines(
+        self, event: events.Event, seconds: float, title: str, of: str
+    ) -> Iterator[str]:
+        """In a log, one line per change and one a minute; variants that see the same share it."""
+        if not isinstance(event, events.NotYetVisible) or self._terminal.animated:
+            return
+        left = event.expires_in if (event.expires_in or 0.0) > 1 else None
+        state = (title, event.index, event.missing, event.detail, left is None)
+        if not event.missing or seconds - self._logged.get(state, -_REPEATED) < _REPEATED:
+            return
+        self._logged[state] = seconds
+        seen_by = "" if event.variant == UNSEEN.name else f" as seen by {event.variant}"
+        words = [self._waits.elapsed(title, event.index, seconds), event.detail]
+        if left is not None:
+            words.append(f"this edge holds the old page for another {durations.in_words(left)}")
+        missing, why = escaped(some(event.missing)), escaped("; ".join(filter(None, words)))
+        yield f" - {of}{_index(event.index)} does not list {missing} yet{seen_by} ({why})"
 
 
-_PAINTED = (
-    UploadStarted,
-    UploadUncertain,
-    UploadDelayed,
-    UploadEnded,
-    WaitStarted,
-    NotYetVisible,
-    BecameVisible,
-    IndexEnded,
-    BuildStarted,
-    DistributionsRead,
-    SendingStarted,
-    ReleaseWaiting,
-    ReleaseEnded,
-)
+def _file(name: str) -> str:
+    return f"<c1>{escaped(name)}</c1>"
 
 
-def _ordinal(number: int) -> str:
-    """2nd, 3rd, 4th, 11th, 21st."""
-    last = number % 10 if number % 100 not in {11, 12, 13} else 0
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
-
-
-def _of(release: str | None) -> str:
-    return f"{escaped(release)}: " if release else ""
-
-
-_SUMMARIES = {
-    Verdict.VERIFIED: "verified",
-    Verdict.KEPT_REMOTE: "kept-remote (other bytes are on the index than were built)",
-    Verdict.DRY_RUN: "dry-run (nothing was sent)",
-    Verdict.ERROR: "error",
-    Verdict.PREFLIGHT_REFUSED: "preflight-refused (nothing was uploaded)",
-    Verdict.UPLOAD_FAILED: "upload-failed (the receipt says which files are there)",
-    Verdict.CONFLICT: "conflict (the index holds other bytes under the same name)",
-    Verdict.NOT_VISIBLE: "not-visible (uploaded, not yet proven)",
-    Verdict.VERIFICATION_FAILED: "verification-failed (an index serves something else)",
-    Verdict.LOCK_TIMEOUT: "lock-timeout (nothing was changed)",
-    Verdict.BLOCKED: "blocked",
-    Verdict.INTERRUPTED: "interrupted (the receipt says how far it came)",
-    Verdict.RUNNING: "running",
-}
+def _index(url: str) -> str:
+    return f"<info>{escaped(url)}</info>"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.release_order import WorkspaceMember
-from poetry_publish_verified.output.console import escaped
+from poetry_publish_verified.output.words import escaped
 
 SCHEMA = "publish-verified.plan/1"
 

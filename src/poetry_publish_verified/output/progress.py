@@ -1,26 +1,23 @@
-"""The waiting, as a table that is kept up to date: which index, which client, how far."""
+"""The wait, as a table that is kept up to date: which index, which client, how far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from poetry_publish_verified.core import durations
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.sanitize import printable
-
-_LABELS = {UNSEEN.name: "upload"}
+from poetry_publish_verified.output.words import row
+from poetry_publish_verified.output.words import shortened
+from poetry_publish_verified.output.words import some
+from poetry_publish_verified.output.words import unstyled
 
 
 @dataclass(slots=True)
-class _IndexRow:
-    """One index as one client sees it; moments are seconds of one clock."""
+class _VariantRow:
+    """An index as one client variant sees it; moments are seconds of one clock."""
 
-    since: float
-    answer: str = "not looked yet"
+    answer: str = "no answer yet"
     seen_after: float | None = None
     next_look: float | None = None
     expires: float | None = None
@@ -28,61 +25,83 @@ class _IndexRow:
     def words(self, now: float) -> str:
         if self.seen_after is not None:
             return f"seen after {durations.in_words(self.seen_after)}"
-        words = [f"waiting {durations.in_words(now - self.since)}", self.answer]
+        words = [self.answer]
         if self.next_look is not None:
-            words.append(f"next look in {durations.in_words(max(self.next_look - now, 0.0))}")
+            left = self.next_look - now
+            words.insert(0, f"next look in {durations.in_words(left)}" if left > 0 else "looking")
         if self.expires is not None and self.expires > now:
             words.append(f"old page held for {durations.in_words(self.expires - now)}")
-        return " · ".join(words)
+        return ", ".join(words)
+
+
+@dataclass(slots=True)
+class _Wait:
+    """One index: since when it is polled, for how long at most, and what has come from it."""
+
+    since: float
+    timeout: float
+    rows: dict[str, _VariantRow]
+    # Until anything of the release is there: seen through a copy that no client reads.
+    upload: _VariantRow | None = None
+
+    def apply(self, event: events.Event, now: float) -> None:
+        match event:
+            case events.NotYetVisible(variant=variant):
+                row = self._row(variant)
+                lacks = f"lacks {some(event.missing, 2)}" if event.missing else "lists every file"
+                row.answer, row.seen_after = event.detail or lacks, None
+                row.next_look = None if event.next_in is None else now + event.next_in
+                row.expires = None if event.expires_in is None else now + event.expires_in
+            case events.BecameVisible(variant=variant, waited=waited):
+                self._row(variant).seen_after = waited
+
+    def _row(self, variant: str) -> _VariantRow:
+        if variant == UNSEEN.name:
+            self.upload = self.upload or _VariantRow()
+            return self.upload
+        self.upload = None
+        return self.rows.setdefault(variant, _VariantRow())
+
+    def elapsed(self, now: float) -> str:
+        return f"{durations.in_words(now - self.since)} of {durations.in_words(self.timeout)}"
 
 
 class WaitTable:
-    """Index by client; `lines` is what stands on the terminal at a moment."""
+    """Index by client; `lines` is what a terminal shows at a moment."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, str], _IndexRow] = {}
+        self._waits: dict[tuple[str, str], _Wait] = {}
 
-    def started(self, release: str, event: WaitStarted, now: float) -> None:
-        """An index is watched."""
-        for variant in event.variants:
-            self._rows[release, event.index, variant] = _IndexRow(now)
+    def apply(self, event: events.Event, now: float, release: str) -> None:
+        """Take in one event of a release (empty where there is just one), which happened `now`."""
+        match event:
+            case events.WaitStarted(index, timeout, variants):
+                rows = {variant: _VariantRow() for variant in variants}
+                self._waits[release, index] = _Wait(now, timeout, rows)
+            case events.IndexEnded(index):
+                self._waits.pop((release, index), None)
+            case events.ReleaseEnded():
+                self._waits = {key: wait for key, wait in self._waits.items() if key[0] != release}
+            case events.NotYetVisible() | events.BecameVisible():
+                if wait := self._waits.get((release, event.index)):
+                    wait.apply(event, now)
 
-    def looked(self, release: str, event: NotYetVisible, now: float) -> None:
-        """One look did not satisfy."""
-        row = self._row(release, event, now)
-        row.answer = event.detail or (
-            f"lacks {', '.join(event.missing)}" if event.missing else "looking once more"
-        )
-        row.next_look = None if event.next_in is None else now + event.next_in
-        row.expires = None if event.expires_in is None else now + event.expires_in
-
-    def visible(self, release: str, event: BecameVisible, now: float) -> None:
-        """One client sees it all."""
-        self._row(release, event, now).seen_after = event.waited
-
-    def ended(self, release: str, event: IndexEnded) -> None:
-        """Nothing more is waited for there."""
-        self._rows = {
-            key: row for key, row in self._rows.items() if key[:2] != (release, event.index)
-        }
+    def elapsed(self, release: str, index: str, now: float) -> str:
+        """`12 s of 15 min`."""
+        wait = self._waits.get((release, index))
+        return wait.elapsed(now) if wait else ""
 
     def lines(self, now: float, width: int) -> list[str]:
-        """The rows, none wider than the terminal: a wrapped one could not be painted over."""
-        groups: dict[tuple[str, str], list[str]] = {}
-        for (release, index, variant), row in self._rows.items():
-            rows = groups.setdefault((release, index), [])
-            rows.append(f"  {_LABELS.get(variant, variant):<12} {printable(row.words(now))}")
+        """The rows, none longer than `width` characters."""
         lines = []
-        for (release, index), rows in groups.items():
-            lines += [" ".join(filter(None, (release, index))), *rows]
-        return [short(line, max(width - 1, 10)) for line in lines]
-
-    def _row(self, release: str, event: NotYetVisible | BecameVisible, now: float) -> _IndexRow:
-        if event.variant != UNSEEN.name:
-            self._rows.pop((release, event.index, UNSEEN.name), None)
-        return self._rows.setdefault((release, event.index, event.variant), _IndexRow(now))
-
-
-def short(text: str, width: int) -> str:
-    """`text`, cut to `width` characters where it is longer."""
-    return text if len(text) <= width else text[: width - 1] + "…"
+        for (release, index), wait in self._waits.items():
+            words, place = (
+                f"({wait.elapsed(now)})",
+                unstyled(" ".join(filter(None, (release, index)))),
+            )
+            lines.append(f"{shortened(place, max(width - len(words) - 1, 10))} {words}"[:width])
+            rows = {"upload": wait.upload} if wait.upload else wait.rows
+            column = max(map(len, rows), default=0)
+            for name, each in rows.items():
+                lines += row(f"{name:<{column}}", unstyled(each.words(now)), width)
+        return lines

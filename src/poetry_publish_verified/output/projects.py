@@ -1,42 +1,33 @@
-"""Many projects, a row each, for who watches."""
+"""Many projects, a row each."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
-from functools import singledispatchmethod
 
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import BuildStarted
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import ReleaseWaiting
-from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core import events
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.output.progress import short
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.output.words import shortened
+from poetry_publish_verified.output.words import some
+from poetry_publish_verified.output.words import unstyled
 
-# What moves stands above what waits.
+# What moves is above what waits.
 _ORDER = ("uploading", "visible", "building", "built", "waiting", "ready")
 _LONGEST_NAME = 40
 
 
 @dataclass(slots=True)
 class _ProjectRow:
-    """One project: what it is at, and the numbers of that."""
+    """One project: what it is doing, and the numbers of that."""
 
+    name: str
     state: str = "ready"
     files: int = 0
     arrived: int = 0
     indexes: int = 1
     needs: tuple[str, ...] = ()
-    # By index: which clients are waited for.
+    # By index: the client variants that do not see the release yet.
     unseen: dict[str, set[str]] = field(default_factory=dict)
 
     def words(self) -> str:
@@ -47,94 +38,60 @@ class _ProjectRow:
                 seen = sum(not clients for clients in self.unseen.values())
                 return f"visible on {seen} of {self.indexes}"
             case "waiting":
-                return f"waiting for {', '.join(self.needs)}"
+                return f"waiting for {some(self.needs, 3)}"
             case _:
                 return self.state
 
+    def apply(self, event: events.Event) -> None:
+        match event:
+            case events.TargetsFound(indexes=indexes):
+                self.indexes = len(indexes)
+            case events.BuildStarted():
+                self.state = "building"
+            case events.DistributionsRead(distributions):
+                self.state, self.files = "built", len(distributions)
+            case events.ReleaseWaiting(needs):
+                self.state, self.needs = "waiting", needs
+            case events.SendingStarted():
+                self.state = "uploading"
+            case events.UploadEnded(upload=upload):
+                self.arrived += upload not in {"failed", "unknown", "not-sent"}
+            case events.WaitStarted(index, variants=variants):
+                self.state, self.unseen[index] = "visible", set(variants)
+            case events.BecameVisible(index, variant):
+                self.unseen.get(index, set()).discard(variant)
+
 
 class ProjectTable:
-    """Project by project; `lines` is what stands on the terminal at a moment."""
+    """Project by project; `lines` is what a terminal shows at a moment."""
 
     def __init__(self) -> None:
         self._rows: dict[str, _ProjectRow] = {}
-        self._ended: dict[str, Verdict] = {}
+        self._ended: Counter[Verdict] = Counter()
 
-    def event(self, event: Event, project: str) -> None:
-        """Take in what happened to a project, by its name."""
-        self._take(event, project)
-
-    @singledispatchmethod
-    def _take(self, event: Event, project: str) -> None:
-        pass
-
-    @_take.register
-    def _(self, event: ReleaseStarted, _project: str) -> None:
-        self._rows[event.name] = _ProjectRow()
-
-    @_take.register
-    def _(self, event: TargetsFound, project: str) -> None:
-        self._rows[project].indexes = len(event.indexes)
-
-    @_take.register
-    def _(self, _event: BuildStarted, project: str) -> None:
-        self._rows[project].state = "building"
-
-    @_take.register
-    def _(self, event: DistributionsRead, project: str) -> None:
-        self._rows[project].files = len(event.distributions)
-        self._rows[project].state = "built"
-
-    @_take.register
-    def _(self, event: ReleaseWaiting, project: str) -> None:
-        self._rows[project].state = "waiting"
-        self._rows[project].needs = event.needs
-
-    @_take.register
-    def _(self, _event: SendingStarted, project: str) -> None:
-        self._rows[project].state = "uploading"
-
-    @_take.register
-    def _(self, event: UploadEnded, project: str) -> None:
-        self._rows[project].arrived += event.upload not in {"failed", "unknown", "not-sent"}
-
-    @_take.register
-    def _(self, event: WaitStarted, project: str) -> None:
-        self._rows[project].state = "visible"
-        self._rows[project].unseen[event.index] = set(event.variants)
-
-    @_take.register
-    def _(self, event: BecameVisible, project: str) -> None:
-        self._rows[project].unseen.get(event.index, set()).discard(event.variant)
-
-    @_take.register
-    def _(self, event: ReleaseEnded, project: str) -> None:
-        self._rows.pop(project, None)
-        self._ended[project] = event.verdict
-        for row in self._rows.values():
-            row.needs = tuple(name for name in row.needs if name != project)
+    def apply(self, event: events.Event, release: str) -> None:
+        """Take in one event of a project, whatever tells the projects apart."""
+        match event:
+            case events.ReleaseStarted(name):
+                self._rows[release] = _ProjectRow(name)
+            case events.ReleaseEnded(verdict):
+                self._ended[verdict] += 1
+                ended = self._rows.pop(release).name
+                for row in self._rows.values():
+                    row.needs = tuple(name for name in row.needs if name != ended)
+            case _ if release in self._rows:
+                self._rows[release].apply(event)
 
     def lines(self, width: int) -> list[str]:
-        """How many have ended and how, and a row for each other; none wider than the terminal."""
-        counts = Counter(map(str, self._ended.values()))
-        ended = [f"{count} {verdict}" for verdict, count in sorted(counts.items())]
-        lines = [", ".join([*ended, f"{len(self._rows)} to go"])]
-        column = min(max(map(len, self._rows), default=0), _LONGEST_NAME)
-        rows = sorted(self._rows.items(), key=lambda item: _ORDER.index(item[1].state))
+        """How many have ended and how, and a row for each other; none longer than `width`."""
+        if not self._ended and all(row.state == "ready" for row in self._rows.values()):
+            # There may be questions first.
+            return []
+        ended = [f"{count} {verdict}" for verdict, count in sorted(self._ended.items())]
+        rows = sorted(self._rows.values(), key=lambda row: _ORDER.index(row.state))
+        column = min(max((len(row.name) for row in rows), default=0), _LONGEST_NAME)
+        lines = [", ".join([*ended, f"{len(rows)} to go"])]
         lines += [
-            f"  {short(printable(name), column):<{column}} {printable(row.words())}"
-            for name, row in rows
+            f"  {shortened(row.name, column):<{column}} {unstyled(row.words())}" for row in rows
         ]
-        return [short(line, max(width - 1, 10)) for line in lines]
-
-    def failed(self) -> list[str]:
-        """Who came to no good end, by how that is called."""
-        found: dict[str, list[str]] = {}
-        for project, verdict in self._ended.items():
-            if verdict.exit_code != 0:
-                found.setdefault(str(verdict), []).append(project)
-        return [f"{verdict}: {', '.join(names)}" for verdict, names in found.items()]
-
-    def count(self) -> str:
-        """How many of all came to a good end."""
-        good = sum(verdict.exit_code == 0 for verdict in self._ended.values())
-        return f"{good} of {len(self._ended) + len(self._rows)} projects"
+        return [line[:width] for line in lines]

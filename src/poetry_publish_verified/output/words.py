@@ -1,0 +1,48 @@
+"""Text of others made fit for a terminal, and lists made short."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from poetry_publish_verified.sanitize import printable
+
+
+def escaped(text: str) -> str:
+    """`text` on one line, without control characters, and without anything that cleo styles."""
+    words = printable(text, 2000).replace("<", "\\<")
+    # A backslash at the end would escape the tag that follows.
+    return f"{words} " if words.endswith("\\") else words
+
+
+def unstyled(text: str) -> str:
+    """The same for cleo's sections, which look for styles in what they have shown already, too."""
+    return printable(text).replace("<", "< ")
+
+
+def some(names: Sequence[str], most: int = 10) -> str:
+    """`a, b, c and 7 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in at most `width` characters, cut in the middle: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    kept = max(width - 3, 2)
+    return f"{text[: kept // 2]}...{text[len(text) - (kept - kept // 2) :]}"[:width]
+
+
+def row(label: str, text: str, width: int) -> list[str]:
+    """`text` beside its label, wrapped where it does not fit into `width` characters."""
+    label = f"  {label} "
+    room = max(width - len(label), 1)
+    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+    indents = [label, *[" " * len(label)] * (len(lines) - 1)]
+    return [(indent + line)[:width] for indent, line in zip(indents, lines, strict=True)]
