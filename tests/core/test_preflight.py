@@ -65,6 +65,16 @@ def test_no_distributions_is_one_fault() -> None:
     assert "poetry build" in fault.remedy
 
 
+def test_a_build_of_nothing_is_not_told_to_build() -> None:
+    """What this very run has built is not to be built again, whether missing or changed."""
+    (missing,) = check(LANTERN, [], Circumstances(built=True), public=False)
+    (changed,) = check(
+        LANTERN, [distribution(WHEEL)], Circumstances(built=True, changed=("a.py",)), public=False
+    )
+    assert [missing.code, changed.code] == [Code.NO_DISTRIBUTIONS, Code.CHANGED_SINCE_BUILD]
+    assert not any("--build" in problem.remedy for problem in (missing, changed))
+
+
 def test_two_sdists_are_refused() -> None:
     """An index accepts one sdist per release, so both names are reported."""
     other = "lantern-1.0.0.tar.gz"

@@ -54,18 +54,18 @@ def test_sound_archives_pass() -> None:
 @pytest.mark.parametrize(
     ("contents", "words"),
     [
-        (in_wheel(IN_WHEEL, "lantern/new.py"), "does not name lantern/new.py"),
-        (in_wheel(record=[*LINES, "lantern/gone.py,,"]), "not there: lantern/gone.py"),
-        (in_wheel(record=LINES[1:]), "does not name lantern/__init__.py"),
+        (in_wheel(IN_WHEEL, "lantern/new.py"), "does not list lantern/new.py"),
+        (in_wheel(record=[*LINES, "lantern/gone.py,,"]), "not in the wheel: lantern/gone.py"),
+        (in_wheel(record=LINES[1:]), "does not list lantern/__init__.py"),
         (
             in_wheel(record=[record_line("lantern/__init__.py", b"night"), *LINES[1:]]),
-            "another hash or size of lantern/__init__.py",
+            "a wrong hash or size for lantern/__init__.py",
         ),
-        (in_wheel(record=[LINES[0][:-1] + "6", *LINES[1:]]), "another hash or size"),
-        (in_wheel(record=["lantern/__init__.py,,5", *LINES[1:]]), "no sha256 or better"),
+        (in_wheel(record=[LINES[0][:-1] + "6", *LINES[1:]]), "a wrong hash or size"),
+        (in_wheel(record=["lantern/__init__.py,,5", *LINES[1:]]), "no sha256 or stronger hash"),
         (
             in_wheel(record=[record_line("lantern/__init__.py", algorithm="md5"), *LINES[1:]]),
-            "no sha256 or better of lantern/__init__.py",
+            "no sha256 or stronger hash of lantern/__init__.py",
         ),
         (in_wheel(record=["one,two", *LINES]), "cannot be read"),
         (in_wheel(record=["lantern/__init__.py,sha256=ä,5"]), "cannot be read"),
@@ -77,7 +77,7 @@ def test_sound_archives_pass() -> None:
                 (*in_wheel().members, member("lantern/__init__.py")),
                 *(1, in_wheel().record, b"Tag: py3-none-any"),
             ),
-            "more than one file of the name lantern/__init__.py",
+            "contains lantern/__init__.py more than once",
         ),
     ],
 )

@@ -20,12 +20,11 @@ from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.problems.distributions import unreadable
 from poetry_publish_verified.core.problems.project import dist_dir_unreadable
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.sanitize import printable
 
 _CHUNK = 1024 * 1024
 _MAX_THREADS = 4
@@ -80,7 +79,7 @@ def look(
 
     Once it is `stopped`, nothing more is read, and what comes back is of no use.
     """
-    found, problems = [], []
+    found, broken = [], []
     threads = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
     try:
         # Hashing and inflating leave the other cores free for the next file, or for each other.
@@ -93,21 +92,12 @@ def look(
             try:
                 found.append(Distribution(filename, *hashed.result(), *opened.result()))
             except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
-                problems.append(_broken(filename, error))
+                bomb = isinstance(error, archives.BombError)
+                broken.append(unreadable(filename, error, bomb=bomb))
     finally:
         # An interrupt ends with the files that are being read.
         threads.shutdown(cancel_futures=True)
-    return DistDirContents(in_upload_order(found), tuple(problems))
-
-
-def _broken(filename: str, error: Exception) -> Problem:
-    bomb = isinstance(error, archives.BombError)
-    return Problem(
-        Code.ARCHIVE_BOMB if bomb else Code.ARCHIVE_BROKEN,
-        f"{filename} cannot be read: {printable(str(error)) or type(error).__name__}.",
-        f"Delete {filename} and build again.",
-        filename=filename,
-    )
+    return DistDirContents(in_upload_order(found), tuple(broken))
 
 
 def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distribution, ...]:

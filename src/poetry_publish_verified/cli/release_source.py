@@ -62,6 +62,7 @@ class DistDirRelease:
         found = dist_dir_adapter.look(dist_dir, name, version, stop.is_set)
         circumstances = Circumstances(
             place=str(dist_dir),
+            built=self.built is not None,
             repository=self.targets.repository,
             indexes=tuple(index.url for index in self.targets.indexes.shown_by),
             broken=found.broken,

@@ -14,10 +14,9 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.preflight.values import Declared
-from poetry_publish_verified.core.preflight.words import some
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.errors import Severity
 
 _Range = tuple[NormalizedName, frozenset[NormalizedName], SpecifierSet]
 
@@ -44,14 +43,7 @@ def between(distributions: Iterable[Distribution]) -> Iterator[Problem]:
         if "requires-dist" not in dynamic and _requirements(raw) != _requirements(fixed):
             differing.append("Requires-Dist")
         if differing:
-            yield Problem(
-                Code.FILES_DISAGREE,
-                f"{other.filename} and {base.filename} differ in {' and '.join(differing)}: who"
-                " installs from one gets something else than from the other.",
-                "Delete both and build them together.",
-                severity="warning",
-                filename=other.filename,
-            )
+            yield problems.files_disagree(other.filename, base.filename, differing)
 
 
 def with_project(distributions: Iterable[Distribution], declared: Declared) -> Iterator[Problem]:
@@ -64,26 +56,16 @@ def with_project(distributions: Iterable[Distribution], declared: Declared) -> I
     names = {name for name, _, _ in ranges}
     for distribution in distributions:
         raw = distribution.raw_metadata
-        lines = raw.get("requires_dist", [])
-        said = _ranges(lines)
-        surely = True
+        said = _ranges(raw.get("requires_dist", []))
+        severity: Severity = "error" if declared.surely else "warning"
+        filename = distribution.filename
         if python != _python(raw):
-            what = "Requires-Python is " + _quoted(raw.get("requires_python"), "not there")
-            what += f", and would be {_quoted(declared.requires_python, 'left out')} now"
+            then, now = raw.get("requires_python"), declared.requires_python
+            yield problems.python_has_changed(filename, then, now, severity)
         elif odd := names ^ {name for name, _, _ in said}:
-            what = f"its dependencies are others than now: {some(sorted(odd))}"
+            yield problems.dependencies_have_changed(filename, sorted(odd), severity)
         elif changed := {name for name, _, _ in ranges ^ said}:
-            what = f"it wants other versions or extras than now of {some(sorted(changed))}"
-            surely = False
-        else:
-            continue
-        yield Problem(
-            Code.BUILT_FROM_ANOTHER,
-            f"{distribution.filename} was built from another pyproject.toml: {what}.",
-            "Run poetry build, or add --build.",
-            severity="error" if surely and declared.surely else "warning",
-            filename=distribution.filename,
-        )
+            yield problems.ranges_have_changed(filename, sorted(changed))
 
 
 def _can_be_dynamic(raw: RawMetadata) -> bool:
@@ -133,7 +115,3 @@ def _ranges(lines: Iterable[str]) -> set[_Range]:
         for line in lines
         if (requirement := _parsed(line)) is not None
     }
-
-
-def _quoted(text: str | None, nothing: str) -> str:
-    return repr(printable(text, 80)) if text else nothing

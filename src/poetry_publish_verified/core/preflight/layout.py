@@ -16,16 +16,15 @@ from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.preflight.values import Identity
-from poetry_publish_verified.core.preflight.words import some
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Severity
 
 # PyPI's own rule for zip bombs: more than 50 times as much, and more than 64 MiB.
 _MOST_FOLD = 50
 _LEAST_UNPACKED = 64 * 1024 * 1024
 # It has to fit into a file's name; a longer one may be spread out to millions.
 _LONGEST_TAG = 256
-_AGAIN = "Delete the file and build again."
 
 
 def of_one(release: Identity, distribution: Distribution, *, public: bool) -> Iterator[Problem]:
@@ -57,25 +56,14 @@ def _filename(distribution: Distribution, *, public: bool) -> Iterator[Problem]:
     else:
         normalised = f"{name}-{version}.tar.gz"
     if filename != normalised:
-        yield Problem(
-            Code.FILENAME_NOT_NORMALISED,
-            f"The normalised name of {filename} is {normalised}.",
-            "Build again with a newer version of the build backend.",
-            severity="error" if public else "warning",
-            filename=filename,
-        )
+        severity: Severity = "error" if public else "warning"
+        yield problems.filename_not_normalised(filename, normalised, severity)
 
 
 def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
     found = [member.name for member in contents.members if _leads_out(member)]
     if found:
-        yield Problem(
-            Code.MEMBER_LEADS_OUT,
-            f"{distribution.filename}: these would be unpacked, or lead, outside its folder:"
-            f" {some(found)}.",
-            "Find out how they came into the archive, and build again.",
-            filename=distribution.filename,
-        )
+        yield problems.leads_out(distribution.filename, found)
 
 
 def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
@@ -84,14 +72,7 @@ def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem
     parts = (without_dot(member.name).split("/")[depth:] for member in contents.members)
     found = ["/".join(part) for part in parts if part[0:1] == [".poetry"] and len(part) > 1]
     if kept := [name for name in found if name != ".poetry/.gitignore"]:
-        yield Problem(
-            Code.POETRYS_FILES_PACKED,
-            f"{distribution.filename} holds Poetry's own working files: {some(kept)}. They are of"
-            " this machine, and differ with every build.",
-            "Add /.poetry/ to the project's .gitignore (hatchling reads no other), or exclude it in"
-            " the settings of the build backend, and build again.",
-            filename=distribution.filename,
-        )
+        yield problems.poetrys_files_packed(distribution.filename, kept)
 
 
 def _leads_out(member: ArchiveMember) -> bool:
@@ -117,37 +98,22 @@ def _folders(
     release: Identity, distribution: Distribution, contents: Contents
 ) -> Iterator[Problem]:
     names = [without_dot(member.name) for member in contents.members]
-    if distribution.parsed.kind == "wheel":
-        tops = {top for top, _, rest in _split(names) if rest and top.endswith(".dist-info")}
-        wanted = f"one folder of the form {_stem(distribution)}.dist-info"
-        fits = [_names(release, top.removesuffix(".dist-info")) for top in tops] == [True]
-    else:
+    parsed, filename = distribution.parsed, distribution.filename
+    stem = f"{parsed.name.replace('-', '_')}-{parsed.version}"
+    if parsed.kind == "sdist":
         tops = {top for top, _, _ in _split(names)}
-        wanted = f"one folder, {_stem(distribution)}, with all else in it"
-        fits = [_names(release, top) for top in tops] == [True]
-    if not fits:
-        yield Problem(
-            Code.ARCHIVE_LAYOUT,
-            f"{distribution.filename} must have {wanted}; it has {some(sorted(tops)) or 'none'}.",
-            _AGAIN,
-            filename=distribution.filename,
-        )
-    if distribution.parsed.kind == "wheel" and contents.wheel is None:
-        yield Problem(
-            Code.ARCHIVE_LAYOUT,
-            f"{distribution.filename} has no WHEEL file beside its METADATA.",
-            _AGAIN,
-            filename=distribution.filename,
-        )
+        if [_names(release, top) for top in tops] != [True]:
+            yield problems.sdist_layout(filename, stem, sorted(tops))
+        return
+    tops = {top for top, _, rest in _split(names) if rest and top.endswith(".dist-info")}
+    if [_names(release, top.removesuffix(".dist-info")) for top in tops] != [True]:
+        yield problems.wheel_layout(filename, stem, sorted(tops))
+    if contents.wheel is None:
+        yield problems.no_wheel_file(filename)
 
 
 def _split(names: list[str]) -> list[tuple[str, str, str]]:
     return [name.partition("/") for name in names]
-
-
-def _stem(distribution: Distribution) -> str:
-    parsed = distribution.parsed
-    return f"{parsed.name.replace('-', '_')}-{parsed.version}"
 
 
 def _names(release: Identity, stem: str) -> bool:
@@ -164,13 +130,7 @@ def _licences(distribution: Distribution, contents: Contents) -> Iterator[Proble
     prefix = "licenses/" if distribution.parsed.kind == "wheel" else ""
     missing = [name for name in raw.get("license_files", ()) if prefix + name not in there]
     if missing:
-        yield Problem(
-            Code.LICENSE_FILE_MISSING,
-            f"{distribution.filename}: its metadata names licence files that are not in it:"
-            f" {some(missing)}.",
-            "Check license-files in pyproject.toml, and build again.",
-            filename=distribution.filename,
-        )
+        yield problems.license_files_missing(distribution.filename, missing)
 
 
 def _at_least(said: str, version: str) -> bool:
@@ -190,23 +150,10 @@ def _tags(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
             with contextlib.suppress(ValueError):
                 inside |= parse_tag(value.strip())
     if inside != distribution.parsed.tags:
-        yield Problem(
-            Code.WHEEL_TAGS,
-            f"{distribution.filename}: its WHEEL file has the tags"
-            f" {some(sorted(map(str, inside))) or 'of nothing'}.",
-            "Build again, or change tags with the wheel tags command, which changes both.",
-            severity="warning",
-            filename=distribution.filename,
-        )
+        yield problems.wheel_tags(distribution.filename, sorted(map(str, inside)))
 
 
 def _unpacked(distribution: Distribution, contents: Contents, *, public: bool) -> Iterator[Problem]:
     fold = contents.unpacked / max(distribution.size, 1)
     if public and contents.unpacked > _LEAST_UNPACKED and fold > _MOST_FOLD:
-        yield Problem(
-            Code.ARCHIVE_BOMB,
-            f"{distribution.filename} unpacks to {fold:.0f} times its size; this index takes"
-            f" {_MOST_FOLD} times.",
-            "Leave out the files that are almost empty of content, and build again.",
-            filename=distribution.filename,
-        )
+        yield problems.unpacks_to_too_much(distribution.filename, fold, _MOST_FOLD)

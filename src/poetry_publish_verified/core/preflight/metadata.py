@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 
@@ -15,18 +14,13 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.preflight.values import Identity
-from poetry_publish_verified.core.preflight.words import some
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Severity
-from poetry_publish_verified.sanitize import printable
 
 # PyPI's own limits.
 _MAX_SUMMARY = 512
 _MAX_FILE = 100 * 1024 * 1024
-
-# Code, what is wrong, remedy, severity.
-_Fault = tuple[Code, str, str, Severity]
 
 
 def of_one(release: Identity, distribution: Distribution) -> Iterator[Problem]:
@@ -37,25 +31,14 @@ def of_one(release: Identity, distribution: Distribution) -> Iterator[Problem]:
 
 def of_all(distributions: Iterable[Distribution], *, public: bool) -> Iterator[Problem]:
     """Faults that all files of a release have in common as a rule: each is told once."""
-    finders: tuple[Callable[[Distribution, bool], Iterator[_Fault]], ...] = (
-        _classifiers,
-        _direct_urls,
-        _summary,
-        _size,
-    )
-    found: dict[_Fault, list[str]] = {}
+    finders = (_classifiers, _direct_urls, _summary, _size)
+    found: dict[Problem, list[str]] = {}
     for distribution in distributions:
         for finder in finders:
-            for fault in finder(distribution, public):
-                found.setdefault(fault, []).append(distribution.filename)
-    for (code, words, remedy, severity), filenames in found.items():
-        yield Problem(
-            code,
-            f"{some(filenames)}: {words}",
-            remedy,
-            severity=severity,
-            filename=filenames[0] if len(filenames) == 1 else None,
-        )
+            for problem in finder(distribution, public):
+                found.setdefault(problem, []).append(distribution.filename)
+    for problem, filenames in found.items():
+        yield problems.in_files(problem, filenames)
 
 
 def _disagreements(release: Identity, distribution: Distribution) -> Iterator[Problem]:
@@ -68,12 +51,11 @@ def _disagreements(release: Identity, distribution: Distribution) -> Iterator[Pr
         agrees = False
     if canonicalize_name(said_name) == release.name and agrees:
         return
-    yield Problem(
-        Code.METADATA_DISAGREES,
-        f"{distribution.filename}: its metadata says {printable(said_name, 80)!r}"
-        f" {printable(said_version, 80)!r}, the project says {release.name!r} {release.version}.",
-        "Delete the file and build again; do not rename distributions by hand.",
-        filename=distribution.filename,
+    yield problems.metadata_disagrees(
+        distribution.filename,
+        name=said_name,
+        version=said_version,
+        release=f"{release.name} {release.version}",
     )
 
 
@@ -95,18 +77,11 @@ def _invalid_metadata(distribution: Distribution) -> Iterator[Problem]:
         newer = field == "metadata-version" and re.fullmatch(
             r"\d+\.\d+", raw.get("metadata_version", "")
         )
-        yield Problem(
-            Code.METADATA_UNKNOWN if newer else Code.METADATA_INVALID,
-            f"{distribution.filename}: metadata field {field}: {printable(str(fault))}.",
-            "Check that the index knows this version of the core metadata."
-            if newer
-            else "Mend that field in pyproject.toml and build again.",
-            severity="warning" if newer else "error",
-            filename=distribution.filename,
-        )
+        make = problems.metadata_too_new if newer else problems.metadata_invalid
+        yield make(distribution.filename, field, fault)
 
 
-def _classifiers(distribution: Distribution, public: bool) -> Iterator[_Fault]:
+def _classifiers(distribution: Distribution, public: bool) -> Iterator[Problem]:
     """Classifiers that PyPI refuses: it takes those of its own list alone."""
     said = distribution.raw_metadata.get("classifiers")
     if not said:
@@ -115,37 +90,19 @@ def _classifiers(distribution: Distribution, public: bool) -> Iterator[_Fault]:
     from trove_classifiers import deprecated_classifiers
 
     for classifier in said:
-        shown = repr(printable(classifier, 120))
         if classifier in deprecated_classifiers:
-            instead = " or ".join(map(repr, deprecated_classifiers[classifier]))
-            yield (
-                Code.CLASSIFIER_UNFIT,
-                f"the classifier {shown} is deprecated.",
-                f"Write {instead} in its place in pyproject.toml, and build again."
-                if instead
-                else "Remove it from pyproject.toml, and build again.",
-                "error" if public else "warning",
-            )
+            instead = deprecated_classifiers[classifier]
+            yield problems.classifier_deprecated(classifier, instead, _severity(public))
         elif classifier.startswith("Private ::"):
             # Companies set it because they publish elsewhere.
             if public:
-                yield (
-                    Code.CLASSIFIER_UNFIT,
-                    f"the classifier {shown} is there to keep this project from being published.",
-                    "Name the company's repository with --repository, or remove the classifier.",
-                    "error",
-                )
+                yield problems.classifier_private(classifier)
         elif classifier not in classifiers:
             # The list that is installed here may be older than the server's.
-            yield (
-                Code.CLASSIFIER_UNKNOWN,
-                f"the classifier {shown} is not among those known here.",
-                "Check how it is spelt; if it is new, poetry self update trove-classifiers.",
-                "warning",
-            )
+            yield problems.classifier_unknown(classifier)
 
 
-def _direct_urls(distribution: Distribution, public: bool) -> Iterator[_Fault]:
+def _direct_urls(distribution: Distribution, public: bool) -> Iterator[Problem]:
     """Dependencies on a URL; it is not shown, as it may hold a password."""
     for line in distribution.raw_metadata.get("requires_dist", ()) if public else ():
         try:
@@ -153,35 +110,21 @@ def _direct_urls(distribution: Distribution, public: bool) -> Iterator[_Fault]:
         except ValueError:
             continue  # told as invalid metadata
         if requirement.url:
-            yield (
-                Code.DIRECT_URL,
-                f"the dependency on {requirement.name} is a direct URL, which this index refuses.",
-                "Depend on a version of it that is on an index, and build again.",
-                "error",
-            )
+            yield problems.direct_url(requirement.name)
 
 
-def _summary(distribution: Distribution, public: bool) -> Iterator[_Fault]:
+def _summary(distribution: Distribution, public: bool) -> Iterator[Problem]:
     summary = distribution.raw_metadata.get("summary", "")
     if len(summary) > _MAX_SUMMARY:
-        words = f"the summary has {len(summary)} characters, and {_MAX_SUMMARY} are allowed."
+        yield problems.summary_too_long(len(summary), _MAX_SUMMARY, _severity(public))
     elif len(summary.splitlines()) > 1:
-        words = "the summary has more than one line."
-    else:
-        return
-    yield (
-        Code.SUMMARY,
-        words,
-        "Shorten the description in pyproject.toml to one sentence, and build again.",
-        "error" if public else "warning",
-    )
+        yield problems.summary_of_several_lines(_severity(public))
 
 
-def _size(distribution: Distribution, public: bool) -> Iterator[_Fault]:
+def _size(distribution: Distribution, public: bool) -> Iterator[Problem]:
     if public and distribution.size > _MAX_FILE:
-        yield (
-            Code.FILE_LARGE,
-            f"it has {distribution.size / 1024 / 1024:.0f} MB; usually this index takes 100 MB.",
-            "Ask the index for a higher limit first if it has not, or make the file smaller.",
-            "warning",
-        )
+        yield problems.file_large(distribution.size, _MAX_FILE)
+
+
+def _severity(public: bool) -> Severity:
+    return "error" if public else "warning"

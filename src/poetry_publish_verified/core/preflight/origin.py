@@ -13,8 +13,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.preflight.values import Circumstances
 from poetry_publish_verified.core.preflight.values import Identity
-from poetry_publish_verified.core.preflight.words import some
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
 
 # Lines between the first and the last difference; with more of them a file has surely changed.
@@ -25,23 +24,12 @@ _SEPARATORS = re.compile(r"[-/@]")
 def of(release: Identity, circumstances: Circumstances) -> Iterator[Problem]:
     """Both kinds of doubt; each is a warning."""
     if circumstances.changed:
-        yield Problem(
-            Code.CHANGED_SINCE_BUILD,
-            "These files have changed since what is to be sent was built:"
-            f" {some(circumstances.changed)}.",
-            "Run poetry build, or add --build, if the changes are to go out.",
-            severity="warning",
-        )
+        yield problems.changed_since_build(circumstances.changed, built=circumstances.built)
     read = {tag: version for tag in circumstances.tags if (version := _version(tag, release))}
     # 1.0+cu118 may well be built from what is tagged 1.0.
     ours = {release.version, Version(release.version.public)}
     if read and not ours & set(read.values()):
-        yield Problem(
-            Code.TAG_DISAGREES,
-            f"The commit has the tag {some(list(read))}, and the release is {release.version}.",
-            "Set the version to that of the tag and build again, or tag this version.",
-            severity="warning",
-        )
+        yield problems.tag_disagrees(list(read), str(release.version))
 
 
 def _version(tag: str, release: Identity) -> Version | None:

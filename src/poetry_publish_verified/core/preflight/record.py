@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from collections.abc import Iterator
 
 from poetry_publish_verified.core.contents import ArchiveMember
@@ -11,10 +12,9 @@ from poetry_publish_verified.core.contents import InvalidRecordError
 from poetry_publish_verified.core.contents import Recorded
 from poetry_publish_verified.core.contents import parse_record
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.preflight.words import some
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.core.problems import distributions as problems
+from poetry_publish_verified.core.problems.distributions import RecordFault
 from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.sanitize import printable
 
 # RECORD cannot hold its own hash, nor those of signatures over it.
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
@@ -25,39 +25,33 @@ def of_one(distribution: Distribution) -> Iterator[Problem]:
     contents = distribution.contents
     if contents is None or distribution.parsed.kind != "wheel":
         return
-    for words in _faults(contents):
-        yield Problem(
-            Code.RECORD_WRONG,
-            f"{distribution.filename}: {words}.",
-            "Build again; repack a changed wheel with the wheel pack command, which writes RECORD"
-            " anew.",
-            filename=distribution.filename,
-        )
+    for fault, names in _faults(contents):
+        yield problems.record_wrong(distribution.filename, fault, names)
 
 
-def _faults(contents: Contents) -> Iterator[str]:
+def _faults(contents: Contents) -> Iterator[tuple[RecordFault, Collection[str]]]:
     counts = Counter(member.name for member in contents.members)
     if twice := [name for name, count in counts.items() if count > 1]:
-        yield f"it holds more than one file of the name {some(twice)}"
+        yield "twice", twice
     if contents.record is None:
-        yield "it has no RECORD"
+        yield "none", ()
         return
     try:
         record = parse_record(contents.record)
     except InvalidRecordError as error:
-        yield f"its RECORD cannot be read ({printable(str(error), 120)})"
+        yield "unreadable", [str(error)]
         return
     there = {member.name: member for member in contents.members}
     files = {name: member for name, member in there.items() if not _is_unrecorded(name)}
     if missing := [name for name in files if name not in record]:
-        yield f"its RECORD does not name {some(missing)}"
+        yield "missing", missing
     if absent := [name for name in record if name not in there and not _is_unrecorded(name)]:
-        yield f"its RECORD names what is not there: {some(absent)}"
+        yield "absent", absent
     both = [(name, member, record[name]) for name, member in files.items() if name in record]
     if unhashed := [name for name, _, said in both if said.digest is None]:
-        yield f"its RECORD has no sha256 or better of {some(unhashed)}"
+        yield "unhashed", unhashed
     if other := [name for name, member, said in both if said.digest and _differs(member, said)]:
-        yield f"its RECORD has another hash or size of {some(other)}"
+        yield "wrong", other
 
 
 def _is_unrecorded(name: str) -> bool:

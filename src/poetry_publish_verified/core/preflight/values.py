@@ -39,10 +39,11 @@ class Circumstances:
     `indexes` are the URLs of those that must show the release; `broken` are the files that could
     not be read; `declared` is what the project says now; `changed` are the tracked files that are
     no longer as they were packed; `tags` are the commit's; `place` tells people where the files
-    were looked for.
+    were looked for; `built`: this very run has built them.
     """
 
     place: str = "the dist folder"
+    built: bool = False
     repository: RepositoryTarget | None = None
     indexes: tuple[str, ...] = ()
     broken: tuple[Problem, ...] = ()
