@@ -1,4 +1,4 @@
-"""PyPI's addresses, as Poetry has them."""
+"""The project and PyPI's addresses as Poetry has them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PROJECT = '[project]\nname = "lantern"\nversion = "1.0"\n'
 
 # Poetry's own imports warn.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_pypis_index_is_where_uploads_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The index by name, the one that an upload implies and the default of a wait are one."""
+def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index by name, by upload URL and as `wait`'s default are one."""
     from poetry.config.config import Config
     from poetry.factory import Factory
 
@@ -51,8 +51,8 @@ def test_pypis_index_is_where_uploads_show(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_public_indexes(url: str, public: bool) -> None:
-    """PyPI and TestPyPI are known by their host, and no other host is taken for them."""
+def test_public_indexes(url: str, public: bool) -> None:
+    """PyPI and TestPyPI are recognized by host, and no other host is."""
     from poetry_publish_verified.poetry_api.project import is_public
     from poetry_publish_verified.poetry_api.project import pypi_index
 
@@ -70,7 +70,7 @@ def test_the_public_indexes(url: str, public: bool) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_page_of_a_project(index: str, page: str | None) -> None:
+def test_project_web_page(index: str, page: str | None) -> None:
     """PyPI and TestPyPI have one at a known address; other indexes may have none."""
     from poetry_publish_verified.poetry_api.project import project_page
     from poetry_publish_verified.poetry_api.project import pypi_index
@@ -89,8 +89,8 @@ ASKS = (
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_the_project_declares(tmp_path: Path) -> None:
-    """It is what poetry-core then writes into the wheel, word for word."""
+def test_declared_metadata(tmp_path: Path) -> None:
+    """It equals what poetry-core writes into the wheel."""
     import zipfile
 
     from poetry.core.masonry.builders.wheel import WheelBuilder
@@ -123,8 +123,10 @@ def test_what_the_project_declares(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_when_a_project_declares(tmp_path: Path, more: str, declares: bool, surely: bool) -> None:
-    """Another backend says nothing before it builds; paths are what plugins may replace."""
+def test_declared_only_with_poetry_core(
+    tmp_path: Path, more: str, declares: bool, surely: bool
+) -> None:
+    """Another backend declares nothing before it builds; a plugin may replace paths."""
     from poetry.factory import Factory
 
     from poetry_publish_verified.poetry_api.project import read
@@ -148,10 +150,10 @@ def test_when_a_project_declares(tmp_path: Path, more: str, declares: bool, sure
 )
 @pytest.mark.parametrize("group", ["poetry.plugin", "poetry.application.plugin"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_plugins_that_may_change_what_is_declared(
+def test_unknown_plugins_may_change_requirements(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, group: str, surely: bool
 ) -> None:
-    """A plugin that nobody knows here may rewrite requirements while it builds."""
+    """An unknown plugin may rewrite requirements during the build."""
     from poetry.factory import Factory
 
     from poetry_publish_verified.poetry_api.project import read
@@ -169,8 +171,8 @@ def test_plugins_that_may_change_what_is_declared(
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_half_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user name without a password anywhere is noted; none at all, or both, is not."""
+def test_user_name_without_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a user name without any password is reported."""
     from poetry.factory import Factory
 
     from poetry_publish_verified.poetry_api.project import Credentials

@@ -1,4 +1,4 @@
-"""A world made of scripts: an index, a repository, a client and a clock without waiting."""
+"""Scripted collaborators of a release: an index, a repository, a client and a virtual clock."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class VirtualClock:
         self._changes = 0
 
     def monotonic(self) -> float:
-        """Seconds since the beginning of the test."""
+        """Seconds since the test began."""
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep until the other tasks have let so many seconds pass."""
+        """Sleep until the other tasks have let this much time pass."""
         end = self.now + seconds
         insort(self._waking, end)
         self._changes += 1
@@ -96,8 +96,8 @@ class VirtualClock:
 
 
 @dataclass
-class Shelved:
-    """One file of an index: the hash its page gives, what it serves, and since when."""
+class StoredFile:
+    """One file of an index: the hash on its page, what it serves, and since when."""
 
     sha256: str | None
     served: Fetched
@@ -106,17 +106,17 @@ class Shelved:
 
 @dataclass
 class ScriptedIndex:
-    """An index that shows what is put on its shelf `delay` seconds later.
+    """An index that shows each stored file `delay` seconds later.
 
-    Observations in `answers` come first, of the variant of that name, and those in `fetches`
-    for the file of that name.
+    Observations in `answers` come first, for the variant of that name, and those in `fetches` for
+    the file of that name.
     """
 
     clock: VirtualClock
     url: str = "https://index.example/simple/"
     delay: float = 0.0
     hides_hashes: bool = False
-    shelf: dict[str, Shelved] = field(default_factory=dict)
+    shelf: dict[str, StoredFile] = field(default_factory=dict)
     answers: dict[str, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     fetches: dict[str, list[Fetched | NotFetched]] = field(
         default_factory=lambda: defaultdict(list)
@@ -132,16 +132,16 @@ class ScriptedIndex:
     root_state: RootState = "there"
     roots: int = 0
 
-    def put(self, distribution: Distribution, *, since: float | None = None) -> Shelved:
-        """Put a file on the shelf, to be seen after the index's delay."""
+    def put(self, distribution: Distribution, *, since: float | None = None) -> StoredFile:
+        """Store a file, to be seen after the index's delay."""
         sha256 = None if self.hides_hashes else distribution.sha256
         served = Fetched(distribution.size, distribution.sha256)
         since = self.clock.now + self.delay if since is None else since
-        self.shelf[distribution.filename] = Shelved(sha256, served, since)
+        self.shelf[distribution.filename] = StoredFile(sha256, served, since)
         return self.shelf[distribution.filename]
 
     async def root(self) -> tuple[RootState, str]:
-        """What the script says of the index's root."""
+        """The scripted state of the index's root."""
         await anyio.lowlevel.checkpoint()
         self.roots += 1
         return self.root_state, "so the script says"
@@ -195,24 +195,24 @@ class ScriptedIndex:
 
 
 @dataclass(frozen=True)
-class Says:
+class ScriptedAnswer:
     """How one upload ends: the answer, and whether the file arrived."""
 
     answer: Answered | NoAnswer
     stored: bool
 
 
-OK = Says(Answered(200, b"OK"), stored=True)
+OK = ScriptedAnswer(Answered(200, b"OK"), stored=True)
 
 
 @dataclass
 class ScriptedRepository:
-    """A repository that puts what it is sent on the shelves of its indexes."""
+    """A repository that stores uploads on its indexes."""
 
     shows_on: list[ScriptedIndex]
     url: str = "https://upload.example.org/legacy/"
-    script: list[Says] = field(default_factory=list)
-    scripts: dict[str, list[Says]] = field(default_factory=dict)
+    script: list[ScriptedAnswer] = field(default_factory=list)
+    scripts: dict[str, list[ScriptedAnswer]] = field(default_factory=dict)
     takes: float = 0.0
     slow: dict[str, float] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
@@ -221,14 +221,14 @@ class ScriptedRepository:
     before: Callable[[Distribution], None] = lambda _: None
 
     async def unreachable(self) -> str | None:
-        """What the script says."""
+        """The scripted state."""
         await anyio.lowlevel.checkpoint()
         return self.out_of_reach.pop(0) if self.out_of_reach else None
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
     ) -> Answered | NoAnswer:
-        """Take a file as the script says, by default with 200."""
+        """Accept a file as scripted, by default with 200."""
         await anyio.lowlevel.checkpoint()
         self.sent.append(distribution.filename)
         on_sent(distribution.size // 2)
@@ -248,7 +248,7 @@ class ScriptedRepository:
 
 @dataclass
 class ScriptedClient:
-    """A client that gets what the shelf of its index has, unless scripted."""
+    """A client that gets what its index has, unless scripted otherwise."""
 
     index: ScriptedIndex
     name: str = "pip"
@@ -260,7 +260,7 @@ class ScriptedClient:
     async def download(
         self, wheel: WheelWanted, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure | ClientAbstains:
-        """The first wheel of the shelf."""
+        """The first wheel of the index."""
         await anyio.lowlevel.checkpoint()
         assert timeout > 0
         self.asked.append((wheel, index_url))
@@ -272,7 +272,7 @@ class ScriptedClient:
     async def stale_cache_remedy(
         self, wheel: WheelWanted, index_url: str, timeout: float
     ) -> str | None:
-        """What the script says of the user's own cache."""
+        """The scripted state of the user's own cache."""
         await anyio.lowlevel.checkpoint()
         assert timeout > 0
         self.caches_asked.append((wheel, index_url))
@@ -280,8 +280,8 @@ class ScriptedClient:
 
 
 @dataclass(frozen=True)
-class InMemory:
-    """A release that is read in so many seconds."""
+class InMemoryRelease:
+    """A release that takes this many seconds to read."""
 
     release: Release
     clock: VirtualClock
@@ -289,7 +289,7 @@ class InMemory:
 
     @property
     def identity(self) -> Identity:
-        """Which one."""
+        """Its name and version."""
         return self.release.identity
 
     async def read(self) -> Release:
@@ -299,8 +299,8 @@ class InMemory:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a story ended: its verdict, all problems in order, and the receipt it leaves."""
+class Outcome:
+    """How a run ended: its verdict, all problems in order, and its receipt."""
 
     verdict: Verdict
     problems: tuple[Problem, ...]
@@ -313,22 +313,22 @@ class Ending:
 
     @property
     def release(self) -> dict[str, Any]:
-        """The receipt's one release."""
+        """The receipt's only release."""
         (release,) = self.receipt["releases"]
         assert isinstance(release, dict)
         return release
 
     @property
     def uploads(self) -> dict[str, str]:
-        """What became of each file, by name."""
+        """The upload state of each file, by name."""
         return {file["filename"]: file["upload"] for file in self.release["distributions"]}
 
 
 class World:
-    """Everything that a release is given, with a happy end unless a test scripts another."""
+    """Everything that a release is given; all goes well unless a test scripts something else."""
 
     def __init__(self, *, delay: float = 0.0) -> None:
-        """`delay`: seconds until the index shows what was uploaded."""
+        """`delay`: seconds until the index shows an upload."""
         self.clock = VirtualClock()
         self.index = ScriptedIndex(self.clock, delay=delay)
         self.indexes = [self.index]
@@ -342,69 +342,71 @@ class World:
         )
 
     def another_index(self, url: str, *, delay: float = 0.0) -> ScriptedIndex:
-        """An index beside the repository's own that must show the release too."""
+        """Another index that must show the release too."""
         self.indexes.append(ScriptedIndex(self.clock, url, delay))
         return self.indexes[-1]
 
-    def tell(self, event: Event) -> None:
+    def report(self, event: Event) -> None:
         """Take in an event, as the command does."""
         self.events.append(event)
         self.receipt.apply(
             event, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.clock.now)
         )
 
-    def story(
+    def publish(
         self, plan: Plan, *distributions: Distribution, built_before: FormerBuild | None = None
-    ) -> Ending:
-        """Publish these distributions of lantern 1.0 and tell how that ended."""
-        return anyio.run(partial(self.live, plan, *distributions, built_before=built_before))
+    ) -> Outcome:
+        """Publish these distributions of lantern 1.0; return the outcome."""
+        return anyio.run(
+            partial(self.publish_async, plan, *distributions, built_before=built_before)
+        )
 
-    async def live(
+    async def publish_async(
         self, plan: Plan, *distributions: Distribution, built_before: FormerBuild | None = None
-    ) -> Ending:
+    ) -> Outcome:
         """The same, inside an event loop."""
-        self.tell(RunStarted(plan.until, rehearsal=False, sources=Sources(None, None)))
-        self.tell(ReleaseStarted("lantern", "1.0", "harbour"))
-        self.tell(TargetsFound("https://index.example/", tuple(i.url for i in self.indexes)))
-        self.tell(
+        self.report(RunStarted(plan.until, rehearsal=False, sources=Sources(None, None)))
+        self.report(ReleaseStarted("lantern", "1.0", "harbour"))
+        self.report(TargetsFound("https://index.example/", tuple(i.url for i in self.indexes)))
+        self.report(
             DistributionsRead(tuple(FileFacts(d.filename, d.size, d.sha256) for d in distributions))
         )
         identity = Identity(canonicalize_name("lantern"), Version("1.0"))
         release = Release(identity, distributions, built_before=built_before)
         try:
             verdict = await publish(
-                InMemory(release, self.clock, self.read_for), plan, self.context()
+                InMemoryRelease(release, self.clock, self.read_for), plan, self.context()
             )
         except ReleaseError as error:
             verdict = error.verdict
             for problem in error.problems:
-                self.tell(ProblemFound(problem))
+                self.report(ProblemFound(problem))
         except anyio.get_cancelled_exc_class():
-            self.tell(RunEnded(Verdict.INTERRUPTED))
+            self.report(RunEnded(Verdict.INTERRUPTED))
             raise
-        self.tell(RunEnded(verdict))
-        return self.ending(verdict)
+        self.report(RunEnded(verdict))
+        return self.outcome(verdict)
 
     def context(self) -> PublishContext:
-        """The world as the story takes it."""
+        """The context that `publish` receives."""
         return PublishContext(
             repository=self.repository,
             own=self.index,
             indexes=tuple(self.indexes),
             clients=(self.client,),
             clock=self.clock,
-            report=self.tell,
+            report=self.report,
             encodings=Encodings(),
             jitter=lambda: 0.0,
             slots=anyio.CapacityLimiter(self.slots),
         )
 
-    def ending(self, verdict: Verdict) -> Ending:
-        """What is known by now."""
+    def outcome(self, verdict: Verdict) -> Outcome:
+        """What is known so far."""
         found = tuple(event.problem for event in self.events if isinstance(event, ProblemFound))
-        return Ending(verdict, found, self.receipt.as_dict())
+        return Outcome(verdict, found, self.receipt.as_dict())
 
-    def told(self, kind: type[EventT]) -> list[EventT]:
+    def events_of(self, kind: type[EventT]) -> list[EventT]:
         """The events of a kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 

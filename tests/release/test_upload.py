@@ -1,4 +1,4 @@
-"""Sending: in which order, how many at once, and what becomes of each file, in virtual time."""
+"""The order of uploads, how many at once, and the result of each file, in virtual time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.core.distributions import SDIST
 from tests.core.distributions import WHEEL
 from tests.core.distributions import distribution
 from tests.release.scripted import OK
-from tests.release.scripted import Says
+from tests.release.scripted import ScriptedAnswer
 from tests.release.scripted import World
 from tests.release.scripted import changed
 
@@ -40,21 +40,23 @@ MANY = in_upload_order(
 BUILT = in_upload_order([distribution(WHEEL, b"light in a wheel"), distribution(SDIST)])
 PLAN = Plan(Until.DOWNLOADABLE, 900.0)
 LOST = NoAnswer("the server did not answer in time", sent=True)
-GONE = Says(LOST, stored=False)
-BUSY = Says(Answered(503, b"no healthy backends"), stored=False)
-LATE = Says(Answered(503, b"no healthy backends"), stored=True)
-SLOW_DOWN = Says(Answered(429, b"Too Many Requests", headers={"retry-after": "40"}), stored=False)
-NOT_REACHED = Says(NoAnswer("connection refused", sent=False, passing=True), stored=False)
-NEVER = Says(Answered(400, b"Only one sdist may be uploaded per release."), stored=False)
-LIE = Says(Answered(200), stored=False)
-EXISTS = Says(Answered(409, b"Conflict"), stored=False)
+GONE = ScriptedAnswer(LOST, stored=False)
+BUSY = ScriptedAnswer(Answered(503, b"no healthy backends"), stored=False)
+LATE = ScriptedAnswer(Answered(503, b"no healthy backends"), stored=True)
+SLOW_DOWN = ScriptedAnswer(
+    Answered(429, b"Too Many Requests", headers={"retry-after": "40"}), stored=False
+)
+NOT_REACHED = ScriptedAnswer(NoAnswer("connection refused", sent=False, passing=True), stored=False)
+NEVER = ScriptedAnswer(Answered(400, b"Only one sdist may be uploaded per release."), stored=False)
+LIE = ScriptedAnswer(Answered(200), stored=False)
+EXISTS = ScriptedAnswer(Answered(409, b"Conflict"), stored=False)
 
 
-def test_the_first_alone_then_some_at_once_the_sdist_last() -> None:
-    """The smallest wheel creates the release; the largest of the others begin first."""
+def test_upload_order() -> None:
+    """The smallest wheel goes alone, then the others from the largest, the sdist last."""
     world = World()
     world.repository.takes = 10.0
-    assert world.story(PLAN, *MANY).verdict is Verdict.VERIFIED
+    assert world.publish(PLAN, *MANY).verdict is Verdict.VERIFIED
     assert world.repository.sent == [WHEELS[0], *reversed(WHEELS[1:]), SDIST]
     times = world.repository.times
     assert times[WHEELS[0]] == (0.0, 10.0)
@@ -63,30 +65,30 @@ def test_the_first_alone_then_some_at_once_the_sdist_last() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 32])
-def test_jobs(jobs: int) -> None:
-    """No more than so many are under way at any moment."""
+def test_jobs_limits_parallel_uploads(jobs: int) -> None:
+    """No more than `jobs` uploads run at any moment."""
     world = World()
     world.repository.takes = 10.0
-    assert world.story(replace(PLAN, jobs=jobs), *MANY).verdict is Verdict.VERIFIED
+    assert world.publish(replace(PLAN, jobs=jobs), *MANY).verdict is Verdict.VERIFIED
     starts = [start for start, _ in world.repository.times.values()]
     assert max(starts.count(start) for start in starts) == min(jobs, len(WHEELS) - 1)
 
 
-def test_a_release_that_is_there_needs_no_first() -> None:
-    """Where the index lists a file of this version, nothing has to be created."""
+def test_existing_release_needs_no_first_file() -> None:
+    """If the index lists a file of this version, nothing has to be created."""
     world = World()
     world.repository.takes = 10.0
     world.index.put(MANY[0], since=0.0)
-    assert world.story(PLAN, *MANY).verdict is Verdict.VERIFIED
+    assert world.publish(PLAN, *MANY).verdict is Verdict.VERIFIED
     assert [start for start, _ in world.repository.times.values()].count(0.0) == 4
 
 
-def test_one_failure_stops_new_files() -> None:
-    """Those under way finish; what is left is not sent; every failure is told."""
+def test_failure_stops_new_uploads() -> None:
+    """Running uploads finish, the rest is not sent, and every failure is reported."""
     world = World()
     world.repository.slow = {WHEELS[3]: 10.0, WHEELS[2]: 10.0}
     world.repository.scripts = {WHEELS[5]: [NEVER], WHEELS[4]: [NEVER]}
-    ending = world.story(PLAN, *MANY)
+    ending = world.publish(PLAN, *MANY)
     assert ending.verdict is Verdict.UPLOAD_FAILED
     assert ending.codes == [Code.SECOND_SDIST, Code.SECOND_SDIST]
     assert ending.uploads == {
@@ -100,94 +102,94 @@ def test_one_failure_stops_new_files() -> None:
     }
     world.repository.scripts.clear()
     world.repository.sent.clear()
-    assert world.story(PLAN, *MANY).verdict is Verdict.VERIFIED
+    assert world.publish(PLAN, *MANY).verdict is Verdict.VERIFIED
     assert sorted(world.repository.sent) == sorted([WHEELS[1], WHEELS[4], WHEELS[5], SDIST])
 
 
 @pytest.mark.parametrize("fault", [GONE, BUSY, NOT_REACHED, SLOW_DOWN])
-def test_what_passes_is_tried_again(fault: Says) -> None:
-    """A passing fault costs a pause and another try, and both are told."""
+def test_transient_failure_is_retried(fault: ScriptedAnswer) -> None:
+    """A transient failure costs a pause and another try, and both are reported."""
     world = World()
     world.repository.script = [fault, fault]
-    ending = world.story(PLAN, *BUILT)
+    ending = world.publish(PLAN, *BUILT)
     assert ending.verdict is Verdict.VERIFIED
     assert world.repository.sent == [WHEEL, WHEEL, WHEEL, SDIST]
-    assert [e.attempt for e in world.told(UploadStarted)] == [1, 2, 3, 1]
+    assert [e.attempt for e in world.events_of(UploadStarted)] == [1, 2, 3, 1]
     (wheel, sdist) = ending.release["distributions"]
     assert (wheel["attempts"], sdist["attempts"]) == (3, 1)
     if fault is SLOW_DOWN:
-        assert [e.pause for e in world.told(UploadDelayed)] == [40.0, 40.0]
+        assert [e.pause for e in world.events_of(UploadDelayed)] == [40.0, 40.0]
         assert world.clock.now > 80
 
 
-def test_a_rest_that_is_too_long() -> None:
-    """A server that wants more time than there is ends it at once, and says how much."""
+def test_retry_after_beyond_the_timeout() -> None:
+    """A server that wants more time than is left ends the run at once, which says how much."""
     world = World()
     world.repository.script = [SLOW_DOWN]
-    ending = world.story(Plan(Until.DOWNLOADABLE, 30.0), *BUILT)
+    ending = world.publish(Plan(Until.DOWNLOADABLE, 30.0), *BUILT)
     assert (ending.verdict, ending.codes) == (Verdict.UPLOAD_FAILED, [Code.TRY_LATER])
     assert "40 s" in ending.problems[0].remedy
     assert world.clock.now < 1
 
 
-def test_late_but_there() -> None:
-    """Stored with a 503: found by its hash, and never sent twice, on a slow index too."""
+def test_stored_despite_a_503() -> None:
+    """Found by its hash and never sent twice, on a slow index too."""
     world = World(delay=0.2)
     world.repository.script = [LATE]
-    ending = world.story(PLAN, *BUILT)
+    ending = world.publish(PLAN, *BUILT)
     assert ending.verdict is Verdict.VERIFIED
     assert world.repository.sent == [WHEEL, SDIST]
 
 
-def test_an_index_that_falls_silent_and_takes_identical() -> None:
-    """PyPI answers 200 to the same bytes again, so it may be sent though nothing can be seen."""
+def test_resend_to_a_silent_pypi() -> None:
+    """PyPI accepts identical bytes again, so a file is resent although nothing is visible."""
     world = World()
     world.index.answers[UNSEEN.name] = [
         Observation("absent"), *[Observation("unknown", detail="503")] * 1000,
     ]  # fmt: skip
     world.repository.script = [GONE]
-    ending = world.story(replace(PLAN, public=True), *BUILT)
+    ending = world.publish(replace(PLAN, public=True), *BUILT)
     assert ending.verdict is Verdict.VERIFIED
     assert world.repository.sent == [WHEEL, WHEEL, SDIST]
 
 
-def test_the_same_bytes_under_another_name() -> None:
-    """PyPI refuses bytes that it has under another name: nobody waits for a page to change."""
+def test_same_bytes_under_another_name() -> None:
+    """PyPI refuses bytes it has under another name, and no page will change that."""
     world = World()
     other = IndexFile("lantern-0.9.tar.gz", "https://files.example/x", BUILT[0].sha256)
     page = Observation("page", ProjectPage({other.filename: other}))
     world.index.answers[UNSEEN.name] = [page, page]
     world.repository.script = [EXISTS]
-    ending = world.story(PLAN, *BUILT)
+    ending = world.publish(PLAN, *BUILT)
     assert (ending.verdict, ending.codes) == (Verdict.CONFLICT, [Code.SAME_BYTES_ELSEWHERE])
 
 
-def test_an_upload_url_that_is_not_reached() -> None:
-    """Nobody listens there: told before anything is sent."""
+def test_unreachable_upload_url() -> None:
+    """A closed port is reported before anything is sent."""
     world = World()
     world.repository.out_of_reach = ["connection refused"] * 3
-    ending = world.story(PLAN, *BUILT)
+    ending = world.publish(PLAN, *BUILT)
     assert ending.codes == [Code.REPOSITORY_NOT_REACHED]
     assert ending.verdict is Verdict.PREFLIGHT_REFUSED
     assert not world.repository.sent
-    assert not world.told(SendingStarted)
+    assert not world.events_of(SendingStarted)
 
 
-def test_an_upload_url_that_comes_back() -> None:
+def test_upload_server_that_restarts() -> None:
     """A server that was restarting is asked again."""
     world = World()
     world.repository.out_of_reach = ["connection refused"] * 2
-    assert world.story(PLAN, *BUILT).verdict is Verdict.VERIFIED
+    assert world.publish(PLAN, *BUILT).verdict is Verdict.VERIFIED
 
 
 @pytest.mark.parametrize("there", [0, 1, 2])
-def test_built_from_other_sources(there: int) -> None:
-    """Files of one version that come from two states of the sources are refused."""
+def test_mixed_sources_are_refused(there: int) -> None:
+    """Files of one version from two states of the sources are refused."""
     world = World()
     before = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "a" * 64}, (), "d1")
     for each in BUILT[:there]:
         world.index.put(each, since=0.0)
-    ending = world.story(PLAN, *BUILT, built_before=before)
+    ending = world.publish(PLAN, *BUILT, built_before=before)
     if there == 1:
         assert (ending.verdict, ending.codes) == (
             Verdict.PREFLIGHT_REFUSED, [Code.OTHER_SOURCES],
@@ -199,12 +201,12 @@ def test_built_from_other_sources(there: int) -> None:
         assert ending.verdict is Verdict.VERIFIED
 
 
-def test_other_bytes_from_other_sources() -> None:
-    """A conflict says as well why the bytes differ."""
+def test_conflict_explains_changed_sources() -> None:
+    """A conflict also says why the bytes differ."""
     world = World()
     world.index.put(changed(BUILT[0], "ee" * 32), since=0.0)
     before = FormerBuild(Sources(None, "d1"), {WHEEL: "ee" * 32}, (), "d1")
-    ending = world.story(PLAN, *BUILT, built_before=before)
+    ending = world.publish(PLAN, *BUILT, built_before=before)
     assert ending.verdict is Verdict.CONFLICT
     assert ending.codes == [Code.CONFLICT, Code.OTHER_SOURCES]
 
@@ -221,14 +223,14 @@ def test_other_bytes_from_other_sources() -> None:
     st.integers(1, 5),
     st.booleans(),
 )
-def test_whatever_the_server_answers(
-    scripts: dict[str, list[Says]], delay: float, jobs: int, public: bool
+def test_any_answers_keep_the_promise(
+    scripts: dict[str, list[ScriptedAnswer]], delay: float, jobs: int, public: bool
 ) -> None:
-    """Verified only with every byte there; a file that is known to be there is not sent."""
+    """Verified only with every byte there, and a file known to be there is never sent."""
     world = World(delay=delay)
     world.repository.scripts = {name: list(says) for name, says in scripts.items()}
     plan = replace(PLAN, timeout=120.0, jobs=jobs, public=public)
-    ending = world.story(plan, *MANY)
+    ending = world.publish(plan, *MANY)
     there = {name for name, s in world.index.shelf.items() if s.since <= world.clock.now}
     if ending.verdict is Verdict.VERIFIED:
         assert there == {each.filename for each in MANY}
@@ -244,5 +246,5 @@ def test_whatever_the_server_answers(
     before = set(world.index.shelf)
     world.clock.now += delay
     world.repository.sent.clear()
-    assert world.story(plan, *MANY).verdict is Verdict.VERIFIED
+    assert world.publish(plan, *MANY).verdict is Verdict.VERIFIED
     assert not before & set(world.repository.sent)

@@ -1,4 +1,4 @@
-"""One project of many, released alone: it waits for those that it needs."""
+"""One project of many, released alone: it waits for the projects it needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import Release
 from poetry_publish_verified.release.publish import publish
 from tests.core.distributions import distribution
-from tests.release.scripted import InMemory
+from tests.release.scripted import InMemoryRelease
 from tests.release.scripted import World
 from tests.release.test_publish import BUILT
 
@@ -33,24 +33,24 @@ def released(world: World, plan: Plan = PLAN) -> Verdict | ReleaseError:
     """Release lantern, which needs lib."""
     release = Release(Identity(canonicalize_name("lantern"), Version("1.0")), BUILT)
     context = replace(world.context(), report=world.events.append)
-    story = partial(publish, InMemory(release, world.clock), plan, context, [LIB])
+    story = partial(publish, InMemoryRelease(release, world.clock), plan, context, [LIB])
     try:
         return anyio.run(story)
     except ReleaseError as error:
         return error
 
 
-def test_sent_once_what_it_needs_is_there() -> None:
-    """Not a byte before; and it is told what is waited for."""
+def test_upload_waits_for_dependencies() -> None:
+    """Not a byte leaves before, and the run says what it waits for."""
     world = World()
     world.index.put(LIB_WHEEL, since=100.0)
     assert released(world) is Verdict.VERIFIED
     assert world.repository.times[BUILT[0].filename][0] >= 100.0
-    assert world.told(ReleaseWaiting) == [ReleaseWaiting(("lib 1.0",))]
+    assert world.events_of(ReleaseWaiting) == [ReleaseWaiting(("lib 1.0",))]
 
 
-def test_not_there_in_time() -> None:
-    """Nothing is sent, and it is told why."""
+def test_dependencies_not_there_in_time() -> None:
+    """Nothing is sent, and the run says why."""
     world = World()
     world.index.put(distribution("lib-0.9-py3-none-any.whl", b"old"))
     error = released(world)
@@ -62,8 +62,8 @@ def test_not_there_in_time() -> None:
     assert 900.0 <= world.clock.now < 1000.0
 
 
-def test_its_own_faults_come_first() -> None:
-    """Nobody waits for a release that cannot go out."""
+def test_own_faults_come_before_the_wait() -> None:
+    """A release that cannot go out waits for nothing."""
     world = World()
     world.index.put(distribution(BUILT[0].filename, b"other bytes"))
     error = released(world)
@@ -72,8 +72,8 @@ def test_its_own_faults_come_first() -> None:
     assert world.clock.now == 0.0
 
 
-def test_a_dry_run_waits_for_nobody() -> None:
-    """It sends nothing, so it needs nothing."""
+def test_dry_run_does_not_wait() -> None:
+    """A dry run sends nothing, so it waits for nothing."""
     world = World()
     assert released(world, Plan(Until.DOWNLOADABLE, 900.0, dry_run=True)) is Verdict.DRY_RUN
     assert world.clock.now == 0.0

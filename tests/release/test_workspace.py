@@ -1,4 +1,4 @@
-"""The story of many releases, in virtual time."""
+"""Many releases in one run, in virtual time."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from poetry_publish_verified.release.workspace import PlannedRelease
 from poetry_publish_verified.release.workspace import publish_all
 from tests.core.distributions import core_metadata
 from tests.core.distributions import distribution
-from tests.release.scripted import InMemory
-from tests.release.scripted import Says
+from tests.release.scripted import InMemoryRelease
+from tests.release.scripted import ScriptedAnswer
 from tests.release.scripted import ScriptedClient
 from tests.release.scripted import ScriptedIndex
 from tests.release.scripted import ScriptedRepository
@@ -51,11 +51,13 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.events import Event
 
 PLAN = Plan(Until.DOWNLOADABLE, 900.0)
-REFUSED = Says(Answered(403, b"Invalid or non-existent authentication information."), stored=False)
+REFUSED = ScriptedAnswer(
+    Answered(403, b"Invalid or non-existent authentication information."), stored=False
+)
 
 
 class Monorepo:
-    """Projects with an index each, whose releases all go well unless a test scripts otherwise."""
+    """Projects with their own indexes, whose releases succeed unless scripted otherwise."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
@@ -64,21 +66,21 @@ class Monorepo:
         self.built: dict[str, Distribution] = {}
         self.releases: list[PlannedRelease] = []
         self.receipt = Receipt("poetry-publish-verified", "0", "0", self.now())
-        self.tell(
+        self.report(
             None, RunStarted(Until.DOWNLOADABLE, rehearsal=False, sources=Sources(None, None))
         )
         self.codes: list[str] = []
 
     def now(self) -> datetime:
-        """The moment, as the receipt has it."""
+        """The current time in the receipt's form."""
         return datetime.fromtimestamp(self.clock.now, UTC)
 
-    def tell(self, name: str | None, event: Event) -> None:
+    def report(self, name: str | None, event: Event) -> None:
         """Take in an event."""
         self.receipt.apply(event, self.now(), name)
 
     def add(self, name: str, *requires: str, takes: float = 1.0, delay: float = 0.0) -> None:
-        """A project whose wheel takes so long to send, and so long to show."""
+        """Add a project whose wheel takes this long to send and to show."""
         lines = [f"Requires-Dist: {each}" for each in requires]
         built = distribution(
             f"{name.replace('-', '_')}-1.0-py3-none-any.whl",
@@ -89,7 +91,7 @@ class Monorepo:
         identity = Identity(canonicalize_name(name), Version("1.0"))
         self.built[name], self.indexes[name] = built, index
         self.repositories[name] = ScriptedRepository([index], takes=takes)
-        report = partial(self.tell, name)
+        report = partial(self.report, name)
         report(ReleaseStarted(name, "1.0", "harbour"))
         report(TargetsFound("https://upload.example.org/legacy/", (index.url,)))
         report(DistributionsRead((FileFacts(built.filename, built.size, built.sha256),)))
@@ -105,7 +107,7 @@ class Monorepo:
             slots=nullcontext(),
         )
         member = WorkspaceMember(identity.name, identity.version, f"packages/{name}")
-        source = InMemory(Release(identity, (built,)), self.clock)
+        source = InMemoryRelease(Release(identity, (built,)), self.clock)
         self.releases.append(PlannedRelease(member, source, PLAN, context))
 
     def release(self, *, jobs: int = 32, fail_fast: bool = False, dry_run: bool = False) -> Verdict:
@@ -121,14 +123,14 @@ class Monorepo:
                 )
                 for planned in self.releases
             ]
-            return await publish_all(releases, partial(self.tell, None), fail_fast=fail_fast)
+            return await publish_all(releases, partial(self.report, None), fail_fast=fail_fast)
 
         verdict = anyio.run(live)
-        self.tell(None, RunEnded(verdict))
+        self.report(None, RunEnded(verdict))
         return verdict
 
     def of(self, name: str) -> dict[str, Any]:
-        """What the receipt says of one release."""
+        """A release in the receipt."""
         (found,) = [r for r in self.receipt.as_dict()["releases"] if r["name"] == name]
         assert isinstance(found, dict)
         return found
@@ -138,19 +140,19 @@ class Monorepo:
         return {r["name"]: r["verdict"] for r in self.receipt.as_dict()["releases"]}
 
     def run_problems(self) -> list[str]:
-        """The codes of what is wrong with several."""
+        """The codes of the run's own problems."""
         return [problem["code"] for problem in self.receipt.as_dict()["problems"]]
 
     def sent(self) -> set[str]:
-        """Whose wheel was sent."""
+        """The projects whose wheels were sent."""
         return {name for name, repository in self.repositories.items() if repository.sent}
 
     def begun(self, name: str) -> float:
-        """When its wheel began to be sent."""
+        """When its wheel's upload began."""
         return self.repositories[name].times[self.built[name].filename][0]
 
     def seen(self, name: str) -> float:
-        """When the last client saw it, at the earliest."""
+        """The earliest time at which all clients saw it."""
         variants = self.of(name)["indexes"][0]["variants"]
         moments = [datetime.fromisoformat(each["visible_at"]) for each in variants]
         return max(moment.timestamp() for moment in moments)
@@ -158,12 +160,12 @@ class Monorepo:
 
 @pytest.fixture
 def repo() -> Monorepo:
-    """Nothing yet."""
+    """An empty monorepo."""
     return Monorepo()
 
 
-def test_each_after_what_it_needs_and_nothing_else(repo: Monorepo) -> None:
-    """No layers: what is quick goes on while others of its depth are waited for."""
+def test_each_waits_only_for_its_dependencies(repo: Monorepo) -> None:
+    """There are no layers: a project does not wait for unrelated ones."""
     repo.add("slow", takes=1.0, delay=300.0)
     repo.add("quick", takes=1.0)
     repo.add("on-quick", "quick>=1.0", takes=1.0)
@@ -175,8 +177,8 @@ def test_each_after_what_it_needs_and_nothing_else(repo: Monorepo) -> None:
     assert repo.begun("on-both") >= repo.seen("slow") >= 300.0
 
 
-def test_jobs_bound_uploads_and_never_waits(repo: Monorepo) -> None:
-    """Who waits for an index holds no slot."""
+def test_jobs_does_not_limit_waiting(repo: Monorepo) -> None:
+    """A release that waits for an index takes no slot."""
     for number in range(6):
         repo.add(f"p{number}", takes=10.0, delay=100.0)
     assert repo.release(jobs=2) is Verdict.VERIFIED
@@ -190,8 +192,8 @@ def test_jobs_bound_uploads_and_never_waits(repo: Monorepo) -> None:
     assert repo.clock.now < 150.0
 
 
-def test_a_failure_stops_what_depends_on_it_alone(repo: Monorepo) -> None:
-    """Exactly its dependents are blocked, by name; the rest comes to its end."""
+def test_failure_blocks_only_dependents(repo: Monorepo) -> None:
+    """Exactly its dependents are blocked, by name; the rest is released."""
     repo.add("base")
     repo.add("bad", "base")
     repo.add("above", "bad")
@@ -212,8 +214,8 @@ def test_a_failure_stops_what_depends_on_it_alone(repo: Monorepo) -> None:
     assert repo.of("above")["problems"] == []
 
 
-def test_fail_fast(repo: Monorepo) -> None:
-    """Nothing new begins after the first failure; what has begun comes to its end."""
+def test_fail_fast_starts_nothing_new(repo: Monorepo) -> None:
+    """Nothing new starts after the first failure; what has begun finishes."""
     repo.add("bad", takes=1.0)
     repo.add("begun", takes=5.0)
     repo.add("quick", takes=0.5)
@@ -229,8 +231,8 @@ def test_fail_fast(repo: Monorepo) -> None:
     assert repo.of("later")["blocked_by"] == ["bad"]
 
 
-def test_all_or_nothing(repo: Monorepo) -> None:
-    """One that cannot go out keeps all others back, and every fault is told with its release."""
+def test_one_refused_project_stops_all(repo: Monorepo) -> None:
+    """A project that cannot go out stops all, and every fault is reported with its release."""
     repo.add("good")
     repo.add("unknown")
     repo.add("conflicting")
@@ -255,8 +257,8 @@ def test_all_or_nothing(repo: Monorepo) -> None:
         ("app-of-lib", Code.CYCLE),
     ],
 )
-def test_what_the_files_say(repo: Monorepo, requires: str, code: Code) -> None:
-    """The files count, not what the projects said before they were built."""
+def test_built_metadata_decides_the_order(repo: Monorepo, requires: str, code: Code) -> None:
+    """Dependencies come from the built files, not from the projects before the build."""
     repo.add("lib", "app" if code is Code.CYCLE else "numbers")
     repo.add("app", "lib" if code is Code.CYCLE else requires)
     assert repo.release() is Verdict.PREFLIGHT_REFUSED
@@ -265,16 +267,16 @@ def test_what_the_files_say(repo: Monorepo, requires: str, code: Code) -> None:
     assert repo.sent() == set()
 
 
-def test_an_older_version_that_is_there(repo: Monorepo) -> None:
-    """What the index has already satisfies, too."""
+def test_published_version_satisfies_a_range(repo: Monorepo) -> None:
+    """A version already on the index satisfies a range too."""
     repo.add("lib")
     repo.add("app", "lib<1")
     repo.indexes["lib"].put(distribution("lib-0.9-py3-none-any.whl"))
     assert repo.release() is Verdict.VERIFIED
 
 
-def test_the_second_time(repo: Monorepo) -> None:
-    """What is there is not sent again, whoever needs it; a run that was broken off goes on."""
+def test_second_run_continues(repo: Monorepo) -> None:
+    """What is there is not sent again, and an incomplete run continues."""
     repo.add("lib")
     repo.add("app", "lib")
     repo.indexes["lib"].put(repo.built["lib"])
@@ -283,8 +285,8 @@ def test_the_second_time(repo: Monorepo) -> None:
     assert repo.of("lib")["distributions"][0]["upload"] == "already-there"
 
 
-def test_a_dry_run(repo: Monorepo) -> None:
-    """All is looked at, and nothing sent."""
+def test_dry_run_checks_all(repo: Monorepo) -> None:
+    """All projects are checked, and nothing is sent."""
     repo.add("lib")
     repo.add("app", "lib")
     assert repo.release(dry_run=True) is Verdict.DRY_RUN
@@ -292,8 +294,8 @@ def test_a_dry_run(repo: Monorepo) -> None:
     assert repo.sent() == set()
 
 
-def test_not_visible_blocks_too(repo: Monorepo) -> None:
-    """Sent is not proven: what needs it would be installable nowhere."""
+def test_invisible_project_blocks_dependents(repo: Monorepo) -> None:
+    """Sent is not proven: its dependents could not be installed."""
     repo.add("lib", delay=10_000.0)
     repo.add("app", "lib")
     assert repo.release() is Verdict.NOT_VISIBLE
