@@ -1,4 +1,4 @@
-"""What the tests share: the wheel, Poetry with it, indexes, proxies and projects."""
+"""Shared fixtures: the wheel, Poetry with it, indexes, proxies and projects."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell Hypothesis how to run, before it sees a test; and be interruptible."""
+    """Configure Hypothesis before it sees a test, and make tests interruptible."""
     hypothesis_profiles.install(config)
-    # A shell has what it runs in the background ignore Ctrl-C, and so would all that tests start.
+    # A shell makes background jobs ignore Ctrl-C, and so would everything that tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -53,13 +53,13 @@ def poetry_environment() -> PoetryEnvironment:
 
 @pytest.fixture(scope="session")
 def stock_environment() -> PoetryEnvironment:
-    """The same, but without the plugin."""
+    """The same without the plugin."""
     return environment(plugin=False)
 
 
 @pytest.fixture
 def poetry(poetry_environment: PoetryEnvironment, tmp_path: Path) -> Poetry:
-    """Poetry with the plugin, and with a home of this test's own."""
+    """Poetry with the plugin and the test's own home."""
     return Poetry(poetry_environment, tmp_path / "home")
 
 
@@ -71,14 +71,14 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def pypi(tmp_path: Path) -> Iterator[Index]:
-    """A pypiserver of this test's own, with a password."""
+    """The test's own pypiserver, with a password."""
     with indexes.pypiserver(tmp_path / "pypiserver") as index:
         yield index
 
 
 @pytest.fixture
 def open_pypi(tmp_path: Path) -> Iterator[Index]:
-    """A pypiserver of this test's own, where everybody may upload."""
+    """The test's own pypiserver, where everybody may upload."""
     with indexes.pypiserver(tmp_path / "open-pypiserver", password=False) as index:
         yield index
 
@@ -99,7 +99,7 @@ def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
 
 @pytest.fixture
 def devpi(devpi_server: Devpi) -> Index:
-    """A non-volatile index on devpi of this test's own."""
+    """The test's own non-volatile index on devpi."""
     return devpi_server.index("harbour", f"i{uuid.uuid4().hex[:8]}")
 
 
@@ -111,7 +111,7 @@ def volatile_devpi(devpi_server: Devpi) -> Index:
 
 @pytest.fixture
 def make_proxy() -> Iterator[MakeProxy]:
-    """Put proxies between clients and indexes, for the length of this test."""
+    """Starts proxies between clients and indexes, for the length of the test."""
     with contextlib.ExitStack() as stack:
 
         def make(upstream: str, tls: ssl.SSLContext | None = None) -> FaultProxy:
@@ -122,20 +122,20 @@ def make_proxy() -> Iterator[MakeProxy]:
 
 @pytest.fixture
 def proxy(make_proxy: MakeProxy, pypi: Index) -> FaultProxy:
-    """A proxy in front of this test's pypiserver."""
+    """A proxy in front of the test's pypiserver."""
     return make_proxy(pypi.origin)
 
 
 @pytest.fixture
 def behind(pypi: Index, proxy: FaultProxy, project: Project) -> Index:
-    """The index as reached through the proxy, with the project built."""
+    """The index as reached through the proxy, and the project is built."""
     project.build()
     return pypi.behind(proxy.origin)
 
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS for 127.0.0.1, and the file of the authority that vouches for it."""
+    """A server's TLS context for 127.0.0.1, and the CA file that it needs."""
     own = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own.issue_cert("127.0.0.1").configure_cert(context)

@@ -1,4 +1,4 @@
-"""How Hypothesis runs: the same few examples by `make test`, many new ones by `make test-all`."""
+"""Hypothesis settings: the same few examples for `make test`, many new ones for `make test-all`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEED = 1
 
 settings.register_profile(
     PROFILE,
-    # Hypothesis' own for CI would take no seed.
+    # Hypothesis' own CI profile ignores the seed.
     parent=settings.get_profile("default"),
     max_examples=400 if THOROUGH else 25,
     deadline=None,
@@ -34,20 +34,20 @@ settings.register_profile(
 
 
 def install(config: pytest.Config) -> None:
-    """Load the profile and set the seed; to be called by `pytest_configure`."""
+    """Load the profile and set the seed; called by `pytest_configure`."""
     given = config.getoption("--hypothesis-seed") or os.environ.get("TESTS_SEED")
     seed = int(given or (secrets.randbelow(2**32) if THOROUGH else _SEED))
-    # Hypothesis' own plugin is configured later and goes by it, as do the workers of xdist.
+    # Hypothesis' plugin is configured later and uses this, and so do xdist's workers.
     config.option.hypothesis_seed = str(seed)
     settings.load_profile(PROFILE)
     set_hypothesis_home_dir(config.rootpath / ".pytest_cache" / "hypothesis")
-    # Examples have constants of the modules imported so far: of a test alone they would be others.
+    # Examples include constants of the modules imported so far, which differ if a test runs alone.
     setattr(providers, "_get_local_constants", Constants)  # noqa: B010 - it is private
-    config.pluginmanager.register(_Telling(seed))
+    config.pluginmanager.register(_SeedReporter(seed))
 
 
-class _Telling:
-    """Tells the seed, and with what fails how to run it again."""
+class _SeedReporter:
+    """Reports the seed and, for failures, the command that repeats them."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

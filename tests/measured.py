@@ -1,9 +1,9 @@
-"""Run a command, and say in the end what it cost.
+"""Run a command and print what it cost.
 
     python -m tests.measured COMMAND …
 
-Wall time, and the CPU time of all processes that it has started and waited for. Ends as the
-command does.
+Prints wall time, and the CPU time of all processes that it started and waited for. Exits with the
+command's own code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 
 def main() -> int:
-    """Run it."""
+    """Run the command."""
     begun = time.monotonic()
     try:
         code = subprocess.run(sys.argv[1:], check=False).returncode

@@ -1,4 +1,4 @@
-"""Whether all is tried (`make test-all`), or what a change needs at once (`make test`)."""
+"""Whether to test everything (`make test-all`) or what a change needs at once (`make test`)."""
 
 from __future__ import annotations
 

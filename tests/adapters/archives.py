@@ -1,4 +1,4 @@
-"""Archives made up for tests: whole, broken and hostile ones."""
+"""Made-up archives for tests: sound, broken and hostile ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def tar(members: Members = IN_SDIST) -> bytes:
 
 
 def sdist(members: Members = IN_SDIST, level: int = 6) -> bytes:
-    """A .tar.gz, the same at each call."""
+    """A .tar.gz; the same bytes on each call."""
     return gzip.compress(tar(members), level, mtime=0)
 
 
 def wheel(members: Members = IN_WHEEL, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A .whl, the same at each call."""
+    """A .whl; the same bytes on each call."""
     into = BytesIO()
     with zipfile.ZipFile(into, "w", compression) as archive:
         for name, content in members:

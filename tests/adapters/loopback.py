@@ -1,4 +1,4 @@
-"""A tiny HTTP server on loopback that answers just what a test writes, byte by byte."""
+"""A tiny HTTP server on loopback that answers exactly what a test writes, byte by byte."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Request:
-    """One request: its first line, its headers (names in lower case) and how to go on."""
+    """One request: its first line, its headers (names in lower case), and its connection."""
 
     line: str
     headers: dict[str, str]
@@ -39,7 +39,7 @@ Answer = Callable[[Request], Awaitable[None]]
 
 @dataclass
 class Server:
-    """A running server and what it was asked."""
+    """A running server and the requests it received."""
 
     url: str
     requests: list[Request] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[Server]:
-    """Serve for the length of the block; every connection is closed after its one answer."""
+    """Serve for the length of the block; each connection is closed after one answer."""
     tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,7 +100,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
 def answer(
     status: str = "200 OK", body: bytes = b"", headers: tuple[str, ...] = ()
 ) -> Callable[[Request], Awaitable[None]]:
-    """An answer of the usual kind, whatever is asked."""
+    """The same ordinary answer to every request."""
 
     async def send(request: Request) -> None:
         await request.body()
@@ -111,7 +111,7 @@ def answer(
 
 
 def raw(*pieces: bytes) -> Callable[[Request], Awaitable[None]]:
-    """An answer of just these bytes, then the end of the connection."""
+    """Exactly these bytes, then the end of the connection."""
 
     async def send(request: Request) -> None:
         await request.body()

@@ -1,4 +1,4 @@
-"""What is read out of archives: real ones by poetry-core, and hostile ones."""
+"""What is read from archives: real ones by poetry-core, and hostile ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def built(tmp_path: Path) -> Project:
-    """A project with both of its distributions, as poetry-core makes them."""
+    """A project with both of its distributions, as poetry-core builds them."""
     project = make_project(tmp_path / "lantern")
     (project.path / "LICENSE").write_text("Take it.\n", encoding="utf-8")
     project.build()
@@ -46,7 +46,7 @@ def built(tmp_path: Path) -> Project:
 
 
 def peak(folder: Path) -> tuple[DistDirContents, int]:
-    """Look, and how many bytes of memory that took at most."""
+    """Run `look`; return its result and its peak memory in bytes."""
     tracemalloc.start()
     try:
         return look(folder), tracemalloc.get_traced_memory()[1]
@@ -55,26 +55,26 @@ def peak(folder: Path) -> tuple[DistDirContents, int]:
 
 
 def look(folder: Path) -> DistDirContents:
-    """Look at lantern 1.0 in a folder."""
+    """Read lantern 1.0 from a directory."""
     return dist_dir.look(folder, LANTERN.name, LANTERN.version)
 
 
-def test_nobody_wants_to_know(built: Project) -> None:
-    """Once it is stopped, no more than a piece of a file is read."""
+def test_reading_can_be_stopped(built: Project) -> None:
+    """Once it is stopped, at most one more piece of a file is read."""
     found = dist_dir.look(built.dist, LANTERN.name, LANTERN.version, lambda: True)
     assert found.distributions == ()
     assert len(found.broken) == 2
 
 
 def codes(folder: Path) -> list[Code]:
-    """What preflight finds there."""
+    """The codes that preflight reports."""
     found = look(folder)
     assert found.broken == ()
     return [problem.code for problem in check(LANTERN, found.distributions, public=True)]
 
 
-def test_a_real_wheel(built: Project) -> None:
-    """Every file with its size and hash, RECORD and WHEEL; and preflight has nothing to say."""
+def test_real_wheel(built: Project) -> None:
+    """Every file with its size and hash, RECORD and WHEEL; preflight has no complaint."""
     (wheel, _) = look(built.dist).distributions
     assert wheel.contents is not None
     with zipfile.ZipFile(built.dist / built.wheel) as archive:
@@ -89,7 +89,7 @@ def test_a_real_wheel(built: Project) -> None:
     assert codes(built.dist) == []
 
 
-def test_a_real_sdist(built: Project) -> None:
+def test_real_sdist(built: Project) -> None:
     """Every file with its size and hash."""
     (_, sdist) = look(built.dist).distributions
     assert sdist.contents is not None
@@ -113,15 +113,15 @@ def test_a_real_sdist(built: Project) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_real_wheel_with_something_put_in(built: Project, name: str, code: Code) -> None:
-    """One more file in a wheel is found, whatever its name, or that it is there twice."""
+def test_extra_file_in_a_wheel_is_found(built: Project, name: str, code: Code) -> None:
+    """An extra file in a wheel is found, whatever its name, even if it is a duplicate."""
     with zipfile.ZipFile(built.dist / built.wheel, "a") as archive:
         archive.writestr(name, "light = 2\n")
     assert code in codes(built.dist)
 
 
-def test_a_real_wheel_with_a_file_changed(built: Project) -> None:
-    """A file that was changed after RECORD was written is found, though the zip is whole."""
+def test_changed_file_in_a_wheel_is_found(built: Project) -> None:
+    """A file changed after RECORD was written is found, though the zip is intact."""
     path = built.dist / built.wheel
     with zipfile.ZipFile(path) as old:
         files = {info.filename: old.read(info) for info in old.infolist()}
@@ -131,8 +131,8 @@ def test_a_real_wheel_with_a_file_changed(built: Project) -> None:
     assert codes(built.dist) == [Code.RECORD_WRONG]
 
 
-def test_odd_members_of_an_sdist(tmp_path: Path) -> None:
-    """Links and pipes are members without content, twice the same name is two."""
+def test_special_members_of_an_sdist(tmp_path: Path) -> None:
+    """Links and pipes are members without content; duplicate names are two members."""
     with tarfile.open(tmp_path / SDIST, "w:gz") as archive:
         for name, kind, target in (
             ("lantern-1.0/soft", tarfile.SYMTYPE, "../../etc/passwd"),
@@ -159,7 +159,7 @@ def test_odd_members_of_an_sdist(tmp_path: Path) -> None:
 
 
 def write_zeros(folder: Path, filename: str, size: int) -> None:
-    """A distribution that holds nothing but zeros, so many MiB of them."""
+    """A distribution that contains only zeros, this many MiB."""
     if filename.endswith(".whl"):
         with (
             zipfile.ZipFile(folder / filename, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -182,8 +182,8 @@ def write_zeros(folder: Path, filename: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("filename", [WHEEL, SDIST])
-def test_a_bomb(tmp_path: Path, filename: str) -> None:
-    """An archive that unpacks to absurdly much is a fault of its own, found within its budget."""
+def test_decompression_bomb(tmp_path: Path, filename: str) -> None:
+    """An archive that expands absurdly is a fault, found within its budget."""
     write_zeros(tmp_path, filename, 300)
     (problem,) = look(tmp_path).broken
     assert (problem.code, problem.filename) == (Code.ARCHIVE_BOMB, filename)
@@ -191,8 +191,8 @@ def test_a_bomb(tmp_path: Path, filename: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_tar_whose_header_is_endless(tmp_path: Path, kind: bytes) -> None:
-    """A header that promises gigabytes is refused, and costs no memory."""
+def test_huge_tar_header(tmp_path: Path, kind: bytes) -> None:
+    """A header that claims gigabytes is refused without using memory."""
     info = tarfile.TarInfo("lantern-1.0/header")
     info.type, info.size = kind, 4 * 1024 * MIB
     with gzip.open(tmp_path / SDIST, "wb", 1) as packed:
@@ -204,8 +204,8 @@ def test_a_tar_whose_header_is_endless(tmp_path: Path, kind: bytes) -> None:
     assert memory < 50 * MIB
 
 
-def test_a_sparse_file(tmp_path: Path) -> None:
-    """A file of holes, which would be read as a gigabyte of zeros, is refused."""
+def test_sparse_file(tmp_path: Path) -> None:
+    """A sparse file, which would be read as a gigabyte of zeros, is refused."""
     info = tarfile.TarInfo("lantern-1.0/holes")
     info.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
@@ -220,8 +220,8 @@ def test_a_sparse_file(tmp_path: Path) -> None:
     assert "holes in it is a sparse file" in problem.message
 
 
-def test_a_large_wheel_costs_little_memory(tmp_path: Path) -> None:
-    """Files are read in pieces: two hundred megabytes pass through a few."""
+def test_large_wheel_needs_little_memory(tmp_path: Path) -> None:
+    """Files are read in pieces: 200 MB need only a few."""
     with zipfile.ZipFile(tmp_path / WHEEL, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("lantern-1.0.dist-info/METADATA", "Name: lantern\n")
         with archive.open("lantern/large", "w") as stream:
@@ -234,8 +234,8 @@ def test_a_large_wheel_costs_little_memory(tmp_path: Path) -> None:
     assert memory < 50 * MIB
 
 
-def test_broken_and_whole_ones_together(tmp_path: Path) -> None:
-    """A broken file does not keep the whole ones from being looked at."""
+def test_broken_archive_does_not_hide_others(tmp_path: Path) -> None:
+    """A broken file does not stop the others from being read."""
     (tmp_path / WHEEL).write_bytes(b"junk")
     (tmp_path / SDIST).write_bytes(sdist())
     found = look(tmp_path)
@@ -243,8 +243,8 @@ def test_broken_and_whole_ones_together(tmp_path: Path) -> None:
     assert [each.filename for each in found.distributions] == [SDIST]
 
 
-def test_contents_of_some_files(built: Project, tmp_path: Path) -> None:
-    """Named files alone, regular ones, and none above the limit."""
+def test_contents_of_named_files(built: Project, tmp_path: Path) -> None:
+    """Only the named regular files within the size limit."""
     source = (built.path / "lantern" / "__init__.py").read_bytes()
     for file, name in ((built.wheel, ""), (built.sdist, "lantern-1.0/")):
         wanted = {f"{name}lantern/__init__.py"}

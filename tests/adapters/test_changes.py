@@ -1,4 +1,4 @@
-"""Which tracked files are no longer as they were built: real archives, real git."""
+"""Which tracked files have changed since the build: real archives, real git."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NAME, ONE = canonicalize_name("lantern"), Version("1.0")
 
 
 def git(root: Path, *arguments: str) -> None:
-    """Call git in a folder."""
+    """Call git in a directory."""
     identity = ("-c", "user.name=T", "-c", "user.email=t@lantern.example")
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, timeout=HANG)
 
 
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project in git, with both of its distributions, of which nothing has changed."""
+    """A project in git with both distributions and no changes."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     for variable in [name for name in os.environ if name.startswith("GIT_")]:
@@ -51,7 +51,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def changed(project: Project, root: Path | None = None) -> tuple[str, ...]:
-    """What has changed in a project since it was built."""
+    """What has changed in a project since its build."""
     found = dist_dir.look(project.dist, NAME, ONE).distributions
     return changed_since(root or project.path, project.dist, found, ONE)
 
@@ -70,10 +70,10 @@ def changed(project: Project, root: Path | None = None) -> tuple[str, ...]:
         (".gitignore", b"x\n", False),
     ],
 )
-def test_a_change_is_seen(
+def test_changed_content_is_named(
     built: Project, kind: str, name: str, content: bytes | None, seen: bool
 ) -> None:
-    """Content that changed or went is named; times, new files and what is not packed are not."""
+    """Changed or deleted content is named; times, new files and unpacked files are not."""
     for other in {"both": (), "sdist": (built.wheel,), "wheel": (built.sdist,)}[kind]:
         (built.dist / other).unlink()
     if content is None:
@@ -83,8 +83,8 @@ def test_a_change_is_seen(
     assert changed(built) == ((name,) if seen else ())
 
 
-def test_a_readme_is_in_the_sdist_alone(built: Project) -> None:
-    """A README or pyproject.toml that changed is seen where there is an sdist."""
+def test_sdist_only_files(built: Project) -> None:
+    """A changed README or pyproject.toml is noticed if there is an sdist."""
     (built.path / "README.md").write_text("Other.\n", encoding="utf-8")
     built.set_version("1.1")
     assert changed(built) == ("README.md",)
@@ -95,22 +95,22 @@ def test_a_readme_is_in_the_sdist_alone(built: Project) -> None:
     assert changed(built) == ()
 
 
-def test_files_that_git_does_not_track(built: Project) -> None:
-    """What a build makes and git does not know may change as it likes."""
+def test_untracked_files_are_ignored(built: Project) -> None:
+    """Build products that git does not track may change freely."""
     git(built.path, "rm", "-q", "--cached", "lantern/__init__.py")
     built.change("Changed.")
     assert changed(built) == ()
 
 
-def test_outside_git(built: Project) -> None:
-    """Without git there is nothing to say."""
+def test_outside_git_nothing_is_reported(built: Project) -> None:
+    """Without git nothing is reported."""
     shutil.rmtree(built.path / ".git")
     built.change("Changed.")
     assert changed(built) == ()
 
 
-def test_a_project_in_a_larger_repository(built: Project) -> None:
-    """Names are told from the project's folder, and other projects do not count."""
+def test_project_in_a_larger_repository(built: Project) -> None:
+    """Names are relative to the project, and other projects do not count."""
     shutil.rmtree(built.path / ".git")
     git(built.path.parent, "init", "-q")
     git(built.path.parent, "add", ".")
@@ -118,8 +118,8 @@ def test_a_project_in_a_larger_repository(built: Project) -> None:
     assert changed(built) == ("lantern/__init__.py",)
 
 
-def test_a_wheel_out_of_a_src_folder(built: Project) -> None:
-    """A wheel's files are found in the folder that they come from, and not in a look-alike."""
+def test_wheel_from_a_src_directory(built: Project) -> None:
+    """A wheel's files are found in their real source directory, not in a look-alike."""
     (built.dist / built.sdist).unlink()
     (built.path / "src").mkdir()
     shutil.copytree(built.path / "lantern", built.path / "tests" / "lantern")
@@ -132,7 +132,7 @@ def test_a_wheel_out_of_a_src_folder(built: Project) -> None:
 
 
 def test_links_and_pipes(built: Project) -> None:
-    """A link to the same content is no change; a pipe in a file's place is, and hangs nothing."""
+    """A link to the same content is no change; a pipe is, and blocks nothing."""
     module = built.path / "lantern" / "__init__.py"
     module.rename(built.path / "elsewhere.py")
     module.symlink_to(built.path / "elsewhere.py")
@@ -143,8 +143,8 @@ def test_links_and_pipes(built: Project) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])
-def test_a_substituted_version(built: Project, kind: str) -> None:
-    """A line that got the release's version while it was built is no change."""
+def test_substituted_version_is_no_change(built: Project, kind: str) -> None:
+    """A line into which the build wrote the version is no change."""
     module = built.path / "lantern" / "__init__.py"
     module.write_text('__version__ = "1.0"\n', encoding="utf-8")
     built.build()

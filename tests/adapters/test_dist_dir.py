@@ -1,4 +1,4 @@
-"""What a dist folder holds of a release, and archives of every kind in it."""
+"""Which files of a release a dist directory has, and broken archives of every kind."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ ONE = Version("1.0")
 
 
 def read(folder: Path) -> tuple[Distribution, ...]:
-    """Read lantern 1.0 from a folder."""
+    """Read lantern 1.0 from a directory."""
     return dist_dir.read(folder, LANTERN, ONE)
 
 
 def broken(folder: Path) -> tuple[Problem, ...]:
-    """See that reading is refused because of broken archives, and which."""
+    """Check that reading is refused because of broken archives; return their problems."""
     with pytest.raises(ReleaseError) as caught:
         read(folder)
     assert caught.value.verdict is Verdict.PREFLIGHT_REFUSED
@@ -52,7 +52,7 @@ def broken(folder: Path) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
-def test_both_kinds(tmp_path: Path) -> None:
+def test_wheel_and_sdist(tmp_path: Path) -> None:
     """Size, three digests and the metadata of each file, the wheel first."""
     (tmp_path / SDIST).write_bytes(sdist())
     (tmp_path / WHEEL).write_bytes(wheel())
@@ -66,8 +66,8 @@ def test_both_kinds(tmp_path: Path) -> None:
         assert each.metadata == METADATA
 
 
-def test_only_this_release(tmp_path: Path) -> None:
-    """Other versions and projects, folders and files of other kinds are passed over."""
+def test_other_files_are_ignored(tmp_path: Path) -> None:
+    """Other versions, projects and kinds of files are ignored."""
     for name in (
         *(WHEEL, SDIST, "lantern-1.1.tar.gz", "lantern-0.9-py3-none-any.whl", "torch-1.0.tar.gz"),
         *("lantern-1.0.tar.gz.asc", ".publish-verified.json", "lantern-1.0-py3-none-any.whl.tmp"),
@@ -78,8 +78,8 @@ def test_only_this_release(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty"])
-def test_no_dist_folder(tmp_path: Path, kind: str) -> None:
-    """A folder that is not there holds nothing."""
+def test_missing_dist_directory(tmp_path: Path, kind: str) -> None:
+    """A missing directory contains nothing."""
     folder = tmp_path / "dist"
     if kind == "file":
         folder.touch()
@@ -88,16 +88,16 @@ def test_no_dist_folder(tmp_path: Path, kind: str) -> None:
     assert read(folder) == ()
 
 
-def test_a_dist_folder_that_cannot_be_listed(tmp_path: Path) -> None:
-    """Any other trouble with the folder is a refusal and no crash."""
+def test_unreadable_dist_directory(tmp_path: Path) -> None:
+    """Any other error with the directory is a refusal, not a crash."""
     (tmp_path / "dist").symlink_to(tmp_path / "dist")
     with pytest.raises(ReleaseError) as caught:
         read(tmp_path / "dist")
     assert caught.value.verdict is Verdict.PREFLIGHT_REFUSED
 
 
-def test_every_broken_archive_at_once(tmp_path: Path) -> None:
-    """Each broken file is a problem of its own, named, with the remedy."""
+def test_all_broken_archives_are_reported(tmp_path: Path) -> None:
+    """Each broken file is its own problem, with its name and a remedy."""
     (tmp_path / SDIST).write_bytes(b"")
     (tmp_path / WHEEL).write_bytes(b"\x1b[31mnot a zip")
     problems = broken(tmp_path)
@@ -116,8 +116,8 @@ def test_every_broken_archive_at_once(tmp_path: Path) -> None:
     ],
     ids=["wheel", "stored-wheel", "sdist", "stored-sdist"],
 )
-def test_a_truncated_archive(tmp_path: Path, filename: str, whole: bytes) -> None:
-    """An archive that is cut off anywhere is refused."""
+def test_truncated_archive(tmp_path: Path, filename: str, whole: bytes) -> None:
+    """An archive truncated anywhere is refused."""
     for length in {*range(0, len(whole), 97), *range(len(whole) - 12, len(whole))}:
         (tmp_path / filename).write_bytes(whole[:length])
         assert [problem.filename for problem in broken(tmp_path)] == [filename], length
@@ -131,8 +131,8 @@ def test_a_truncated_archive(tmp_path: Path, filename: str, whole: bytes) -> Non
     ],
     ids=["wheel", "sdist"],
 )
-def test_a_flipped_bit_in_a_file(tmp_path: Path, filename: str, whole: bytes) -> None:
-    """A bit that fell over inside a packed file is seen by the archive's own checksum."""
+def test_flipped_bit_in_a_member(tmp_path: Path, filename: str, whole: bytes) -> None:
+    """The archive's own checksum finds a flipped bit in a packed file."""
     place = whole.index(NOISE[1000:1020])
     spoilt = bytearray(whole)
     spoilt[place] ^= 1
@@ -151,8 +151,8 @@ def test_a_flipped_bit_in_a_file(tmp_path: Path, filename: str, whole: bytes) ->
     ],
     ids=["wheel", "lzma-wheel", "bzip2-wheel", "sdist", "stored-sdist"],
 )
-def test_a_spoilt_archive(tmp_path: Path, filename: str, whole: bytes) -> None:
-    """Whatever bytes are spoilt, the archive is read or refused, and nothing else happens."""
+def test_any_corruption_is_read_or_refused(tmp_path: Path, filename: str, whole: bytes) -> None:
+    """Whatever bytes are corrupted, the archive is read or refused."""
     random = Random(filename)  # noqa: S311 - the same at each run
     refused = 0
     for _ in range(150):
@@ -178,8 +178,8 @@ def test_a_spoilt_archive(tmp_path: Path, filename: str, whole: bytes) -> None:
         (("lantern-1.0.dist-info/METADATA", b"x" * (17 * 1024 * 1024)),),
     ],
 )
-def test_a_wheel_without_metadata(tmp_path: Path, members: tuple[tuple[str, bytes], ...]) -> None:
-    """A wheel whose METADATA is missing, elsewhere or endless is refused."""
+def test_wheel_without_metadata(tmp_path: Path, members: tuple[tuple[str, bytes], ...]) -> None:
+    """A wheel whose METADATA is missing, misplaced or endless is refused."""
     (tmp_path / WHEEL).write_bytes(wheel(members))
     (problem,) = broken(tmp_path)
     assert "METADATA" in problem.message
@@ -195,15 +195,15 @@ def test_a_wheel_without_metadata(tmp_path: Path, members: tuple[tuple[str, byte
         (("lantern-1.0/PKG-INFO", b"x" * (17 * 1024 * 1024)),),
     ],
 )
-def test_an_sdist_without_metadata(tmp_path: Path, members: tuple[tuple[str, bytes], ...]) -> None:
-    """An sdist whose PKG-INFO is missing, elsewhere or endless is refused."""
+def test_sdist_without_metadata(tmp_path: Path, members: tuple[tuple[str, bytes], ...]) -> None:
+    """An sdist whose PKG-INFO is missing, misplaced or endless is refused."""
     (tmp_path / SDIST).write_bytes(sdist(members))
     (problem,) = broken(tmp_path)
     assert "PKG-INFO" in problem.message
 
 
-def test_an_sdist_packed_from_a_dot(tmp_path: Path) -> None:
-    """Names that begin with ./ mean the same, to Poetry's own publish too."""
+def test_sdist_with_dot_slash_names(tmp_path: Path) -> None:
+    """Names that begin with ./ mean the same, in Poetry's own publish too."""
     members = tuple((f"./{name}", content) for name, content in IN_SDIST)
     (tmp_path / SDIST).write_bytes(sdist(members))
     assert [each.metadata for each in read(tmp_path)] == [METADATA]
@@ -213,8 +213,8 @@ def test_an_sdist_packed_from_a_dot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE]
 )
-def test_metadata_that_is_no_file(tmp_path: Path, kind: bytes, target: str) -> None:
-    """A PKG-INFO that is a link, a folder or a pipe leads nowhere: it is refused."""
+def test_metadata_must_be_a_file(tmp_path: Path, kind: bytes, target: str) -> None:
+    """A PKG-INFO that is a link, a directory or a pipe is refused."""
     into = BytesIO()
     with tarfile.open(fileobj=into, mode="w:gz") as archive:
         info = tarfile.TarInfo("lantern-1.0/PKG-INFO")
@@ -224,7 +224,7 @@ def test_metadata_that_is_no_file(tmp_path: Path, kind: bytes, target: str) -> N
     assert len(broken(tmp_path)) == 1
 
 
-def test_members_with_hostile_paths_are_not_unpacked(tmp_path: Path) -> None:
+def test_nothing_is_unpacked(tmp_path: Path) -> None:
     """Reading an archive writes nothing, wherever its members point."""
     folder = tmp_path / "dist"
     folder.mkdir()
@@ -235,7 +235,7 @@ def test_members_with_hostile_paths_are_not_unpacked(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["dist", WHEEL, SDIST]
 
 
-def test_an_encrypted_wheel(tmp_path: Path) -> None:
+def test_encrypted_wheel(tmp_path: Path) -> None:
     """A wheel that needs a password is refused."""
     content = bytearray(wheel())
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -249,14 +249,14 @@ def test_an_encrypted_wheel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [tar(), b"BZh9" + b"x" * 100, gzip.compress(b"no tar", mtime=0), wheel()]
 )
-def test_an_sdist_of_another_kind(tmp_path: Path, content: bytes) -> None:
-    """What is called .tar.gz must be just that."""
+def test_sdist_of_another_format(tmp_path: Path, content: bytes) -> None:
+    """A .tar.gz must be a gzipped tar."""
     (tmp_path / SDIST).write_bytes(content)
     assert len(broken(tmp_path)) == 1
 
 
-def test_the_first_metadata_counts(tmp_path: Path) -> None:
-    """A second PKG-INFO further back does not replace the first one."""
+def test_first_metadata_counts(tmp_path: Path) -> None:
+    """A second PKG-INFO later in the archive does not replace the first."""
     second = ("lantern-1.0/PKG-INFO", METADATA.replace(b"1.0", b"2.0"))
     (tmp_path / SDIST).write_bytes(sdist((*IN_SDIST, second)))
     assert [each.metadata for each in read(tmp_path)] == [METADATA]

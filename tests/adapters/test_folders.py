@@ -1,4 +1,4 @@
-"""Which folders patterns mean."""
+"""Which directories a pattern matches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Two packages, one further down, one hidden, and a folder that is none."""
+    """Two packages, a deeper one, a hidden one, and a directory that is not a project."""
     for place in ("packages/a", "packages/b c ü", "packages/deep/d", ".hidden/e"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "pyproject.toml").touch()
@@ -24,12 +24,12 @@ def base(tmp_path: Path) -> Path:
 
 
 def found(base: Path, *patterns: str) -> list[str]:
-    """What they find, as seen from the base."""
+    """The matches, relative to the base."""
     return [os.path.relpath(folder, base) for folder in with_projects(base, patterns).found]
 
 
 def test_patterns(base: Path) -> None:
-    """Folders, files, whole trees, names as they are; each folder once and in order."""
+    """Directories, files, whole trees and literal names; each once and in order."""
     assert found(base, "packages/*") == ["packages/a", "packages/b c ü"]
     assert found(base, "packages/*/pyproject.toml", "packages/a", "packages/a/") == [
         "packages/a",
@@ -41,20 +41,20 @@ def test_patterns(base: Path) -> None:
     assert found(base / "packages/a", ".") == ["."]
 
 
-def test_a_link_is_no_second_project(base: Path) -> None:
-    """One folder is one project, by whatever name."""
+def test_linked_directory_counts_once(base: Path) -> None:
+    """One directory is one project under any name."""
     (base / "packages/z").symlink_to(base / "packages/a")
     assert len(found(base, "packages/*")) == 2
 
 
-def test_by_its_letters(base: Path) -> None:
-    """A pattern that matches nothing is a folder's name, as in a shell."""
+def test_literal_pattern(base: Path) -> None:
+    """A pattern that matches nothing is a literal name, as in a shell."""
     (base / "a[1]").mkdir()
     (base / "a[1]/pyproject.toml").touch()
     assert found(base, "a[1]") == ["a[1]"]
 
 
-def test_in_vain(base: Path) -> None:
+def test_patterns_without_a_match_are_named(base: Path) -> None:
     """Each pattern that finds no project is named."""
     folders = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
     assert folders.in_vain == ("libs/*", "packages/none", "[", "")

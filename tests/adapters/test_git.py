@@ -1,4 +1,4 @@
-"""The commit and the digest that say what a release was built from."""
+"""The commit and the digest that identify a release's sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from poetry_publish_verified.adapters.git import tracked
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the settings of whoever runs the tests, and repositories around, out of them."""
+    """Isolate tests from the user's git settings and enclosing repositories."""
     for variable in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Call git in a folder."""
+    """Call git in a directory."""
     done = subprocess.run(
         ["git", "-c", "user.name=T", "-c", "user.email=t@lantern.example", *arguments],
         cwd=root,
@@ -61,7 +61,7 @@ def repository(project: Path) -> Path:
 
 @pytest.fixture(params=["project", "repository"])
 def either(request: pytest.FixtureRequest) -> Path:
-    """The project once outside git and once in it."""
+    """The project, once outside git and once in it."""
     root: Path = request.getfixturevalue(request.param)
     return root
 
@@ -74,20 +74,20 @@ def digest(root: Path, dist: str = "dist") -> str:
     return found
 
 
-def test_the_commit(repository: Path) -> None:
-    """In git the commit is the one that is checked out."""
+def test_commit_is_the_checked_out_one(repository: Path) -> None:
+    """In git, the commit is the one that is checked out."""
     assert sources(repository, repository / "dist").commit == git(repository, "rev-parse", "HEAD")
 
 
-def test_no_commit(project: Path) -> None:
-    """Outside git there is none, and a digest all the same."""
+def test_no_commit_outside_git(project: Path) -> None:
+    """Outside git there is a digest but no commit."""
     found = sources(project, project / "dist")
     assert found.commit is None
     assert found.digest
 
 
-def test_no_commit_yet(project: Path) -> None:
-    """A repository without a commit has a digest and no commit."""
+def test_repository_without_commits(project: Path) -> None:
+    """A repository without commits has a digest but no commit."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     git(project, "init", "--quiet")
@@ -96,15 +96,15 @@ def test_no_commit_yet(project: Path) -> None:
 
 
 def test_without_git_installed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where git cannot be run, the files are found without it."""
+    """If git cannot be run, the files are found without it."""
     monkeypatch.setenv("PATH", str(repository))
     found = sources(repository, repository / "dist")
     assert found.commit is None
     assert found.digest
 
 
-def test_the_same_sources_have_the_same_digest(either: Path, tmp_path: Path) -> None:
-    """A copy elsewhere has the same digest, and asking twice changes nothing."""
+def test_same_sources_same_digest(either: Path, tmp_path: Path) -> None:
+    """A copy elsewhere has the same digest, and repeating changes nothing."""
     copy = tmp_path / "copy"
     shutil.copytree(either, copy)
     assert digest(either) == digest(either) == digest(copy)
@@ -120,40 +120,40 @@ def test_the_same_sources_have_the_same_digest(either: Path, tmp_path: Path) -> 
     ],
     ids=["changed", "added", "removed", "renamed"],
 )
-def test_a_change_changes_the_digest(either: Path, change: object) -> None:
-    """Content, names, and files that are not yet committed all count."""
+def test_any_change_changes_the_digest(either: Path, change: object) -> None:
+    """Content, names, and uncommitted files all count."""
     before = digest(either)
     assert callable(change)
     change(either)
     assert digest(either) != before
 
 
-def test_what_was_built_does_not_count(either: Path) -> None:
-    """The dist folder is no source, under whatever name."""
+def test_dist_directory_does_not_count(either: Path) -> None:
+    """The dist directory is not part of the sources, whatever its name."""
     before = digest(either, "out")
     (either / "out").mkdir()
     (either / "out" / "lantern-1.0.tar.gz").write_bytes(b"x")
     assert digest(either, "out") == before
 
 
-def test_what_git_ignores_does_not_count(repository: Path) -> None:
-    """A log file that git ignores leaves the digest as it was."""
+def test_ignored_files_do_not_count(repository: Path) -> None:
+    """A file that git ignores does not change the digest."""
     before = digest(repository)
     (repository / "run.log").write_text("x", encoding="utf-8")
     assert digest(repository) == before
 
 
 @pytest.mark.parametrize("folder", [".venv", "__pycache__", "node_modules", ".poetry"])
-def test_a_tools_own_folder_does_not_count(project: Path, folder: str) -> None:
-    """Outside git, what tools leave behind is no source."""
+def test_tool_directories_do_not_count(project: Path, folder: str) -> None:
+    """Outside git, files left behind by tools do not count."""
     before = digest(project)
     (project / folder).mkdir()
     (project / folder / "x").touch()
     assert digest(project) == before
 
 
-def test_a_project_in_a_larger_repository(repository: Path) -> None:
-    """In a monorepo the commit is the whole's, the digest is this project's alone."""
+def test_project_in_a_monorepo(repository: Path) -> None:
+    """The commit is the repository's, the digest only this project's."""
     part = repository / "parts" / "lamp"
     part.mkdir(parents=True)
     (part / "lamp.py").touch()
@@ -165,8 +165,8 @@ def test_a_project_in_a_larger_repository(repository: Path) -> None:
     assert sources(part, part / "dist").commit == git(repository, "rev-parse", "HEAD")
 
 
-def test_names_that_are_no_text(either: Path) -> None:
-    """A file whose name is no UTF-8 counts as any other."""
+def test_undecodable_file_names(either: Path) -> None:
+    """A file name that is not UTF-8 counts like any other."""
     before = digest(either)
     try:
         Path(os.fsdecode(os.fsencode(either) + b"/\xff.txt")).touch()
@@ -175,8 +175,8 @@ def test_names_that_are_no_text(either: Path) -> None:
     assert digest(either) != before
 
 
-def test_links_and_oddities(either: Path) -> None:
-    """Dangling links, links to folders and devices, and pipes neither stop it nor hang it."""
+def test_links_and_special_files(either: Path) -> None:
+    """Dangling links, linked directories, devices and pipes neither fail nor block."""
     (either / "dangling").symlink_to(either / "nowhere")
     (either / "loop").symlink_to(either)
     (either / "zeros").symlink_to("/dev/zero")
@@ -186,7 +186,7 @@ def test_links_and_oddities(either: Path) -> None:
 
 
 def test_tags_of_the_commit(repository: Path) -> None:
-    """Tags of every kind on this very commit, and none of another."""
+    """Tags of every kind on this commit, and none of others."""
     git(repository, "tag", "v0.9")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "Go on")
     assert tags_at_head(repository) == ()
@@ -196,7 +196,7 @@ def test_tags_of_the_commit(repository: Path) -> None:
 
 
 def test_tracked_files(repository: Path) -> None:
-    """Those in the folder itself, by their names there; what is not added is not among them."""
+    """Tracked files below the directory, relative to it; untracked files are not included."""
     part = repository / "parts" / "lamp"
     part.mkdir(parents=True)
     (part / "lamp.py").touch()
@@ -206,7 +206,7 @@ def test_tracked_files(repository: Path) -> None:
     assert "größe.txt" in tracked(repository)
 
 
-def test_nothing_outside_git(project: Path) -> None:
-    """Without git there are no tags and no tracked files."""
+def test_no_tags_or_tracked_files_outside_git(project: Path) -> None:
+    """Outside git there are no tags and no tracked files."""
     assert tags_at_head(project) == ()
     assert tracked(project) == ()

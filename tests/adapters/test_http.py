@@ -1,4 +1,4 @@
-"""HTTP against servers that redirect, lie, drip, expand and hang up."""
+"""HTTP with servers that redirect, lie, drip, expand and hang up."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ LIMIT = 100_000
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the proxies of whoever runs the tests out of them."""
+    """Isolate tests from the user's proxies."""
     for variable in [name for name in os.environ if name.upper().endswith("_PROXY")]:
         monkeypatch.delenv(variable)
 
@@ -69,7 +69,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(story: Coroutine[object, object, ResultT]) -> ResultT:
-    """Run to the end."""
+    """Run to completion."""
 
     async def bounded() -> ResultT:
         async with asyncio.timeout(HANG):
@@ -79,7 +79,7 @@ def run(story: Coroutine[object, object, ResultT]) -> ResultT:
 
 
 async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: float = HANG) -> Page:
-    """Ask once for a page."""
+    """Request a page once."""
     async with Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http:
         return await http.page(url, HEADERS, access, Asked(limit, timeout))
 
@@ -87,7 +87,7 @@ async def page(url: str, access: Access = ME, *, limit: int = LIMIT, timeout: fl
 async def download(
     url: str, home: str, limit: int | None = None, read_timeout: float = HANG
 ) -> Download:
-    """Ask once for a file."""
+    """Download a file once."""
     async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
         return await http.download(url, ME, home, limit, ["sha256"])
 
@@ -102,7 +102,7 @@ async def post(
 
 
 def sha256_of(file: Path) -> str:
-    """The sha256 of a file, where there is one."""
+    """A downloaded file's sha256, if there is one."""
     if not file.is_file():
         return ""
     with file.open("rb") as stream:
@@ -117,8 +117,8 @@ def to(place: str, status: int = 302) -> tuple[str, bytes, tuple[str, ...]]:
 # Pages
 
 
-def test_a_page() -> None:
-    """A page is asked for with our headers, and comes with its status, headers and body."""
+def test_page() -> None:
+    """A page is requested with our headers; status, headers and body are returned."""
 
     async def story() -> None:
         async with serving(answer("203 Fine", b"light", ("X-Served-By: a", "ETag: b"))) as server:
@@ -134,8 +134,8 @@ def test_a_page() -> None:
     run(story())
 
 
-def test_no_credentials_are_none() -> None:
-    """Without a user name and password no authorization is sent."""
+def test_no_credentials_no_authorization() -> None:
+    """Without a user name and password no Authorization is sent."""
 
     async def story() -> None:
         async with serving(answer()) as server:
@@ -146,8 +146,8 @@ def test_no_credentials_are_none() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_on_the_same_server(status: int) -> None:
-    """A redirect within the server is followed, with credentials, and the new URL is told."""
+def test_redirect_on_the_same_server(status: int) -> None:
+    """It is followed with credentials, and the new URL is returned."""
 
     async def moving(request: Request) -> None:
         there = request.line.startswith("GET /new/")
@@ -162,8 +162,8 @@ def test_a_redirect_on_the_same_server(status: int) -> None:
     run(story())
 
 
-def test_a_redirect_to_another_server() -> None:
-    """Another port is another server: it is not even asked."""
+def test_redirect_to_another_server() -> None:
+    """Another port is another server: it receives no request."""
 
     async def story() -> None:
         async with serving(answer()) as other:
@@ -175,8 +175,8 @@ def test_a_redirect_to_another_server() -> None:
     run(story())
 
 
-def test_a_redirect_with_credentials_is_told_without_them() -> None:
-    """What is said of a redirect is fit to print: the server, and no password of anyone's."""
+def test_redirect_is_shown_without_credentials() -> None:
+    """The message names the server but no password."""
 
     async def story() -> None:
         place = "https://me:secret@other.example/simple/"
@@ -197,8 +197,8 @@ def test_a_redirect_with_credentials_is_told_without_them() -> None:
         *("http://\xfc.example/", "javascript:x", "?" * 5000, "http://a\tb/"),
     ],
 )
-def test_a_redirect_to_nowhere(place: str) -> None:
-    """A redirect without end or to no address at all ends in an error."""
+def test_endless_or_invalid_redirect(place: str) -> None:
+    """A redirect loop, or one without a valid address, is an error."""
 
     async def story() -> None:
         async with serving(answer(*to(place))) as server:
@@ -238,8 +238,8 @@ def test_no_cookie_is_kept(file: Path) -> None:
 
 @pytest.mark.parametrize("length", [LIMIT, LIMIT + 1])
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
-def test_the_largest_page(length: int, encoding: str) -> None:
-    """The limit counts the bytes after decoding: just as many are taken, one more is refused."""
+def test_page_size_limit(length: int, encoding: str) -> None:
+    """The limit counts decoded bytes: exactly the limit is fine, one more is not."""
     packed: dict[str, Callable[[bytes], bytes]] = {
         "identity": bytes,
         "gzip": gzip.compress,
@@ -259,8 +259,8 @@ def test_the_largest_page(length: int, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_a_bomb(layers: int) -> None:
-    """A small body that expands without end costs neither the time nor the memory it asks for."""
+def test_decompression_bomb(layers: int) -> None:
+    """A small body that expands forever costs neither time nor memory."""
     body = gzip.compress(bytes(300 * MiB), 1)
     for _ in range(layers - 1):
         body = gzip.compress(body)
@@ -288,7 +288,7 @@ async def endless(request: Request) -> None:
 
 
 async def dripping(request: Request) -> None:
-    """A body that comes a byte at a time, always in time for a read."""
+    """A body that arrives one byte at a time, always within the read time-out."""
     await request.body()
     await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while True:
@@ -296,8 +296,8 @@ async def dripping(request: Request) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_an_endless_page() -> None:
-    """A page without end is given up at the limit."""
+def test_endless_page() -> None:
+    """A page without end is abandoned at the limit."""
 
     async def story() -> None:
         async with serving(endless) as server:
@@ -308,8 +308,8 @@ def test_an_endless_page() -> None:
 
 
 @pytest.mark.parametrize("slow", [dripping, silence])
-def test_a_slow_page(slow: Answer) -> None:
-    """A page that does not come whole in time is given up while it is still on its way."""
+def test_slow_page(slow: Answer) -> None:
+    """A page that takes too long is abandoned half-way."""
 
     async def story() -> None:
         async with serving(slow) as server:
@@ -331,8 +331,8 @@ def test_a_slow_page(slow: Answer) -> None:
         b"HTTP/1.1 999999 OK\r\n\r\n",
     ],
 )
-def test_a_broken_answer(answered: bytes) -> None:
-    """An answer that is cut, garbled or no HTTP is no answer, told in harmless words."""
+def test_broken_answer(answered: bytes) -> None:
+    """A truncated or garbled answer, or one that is not HTTP, is a safely worded error."""
 
     async def story() -> None:
         async with serving(raw(answered)) as server:
@@ -348,8 +348,8 @@ UNUSABLE = ["http://\u2603.example/", "http://xn--/", "http://a\x7fb/", "http://
 
 
 @pytest.mark.parametrize("url", UNUSABLE)
-def test_a_page_of_nobody(url: str) -> None:
-    """An address that is none, or where nobody listens, is told as an error."""
+def test_page_from_a_closed_port(url: str) -> None:
+    """A bad address or a closed port is an error."""
     with pytest.raises(HttpError):
         run(page(url))
 
@@ -357,7 +357,7 @@ def test_a_page_of_nobody(url: str) -> None:
 # Files
 
 
-def test_a_file() -> None:
+def test_download() -> None:
     """A file's size and hash are those of its raw bytes."""
     body = bytes(range(256)) * 300
 
@@ -371,8 +371,8 @@ def test_a_file() -> None:
     run(story())
 
 
-def test_a_file_that_is_labelled_as_packed() -> None:
-    """A .tar.gz that is sent as `Content-Encoding: gzip` is not unpacked, but told of."""
+def test_content_encoding_is_not_decoded() -> None:
+    """A .tar.gz sent with `Content-Encoding: gzip` stays as it is, and is reported."""
     body = gzip.compress(b"light" * 1000)
 
     async def story() -> None:
@@ -384,8 +384,8 @@ def test_a_file_that_is_labelled_as_packed() -> None:
     run(story())
 
 
-def test_digests_of_a_file() -> None:
-    """All that are asked for are computed while it comes."""
+def test_requested_digests() -> None:
+    """All requested digests are computed during the download."""
     body = b"light" * 1000
 
     async def story() -> None:
@@ -407,8 +407,8 @@ def test_digests_of_a_file() -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "500 Oops", "206 Partial"])
-def test_no_file(status: str) -> None:
-    """Anything but 200 is told by its status, and its body is not counted as the file."""
+def test_download_without_200(status: str) -> None:
+    """Any other status is returned, and its body does not count as the file."""
 
     async def story() -> None:
         async with serving(answer(status, b"sorry")) as server:
@@ -418,8 +418,8 @@ def test_no_file(status: str) -> None:
     run(story())
 
 
-def test_an_endless_file() -> None:
-    """A file longer than it may be is cut there."""
+def test_endless_download() -> None:
+    """A file longer than allowed is cut off there."""
 
     async def story() -> None:
         async with serving(endless) as server:
@@ -431,8 +431,8 @@ def test_an_endless_file() -> None:
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
-def test_whose_files_get_credentials(elsewhere: bool) -> None:
-    """Credentials go to the index's own origin and nowhere else."""
+def test_credentials_only_for_the_index_origin(elsewhere: bool) -> None:
+    """Credentials go only to the index's own origin."""
 
     async def story() -> None:
         async with serving(answer()) as home, serving(answer()) as other:
@@ -443,8 +443,8 @@ def test_whose_files_get_credentials(elsewhere: bool) -> None:
     run(story())
 
 
-def test_a_file_that_moved_away() -> None:
-    """A redirect to another server is followed without credentials, and back home with them."""
+def test_download_redirected_away_and_back() -> None:
+    """Another server gets no credentials, and the home server gets them again."""
 
     async def story() -> None:
         places: dict[str, str] = {}
@@ -465,8 +465,8 @@ def test_a_file_that_moved_away() -> None:
 
 
 @pytest.mark.parametrize("place", ["", "file:///etc/passwd", "http://[::", "http://h:99999/"])
-def test_a_file_that_moved_to_nowhere(place: str) -> None:
-    """A redirect that leads nowhere ends in an error."""
+def test_download_with_an_invalid_redirect(place: str) -> None:
+    """A redirect without a valid address is an error."""
 
     async def story() -> None:
         async with serving(answer(*to(place))) as server:
@@ -476,8 +476,8 @@ def test_a_file_that_moved_to_nowhere(place: str) -> None:
     run(story())
 
 
-def test_a_file_that_breaks_off() -> None:
-    """A transfer that breaks off is an error, not a short file."""
+def test_interrupted_download() -> None:
+    """A broken transfer is an error, not a short file."""
 
     async def story() -> None:
         cut = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x" * 500)
@@ -488,8 +488,8 @@ def test_a_file_that_breaks_off() -> None:
     run(story())
 
 
-def test_a_file_that_stops() -> None:
-    """A transfer that stops is an error when the next read takes too long."""
+def test_stalled_download() -> None:
+    """A transfer that stalls is an error after the read time-out."""
 
     async def story() -> None:
         async def stopping(request: Request) -> None:
@@ -504,8 +504,8 @@ def test_a_file_that_stops() -> None:
 
 
 @pytest.mark.parametrize("url", UNUSABLE)
-def test_a_file_of_nobody(url: str) -> None:
-    """An address that is none, or where nobody listens, is told as an error."""
+def test_download_from_a_closed_port(url: str) -> None:
+    """A bad address or a closed port is an error."""
     with pytest.raises(HttpError):
         run(download(url, url))
 
@@ -513,8 +513,8 @@ def test_a_file_of_nobody(url: str) -> None:
 # Uploads
 
 
-def test_an_upload(file: Path) -> None:
-    """The form arrives as it was given, lists item by item, with the file and credentials."""
+def test_upload(file: Path) -> None:
+    """The form arrives as given, lists item by item, with file and credentials."""
     told: list[int] = []
     fields: dict[str, str | list[str]] = {
         ":action": "file_upload",
@@ -562,7 +562,7 @@ def test_an_upload(file: Path) -> None:
     assert told[-1] == file.stat().st_size
 
 
-def test_a_large_upload_is_streamed(tmp_path: Path) -> None:
+def test_large_upload_is_streamed(tmp_path: Path) -> None:
     """A file is never in memory as a whole."""
     large = tmp_path / "lantern-1.0.tar.gz"
     with large.open("wb") as stream:
@@ -589,8 +589,8 @@ def test_a_large_upload_is_streamed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reason", [b"File already exists.", "Größe".encode(), "Größe".encode("latin-1"), b""]
 )
-def test_the_raw_reason_phrase(file: Path, reason: bytes) -> None:
-    """The server's message comes byte by byte, whatever its encoding."""
+def test_raw_reason_phrase(file: Path, reason: bytes) -> None:
+    """The server's message is returned byte by byte, whatever its encoding."""
 
     async def story() -> None:
         async with serving(raw(b"HTTP/1.1 400 " + reason + b"\r\n\r\nbody")) as server:
@@ -599,8 +599,8 @@ def test_the_raw_reason_phrase(file: Path, reason: bytes) -> None:
     run(story())
 
 
-def test_when_to_come_again(file: Path) -> None:
-    """What an answer says of when to come again is kept, and nothing else of its headers."""
+def test_retry_headers_are_kept(file: Path) -> None:
+    """Headers that say when to retry are kept, and no others."""
     told = {
         "retry-after": "7",
         "date": "Thu, 01 Jan 2026 00:00:00 GMT",
@@ -618,8 +618,8 @@ def test_when_to_come_again(file: Path) -> None:
     run(story())
 
 
-def test_an_upload_is_not_sent_on(file: Path) -> None:
-    """A redirect of an upload is an answer like any other; nothing goes to the other place."""
+def test_upload_redirects_are_not_followed(file: Path) -> None:
+    """A redirect of an upload is an ordinary answer; nothing is sent elsewhere."""
 
     async def story() -> None:
         async with serving(answer()) as other:
@@ -633,15 +633,15 @@ def test_an_upload_is_not_sent_on(file: Path) -> None:
 
 @pytest.fixture
 def larger_than_buffers(tmp_path: Path) -> Path:
-    """A file that does not fit into what the system holds between two processes."""
+    """A file larger than the system's socket buffers."""
     path = tmp_path / "lantern-1.0-py3-none-any.whl"
     with path.open("wb") as stream:
         stream.truncate(24 * MiB)
     return path
 
 
-def test_an_early_answer(larger_than_buffers: Path) -> None:
-    """A server that says no while the file is still being sent is heard."""
+def test_answer_during_the_upload(larger_than_buffers: Path) -> None:
+    """A refusal while the file is still being sent is received."""
 
     async def story() -> None:
         async def refusing(request: Request) -> None:
@@ -655,8 +655,8 @@ def test_an_early_answer(larger_than_buffers: Path) -> None:
     run(story())
 
 
-def test_an_early_answer_and_the_end(larger_than_buffers: Path) -> None:
-    """A server that says no and hangs up is heard or leaves doubt, and never counts as silent."""
+def test_answer_and_hang_up_during_the_upload(larger_than_buffers: Path) -> None:
+    """The refusal is received or the result is doubtful, never "not sent"."""
 
     async def story() -> None:
         async def refusing(request: Request) -> None:
@@ -673,8 +673,8 @@ def test_an_early_answer_and_the_end(larger_than_buffers: Path) -> None:
 @pytest.mark.parametrize(
     "answered", [b"", b"HTTP/1.1 2", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-"]
 )
-def test_a_lost_answer(file: Path, answered: bytes) -> None:
-    """A connection that ends without an answer leaves doubt: the file may be there."""
+def test_lost_answer(file: Path, answered: bytes) -> None:
+    """A connection that ends without an answer is doubtful: the file may be there."""
 
     async def story() -> None:
         async with serving(raw(answered)) as server:
@@ -686,8 +686,8 @@ def test_a_lost_answer(file: Path, answered: bytes) -> None:
     run(story())
 
 
-def test_a_server_that_hangs(file: Path, larger_than_buffers: Path) -> None:
-    """A server that takes the file and says nothing, or takes nothing, leaves doubt."""
+def test_hanging_server(file: Path, larger_than_buffers: Path) -> None:
+    """A server that takes the file and says nothing, or takes nothing, is doubtful."""
 
     async def story() -> None:
         for each in (file, larger_than_buffers):
@@ -700,8 +700,8 @@ def test_a_server_that_hangs(file: Path, larger_than_buffers: Path) -> None:
     run(story())
 
 
-def test_a_status_is_enough(file: Path) -> None:
-    """Once the status is known, a body that breaks off does not take it back."""
+def test_status_without_a_complete_body(file: Path) -> None:
+    """Once the status is known, a broken body does not change it."""
 
     async def story() -> None:
         cut = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart")
@@ -713,8 +713,8 @@ def test_a_status_is_enough(file: Path) -> None:
     run(story())
 
 
-def test_an_endless_answer(file: Path) -> None:
-    """Of an answer without end only the start is read."""
+def test_endless_answer(file: Path) -> None:
+    """Only the start of an endless answer is read."""
 
     async def story() -> None:
         async with serving(endless) as server:
@@ -726,16 +726,16 @@ def test_an_endless_answer(file: Path) -> None:
 
 
 @pytest.mark.parametrize("url", UNUSABLE)
-def test_an_upload_to_nobody(file: Path, url: str) -> None:
-    """An address that is none, or where nobody listens, surely took nothing."""
+def test_upload_to_a_closed_port(file: Path, url: str) -> None:
+    """A bad address or a closed port surely took nothing."""
     got = run(post(url, file))
     assert isinstance(got, NoAnswer)
     assert not got.sent
     assert got.detail
 
 
-def test_an_upload_of_nothing(tmp_path: Path) -> None:
-    """A file that has gone is an OSError, for the caller to tell."""
+def test_upload_of_a_missing_file(tmp_path: Path) -> None:
+    """A missing file is an OSError for the caller."""
     with pytest.raises(FileNotFoundError):
         run(post("http://127.0.0.1:1/", tmp_path / "gone"))
 
@@ -743,8 +743,8 @@ def test_an_upload_of_nothing(tmp_path: Path) -> None:
 # Proxies
 
 
-def test_the_proxy_of_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages and uploads go by way of HTTP_PROXY, except to hosts in NO_PROXY."""
+def test_environment_proxy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages and uploads use HTTP_PROXY, except for hosts in NO_PROXY."""
 
     async def story() -> None:
         async with serving(answer("200 OK", b"light")) as proxy, serving(answer()) as direct:
@@ -763,8 +763,8 @@ def test_the_proxy_of_the_environment(file: Path, monkeypatch: pytest.MonkeyPatc
     run(story())
 
 
-def test_no_proxy_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A throwaway index on loopback is spoken to directly, whatever the environment says."""
+def test_proxies_can_be_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throwaway index on loopback is reached directly, whatever the environment."""
 
     async def story() -> None:
         async with serving(answer()) as proxy, serving(answer()) as direct:
@@ -778,8 +778,8 @@ def test_no_proxy_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "502 No"])
-def test_a_proxy_that_refuses(file: Path, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the proxy lets nothing through, the upload surely never arrived."""
+def test_refusing_proxy(file: Path, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the proxy refuses, the upload surely never arrived."""
 
     async def story() -> None:
         async with serving(answer(status)) as proxy:
@@ -797,10 +797,8 @@ def test_a_proxy_that_refuses(file: Path, status: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://x", "http://[::"])
-def test_a_proxy_that_cannot_be_used(
-    file: Path, proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A proxy of a kind that cannot be used is told in words, for pages and uploads alike."""
+def test_unusable_proxy(file: Path, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unsupported proxy is a readable error, for pages and uploads alike."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(HttpError):
         run(page("http://index.example/"))
@@ -816,7 +814,7 @@ def test_a_proxy_that_cannot_be_used(
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """An authority that the world does not know."""
+    """A certificate authority that nobody trusts by default."""
     return trustme.CA()
 
 
@@ -828,19 +826,19 @@ def ca(tmp_path: Path, authority: trustme.CA) -> str:
     return str(path)
 
 
-def test_an_own_authority_replaces_the_usual_ones(ca: str) -> None:
-    """With a certificate file only that authority vouches for the index."""
+def test_custom_ca_replaces_the_default_ones(ca: str) -> None:
+    """With a certificate file, only that authority is trusted for the index."""
     assert len(tls_context(Access(ca=ca)).get_ca_certs()) == 1
     assert len(tls_context(Access()).get_ca_certs()) > 1
 
 
-def test_other_hosts_may_be_the_worlds(ca: str) -> None:
-    """Hosts that an index sends us to may be known to either."""
+def test_other_hosts_may_use_default_cas(ca: str) -> None:
+    """Hosts that an index links to may be trusted by either."""
     assert len(tls_context(Access(ca=ca), trust_usual=True).get_ca_certs()) > 1
 
 
-def test_no_verification_where_none_is_asked_for() -> None:
-    """Only who turns certificates off gets none checked."""
+def test_verification_can_be_disabled() -> None:
+    """Verification is off only if the user turns it off."""
     checked, unchecked = tls_context(Access()), tls_context(Access(verify=False))
     assert (checked.verify_mode, checked.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert (unchecked.verify_mode, unchecked.check_hostname) == (ssl.CERT_NONE, False)
@@ -848,7 +846,7 @@ def test_no_verification_where_none_is_asked_for() -> None:
 
 @pytest.mark.parametrize("which", ["ca", "client_cert"])
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_a_certificate_that_cannot_be_read(tmp_path: Path, which: str, content: str | None) -> None:
+def test_unreadable_certificate(tmp_path: Path, which: str, content: str | None) -> None:
     """A missing, empty or garbled certificate file is an OSError."""
     path = tmp_path / "file.pem"
     if content is not None:
@@ -858,16 +856,16 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path, which: str, content: 
         tls_context(access)
 
 
-def test_a_client_certificate_is_for_its_own_origin(tmp_path: Path) -> None:
-    """To other hosts the client certificate is not shown, so it is not even read."""
+def test_client_certificate_only_for_its_origin(tmp_path: Path) -> None:
+    """Other hosts do not get the client certificate, so it is not even read."""
     gone = Access(client_cert=str(tmp_path / "gone.pem"))
     with pytest.raises(FileNotFoundError):
         tls_context(gone)
     tls_context(gone, trust_usual=True)
 
 
-def test_an_unknown_certificate(file: Path, authority: trustme.CA, ca: str) -> None:
-    """A server that nobody vouches for gets nothing; with its authority named it does."""
+def test_untrusted_certificate(file: Path, authority: trustme.CA, ca: str) -> None:
+    """An untrusted server gets nothing; with its authority configured it does."""
 
     async def story() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -892,8 +890,8 @@ def test_an_unknown_certificate(file: Path, authority: trustme.CA, ca: str) -> N
     run(story())
 
 
-def test_a_file_that_changed_does_not_leave_whole(tmp_path: Path) -> None:
-    """What is not what was looked at breaks off before its end, and nothing answers for it."""
+def test_changed_file_is_not_sent_completely(tmp_path: Path) -> None:
+    """If the file changed after it was read, the upload breaks off before its end."""
     file = tmp_path / "lantern-1.0.tar.gz"
     file.write_bytes(b"x" * 300_000)
     whole: list[bool] = []

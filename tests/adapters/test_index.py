@@ -1,4 +1,4 @@
-"""One index over HTTP: pages as each client asks for them, validators, roots."""
+"""One index over HTTP: pages as each client requests them, validators, the root."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ VERSION = version_variant(Encodings())
 
 
 def run(story: Coroutine[object, object, None]) -> None:
-    """Run to the end."""
+    """Run to completion."""
     asyncio.run(asyncio.wait_for(story, HANG))
 
 
@@ -66,8 +66,8 @@ async def looks(
         return [await index.look("lantern", "1.0", variant, fresh=fresh) for variant in asked]
 
 
-def test_a_page_and_all_that_its_answer_says() -> None:
-    """The serial, what copies differ by, and when a cache will let go of it."""
+def test_page_and_its_headers() -> None:
+    """The serial, Vary, and when a cache will drop the page."""
     headers = (
         JSON, "X-PyPI-Last-Serial: 42", "Vary: Accept, Accept-Encoding", "Age: 50",
         "Cache-Control: max-age=600, public", "X-Served-By: edge-7\x1b[2J", "Set-Cookie: x=y",
@@ -88,8 +88,8 @@ def test_a_page_and_all_that_its_answer_says() -> None:
     run(story())
 
 
-def test_each_client_asks_to_the_letter() -> None:
-    """Caches compare letters: what pip, uv, Poetry and simple tools send is sent."""
+def test_exact_client_headers() -> None:
+    """Caches compare letters, so each client's headers are sent exactly."""
 
     async def story() -> None:
         encodings = Encodings(zstd=True, poetry="gzip, deflate, zstd")
@@ -113,8 +113,8 @@ def test_each_client_asks_to_the_letter() -> None:
     run(story())
 
 
-def test_an_unchanged_page_is_not_sent_again() -> None:
-    """Each variant's validator is its own; 304 stands for the page that it belongs to."""
+def test_conditional_request() -> None:
+    """Each variant has its own validator; a 304 stands for that variant's page."""
 
     async def validating(request: Request) -> None:
         etag = '"json"' if "json" in request.headers["accept"] else 'W/"html"'
@@ -140,8 +140,8 @@ def test_an_unchanged_page_is_not_sent_again() -> None:
     run(story())
 
 
-def test_304_that_nobody_asked_for_is_no_page() -> None:
-    """Without a page of before there is nothing that it could stand for."""
+def test_unexpected_304_is_not_a_page() -> None:
+    """Without an earlier page a 304 stands for nothing."""
 
     async def story() -> None:
         async with serving(answer("304 Not Modified")) as server:
@@ -159,7 +159,7 @@ def test_304_that_nobody_asked_for_is_no_page() -> None:
     ],
 )  # fmt: skip
 def test_answers_without_a_page(status: str, state: str) -> None:
-    """What an answer without a page means; how long to stay away is told with it."""
+    """What each other answer means, and how long to stay away."""
 
     async def story() -> None:
         async with serving(answer(status, headers=("Retry-After: 7",))) as server:
@@ -181,10 +181,8 @@ ODD = json.dumps({"files": [ENTRY | {"size": "5"}]}).encode()
         (gzip.compress(PAGE), "x-gzip", "uv", "its Content-Encoding is x-gzip"),
     ],
 )
-def test_a_page_that_one_client_cannot_read(
-    body: bytes, coding: str, client: str, words: str
-) -> None:
-    """For that client nothing is known, with the reason; for others it is a page like any."""
+def test_page_unreadable_for_one_client(body: bytes, coding: str, client: str, words: str) -> None:
+    """That client's state is unknown, with the reason; for others it is a normal page."""
     headers = (JSON, *((f"Content-Encoding: {coding}",) if coding else ()))
 
     async def story() -> None:
@@ -200,8 +198,8 @@ def test_a_page_that_one_client_cannot_read(
     run(story())
 
 
-def test_a_file_that_one_client_does_not_take() -> None:
-    """The page is there for all, with what the one would not take of it."""
+def test_file_refused_by_one_client() -> None:
+    """The page counts for all, with the fault for that client."""
     body = json.dumps({"files": [ENTRY | {"url": "/blobs/1"}]}).encode()
 
     async def story() -> None:
@@ -215,8 +213,8 @@ def test_a_file_that_one_client_does_not_take() -> None:
     run(story())
 
 
-def test_a_page_that_changes_is_read_anew() -> None:
-    """What was read of a page stands for the same bytes of the same kind only."""
+def test_changed_page_is_parsed_again() -> None:
+    """A parsed page is reused only for the same bytes of the same type."""
     html = json.dumps("<a href='lantern-1.0.tar.gz'>").encode()
 
     async def changing(request: Request) -> None:
@@ -239,8 +237,8 @@ def test_a_page_that_changes_is_read_anew() -> None:
     run(story())
 
 
-def test_a_validator_that_leads_nowhere() -> None:
-    """One that the server gives to every page is not named for ever."""
+def test_constant_validator_is_dropped() -> None:
+    """A validator that the server gives to every page is not used forever."""
 
     async def constant(request: Request) -> None:
         if "if-none-match" in request.headers:
@@ -287,8 +285,8 @@ def test_a_fresh_look_has_no_validator() -> None:
 @pytest.mark.parametrize(
     "etag", [b'"\xe9"', b'"\xc3\xa9"', b'"a\tb"', b'"a b"', b'"%s"' % (b"x" * 300)]
 )
-def test_a_validator_that_cannot_be_sent_back(etag: bytes) -> None:
-    """Only visible ASCII goes into a header as it came; else the page is asked for anew."""
+def test_invalid_validator_is_not_sent(etag: bytes) -> None:
+    """Only visible ASCII is sent back; otherwise the page is requested normally."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\nETag: %s\r\n\r\n"
 
     async def story() -> None:
@@ -301,8 +299,8 @@ def test_a_validator_that_cannot_be_sent_back(etag: bytes) -> None:
     run(story())
 
 
-def test_a_large_page_does_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a page is read, the event loop goes on."""
+def test_large_page_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop goes on while a page is parsed."""
 
     async def story() -> None:
         loop, went_on = asyncio.get_running_loop(), threading.Event()
@@ -367,8 +365,8 @@ def test_which_indexes_fetch_alike(access: Access, alike: bool) -> None:
         (False, "503 No", "text/html", b"", "unknown"),
     ],
 )
-def test_the_page_of_a_version(pypi: bool, status: str, kind: str, body: bytes, state: str) -> None:
-    """PyPI has one for sure, an index like it may; another's 404 says only that it has none."""
+def test_version_page(pypi: bool, status: str, kind: str, body: bytes, state: str) -> None:
+    """PyPI always has one, a PyPI-like index may; a 404 elsewhere means not offered."""
 
     async def story() -> None:
         reply = answer(status, body, (f"Content-Type: {kind}",))
@@ -384,8 +382,8 @@ def test_the_page_of_a_version(pypi: bool, status: str, kind: str, body: bytes, 
     run(story())
 
 
-def test_an_index_elsewhere_has_no_such_page() -> None:
-    """devpi's `+simple/` has nothing like `/pypi/` beside it, and is not asked."""
+def test_no_version_page_elsewhere() -> None:
+    """devpi's `+simple/` has no `/pypi/` next to it and is not asked."""
 
     async def story() -> None:
         async with (
@@ -407,8 +405,8 @@ def test_an_index_elsewhere_has_no_such_page() -> None:
     ("status", "state"),
     [("200 OK", "there"), ("404 No", "none"), ("401 No", "denied"), ("500 Oh", "there")],
 )
-def test_the_root(status: str, state: str) -> None:
-    """Only its status is read: PyPI's has half a million lines."""
+def test_root(status: str, state: str) -> None:
+    """Only its status is read: PyPI's root has half a million lines."""
 
     async def story() -> None:
         async def endless(request: Request) -> None:
@@ -428,8 +426,8 @@ def test_the_root(status: str, state: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://index.invalid/"])
-def test_a_root_that_cannot_be_reached(url: str) -> None:
-    """A closed port and a name without an address are told from a server that says no."""
+def test_unreachable_root(url: str) -> None:
+    """A closed port and an unknown host differ from a server that refuses."""
 
     async def story() -> None:
         async with Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http:
@@ -443,7 +441,7 @@ def test_a_root_that_cannot_be_reached(url: str) -> None:
 # Connections and codings.
 
 
-def test_the_second_look_is_on_a_connection_of_its_own() -> None:
+def test_second_look_uses_a_new_connection() -> None:
     """An edge of several machines may answer each connection from another one."""
     peers: list[tuple[str, int]] = []
 
@@ -483,7 +481,7 @@ needs_zstd = pytest.mark.skipif(
 
 
 def zstd(body: bytes) -> bytes:
-    """The body as uv likes it best."""
+    """The body as uv prefers it."""
     packed: bytes = decoding._ZSTD.compress(body)  # noqa: SLF001 - the library that was found
     return packed
 
@@ -496,8 +494,8 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("coding", ["deflate", "gzip", pytest.param("zstd", marks=needs_zstd)])
-def test_codings(coding: str) -> None:
-    """Bodies come back as they were; broken, cut and huge ones are refused, in bounded memory."""
+def test_content_codings(coding: str) -> None:
+    """Bodies are decoded; broken, truncated and huge ones are refused in bounded memory."""
     pack = CODINGS[coding]
 
     async def body(packed: bytes, limit: int = 1000) -> bytes:
@@ -521,8 +519,8 @@ def test_codings(coding: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_codings_as_servers_have_them(size: int) -> None:
-    """deflate without its header, gzip in several members, and what follows one, in any pieces."""
+def test_content_codings_of_real_servers(size: int) -> None:
+    """deflate without a header, multi-member gzip, trailing bytes, in any pieces."""
 
     async def body(packed: bytes, coding: str) -> decoding.Body:
         async def pieces() -> object:
@@ -552,8 +550,8 @@ def test_codings_as_servers_have_them(size: int) -> None:
     run(story())
 
 
-def test_members_without_end() -> None:
-    """Tiny members could keep us busy for hours."""
+def test_endless_gzip_members() -> None:
+    """Endless tiny members are refused."""
 
     async def pieces() -> object:
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""However much lies in a project, it is read in pieces: little memory is enough to release it."""
+"""Files of any size are read in pieces: a release needs little memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ print(len(changed_since(root, root / "dist", found, one, untracked=True)))
 
 
 def run(code: str, project: Path) -> str:
-    """What it prints, if it succeeds."""
+    """Its output, if it succeeds."""
     command = [sys.executable, "-c", code, str(project)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stderr
@@ -52,8 +52,8 @@ def run(code: str, project: Path) -> str:
 
 
 @pytest.mark.parametrize("in_git", [True, False])
-def test_a_huge_file(tmp_path: Path, in_git: bool) -> None:
-    """A file that is larger than the memory is part of the digest, to its last byte."""
+def test_huge_file(tmp_path: Path, in_git: bool) -> None:
+    """A file larger than memory is part of the digest, to its last byte."""
     if in_git:
         subprocess.run(["git", "init", "-q", tmp_path], check=True)
     with (tmp_path / "core.dump").open("wb") as huge:
@@ -66,8 +66,8 @@ def test_a_huge_file(tmp_path: Path, in_git: bool) -> None:
     assert run(SOURCES, tmp_path) != before
 
 
-def test_many_files_that_have_changed(tmp_path: Path) -> None:
-    """Files that are not as they were packed are compared one by one."""
+def test_many_changed_files(tmp_path: Path) -> None:
+    """Changed files are compared one by one."""
     count = 2 * ROOM // MIB
     (tmp_path / "dist").mkdir()
     members = [("lantern-1.0/PKG-INFO", b"Metadata-Version: 2.1\nName: lantern\nVersion: 1.0\n")]

@@ -13,7 +13,7 @@ from tests.release.scripted import VirtualClock
 
 
 def moments(*urls: str, pace: Pace, clock: VirtualClock) -> list[float]:
-    """When each of many requests that want to leave at once may leave."""
+    """When each of many simultaneous requests may be sent."""
     left: list[float] = []
 
     async def ask(url: str) -> None:
@@ -29,8 +29,8 @@ def moments(*urls: str, pace: Pace, clock: VirtualClock) -> list[float]:
     return left
 
 
-def test_four_a_second_to_one_host() -> None:
-    """However many ask for however many pages, no second sees more than four requests."""
+def test_four_requests_per_second_per_host() -> None:
+    """No second has more than four requests, whoever makes them."""
     clock = VirtualClock()
     urls = [f"https://index.example/simple/{number}/" for number in range(20)]
     left = sorted(moments(*urls, pace=Pace(clock), clock=clock))
@@ -40,8 +40,8 @@ def test_four_a_second_to_one_host() -> None:
     assert min(b - a for a, b in itertools.pairwise(left)) >= 0.25
 
 
-def test_hosts_do_not_wait_for_each_other() -> None:
-    """Another host, by whatever port or scheme, has turns of its own."""
+def test_hosts_are_independent() -> None:
+    """Each host has its own pace, whatever its port or scheme."""
     clock = VirtualClock()
     pace = Pace(clock)
     urls = ("https://a.example/", "https://b.example/", "http://A.example:8080/")
@@ -49,7 +49,7 @@ def test_hosts_do_not_wait_for_each_other() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:3141", "localhost", "[::1]:80", "index.localhost"])
-def test_loopback_needs_no_rest(host: str) -> None:
+def test_loopback_is_not_limited(host: str) -> None:
     """An index on this machine is asked at once."""
     clock = VirtualClock()
     assert moments(*[f"http://{host}/"] * 9, pace=Pace(clock), clock=clock) == [0.0] * 9
@@ -75,7 +75,7 @@ def test_a_rest_that_is_longer_than_the_patience() -> None:
 
 
 @pytest.mark.parametrize("host", ["index.example", "127.0.0.1"])
-def test_a_host_that_wants_to_be_left_alone(host: str) -> None:
+def test_hold_is_obeyed(host: str) -> None:
     """Nobody asks it until then, and a shorter wish afterwards does not shorten that."""
     clock = VirtualClock()
     pace = Pace(clock)
@@ -84,8 +84,8 @@ def test_a_host_that_wants_to_be_left_alone(host: str) -> None:
     assert moments(f"http://{host}/z", pace=pace, clock=clock) == [30.0]
 
 
-def test_uploads_keep_to_their_own_rest() -> None:
-    """What a page's answer asked for does not hold them up, but for the distance to the next."""
+def test_uploads_ignore_the_pages_rest() -> None:
+    """A rest that a page's answer requested does not delay uploads, except for the usual pace."""
     clock = VirtualClock()
     pace = Pace(clock)
     pace.hold("https://index.example/simple/", 600.0)

@@ -1,4 +1,4 @@
-"""The receipt's file is written whole or not at all."""
+"""The receipt's file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a receipt goes; the folder is not there yet."""
+    """The receipt's path; its directory does not exist yet."""
     return tmp_path / "dist" / ".publish-verified" / "lantern-1.0.json"
 
 
 @pytest.fixture
 def umask() -> Iterator[int]:
-    """A umask other than the usual."""
+    """An unusual umask."""
     before = os.umask(0o027)
     yield 0o027
     os.umask(before)
 
 
-def test_written(path: Path) -> None:
-    """A receipt is JSON for people too, with its folder, and nothing is left beside it."""
+def test_receipt_is_readable_json(path: Path) -> None:
+    """A receipt is readable JSON in its directory, and nothing else is left there."""
     write(path, {"verdict": "running", "größe": "\udcff"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"verdict": "running", "größe": "\udcff"}
     assert path.read_text(encoding="utf-8").endswith("}\n")
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_replaced(path: Path) -> None:
-    """A later receipt takes the place of the earlier one, a longer one included."""
+def test_later_receipt_replaces_the_first(path: Path) -> None:
+    """A later receipt replaces the earlier one, even a longer one."""
     write(path, {"a": "x" * 5000})
     write(path, {"b": 1})
     assert json.loads(path.read_text(encoding="utf-8")) == {"b": 1}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
-def test_the_umask_is_honoured(path: Path, umask: int) -> None:
-    """Who may read a receipt is what the umask says, the first and every later time."""
+def test_umask_is_honoured(path: Path, umask: int) -> None:
+    """The umask decides who may read a receipt, every time."""
     for _ in range(2):
         write(path, {})
         assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
-def test_a_failure_keeps_the_old_one(path: Path) -> None:
-    """What cannot be written leaves the earlier receipt as it was, and nothing else."""
+def test_failure_keeps_the_old_receipt(path: Path) -> None:
+    """If writing fails, the earlier receipt stays and nothing else is left."""
     write(path, {"a": 1})
     with pytest.raises(TypeError):
         write(path, {"b": object()})
@@ -63,8 +63,8 @@ def test_a_failure_keeps_the_old_one(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_failure_at_the_last_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted before it is in place, the file has the old content and no neighbour."""
+def test_interrupt_before_the_rename(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file keeps its old content, and nothing is left beside it."""
     write(path, {"a": 1})
 
     def interrupted(_source: Path, _target: Path) -> None:
@@ -77,8 +77,8 @@ def test_a_failure_at_the_last_step(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_reader_never_sees_half(path: Path) -> None:
-    """Who reads while it is written sees one whole receipt or the other."""
+def test_reader_never_sees_a_partial_receipt(path: Path) -> None:
+    """A concurrent reader sees one complete receipt or the other."""
     receipts = [{"n": number, "more": ["x" * 100] * 300} for number in range(2)]
     write(path, receipts[0])
     done = threading.Event()
@@ -100,8 +100,8 @@ def test_a_reader_never_sees_half(path: Path) -> None:
     assert all(each in receipts for each in seen)
 
 
-def test_a_symlink_is_replaced(path: Path, tmp_path: Path) -> None:
-    """A symlink in the receipt's place does not lead the writer to another file."""
+def test_symlink_is_replaced(path: Path, tmp_path: Path) -> None:
+    """A symlink in the receipt's place does not redirect the write."""
     other = tmp_path / "precious"
     other.write_text("precious", encoding="utf-8")
     path.parent.mkdir(parents=True)
@@ -111,10 +111,10 @@ def test_a_symlink_is_replaced(path: Path, tmp_path: Path) -> None:
     assert other.read_text(encoding="utf-8") == "precious"
 
 
-def test_a_symlink_in_the_temporary_files_place_is_not_followed(
+def test_temporary_file_symlink_is_not_followed(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even where its name could be guessed, the temporary file must be a new one."""
+    """Even if its name is guessed, the temporary file must be new."""
     monkeypatch.setattr("secrets.token_hex", lambda _length: "guessed")
     path.parent.mkdir(parents=True)
     (path.parent / ".guessed.tmp").symlink_to(tmp_path / "elsewhere")
@@ -124,8 +124,8 @@ def test_a_symlink_in_the_temporary_files_place_is_not_followed(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_device_is_never_replaced(tmp_path: Path) -> None:
-    """A pipe or device (/dev/null!) in the receipt's place is used as it is or refused."""
+def test_device_is_never_replaced(tmp_path: Path) -> None:
+    """A pipe or device (/dev/null!) is used as it is or refused."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     # Somebody reads, so that a writer is not held up.
@@ -140,8 +140,8 @@ def test_a_device_is_never_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["folder", "under-a-file"])
-def test_an_impossible_place(tmp_path: Path, place: str) -> None:
-    """A folder in its place, or a file in its folder's, is an OSError and leaves nothing."""
+def test_impossible_path(tmp_path: Path, place: str) -> None:
+    """A directory in its place, or a file as its directory, is an OSError and leaves nothing."""
     if place == "folder":
         path = tmp_path / "receipt.json"
         path.mkdir()
@@ -154,8 +154,8 @@ def test_an_impossible_place(tmp_path: Path, place: str) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_linked_folder_is_not_followed(path: Path, tmp_path: Path) -> None:
-    """Whoever may write into a dist folder does not choose where receipts go."""
+def test_linked_directory_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """A link in the dist directory does not redirect receipts."""
     (tmp_path / "elsewhere").mkdir()
     path.parent.parent.mkdir()
     path.parent.symlink_to(tmp_path / "elsewhere")
@@ -165,8 +165,8 @@ def test_a_linked_folder_is_not_followed(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_root_writes(path: Path) -> None:
-    """It belongs to the owner of the folder around it."""
+def test_receipt_written_by_root(path: Path) -> None:
+    """It belongs to the owner of the directory around it."""
     path.parent.parent.mkdir()
     os.chown(path.parent.parent, 4201, 4202)
     write(path, {})
