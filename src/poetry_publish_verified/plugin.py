@@ -6,6 +6,7 @@ nothing heavy: what a command needs is loaded when that command is asked for.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from poetry.plugins.application_plugin import ApplicationPlugin
@@ -35,12 +36,21 @@ def _doctor() -> Command:
     return DoctorCommand()
 
 
+def _help(subcommand: str) -> Command:
+    from poetry_publish_verified.cli.help import SubcommandHelp
+
+    return SubcommandHelp(subcommand)
+
+
 class PublishVerifiedPlugin(ApplicationPlugin):
     """Registers the commands of this distribution with Poetry's application."""
 
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
-        application.command_loader.register_factory("publish-verified", _publish_verified)
-        application.command_loader.register_factory("publish-verified wait", _wait)
-        application.command_loader.register_factory("publish-verified doctor", _doctor)
+        register = application.command_loader.register_factory
+        register("publish-verified", _publish_verified)
+        for name, factory in (("wait", _wait), ("doctor", _doctor)):
+            subcommand = f"publish-verified {name}"
+            register(subcommand, factory)
+            register(f"help {subcommand}", partial(_help, subcommand))
         put_up(application)

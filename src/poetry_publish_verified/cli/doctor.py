@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from cleo.helpers import argument
 from cleo.helpers import option
-from poetry.console.commands.command import Command
 
+from poetry_publish_verified.cli.options import SuggestingCommand
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.words import escaped
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 _TROUBLED = Verdict.PREFLIGHT_REFUSED.exit_code or 1
 
 
-class DoctorCommand(Command):
+class DoctorCommand(SuggestingCommand):
     """Looks at a checkout from outside; works where no project is; only `--clean` changes it."""
 
     name = "publish-verified doctor"
-    description = "Checks a checkout's project plugins and the locks, and says what to do."
+    description = "Checks a checkout's project plugins and locks, and says how to fix them."
     arguments: ClassVar[list[Argument]] = [
-        argument("path", "The checkout to look at (default: the current directory).", optional=True)
+        argument("path", "The checkout to check. Default is the current directory.", optional=True)
     ]
 
     options: ClassVar[list[Option]] = [
         option(
             "clean",
             None,
-            "Remove what this plugin keeps in the checkout and of this user: plugin sets, locks"
-            " that nobody holds, records.",
+            "Remove what this plugin keeps in the checkout and for this user: plugin sets, records,"
+            " and locks that nobody holds.",
         )
     ]
 

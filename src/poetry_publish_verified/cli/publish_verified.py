@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from typing import ClassVar
 
 from cleo.helpers import option
-from poetry.console.commands.command import Command
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import RELEASE_OPTIONS
+from poetry_publish_verified.cli.options import SuggestingCommand
+from poetry_publish_verified.cli.options import release_options
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.settings import read_settings
 from poetry_publish_verified.cli.workspace_members import workspace_of
+from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output import plan as plan_output
@@ -29,60 +30,70 @@ if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
 
 
-class PublishVerifiedCommand(Command):
+class PublishVerifiedCommand(SuggestingCommand):
     """`poetry publish-verified`."""
 
     name = "publish-verified"
-    description = "Publishes a package and succeeds only when the release is proven to be there."
+    description = "Publishes a package and succeeds only if the release is proven to be available."
 
     options: ClassVar[list[Option]] = [
         *PublishCommand.options,
-        *RELEASE_OPTIONS,
+        *release_options(Settings()),
         option(
             "receipt",
             None,
-            "Where to write the receipt. Default is"
-            " \\<dist-dir>/.publish-verified/\\<name>-\\<version>.json.",
+            "Where to write the receipt."
+            " Default is `\\<dist-dir>/.publish-verified/\\<name>-\\<version>.json`.",
             flag=False,
         ),
-        option("jobs", None, "How many files to send at once. Default is 4.", flag=False),
+        option("jobs", None, "How many files to upload at once. Default is `4`.", flag=False),
         option(
             "retries",
             None,
-            "How often to send a file again when the index or the network fails. Default is 5.",
+            "How often to retry an upload when the index or the network fails. Default is `5`.",
             flag=False,
         ),
         option(
             "projects",
             None,
-            "Publish many projects, each after those that it needs: folders, or patterns such as"
-            " 'packages/*'.",
+            "Publish several projects in the order of their dependencies: folders, or patterns such"
+            " as 'packages/*'.",
             flag=False,
             multiple=True,
         ),
         option(
             "wait-for-dependencies",
             None,
-            "Publish this project alone, once those of --projects that it needs are visible: for"
-            " jobs on several machines.",
+            "Publish only this project, once those of --projects that it depends on are visible."
+            " For jobs on several machines.",
         ),
-        option("fail-fast", None, "Begin nothing new once one of the projects has failed."),
-        option("plan", None, "Only tell which projects would be published, and in what order."),
+        option("fail-fast", None, "Do not start another project once one has failed."),
+        option("plan", None, "Only show which projects would be published, and in which order."),
         option(
             "rehearse",
             None,
-            "Go the whole way with a throwaway index on this machine; no credentials needed.",
+            "Publish to a throwaway index on this machine instead. Needs no credentials.",
         ),
     ]
 
-    help = """The publish-verified command builds (with <c1>--build</c1>) and uploads the package,
-waits until the index lists every file with its sha256, downloads each and compares it.
-
-It exits with 0 only when all that is proven, and otherwise with
-  1 wrong usage, 3 nothing was uploaded, 4 the upload failed, 5 the index holds other bytes,
-  6 not visible in time, 7 an index serves something else, 8 a lock was not free, 130 interrupted.
-
+    help = """The publish-verified command uploads a package (built first with <c1>--build</c1>),
+waits until every index lists every file with its sha256, downloads each file and compares it.
 All options of <c1>poetry publish</c1> mean the same here. Running it again is always safe.
+
+Subcommands:
+  <c1>poetry publish-verified wait</c1>    Waits for releases that somebody else publishes.
+  <c1>poetry publish-verified doctor</c1>  Checks a checkout's project plugins and locks.
+
+Exit codes:
+    0  The release is proven to be available.
+    1  Wrong usage, or a bug.
+    3  Refused before anything was uploaded.
+    4  The upload failed.
+    5  The index holds other bytes under the same file name.
+    6  The release was not visible in time.
+    7  An index serves something other than what was built.
+    8  A lock was not free in time.
+  130  Interrupted.
 """
 
     loggers: ClassVar[list[str]] = ["poetry.publishing.publisher"]
@@ -100,7 +111,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
         return run_and_report(report, OneProject(self, settings, report).run)
 
     def _show_plan(self, settings: RunSettings, started: datetime) -> int:
-        """Tell what would be done; standard output has the plan or nothing."""
+        """Show what would be done; standard output has the plan or nothing."""
         report = Reporting(self.io, "dry-run", as_json=False, started=started)
         try:
             settings.checked()

@@ -13,14 +13,14 @@ from typing import ClassVar
 import anyio
 from cleo.helpers import argument
 from cleo.helpers import option
-from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters import dist_dir
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.cli.composition import Awaited
 from poetry_publish_verified.cli.composition import run_wait
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import RELEASE_OPTIONS
+from poetry_publish_verified.cli.options import SuggestingCommand
+from poetry_publish_verified.cli.options import release_options
 from poetry_publish_verified.cli.projects import config_of
 from poetry_publish_verified.cli.projects import poetry_if_any
 from poetry_publish_verified.cli.run import run_and_report
@@ -41,6 +41,7 @@ from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
+from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
@@ -58,38 +59,45 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.urls import IndexTarget
 
 
-class WaitCommand(Command):
+class WaitCommand(SuggestingCommand):
     """`poetry publish-verified wait`."""
 
     name = "publish-verified wait"
-    description = "Waits until releases are really there; works outside a project."
+    description = "Waits until releases are proven to be available. Works outside a project."
 
     arguments: ClassVar[list[Argument]] = [
-        argument("releases", "The releases to wait for: NAME==VERSION.", True, multiple=True)
+        argument("releases", "The releases to wait for, as NAME==VERSION.", True, multiple=True)
     ]
     options: ClassVar[list[Option]] = [
         option(
             "from-receipt",
             None,
-            "Wait for exactly the files and hashes of a publisher's receipt.",
+            "Wait for exactly the files and hashes in a publisher's receipt.",
             flag=False,
         ),
         option("dist-dir", None, "Wait for exactly the distributions in a folder.", flag=False),
-        *RELEASE_OPTIONS,
+        *release_options(Settings()),
         option(
-            "receipt", None, "Where to write a receipt of the wait. Default is nowhere.", flag=False
+            "receipt",
+            None,
+            "Where to write a receipt of the wait. Default is not to write one.",
+            flag=False,
         ),
     ]
 
-    help = """The wait command looks at an index, as pip, uv and Poetry see it, until it lists the
-releases and serves their files unchanged.
+    help = """The wait command asks indexes, as pip, uv and Poetry do, until they list the releases
+and serve their files unchanged.
 
-With several <c1>--index</c1>, name the one that is uploaded to first: the others are asked once it
-is complete. Without any, those of the receipt are asked, or of the project's settings, or PyPI.
+Name the index that is uploaded to first: the others are asked once it is complete. Without
+<c1>--index</c1>, the indexes of the receipt are asked, else those of the settings, else PyPI.
 
-It exits with 0 when all is proven, and otherwise with
-  1 wrong usage, 3 nothing to wait for can be read, 6 not visible in time, 7 an index serves
-  something else, 130 interrupted.
+Exit codes:
+    0  The releases are proven to be available.
+    1  Wrong usage, or a bug.
+    3  There is nothing to wait for, or an index cannot be used.
+    6  A release was not visible in time.
+    7  An index serves something other than what was published.
+  130  Interrupted.
 """
 
     def handle(self) -> int:

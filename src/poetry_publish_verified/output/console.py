@@ -7,6 +7,7 @@ from typing import Protocol
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -17,7 +18,6 @@ from poetry_publish_verified.output.summary import Kind
 from poetry_publish_verified.output.summary import Summary
 from poetry_publish_verified.output.uploads import UploadTable
 from poetry_publish_verified.output.words import escaped
-from poetry_publish_verified.output.words import some
 
 _VERBS: dict[Kind, str] = {
     "publish": "Publishing",

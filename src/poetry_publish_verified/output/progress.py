@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.output.words import row
 from poetry_publish_verified.output.words import shortened
-from poetry_publish_verified.output.words import some
 from poetry_publish_verified.output.words import unstyled
 
 

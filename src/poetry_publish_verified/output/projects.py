@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.words import shortened
-from poetry_publish_verified.output.words import some
 from poetry_publish_verified.output.words import unstyled
 
 # What moves is above what waits.

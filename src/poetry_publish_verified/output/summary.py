@@ -9,13 +9,13 @@ from dataclasses import field
 from typing import Literal
 
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.variants import CLIENTS
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.words import plural
-from poetry_publish_verified.output.words import some
 
 Kind = Literal["publish", "dry-run", "wait"]
 
@@ -177,9 +177,9 @@ class Summary:
             for first in each.errors[:1]:
                 groups[f"{each.verdict} ({first.code})", first.remedy].append(each.title)
         for (how, remedy), names in groups.items():
-            yield f"{how}: {some(names)}", remedy
+            yield f"{how}: {some(names, 10)}", remedy
         if blocked := [each.title for each in releases if each.verdict is Verdict.BLOCKED]:
-            yield f"blocked: {some(blocked)}", ""
+            yield f"blocked: {some(blocked, 10)}", ""
         errors = self._errors if self.several else [*self._errors, *self._last.errors]
         if len(errors) > 1:
             yield f"{len(errors)} errors, the first: {errors[0].code}", errors[0].remedy

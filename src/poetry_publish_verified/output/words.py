@@ -1,9 +1,8 @@
-"""Text of others made fit for a terminal, and lists made short."""
+"""Text of others made fit for a terminal, and for the width of a row."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 
 from poetry_publish_verified.sanitize import printable
 
@@ -18,12 +17,6 @@ def escaped(text: str) -> str:
 def unstyled(text: str) -> str:
     """The same for cleo's sections, which look for styles in what they have shown already, too."""
     return printable(text).replace("<", "< ")
-
-
-def some(names: Sequence[str], most: int = 10) -> str:
-    """`a, b, c and 7 more`."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,0 +1,61 @@
+"""What a command says of itself, and what it suggests for a typo."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_publish_verified.core import durations
+from poetry_publish_verified.core.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.beds.poetry import Poetry
+    from tests.beds.projects import Project
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("--untill listed", 'The option "--untill" does not exist. Did you mean --until?'),
+        ("wait --indx pypi", 'The option "--indx" does not exist. Did you mean --index?'),
+        ("doctor --claen", 'The option "--claen" does not exist. Did you mean --clean?'),
+        ("wiat x==1", 'got "wiat". Did you mean poetry publish-verified wait?'),
+        ("--xyzzy", 'The option "--xyzzy" does not exist'),
+    ],
+)
+def test_a_typo(poetry: Poetry, project: Project, arguments: str, error: str) -> None:
+    """An unknown option or subcommand is an error that suggests the one that looks like it."""
+    run = poetry.run("publish-verified", *arguments.split(), cwd=project.path)
+    assert run.code == 1
+    assert run.err.strip().endswith(error)
+
+
+@pytest.mark.seam
+@pytest.mark.parametrize("subcommand", ["wait", "doctor"])
+def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str) -> None:
+    """`poetry help` takes the name of a subcommand, and shows what its --help shows."""
+    asked = poetry.run("help", "publish-verified", subcommand, cwd=project.path).ok()
+    assert f"publish-verified {subcommand} [options]" in asked
+    assert asked == poetry.run("publish-verified", subcommand, "--help", cwd=project.path).ok()
+    assert "help publish-verified" not in poetry.run("list", cwd=project.path).ok()
+
+
+def test_help_names_the_subcommands(poetry: Poetry, project: Project) -> None:
+    """Whoever asks for the help of publish-verified learns what else there is."""
+    said = poetry.run("help", "publish-verified", cwd=project.path).ok()
+    for subcommand in ("wait", "doctor"):
+        assert f"poetry publish-verified {subcommand} " in said
+
+
+def test_help_names_the_defaults(poetry: Poetry, project: Project) -> None:
+    """The defaults that the help names are those that a run has."""
+    said = poetry.run("help", "publish-verified", cwd=project.path).ok()
+    named = dict(re.findall(r"--([a-z]+)=.*Default is `(.*?)`", said))
+    defaults = Settings()
+    assert named["until"] == defaults.until
+    assert named["format"] == defaults.format
+    assert tuple(named["clients"].split()) == defaults.clients
+    assert durations.parse(named["timeout"]) == defaults.timeout
+    assert (int(named["jobs"]), int(named["retries"])) == (defaults.jobs, defaults.retries)
