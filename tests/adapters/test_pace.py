@@ -41,7 +41,7 @@ def test_four_requests_per_second_per_host() -> None:
 
 
 def test_hosts_are_independent() -> None:
-    """Each host has its own pace, whatever its port or scheme."""
+    """Each host has its own pace, shared by its ports and schemes."""
     clock = VirtualClock()
     pace = Pace(clock)
     urls = ("https://a.example/", "https://b.example/", "http://A.example:8080/")

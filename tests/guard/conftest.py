@@ -1,4 +1,4 @@
-"""Poetry environments with this project's built wheel, an index, and projects to guard."""
+"""Poetry environments with the built wheel, an index, and projects to guard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def index(wheels: Path) -> Iterator[SimpleIndex]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test its minors of Poetry: all of them, or the newest, and at a seam the oldest."""
+    """Choose a test's Poetry minors: all of them, or the newest, plus the oldest at a seam."""
     if "version" in metafunc.fixturenames:
         marks = {mark.name for mark in metafunc.definition.iter_markers()}
         oldest = [OLDEST_POETRY] if "seam" in marks else []
@@ -53,19 +53,19 @@ def project(tmp_path: Path, index: SimpleIndex) -> Path:
 
 @pytest.fixture
 def real(request: pytest.FixtureRequest) -> bool:
-    """Whether this test starts each Poetry: one at each seam does, on every minor."""
+    """Whether the test starts Poetry instead of forking it: once per seam and minor."""
     return request.node.get_closest_marker("real_start") is not None
 
 
 @pytest.fixture
 def poetry(version: str, project: Path, tmp_path: Path, real: bool) -> Poetry:
-    """A Poetry of this minor, with the guard, in the project."""
+    """Poetry of this minor with the guard, in the project."""
     return guarded(version, project, tmp_path / "home", real=real)
 
 
 @pytest.fixture
 def newest(project: Path, tmp_path: Path) -> Poetry:
-    """The newest Poetry tried, with the guard, in the project."""
+    """The newest Poetry with the guard, in the project."""
     return guarded(NEWEST_POETRY, project, tmp_path / "home")
 
 

@@ -1,4 +1,4 @@
-"""Files, mounts and users to write with."""
+"""Files, mounts and users for tests of writing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
 
 
 def write_new(path: Path) -> None:
-    """What stock Poetry does: truncate, then write."""
+    """Write as stock Poetry does: truncate, then write."""
     path.write_bytes(NEW)
 
 
 @contextmanager
 def mounted(directory: Path, *args: str) -> Iterator[None]:
-    """`mount ARGS directory` for a while; skips the test where the machine refuses."""
+    """`mount ARGS directory` for a while; skips the test if the machine does not allow it."""
     done = subprocess.run(
         ["mount", *args, str(directory)], capture_output=True, text=True, check=False
     )
@@ -40,7 +40,7 @@ def mounted(directory: Path, *args: str) -> Iterator[None]:
 
 
 def names(directory: Path) -> list[str]:
-    """What is in a directory."""
+    """The names in a directory."""
     return sorted(path.name for path in directory.iterdir())
 
 
@@ -53,7 +53,7 @@ def dead_builder() -> Builder:
 
 
 def as_another_user(code: str, *args: Path) -> subprocess.CompletedProcess[str]:
-    """Run code that has `caches`, `paths` and `write` as a user who is not root."""
+    """Run code that has `caches`, `paths` and `write` as a user other than root."""
     head = (
         "import os, sys; from pathlib import Path\n"
         "from poetry_publish_verified.guard import atomic_files as caches\n"
@@ -68,7 +68,7 @@ def as_another_user(code: str, *args: Path) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def open_directory() -> Iterator[Path]:
-    """A new directory that every user can reach and write; pytest's own are closed to others."""
+    """A new directory that every user can reach and write; pytest's are private."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o777)
         yield Path(directory)

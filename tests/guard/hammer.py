@@ -1,7 +1,7 @@
-"""Uses one of Poetry's caches as hard as it can: `hammer.py stock|ours DIRECTORY TIMES`.
+"""Stress one of Poetry's caches: `hammer.py stock|ours DIRECTORY TIMES`.
 
-Says that it is ready, and begins at a line of its input. Prints the errors that it met, as JSON:
-kind to number.
+Prints that it is ready, and starts when it reads a line. Prints the errors it met as JSON: kind to
+count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from poetry_publish_verified.guard.seams.storage import storage_made_atomic
 
 
 def main() -> None:
-    """Put, get, forget and, once in a while, flush."""
+    """Put, get, forget and occasionally flush."""
     whose, directory, times = sys.argv[1:]
     cache: FileCache[list[int]] = FileCache(path=Path(directory))
     errors: collections.Counter[str] = collections.Counter()

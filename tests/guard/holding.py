@@ -1,4 +1,4 @@
-"""A process of its own that holds a lock while a test looks at what others do."""
+"""A process that holds a lock while a test checks what others do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ with held(Resource("a thing", Path(path), Order[order]), say) as ours:
 
 
 def holder_argv(resource: Resource, *then: str) -> list[str]:
-    """A command that holds it until its standard input ends, or while it runs `then`."""
+    """A command that holds it until its standard input ends, or while `then` runs."""
     return [sys.executable, "-c", HOLDER, str(resource.path), resource.order.name, *then]
 
 

@@ -1,4 +1,4 @@
-"""An archive holds the same bytes as one from a clean checkout, whatever builds it."""
+"""Every build backend makes the same archive as from a clean checkout."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(importlib.import_module(backend).build_sdist(goal))
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory, index: SimpleIndex) -> Path:
-    """A checkout in which a guarded Poetry has locked, installed and changed the version."""
+    """A checkout in which guarded Poetry has locked, installed and changed the version."""
     root = tmp_path_factory.mktemp("used")
     project = write_project(root / "project", index.url, 'stamp-plugin = ">=1,<2"')
     file = project / "pyproject.toml"
@@ -56,7 +56,7 @@ def used(tmp_path_factory: pytest.TempPathFactory, index: SimpleIndex) -> Path:
 
 
 def sdist(root: Path, backend: str, goal: Path) -> dict[str, bytes]:
-    """Build an sdist with what is installed here; each file by its name."""
+    """Build an sdist with what is installed here; its files by name."""
     goal.mkdir()
     command = [sys.executable, "-c", BUILD, backend, str(goal)]
     # Some are programs beside the interpreter.
@@ -74,8 +74,10 @@ def sdist(root: Path, backend: str, goal: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("git", [False, True], ids=["plain", "git"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nothing_of_ours_is_packed(used: Path, tmp_path: Path, backend: str, git: bool) -> None:
-    """Each backend, in its default settings, makes the sdist that it makes of a clean checkout."""
+def test_archives_contain_nothing_of_the_plugin(
+    used: Path, tmp_path: Path, backend: str, git: bool
+) -> None:
+    """With default settings, each backend builds the sdist of a clean checkout."""
     pytest.importorskip(backend, reason=f"{backend} could not be installed here")
     checkout = tmp_path / "checkout"
     shutil.copytree(used, checkout, symlinks=True)

@@ -1,4 +1,4 @@
-"""Caches that many processes use, on real filesystems."""
+"""Caches shared by many processes, on real filesystems."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.guard.filesystems import open_directory
 from tests.guard.filesystems import write_new
 
 
-def test_put_makes_a_vanished_directory_again(tmp_path: Path) -> None:
-    """A peer's `cache clear` between making the directory and the rename costs one more try."""
+def test_put_recreates_a_removed_directory(tmp_path: Path) -> None:
+    """A concurrent `cache clear` between mkdir and rename costs one more try."""
     path = tmp_path / "cache" / "aa" / "entry"
     calls = []
 
@@ -46,8 +46,8 @@ def test_put_makes_a_vanished_directory_again(tmp_path: Path) -> None:
     assert len(calls) == 2
 
 
-def test_a_failed_put_leaves_nothing(tmp_path: Path) -> None:
-    """An error of the writing is raised as it is; the old entry stays."""
+def test_failed_put_leaves_nothing(tmp_path: Path) -> None:
+    """The original error is raised, and the old entry stays."""
     (tmp_path / "entry").write_bytes(OLD)
 
     def fail(private: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_failed_put_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_write_unless_cleared() -> None:
-    """A vanished directory costs another try, and at last is kept silent; all else is raised."""
+    """A removed directory costs another try and is finally ignored; other errors are raised."""
     calls = []
 
     def vanishing() -> None:
@@ -92,12 +92,12 @@ def stock_flush(directory: Path) -> Callable[[], None]:
 
 
 def never() -> None:
-    """Stands for stock's way where it must not be taken."""
+    """Stock's way, where it must not be used."""
     pytest.fail("stock's way was taken")
 
 
 def test_flush(tmp_path: Path) -> None:
-    """All is gone, and so is what a killed flush has left; a second flush succeeds too."""
+    """Everything goes, including what a killed flush left; a second flush works too."""
     cache = tmp_path / "cache" / "repositories"
     (cache / "index" / "aa").mkdir(parents=True)
     left = tmp_path / "cache" / ".poetry-trash-left"
@@ -108,7 +108,7 @@ def test_flush(tmp_path: Path) -> None:
 
 
 def test_flush_beside_a_writer(tmp_path: Path) -> None:
-    """A peer that writes into the directory while it is deleted is no error."""
+    """Another process may write into the directory while it is deleted."""
     cache = tmp_path / "cache"
     (cache / "aa").mkdir(parents=True)
     # By way of the open directory, as a process would that is in the middle of a write.
@@ -131,7 +131,7 @@ def test_flush_beside_a_writer(tmp_path: Path) -> None:
 
 
 def test_flush_of_a_link(tmp_path: Path) -> None:
-    """Stock's way: it refuses a link, which must not be moved aside either."""
+    """Stock refuses a link, and it must not be renamed either."""
     (tmp_path / "real").mkdir()
     (tmp_path / "cache").symlink_to("real")
     with pytest.raises(OSError, match="symbolic link"):
@@ -141,7 +141,7 @@ def test_flush_of_a_link(tmp_path: Path) -> None:
 
 @needs_root
 def test_flush_of_a_mount_point(tmp_path: Path) -> None:
-    """A mounted cache cannot be moved: stock's way empties it."""
+    """A mounted cache cannot be renamed, so it is emptied stock's way."""
     cache = tmp_path / "cache"
     cache.mkdir()
     with mounted(cache, "-t", "tmpfs", "tmpfs"):
@@ -152,8 +152,8 @@ def test_flush_of_a_mount_point(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_flush_says_what_it_cannot_delete() -> None:
-    """Another user's entries stay on the disk: stock's error says so, rather than nothing."""
+def test_flush_reports_what_it_cannot_delete() -> None:
+    """Another user's entries stay; stock's error says so."""
     with open_directory() as directory:
         cache = directory / "cache"
         (cache / "theirs").mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_flush_says_what_it_cannot_delete() -> None:
 
 
 def test_fetch(tmp_path: Path) -> None:
-    """The archive appears whole, under the umask's mode, and leaves nothing beside it."""
+    """The archive appears complete, with the umask's mode, and nothing beside it."""
     archive = tmp_path / "ab" / "demo-1.0-py3-none-any.whl"
 
     def download(private: Path) -> None:
@@ -183,8 +183,8 @@ def test_fetch(tmp_path: Path) -> None:
     assert names(archive.parent) == [archive.name]
 
 
-def test_a_failing_fetch_beside_a_finished_one(tmp_path: Path) -> None:
-    """Its own half goes; what a peer has finished meanwhile stays."""
+def test_failed_fetch_beside_a_finished_one(tmp_path: Path) -> None:
+    """Its own partial file goes; what another process finished stays."""
     archive = tmp_path / "demo.whl"
 
     def fail(private: Path) -> None:
@@ -198,8 +198,8 @@ def test_a_failing_fetch_beside_a_finished_one(tmp_path: Path) -> None:
     assert names(tmp_path) == ["demo.whl"]
 
 
-def test_a_killed_fetch(tmp_path: Path) -> None:
-    """It leaves no archive, and the next download removes what it did leave."""
+def test_killed_fetch(tmp_path: Path) -> None:
+    """It leaves no archive, and the next download removes what it left."""
     archive = tmp_path / "demo.whl"
     code = (
         "import sys; from pathlib import Path\n"
@@ -222,8 +222,8 @@ def test_a_killed_fetch(tmp_path: Path) -> None:
     assert names(tmp_path) == ["demo.whl", "other.whl"]
 
 
-def test_an_unknown_hosts_private_directory_is_kept_for_a_day(tmp_path: Path) -> None:
-    """Another host's process cannot be asked whether it lives."""
+def test_private_directory_of_another_host_is_kept_for_a_day(tmp_path: Path) -> None:
+    """Another host's process cannot be checked."""
     builder = Builder("0123456789ab", 1, "1")
     young, old = (tmp_path / f".private-{builder}-{name}" for name in ("young", "old"))
     young.mkdir()
@@ -234,7 +234,7 @@ def test_an_unknown_hosts_private_directory_is_kept_for_a_day(tmp_path: Path) ->
 
 
 def test_build(tmp_path: Path) -> None:
-    """A wheel gets its name when it is whole; a failing build leaves nothing of itself."""
+    """A wheel gets its name when it is complete; a failed build leaves nothing."""
 
     def make(private: Path) -> Path:
         (private / "demo.whl").write_bytes(b"half")
@@ -256,7 +256,7 @@ def test_build(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("whose", ["stock", "ours"])
 def test_one_cache_under_stress(tmp_path: Path, whose: str) -> None:
-    """Four processes put, get, forget and flush: stock's fail hundredfold, ours never."""
+    """Four processes put, get, forget and flush: stock fails hundreds of times, this never."""
     script = Path(__file__).with_name("hammer.py")
     command = [sys.executable, str(script), whose, str(tmp_path / "cache"), "2000"]
     pipe = subprocess.PIPE

@@ -1,4 +1,4 @@
-"""A release is dropped from real Poetry caches, of every Poetry minor it was tried with."""
+"""A release is dropped from real Poetry caches, on every tested Poetry minor."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def shelf(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pages(shelf: Path) -> Iterator[FaultProxy]:
-    """An index whose pages may be kept for a day."""
+    """An index whose pages may be cached for a day."""
     with SimpleIndex(shelf) as index, FaultProxy(index.url.removesuffix("/simple/")) as proxy:
 
         def keep(exchange: Any) -> Answer:
@@ -61,14 +61,14 @@ def pages(shelf: Path) -> Iterator[FaultProxy]:
 
 
 def add(shelf: Path, version: str, build: str = "") -> None:
-    """Put lantern of this version on the index, as another wheel with a build tag."""
+    """Put this version of lantern on the index, as another wheel with a build tag."""
     made = WheelSource("lantern", version, {"lantern.py": f"# {build}"}).build(shelf.parent)
     tags = f"{version}-{build}" if build else version
     made.rename(shelf / f"lantern-{tags}-py3-none-any.whl")
 
 
 def consumer(poetry: Poetry, name: str, url: str, directory: Path) -> Poetry:
-    """A project that wants both projects of an index, which it calls `name`."""
+    """A project that needs both projects from an index it calls `name`."""
     wants = (
         '\n[tool.poetry.dependencies]\nlantern = "*"\nlantern-oil = "*"\n'
         f'\n[[tool.poetry.source]]\nname = "{name}"\nurl = "{url}"\n'
@@ -84,24 +84,24 @@ def lock(poetry: Poetry) -> str:
 
 
 def run_code(poetry: Poetry, code: str, *arguments: str, **environ: str) -> str:
-    """Run code in Poetry's environment; its output."""
+    """Run code in Poetry's environment; returns its output."""
     return poetry.python(textwrap.dedent(code), *arguments, **environ).ok()
 
 
 def forget(poetry: Poetry, url: str, version: str, **environ: str) -> list[Any]:
-    """Call `forget_release` for lantern: entries, sources kept, reason, warning."""
+    """Call `forget_release` for lantern; returns entries, remaining sources, reason and warning."""
     answer = json.loads(run_code(poetry, _FORGET, url, "lantern", version, **environ))
     assert isinstance(answer, list)
     return answer
 
 
 def files(directory: Path) -> set[Path]:
-    """Every entry of a cache; a body is none without its metadata."""
+    """All entries of a cache; a body without metadata does not count."""
     return {path for path in directory.rglob("*") if path.is_file() and path.suffix != ".body"}
 
 
-def test_the_next_lock_sees_a_release(poetry: Poetry, pages: FaultProxy, shelf: Path) -> None:
-    """By whatever name projects call the index, with or without credentials in its URL."""
+def test_next_lock_sees_the_release(poetry: Poetry, pages: FaultProxy, shelf: Path) -> None:
+    """Whatever projects call the index, and with or without credentials in its URL."""
     url = f"{pages.origin}/simple/"
     with_credentials = url.replace("//", "//me:secret@")
     projects = [
@@ -132,8 +132,8 @@ def test_the_next_lock_sees_a_release(poetry: Poetry, pages: FaultProxy, shelf: 
 
 
 @pytest.mark.seam
-def test_the_next_lock_sees_another_wheel(poetry: Poetry, pages: FaultProxy, shelf: Path) -> None:
-    """Poetry keeps a version as it was first seen, for ever, even where pages are not kept."""
+def test_next_lock_sees_another_wheel(poetry: Poetry, pages: FaultProxy, shelf: Path) -> None:
+    """Poetry keeps a version as first seen, forever, even if pages are not cached."""
     pages.rules.clear()
     url = f"{pages.origin}/simple/"
     project = consumer(poetry, "harbour", url, shelf.parent)
@@ -167,8 +167,8 @@ _READ_PYPI = """
 
 @pytest.mark.real_start
 @pytest.mark.seam
-def test_pypi(poetry: Poetry) -> None:
-    """Poetry asks PyPI for a page and for JSON of the release: it asks for both again."""
+def test_pypi_page_and_release(poetry: Poetry) -> None:
+    """Poetry asks PyPI for a page and for the release's JSON: it asks for both again."""
     said = {"info": {"name": "x", "version": "1.0", "summary": "", "requires_dist": [],
             "requires_python": None, "yanked": False}, "urls": [], "files": [], "name": "x",
             "meta": {"api-version": "1.0"}}  # fmt: skip
@@ -188,7 +188,7 @@ def test_pypi(poetry: Poetry) -> None:
 
 @pytest.fixture
 def filled(newest: Poetry, pages: FaultProxy, shelf: Path) -> Callable[..., Poetry]:
-    """The newest Poetry that has locked lantern, with the cache that is named to it."""
+    """The newest Poetry after it has locked lantern, with its cache."""
     project = consumer(newest, "harbour", f"{pages.origin}/simple/", shelf.parent)
 
     def fill(cache: Path | None = None) -> Poetry:
@@ -199,10 +199,10 @@ def filled(newest: Poetry, pages: FaultProxy, shelf: Path) -> Callable[..., Poet
     return fill
 
 
-def test_a_compressed_page(
+def test_compressed_page(
     filled: Callable[..., Poetry], newest: Poetry, pages: FaultProxy, shelf: Path
 ) -> None:
-    """A page of a source with credentials is known in whatever form the index sent it."""
+    """A page from a source with credentials is found in any encoding."""
     import gzip
 
     def squeeze(exchange: Any) -> Answer:
@@ -227,10 +227,10 @@ _LOCK = """
 
 
 @pytest.mark.parametrize("said_by", ["config", "environment"])
-def test_where_the_cache_is(
+def test_cache_directory(
     filled: Callable[..., Poetry], pages: FaultProxy, tmp_path: Path, said_by: str
 ) -> None:
-    """`cache-dir` of the settings counts, as does POETRY_CACHE_DIR; no other is touched."""
+    """The `cache-dir` setting and POETRY_CACHE_DIR count; no other cache is touched."""
     elsewhere = tmp_path / "elsewhere"
     poetry = filled()
     if said_by == "config":
@@ -247,10 +247,8 @@ def test_where_the_cache_is(
 
 
 @needs_root
-def test_a_read_only_cache(
-    filled: Callable[..., Poetry], pages: FaultProxy, tmp_path: Path
-) -> None:
-    """What cannot be dropped is no error: the answer names the source and the command."""
+def test_read_only_cache(filled: Callable[..., Poetry], pages: FaultProxy, tmp_path: Path) -> None:
+    """It is no error; the answer names the source and the command."""
     cache = tmp_path / "read only"
     cache.mkdir()
     url = f"{pages.origin}/simple/"
@@ -297,8 +295,8 @@ _FORGET_ALL_THE_TIME = """
 
 
 @pytest.mark.seam
-def test_beside_other_processes(poetry: Poetry, pages: FaultProxy, tmp_path: Path) -> None:
-    """Whoever reads and fills the cache meanwhile meets a page and a release, or none."""
+def test_concurrent_readers(poetry: Poetry, pages: FaultProxy, tmp_path: Path) -> None:
+    """Concurrent readers see a page and a release, or none."""
     codes = [_READ, _READ, _READ, _FORGET_ALL_THE_TIME, _FORGET_ALL_THE_TIME]
     over = tmp_path / "over"
     running = [
@@ -350,8 +348,8 @@ atexit.register(lambda: print(len(opened)))
 """
 
 
-def test_a_large_cache(newest: Poetry) -> None:
-    """Twelve hundred entries of others all stay, and none of them is opened twice."""
+def test_large_cache(newest: Poetry) -> None:
+    """1200 entries of other projects stay, and none is opened twice."""
     run_code(newest, _FILL)
     before = files(newest.home / "cache")
     assert len(before) >= 1_200
@@ -372,10 +370,10 @@ def test_a_large_cache(newest: Poetry) -> None:
         ("poetry.config.config.Config", "repository_cache_directory", None),
     ],
 )
-def test_another_poetry(
+def test_unknown_cache_layout(
     monkeypatch: pytest.MonkeyPatch, where: str, attribute: str, changed: Any
 ) -> None:
-    """Where Poetry keeps things otherwise, nothing is touched, and the answer names a command."""
+    """If Poetry's cache looks different, nothing is touched, and the answer names a command."""
     import poetry.repositories.legacy_repository  # noqa: F401
 
     assert cache_seams.mismatch() is None
@@ -386,7 +384,7 @@ def test_another_poetry(
     assert "`poetry cache clear <source> --all`" in str(forgotten.warning)
 
 
-def test_foreign_names_in_the_warning() -> None:
-    """Directories of the cache are named by other projects: no control characters get out."""
+def test_foreign_names_are_sanitized() -> None:
+    """Other projects name cache directories, so control characters are removed."""
     warning = cache_seams.Forgotten(0, ("a\x1b[2Jb c",), "full").warning
     assert "`poetry cache clear 'a?[2Jb c' --all`" in str(warning)

@@ -1,4 +1,4 @@
-"""`doctor --clean` takes away what the plugin keeps, and nothing that is in use or another's."""
+"""`doctor --clean` removes what the plugin keeps, and nothing in use or of others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.guard.test_plugin_sets import build
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where this process's Poetry, its settings, environments and caches are."""
+    """The home of this process's Poetry, its settings, environments and caches."""
     home = tmp_path / "home"
     for name in ("prefix", "config", "virtualenvs", "cache/artifacts", "elsewhere/one"):
         (home / name).mkdir(parents=True)
@@ -37,7 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A checkout with a file of its own in `.poetry`, if a test puts one there."""
+    """A checkout with its own file in `.poetry`, if a test adds one."""
     root = tmp_path / "project"
     root.mkdir()
     (root / "pyproject.toml").touch()
@@ -50,14 +50,14 @@ def files(root: Path) -> set[str]:
 
 
 def clean(project: Path) -> tuple[int, str]:
-    """Run the command; its exit code and all that it said."""
+    """Run the command; returns its exit code and output."""
     tester = CommandTester(DoctorCommand())
     code = tester.execute(f"--clean {project}")
     return code, tester.io.fetch_output() + tester.io.fetch_error()
 
 
-def test_all_goes_but_what_is_in_use(home: Path, project: Path) -> None:
-    """Each thing is named; what somebody holds stays, with the reason, until they let go."""
+def test_everything_but_held_locks_is_removed(home: Path, project: Path) -> None:
+    """Each item is named; a held lock stays, with the reason, until it is released."""
     before = files(home), files(project)
     places = Places(personal_directory())
     sets = PluginSets.of_project(project)
@@ -92,7 +92,7 @@ def test_all_goes_but_what_is_in_use(home: Path, project: Path) -> None:
 
 
 def test_poetrys_own_plugins_stay(home: Path, project: Path) -> None:
-    """What stock Poetry made is Poetry's."""
+    """What stock Poetry made belongs to Poetry."""
     stock = project / ".poetry" / "plugins" / "stamp.py"
     stock.parent.mkdir(parents=True)
     stock.touch()

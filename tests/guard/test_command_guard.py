@@ -1,4 +1,4 @@
-"""What each command of each Poetry minor holds, and what it never waits for."""
+"""Which locks each command of each Poetry minor holds, and what it never waits for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WITHOUT = "Going on without a lock"
 
 @pytest.fixture
 def project(tmp_path: Path, index: SimpleIndex) -> Path:
-    """A project without project plugins, and with a dependency."""
+    """A project without project plugins but with a dependency."""
     directory = write_project(tmp_path / "project", index.url, "")
     file = directory / "pyproject.toml"
     text = file.read_text().replace("\n[tool.poetry]", 'dependencies = ["pysocks"]\n[tool.poetry]')
@@ -40,20 +40,20 @@ def project(tmp_path: Path, index: SimpleIndex) -> Path:
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """Where the test's own Poetry locks."""
+    """The lock places of the test's own Poetry."""
     return Places(tmp_path / "home" / ".local/share/poetry-publish-verified/locks")
 
 
 def without_lock(poetry: Poetry, *command: str) -> bool:
-    """Whether a command wanted a lock that it could not have, and went on all the same."""
+    """Whether a command went on without a lock that it wanted."""
     done = poetry.run(*command, cwd=None, **AT_ONCE)
     done.ok()
     assert done.err.count(WITHOUT) <= 1
     return WITHOUT in done.err
 
 
-def test_the_project(poetry: Poetry, places: Places) -> None:
-    """Who rewrites pyproject.toml or poetry.lock waits for others who do; nobody else."""
+def test_project_lock(poetry: Poetry, places: Places) -> None:
+    """Commands that rewrite pyproject.toml or poetry.lock wait for each other; others do not."""
     poetry.run("install").ok()
     with holder_of(places.project(poetry.project)):
         assert without_lock(poetry, "lock")
@@ -70,8 +70,8 @@ def test_the_project(poetry: Poetry, places: Places) -> None:
 
 
 @pytest.mark.parametrize("in_project", ["true", "false"])
-def test_the_environment(poetry: Poetry, places: Places, in_project: str) -> None:
-    """Who installs into it waits for others who do; who only uses it does not."""
+def test_environment_lock(poetry: Poetry, places: Places, in_project: str) -> None:
+    """Commands that install into it wait for each other; those that use it do not."""
     variables = {"POETRY_VIRTUALENVS_IN_PROJECT": in_project}
     poetry.run("install", cwd=None, **variables).ok()
     path = poetry.run("env", "info", "--path", cwd=None, **variables).ok().strip()
@@ -85,8 +85,8 @@ def test_the_environment(poetry: Poetry, places: Places, in_project: str) -> Non
             assert (WITHOUT in done.err) == waits, command
 
 
-def test_an_active_environment(poetry: Poetry, places: Places, tmp_path: Path) -> None:
-    """One that is activated has its lock beside it, wherever it is."""
+def test_active_environment_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+    """An active environment has its lock next to it, wherever it is."""
     active = tmp_path / "elsewhere" / "active"
     poetry.run("install").ok()
     shutil.copytree(poetry.project / ".venv", active, symlinks=True)
@@ -101,8 +101,8 @@ def test_an_active_environment(poetry: Poetry, places: Places, tmp_path: Path) -
 
 
 @pytest.mark.seam
-def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
-    """Who writes a setting waits for others who do; who reads one does not."""
+def test_settings_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+    """Commands that write a setting wait for each other; readers do not."""
     with holder_of(places.config(tmp_path / "home" / "config")):
         assert without_lock(poetry, "config", "virtualenvs.prompt", "x")
         assert not without_lock(poetry, "config", "virtualenvs.prompt")
@@ -120,8 +120,8 @@ def test_settings(poetry: Poetry, places: Places, tmp_path: Path) -> None:
     assert poetry.run("config", "virtualenvs.prompt").ok() == "y\n"
 
 
-def test_no_lock_while_a_question_waits(newest: Poetry, places: Places, tmp_path: Path) -> None:
-    """While Poetry asks for a password others may write settings."""
+def test_no_lock_during_a_question(newest: Poetry, places: Places, tmp_path: Path) -> None:
+    """While Poetry asks for a password, others may write settings."""
     terminal, inside = pty.openpty()
     asking = newest.start(
         "config", "http-basic.shop", "me", stdin=inside, stdout=inside, stderr=inside
@@ -142,8 +142,8 @@ def test_no_lock_while_a_question_waits(newest: Poetry, places: Places, tmp_path
 
 
 @pytest.mark.seam
-def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
-    """`self lock` stands for all that change Poetry: they hold its settings and environment."""
+def test_poetrys_own_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+    """Commands that change Poetry (here `self lock`) hold its settings and environment."""
     changing = {name for name, needs in NEEDS.items() if needs.poetry}
     assert changing == {
         f"self {word}" for word in ["add", "install", "lock", "remove", "sync", "update"]
@@ -162,8 +162,8 @@ def test_poetry_itself(poetry: Poetry, places: Places, tmp_path: Path) -> None:
 
 @pytest.mark.real_start
 @pytest.mark.seam
-def test_a_half_made_environment(poetry: Poetry) -> None:
-    """What a killed process left of an environment is made anew, by whoever needs it first."""
+def test_half_made_environment_is_recreated(poetry: Poetry) -> None:
+    """The first command that needs it recreates what a killed process left."""
     poetry.run("install").ok()
     whole = poetry.project / ".venv"
     (whole / "pyvenv.cfg").unlink()
@@ -173,8 +173,8 @@ def test_a_half_made_environment(poetry: Poetry) -> None:
 
 
 @pytest.mark.seam
-def test_removing_and_choosing_environments(poetry: Poetry, places: Places) -> None:
-    """`env remove` waits for whoever installs; `env use` for whoever changes the list."""
+def test_env_remove_and_use(poetry: Poetry, places: Places) -> None:
+    """`env remove` waits for installs, `env use` for changes to the list."""
     variables = {"POETRY_VIRTUALENVS_IN_PROJECT": "false", **AT_ONCE}
     poetry.run("install", cwd=None, **variables).ok()
     path = Path(poetry.run("env", "info", "--path", cwd=None, **variables).ok().strip())
@@ -190,8 +190,8 @@ def test_removing_and_choosing_environments(poetry: Poetry, places: Places) -> N
 
 
 @pytest.mark.real_start
-def test_nested(poetry: Poetry, places: Places) -> None:
-    """Inside `poetry run` nothing is held; and a nested command never waits for what is earlier."""
+def test_nested_commands(poetry: Poetry, places: Places) -> None:
+    """`poetry run` holds nothing, and a nested command never waits for an earlier lock."""
     show = "import os; print(os.environ.get('POETRY_PUBLISH_VERIFIED_LOCKS_HELD'))"
     poetry.run("install").ok()
     assert poetry.run("run", "python", "-c", show).ok() == "None\n"
@@ -216,8 +216,8 @@ def test_nested(poetry: Poetry, places: Places) -> None:
         assert inside(environment, "self", "show", "plugins").returncode == 0
 
 
-def test_who_is_in_the_way(poetry: Poetry, places: Places) -> None:
-    """The line names the resource, the process, its command and host, and the variable."""
+def test_waiting_message(poetry: Poetry, places: Places) -> None:
+    """It names the resource, the process, its command and host, and the variable."""
     with holder_of(places.project(poetry.project)) as holder:
         off = poetry.run("lock", POETRY_PUBLISH_VERIFIED_GUARD="off")
         assert "Waiting" not in off.ok() + off.err
@@ -227,24 +227,24 @@ def test_who_is_in_the_way(poetry: Poetry, places: Places) -> None:
         assert line.startswith("Waiting for the project project, in use by `-c")
         assert f"process {holder.pid} on " in line
         assert "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT" in line
-        let_go(holder)
+        release(holder)
         out, err = waiting.communicate(timeout=HANG)
     assert waiting.returncode == 0, out + err
     assert "Waiting" not in out + err
 
 
-def let_go(holder: subprocess.Popen[str]) -> None:
-    """Have the holder of a lock end."""
+def release(holder: subprocess.Popen[str]) -> None:
+    """End the holder of a lock."""
     assert holder.stdin is not None
     holder.stdin.write("\n")
     holder.stdin.flush()
 
 
 @pytest.mark.seam
-def test_what_is_read_after_a_wait(
+def test_project_is_reread_after_a_wait(
     poetry: Poetry, places: Places, wheels: Path, tmp_path: Path
 ) -> None:
-    """A project that a plugin had read before the wait is read again after it."""
+    """A project that a plugin read before the wait is read again after it."""
     from tests.guard.test_seams import unpacked
 
     first = unpacked(wheels, "early_plugin", tmp_path)
@@ -254,14 +254,14 @@ def test_what_is_read_after_a_wait(
         assert "Waiting for" in waiting.stderr.readline()
         file = poetry.project / "pyproject.toml"
         file.write_text(file.read_text().replace('"pysocks"', '"stamp-helper"'))
-        let_go(holder)
+        release(holder)
         waiting.communicate(timeout=HANG)
     lock = (poetry.project / "poetry.lock").read_text()
     assert ('name = "stamp-helper"' in lock, 'name = "pysocks"' in lock) == (True, False)
 
 
 def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run Poetry where the project is mounted read-only, for it alone."""
+    """Run Poetry with the project mounted read-only for it alone."""
     script = 'mount --bind . . && mount -o remount,ro,bind . && cd "$PWD" && exec "$@"'
     return subprocess.run(
         ["unshare", "-m", "sh", "-c", script, "sh", str(poetry.program), *command],
@@ -271,23 +271,23 @@ def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.Compl
 
 
 @pytest.mark.parametrize("command", ["install", "sync"])
-def test_behind_an_add(poetry: Poetry, places: Places, command: str) -> None:
-    """Who waited for somebody to add a dependency reads the project again, and installs it."""
+def test_install_after_a_concurrent_add(poetry: Poetry, places: Places, command: str) -> None:
+    """An install that waited for an `add` installs the new dependency."""
     poetry.run("install").ok()
     with holder_of(places.environment(poetry.project / ".venv")) as holder:
         waiting = poetry.start(command, "-n")
         assert waiting.stderr is not None
         assert "Waiting for" in waiting.stderr.readline()
         poetry.run("add", "--lock", "stamp-helper").ok()
-        let_go(holder)
+        release(holder)
         out, err = waiting.communicate(timeout=HANG)
     assert waiting.returncode == 0, out + err
     assert "Installing stamp-helper" in out
 
 
 @pytest.mark.seam
-def test_an_environment_that_has_gone_after_a_wait(poetry: Poetry, places: Places) -> None:
-    """Who waited for one that was being made looks again: its maker may have failed."""
+def test_environment_that_vanished_during_a_wait(poetry: Poetry, places: Places) -> None:
+    """A command that waited for an environment checks again: its maker may have failed."""
     half = poetry.project / ".venv"
     half.mkdir()
     with holder_of(places.environment(half)) as holder:
@@ -295,21 +295,21 @@ def test_an_environment_that_has_gone_after_a_wait(poetry: Poetry, places: Place
         assert waiting.stderr is not None
         assert "Waiting for" in waiting.stderr.readline()
         half.rmdir()
-        let_go(holder)
+        release(holder)
         out, err = waiting.communicate(timeout=HANG)
     assert (waiting.returncode, str(half) in out) == (1, False), out + err
 
 
 @pytest.mark.seam
-def test_a_command_that_calls_another(poetry: Poetry) -> None:
-    """What is replaced already is not taken for something foreign."""
+def test_command_that_calls_a_command(poetry: Poetry) -> None:
+    """A replacement by the guard itself is not taken for a foreign one."""
     done = poetry.run("publish", "--build", "--dry-run", "-n", "-v")
     assert "leaves something to Poetry" not in done.out + done.err
     assert "Building demo" in done.out
 
 
-def test_a_project_that_cannot_be_written(poetry: Poetry, places: Places) -> None:
-    """Who can change nothing in a project needs no lock of it, and is not warned."""
+def test_read_only_project(poetry: Poetry, places: Places) -> None:
+    """A project that cannot be changed needs no lock, and there is no warning."""
     tried = ["unshare", "-m", "true"]
     if shutil.which("unshare") is None or subprocess.run(tried, check=False).returncode:
         pytest.skip("needs unshare, and the right to mount")

@@ -1,4 +1,4 @@
-"""What is replaced while a command runs is there on every Poetry minor, and is put back."""
+"""Everything that is replaced during a command exists on every Poetry minor, and is restored."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ assert FileConfigSource.secure is foreign
 
 @pytest.mark.real_start
 @pytest.mark.seam
-def test_every_seam_is_as_expected(poetry: Poetry) -> None:
-    """All are replaced and put back; what somebody else has replaced stays, and is named."""
+def test_seams_are_replaced_and_restored(poetry: Poetry) -> None:
+    """All are replaced and restored; a foreign replacement stays, and is named."""
     poetry.python(LOOK).ok()

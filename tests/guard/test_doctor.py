@@ -1,4 +1,4 @@
-"""`publish-verified doctor` and what it is made of: stuck checkouts, looked at from outside."""
+"""`publish-verified doctor` and its parts: stuck checkouts, seen from outside."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def unpack(wheels: Path, names: list[str], stock: Path) -> None:
-    """Put wheels into Poetry's own plugin directory, as its installer would."""
+    """Put wheels into Poetry's plugin directory, as its installer would."""
     for name in names:
         with zipfile.ZipFile(wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
             wheel.extractall(stock)
@@ -40,8 +40,8 @@ def codes(root: Path, **environment: str) -> list[str]:
     return [problem.code for problem in diagnose(root, {"poetry": "2.5.1", **environment})]
 
 
-def test_a_sound_checkout(project: Path, wheels: Path) -> None:
-    """Nothing is built yet, which is said; Poetry's own directory is complete: nothing to say."""
+def test_sound_checkout(project: Path, wheels: Path) -> None:
+    """It reports only that no set is built yet; a complete stock directory is fine."""
     assert codes(project) == ["guard.set-absent"]
     stock = project / ".poetry" / "plugins"
     unpack(wheels, ["stamp_plugin", "stamp_helper"], stock)
@@ -50,7 +50,7 @@ def test_a_sound_checkout(project: Path, wheels: Path) -> None:
 
 
 def test_stuck_checkouts(project: Path, wheels: Path) -> None:
-    """Each way in which a killed stock `install` leaves a checkout stuck is named."""
+    """It names each state in which a killed stock `install` leaves a checkout."""
     stock = project / ".poetry" / "plugins"
     stock.mkdir(parents=True)
     (stock / "config.toml").touch()
@@ -65,8 +65,8 @@ def test_stuck_checkouts(project: Path, wheels: Path) -> None:
     assert codes(project) == ["guard.stock-unfinished"]
 
 
-def test_what_a_plugin_needs_is_looked_at_too(project: Path, wheels: Path) -> None:
-    """Files and requirements of every distribution, a plugin or not, however deep."""
+def test_plugin_dependencies_are_checked(project: Path, wheels: Path) -> None:
+    """Files and requirements of every distribution are checked, however deep."""
     stock = project / ".poetry" / "plugins"
 
     def fresh() -> None:
@@ -94,8 +94,8 @@ def test_what_a_plugin_needs_is_looked_at_too(project: Path, wheels: Path) -> No
     )
 
 
-def test_compiled_files_and_scripts_elsewhere_may_be_gone(project: Path, wheels: Path) -> None:
-    """Python makes the ones anew, and no command imports the others."""
+def test_missing_bytecode_and_scripts_are_fine(project: Path, wheels: Path) -> None:
+    """Python recompiles bytecode, and no command imports scripts."""
     stock = project / ".poetry" / "plugins"
     unpack(wheels, ["stamp_plugin", "stamp_helper"], stock)
     (stock / "config.toml").touch()
@@ -105,8 +105,8 @@ def test_compiled_files_and_scripts_elsewhere_may_be_gone(project: Path, wheels:
     assert codes(project) == []
 
 
-def test_one_of_two_required_plugins(project: Path, wheels: Path, index: SimpleIndex) -> None:
-    """A list that its directory does not fulfil; what Poetry has or markers exclude is no part."""
+def test_partly_fulfilled_plugin_list(project: Path, wheels: Path, index: SimpleIndex) -> None:
+    """Plugins that Poetry has, or that markers exclude, are not missing."""
     elsewhere = "{ version = '*', markers = \"sys_platform == 'nowhere'\" }"
     entries = f'stamp-plugin = "1.0"\nproject-plugin = "*"\nasking-plugin = {elsewhere}'
     write_project(project, index.url, entries)
@@ -121,8 +121,8 @@ def test_one_of_two_required_plugins(project: Path, wheels: Path, index: SimpleI
     assert codes(project) == ["guard.list-unreadable"]
 
 
-def test_nothing_is_needed(project: Path, index: SimpleIndex) -> None:
-    """All that is required is in Poetry's environment: then stock's directory is empty."""
+def test_empty_stock_directory(project: Path, index: SimpleIndex) -> None:
+    """If Poetry's environment has every plugin, stock's directory may be empty."""
     stock = project / ".poetry" / "plugins"
     stock.mkdir(parents=True)
     (stock / "config.toml").touch()
@@ -131,8 +131,8 @@ def test_nothing_is_needed(project: Path, index: SimpleIndex) -> None:
     assert codes(project) == []
 
 
-def test_the_command_heals_from_elsewhere(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
-    """Where every command dies, the doctor names the directory; without it `install` works."""
+def test_doctor_from_another_directory(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
+    """If every command crashes, it names the directory to delete, and then `install` works."""
     stock = poetry.project / ".poetry" / "plugins"
     unpack(wheels, ["stamp_plugin"], stock)
     assert poetry.run("version").code != 0
@@ -144,8 +144,8 @@ def test_the_command_heals_from_elsewhere(poetry: Poetry, wheels: Path, tmp_path
     assert "nothing wrong" in poetry.run("publish-verified", "doctor").ok()
 
 
-def test_damaged_and_abandoned_sets(newest: Poetry, index: SimpleIndex) -> None:
-    """A set that lost files is reported, and the next `install` builds it again."""
+def test_damaged_set(newest: Poetry, index: SimpleIndex) -> None:
+    """A set that lost files is reported, and the next `install` rebuilds it."""
     newest.run("install").ok()
     (only,) = newest.sets
     (only / "site-packages" / "stamp_plugin.py").unlink()
@@ -172,13 +172,13 @@ def test_damaged_and_abandoned_sets(newest: Poetry, index: SimpleIndex) -> None:
 
 
 @pytest.mark.parametrize("path", ["nowhere", "pyproject.toml"])
-def test_a_path_that_is_none(newest: Poetry, path: str) -> None:
-    """Wrong usage exits 1."""
+def test_invalid_path(newest: Poetry, path: str) -> None:
+    """Wrong usage exits with 1."""
     assert newest.run("publish-verified", "doctor", path).code == 1
 
 
 def test_locks_and_holders(newest: Poetry) -> None:
-    """The locks in use are tried, and whoever holds one, or was killed with it, is named."""
+    """The locks in use are tried, and holders, alive or killed, are named."""
     newest.run("install").ok()
     place = Places(None).project(newest.project)
     with holder_of(place) as holder:
@@ -193,8 +193,8 @@ def test_locks_and_holders(newest: Poetry) -> None:
     assert left == set()
 
 
-def test_locks_that_do_not_exist(newest: Poetry) -> None:
-    """A filesystem without locks is a finding, and what follows from it is said."""
+def test_filesystem_without_locks(newest: Poetry) -> None:
+    """A filesystem without locks is a finding, with its consequences."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("needs strace")
@@ -210,8 +210,8 @@ def test_locks_that_do_not_exist(newest: Poetry) -> None:
     assert "publish-verified refuses" in done.stdout
 
 
-def test_a_mount_that_others_share(tmp_path: Path) -> None:
-    """A FUSE mount is known as one: its locks may mean nothing to whoever comes another way."""
+def test_fuse_mount(tmp_path: Path) -> None:
+    """On a FUSE mount, locks may not exclude processes that use another path."""
     if shutil.which("bindfs") is None:
         pytest.skip("needs bindfs")
     (tmp_path / "real").mkdir()
@@ -243,10 +243,10 @@ def test_a_mount_that_others_share(tmp_path: Path) -> None:
         ("cifs", "nobrl", "nobrl"),
     ],
 )
-def test_mounts_without_locks(
+def test_mount_options_without_locks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, option: str, alone: str
 ) -> None:
-    """What the kernel names among a mount's options tells what a trial on one host cannot."""
+    """Mount options reveal what a trial on one host cannot."""
     table = f"1 0 0:5 / / rw,relatime shared:1 - {kind} server:/x rw,vers=3,{option},addr=10.0.0.1"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
     found = filesystem_of(tmp_path)
@@ -256,8 +256,8 @@ def test_mounts_without_locks(
     assert ("hold on this host alone" in Tried(("a cache",), trial).words) == bool(alone)
 
 
-def test_mount_points_with_odd_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel writes a space in a mount point in octal; the last of the longest counts."""
+def test_escaped_mount_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The kernel writes spaces in octal; the last of the longest matches counts."""
     table = (
         "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
         f"2 1 0:5 / {tmp_path!s}/my\\040share rw shared:1 - tmpfs none rw\n"

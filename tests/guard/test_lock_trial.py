@@ -1,4 +1,4 @@
-"""The trial of a filesystem's locks: what was not found out is not said to be so."""
+"""The trial of a filesystem's locks claims only what it found out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DEATH = "os._exit(0)\n"
 
 @pytest.fixture(autouse=True)
 def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test was told once must be told to the next again."""
+    """Each test sees messages that are printed once per process."""
     monkeypatch.setattr(locks, "_SAID", set())
 
 
@@ -57,7 +57,7 @@ def resource(tmp_path: Path) -> Resource:
 
 @pytest.fixture
 def at_start(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Code that the second process runs at its start, as some packages make every Python."""
+    """Code that the second process runs at start, as some packages install it."""
 
     def write(code: str) -> None:
         monkeypatch.setattr(lock_trial, "_HOLDER", f"{code}\n{lock_trial._HOLDER}")  # noqa: SLF001
@@ -66,7 +66,7 @@ def at_start(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 class Stalled:
-    """Makes the lock files of this process, but not before it is told to."""
+    """Makes this process's lock files, but only when told to."""
 
     def __init__(self) -> None:
         self.may_go_on = threading.Event()
@@ -75,7 +75,7 @@ class Stalled:
         self._file_lock = locks._file_lock  # noqa: SLF001
 
     def __call__(self, path: Path) -> Any:
-        """Make one, at last."""
+        """Make one, finally."""
         self.threads.append(threading.current_thread())
         assert self.may_go_on.wait(_HANG_GUARD)
         # Kept: a lock that nobody knows any more lets go by itself.
@@ -83,7 +83,7 @@ class Stalled:
         return self.made[-1]
 
     def go_on(self) -> None:
-        """Let it, and wait until all that was stalled has ended."""
+        """Release it, and wait until everything stalled has ended."""
         self.may_go_on.set()
         for thread in self.threads:
             thread.join(_HANG_GUARD)
@@ -92,7 +92,7 @@ class Stalled:
 
 @pytest.fixture
 def stalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stalled]:
-    """Every attempt of this process hangs, and goes on at the test's end."""
+    """All attempts of this process hang, and go on when the test ends."""
     file_lock = Stalled()
     monkeypatch.setattr(locks, "_file_lock", file_lock)
     yield file_lock
@@ -108,12 +108,12 @@ class Starved(threading.Thread):
         self._has_cpu = threading.Event()
 
     def run(self) -> None:
-        """Do what it is for, at last."""
+        """Do its work, finally."""
         assert self._has_cpu.wait(_HANG_GUARD)
         super().run()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait in vain twice, and then to its end."""
+        """Time out twice, then wait to the end."""
         self._waits += 1
         if self._waits == 3:
             self._has_cpu.set()
@@ -122,7 +122,7 @@ class Starved(threading.Thread):
 
 @pytest.fixture
 def starved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine under load: no attempt gets the CPU before somebody has long waited for it."""
+    """A machine under load: no attempt gets the CPU at first."""
     monkeypatch.setattr(threading, "Thread", Starved)
     monkeypatch.setenv(locks.TIMEOUT_VARIABLE, str(_HANG_GUARD))
     for waiting in ("_FIRST_WORD_AFTER", "_NEXT_WORD_AFTER", "_PATIENCE"):
@@ -130,18 +130,18 @@ def starved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process lock another file than the second one, as through another mount."""
+    """Make this process lock another file than the second one, as through another mount."""
     file_lock = locks._file_lock  # noqa: SLF001
     monkeypatch.setattr(locks, "_file_lock", lambda path: file_lock(path.with_name("another")))
 
 
 def words_of(trial: Trial) -> str:
-    """What the doctor says of it."""
+    """The doctor's message."""
     return Tried(("a cache",), trial).words
 
 
-def test_chatter(tmp_path: Path, at_start: Callable[[str], None]) -> None:
-    """Whatever else the second process writes to its standard output is no answer."""
+def test_other_output_is_ignored(tmp_path: Path, at_start: Callable[[str], None]) -> None:
+    """Other output of the second process is not an answer."""
     at_start(CHATTER)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, excludes=True, frees=True)
@@ -150,10 +150,10 @@ def test_chatter(tmp_path: Path, at_start: Callable[[str], None]) -> None:
 
 
 @pytest.mark.parametrize("code", [f"import os\n{DEATH}", CHATTER + DEATH])
-def test_a_second_process_that_ends_early(
+def test_second_process_that_ends_early(
     tmp_path: Path, at_start: Callable[[str], None], code: str
 ) -> None:
-    """Without an answer nothing is known of the locks, neither good nor bad."""
+    """Without an answer nothing is known about the locks, good or bad."""
     at_start(code)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, unknown="the second process did not answer")
@@ -164,10 +164,10 @@ def test_a_second_process_that_ends_early(
     )
 
 
-def test_a_second_process_that_hangs(
+def test_second_process_that_hangs(
     tmp_path: Path, at_start: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not waited for without an end."""
+    """It is not waited for forever."""
     at_start(CHATTER + "import time\nwhile True: time.sleep(60)\n")
     monkeypatch.setattr(lock_trial, "_LONGEST", 0.0)
     trial = try_locks(tmp_path)
@@ -177,14 +177,14 @@ def test_a_second_process_that_hangs(
 @pytest.mark.parametrize(
     ("is_known", "says"), [(False, "Could not test"), (True, "do not exclude")]
 )
-def test_what_the_command_makes_of_it(
+def test_command_output(
     tmp_path: Path,
     at_start: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     is_known: bool,
     says: str,
 ) -> None:
-    """Both are a failure, but only of locks that do not work it is said what they let happen."""
+    """Both are failures, but only broken locks are described as such."""
     monkeypatch.setattr(locks_in_use, "directories", lambda _: {"a cache": tmp_path})
     if is_known:
         apart(monkeypatch)
@@ -197,10 +197,10 @@ def test_what_the_command_makes_of_it(
     assert ("break each other" in shown) == is_known
 
 
-def test_a_second_process_that_has_let_go(
+def test_second_process_that_released_early(
     tmp_path: Path, at_start: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it ended after it answered, that the lock was free for both proves nothing."""
+    """If it ended after its answer, a free lock for both proves nothing."""
     note = tmp_path / "pid"
     at_start(
         f"import os, pathlib\npathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n"
@@ -219,7 +219,7 @@ def test_a_second_process_that_has_let_go(
 
 
 def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes that both have the lock while both are alive are found out."""
+    """Two live processes with the same lock are detected."""
     apart(monkeypatch)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem)
@@ -228,7 +228,7 @@ def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("stalled")
 def test_no_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attempt that has not been made is no proof that the lock was refused."""
+    """An attempt that was not made does not prove that the lock was refused."""
     monkeypatch.setattr(lock_trial, "_PATIENCE", 0.0)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, unknown="no answer within 0 s")
@@ -246,10 +246,10 @@ def test_no_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (["busy", "held"], {"excludes": True, "frees": True}),
     ],
 )
-def test_what_the_first_process_meets(
+def test_errors_of_the_first_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], found: dict[str, Any]
 ) -> None:
-    """Only a refusal proves that locks exclude, and only a lock that they are freed."""
+    """Only a refusal proves exclusion, and only a lock proves that it was freed."""
     script = iter(answers)
     monkeypatch.setattr(
         lock_trial, "tried", lambda *_: nullcontext(Answer(State(next(script)), "why"))
@@ -267,17 +267,17 @@ def test_what_the_first_process_meets(
         ("busy", {"error": "a new lock was refused as if it were in use"}),
     ],
 )
-def test_what_the_second_process_meets(
+def test_errors_of_the_second_process(
     tmp_path: Path, at_start: Callable[[str], None], state: str, found: dict[str, Any]
 ) -> None:
-    """What kept it from a lock is reported as what it is."""
+    """The reason why it got no lock is reported as it is."""
     at_start(f"import os\n{ANSWER.replace('held', state)}")
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, **found)
 
 
-def test_each_state(resource: Resource, tmp_path: Path) -> None:
-    """Had, in use, and impossible are told apart."""
+def test_lock_states(resource: Resource, tmp_path: Path) -> None:
+    """Acquired, in use, and impossible are distinguished."""
     with tried(resource, _HANG_GUARD, _HANG_GUARD) as answer:
         assert answer.state is State.HELD
         with tried(resource, 0, _HANG_GUARD) as second:
@@ -288,8 +288,8 @@ def test_each_state(resource: Resource, tmp_path: Path) -> None:
         assert "file" in answer.why
 
 
-def test_a_time_out_of_the_server(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ETIMEDOUT from a filesystem is an error, and not somebody else's lock."""
+def test_filesystem_timeout(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ETIMEDOUT from a filesystem is an error, not somebody else's lock."""
 
     def fail(**_: Any) -> None:
         raise TimeoutError(110, "Connection timed out")
@@ -299,10 +299,10 @@ def test_a_time_out_of_the_server(resource: Resource, monkeypatch: pytest.Monkey
         assert answer == Answer(State.FAILED, "[Errno 110] Connection timed out")
 
 
-def test_an_attempt_that_is_left_behind(
+def test_abandoned_attempt(
     resource: Resource, stalled: Stalled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for ever; what comes of it later is let go, and the line names no holder."""
+    """Nobody waits forever; a late lock is released, and the message names no holder."""
     monkeypatch.setattr(locks, "_PATIENCE", 0.0)
     said: list[str] = []
     with held(resource, said.append, only_if_free=True) as ours:
@@ -319,7 +319,7 @@ def test_an_attempt_that_is_left_behind(
 
 @pytest.mark.usefixtures("starved")
 def test_only_if_free_under_load(resource: Resource) -> None:
-    """An attempt without the CPU is waited for, and nothing is said."""
+    """An attempt without CPU is waited for silently."""
     said: list[str] = []
     with held(resource, said.append, only_if_free=True) as ours:
         assert ours
@@ -328,7 +328,7 @@ def test_only_if_free_under_load(resource: Resource) -> None:
 
 @pytest.mark.usefixtures("starved")
 def test_waiting_under_load(resource: Resource) -> None:
-    """Who waits is told that there is no answer yet, and of no holder that nobody has seen."""
+    """The message says that there is no answer yet, and names no holder."""
     said: list[str] = []
     with held(resource, said.append) as ours:
         assert ours

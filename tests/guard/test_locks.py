@@ -1,4 +1,4 @@
-"""Locks end: held by one process, given up in time, gone without where there are none."""
+"""Locks exclude, time out, and are skipped where there are none."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ except LockRefusedError as error:
 
 @pytest.fixture(autouse=True)
 def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What one test was told once must be told to the next again."""
+    """Each test sees messages that are printed once per process."""
     monkeypatch.setattr(locks, "_SAID", set())
     yield
     assert nesting.TOKEN_VARIABLE not in os.environ
@@ -55,12 +55,12 @@ def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def resource(tmp_path: Path) -> Resource:
-    """Something to lock, in a directory that is not there yet."""
+    """Something to lock, in a directory that does not exist yet."""
     return Resource("a thing", tmp_path / "locks" / "thing", Order.PROJECT)
 
 
-def test_one_after_the_other(resource: Resource) -> None:
-    """A lock is had at once, and had again once it is free; it says nothing."""
+def test_free_lock_is_acquired_silently(resource: Resource) -> None:
+    """A free lock is acquired at once, and again after its release, without a message."""
     said: list[str] = []
     for _ in range(2):
         with held(resource, said.append) as ours:
@@ -70,16 +70,16 @@ def test_one_after_the_other(resource: Resource) -> None:
     assert said == []
 
 
-def test_one_that_is_not_shown(resource: Resource) -> None:
-    """It is held all the same, and no process that is started learns of it."""
+def test_unexported_lock(resource: Resource) -> None:
+    """It is held, but child processes do not learn about it."""
     with held(resource, print, needed=True, shown=False) as got:
         assert got
         assert nesting.TOKEN_VARIABLE not in os.environ
         assert holders.read(resource.path) is not None
 
 
-def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says for whom it waits, gives up in time, and has the lock at once after kill -9."""
+def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the holder, times out, and gets the lock at once after kill -9."""
     with holder_of(resource) as process:
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "2.5")
         # It must not be over before it comes to the first word.
@@ -112,7 +112,7 @@ def test_another_process_holds_it(resource: Resource, monkeypatch: pytest.Monkey
 
 
 def test_without_threads(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be started a lock is had all the same, waited for, or given up."""
+    """If no thread can be started, locks are still acquired, waited for, or given up."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -143,8 +143,8 @@ def test_without_threads(resource: Resource, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe", "device"])
-def test_no_lock_file(resource: Resource, tmp_path: Path, what: str) -> None:
-    """What lies there and is no file is left alone, and nobody hangs on it."""
+def test_lock_path_is_not_a_file(resource: Resource, tmp_path: Path, what: str) -> None:
+    """Anything else in the lock's place is left alone, and nobody hangs on it."""
     resource.path.parent.mkdir()
     if what == "directory":
         resource.path.mkdir()
@@ -161,8 +161,8 @@ def test_no_lock_file(resource: Resource, tmp_path: Path, what: str) -> None:
         assert ours
 
 
-def test_who_can_change_nothing(tmp_path: Path) -> None:
-    """They need no lock, and hear of none; but whoever needs one has their own."""
+def test_read_only_users_need_no_lock(tmp_path: Path) -> None:
+    """They get no warning; whoever does need a lock has their own."""
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
     (tmp_path / "thing").mkdir()
@@ -192,10 +192,10 @@ except LockRefusedError as error:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_where_nothing_can_be_written(
+def test_full_or_read_only_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """A full or read-only disk fails whatever would be locked for: no word of locks."""
+    """The guarded operation fails anyway, so nothing is said about locks."""
 
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -210,8 +210,8 @@ def test_where_nothing_can_be_written(
         pytest.fail("It has what cannot be made")
 
 
-def test_a_host_that_is_gone(resource: Resource) -> None:
-    """Who is refused learns which file to delete, should the holder's host be gone for good."""
+def test_lock_file_of_a_lost_host(resource: Resource) -> None:
+    """The message names the file to delete if the holder's host is gone for good."""
     with holder_of(resource):
         file = resource.path.with_name("thing.holder")
         away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far"}
@@ -224,8 +224,8 @@ def test_a_host_that_is_gone(resource: Resource) -> None:
     assert f"If far is gone for good, delete {resource.path}." in there.value.problem.remedy
 
 
-def test_what_a_killed_holder_left(resource: Resource) -> None:
-    """The record of a process that is gone is known for what it is, its id reused or not."""
+def test_record_of_a_killed_holder(resource: Resource) -> None:
+    """A stale record is recognized, even if its process id is reused."""
     with holder_of(resource) as process:
         alive = holders.read(resource.path)
         assert alive is not None
@@ -242,8 +242,8 @@ def test_what_a_killed_holder_left(resource: Resource) -> None:
     assert again.is_gone
 
 
-def test_a_holder_elsewhere(resource: Resource) -> None:
-    """Of another host's process it is said where it runs, and never that it has ended."""
+def test_holder_on_another_host(resource: Resource) -> None:
+    """The message names its host, and never claims that it has ended."""
     with held(resource, print):
         file = resource.path.with_name("thing.holder")
         away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far\x1b[1m"}
@@ -270,10 +270,10 @@ RECORD = {
         json.dumps({**RECORD, "process": f"{Builder.this_process().host}-9999999999-1"}),
     ],
 )
-def test_a_record_that_is_none(
+def test_invalid_holder_record(
     resource: Resource, content: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever lies there in its place, nobody stumbles over it, and the lock is had."""
+    """Whatever is in its place, nobody fails and the lock is acquired."""
     monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0")
     with holder_of(resource):
         record = resource.path.with_name("thing.holder")
@@ -287,8 +287,8 @@ def test_a_record_that_is_none(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "directory"])
-def test_a_record_that_is_no_file(resource: Resource, tmp_path: Path, kind: str) -> None:
-    """A pipe is not waited for, and a link not followed."""
+def test_holder_record_is_not_a_file(resource: Resource, tmp_path: Path, kind: str) -> None:
+    """A pipe does not block, and a link is not followed."""
     record = resource.path.with_name("thing.holder")
     record.parent.mkdir()
     if kind == "pipe":
@@ -304,8 +304,8 @@ def test_a_record_that_is_no_file(resource: Resource, tmp_path: Path, kind: str)
 
 
 @pytest.mark.parametrize("needed", [False, True])
-def test_no_lock_to_be_had(tmp_path: Path, needed: bool) -> None:
-    """Where the lock file cannot be made one line says so once, and names the filesystem."""
+def test_no_locks_available(tmp_path: Path, needed: bool) -> None:
+    """One message names the filesystem, once."""
     (tmp_path / "file").touch()
     nowhere = Resource("a thing", tmp_path / "file" / "lock")
     said: list[str] = []
@@ -321,8 +321,8 @@ def test_no_lock_to_be_had(tmp_path: Path, needed: bool) -> None:
     assert re.search(r"a thing \(\w+ at /.*\) cannot be locked", only)
 
 
-def test_a_fallback(tmp_path: Path) -> None:
-    """Who cannot make a lock file beside the thing locks in the other place."""
+def test_fallback_place(tmp_path: Path) -> None:
+    """If no lock file can be made next to the resource, the fallback is used."""
     (tmp_path / "file").touch()
     lock, other = tmp_path / "file" / "lock", tmp_path / "other" / "lock"
     away = Resource("a thing", lock, thing=tmp_path, fallback=other)
@@ -334,7 +334,7 @@ def test_a_fallback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["directory", "file"])
-def test_never_through_a_symlink(resource: Resource, tmp_path: Path, what: str) -> None:
+def test_symlink_is_not_followed(resource: Resource, tmp_path: Path, what: str) -> None:
     """A link in the lock's place is not followed: its target stays as it is."""
     target = tmp_path / "target"
     resource = resource._replace(path=tmp_path / "locks" / "ours" / "thing", ground=tmp_path)
@@ -353,8 +353,8 @@ def test_never_through_a_symlink(resource: Resource, tmp_path: Path, what: str) 
     assert list(target.iterdir()) == [] if what == "directory" else target.read_text() == "precious"
 
 
-def test_open_to_those_of_the_directory(resource: Resource, tmp_path: Path) -> None:
-    """Who may write to the directory may lock, whatever the umask of who was first."""
+def test_lock_is_open_to_directory_writers(resource: Resource, tmp_path: Path) -> None:
+    """Whoever may write to the directory may lock, whatever the first one's umask."""
     tmp_path.chmod(0o2777)
     before = os.umask(0o077)
     try:
@@ -367,16 +367,16 @@ def test_open_to_those_of_the_directory(resource: Resource, tmp_path: Path) -> N
         os.umask(before)
 
 
-def test_errors_pass_and_release(resource: Resource) -> None:
-    """What goes wrong under the lock is not hidden, and the lock is let go."""
+def test_errors_release_the_lock(resource: Resource) -> None:
+    """An error under the lock is raised, and the lock is released."""
     with pytest.raises(KeyError), held(resource, print):
         raise KeyError
     with held(resource, print) as ours:
         assert ours
 
 
-def test_again_in_the_same_process(resource: Resource) -> None:
-    """Who has it has it again, and keeps it until the first of them lets go."""
+def test_lock_is_reentrant(resource: Resource) -> None:
+    """A process can acquire its lock again, and keeps it until the outermost release."""
     with held(resource, print):
         with held(resource, print, only_if_free=True) as ours:
             assert ours
@@ -384,7 +384,7 @@ def test_again_in_the_same_process(resource: Resource) -> None:
 
 
 def test_threads_exclude_each_other(resource: Resource) -> None:
-    """What a worker thread holds another one has to wait for."""
+    """A thread waits for a lock that another thread holds."""
     found: list[str] = []
     inside, done = threading.Event(), threading.Event()
 
@@ -415,10 +415,10 @@ def test_threads_exclude_each_other(resource: Resource) -> None:
         (Order.PROJECT, True, "nested False"),
     ],
 )
-def test_nested(
+def test_nested_process(
     resource: Resource, tmp_path: Path, order: Order, busy: bool | None, said: str
 ) -> None:
-    """A child has what its parent holds, and waits for nothing earlier and nothing alike."""
+    """A child has its parent's locks, and waits for nothing earlier or at the same level."""
     path = resource.path if busy is None else tmp_path / "locks" / "another"
     another = Resource("another", path, order)
     with (
@@ -429,8 +429,8 @@ def test_nested(
         assert parent.stdout.readline() == f"{said}\n"
 
 
-def test_a_token_that_nobody_holds(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token counts neither without its ancestor nor once the lock has been let go."""
+def test_stale_token(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token does not count without its ancestor, or once the lock is released."""
     with holder_of(resource) as process:
         holder = holders.read(resource.path)
         assert holder is not None
@@ -471,12 +471,12 @@ def test_a_token_that_nobody_holds(resource: Resource, monkeypatch: pytest.Monke
     ],
 )
 def test_command_lines_without_secrets(line: str, shown: str) -> None:
-    """What others are shown of a command names no password and no token."""
+    """The displayed command has no password and no token."""
     assert holders.command_line(line.split(" ")) == shown
 
 
 def test_timeout_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable's number counts; anything else is the default."""
+    """A number in the variable counts; anything else means the default."""
     for text, seconds in (
         ("7.5", 7.5),
         ("0", 0.0),

@@ -1,4 +1,4 @@
-"""Whose our files in other people's directories are, who may write them, and whom we believe."""
+"""Who owns the plugin's files, who may write them, and whose files are trusted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be seve
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A project of a user's, who is not root."""
+    """The project of a user other than root."""
     root = tmp_path / "checkout"
     root.mkdir(mode=0o755)
     (root / "pyproject.toml").touch()
@@ -39,27 +39,27 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def give(path: Path, uid: int) -> None:
-    """Make a tree a user's."""
+    """Give a tree to a user."""
     for one in [path, *path.rglob("*")]:
         os.chown(one, uid, uid, follow_symlinks=False)
 
 
 def modes(path: Path) -> set[int]:
-    """The modes of all in a tree, and of itself."""
+    """The modes of everything in a tree, including itself."""
     return {stat.S_IMODE(one.lstat().st_mode) for one in [path, *path.rglob("*")]}
 
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """As some CI runners have it."""
+    """An open umask, as on some CI runners."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_what_root_makes(checkout: Path, tmp_path: Path) -> None:
-    """It belongs to the checkout's owner, who can remove it; nobody else may write to it."""
+def test_files_made_by_root(checkout: Path, tmp_path: Path) -> None:
+    """They belong to the checkout's owner, who can remove them; others cannot write."""
     sets = PluginSets.of_project(checkout)
     assert build(sets, BASE) is not None
     with held(sets.lock(BASE), print), held(Places(tmp_path).project(checkout), print):
@@ -69,8 +69,8 @@ def test_what_root_makes(checkout: Path, tmp_path: Path) -> None:
         assert not [mode for mode in modes(checkout / ".poetry") if mode & 0o022]
 
 
-def test_links_are_not_led_astray(checkout: Path, tmp_path: Path) -> None:
-    """What a name leads to elsewhere, or is elsewhere too, stays root's."""
+def test_links_keep_their_owner(checkout: Path, tmp_path: Path) -> None:
+    """The target of a link, and a hard-linked file, stays root's."""
     precious = tmp_path / "precious"
     precious.write_text("")
     sets = PluginSets.of_project(checkout)
@@ -84,8 +84,8 @@ def test_links_are_not_led_astray(checkout: Path, tmp_path: Path) -> None:
     assert precious.stat().st_uid == 0
 
 
-def test_a_sticky_checkout(checkout: Path) -> None:
-    """Where anybody may put things (mode 1777), only those of its owner and one's own count."""
+def test_sticky_checkout(checkout: Path) -> None:
+    """In a mode 1777 directory only files of its owner and one's own are trusted."""
     checkout.chmod(0o1777)
     sets = PluginSets.of_project(checkout)
     assert build(sets, BASE) is not None
@@ -101,8 +101,8 @@ def test_a_sticky_checkout(checkout: Path) -> None:
     assert sets.prepared() == ""
 
 
-def test_a_lock_in_a_sticky_checkout(checkout: Path, tmp_path: Path) -> None:
-    """A stranger who was first there keeps nobody waiting."""
+def test_strangers_lock_in_a_sticky_checkout(checkout: Path, tmp_path: Path) -> None:
+    """A stranger who was first there makes nobody wait."""
     checkout.chmod(0o1777)
     (checkout / ".poetry").mkdir()
     give(checkout / ".poetry", STRANGER)
@@ -118,8 +118,8 @@ def test_a_lock_in_a_sticky_checkout(checkout: Path, tmp_path: Path) -> None:
     assert f"user id {STRANGER}" in said[0]
 
 
-def test_a_shared_checkout(checkout: Path) -> None:
-    """A team that shares one by its group (mode 2775) shares sets, whoever built them."""
+def test_group_shared_checkout(checkout: Path) -> None:
+    """In a mode 2775 checkout the group shares sets, whoever built them."""
     checkout.chmod(0o2775)
     sets = PluginSets.of_project(checkout)
     assert build(sets, BASE) is not None
@@ -140,8 +140,8 @@ def test_a_shared_checkout(checkout: Path) -> None:
     assert "is writable by others" in sets.not_believed
 
 
-def test_too_open_a_directory(checkout: Path) -> None:
-    """What was left open is not believed, and is closed by its owner before a set is built."""
+def test_too_open_directory(checkout: Path) -> None:
+    """It is not trusted, and its owner closes it before building a set."""
     kept = checkout / ".poetry"
     kept.mkdir()
     kept.chmod(0o777)
@@ -154,8 +154,8 @@ def test_too_open_a_directory(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".poetry/.nox", ".poetry/.nox/plugin-sets", "set"])
-def test_no_links(checkout: Path, tmp_path: Path, name: str) -> None:
-    """Below `.poetry` none is followed, and `.poetry` itself may be one."""
+def test_links_below_dot_poetry(checkout: Path, tmp_path: Path, name: str) -> None:
+    """No link below `.poetry` is followed; `.poetry` itself may be one."""
     sets = PluginSets.of_project(checkout)
     built = build(sets, BASE)
     assert built is not None
@@ -172,10 +172,10 @@ def test_no_links(checkout: Path, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "counts"), [(0o755, True), (0o1777, False), (0o777, False)])
-def test_another_directory(
+def test_configured_directory(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, counts: bool
 ) -> None:
-    """The one that a user names is trusted, but for what all the world can put there."""
+    """The user's choice is trusted, except what everybody can write there."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     elsewhere.chmod(mode)
@@ -190,8 +190,8 @@ def test_another_directory(
 
 
 @pytest.mark.parametrize("at", [".poetry", ".poetry/.nox", ".poetry/.nox/plugin-sets"])
-def test_nothing_is_cleaned_where_a_stranger_leads(checkout: Path, tmp_path: Path, at: str) -> None:
-    """What lies below a link of theirs in a sticky checkout is not swept, not even by root."""
+def test_sweep_ignores_strangers_links(checkout: Path, tmp_path: Path, at: str) -> None:
+    """Nothing below a stranger's link is swept, not even by root."""
     victim = tmp_path / "victim"
     for name in ("py3.12", ".trash-1", "plugin-sets", ".poetry-locks-1"):
         (victim / name).mkdir(parents=True)
@@ -211,8 +211,8 @@ def test_nothing_is_cleaned_where_a_stranger_leads(checkout: Path, tmp_path: Pat
     assert len(list(victim.iterdir())) == 4
 
 
-def test_a_former_directory_of_a_strangers(tmp_path: Path) -> None:
-    """What somebody else could exchange under us is left alone, and so is what is no lock."""
+def test_legacy_directory_of_a_stranger(tmp_path: Path) -> None:
+    """It is left alone, and so is everything that is not a lock."""
     tmp_path.chmod(0o1777)
     former = tmp_path / ".poetry-locks-1"
     former.mkdir()
@@ -226,8 +226,8 @@ def test_a_former_directory_of_a_strangers(tmp_path: Path) -> None:
     assert (former / "lock").exists()
 
 
-def test_what_became_too_open_heals(checkout: Path) -> None:
-    """As a cache restores it, or a COPY with modes: the owner's next `install` builds it anew."""
+def test_opened_set_is_rebuilt(checkout: Path) -> None:
+    """A restored cache or a COPY may open it; the owner's next `install` rebuilds it."""
     for path in (checkout, checkout / "pyproject.toml"):
         os.chown(path, 0, 0)
     sets = PluginSets.of_project(checkout)
@@ -247,8 +247,8 @@ def test_what_became_too_open_heals(checkout: Path) -> None:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_a_world_writable_checkout(checkout: Path) -> None:
-    """Where all the world may replace pyproject.toml anybody's sets count, of whatever group."""
+def test_world_writable_checkout(checkout: Path) -> None:
+    """If everybody may replace pyproject.toml, everybody's sets are trusted."""
     checkout.chmod(0o777)
     kept = checkout / ".poetry"
     kept.mkdir(0o777)
@@ -258,8 +258,8 @@ def test_a_world_writable_checkout(checkout: Path) -> None:
     assert sets.find(BASE) is not None
 
 
-def test_a_team_without_a_shared_group(checkout: Path) -> None:
-    """Of another group than the checkout's nobody may write to what is built there."""
+def test_foreign_group_cannot_write(checkout: Path) -> None:
+    """Nobody in another group than the checkout's can write to what is built there."""
     checkout.chmod(0o775)
     os.chown(checkout, 0, OWNER)
     before = os.umask(0o002)
@@ -274,8 +274,8 @@ def test_a_team_without_a_shared_group(checkout: Path) -> None:
     assert sets.find(BASE) is not None
 
 
-def test_beside_an_environment(tmp_path: Path) -> None:
-    """The lock is for who can write the environment; a stranger's does not count."""
+def test_lock_beside_an_environment(tmp_path: Path) -> None:
+    """It serves those who can write the environment; a stranger's lock is ignored."""
     venvs = tmp_path / "venvs"
     environment = venvs / "x"
     environment.mkdir(parents=True)
@@ -294,8 +294,8 @@ def test_beside_an_environment(tmp_path: Path) -> None:
         Ground.of(venvs, environment).believe(resource.path)
 
 
-def test_roots_poetry_runs_no_strangers_code(newest: Poetry) -> None:
-    """A set that somebody else put into a sticky checkout is named, and not loaded."""
+def test_root_runs_no_strangers_code(newest: Poetry) -> None:
+    """A stranger's set in a sticky checkout is named and not loaded."""
     newest.run("install").ok()
     assert newest.run("version").ok() == "demo 9.1.0\n"
     newest.project.chmod(0o1777)

@@ -1,4 +1,4 @@
-"""Where locks lie: one for each thing, where no build packs it and nobody lists it."""
+"""Where locks are: one per resource, where no build packs it and nobody lists it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from poetry_publish_verified.guard.locks.places import personal_directory
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """With a directory of this user's own."""
+    """Lock places with this user's own directory."""
     return Places(tmp_path / "personal")
 
 
 def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
-    """It reads no .gitignore but the root's, and packs whatever that does not name."""
+    """It reads only the root's .gitignore, and packs everything that this does not name."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "lantern"\nversion = "1.0"\n')
     for folder in (tmp_path / IN_PROJECT, tmp_path / UNPACKED, tmp_path / "lantern"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,8 +35,8 @@ def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
     assert not [name for name in packed if name.startswith(".poetry")]
 
 
-def test_one_path_one_lock(places: Places, tmp_path: Path) -> None:
-    """Whatever an environment is to a command, by whatever name it calls it."""
+def test_one_lock_per_real_path(places: Places, tmp_path: Path) -> None:
+    """An environment has one lock, whatever its role and whatever path is used."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").touch()
@@ -68,8 +68,8 @@ def test_one_path_one_lock(places: Places, tmp_path: Path) -> None:
         assert places.poetry_environment(path).path == lock
 
 
-def test_the_systems_python(places: Places, tmp_path: Path) -> None:
-    """Nothing is made in it or beside it, be it this process's own or another one."""
+def test_system_python(places: Places, tmp_path: Path) -> None:
+    """Nothing is created in or next to it, in this process or another."""
     conda = tmp_path / "conda" / "envs" / "x"
     (conda / "lib/python3.12").mkdir(parents=True)
     (conda / "lib/python3.12/os.py").touch()
@@ -84,10 +84,10 @@ def test_the_systems_python(places: Places, tmp_path: Path) -> None:
     assert sorted(path.name for path in conda.parent.iterdir()) == ["x"]
 
 
-def test_the_personal_directory(
+def test_personal_directory(
     places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the user's data, a place for each host's own files; without a home there is none."""
+    """It is in the user's data directory, separate per host; without a home there is none."""
     before = places.environment(tmp_path / "x").fallback
     monkeypatch.setattr(socket, "gethostname", lambda: "another")
     assert places.environment(tmp_path / "x").fallback != before
@@ -100,8 +100,8 @@ def test_the_personal_directory(
     assert Places(None).environment(tmp_path / "x").fallback is None
 
 
-def test_what_earlier_versions_left(places: Places, tmp_path: Path) -> None:
-    """Their directories of locks go, unless somebody holds one of them."""
+def test_legacy_lock_directories(places: Places, tmp_path: Path) -> None:
+    """They are removed unless somebody holds one of their locks."""
     former = tmp_path / ".poetry-locks-1"
     former.mkdir()
     for name in (".gitignore", "x", "x.holder", "y"):
@@ -114,8 +114,8 @@ def test_what_earlier_versions_left(places: Places, tmp_path: Path) -> None:
         assert not former.exists()
 
 
-def test_what_earlier_versions_left_in_a_project(places: Places, tmp_path: Path) -> None:
-    """The .gitignore in `.poetry`, which some backends pack, goes where it is ours alone."""
+def test_legacy_gitignore(places: Places, tmp_path: Path) -> None:
+    """The .gitignore in `.poetry`, which some backends pack, is removed if it is only ours."""
     ignore = tmp_path / ".poetry" / ".gitignore"
     for content, beside, stays in (
         ("*", None, False), ("*\n!x", None, True), ("*", "plugins", True),

@@ -1,4 +1,4 @@
-"""Keys, publishing, and the life of sets, without a Poetry process."""
+"""Keys, publishing and the lifetime of plugin sets, without a Poetry process."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ BASE = SetKey(
 
 
 def key(**changed: object) -> SetKey:
-    """The base key, changed in one part."""
+    """The base key with one part changed."""
     parts = {name: getattr(BASE, name) for name in BASE.__slots__}
     return SetKey(**{**parts, **changed})
 
 
 def build(sets: PluginSets, of: SetKey, text: str = "x = 1\n") -> PluginSet | None:
-    """Build and publish a set of one module."""
+    """Build and publish a set with one module."""
     with sets.private() as private:
         (private / "site-packages").mkdir()
         (private / "site-packages" / "module.py").write_text(text)
@@ -47,12 +47,12 @@ def build(sets: PluginSets, of: SetKey, text: str = "x = 1\n") -> PluginSet | No
 
 @pytest.fixture
 def sets(tmp_path: Path) -> PluginSets:
-    """The sets of an empty project."""
+    """The plugin sets of an empty project."""
     return PluginSets.of_project(tmp_path)
 
 
-def test_every_part_changes_the_key() -> None:
-    """Whatever makes a set differ gives it another name; the order of tables does not."""
+def test_key_parts() -> None:
+    """Whatever makes a set differ changes its name; the order of tables does not."""
     others = [key(interpreter={**BASE.interpreter, name: "other"}) for name in BASE.interpreter]
     others += [
         key(poetry="2.4.3"),
@@ -68,8 +68,8 @@ def test_every_part_changes_the_key() -> None:
     assert reordered.directory == BASE.directory
 
 
-def test_a_published_set_is_whole_and_compiled(sets: PluginSets) -> None:
-    """It holds its record and its compiled modules; beside it stays nothing."""
+def test_published_set_is_complete_and_compiled(sets: PluginSets) -> None:
+    """It has its record and bytecode, and nothing is left next to it."""
     built = build(sets, BASE)
     assert built is not None
     assert built.path == sets.directory / BASE.directory
@@ -81,8 +81,8 @@ def test_a_published_set_is_whole_and_compiled(sets: PluginSets) -> None:
     assert not built.is_whole()
 
 
-def test_the_first_to_publish_wins(sets: PluginSets) -> None:
-    """Eight builders of one key publish at once: one set, and all use it."""
+def test_first_to_publish_wins(sets: PluginSets) -> None:
+    """Eight builders of one key publish at once: there is one set, and all use it."""
     used: list[PluginSet | None] = []
     barrier = threading.Barrier(8)
 
@@ -103,8 +103,8 @@ def test_the_first_to_publish_wins(sets: PluginSets) -> None:
     assert [path.name for path in sets.directory.iterdir()] == [BASE.directory]
 
 
-def test_readers_may_read_what_the_project_lets_them(sets: PluginSets, tmp_path: Path) -> None:
-    """A builder with a private umask still makes a set for all who may read the project."""
+def test_sets_are_as_readable_as_the_project(sets: PluginSets, tmp_path: Path) -> None:
+    """A builder with a private umask makes a set for everybody who can read the project."""
     tmp_path.chmod(0o755)
     before = os.umask(0o077)
     try:
@@ -116,8 +116,8 @@ def test_readers_may_read_what_the_project_lets_them(sets: PluginSets, tmp_path:
     assert modes == {0o755, 0o644}
 
 
-def test_a_set_that_lost_its_record_is_built_again(sets: PluginSets) -> None:
-    """Its name is taken by what is no set: that gives way."""
+def test_set_without_a_record_is_rebuilt(sets: PluginSets) -> None:
+    """What has its name but no record is replaced."""
     built = build(sets, BASE)
     assert built is not None
     (built.path / "set.json").unlink()
@@ -126,8 +126,8 @@ def test_a_set_that_lost_its_record_is_built_again(sets: PluginSets) -> None:
     assert build(sets, BASE) is not None
 
 
-def test_which_set_may_stand_in(sets: PluginSets) -> None:
-    """The newest of this interpreter, if all it was built upon stands and no plugin doubles."""
+def test_substitute_set(sets: PluginSets) -> None:
+    """The newest set of this interpreter whose base is intact and duplicates no plugin."""
     build(sets, key(sources=1))
     newer = build(sets, key(sources=2))
     build(sets, key(interpreter={**BASE.interpreter, "libc": "musl"}))
@@ -145,8 +145,8 @@ def test_which_set_may_stand_in(sets: PluginSets) -> None:
     assert not common.serves(BASE.interpreter, more)
 
 
-def test_sweeping(sets: PluginSets) -> None:
-    """Only long unused sets with a newer one go, half-built ones of the dead, and trash."""
+def test_sweep(sets: PluginSets) -> None:
+    """It removes long unused sets with a newer one, dead builders' remains, and trash."""
     old, other = build(sets, key(sources=1)), build(sets, key(interpreter={"python": "3.12"}))
     used, newest = build(sets, key(sources=2)), build(sets, BASE)
     assert old
@@ -180,8 +180,8 @@ def _dead_pid() -> int:
     return process.pid
 
 
-def test_the_own_process_is_alive() -> None:
-    """A process knows itself, what is gone, what took a dead one's id, and what it cannot know."""
+def test_process_liveness() -> None:
+    """Alive, dead, a reused id, and unknown are distinguished."""
     me = Builder.this_process()
     assert Builder.parse(str(me)) == me
     assert Builder.parse("else") is None
@@ -191,8 +191,8 @@ def test_the_own_process_is_alive() -> None:
     assert Builder("0" * 12, me.pid, me.started).is_dead() is None
 
 
-def test_touching(sets: PluginSets) -> None:
-    """Use is noted once a day."""
+def test_use_is_recorded_once_a_day(sets: PluginSets) -> None:
+    """Use is recorded once a day."""
     built = build(sets, BASE)
     assert built is not None
     record = built.path / "set.json"
@@ -205,8 +205,8 @@ def test_touching(sets: PluginSets) -> None:
     assert record.stat().st_mtime > hour_ago
 
 
-def test_sets_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable moves them, into one folder a project."""
+def test_sets_in_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable moves them, into one directory per project."""
     monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
     roots = [tmp_path / "one" / "app", tmp_path / "two" / "app"]
     folders = {PluginSets.of_project(root).directory for root in roots}
@@ -218,10 +218,10 @@ def test_sets_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_gits_file_is_no_condition(
+def test_sets_without_a_gitignore(
     tmp_path: Path, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A `.poetry` where no .gitignore can be written holds sets, and lets them be elsewhere."""
+    """A `.poetry` without a writable .gitignore still holds sets, or lets them be elsewhere."""
     if elsewhere:
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
     root = tmp_path / "project"
@@ -231,10 +231,10 @@ def test_gits_file_is_no_condition(
     assert build(PluginSets.of_project(root), BASE) is not None
 
 
-def test_nothing_is_written_beside_sets_elsewhere(
+def test_dot_poetry_is_untouched_if_sets_are_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project's own `.poetry` stays as it is where the sets are not in it."""
+    """The project's own `.poetry` stays as it is."""
     monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
     kept = tmp_path / "project" / ".poetry"
     kept.mkdir(parents=True)
@@ -242,8 +242,8 @@ def test_nothing_is_written_beside_sets_elsewhere(
     assert not list(kept.iterdir())
 
 
-def test_a_copy_for_another_environment(sets: PluginSets) -> None:
-    """It is a set of its own: whole, of its own key, and the newer one."""
+def test_copy_for_a_changed_environment(sets: PluginSets) -> None:
+    """It is a complete set with its own key, and the newer one."""
     used = build(sets, BASE)
     assert used is not None
     other = key(environment={**BASE.environment, "click": "8"})
@@ -256,7 +256,7 @@ def test_a_copy_for_another_environment(sets: PluginSets) -> None:
     assert sorted(sets.directory.iterdir()) == sorted([used.path, copy.path])
 
 
-def test_compiled_for_all_who_read(tmp_path: Path) -> None:
+def test_bytecode_for_other_optimization_levels(tmp_path: Path) -> None:
     """A builder with -O compiles for itself and for readers without."""
     script = (
         "import sys, pathlib\n"
@@ -270,8 +270,8 @@ def test_compiled_for_all_who_read(tmp_path: Path) -> None:
     assert names == {"pyc", "opt-1.pyc"}
 
 
-def test_distributions(tmp_path: Path) -> None:
-    """Names and versions come from directory names; leavings of pip do not count."""
+def test_distributions_from_directory_names(tmp_path: Path) -> None:
+    """Names and versions come from directory names; pip's leftovers do not count."""
     for name in ("Foo_Bar-1.0.dist-info", "~oo_bar-0.9.dist-info", "half-1.dist-info"):
         (tmp_path / name).mkdir()
     (tmp_path / "Foo_Bar-1.0.dist-info" / "METADATA").touch()
@@ -282,7 +282,7 @@ def test_distributions(tmp_path: Path) -> None:
     assert distributions([str(tmp_path), "/nowhere"]) == {"foo-bar": "1.0", "egg": "2"}
 
 
-def test_this_interpreter() -> None:
-    """It is named by what its compiled code depends on."""
+def test_interpreter_identity() -> None:
+    """It is identified by everything its compiled code depends on."""
     assert interpreter()["python"] == sys.version
     assert all(interpreter().values())

@@ -1,4 +1,4 @@
-"""Poetry inside the environment that it installs the project into: a container, an active venv."""
+"""Poetry inside the environment into which it installs the project: a container, an active venv."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def own_index(tmp_path: Path, wheels: Path) -> Iterator[SimpleIndex]:
 def make(
     tmp_path: Path, own_index: SimpleIndex, version: str, real: bool
 ) -> Callable[..., Callable[..., Run]]:
-    """`make(dependency, *packages)` runs Poetry within the environment it works on."""
+    """`make(dependency, *packages)` runs Poetry in the environment that it changes."""
 
     def made(
         dependency: str, *packages: Path, plugin: str = 'stamp-plugin = ">=1,<2"'
@@ -60,7 +60,7 @@ def make(
 
 
 def right_and_silent(run: Callable[..., Run]) -> None:
-    """The next commands have the plugin, warn of nothing, and build nothing."""
+    """The next commands have the plugin, warn about nothing, and build nothing."""
     for _ in range(2):
         version = run("version")
         assert (version.ok(), version.err) == ("demo 9.1.0\n", "")
@@ -70,10 +70,10 @@ def right_and_silent(run: Callable[..., Run]) -> None:
 
 
 @pytest.mark.parametrize("dependency", ["stamp-helper==1.0", "pysocks"])
-def test_what_the_project_needs_comes_in(
+def test_project_dependencies_are_installed(
     make: Callable[..., Callable[..., Run]], dependency: str, tmp_path: Path
 ) -> None:
-    """Shared with the plugin or not: the set is copied for the environment as it is now."""
+    """Shared with the plugin or not, the set is copied for the changed environment."""
     run = make(dependency)
     first = run("install")
     assert first.ok().count("Building") == 1
@@ -88,28 +88,26 @@ def test_what_the_project_needs_comes_in(
     assert not any("demo" in one for one in upon)
 
 
-def test_what_the_set_was_built_upon_changes(
-    make: Callable[..., Callable[..., Run]], wheels: Path
-) -> None:
-    """A distribution that the plugin uses is replaced: the set is built again at once."""
+def test_base_of_the_set_changes(make: Callable[..., Callable[..., Run]], wheels: Path) -> None:
+    """If a distribution that the plugin uses is replaced, the set is rebuilt at once."""
     run = make("stamp-helper==1.1", wheels / "stamp_helper-1.0-py3-none-any.whl")
     assert run("install").ok().count("Building") == 2
     right_and_silent(run)
 
 
 @pytest.mark.seam
-def test_the_plugin_itself_comes_in(make: Callable[..., Callable[..., Run]]) -> None:
-    """The project depends on its own plugin: from then on Poetry's environment has it."""
+def test_plugin_becomes_a_dependency(make: Callable[..., Callable[..., Run]]) -> None:
+    """If the project depends on its own plugin, Poetry's environment provides it from then on."""
     run = make("stamp-plugin==1.0")
     run("install").ok()
     right_and_silent(run)
 
 
 @pytest.mark.real_start
-def test_a_set_that_cannot_be_built_afterwards(
+def test_rebuild_failure_is_a_warning(
     make: Callable[..., Callable[..., Run]], wheels: Path, own_index: SimpleIndex
 ) -> None:
-    """The command has done its work: a failure of what comes after is one warning."""
+    """The command has succeeded, so a failure afterwards is one warning."""
     source = replace(stamp_plugin("1.5"), requires=("stamp-helper==1.0",))
     source.build(own_index.wheels)
     helper = wheels / "stamp_helper-1.0-py3-none-any.whl"

@@ -1,4 +1,4 @@
-"""Settings replaced in one step, on real filesystems: links, mounts, full disks, users."""
+"""Atomic replacement of settings on real filesystems: links, mounts, full disks, users."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from tests.guard.filesystems import write_new
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A settings file that is there already."""
+    """An existing settings file."""
     (tmp_path / "home").mkdir()
     file = tmp_path / "home" / "config.toml"
     file.write_bytes(OLD)
     return file
 
 
-def test_rewrite_replaces(target: Path) -> None:
-    """A reader that has the file open goes on with the old one, whole."""
+def test_rewrite_replaces_the_file(target: Path) -> None:
+    """A reader with the old file open keeps reading it, complete."""
     with target.open("rb") as reader:
         caches.rewrite(target, write_new)
         assert reader.read() == OLD
@@ -45,7 +45,7 @@ def test_rewrite_replaces(target: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
 def test_rewrite_keeps_the_mode(target: Path, mode: int) -> None:
-    """auth.toml stays 0600, and nobody else can read the private file before either."""
+    """auth.toml stays 0600, and its private file is never readable to others."""
     target.chmod(mode)
     seen = []
 
@@ -59,8 +59,8 @@ def test_rewrite_keeps_the_mode(target: Path, mode: int) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_a_new_file_has_the_umasks_mode(tmp_path: Path, umask: int) -> None:
-    """As where stock Poetry opens it."""
+def test_new_file_follows_the_umask(tmp_path: Path, umask: int) -> None:
+    """As if stock Poetry created it."""
     code = (
         "import os, sys; from pathlib import Path\n"
         "from poetry_publish_verified.guard import atomic_files as caches\n"
@@ -72,7 +72,7 @@ def test_a_new_file_has_the_umasks_mode(tmp_path: Path, umask: int) -> None:
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_rewrite_follows_links(target: Path, tmp_path: Path, exists: bool) -> None:
-    """A link, also one to nothing yet, stays a link, and its target is written."""
+    """A link stays a link, even a dangling one, and its target is written."""
     link = tmp_path / "link"
     link.symlink_to("home/config.toml")
     if not exists:
@@ -84,7 +84,7 @@ def test_rewrite_follows_links(target: Path, tmp_path: Path, exists: bool) -> No
 
 
 def test_rewrite_keeps_hard_links(target: Path, tmp_path: Path) -> None:
-    """The other name of the file shows the new content, too."""
+    """The file's other name shows the new content too."""
     other = tmp_path / "other"
     other.hardlink_to(target)
     caches.rewrite(target, write_new)
@@ -96,7 +96,7 @@ def test_rewrite_keeps_hard_links(target: Path, tmp_path: Path) -> None:
 
 
 def test_rewrite_keeps_attributes(target: Path) -> None:
-    """What cannot be carried over to a new file keeps the old one in use."""
+    """A file with attributes that cannot be copied is written in place."""
     try:
         os.setxattr(target, "user.note", b"mine")
     except OSError as error:
@@ -105,8 +105,8 @@ def test_rewrite_keeps_attributes(target: Path) -> None:
     assert (target.read_bytes(), os.getxattr(target, "user.note")) == (NEW, b"mine")
 
 
-def test_rewrite_of_no_file(tmp_path: Path) -> None:
-    """What is no ordinary file (a config.toml that leads to /dev/null) is never replaced."""
+def test_rewrite_of_a_special_file(tmp_path: Path) -> None:
+    """A device (a config.toml linked to /dev/null) is never replaced."""
     # Not /dev/null itself: a fault here, run by root, would cost the machine its own.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -137,7 +137,7 @@ def test_rewrite_of_a_bind_mounted_file(target: Path, tmp_path: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("bound", [False, True])
 def test_rewrite_on_a_full_disk(tmp_path: Path, bound: bool) -> None:
-    """The old file stays whole, whether it would be replaced or overwritten."""
+    """The old file stays complete, whether it would be replaced or overwritten."""
     disk = tmp_path / "disk"
     disk.mkdir()
     big = b"x" * 200_000
@@ -161,7 +161,7 @@ def test_rewrite_on_a_full_disk(tmp_path: Path, bound: bool) -> None:
 
 @needs_root
 def test_rewrite_without_room_for_a_private_file(tmp_path: Path) -> None:
-    """Where not even an empty file can be made beside it, its own room may do, as for stock."""
+    """If no file fits next to it, it is overwritten in its own space, as by stock."""
     disk = tmp_path / "disk"
     disk.mkdir()
     # The root directory and one file.
@@ -174,7 +174,7 @@ def test_rewrite_without_room_for_a_private_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A settings file of root in a directory that another user can reach and write."""
+    """A settings file of root in a directory that another user can write."""
     with open_directory() as directory:
         (directory / "config.toml").write_bytes(OLD)
         yield directory / "config.toml"
@@ -182,7 +182,7 @@ def shared() -> Iterator[Path]:
 
 @needs_root
 def test_rewrite_keeps_the_owner(shared: Path) -> None:
-    """Another user's file stays theirs, by overwriting it; root hands over the new file."""
+    """Another user's file is overwritten and stays theirs; root's new file is handed over."""
     shared.chmod(0o666)
     done = as_another_user("caches.rewrite(paths[0], write)", shared)
     assert done.returncode == 0, done.stderr
@@ -197,8 +197,8 @@ def test_rewrite_keeps_the_owner(shared: Path) -> None:
 
 
 @needs_root
-def test_rewrite_needs_the_right_to_write(shared: Path) -> None:
-    """A file that is read-only to its owner is not replaced: stock Poetry may not write it."""
+def test_rewrite_of_a_read_only_file(shared: Path) -> None:
+    """A read-only file is not replaced, because stock Poetry may not write it."""
     os.chown(shared, 65534, 65534)
     shared.chmod(0o444)
     done = as_another_user("caches.rewrite(paths[0], write)", shared)
@@ -209,7 +209,7 @@ def test_rewrite_needs_the_right_to_write(shared: Path) -> None:
 
 @needs_root
 def test_rewrite_in_a_closed_directory(shared: Path) -> None:
-    """Where nothing can be made beside it the file is written in place, as by stock Poetry."""
+    """If nothing can be created next to it, the file is written in place, as by stock."""
     shared.chmod(0o666)
     shared.parent.chmod(0o755)
     code = (
@@ -223,8 +223,8 @@ def test_rewrite_in_a_closed_directory(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failed_rewrite_leaves_nothing(target: Path, error: type[BaseException]) -> None:
-    """The old file stays, and no private file is left behind."""
+def test_failed_rewrite_leaves_nothing(target: Path, error: type[BaseException]) -> None:
+    """The old file stays, and no private file is left."""
 
     def fail(path: Path) -> None:
         path.write_text("half")
@@ -236,8 +236,8 @@ def test_a_failed_rewrite_leaves_nothing(target: Path, error: type[BaseException
     assert names(target.parent) == ["config.toml"]
 
 
-def test_a_killed_rewrite_is_swept(target: Path) -> None:
-    """The next one removes what is left of it, and not what a living process writes."""
+def test_killed_rewrite_is_swept(target: Path) -> None:
+    """The next one removes what it left, but not what a live process writes."""
     left = target.with_name(f".config.toml.{dead_builder()}-abcd")
     alive = target.with_name(f".config.toml.{Builder.this_process()}-abcd")
     foreign = target.with_name(".config.toml.swp")

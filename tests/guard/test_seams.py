@@ -1,4 +1,4 @@
-"""Each seam, with real processes of every Poetry minor it was tried with."""
+"""Each seam, with real processes of every tested Poetry minor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tree(directory: Path) -> dict[str, tuple[int, int]]:
 
 
 def unpacked(wheels: Path, name: str, directory: Path) -> str:
-    """A plugin for PYTHONPATH: Poetry loads what is first on `sys.path` first."""
+    """A plugin for PYTHONPATH: Poetry loads what is first on `sys.path`."""
     with zipfile.ZipFile(wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
         wheel.extractall(directory / name)
     return str(directory / name)
@@ -34,8 +34,8 @@ def unpacked(wheels: Path, name: str, directory: Path) -> str:
 
 @pytest.mark.real_start
 @pytest.mark.seam
-def test_the_first_install_is_right(poetry: Poetry) -> None:
-    """A fresh clone: readers are told, `install` builds, and installs the right version."""
+def test_first_install_has_the_plugin(poetry: Poetry) -> None:
+    """In a fresh clone readers get a message, and `install` builds the set and uses it."""
     before = poetry.run("version")
     assert before.ok() == "demo 0.0.0\n"
     assert before.err.count(NOT_ACTIVE) == 1
@@ -62,7 +62,7 @@ def test_the_first_install_is_right(poetry: Poetry) -> None:
 
 @pytest.mark.seam
 def test_sync_builds_too(poetry: Poetry) -> None:
-    """`sync` is an `install` of another name."""
+    """`sync` is `install` by another name."""
     poetry.run("sync").ok()
     assert len(poetry.sets) == 1
     assert poetry.run("version").ok() == "demo 9.1.0\n"
@@ -84,7 +84,7 @@ def test_global_options(poetry: Poetry, tmp_path: Path) -> None:
 
 @pytest.mark.seam
 def test_listeners_scripts_and_data(poetry: Poetry, index: SimpleIndex) -> None:
-    """A plugin listens from its very first command on; nothing lands outside the set."""
+    """Listeners work from a plugin's first command, and nothing is installed outside the set."""
     write_project(poetry.project, index.url, 'listening-plugin = "1.0"')
     assert "heard install" in poetry.run("install").err
     assert "heard version" in poetry.run("version").err
@@ -97,10 +97,10 @@ def test_listeners_scripts_and_data(poetry: Poetry, index: SimpleIndex) -> None:
 
 @pytest.mark.parametrize("re_resolve", ["false", "true"])
 @pytest.mark.seam
-def test_what_poetrys_environment_holds_is_not_installed(
+def test_poetrys_distributions_are_not_installed(
     poetry: Poetry, index: SimpleIndex, re_resolve: str
 ) -> None:
-    """Neither this plugin nor what Poetry has; but what an extra of that lacks."""
+    """Neither this plugin nor what Poetry has, but extras that it lacks."""
     write_project(
         poetry.project, index.url, 'wanting-plugin = "1.0"\npoetry-publish-verified = "*"'
     )
@@ -115,17 +115,17 @@ def test_what_poetrys_environment_holds_is_not_installed(
 
 @pytest.mark.seam
 def test_self_show_plugins(poetry: Poetry) -> None:
-    """Poetry lists the set's plugins as it lists its own."""
+    """Poetry lists the set's plugins like its own."""
     poetry.run("install").ok()
     assert "stamp-plugin (1.0)" in poetry.run("self", "show", "plugins").ok()
 
 
 @pytest.mark.parametrize("early", [False, True])
 @pytest.mark.seam
-def test_plugins_of_the_project_object(
+def test_poetry_plugin_group(
     poetry: Poetry, early: bool, index: SimpleIndex, wheels: Path, tmp_path: Path
 ) -> None:
-    """`poetry.plugin` plugins work, also where another plugin was first at `application.poetry`."""
+    """`poetry.plugin` plugins work, even if another plugin used `application.poetry` first."""
     first = unpacked(wheels, "early_plugin", tmp_path) if early else ""
     write_project(poetry.project, index.url, 'project-plugin = "1.0"')
     poetry.run("install", PYTHONPATH=first).ok()
@@ -137,7 +137,7 @@ def test_plugins_of_the_project_object(
 def test_plugin_in_poetrys_own_environment(
     poetry: Poetry, index: SimpleIndex, wheels: Path, version: str
 ) -> None:
-    """Satisfied: nothing to build. Not satisfied: Poetry's own way, and one line says so."""
+    """If it satisfies the project, nothing is built; if not, Poetry's own way and a message."""
     own = (wheels / f"stamp_{name}-1.0-py3-none-any.whl" for name in ("plugin", "helper"))
     poetry.environment = environment(version, *own)
     done = poetry.run("install")
@@ -155,7 +155,7 @@ def test_plugin_in_poetrys_own_environment(
 
 @pytest.mark.parametrize("develop", ["false", "true"])
 def test_path_dependencies(poetry: Poetry, index: SimpleIndex, develop: str) -> None:
-    """A plugin of the checkout itself, copied or in place; an edit in place counts at once."""
+    """A plugin in the checkout, copied or in place; in place, an edit counts at once."""
     here = poetry.project / "tools" / "local-plugin"
     here.mkdir(parents=True)
     (here / "pyproject.toml").write_text(
@@ -188,8 +188,8 @@ def test_nested_poetry(poetry: Poetry) -> None:
 
 
 @pytest.mark.real_start
-def test_a_husk_heals(poetry: Poetry) -> None:
-    """A killed stock `install` left only config.toml: one `install` heals all of it."""
+def test_emptied_plugin_directory_is_repaired(poetry: Poetry) -> None:
+    """A killed stock `install` left only config.toml: one `install` repairs it."""
     husk = poetry.project / ".poetry" / "plugins"
     husk.mkdir(parents=True)
     (husk / "config.toml").write_text('python = "x"\n')
@@ -200,8 +200,8 @@ def test_a_husk_heals(poetry: Poetry) -> None:
 
 
 @pytest.mark.seam
-def test_stocks_directory_is_retired(poetry: Poetry) -> None:
-    """Poetry has loaded its own plugins: this process loads no set, the next one does."""
+def test_stock_directory_is_retired(poetry: Poetry) -> None:
+    """If Poetry has loaded its own plugins, the next process loads the set."""
     poetry.run("install").ok()
     (only,) = poetry.sets
     stock = poetry.project / ".poetry" / "plugins"
@@ -218,8 +218,8 @@ def test_stocks_directory_is_retired(poetry: Poetry) -> None:
 
 @pytest.mark.real_start
 @pytest.mark.seam
-def test_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
-    """Another plugin replaced what the guard relies on: one warning, Poetry as stock."""
+def test_guard_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
+    """If another plugin replaced what the guard needs: one warning, and stock behaviour."""
     first = unpacked(wheels, "meddling_plugin", tmp_path)
     aside = poetry.run("version", PYTHONPATH=first)
     assert aside.ok() == "demo 0.0.0\n"
@@ -229,8 +229,8 @@ def test_steps_aside(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
     assert "Installing Poetry plugins only for the current project" in done.out
 
 
-def test_an_edited_list(poetry: Poetry, index: SimpleIndex) -> None:
-    """Until the new set is built readers use the old one, and are told; `install` never does."""
+def test_edited_plugin_list(poetry: Poetry, index: SimpleIndex) -> None:
+    """Readers use the old set with a message until the new one is built; `install` never does."""
     poetry.run("install").ok()
     write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')
     reader = poetry.run("version")
@@ -241,10 +241,8 @@ def test_an_edited_list(poetry: Poetry, index: SimpleIndex) -> None:
     assert len(poetry.sets) == 2
 
 
-def test_missing_plugins_can_be_asked_for(
-    poetry: Poetry, index: SimpleIndex, wheels: Path, version: str
-) -> None:
-    """What `publish-verified` asks: which required plugins this process goes without."""
+def test_missing_plugins(poetry: Poetry, index: SimpleIndex, wheels: Path, version: str) -> None:
+    """What `publish-verified` asks: which required plugins this process lacks."""
     poetry.environment = environment(version, wheels / "asking_plugin-1.0-py3-none-any.whl")
     assert poetry.run("ask").ok() == "['stamp-plugin (>=1,<2)']\n"
     poetry.run("install").ok()
@@ -253,8 +251,8 @@ def test_missing_plugins_can_be_asked_for(
     assert poetry.run("ask").ok() == "['stamp-plugin (>=2)']\n"
 
 
-def test_only_a_project_plugin(poetry: Poetry, version: str) -> None:
-    """Found in `.poetry/plugins` alone, the guard does nothing but say so at `-v`."""
+def test_as_a_project_plugin_only(poetry: Poetry, version: str) -> None:
+    """In `.poetry/plugins` alone the guard does nothing but say so at `-v`."""
     poetry.environment = environment(version, plugin=False)
     stock = poetry.project / ".poetry" / "plugins"
     shutil.unpack_archive(built_wheel(), stock, "zip")
@@ -264,8 +262,8 @@ def test_only_a_project_plugin(poetry: Poetry, version: str) -> None:
 
 
 @pytest.mark.seam
-def test_a_wrong_command_line_builds_nothing(poetry: Poetry) -> None:
-    """An option that does not exist is said at once, and the right command builds after it."""
+def test_invalid_command_line_builds_nothing(poetry: Poetry) -> None:
+    """An unknown option fails at once, and the corrected command builds the set."""
     done = poetry.run("install", "--bogus")
     assert done.code == 1
     assert '"--bogus" does not exist' in done.err
@@ -274,8 +272,8 @@ def test_a_wrong_command_line_builds_nothing(poetry: Poetry) -> None:
     assert "Building" in poetry.run("install", "--no-root", "-n").ok()
 
 
-def test_options_of_another_plugins_listener(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
-    """An option that only a listener makes known is no wrong one: the set is built then."""
+def test_options_from_a_plugin_listener(poetry: Poetry, wheels: Path, tmp_path: Path) -> None:
+    """An option that only a plugin's listener adds is valid: the set is built first."""
     first = unpacked(wheels, "optional_plugin", tmp_path)
     done = poetry.run("install", "--extra-word", PYTHONPATH=first)
     assert done.ok().count("Building") == 1
@@ -283,8 +281,8 @@ def test_options_of_another_plugins_listener(poetry: Poetry, wheels: Path, tmp_p
     assert poetry.run("version", PYTHONPATH=first).ok() == "demo 9.1.0\n"
 
 
-def test_readers_of_another_level_write_nothing(poetry: Poetry) -> None:
-    """Python's -O has byte-code of its own: none of it goes into a published set."""
+def test_other_optimization_levels_write_nothing(poetry: Poetry) -> None:
+    """Python's -O has its own bytecode, and none is written into a published set."""
     poetry.run("install").ok()
     (only,) = poetry.sets
     built = tree(only)
@@ -293,8 +291,8 @@ def test_readers_of_another_level_write_nothing(poetry: Poetry) -> None:
     assert tree(only) == built
 
 
-def test_a_path_that_has_gone(poetry: Poetry, index: SimpleIndex) -> None:
-    """Only `install` warns of it: whoever uses what is built has no use for it."""
+def test_missing_path_dependency(poetry: Poetry, index: SimpleIndex) -> None:
+    """Only `install` warns about it: readers of an existing set do not need it."""
     entry = (
         'stamp-plugin = "1.0"\nlocal-plugin = { path = "gone", markers = "python_version<\'3\'" }'
     )
@@ -306,15 +304,15 @@ def test_a_path_that_has_gone(poetry: Poetry, index: SimpleIndex) -> None:
 
 
 @pytest.mark.parametrize("value", ["off", "0", "FALSE", " No "])
-def test_switched_off(newest: Poetry, value: str) -> None:
-    """Whatever people write for off is off."""
+def test_switch_off(newest: Poetry, value: str) -> None:
+    """Any usual word for off works."""
     done = newest.run("version", POETRY_PUBLISH_VERIFIED_GUARD=value)
     assert (done.ok(), done.err) == ("demo 0.0.0\n", "")
 
 
 @pytest.mark.parametrize(("value", "warnings"), [("on", 0), ("1", 0), ("offf", 1)])
-def test_not_switched_off(newest: Poetry, value: str, warnings: int) -> None:
-    """Anything else is on, and what is neither is said once."""
+def test_switch_on(newest: Poetry, value: str, warnings: int) -> None:
+    """Everything else is on, and an unknown word is reported once."""
     done = newest.run("version", POETRY_PUBLISH_VERIFIED_GUARD=value)
     assert done.err.count(NOT_ACTIVE) == 1
     assert done.err.count("neither on nor off") == warnings

@@ -1,4 +1,4 @@
-"""Records of sets as crashes, full disks and strangers leave them."""
+"""Records of plugin sets after crashes, full disks and strangers."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ GOOD: dict[str, Any] = {
 NOT_RECORDS = ["", "{", "[]", "null", "1", '"x"', '{"format": 1}', "[" * 100_000]
 
 
-def test_a_good_record(tmp_path: Path) -> None:
-    """What is written is read."""
+def test_valid_record(tmp_path: Path) -> None:
+    """What is written is read back."""
     set_record.write(tmp_path, GOOD)
     assert set_record.read(tmp_path) == (State.SOUND, GOOD)
 
 
 @pytest.mark.parametrize("text", NOT_RECORDS)
-def test_what_is_no_record(tmp_path: Path, text: str) -> None:
-    """A file cut short, or something else altogether, is damage."""
+def test_damaged_record(tmp_path: Path, text: str) -> None:
+    """A truncated file, or anything else, is damage."""
     (tmp_path / "set.json").write_text(text)
     assert set_record.read(tmp_path) == (State.DAMAGED, {})
 
 
 @pytest.mark.parametrize("field", [name for name in GOOD if name != "format"])
-def test_each_field_is_needed(tmp_path: Path, field: str) -> None:
-    """A record without one of its fields, or with one of another type, is damage."""
+def test_every_field_is_required(tmp_path: Path, field: str) -> None:
+    """A record with a missing or mistyped field is damage."""
     for wrong in ({}, {field: None}, {field: [1]}):
         rest = {name: value for name, value in GOOD.items() if name != field}
         set_record.write(tmp_path, {**rest, **wrong})
@@ -56,8 +56,8 @@ def test_each_field_is_needed(tmp_path: Path, field: str) -> None:
         assert set_record.read(tmp_path)[0] is State.DAMAGED
 
 
-def test_what_stands_at_a_name(tmp_path: Path) -> None:
-    """No directory is damage; nothing, and another version's set, are not."""
+def test_states_of_a_set_name(tmp_path: Path) -> None:
+    """Something other than a directory is damage; nothing, and another version's set, are not."""
     name = tmp_path / "py"
     assert set_record.read(name)[0] is State.ABSENT
     name.touch()
@@ -74,8 +74,8 @@ def test_what_stands_at_a_name(tmp_path: Path) -> None:
     assert set_record.read(name)[0] is State.FOREIGN
 
 
-def test_what_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record that may not be read now may be good: it is left alone."""
+def test_unreadable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that cannot be read now may be valid, so it is left alone."""
     set_record.write(tmp_path, GOOD)
 
     def refuse(*_: object) -> bytes:
@@ -85,16 +85,18 @@ def test_what_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert set_record.read(tmp_path)[0] is State.HIDDEN
 
 
-def test_the_disk_has_it_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record is synced before anybody gives it its name."""
+def test_record_is_synced_before_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record is on disk before the set gets its name."""
     synced = []
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
     set_record.write(tmp_path, GOOD)
     assert synced == [(tmp_path / "set.json").stat().st_size]
 
 
-def test_no_file(tmp_path: Path) -> None:
-    """A pipe, a device or a file of any size in its place is no record, and nobody waits for it."""
+def test_record_is_not_a_regular_file(tmp_path: Path) -> None:
+    """A pipe, a device or a huge file is no record, and nobody blocks on it."""
     record = tmp_path / "set.json"
     os.mkfifo(record)
     assert set_record.read(tmp_path)[0] is State.DAMAGED
@@ -108,8 +110,8 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"format": 1})])
-def test_one_install_heals_it(newest: Poetry, text: str) -> None:
-    """The doctor names a set whose record is damaged, and one `install` builds it once."""
+def test_install_repairs_a_damaged_set(newest: Poetry, text: str) -> None:
+    """The doctor names the damaged set, and one `install` rebuilds it once."""
     newest.run("install").ok()
     (only,) = newest.sets
     other = only.with_name("py3.9-poetry1.0-0000")
@@ -126,8 +128,8 @@ def test_one_install_heals_it(newest: Poetry, text: str) -> None:
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_name_that_is_no_directory(newest: Poetry, link: bool) -> None:
-    """A file or a dead link at a set's name gives way to the set, and nothing stays of it."""
+def test_file_at_a_sets_name(newest: Poetry, link: bool) -> None:
+    """A file or a dangling link is replaced by the set without a trace."""
     newest.run("install").ok()
     (only,) = newest.sets
     shutil.rmtree(only)

@@ -1,4 +1,4 @@
-"""Plugin sets in real processes of the newest Poetry: where, when, by whom, at what cost."""
+"""Plugin sets with the newest Poetry: where, when, for whom, and at what cost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_two_interpreters_have_two_sets(newest: Poetry) -> None:
 
 
 def test_sets_in_another_directory(newest: Poetry, tmp_path: Path) -> None:
-    """With the variable no set is written to the project's `.poetry`."""
+    """With the variable, no set is written to the project's `.poetry`."""
     sets = str(tmp_path / "sets")
     newest.run("install", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=sets).ok()
     version = newest.run("version", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=sets)
@@ -49,24 +49,24 @@ def test_sets_in_another_directory(newest: Poetry, tmp_path: Path) -> None:
     assert [path.name[:8] for path in (tmp_path / "sets").iterdir()] == ["project-"]
 
 
-def test_an_odd_path(index: SimpleIndex, tmp_path: Path) -> None:
-    """Spaces and umlauts."""
+def test_path_with_spaces_and_umlauts(index: SimpleIndex, tmp_path: Path) -> None:
+    """The project's path may contain spaces and umlauts."""
     project = write_project(tmp_path / "ein Pfad" / "Ümläut", index.url, 'stamp-plugin = "1.0"')
     poetry = Poetry(environment(), tmp_path / "höme", project, VENV_IN_PROJECT)
     poetry.run("install").ok()
     assert poetry.run("version").ok() == "demo 9.1.0\n"
 
 
-def test_an_index_without_poetrys_own_distributions(newest: Poetry, index: SimpleIndex) -> None:
-    """The index knows neither this plugin nor pip nor Poetry, and is not asked for them."""
+def test_index_without_poetrys_distributions(newest: Poetry, index: SimpleIndex) -> None:
+    """The index lacks Poetry, pip and this plugin, and is not asked for them."""
     index.requests.clear()
     newest.run("install").ok()
     asked = {path.split("/")[2] for path in index.requests if path.startswith("/simple/")}
     assert asked == {"stamp-plugin", "stamp-helper"}
 
 
-def test_commands_that_change_poetry_go_without(newest: Poetry) -> None:
-    """`self` commands must not take the set's distributions for Poetry's own."""
+def test_self_commands_run_without_the_set(newest: Poetry) -> None:
+    """They must not take the set's distributions for Poetry's own."""
     newest.run("install").ok()
     shown = newest.run("self", "show", "plugins")
     assert "stamp-plugin" in shown.ok()
@@ -74,8 +74,8 @@ def test_commands_that_change_poetry_go_without(newest: Poetry) -> None:
     assert "stamp" not in lock.out + lock.err
 
 
-def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: SimpleIndex) -> None:
-    """What the guard cannot read it leaves to Poetry, which says so where it matters."""
+def test_invalid_requirement_is_left_to_poetry(newest: Poetry, index: SimpleIndex) -> None:
+    """Poetry reports it wherever it matters."""
     write_project(newest.project, index.url, 'stamp-plugin = "not a version"')
     done = newest.run("version")
     assert done.ok() == "demo 0.0.0\n"
@@ -83,8 +83,8 @@ def test_a_broken_requirement_breaks_nothing(newest: Poetry, index: SimpleIndex)
     assert newest.run("install").code == 1
 
 
-def test_plugins_that_cannot_be_had(newest: Poetry, index: SimpleIndex) -> None:
-    """`install` fails as it would with stock Poetry, and leaves nothing behind."""
+def test_unavailable_plugin(newest: Poetry, index: SimpleIndex) -> None:
+    """`install` fails as with stock Poetry, and leaves nothing behind."""
     write_project(newest.project, index.url, 'stamp-plugin = ">=7"')
     done = newest.run("install")
     assert done.code == 1
@@ -92,7 +92,7 @@ def test_plugins_that_cannot_be_had(newest: Poetry, index: SimpleIndex) -> None:
     assert [path.name for path in newest.project.glob(".poetry/.nox/plugin-sets/*")] == [".locks-1"]
 
 
-def test_excluded_by_a_marker(newest: Poetry, index: SimpleIndex) -> None:
+def test_plugin_excluded_by_a_marker(newest: Poetry, index: SimpleIndex) -> None:
     """A plugin for another system is not missing."""
     entry = 'stamp-plugin = { version = ">=1", markers = "sys_platform == \'nowhere\'" }'
     write_project(newest.project, index.url, entry)
@@ -102,8 +102,8 @@ def test_excluded_by_a_marker(newest: Poetry, index: SimpleIndex) -> None:
     assert not list(newest.project.glob(".poetry/plugin*"))
 
 
-def test_a_dead_builders_leavings_go(newest: Poetry, index: SimpleIndex) -> None:
-    """kill -9 while it builds: the next `install` builds, and sweeps."""
+def test_killed_builder(newest: Poetry, index: SimpleIndex) -> None:
+    """After kill -9 during a build, the next `install` builds and cleans up."""
     sets = newest.project / ".poetry" / ".nox" / "plugin-sets"
     with index.gated("stamp_plugin-") as gate:
         builder = newest.start("install", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -117,8 +117,8 @@ def test_a_dead_builders_leavings_go(newest: Poetry, index: SimpleIndex) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_project(newest: Poetry) -> None:
-    """Without a place for sets `install` builds one for itself, and says so."""
+def test_read_only_project(newest: Poetry) -> None:
+    """Without a place for sets, `install` builds one for itself and says so."""
     newest.project.chmod(0o555)
     try:
         done = newest.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false")
@@ -130,7 +130,7 @@ def test_a_read_only_project(newest: Poetry) -> None:
 
 @pytest.mark.parametrize("link", [False, True], ids=["file", "dangling link"])
 def test_no_place_for_sets(newest: Poetry, link: bool) -> None:
-    """What is in the way is named, not an `install` that would not help."""
+    """The message names the obstacle instead of an `install` that would not help."""
     kept = newest.project / ".poetry"
     if link:
         kept.symlink_to("nowhere")
@@ -148,8 +148,8 @@ def test_no_place_for_sets(newest: Poetry, link: bool) -> None:
     assert kept.is_symlink() == link
 
 
-def test_retiring_is_told(newest: Poetry, wheels: Path) -> None:
-    """A Poetry without the guard loses its plugins here: that is said once, when it happens."""
+def test_retiring_is_reported_once(newest: Poetry, wheels: Path) -> None:
+    """A Poetry without the guard loses its plugins here, so the message appears when it happens."""
     stock = newest.project / ".poetry" / "plugins"
     for name in ("stamp_plugin", "stamp_helper"):
         with zipfile.ZipFile(wheels / f"{name}-1.0-py3-none-any.whl") as wheel:
@@ -162,8 +162,8 @@ def test_retiring_is_told(newest: Poetry, wheels: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe", "latin-1", "broken"])
-def test_an_unreadable_pyproject(newest: Poetry, what: str) -> None:
-    """Poetry itself says so wherever that matters; what needs no project says nothing."""
+def test_unreadable_pyproject(newest: Poetry, what: str) -> None:
+    """Poetry reports it wherever it matters; other commands are silent."""
     file = newest.project / "pyproject.toml"
     file.unlink()
     if what == "directory":
@@ -181,8 +181,8 @@ def test_an_unreadable_pyproject(newest: Poetry, what: str) -> None:
         assert (done.code, done.out, done.err) == (stock.code, stock.out, stock.err)
 
 
-def test_without_project_plugins_it_costs_nothing(newest: Poetry, index: SimpleIndex) -> None:
-    """No file is written, nothing heavy imported, and no TOML parsed."""
+def test_no_cost_without_project_plugins(newest: Poetry, index: SimpleIndex) -> None:
+    """No file is written, nothing heavy is imported, and no TOML is parsed."""
     write_project(newest.project, index.url, "")
     shutil.rmtree(newest.project / ".poetry", ignore_errors=True)
     script = """

@@ -1,4 +1,4 @@
-"""The seams of Poetry's files in this process, where Poetry is not as expected."""
+"""The storage seams in this process, when Poetry is not as expected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from poetry_publish_verified.guard.seams.storage import unlike
 
 @pytest.fixture
 def loaded() -> None:
-    """Poetry's modules, as a command finds them."""
+    """Poetry's modules, as a command loads them."""
     with warnings.catch_warnings():
         # What Poetry's dependencies warn of is not ours to mend.
         warnings.simplefilter("ignore")
@@ -86,10 +86,10 @@ def no_lock(*_: Path) -> AbstractContextManager[bool]:
 
 @pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(("seam", "change"), _CHANGES)
-def test_a_changed_attribute_stays(
+def test_unexpected_attribute_is_left_alone(
     seam: Seam, change: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each one on its own: it is left as it is, and the others are replaced and put back."""
+    """Each is checked separately; the others are replaced and restored."""
     monkeypatch.setattr(seam.find_owner(), seam.name, change(getattr(seam.find_owner(), seam.name)))
     before = [getattr(one.find_owner(), one.name) for one in SEAMS]
     with storage_made_atomic(no_lock) as left:
@@ -102,8 +102,8 @@ def test_a_changed_attribute_stays(
 
 
 @pytest.mark.usefixtures("loaded")
-def test_what_is_not_loaded_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that is missing is named, and stays missing."""
+def test_missing_module_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is not loaded is named, and stays unloaded."""
     monkeypatch.delitem(sys.modules, "poetry.installation.chef")
     with storage_made_atomic(no_lock) as left:
         assert left == ["Chef._prepare is not there"]
@@ -111,8 +111,8 @@ def test_what_is_not_loaded_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("loaded")
-def test_put_back_after_an_error() -> None:
-    """Whatever ends the command, Poetry's own attributes are there again; `write` is inherited."""
+def test_restored_after_an_error() -> None:
+    """However the command ends, Poetry's attributes are restored, inherited ones too."""
     from poetry.toml.file import TOMLFile
 
     before = [getattr(one.find_owner(), one.name) for one in SEAMS]
@@ -132,8 +132,8 @@ def test_put_back_after_an_error() -> None:
 
 
 @pytest.mark.usefixtures("loaded")
-def test_somebody_elses_replacement_is_kept() -> None:
-    """Who replaced ours while the command ran is not overridden at its end."""
+def test_foreign_replacement_is_kept() -> None:
+    """A replacement made during the command is not overwritten at its end."""
     from poetry.utils.cache import FileCache
 
     stock = vars(FileCache)["forget"]

@@ -1,4 +1,4 @@
-"""Each seam of Poetry's files, with real processes of every Poetry minor it was tried with."""
+"""Each storage seam, with real processes of every tested Poetry minor."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _GUARDED = """
 
 
 def script(directory: Path, interpreter: Path, code: str) -> Path:
-    """An executable of this code in `directory`."""
+    """An executable with this code in `directory`."""
     directory.mkdir(exist_ok=True)
     path = directory / "poetry"
     path.write_text(f"#!{interpreter}\n{textwrap.dedent(code)}")
@@ -54,7 +54,7 @@ def script(directory: Path, interpreter: Path, code: str) -> Path:
 
 @pytest.fixture
 def stock(version: str, tmp_path: Path, real: bool) -> Poetry:
-    """A Poetry of this minor, without the guard, in a project without plugins."""
+    """Poetry of this minor without the guard, in a project without plugins."""
     project = write_project(tmp_path / "stock" / "project", "", "")
     code = "import sys\nfrom poetry.console.application import main\nsys.exit(main())"
     own = environment(version)
@@ -64,7 +64,7 @@ def stock(version: str, tmp_path: Path, real: bool) -> Poetry:
 
 @pytest.fixture
 def guarded(version: str, tmp_path: Path, real: bool) -> Poetry:
-    """The same with its files written in one step."""
+    """The same with atomic files."""
     project = write_project(tmp_path / "guarded" / "project", "", "")
     own = environment(version)
     program = script(tmp_path / "guarded" / "bin", own.python, _GUARDED)
@@ -72,7 +72,7 @@ def guarded(version: str, tmp_path: Path, real: bool) -> Poetry:
 
 
 def run_guarded(poetry: Poetry, *args: str) -> str:
-    """Run a command with every seam in place; its output."""
+    """Run a command with every seam in place; returns its output."""
     done = poetry.run("--no-interaction", *args)
     done.ok()
     assert "left as stock: []" in done.err
@@ -86,8 +86,8 @@ def run_stock(poetry: Poetry, *args: str) -> None:
 
 @pytest.mark.real_start
 @pytest.mark.seam
-def test_all_modules_are_loaded_when_a_command_runs(guarded: Poetry) -> None:
-    """Whatever the command: so nothing need be imported to replace, nor watched for later."""
+def test_modules_are_loaded_during_every_command(guarded: Poetry) -> None:
+    """So nothing need be imported in order to replace it."""
     for command in (["about"], ["version"], ["config", "--list"], ["cache", "list"], ["check"]):
         done = guarded.run("--no-interaction", *command)
         assert "left as stock: []" in done.err, command
@@ -95,7 +95,7 @@ def test_all_modules_are_loaded_when_a_command_runs(guarded: Poetry) -> None:
 
 @pytest.mark.seam
 def test_settings(stock: Poetry, guarded: Poetry) -> None:
-    """config.toml, through a link, and auth.toml: stock's bytes and modes, by replacing."""
+    """config.toml through a link, and auth.toml: stock's bytes and modes, replaced atomically."""
     for poetry, run in ((stock, run_stock), (guarded, run_guarded)):
         dotfiles = poetry.home / "dotfiles.toml"
         (poetry.home / "config").mkdir(parents=True)
@@ -121,7 +121,7 @@ def test_settings(stock: Poetry, guarded: Poetry) -> None:
 
 @pytest.mark.seam
 def test_lock_file(stock: Poetry, guarded: Poetry) -> None:
-    """poetry.lock and pyproject.toml with CRLF: stock's bytes, by replacing; nothing beside."""
+    """poetry.lock and pyproject.toml with CRLF: stock's bytes, replaced atomically."""
     for poetry, run in ((stock, run_stock), (guarded, run_guarded)):
         run(poetry, "lock")
         lock, project = (poetry.project / name for name in ("poetry.lock", "pyproject.toml"))
@@ -147,7 +147,7 @@ def test_lock_file(stock: Poetry, guarded: Poetry) -> None:
 
 @pytest.mark.seam
 def test_cache_clear(guarded: Poetry) -> None:
-    """Two at once both succeed; what is being deleted is no cache to `cache list`."""
+    """Two at once both succeed, and `cache list` does not show what is being deleted."""
     caches = guarded.home / "cache" / "cache" / "repositories"
     for name in ("one", "two"):
         for number in range(200):
@@ -278,7 +278,7 @@ _EXERCISE = """
 
 @pytest.mark.seam
 def test_caches(guarded: Poetry, tmp_path: Path) -> None:
-    """Responses, entries and archives of each minor's own caches, beside peers."""
+    """Each minor's own responses, entries and archives, beside other processes."""
     done = guarded.python(textwrap.dedent(_EXERCISE), tmp_path)
     archive = "demo-1.0-py3-none-any.whl"
     assert json.loads(done.ok()) == {
@@ -302,7 +302,7 @@ def test_caches(guarded: Poetry, tmp_path: Path) -> None:
 @pytest.mark.real_start
 @pytest.mark.seam
 def test_install(guarded: Poetry, index: SimpleIndex, tmp_path: Path) -> None:
-    """A real download is readable by all, and a wheel is built out of sight of others."""
+    """A real download follows the umask, and a wheel is built out of sight of others."""
     source = tmp_path / "local_plugin-1.0"
     source.mkdir()
     (source / "pyproject.toml").write_text(

@@ -1,4 +1,4 @@
-"""An index that is down, a checkout that cannot be written: no less than stock Poetry does."""
+"""Without an index or a writable checkout, the guard does no less than stock Poetry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ProjectPluginCache(Factory().create_poetry(), NullIO())._write_config()
 
 @pytest.fixture
 def offline(version: str, wheels: Path, tmp_path: Path, real: bool) -> Poetry:
-    """A checkout with stock Poetry's plugins in use, whose index is not there."""
+    """A checkout that uses stock Poetry's plugins, and whose index is down."""
     project = write_project(
         tmp_path / "offline", "http://127.0.0.1:9/simple/", 'stamp-plugin = "1.0"'
     )
@@ -41,8 +41,8 @@ def stock_of(poetry: Poetry) -> Path:
 
 
 @pytest.mark.real_start
-def test_stocks_plugins_go_on(offline: Poetry) -> None:
-    """Fresh plugins of stock Poetry are kept where no set can be built, with one warning."""
+def test_fresh_stock_plugins_stay(offline: Poetry) -> None:
+    """If no set can be built, stock Poetry's fresh plugins stay, with one warning."""
     done = offline.run("install")
     done.ok()
     assert done.err.count("go on as stock Poetry left them") == 1
@@ -53,8 +53,8 @@ def test_stocks_plugins_go_on(offline: Poetry) -> None:
 
 
 @pytest.mark.seam
-def test_stale_plugins_do_not(offline: Poetry) -> None:
-    """Stock Poetry would build them again and fail, so does this."""
+def test_stale_stock_plugins_fail(offline: Poetry) -> None:
+    """Stock Poetry would rebuild them and fail, and so does this."""
     file = stock_of(offline) / "config.toml"
     file.write_text(file.read_text().replace("plugins-hash = ", "else = "))
     done = offline.run("install")
@@ -63,8 +63,8 @@ def test_stale_plugins_do_not(offline: Poetry) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a directory closed to root")
-def test_nothing_is_built_that_cannot_be_kept(offline: Poetry) -> None:
-    """With fresh plugins of stock Poetry and nowhere to write, `install` just runs."""
+def test_fresh_stock_plugins_in_a_read_only_checkout(offline: Poetry) -> None:
+    """With nowhere to write, `install` just runs with them."""
     done = offline.run("install", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=UNWRITABLE)
     assert "Building" not in done.ok()
     assert "plugin" not in done.err
