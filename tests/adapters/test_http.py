@@ -30,7 +30,7 @@ from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.poetry_api.project import proxy_for
+from poetry_publish_verified.poetry_api.repositories import proxy_for
 from poetry_publish_verified.sanitize import printable
 from tests.adapters.loopback import Answer
 from tests.adapters.loopback import Request

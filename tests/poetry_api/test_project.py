@@ -22,9 +22,9 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
     from poetry_publish_verified.core.urls import index_of
     from poetry_publish_verified.poetry_api.indexes import indexes
     from poetry_publish_verified.poetry_api.indexes import indexes_to_read
-    from poetry_publish_verified.poetry_api.project import Credentials
-    from poetry_publish_verified.poetry_api.project import pypi_index
-    from poetry_publish_verified.poetry_api.project import repository
+    from poetry_publish_verified.poetry_api.repositories import Credentials
+    from poetry_publish_verified.poetry_api.repositories import pypi_index
+    from poetry_publish_verified.poetry_api.repositories import repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
@@ -53,8 +53,8 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_public_indexes(url: str, public: bool) -> None:
     """PyPI and TestPyPI are recognized by host, and no other host is."""
-    from poetry_publish_verified.poetry_api.project import is_public
-    from poetry_publish_verified.poetry_api.project import pypi_index
+    from poetry_publish_verified.poetry_api.repositories import is_public
+    from poetry_publish_verified.poetry_api.repositories import pypi_index
 
     host = pypi_index().split("/")[2]
     assert is_public(url.format(host)) is public
@@ -72,8 +72,8 @@ def test_public_indexes(url: str, public: bool) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_project_web_page(index: str, page: str | None) -> None:
     """PyPI and TestPyPI have one at a known address; other indexes may have none."""
-    from poetry_publish_verified.poetry_api.project import project_page
-    from poetry_publish_verified.poetry_api.project import pypi_index
+    from poetry_publish_verified.poetry_api.repositories import project_page
+    from poetry_publish_verified.poetry_api.repositories import pypi_index
 
     host = pypi_index().split("/")[2]
     assert project_page(index.format(host), "lantern") == (page and page.format(host))
@@ -175,8 +175,8 @@ def test_user_name_without_a_password(tmp_path: Path, monkeypatch: pytest.Monkey
     """Only a user name without any password is reported."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.poetry_api.project import Credentials
-    from poetry_publish_verified.poetry_api.project import repository
+    from poetry_publish_verified.poetry_api.repositories import Credentials
+    from poetry_publish_verified.poetry_api.repositories import repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("HOME", str(tmp_path))

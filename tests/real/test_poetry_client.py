@@ -20,7 +20,7 @@ from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import WheelWanted
-from poetry_publish_verified.poetry_api.project import pypi_index
+from poetry_publish_verified.poetry_api.repositories import pypi_index
 from tests.beds.clients import clean_environment
 from tests.beds.clients import put_wheel
 from tests.beds.clients import target_of

@@ -47,9 +47,9 @@ from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.poetry_api.project import accept_encoding
-from poetry_publish_verified.poetry_api.project import proxy_for
-from poetry_publish_verified.poetry_api.project import pypi_index
+from poetry_publish_verified.poetry_api.repositories import accept_encoding
+from poetry_publish_verified.poetry_api.repositories import proxy_for
+from poetry_publish_verified.poetry_api.repositories import pypi_index
 from poetry_publish_verified.release.interfaces import Client
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan

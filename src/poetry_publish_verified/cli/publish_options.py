@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from poetry_publish_verified.core.events import ReleaseStarted
 from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.poetry_api import project as poetry_project
+from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.indexes import indexes
 from poetry_publish_verified.release.interfaces import Plan
@@ -27,7 +27,7 @@ class PublishOptions:
     """What the command line says of each release, whatever project it is of."""
 
     repository: str | None
-    credentials: poetry_project.Credentials
+    credentials: repositories.Credentials
     dist_dir: str
     build: bool
     dry_run: bool
@@ -43,7 +43,7 @@ class PublishOptions:
         )
         return cls(
             command.option("repository"),
-            poetry_project.Credentials(
+            repositories.Credentials(
                 command.option("username"), command.option("password"), cert, client_cert
             ),
             command.option("dist-dir"),
@@ -69,7 +69,7 @@ class PublishOptions:
             skip_existing=self.skip_existing,
             jobs=settings.jobs,
             retries=settings.retries,
-            public=not self.rehearsal and poetry_project.is_public(targets.repository.url),
+            public=not self.rehearsal and repositories.is_public(targets.repository.url),
         )
 
     def until(self, settings: Settings) -> Until:
@@ -78,12 +78,12 @@ class PublishOptions:
 
     def targets(self, poetry: Poetry, named: tuple[str, ...]) -> Targets:
         """Where the release goes and which indexes must show it; not of rehearsals."""
-        repository = poetry_project.repository(poetry, self.repository, self.credentials)
+        repository = repositories.repository(poetry, self.repository, self.credentials)
         return Targets(repository, indexes(poetry, repository, named))
 
     def repository_name(self) -> str:
         """The repository as people call it."""
-        return "rehearsal" if self.rehearsal else poetry_project.repository_name(self.repository)
+        return "rehearsal" if self.rehearsal else repositories.repository_name(self.repository)
 
 
 def release_started(project: Project, options: PublishOptions) -> ReleaseStarted:
@@ -95,5 +95,5 @@ def release_started(project: Project, options: PublishOptions) -> ReleaseStarted
 def targets_found(targets: Targets, project: Project) -> TargetsFound:
     """What is told once it is known where a release goes."""
     shown_by = tuple(index.url for index in targets.indexes.shown_by)
-    page = poetry_project.project_page(targets.indexes.own.url, project.identity.name)
+    page = repositories.project_page(targets.indexes.own.url, project.identity.name)
     return TargetsFound(targets.repository.url, shown_by, page)

@@ -46,7 +46,7 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
 from poetry_publish_verified.poetry_api.indexes import sources
-from poetry_publish_verified.poetry_api.project import project_page
+from poetry_publish_verified.poetry_api.repositories import project_page
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
 

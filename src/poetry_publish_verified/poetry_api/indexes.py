@@ -23,8 +23,8 @@ from poetry_publish_verified.core.urls import without_credentials
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.poetry_api.project import access_to
-from poetry_publish_verified.poetry_api.project import pypi_index
+from poetry_publish_verified.poetry_api.repositories import access_to
+from poetry_publish_verified.poetry_api.repositories import pypi_index
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import without_secrets
 
