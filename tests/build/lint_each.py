@@ -1,6 +1,6 @@
-"""Lint a checkout with each of many imports in turn: one process, as starting it costs most.
+"""Lint a checkout with each of many imports in turn, in one process because starting is slow.
 
-Reads pairs of a file and a module to import there as JSON, and writes exit code and words of each.
+Reads JSON pairs of a file and a module to import there; writes exit code and output of each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlinter.cli import lint_imports
 
 
 def lint(file: Path, imported: str) -> tuple[int, str]:
-    """Check the contracts while a file has one import more."""
+    """Check the contracts while a file has one more import."""
     kept, said = file.read_text(encoding="utf-8"), io.StringIO()
     file.write_text(f"{kept}\nimport {imported}\n", encoding="utf-8")
     with contextlib.redirect_stdout(said):

@@ -1,4 +1,4 @@
-"""The table of who may import whom is enforced: each forbidden import is seen."""
+"""The import contracts are enforced: each forbidden import is detected."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_sources_keep_every_contract(copy: Path) -> None:
-    """As they stand, the sources break no contract."""
+def test_sources_keep_all_contracts(copy: Path) -> None:
+    """The sources break no contract."""
     done = lint_imports(copy)
     assert done.returncode == 0, done.stdout
 
@@ -89,13 +89,13 @@ FORBIDDEN = [
 
 
 def place(checkout: Path, module: str) -> Path:
-    """Where a module of a checkout, or a package, has its code."""
+    """The file of a module or package in a checkout."""
     path = checkout / "src" / PACKAGE / module
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def test_a_forbidden_import_is_seen(copy: Path) -> None:
-    """One forbidden import in one module is enough to fail, and one that is none is not."""
+def test_forbidden_imports_are_detected(copy: Path) -> None:
+    """One forbidden import in one module fails, and an allowed one does not."""
     rows = [*FORBIDDEN, ("core", "json")]
     asked = json.dumps([(str(place(copy, module)), imported) for module, imported in rows])
     done = lint_imports(copy, LINT_EACH, asked)
@@ -105,7 +105,7 @@ def test_a_forbidden_import_is_seen(copy: Path) -> None:
     assert not fine
 
 
-def test_a_new_room_needs_its_place(copy: Path) -> None:
-    """A module that the table does not know is refused until it has its line there."""
+def test_new_modules_need_a_layer(copy: Path) -> None:
+    """A top-level module that no layer names is refused."""
     (copy / "src" / PACKAGE / "attic.py").write_text('"""New."""\n', encoding="utf-8")
     assert lint_imports(copy).returncode == 1

@@ -1,4 +1,4 @@
-"""What is shown of a client that refuses."""
+"""What is shown of a client's refusal."""
 
 from __future__ import annotations
 
@@ -83,20 +83,20 @@ UV = [
 
 
 @each(PIP)
-def test_pip(said: str, words: str) -> None:
-    """pip's errors and the warning before them are shown, without credentials."""
+def test_words_of_pip(said: str, words: str) -> None:
+    """pip's errors and the warning before them, without credentials."""
     assert client_words.of_pip(said.encode()) == words
 
 
 @each(UV)
-def test_uv(said: str, words: str) -> None:
-    """uv's error is shown with causes and hints, without its drawing and credentials."""
+def test_words_of_uv(said: str, words: str) -> None:
+    """uv's error with causes and hints, without its drawing and credentials."""
     assert client_words.of_uv(said.encode()) == words
 
 
 @pytest.mark.parametrize("words_of", [client_words.of_pip, client_words.of_uv])
-def test_foreign_text(words_of: Callable[[bytes], str]) -> None:
-    """What a server put into a client's mouth cannot write to the terminal, nor fill it."""
+def test_foreign_text_is_sanitized(words_of: Callable[[bytes], str]) -> None:
+    """What a server made a client say cannot control or flood the terminal."""
     words = words_of(b"ERROR: \x1b[31m no\nERROR: ::error::" + b"x" * 5000 + b"\xff")
     assert not set(words) & {"\x1b", "\n"}
     assert not words.startswith("::")

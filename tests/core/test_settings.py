@@ -1,4 +1,4 @@
-"""Where a setting comes from, and how a bad one is reported."""
+"""Where each setting comes from, and how a bad one is reported."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 
 
-def test_the_defaults() -> None:
-    """Who says nothing gets the repository's own index, downloadable, and fifteen minutes."""
+def test_defaults() -> None:
+    """Without settings: the repository's own index, and the documented defaults."""
     assert resolve({}, {}, {}).checked() == Settings(
         indexes=(),
         until=Until.DOWNLOADABLE,
@@ -49,10 +49,10 @@ def test_the_defaults() -> None:
         ("strict", True, "false", True, "strict", [True, False, True]),
     ],
 )
-def test_the_nearest_place_wins(
+def test_precedence(
     key: str, option: Any, variable: str, table: Any, field: str, values: list[Any]
 ) -> None:
-    """The command line comes before the environment, that before pyproject.toml."""
+    """The command line comes before the environment, and that before pyproject.toml."""
     environment, project = {key.upper(): variable}, {key: table}
     assert getattr(resolve({key: option}, environment, project).checked(), field) == values[0]
     assert getattr(resolve({key: None}, environment, project).checked(), field) == values[1]
@@ -60,13 +60,13 @@ def test_the_nearest_place_wins(
 
 
 @pytest.mark.parametrize("nothing", [None, "", []])
-def test_an_empty_option_is_none(nothing: object) -> None:
-    """What is named without a value leaves the word to the next place."""
+def test_empty_option_counts_as_unset(nothing: object) -> None:
+    """An option without a value leaves the choice to the next place."""
     assert resolve({"index": nothing}, {"INDEX": ""}, {"index": "c"}).checked().indexes == ("c",)
 
 
-def test_every_fault_at_once() -> None:
-    """Each unknown key and each invalid value is named with its place, all in one error."""
+def test_all_faults_are_reported() -> None:
+    """Each unknown key and each invalid value is named with its place, in one error."""
     with pytest.raises(ReleaseError) as caught:
         resolve(
             {"timeout": "soon", "until": "seen"},
@@ -91,15 +91,15 @@ def test_every_fault_at_once() -> None:
     assert len(said) == 9
 
 
-def test_a_fault_in_a_place_that_is_overruled_is_told_too() -> None:
-    """A bad value is an error even where another place overrules it."""
+def test_overridden_faults_are_reported() -> None:
+    """A bad value is an error even if another place overrides it."""
     with pytest.raises(ReleaseError, match="publish-verified"):
         resolve({"until": "listed"}, {}, {"until": "seen"}).checked()
 
 
 @pytest.mark.parametrize("value", ["https://me:secret@index.example/x y", "secret"])
-def test_a_bad_value_is_not_repeated(value: str) -> None:
-    """An error names the key and not the value, which may be a password."""
+def test_values_are_not_repeated(value: str) -> None:
+    """An error names the key but not the value, which may be a password."""
     with pytest.raises(ReleaseError) as caught:
         resolve({}, {"TIMEOUT": value, "UNTIL": value, "FORMAT": value}, {}).checked()
     assert len(caught.value.problems) == 3
@@ -107,35 +107,35 @@ def test_a_bad_value_is_not_repeated(value: str) -> None:
 
 
 @pytest.mark.parametrize("variable", ["GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT"])
-def test_the_guards_variables_are_no_fault(variable: str) -> None:
-    """What is read elsewhere is not taken for a mistake."""
+def test_guard_variables_are_known(variable: str) -> None:
+    """Variables that are read elsewhere are not unknown."""
     assert resolve({}, {variable: "1"}, {}).checked() == Settings()
 
 
 @pytest.mark.parametrize(
     "value", [False, True, 0, -5, 0.0, float("nan"), float("inf"), {}, [900], "15 m"]
 )
-def test_no_timeout_in_a_table(value: object) -> None:
-    """A timeout that is no positive duration is a fault, whatever its type."""
+def test_invalid_timeout_in_a_table(value: object) -> None:
+    """A timeout that is not a positive duration is a fault, whatever its type."""
     with pytest.raises(ReleaseError, match="timeout has an invalid value"):
         resolve({}, {}, {"timeout": value}).checked()
 
 
 @pytest.mark.parametrize("value", [2, 2.5])
-def test_a_bare_number_is_seconds(value: float) -> None:
+def test_number_is_seconds(value: float) -> None:
     """A TOML number is a duration in seconds."""
     assert resolve({}, {}, {"timeout": value}).checked().timeout == value
 
 
 @pytest.mark.parametrize("value", ["pip uv", "pip,uv", " pip, uv ", "pip,uv,pip", ["pip", "uv"]])
 def test_clients(value: object) -> None:
-    """Names with commas or blanks between, or a list; each once, in the order given."""
+    """Names separated by commas or spaces, or a list; each once, in order."""
     assert resolve({}, {}, {"clients": value}).checked().clients == ("pip", "uv")
 
 
 @pytest.mark.parametrize("value", ["conda", "pip,conda", "PIP", ",", ["pip", 3], [["pip"]], {}, 1])
-def test_no_clients(value: object) -> None:
-    """An unknown client, none at all and anything but texts are faults."""
+def test_invalid_clients(value: object) -> None:
+    """An unknown client, an empty list and values other than strings are faults."""
     with pytest.raises(ReleaseError, match="clients has an invalid value"):
         resolve({}, {}, {"clients": value}).checked()
 
@@ -145,28 +145,28 @@ def test_no_clients(value: object) -> None:
     [*[("true", True), ("True", True), ("1", True)], *[("FALSE", False), ("0", False)]],
 )
 def test_strict_from_the_environment(value: str, strict: bool) -> None:
-    """A variable is read as Poetry reads its own."""
+    """The variable is read as Poetry reads its own."""
     assert resolve({}, {"STRICT": value}, {"strict": not strict}).checked().strict is strict
 
 
 @pytest.mark.parametrize("value", ["yes", "2", 1, 0, [True], {}])
-def test_not_strict(value: object) -> None:
-    """What is no truth value is a fault, not a guess."""
+def test_invalid_strict(value: object) -> None:
+    """Anything but a boolean is a fault, not a guess."""
     with pytest.raises(ReleaseError, match="strict has an invalid value"):
         resolve({}, {}, {"strict": value}).checked()
 
 
 @pytest.mark.parametrize("place", ["option", "project"])
-def test_not_being_strict_is_a_choice_too(place: str) -> None:
-    """False is a value, and does not leave the word to the next place."""
+def test_false_overrides(place: str) -> None:
+    """False is a value, and does not leave the choice to the next place."""
     options, project = ({"strict": False}, {}) if place == "option" else ({}, {"strict": False})
     environment = {"STRICT": "true"} if place == "option" else {}
     assert resolve(options, environment, project).checked().strict is False
 
 
 @pytest.mark.parametrize("table", [3, "json", ["format"], None])
-def test_what_is_no_table(table: object) -> None:
-    """A value in the table's place is a fault, and other places still count."""
+def test_setting_table_is_not_a_table(table: object) -> None:
+    """It is a fault, and other places still count."""
     resolved = resolve({"format": "json"}, {}, table)
     assert resolved.found.format == "json"
     with pytest.raises(ReleaseError, match="is not a table"):
@@ -174,21 +174,21 @@ def test_what_is_no_table(table: object) -> None:
 
 
 def test_valid_settings_beside_invalid_ones() -> None:
-    """What is valid is known before all is: how a fault is reported may depend on it."""
+    """Valid settings are known anyway, because they may decide how a fault is reported."""
     resolved = resolve({"timeout": "soon"}, {"UNTIL": "seen"}, {"format": "json", "untill": "x"})
     assert len(resolved.problems) == 3
     assert resolved.found == Settings(format="json")
 
 
-def test_a_command_has_defaults_of_its_own() -> None:
-    """A default counts only where nobody gives the setting."""
+def test_command_defaults() -> None:
+    """A command's own default counts only if nobody gives the setting."""
     defaults = Settings(until=Until.LISTED, jobs=2)
     resolved = resolve({"jobs": "3"}, {}, {}, defaults)
     assert resolved.checked() == Settings(until=Until.LISTED, jobs=3)
 
 
-def test_where_settings_come_from() -> None:
-    """Each setting that is given is explained with its value as written, and its place."""
+def test_origin_of_settings() -> None:
+    """Each given setting is explained with its value as written, and its place."""
     options = {"index": ["https://me:secret@index.example/simple?sig=1", "mirror"], "until": None}
     environment = {"UNTIL": "listed", "STRICT": "", "INDEX": "elsewhere"}
     resolved = resolve(options, environment, {"timeout": "15m", "strict": True, "until": "listed"})
@@ -212,9 +212,9 @@ def test_where_settings_come_from() -> None:
         ({"clients": ["pip", "poety"]}, {}, {}, "(did you mean poetry?)"),
     ],
 )
-def test_what_was_probably_meant(
+def test_typos_get_suggestions(
     options: dict[str, Any], environment: dict[str, str], table: dict[str, Any], meant: str
 ) -> None:
-    """A slip of the pen is answered with what it resembles."""
+    """A typo gets a suggestion."""
     (problem,) = resolve(options, environment, table).problems
     assert meant in problem.message + problem.remedy

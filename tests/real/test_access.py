@@ -1,4 +1,4 @@
-"""Credentials and certificates come from where they do for `poetry publish`."""
+"""Credentials and certificates come from the same places as for `poetry publish`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CALL = ("publish-verified", "--no-interaction", "-r", "harbour")
 
 
-def test_options(poetry: Poetry, project: Project, pypi: Index) -> None:
+def test_command_line_credentials(poetry: Poetry, project: Project, pypi: Index) -> None:
     """`--username` and `--password` come before everything else."""
     project.build()
     wrong = Index(pypi.upload_url, "", "nobody", "nothing")
@@ -38,7 +38,7 @@ def test_options(poetry: Poetry, project: Project, pypi: Index) -> None:
 
 
 def test_poetry_config(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """What `poetry config` stored serves: the repository and its credentials."""
+    """The repository and credentials that `poetry config` stored are used."""
     project.build()
     for setting in (
         ("repositories.harbour", pypi.upload_url),
@@ -50,7 +50,7 @@ def test_poetry_config(poetry: Poetry, project: Project, pypi: Index) -> None:
 
 
 def test_pypi_token(poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy) -> None:
-    """A token is sent under the user name `__token__`, and refused here as any wrong password."""
+    """A token is sent as user `__token__`, and refused here like any wrong password."""
     project.build()
     proxy = make_proxy(pypi.origin)
     with_token = poetry.with_variables(
@@ -63,7 +63,7 @@ def test_pypi_token(poetry: Poetry, project: Project, pypi: Index, make_proxy: M
 
 
 def test_netrc(poetry: Poetry, project: Project, tmp_path: Path) -> None:
-    """`~/.netrc` serves for the index, as with Poetry and pip, where nothing else is named."""
+    """`~/.netrc` is used for the index, as in Poetry and pip, if nothing else is configured."""
     project.build()
     with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
         poetry.call_environment()
@@ -77,10 +77,10 @@ def test_netrc(poetry: Poetry, project: Project, tmp_path: Path) -> None:
         assert index.stored("lantern") == project.hashes()
 
 
-def test_a_source_of_the_same_name(
+def test_source_with_the_repositorys_name(
     poetry: Poetry, pypi: Index, make_proxy: MakeProxy, tmp_path: Path
 ) -> None:
-    """A Poetry source named like the repository is the index that must show the release."""
+    """A Poetry source with the repository's name is the index that must show the release."""
     mirror = make_proxy(pypi.origin)
     project = make_project(
         tmp_path / "source",
@@ -107,7 +107,7 @@ def test_certificate_authority(
     authority: tuple[ssl.SSLContext, Path],
     place: str,
 ) -> None:
-    """An authority of one's own is trusted where it is named, by pip too, and nowhere else."""
+    """A custom CA is trusted where it is configured, by pip too, and nowhere else."""
     context, file = authority
     project.build()
     through = open_pypi.behind(make_proxy(open_pypi.origin, context).origin)
@@ -133,10 +133,10 @@ def test_certificate_authority(
     assert open_pypi.stored("lantern") == project.hashes()
 
 
-def test_an_authority_file_that_is_none(
+def test_invalid_certificate_file(
     poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
 ) -> None:
-    """A missing or empty certificate file is a refusal that names it."""
+    """A missing or empty certificate file is refused by name."""
     project.build()
     empty = tmp_path / "empty.pem"
     empty.write_text("", encoding="utf-8")
@@ -147,8 +147,8 @@ def test_an_authority_file_that_is_none(
     assert pypi.stored("lantern") == {}
 
 
-def test_no_proxy_as_poetry_reads_it(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """A range of addresses in no_proxy keeps them off the proxy, as with `poetry publish`."""
+def test_no_proxy_with_address_ranges(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """An address range in no_proxy bypasses the proxy, as with `poetry publish`."""
     project.build()
     around = poetry.with_variables(
         http_proxy="http://127.0.0.1:1", all_proxy="socks5://127.0.0.1:1", no_proxy="127.0.0.0/8"

@@ -1,4 +1,4 @@
-"""The beds themselves: stock Poetry, pip and plain requests see what a test sets up."""
+"""The test beds themselves: stock Poetry, pip and plain requests see what a test sets up."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def publish(stock: Poetry, project: Project, index: Index, *options: str) -> int
 
 
 def test_stock_poetry_publishes_to_pypiserver(stock: Poetry, project: Project, pypi: Index) -> None:
-    """Poetry's own publish reaches pypiserver with the password, and pip finds the release."""
+    """`poetry publish` reaches pypiserver with the password, and pip finds the release."""
     assert publish(stock, project, pypi, "--build") == 0
     assert set(pypi.stored("lantern")) == project.filenames
     assert pypi.listed("lantern") == pypi.stored("lantern") == project.hashes()
@@ -66,7 +66,7 @@ def test_stock_poetry_publishes_to_pypiserver(stock: Poetry, project: Project, p
 
 
 def test_pypiserver_refuses_a_wrong_password(stock: Poetry, project: Project, pypi: Index) -> None:
-    """An upload with another password ends in a refusal, and nothing is there."""
+    """An upload with a wrong password is refused, and nothing is stored."""
     project.build()
     assert publish(stock, project, pypi, "-u", "harbour", "-p", "wrong") != 0
     assert pypi.stored("lantern") == {}
@@ -76,7 +76,7 @@ def test_pypiserver_refuses_a_wrong_password(stock: Poetry, project: Project, py
 def test_devpi_keeps_or_replaces(
     stock: Poetry, project: Project, kind: str, replaces: bool, request: pytest.FixtureRequest
 ) -> None:
-    """A non-volatile index keeps the first bytes of a name, a volatile one takes the next."""
+    """A non-volatile index keeps the first bytes of a name, a volatile one replaces them."""
     index: Index = request.getfixturevalue(kind)
     assert publish(stock, project, index, "--build") == 0
     first = project.hashes()
@@ -90,7 +90,7 @@ def test_devpi_keeps_or_replaces(
 def test_devpi_has_json_pages_with_relative_links(
     stock: Poetry, project: Project, devpi: Index
 ) -> None:
-    """Asked for JSON, devpi answers so, and its links need the page's own address."""
+    """devpi answers in JSON on request, with links relative to the page."""
     project.build()
     publish(stock, project, devpi)
     _, page = fetch(f"{devpi.simple_url}lantern/", headers={"Accept": JSON_PAGE})
@@ -107,7 +107,7 @@ def test_proxy_hides_and_changes(
     make_proxy: MakeProxy,
     request: pytest.FixtureRequest,
 ) -> None:
-    """Through the proxy a file is hidden, comes back, has another hash, and other bytes."""
+    """Through the proxy a file is hidden, shown again, has another hash, and other bytes."""
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     through = index.behind(proxy.origin)
@@ -130,8 +130,8 @@ def test_proxy_hides_and_changes(
     assert [page.path for page in proxy.pages]
 
 
-def test_proxy_answers_what_it_is_told(proxy: FaultProxy, pypi: Index) -> None:
-    """A rule gives any status, reason and body, and as often as it says."""
+def test_proxy_gives_scripted_answers(proxy: FaultProxy, pypi: Index) -> None:
+    """A rule gives any status, reason and body, as often as it says."""
     proxy.answer(is_page, Answer(418, b"body\x07", b"Tea\x1b[31m", {"X-A": "b"}), times=1)
     connection = http.client.HTTPConnection(proxy.origin.removeprefix("http://"), timeout=HANG)
     connection.request("GET", "/simple/lantern/")
@@ -145,7 +145,7 @@ def test_proxy_answers_what_it_is_told(proxy: FaultProxy, pypi: Index) -> None:
 def test_proxy_cuts_after_storing(
     stock: Poetry, project: Project, pypi: Index, proxy: FaultProxy
 ) -> None:
-    """The index has the file, and the client never learns of it."""
+    """The index has the file, but the client gets no answer."""
     project.build()
     proxy.cut_after(is_upload, times=1)
     assert publish(stock, project, pypi.behind(proxy.origin)) != 0
@@ -155,7 +155,7 @@ def test_proxy_cuts_after_storing(
 def test_proxy_speaks_tls(
     make_proxy: MakeProxy, open_pypi: Index, authority: tuple[ssl.SSLContext, Path]
 ) -> None:
-    """Who trusts the bed's authority reaches the index over https, and nobody else does."""
+    """Only a client that trusts the bed's authority reaches the index over https."""
     context, file = authority
     proxy = make_proxy(open_pypi.origin, context)
     host = proxy.origin.removeprefix("https://")
@@ -169,8 +169,8 @@ def test_proxy_speaks_tls(
         stranger.request("GET", "/simple/")
 
 
-def test_a_monorepo_is_what_it_says(stock: Poetry, tmp_path: Path) -> None:
-    """Stock Poetry builds all members at once, offline, and they need just what the graph says."""
+def test_monorepo_has_the_declared_dependencies(stock: Poetry, tmp_path: Path) -> None:
+    """Stock Poetry builds all members offline, and they need exactly what the graph says."""
     monorepo = make_monorepo(tmp_path / "mono", "pre", count=8, layers=3, seed=4)
     assert len(monorepo.chain(dict.fromkeys(monorepo.members, 1.0))[1]) == 3
     nowhere = "http://127.0.0.1:9"
@@ -189,8 +189,8 @@ def test_a_monorepo_is_what_it_says(stock: Poetry, tmp_path: Path) -> None:
         assert needed == monorepo.needs[project.name]
 
 
-def test_the_same_seed_makes_the_same_monorepo(tmp_path: Path) -> None:
-    """Seeds decide the edges; who depends on whom follows from them."""
+def test_same_seed_same_monorepo(tmp_path: Path) -> None:
+    """The seed decides the edges, and dependents follow from them."""
     make = partial(make_monorepo, prefix="pre", count=12, layers=4)
     one, same, other = (make(tmp_path / f"{n}", seed=seed) for n, seed in enumerate((1, 1, 2)))
     assert one.needs == same.needs != other.needs

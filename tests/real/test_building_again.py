@@ -1,4 +1,4 @@
-"""`--build` after a run that did not come to its end: the same files, or none."""
+"""`--build` after an incomplete run: the same files or none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def half(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> Index:
-    """The index behind a proxy, with the wheel; the sdist was refused."""
+    """The index behind a proxy, with the wheel uploaded and the sdist refused."""
     behind = pypi.behind(proxy.origin)
 
     def of_the_sdist(request: Request) -> bool:
@@ -41,8 +41,8 @@ def half(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> In
     return behind
 
 
-def test_the_same_sources(poetry: Poetry, project: Project, half: Index) -> None:
-    """What was built is used again, to the byte, however often the receipt was replaced."""
+def test_same_sources_reuse_the_build(poetry: Poetry, project: Project, half: Index) -> None:
+    """The build is reused byte by byte, however often the receipt was replaced."""
     ended(publish(poetry, project, half, "--timeout", "soon"), 1)
     before = {f.name: f.stat().st_mtime_ns for f in project.dist.iterdir() if f.is_file()}
     run = publish(poetry, project, half, "--build")
@@ -56,8 +56,8 @@ def test_the_same_sources(poetry: Poetry, project: Project, half: Index) -> None
     }
 
 
-def test_a_pipe_in_the_place_of_the_record(poetry: Poetry, project: Project, half: Index) -> None:
-    """Nobody waits for what is no file: it is built again, and noted again."""
+def test_build_record_is_a_pipe(poetry: Poetry, project: Project, half: Index) -> None:
+    """Nothing blocks: the project is built again, and recorded again."""
     (record,) = project.path.glob(".poetry/*/builds-1/*.json")
     record.unlink()
     os.mkfifo(record)
@@ -67,8 +67,10 @@ def test_a_pipe_in_the_place_of_the_record(poetry: Poetry, project: Project, hal
     assert record.is_file()
 
 
-def test_other_sources(poetry: Poetry, project: Project, half: Index, proxy: FaultProxy) -> None:
-    """Two states of the sources in one release are refused, and the way out is told."""
+def test_changed_sources_are_refused(
+    poetry: Poetry, project: Project, half: Index, proxy: FaultProxy
+) -> None:
+    """A release from two states of the sources is refused, with a way out."""
     there = half.stored("lantern")
     (project.path / "README.md").write_text("Another light.\n", encoding="utf-8")
     sent = len(proxy.uploads)
@@ -80,16 +82,16 @@ def test_other_sources(poetry: Poetry, project: Project, half: Index, proxy: Fau
     assert len(proxy.uploads) == sent
 
 
-def test_a_dist_folder_that_was_changed(poetry: Poetry, project: Project, half: Index) -> None:
-    """What is not what was built is built anew."""
+def test_changed_dist_directory_is_rebuilt(poetry: Poetry, project: Project, half: Index) -> None:
+    """Files that differ from the recorded build are rebuilt."""
     (project.dist / project.sdist).unlink()
     run = publish(poetry, project, half, "--build")
     ended(run, 0)
     assert "not building again" not in run.said
 
 
-def test_a_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -> None:
-    """What somebody else may have put there is not believed."""
+def test_build_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -> None:
+    """A record that somebody else may have placed is not trusted."""
     (record,) = (project.path / ".poetry" / ".nox" / "builds-1").glob("*.json")
     record.rename(project.path / "elsewhere.json")
     record.symlink_to(project.path / "elsewhere.json")
@@ -99,8 +101,8 @@ def test_a_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -
     assert not record.is_symlink()
 
 
-def test_a_packed_file_that_git_does_not_see(poetry: Poetry, project: Project, half: Index) -> None:
-    """What lies in a submodule, or is ignored, changes the build as well."""
+def test_packed_file_that_git_does_not_track(poetry: Poetry, project: Project, half: Index) -> None:
+    """A change in a submodule or an ignored file changes the build too."""
     git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "All")):
         subprocess.run((*git, *words), cwd=project.path, check=True)

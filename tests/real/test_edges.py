@@ -1,4 +1,4 @@
-"""The beds that lag: real installers see through edges and mirrors what those were told to show."""
+"""Beds that lag: through edges and mirrors, real installers see what these were told to show."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stock(stock_environment: PoetryEnvironment, tmp_path: Path) -> Poetry:
 
 @pytest.fixture
 def next_one(project: Project, open_pypi: Index) -> Project:
-    """Version 1.1, built but not uploaded; 1.0 stands on the open index."""
+    """Version 1.1, built but not uploaded; 1.0 is on the open index."""
     project.build()
     open_pypi.upload(project)
     newer = project.set_version("1.1")
@@ -66,13 +66,13 @@ def page(index: Index, **headers: str) -> str:
 
 
 def mirrors(devpi: Devpi, of: Index) -> tuple[Index, Index]:
-    """One that keeps what it has read for long, and one that soon looks again."""
+    """A mirror that caches for long, and one that soon looks again."""
     name = f"m{uuid.uuid4().hex[:8]}"
     return devpi.mirror(f"{name}-long", of, LONG), devpi.mirror(f"{name}-short", of, SHORT)
 
 
 def wait_for(wheel: str, index: Index, early: Request) -> None:
-    """Return once the edge lists the wheel to those who ask as this early one did."""
+    """Wait until the edge lists the wheel for requests like this early one."""
     asked = {name: early.headers[name] for name in ("accept", "accept-encoding")}
     url = f"{index.simple_url}lantern/"
     wait_until(lambda: wheel in ask(url, headers=asked).body.decode(), "the page to be new")
@@ -82,7 +82,7 @@ def wait_for(wheel: str, index: Index, early: Request) -> None:
 def test_early_pip_misses_the_release_for_the_ttl(
     kind: str, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """Who asked early does not get the release from the edge before the page has expired."""
+    """A client that asked early does not get the release until the page expires."""
     run = edges.varnish if kind == "varnish" else edges.nginx
     with (
         run(tmp_path / "größe of the edge", open_pypi.origin, ttl=LONG) as keeping,
@@ -104,7 +104,7 @@ def test_early_pip_misses_the_release_for_the_ttl(
 
 @pytest.mark.parametrize("kind", ["varnish", "nginx"])
 @pytest.mark.parametrize("separate", [True, False])
-def test_installers_have_copies_of_their_own(
+def test_installers_have_their_own_copies(
     kind: str,
     separate: bool,
     next_one: Project,
@@ -112,7 +112,7 @@ def test_installers_have_copies_of_their_own(
     stock: Poetry,
     tmp_path: Path,
 ) -> None:
-    """Only where pages depend on Accept do uv and Poetry not suffer from a pip that was early."""
+    """Only if pages vary by Accept are uv and Poetry unaffected by an early pip."""
     folder = tmp_path / "edge"
     if kind == "varnish":
         vary = "Accept, Accept-Encoding" if separate else None
@@ -131,10 +131,10 @@ def test_installers_have_copies_of_their_own(
         assert len(accepted) == 3
 
 
-def test_installers_find_nothing_that_is_not_there(
+def test_installers_report_missing_versions(
     next_one: Project, open_pypi: Index, stock: Poetry, tmp_path: Path
 ) -> None:
-    """Asked straight, each installer gets the version that is there and says which is not."""
+    """Each installer gets the version that exists, and names the one that does not."""
     url = open_pypi.simple_url
     for find in (pip_finds, uv_finds):
         assert find(tmp_path, url, "lantern", "1.0")
@@ -147,7 +147,7 @@ def test_installers_find_nothing_that_is_not_there(
     assert "lantern (1.1)" in missed.output
 
 
-def test_soft_purge_gives_each_variant_the_old_page_once(
+def test_soft_purge_serves_each_variant_the_old_page_once(
     next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
     """After a soft purge the first reader of each variant still gets the old page."""
@@ -166,7 +166,7 @@ def test_soft_purge_gives_each_variant_the_old_page_once(
 
 
 @pytest.mark.parametrize("kind", ["varnish", "nginx"])
-def test_hard_purge_gives_the_new_page_at_once(
+def test_hard_purge_serves_the_new_page_at_once(
     kind: str, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
     """After a hard purge the first reader gets the new page."""
@@ -180,7 +180,7 @@ def test_hard_purge_gives_the_new_page_at_once(
         assert next_one.wheel in page(index)
 
 
-def test_grace_gives_the_old_page_once_more(
+def test_grace_serves_the_old_page_once_more(
     next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
     """With grace, the first reader after the expiry still gets the old page, and its age."""
@@ -196,10 +196,10 @@ def test_grace_gives_the_old_page_once_more(
 
 
 @pytest.mark.parametrize("kind", ["varnish", "nginx"])
-def test_not_found_is_kept_for_its_time(
+def test_not_found_is_cached_for_its_ttl(
     kind: str, project: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """A pip that asked for a project too early is told so again until that has expired."""
+    """A pip that asked for a project too early keeps getting 404 until that expires."""
     project.build()
     run = edges.varnish if kind == "varnish" else edges.nginx
     origin = open_pypi.origin
@@ -219,10 +219,10 @@ def test_not_found_is_kept_for_its_time(
 
 
 @pytest.mark.parametrize("kind", ["varnish", "nginx"])
-def test_not_found_is_not_kept_untold(
+def test_not_found_is_not_cached_by_default(
     kind: str, project: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """Where nobody says how long, the edge asks for a missing project every time."""
+    """Without a TTL for 404, the edge asks for a missing project every time."""
     project.build()
     run = edges.varnish if kind == "varnish" else edges.nginx
     with run(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
@@ -232,10 +232,10 @@ def test_not_found_is_not_kept_untold(
         assert project.wheel in page(index)
 
 
-def test_not_found_is_one_copy_for_all_who_take_gzip(
+def test_cached_404_does_not_vary_by_accept(
     project: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """A kept 404 does not depend on Accept: only who asks for `identity` has another copy."""
+    """A cached 404 is shared by all who accept gzip; only `identity` has another copy."""
     project.build()
     zipped = {"Accept-Encoding": "gzip, deflate"}
     with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG, not_found_ttl=LONG) as edge:
@@ -247,10 +247,10 @@ def test_not_found_is_one_copy_for_all_who_take_gzip(
 
 
 @pytest.mark.parametrize("age", [True, False])
-def test_varnish_says_what_it_is_told_to(
+def test_varnish_headers(
     age: bool, next_one: Project, open_pypi: Index, tmp_path: Path, make_proxy: MakeProxy
 ) -> None:
-    """Vary, Age and Cache-Control are as given; files and queries are as they should be."""
+    """Vary, Age and Cache-Control are as configured; files and queries pass through."""
     behind = make_proxy(open_pypi.origin)
     with edges.varnish(
         tmp_path / "edge", behind.origin, ttl=LONG, age=age, cache_control="max-age=600"
@@ -270,10 +270,10 @@ def test_varnish_says_what_it_is_told_to(
         assert len([r for r in behind.requests if r.path == f"/packages/{old}"]) == 2
 
 
-def test_nginx_says_nothing_of_its_copies(
+def test_nginx_headers(
     next_one: Project, open_pypi: Index, tmp_path: Path, make_proxy: MakeProxy
 ) -> None:
-    """nginx tells Cache-Control as given, and neither Age nor Vary."""
+    """nginx sends Cache-Control as configured, and neither Age nor Vary."""
     behind = make_proxy(open_pypi.origin)
     with edges.nginx(
         tmp_path / "edge", behind.origin, ttl=LONG, cache_control="max-age=600"
@@ -296,7 +296,7 @@ def test_nginx_says_nothing_of_its_copies(
 def test_uploads_pass_through_the_edge_to_devpi(
     kind: str, project: Project, devpi: Index, tmp_path: Path
 ) -> None:
-    """An edge before devpi passes uploads and files on, and keeps its pages."""
+    """An edge in front of devpi passes uploads and files on, and caches pages."""
     project.build()
     run = edges.varnish if kind == "varnish" else edges.nginx
     with run(tmp_path / "edge", devpi.origin, ttl=LONG) as edge:
@@ -311,10 +311,10 @@ def test_uploads_pass_through_the_edge_to_devpi(
         assert not pip_finds(tmp_path, index.simple_url, "lantern", "1.1")
 
 
-def test_early_look_keeps_a_mirror_old_for_its_expiry(
+def test_early_look_keeps_a_mirror_stale(
     next_one: Project, open_pypi: Index, devpi_server: Devpi, tmp_path: Path
 ) -> None:
-    """A mirror that was asked too early stays old for everybody, and says nothing of it."""
+    """A mirror that is asked too early stays stale for everybody, without saying so."""
     kept, forgotten = mirrors(devpi_server, open_pypi)
     for mirror in (kept, forgotten):
         assert next_one.wheel not in page(mirror)
@@ -328,10 +328,10 @@ def test_early_look_keeps_a_mirror_old_for_its_expiry(
     assert pip_finds(tmp_path, forgotten.simple_url, "lantern", "1.1")
 
 
-def test_early_look_keeps_a_project_unknown_to_a_mirror(
+def test_early_look_hides_a_project_on_a_mirror(
     project: Project, open_pypi: Index, devpi_server: Devpi
 ) -> None:
-    """A project that a mirror was asked for before the upload stays unknown for the expiry."""
+    """A project requested from a mirror before its upload stays unknown until the expiry."""
     project.build()
     kept, forgotten = (f"{m.simple_url}lantern/" for m in mirrors(devpi_server, open_pypi))
     assert [ask(url).status for url in (kept, forgotten)] == [404, 404]
@@ -343,7 +343,7 @@ def test_early_look_keeps_a_project_unknown_to_a_mirror(
 def test_frozen_replica_lags_and_catches_up(
     replicated: Replicated, project: Project, tmp_path: Path
 ) -> None:
-    """A frozen replica shows nothing of an upload to the primary, and all of it when thawed."""
+    """A frozen replica shows nothing of an upload, and everything once thawed."""
     index = replicated.primary.index("harbour")
     replica = replicated.replica_of(index)
     project.build()
@@ -364,8 +364,8 @@ def test_frozen_replica_lags_and_catches_up(
     assert replica.stored("lantern") == index.stored("lantern")
 
 
-def test_lack_of_a_program_fails_only_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an edge's program its tests are skipped for a developer, and fail in CI."""
+def test_missing_program_fails_only_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing edge program skips its tests for a developer, and fails them in CI."""
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no-such-edge is not installed"):
         program("no-such-edge")

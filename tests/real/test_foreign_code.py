@@ -1,4 +1,4 @@
-"""No Python that is started imports from the working directory, nor sees what it does not need."""
+"""Child Pythons never import from the working directory, and see only what they need."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KINDS = ("build", "--health-endpoint")
 
 @dataclass(frozen=True)
 class Trapped:
-    """A project with modules that leave a mark where they are imported."""
+    """A project with modules that leave a mark when they are imported."""
 
     project: Project
     mark: Path
@@ -57,29 +57,29 @@ class Trapped:
 
 @pytest.fixture
 def trapped(project: Project, tmp_path: Path) -> Trapped:
-    """The project, with a trap of each kind in its folder."""
+    """The project with a trap of each kind."""
     mark = tmp_path / "imported"
     lay_traps(project.path, mark, *TRAPS)
     return Trapped(project, mark)
 
 
 def lay_traps(folder: Path, mark: Path, *names: str) -> None:
-    """Put a module of each name there."""
+    """Write a module of each name there."""
     code = f"with open({str(mark)!r}, 'a') as mark:\n    mark.write(__name__ + chr(10))\n"
     for name in names:
         (folder / f"{name}.py").write_text(code, encoding="utf-8")
 
 
 @pytest.mark.real_start
-def test_the_traps_work(trapped: Trapped, poetry: Poetry) -> None:
-    """A Python that is started there without care imports them."""
+def test_traps_work(trapped: Trapped, poetry: Poetry) -> None:
+    """A Python started without care imports them."""
     poetry.project = trapped.project.path
     poetry.python("import pip")
     assert not trapped.untouched()
 
 
 @pytest.mark.parametrize("more", [(), ("--projects", ".")], ids=["alone", "many"])
-def test_a_rehearsal(trapped: Trapped, poetry: Poetry, more: tuple[str, ...]) -> None:
+def test_rehearsal(trapped: Trapped, poetry: Poetry, more: tuple[str, ...]) -> None:
     """A rehearsal builds, serves and asks every client, and imports nothing of the project."""
     project = trapped.project
     run = poetry.run("publish-verified", "-n", "--rehearse", "--build", *more, cwd=project.path)
@@ -87,8 +87,8 @@ def test_a_rehearsal(trapped: Trapped, poetry: Poetry, more: tuple[str, ...]) ->
     assert trapped.untouched(), trapped.mark.read_text("utf-8")
 
 
-def test_a_wait(trapped: Trapped, poetry: Poetry, open_pypi: Index) -> None:
-    """Nor does the reader's side, which asks the user's pip for its settings besides."""
+def test_wait(trapped: Trapped, poetry: Poetry, open_pypi: Index) -> None:
+    """`wait`, which also asks the user's pip for its settings, imports nothing either."""
     assert open_pypi.root is not None
     trapped.project.build(open_pypi.root)
     words = ("lantern==1.0", "--index", open_pypi.simple_url, *INSTALLABLE)
@@ -97,17 +97,17 @@ def test_a_wait(trapped: Trapped, poetry: Poetry, open_pypi: Index) -> None:
     assert trapped.untouched(), trapped.mark.read_text("utf-8")
 
 
-def test_the_doctor(trapped: Trapped, poetry: Poetry) -> None:
-    """Nor does the doctor, whose locks are tried by two processes."""
+def test_doctor(trapped: Trapped, poetry: Poetry) -> None:
+    """Neither does the doctor, which tries locks with two processes."""
     ended(poetry.run("publish-verified", "doctor", cwd=trapped.project.path), 0)
     assert trapped.untouched(), trapped.mark.read_text("utf-8")
 
 
-def test_poetry_from_elsewhere(project: Project, tmp_path: Path, poetry: Poetry) -> None:
-    """Modules that Python does not find by itself are found where Poetry found them.
+def test_poetry_on_pythonpath(project: Project, tmp_path: Path, poetry: Poetry) -> None:
+    """Modules that only Poetry's own path has are found there.
 
-    Here all lie on PYTHONPATH, behind a folder with the user's own; and Poetry, run by its module,
-    does import from the working directory.
+    Here all are on PYTHONPATH, behind a directory with the user's own modules; and Poetry, run as a
+    module, does import from the working directory.
     """
     bare = PoetryEnvironment(tmp_path / "bare")
     run_checked(uv(), "venv", "--quiet", "--python", sys.executable, bare.path)
@@ -172,7 +172,7 @@ class Lamp(ApplicationPlugin):
 
 
 def test_plugins_on_pythonpath(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> None:
-    """A build has the plugins that Poetry has, and for a dot there nothing of its own folder."""
+    """A build has the plugins that Poetry has, but nothing from its own directory."""
     root, mark = trapped.project.path.parent, tmp_path / "plugin"
     info = root / "plugins" / "lamp-1.0.dist-info"
     info.mkdir(parents=True)
@@ -187,8 +187,8 @@ def test_plugins_on_pythonpath(trapped: Trapped, poetry: Poetry, tmp_path: Path)
     assert trapped.untouched(), trapped.mark.read_text("utf-8")
 
 
-def test_the_environment_of_python(tmp_path: Path) -> None:
-    """Whatever PYTHON* variables say, a child starts; its arguments are its own."""
+def test_python_variables(tmp_path: Path) -> None:
+    """Whatever PYTHON* variables say, a child starts with its own arguments."""
     command = children.python(["json"], "import sys; print(sys.argv[1:])", "ä", "-c")
     broken = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "PYTHONSTARTUP": "/nowhere"}
     done = subprocess.run(command, env=broken, cwd=tmp_path, capture_output=True, check=True)

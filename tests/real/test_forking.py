@@ -1,4 +1,4 @@
-"""What is forked is what would have been started."""
+"""A forked process equals a started one."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ sys.exit(3)
 
 
 @pytest.fixture(autouse=True)
-def asked_for(tmp_path: Path) -> None:
-    """Each Python has been asked for once: only the next time is it worth a server."""
+def warmed_up(tmp_path: Path) -> None:
+    """Request each Python once: a server starts only from the second time on."""
     for version in VERSIONS:
         command: list[str | Path] = [environment(version).python, "-c", ""]
         forking.popen(command, env=isolated(tmp_path / "home"), cwd=tmp_path).wait()
 
 
-def told(tmp_path: Path, argv: list[str | Path], *, real: bool, **options: Any) -> object:
-    """What a process says of itself, and how it ended."""
+def report_of(tmp_path: Path, argv: list[str | Path], *, real: bool, **options: Any) -> object:
+    """What a process reports about itself, and how it ended."""
     process = forking.popen(
         argv,
         env=isolated(tmp_path / "home", TMPDIR=str(tmp_path), MORE="größer"),
@@ -88,8 +88,8 @@ def told(tmp_path: Path, argv: list[str | Path], *, real: bool, **options: Any) 
 
 @pytest.mark.parametrize("form", ["code", "script", "module"])
 @pytest.mark.parametrize("options", [{"start_new_session": True}, {"process_group": 0}, {}])
-def test_a_fork_is_like_a_start(tmp_path: Path, form: str, options: dict[str, Any]) -> None:
-    """Arguments, paths, streams, signals, kin, environment, umask and end are those of a start."""
+def test_fork_equals_start(tmp_path: Path, form: str, options: dict[str, Any]) -> None:
+    """Arguments, paths, streams, signals, ancestry, environment, umask and exit are the same."""
     python = environment().python
     (tmp_path / "tells.py").write_text(TELL, encoding="utf-8")
     script = tmp_path / "bin" / "tells"
@@ -103,7 +103,9 @@ def test_a_fork_is_like_a_start(tmp_path: Path, form: str, options: dict[str, An
     }
     before = os.umask(0o027)
     try:
-        forked, real = (told(tmp_path, argv[form], real=real, **options) for real in (False, True))
+        forked, real = (
+            report_of(tmp_path, argv[form], real=real, **options) for real in (False, True)
+        )
     finally:
         os.umask(before)
     assert forked == real
@@ -126,8 +128,8 @@ print(sorted(left), poetry.locations.CONFIG_DIR, poetry.config.config.CONFIG_DIR
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_no_place_of_the_server_is_left(tmp_path: Path, version: str) -> None:
-    """Poetry's own constants are of the forked process's environment, and nobody keeps others."""
+def test_no_path_of_the_server_is_left(tmp_path: Path, version: str) -> None:
+    """Poetry's constants come from the forked process's environment, and no old one is left."""
     poetry = Poetry(environment(version), tmp_path / "home", tmp_path)
     config = tmp_path / "home" / "config"
     assert poetry.python(LEFT, fork_server.NOWHERE).ok() == f"[] {config} {config}\n"
@@ -135,8 +137,8 @@ def test_no_place_of_the_server_is_left(tmp_path: Path, version: str) -> None:
     assert "mine" in (config / "config.toml").read_text("utf-8")
 
 
-def test_a_forked_process_is_killed_as_any_other(tmp_path: Path) -> None:
-    """A signal ends it, its parent is told by which, and it is gone."""
+def test_forked_process_can_be_killed(tmp_path: Path) -> None:
+    """A signal ends it, its parent learns which one, and it is gone."""
     code = "import sys; print('begun', flush=True); sys.stdin.read()"
     process = forking.popen(
         [environment().python, "-c", code],
@@ -167,10 +169,10 @@ def test_a_forked_process_is_killed_as_any_other(tmp_path: Path) -> None:
         (["-c", "1"], {}, {"real": True}),
     ],
 )
-def test_what_a_fork_cannot_play_is_started(
+def test_unforkable_calls_are_started(
     tmp_path: Path, argv: list[str], environ: dict[str, str], options: dict[str, Any]
 ) -> None:
-    """Options of Python, its variables, the locale, users and code before the start."""
+    """Python options, PYTHON* variables, locale, users, and code before the start."""
     env = isolated(tmp_path / "home", **environ)
     quiet: dict[str, Any] = {
         "stdout": subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""How indexes are asked: no more than needed, as they wish, and not at all where none is."""
+"""Indexes are asked no more than needed, as they wish, and not at all where there is none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def own_address() -> str:
-    """An address of this machine that is not loopback."""
+    """An address of this machine other than loopback."""
     address = processes.own_address()
     if address is None:
         pytest.skip("this machine has no address but loopback")
@@ -42,7 +42,7 @@ def own_address() -> str:
 
 
 def refused(project: Project, run: Run, code: str) -> str:
-    """See that nothing was sent, for this one reason; its words."""
+    """Check that nothing was sent, for only this reason; return its message."""
     ended(run, 3)
     release = holds(project.receipt(), "preflight-refused", 3)
     assert set(uploads(release).values()) == {"not-sent"}
@@ -52,10 +52,10 @@ def refused(project: Project, run: Run, code: str) -> str:
     return str(problem["message"])
 
 
-def test_an_unchanged_page_is_not_sent_again(
+def test_conditional_requests(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """Whoever has a page asks whether it has changed, and "304 Not Modified" is an answer."""
+    """A known page is requested conditionally, and 304 is an answer."""
     statuses: list[tuple[str, int]] = []
 
     def act(exchange: Exchange) -> Answer:
@@ -81,10 +81,10 @@ def test_an_unchanged_page_is_not_sent_again(
     assert all(seen == [200, 304, 304] for seen in by_client.values()), by_client
 
 
-def test_a_changed_page_is_sent_again(
+def test_304_stands_for_its_own_page(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """A 304 stands for the page that was sent with that ETag, so an old one stays old."""
+    """A 304 stands for the page with that ETag, so an old one stays old."""
     complete = math.inf
 
     def act(exchange: Exchange) -> Answer:
@@ -111,10 +111,10 @@ def test_a_changed_page_is_sent_again(
     assert all(each["requests"] >= 3 for each in index["variants"])
 
 
-def test_an_index_that_wants_a_rest(
+def test_retry_after_of_a_page(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """After a 429 with `Retry-After: 3`, nothing of that index is asked for so long."""
+    """After a 429 with `Retry-After: 3` the index is left alone for that long."""
     told = threading.Event()
 
     def rest() -> Iterator[bytes]:
@@ -138,20 +138,16 @@ def test_an_index_that_wants_a_rest(
     assert len(early) <= 2
 
 
-def test_an_index_whose_name_does_not_exist(
-    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
-) -> None:
-    """A host that nobody knows, among the indexes, is refused before anything is sent."""
+def test_unknown_host(poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index) -> None:
+    """An index on an unknown host is refused before anything is sent."""
     url = "http://no-such-index.invalid/simple/"
     run = publish(poetry, project, behind, "--index", behind.simple_url, "--index", url)
     assert f"{url} cannot be reached" in refused(project, run, "PV605")
     assert proxy.uploads == []
 
 
-def test_an_index_that_does_not_listen(
-    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
-) -> None:
-    """So is a port on which nobody listens."""
+def test_closed_port(poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index) -> None:
+    """So is a closed port."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unheard.getsockname()[1]}/simple/"
@@ -161,7 +157,7 @@ def test_an_index_that_does_not_listen(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_mirror_that_refuses_to_be_read(
+def test_mirror_with_wrong_credentials(
     poetry: Poetry,
     project: Project,
     pypi: Index,
@@ -170,7 +166,7 @@ def test_a_mirror_that_refuses_to_be_read(
     make_proxy: MakeProxy,
     status: int,
 ) -> None:
-    """A mirror that wants other credentials is refused before anything is sent."""
+    """A mirror that needs other credentials is refused before anything is sent."""
     mirror = make_proxy(pypi.origin)
     mirror.answer(lambda _: True, Answer(status))
     url = f"{mirror.origin}/simple/"
@@ -181,10 +177,10 @@ def test_a_mirror_that_refuses_to_be_read(
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_path_where_no_index_is(
+def test_path_without_an_index(
     poetry: Poetry, project: Project, devpi: Index, beside: bool
 ) -> None:
-    """A wrong path ends in 6 at once, with the advice to name the right one."""
+    """A wrong path ends in 6 at once, and the remedy is to name the right one."""
     project.build()
     wrong = devpi.simple_url.replace("+simple/", "simpel/")
     named = ("--index", devpi.simple_url) if beside else ()
@@ -199,10 +195,10 @@ def test_a_path_where_no_index_is(
     assert devpi.stored("lantern") == project.hashes()
 
 
-def test_no_more_than_four_looks_a_second(
+def test_four_requests_per_second(
     poetry: Poetry, project: Project, pypi: Index, own_address: str
 ) -> None:
-    """A host is asked four times a second at most, however many indexes and clients there are."""
+    """A host is asked at most four times a second, however many indexes and clients."""
     project.build()
     with (
         FaultProxy(pypi.origin, address=own_address) as own,

@@ -1,4 +1,4 @@
-"""`--projects`: many projects of one repository, each released after those that it needs."""
+"""`--projects`: many projects of one repository, each released after those it needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ALL = ("--projects", "packages/*")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository without projects yet, in a path with a space and an umlaut."""
+    """A repository without projects, in a path with a space and an umlaut."""
     return make_root(tmp_path / "my größe" / "mono")
 
 
@@ -50,32 +50,30 @@ def publish(poetry: Poetry, cwd: Path, index: Index, *options: str | Path) -> Ru
 
 
 def receipt_in(folder: Path) -> dict[str, Any]:
-    """The receipt of all, from its usual place."""
+    """The receipt of all, from its default place."""
     return read_receipt(folder / "dist" / ".publish-verified" / "run.json")
 
 
 def verdicts(receipt: dict[str, Any]) -> dict[str, str]:
-    """How each release ended, by name."""
+    """The verdict of each release, by name."""
     return {name: release["verdict"] for name, release in by_name(receipt).items()}
 
 
 def set_non_package(project: Project) -> None:
-    """Make a project one that has nothing to publish."""
+    """Make a project a non-package."""
     file = project.path / "pyproject.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(f"{text}\n[tool.poetry]\npackage-mode = false\n", encoding="utf-8")
 
 
 def position(proxy: FaultProxy, filename: str) -> int:
-    """Which request of all was the upload of the file."""
+    """The position of the file's upload among all requests."""
     (found,) = [n for n, request in enumerate(proxy.requests) if request.uploads(filename)]
     return found
 
 
-def test_each_after_those_that_it_needs(
-    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy
-) -> None:
-    """Built, sent and proven in order of need, whatever the names and whatever stands by a need."""
+def test_release_order(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """Built, sent and proven in dependency order, whatever the spelling."""
     top = add_member(root, "A.Lantern", 'flint; python_version < "3"', "Big_Wick>=1,<2")
     wick = add_member(root, "big-wick", version="1.5")
     more = '\n[project.optional-dependencies]\nbright = ["A_lantern==1.0"]\n'
@@ -100,8 +98,8 @@ def test_each_after_those_that_it_needs(
     assert not poetry.leftovers()
 
 
-def test_settings_name_the_projects(poetry: Poetry, root: Path, pypi: Index) -> None:
-    """What pyproject.toml names is released without an option; in a member's folder that alone."""
+def test_projects_from_settings(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """pyproject.toml names the projects; inside a member's directory it is released alone."""
     wick, lamp = add_member(root, "wick"), add_member(root, "lamp", "wick>=1")
     wick.build()
     lamp.build()
@@ -147,26 +145,26 @@ def test_invalid_settings_of_a_root_that_is_no_project(poetry: Poetry, root: Pat
     assert [p["code"] for p in problems(events[-1])] == ["PV101"]
 
 
-def circle(root: Path) -> None:
-    """Two that need each other, one by an extra."""
+def cycle(root: Path) -> None:
+    """Two projects that need each other, one through an extra."""
     add_member(root, "lamp", "wick")
     add_member(root, "wick", more='\n[project.optional-dependencies]\nx = ["Lamp>=1"]\n')
 
 
-def one_name_twice(root: Path) -> None:
+def duplicate_name(root: Path) -> None:
     """The same name in two spellings."""
     add_member(root, "Oil.Lamp", folder="one")
     add_member(root, "oil-lamp", folder="two")
 
 
 def broken(root: Path) -> None:
-    """A file that is no TOML."""
+    """A file that is not TOML."""
     project = add_member(root, "crooked")
     (project.path / "pyproject.toml").write_text("[project\n", encoding="utf-8")
 
 
 def bare_path(root: Path) -> None:
-    """A path that would be in the metadata, for want of a range."""
+    """A path dependency without a range, which would be in the metadata."""
     add_member(root, "glass")
     path = '\n[tool.poetry.dependencies]\nglass = { path = "../glass", develop = true }\n'
     add_member(root, "chimney", more=path)
@@ -177,7 +175,7 @@ def bare_path(root: Path) -> None:
 
 
 def built_with_another(root: Path) -> None:
-    """One whose build backend needs another."""
+    """A project whose build backend needs another member."""
     add_member(root, "mould")
     file = add_member(root, "bell").path / "pyproject.toml"
     text = file.read_text(encoding="utf-8")
@@ -195,8 +193,8 @@ def no_packages(root: Path) -> None:
 FAULTS = {
     "PV201": (broken, ("packages/crooked/pyproject.toml",)),
     "PV240": (no_packages, ("packages/site", "package-mode = false")),
-    "PV241": (one_name_twice, ("oil-lamp", "packages/one", "packages/two")),
-    "PV242": (circle, ("lamp -> wick -> lamp",)),
+    "PV241": (duplicate_name, ("oil-lamp", "packages/one", "packages/two")),
+    "PV242": (cycle, ("lamp -> wick -> lamp",)),
     "PV243": (bare_path, ("chimney", "glass", "file:")),
     "PV245": (built_with_another, ("bell", "mould", "build-system.requires")),
 }
@@ -204,10 +202,10 @@ FAULTS = {
 
 @pytest.mark.parametrize("code", FAULTS)
 @pytest.mark.parametrize("plan", [False, True], ids=["publish", "plan"])
-def test_refused_before_anything_is_done(
+def test_invalid_workspaces_are_refused(
     poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy, code: str, plan: bool
 ) -> None:
-    """What is wrong with the projects ends in 3, with words that name them; nothing is asked."""
+    """Each ends in 3, names the projects, and sends no request."""
     make, words = FAULTS[code]
     make(root)
     receipt = root / "receipt.json"
@@ -223,8 +221,10 @@ def test_refused_before_anything_is_done(
     assert not list(root.rglob("*.whl"))
 
 
-def test_all_faults_at_once(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
-    """One run tells of everything that is wrong with any of the projects."""
+def test_all_workspace_faults_are_reported(
+    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy
+) -> None:
+    """One run reports everything that is wrong with any project."""
     for make, _ in FAULTS.values():
         make(root)
     receipt = root / "receipt.json"
@@ -234,8 +234,8 @@ def test_all_faults_at_once(poetry: Poetry, root: Path, pypi: Index, proxy: Faul
     assert proxy.requests == []
 
 
-def test_a_pattern_in_vain(poetry: Poetry, root: Path, pypi: Index) -> None:
-    """A pattern that finds nothing is told, even beside one that finds something."""
+def test_pattern_without_a_match(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """It is reported even if another pattern matches."""
     add_member(root, "lamp").build()
     run = publish(poetry, root, pypi, *ALL, "--projects", "libs/*")
     ended(run, 3)
@@ -244,10 +244,8 @@ def test_a_pattern_in_vain(poetry: Poetry, root: Path, pypi: Index) -> None:
     assert pypi.stored("lamp") == {}
 
 
-def test_a_range_that_nothing_satisfies(
-    poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy
-) -> None:
-    """A range is held against the version that is released and those that the index has."""
+def test_unsatisfiable_range(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """A range is compared with the version being released and those on the index."""
     lamp = add_member(root, "lamp", "wick>=0.5,<1", "oil>=1")
     wick, oil = add_member(root, "wick", version="1.5"), add_member(root, "oil")
     for project in (lamp, wick, oil):
@@ -269,8 +267,8 @@ def test_a_range_that_nothing_satisfies(
     assert set(verdicts(receipt_in(root)).values()) == {"verified"}
 
 
-def test_what_is_no_package_is_left_out(poetry: Poetry, root: Path, pypi: Index) -> None:
-    """A project in non-package mode is left out, and that is said."""
+def test_non_packages_are_left_out(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """A project in non-package mode is left out and reported."""
     set_non_package(add_member(root, "site"))
     add_member(root, "lamp").build()
     run = publish(poetry, root, pypi, *ALL)
@@ -281,7 +279,7 @@ def test_what_is_no_package_is_left_out(poetry: Poetry, root: Path, pypi: Index)
 
 
 def plan_of(poetry: Poetry, cwd: Path, *options: str) -> dict[str, Any]:
-    """The plan as JSON, which is all that goes to standard output."""
+    """The plan as JSON, which must be the only standard output."""
     run = poetry.run("publish-verified", "--plan", "--format", "json", *options, cwd=cwd)
     ended(run, 0)
     (line,) = run.out.splitlines()
@@ -291,8 +289,8 @@ def plan_of(poetry: Poetry, cwd: Path, *options: str) -> dict[str, Any]:
     return plan
 
 
-def test_the_plan_of_three_hundred(poetry: Poetry, tmp_path: Path) -> None:
-    """The plan has every project after those that it needs, without asking anybody."""
+def test_plan_of_300_projects(poetry: Poetry, tmp_path: Path) -> None:
+    """Every project comes after those it needs, and nothing is asked."""
     monorepo = make_monorepo(tmp_path / "mono", "pre", count=300, layers=10, seed=3)
     nowhere = poetry.with_variables(HTTPS_PROXY="http://127.0.0.1:9")
     plan = plan_of(nowhere, monorepo.root, *ALL)
@@ -307,8 +305,8 @@ def test_the_plan_of_three_hundred(poetry: Poetry, tmp_path: Path) -> None:
     assert not list(monorepo.root.rglob("dist"))
 
 
-def test_the_plan_for_people(poetry: Poetry, root: Path) -> None:
-    """The plan in words names every project once, below one that it needs."""
+def test_plan_for_people(poetry: Poetry, root: Path) -> None:
+    """The plan names every project once, below one it needs."""
     add_member(root, "lamp", "wick", "oil")
     add_member(root, "wick")
     add_member(root, "oil")
@@ -323,8 +321,10 @@ def test_the_plan_for_people(poetry: Poetry, root: Path) -> None:
     assert "oil" in lamp
 
 
-def test_from_elsewhere(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
-    """Absolute patterns lead to projects from a folder that is none; the receipt stays there."""
+def test_absolute_patterns_from_another_directory(
+    poetry: Poetry, root: Path, pypi: Index, tmp_path: Path
+) -> None:
+    """The receipt stays in the current directory."""
     lamp, wick = add_member(root, "lamp", "wick"), add_member(root, "wick")
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
@@ -335,8 +335,8 @@ def test_from_elsewhere(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path)
         assert pypi.stored(project.name) == project.hashes()
 
 
-def test_folders_and_files(poetry: Poetry, root: Path, pypi: Index) -> None:
-    """A project may be named by its folder or by its pyproject.toml, and twice; no other goes."""
+def test_directories_and_pyproject_files(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """A project may be named by its directory or pyproject.toml, even twice; no other is sent."""
     for name in ("lamp", "wick", "oil"):
         add_member(root, name).build()
     named = ("packages/lamp/pyproject.toml", "packages/wick", "packages/w*")
@@ -347,7 +347,7 @@ def test_folders_and_files(poetry: Poetry, root: Path, pypi: Index) -> None:
 
 
 def refuse(proxy: FaultProxy, project: Project) -> Callable[[], None]:
-    """Have the server refuse a project's files; what is returned ends that."""
+    """Make the server refuse a project's files; the returned rule can be lifted."""
     rule = proxy.answer(
         lambda request: any(map(request.uploads, project.filenames)),
         Answer(403, reason=b"Forbidden", body=b"not yours"),
@@ -355,8 +355,8 @@ def refuse(proxy: FaultProxy, project: Project) -> Callable[[], None]:
     return rule.lift
 
 
-def test_after_a_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
-    """Those that need a refused one are blocked, others not; the next run sends only the rest."""
+def test_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """Its dependents are blocked and others are not; the next run sends only the rest."""
     oil, wick = add_member(root, "oil"), add_member(root, "wick")
     lamp, house = add_member(root, "lamp", "wick"), add_member(root, "house", "lamp", "oil")
     lift = refuse(proxy, wick)
@@ -380,7 +380,7 @@ def test_after_a_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: 
 
 
 def test_fail_fast(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
-    """With `--fail-fast` nothing is begun after a failure, though it needs nothing of that."""
+    """With `--fail-fast` nothing starts after a failure, not even unrelated projects."""
     wick, oil = add_member(root, "wick"), add_member(root, "oil")
     lamp = add_member(root, "lamp", "oil")
     for project in (wick, oil, lamp):
@@ -400,10 +400,10 @@ def test_fail_fast(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -
 
 
 @pytest.mark.parametrize("way", ["--dry-run", "--rehearse"])
-def test_without_sending(
+def test_dry_run_and_rehearsal(
     poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy, way: str
 ) -> None:
-    """A dry run looks at every project and a rehearsal proves it, and neither sends anything."""
+    """A dry run checks every project, a rehearsal proves it, and neither sends anything."""
     for project in (add_member(root, "lamp", "wick"), add_member(root, "wick")):
         project.build()
     receipt = root / "receipt.json"
@@ -414,8 +414,8 @@ def test_without_sending(
     assert not (root / "dist").exists()
 
 
-def test_a_build_that_fails(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
-    """Builds that fail are all told, by project, and nothing at all is sent."""
+def test_failed_builds(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProxy) -> None:
+    """All failed builds are reported by project, and nothing is sent."""
     for name in ("lamp", "wick"):
         (add_member(root, name).path / "README.md").unlink()
     add_member(root, "oil")
@@ -427,8 +427,8 @@ def test_a_build_that_fails(poetry: Poetry, root: Path, pypi: Index, proxy: Faul
     assert proxy.uploads == []
 
 
-def test_a_member_with_modules_of_poetrys_names(poetry: Poetry, root: Path, pypi: Index) -> None:
-    """What lies in its folder does not stand in for the libraries of the Poetry that builds it."""
+def test_member_with_modules_named_like_libraries(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """They do not replace the libraries of the Poetry that builds it."""
     lamp = add_member(root, "lamp")
     for name in ("tomlkit", "packaging", "queue"):
         (lamp.path / name).mkdir()
@@ -437,8 +437,10 @@ def test_a_member_with_modules_of_poetrys_names(poetry: Poetry, root: Path, pypi
     assert pypi.stored("lamp") == lamp.hashes()
 
 
-def test_named_by_the_environment(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
-    """A path a line, seen from where one is."""
+def test_projects_from_the_environment(
+    poetry: Poetry, root: Path, pypi: Index, tmp_path: Path
+) -> None:
+    """One pattern per line, relative to the current directory."""
     for name in ("wick", "lamp"):
         add_member(root, name).build()
     named = f"{root / 'packages' / 'wick'}\n{root / 'packages' / 'la*'}"
@@ -447,8 +449,8 @@ def test_named_by_the_environment(poetry: Poetry, root: Path, pypi: Index, tmp_p
     assert set(verdicts(read_receipt(tmp_path / "r.json"))) == {"wick", "lamp"}
 
 
-def test_one_of_many_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
-    """It waits for those that it needs, by way of others too, and sends nothing without them."""
+def test_wait_for_dependencies(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """It waits for everything it needs, directly or not, and sends nothing without them."""
     wick = add_member(root, "wick")
     flame = add_member(root, "flame", "wick")
     lamp = add_member(root, "lamp", "flame")
@@ -466,7 +468,7 @@ def test_one_of_many_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
 
 
 def test_builds_end_with_the_run(poetry: Poetry, root: Path, pypi: Index, tmp_path: Path) -> None:
-    """However it dies: they would go on writing where the next run builds."""
+    """However the run dies, builds stop, or they would write where the next run builds."""
     lamp, begun = add_member(root, "lamp"), tmp_path / "begun"
     script = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep({2 * HANG})\n"
     (lamp.path / "slow.py").write_text(script, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What an index may list wrongly, each told by its own name; pages of real servers, altered."""
+"""Each wrong listing has its own code; pages of real servers, altered."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ METADATA = b"Metadata-Version: 2.1\nName: lantern\nVersion: 1.0\nRequires-Dist: 
 
 
 def edit_json(proxy: FaultProxy, edit: Callable[[dict[str, Any]], None]) -> None:
-    """Change the JSON pages on their way."""
+    """Alter JSON pages on their way."""
 
     def act(exchange: Exchange) -> Answer:
         answer = exchange.forward()
@@ -54,7 +54,7 @@ def edit_json(proxy: FaultProxy, edit: Callable[[dict[str, Any]], None]) -> None
 
 
 def edit_html(proxy: FaultProxy, edit: Callable[[str], str]) -> None:
-    """Change the HTML pages on their way."""
+    """Alter HTML pages on their way."""
 
     def act(exchange: Exchange) -> Answer:
         answer = exchange.forward()
@@ -66,7 +66,7 @@ def edit_html(proxy: FaultProxy, edit: Callable[[str], str]) -> None:
 
 
 def link_attribute(filename: str, attribute: str, value: str) -> Callable[[str], str]:
-    """An edit that gives the file's link one attribute more."""
+    """An edit that adds one attribute to the file's link."""
 
     def edit(page: str) -> str:
         start, link, rest = page.partition(f'href="/packages/{filename}')
@@ -76,20 +76,20 @@ def link_attribute(filename: str, attribute: str, value: str) -> Callable[[str],
 
 
 def entry(page: dict[str, Any], filename: str) -> dict[str, Any]:
-    """The file's entry in a JSON page."""
+    """The file's entry on a JSON page."""
     (found,) = [file for file in page["files"] if file["filename"] == filename]
     assert isinstance(found, dict)
     return found
 
 
 def metadata_of(project: Project) -> bytes:
-    """METADATA as it is in the wheel."""
+    """METADATA from the wheel."""
     with zipfile.ZipFile(project.dist / project.wheel) as archive:
         return archive.read(f"lantern-{project.version}.dist-info/METADATA")
 
 
 def failed(project: Project, code: str) -> dict[str, Any]:
-    """See that the run failed for this and nothing else; the problem."""
+    """Check that the run failed for only this reason; return the problem."""
     holds(project.receipt(), "verification-failed", 7)
     (problem,) = problems(project.receipt())
     assert problem["code"] == code, problem
@@ -99,7 +99,7 @@ def failed(project: Project, code: str) -> dict[str, Any]:
 
 @pytest.fixture
 def json_index(devpi: Index, project: Project, make_proxy: MakeProxy) -> tuple[Index, FaultProxy]:
-    """A devpi, which has JSON pages, behind a proxy; and the project is built."""
+    """A devpi, which has JSON pages, behind a proxy; the project is built."""
     project.build()
     proxy = make_proxy(devpi.origin)
     return devpi.behind(proxy.origin), proxy
@@ -124,7 +124,7 @@ def html_index(pypi: Index, project: Project, proxy: FaultProxy) -> tuple[Index,
         ("hashes", {"sha256": OTHER}, "PV701", f"with sha256 {OTHER}"),
     ],
 )
-def test_a_wrong_field_in_json(
+def test_wrong_field_in_json(
     poetry: Poetry,
     project: Project,
     json_index: tuple[Index, FaultProxy],
@@ -133,7 +133,7 @@ def test_a_wrong_field_in_json(
     code: str,
     words: str,
 ) -> None:
-    """A field of a JSON page that is not the file's own ends in 7, and both are told."""
+    """A JSON field that differs from the file ends in 7, and both values are reported."""
     index, proxy = json_index
     edit_json(proxy, lambda page: entry(page, project.wheel).__setitem__(field, value))
     run = publish(poetry, project, index)
@@ -155,7 +155,7 @@ def test_a_wrong_field_in_json(
         ("data-dist-info-metadata", f"sha256={OTHER}", "PV711"),
     ],
 )
-def test_a_wrong_attribute_in_html(
+def test_wrong_attribute_in_html(
     poetry: Poetry,
     project: Project,
     html_index: tuple[Index, FaultProxy],
@@ -174,7 +174,7 @@ def test_a_wrong_attribute_in_html(
 def test_quarantine_in_json(
     poetry: Poetry, project: Project, json_index: tuple[Index, FaultProxy], files: str
 ) -> None:
-    """A project under quarantine ends in 7 at once, also where its files are still listed."""
+    """A quarantined project ends in 7 at once, even if its files are still listed."""
     index, proxy = json_index
 
     def edit(page: dict[str, Any]) -> None:
@@ -202,10 +202,10 @@ def test_quarantine_in_html(
 
 
 @pytest.mark.parametrize("status", ["archived", "deprecated"])
-def test_a_project_that_is_laid_up(
+def test_archived_or_deprecated_project(
     poetry: Poetry, project: Project, json_index: tuple[Index, FaultProxy], status: str
 ) -> None:
-    """An archived or deprecated project is worth a warning, and no failure."""
+    """An archived or deprecated project is a warning and no failure."""
     index, proxy = json_index
     edit_json(proxy, lambda page: page.__setitem__("project-status", {"status": status}))
     run = publish(poetry, project, index)
@@ -216,10 +216,10 @@ def test_a_project_that_is_laid_up(
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_metadata_beside_the_wheel(
+def test_metadata_file(
     poetry: Poetry, project: Project, json_index: tuple[Index, FaultProxy], right: bool
 ) -> None:
-    """The `.metadata` of a wheel has to be that in the wheel, whatever the page says of it."""
+    """A wheel's `.metadata` must equal the wheel's METADATA, whatever the page says."""
     index, proxy = json_index
     own = metadata_of(project)
     told = {"sha256": hashlib.sha256(own).hexdigest()}
@@ -237,10 +237,10 @@ def test_metadata_beside_the_wheel(
         assert other in failed(project, "PV712")["message"]
 
 
-def test_metadata_that_does_not_come(
+def test_missing_metadata_file(
     poetry: Poetry, project: Project, json_index: tuple[Index, FaultProxy]
 ) -> None:
-    """Metadata that is offered and does not come is waited for, and ends in 6."""
+    """Metadata that is offered but not served is waited for, and ends in 6."""
     index, proxy = json_index
     edit_json(proxy, lambda page: entry(page, project.wheel).__setitem__("core-metadata", True))
     proxy.answer(is_file(f"{project.wheel}.metadata"), Answer(404))
@@ -251,10 +251,10 @@ def test_metadata_that_does_not_come(
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_an_extra_file(
+def test_unexpected_file(
     poetry: Poetry, project: Project, json_index: tuple[Index, FaultProxy], strict: bool
 ) -> None:
-    """A file of this version that nobody built here is a warning, with --strict a failure."""
+    """A file of this version that was not built here is a warning, with --strict a failure."""
     index, proxy = json_index
     more = project.wheel.replace("py3-none-any", "py3-none-win32")
 

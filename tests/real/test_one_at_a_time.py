@@ -1,4 +1,4 @@
-"""One release of one project to one repository at a time, in one checkout."""
+"""One release of one project to one repository at a time, per checkout."""
 
 from __future__ import annotations
 
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
 
 def lock_of(project: Project) -> Resource:
-    """The lock that a release of this project has left."""
+    """The lock that a release of this project left."""
     (path,) = (project.path / ".poetry" / ".nox" / "locks-1").glob("release-*[!r]")
     return Resource("the release", path)
 
 
-def test_refused_while_another_releases(
-    poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
-) -> None:
-    """Who has to wait too long ends with 8: nothing built, nothing sent, no receipt touched."""
+def test_lock_timeout(poetry: Poetry, project: Project, pypi: Index, tmp_path: Path) -> None:
+    """A run that waits too long ends in 8: nothing built, nothing sent, no receipt touched."""
     project.build()
     ended(publish(poetry, project, pypi), 0)
     before = project.receipt()
@@ -56,8 +54,8 @@ def test_refused_while_another_releases(
     assert pypi.stored("lantern") == stored
 
 
-def test_refused_where_there_are_no_locks(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """A lock that cannot be had at all is a refusal too; a rehearsal needs none."""
+def test_no_locks_available(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A lock that is unavailable is a refusal too; a rehearsal needs none."""
     project.build()
     ended(publish(poetry, project, pypi), 0)
     lock = lock_of(project).path
@@ -74,8 +72,8 @@ def test_refused_where_there_are_no_locks(poetry: Poetry, project: Project, pypi
     ended(poetry.run("publish-verified", "--rehearse", "-n", cwd=project.path), 0)
 
 
-def test_another_repository_or_project(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """What goes elsewhere waits for nobody."""
+def test_other_releases_do_not_wait(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Releases to other repositories or of other projects do not wait."""
     project.build()
     ended(publish(poetry, project, pypi), 0)
     other = Resource("another", lock_of(project).path.with_name("release-0123456789abcdef"))
@@ -88,7 +86,7 @@ def test_another_repository_or_project(poetry: Poetry, project: Project, pypi: I
 def test_two_repositories_at_once(
     poetry: Poetry, project: Project, pypi: Index, devpi: Index, tmp_path: Path
 ) -> None:
-    """Both get what was built once, though no two builds would be alike."""
+    """Both get the same build, though no two builds would be alike."""
     log = tmp_path / "builds"
     make_builds_differ(project, log)
     indexes = {"one": pypi, "two": devpi}

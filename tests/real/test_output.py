@@ -1,4 +1,4 @@
-"""What a run says, to people and to programs, and what it keeps to itself."""
+"""What a run prints, for people and for programs, and what it never prints."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CALL = ("publish-verified", "--no-interaction", "-r", "harbour")
 def test_json_lines(
     poetry: Poetry, project: Project, pypi: Index, options: tuple[str, ...]
 ) -> None:
-    """Standard output is one JSON object a line, and the last is the receipt of the file."""
+    """Standard output is one JSON object per line, and the last is the receipt."""
     run = publish(poetry, project, pypi, "--format", "json", *options)
     ended(run, 0)
     for event in run.events:
@@ -64,15 +64,15 @@ def test_json_lines_of_a_refusal(poetry: Poetry, project: Project, pypi: Index, 
 
 
 def test_no_progress_bar_in_a_log(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Where nobody watches there are neither colours nor a bar that is drawn again and again."""
+    """Without a terminal there are no colours and no progress bars."""
     run = publish(poetry, project, pypi, "--build")
     ended(run, 0)
     assert "\r" not in run.said
     assert "\x08" not in run.said
 
 
-def test_no_secret_anywhere(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """At the highest verbosity, and in the receipt, there is no password."""
+def test_no_password_in_output_or_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Not even at the highest verbosity."""
     project.build()
     run = publish(poetry, project, pypi, "-vvv", "--until", "installable")
     assert run.code == 0, run.said
@@ -81,7 +81,7 @@ def test_no_secret_anywhere(poetry: Poetry, project: Project, pypi: Index) -> No
 
 
 def test_credentials_in_urls_are_not_shown(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """User name and password within a URL serve, and are left out wherever it is shown."""
+    """Credentials in a URL are used but never shown."""
     project.build()
     token = "s3cret-in-url"  # pypiserver reads need no password, so any will do
     with_token = pypi.simple_url.replace("http://", f"http://someone:{token}@")
@@ -136,8 +136,10 @@ def test_interrupted_while_uploading(
     assert pypi.stored("lantern") == project.hashes()
 
 
-def test_killed(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> None:
-    """A killed run leaves a receipt that says `running`, and what it knew."""
+def test_killed_run_leaves_a_receipt(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
+) -> None:
+    """A killed run leaves a receipt with verdict `running` and what it knew."""
     project.build()
     proxy.hide(project.wheel)
     started = poetry.with_variables(**pypi.behind(proxy.origin).environment())
@@ -157,7 +159,7 @@ def test_killed(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
 def test_interrupted_while_building(
     poetry: Poetry, pypi: Index, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Ctrl-C during a build ends in 130, not as a build that failed."""
+    """Ctrl-C during a build ends in 130, not as a failed build."""
     project = make_project(tmp_path / "slow")
     pyproject = project.path / "pyproject.toml"
     # A build backend of the project's own, so that none has to come from an index.
@@ -182,8 +184,8 @@ def test_interrupted_while_building(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_reader_that_goes_away(poetry: Poetry, project: Project, pypi: Index, form: str) -> None:
-    """Whoever closes the pipe misses the words, and the release goes on to its end."""
+def test_closed_standard_output(poetry: Poetry, project: Project, pypi: Index, form: str) -> None:
+    """If standard output is closed, the release still completes."""
     project.build()
     call = poetry.with_variables(**pypi.environment())
     with call.started(*CALL, "--format", form, cwd=project.path) as process:
@@ -196,8 +198,8 @@ def test_a_reader_that_goes_away(poetry: Poetry, project: Project, pypi: Index, 
     holds(project.receipt(), "verified", 0)
 
 
-def test_a_terminal_without_umlauts(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """In the C locale a path with umlauts is shown as well as can be, and nothing fails."""
+def test_terminal_without_utf_8(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """In the C locale a path with umlauts is shown as well as possible, and nothing fails."""
     project.build()
     escaped = poetry.with_variables(LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     ended(publish(escaped, project, pypi), 0)

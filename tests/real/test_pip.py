@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 def ask(
     folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG, **more: str
 ) -> ClientFile | ClientFailure:
-    """One download, in an environment that has a home of its own."""
+    """One download, in an environment with its own home."""
     client = Pip(folder, clean_environment(folder.parent / "home", **more), [target])
 
     async def prepared() -> ClientFile | ClientFailure:
@@ -57,16 +57,16 @@ def ask(
 
 
 @pytest.mark.parametrize("tags", ["py3-none-any", "cp312-cp312-win_amd64", "cp39-abi3-win32"])
-def test_a_wheel_for_any_machine(closed: Index, folder: Path, tags: str) -> None:
-    """A wheel is downloaded with credentials, whatever machine it is for."""
+def test_wheels_for_every_platform(closed: Index, folder: Path, tags: str) -> None:
+    """A wheel for any platform is downloaded with credentials."""
     wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
     got = ask(folder, wheel, target_of(closed))
     assert got == ClientFile(wheel.filename, wheel.sha256)
     assert not list((folder.parent / "home").rglob("*"))
 
 
-def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
-    """A version that the index lacks is a failure in pip's words, without the password."""
+def test_missing_version(closed: Index, folder: Path) -> None:
+    """A missing version is a failure in pip's words, without the password."""
     put_wheel(closed, WHEEL)
     got = ask(folder, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(closed))
     assert got == ClientFailure(
@@ -75,8 +75,8 @@ def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
     )
 
 
-def test_what_is_started(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """While pip waits for the index it is isolated, and has no secrets but those of the index."""
+def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """While pip waits for the index it is isolated, and has no secrets but the index's."""
     wheel = put_wheel(closed, WHEEL)
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
@@ -105,7 +105,7 @@ def test_what_is_started(closed: Index, make_proxy: MakeProxy, folder: Path) -> 
     assert b"elsewhere" not in environment
 
 
-def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """pip is ended when its time is up, while the server still hangs."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
@@ -115,8 +115,8 @@ def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Pa
     assert not [line for line in visible_command_lines() if str(folder) in line]
 
 
-def test_a_folder_that_cannot_be_written(open_pypi: Index, folder: Path) -> None:
-    """Where pip cannot be unpacked, the reason is given."""
+def test_unwritable_directory(open_pypi: Index, folder: Path) -> None:
+    """If pip cannot be unpacked, the reason is given."""
     (folder / "pip").write_bytes(b"")
     client = Pip(folder, {}, [target_of(open_pypi)])
     said = anyio.run(client.prepare)

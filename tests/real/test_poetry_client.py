@@ -52,7 +52,7 @@ WHEEL = "lantern-1.0-py3-none-any.whl"
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Poetry runs in this process: its home is empty, and the test ends with it unchanged."""
+    """Poetry runs in this process: its home is empty, and the test must leave it unchanged."""
     home = tmp_path / "home"
     clean = clean_environment(home)
     for key in set(os.environ) - set(clean):
@@ -66,7 +66,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the client may leave what it likes."""
+    """Where the client may leave files."""
     path = tmp_path / "poetry-folder"
     path.mkdir()
     return path
@@ -87,8 +87,10 @@ def ask(
         *("cp312-cp312-manylinux_2_17_s390x", "cp312-cp312-musllinux_1_2_x86_64"),
     ],
 )
-def test_every_platform(closed: Index, make_proxy: MakeProxy, folder: Path, tags: str) -> None:
-    """A wheel for any machine is fetched from where Poetry finds it linked."""
+def test_wheels_for_every_platform(
+    closed: Index, make_proxy: MakeProxy, folder: Path, tags: str
+) -> None:
+    """A wheel for any platform is fetched from where Poetry finds it linked."""
     wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
     put_wheel(closed, "lantern-1.0-7-py2.py3-none-any.whl")
     proxy = make_proxy(closed.origin)
@@ -97,14 +99,14 @@ def test_every_platform(closed: Index, make_proxy: MakeProxy, folder: Path, tags
     assert [r for r in proxy.requests if r.path.endswith(wheel.filename)]
 
 
-def test_devpi(devpi: Index, folder: Path) -> None:
-    """From devpi too, where pages are JSON."""
+def test_wheel_from_devpi(devpi: Index, folder: Path) -> None:
+    """From devpi too, whose pages are JSON."""
     wheel = put_wheel(devpi, WHEEL)
     assert ask(folder, wheel, target_of(devpi)) == ClientFile(WHEEL, wheel.sha256)
 
 
 def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """Other bytes than those published are told of by their hash."""
+    """Other bytes are reported by their hash."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     other = wheel_bytes("lantern-1.0-9-py3-none-any.whl")
@@ -121,8 +123,8 @@ def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> N
         ("beacon-1.0-py3-none-any.whl", "finds no beacon 1.0"),
     ],
 )
-def test_what_is_not_there(open_pypi: Index, folder: Path, filename: str, word: str) -> None:
-    """A project, version or file that the index lacks is a failure; 1.0+local is no 1.0."""
+def test_missing_release(open_pypi: Index, folder: Path, filename: str, word: str) -> None:
+    """A missing project, version or file is a failure; 1.0+local is not 1.0."""
     put_wheel(open_pypi, WHEEL)
     put_wheel(open_pypi, "lantern-1.1+local-py3-none-any.whl")
     target = target_of(open_pypi)
@@ -132,7 +134,7 @@ def test_what_is_not_there(open_pypi: Index, folder: Path, filename: str, word: 
     assert word in got.detail
 
 
-def test_a_file_that_does_not_come(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_file_that_is_not_served(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """A listed file that the index does not serve is a failure in Poetry's words."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
@@ -142,8 +144,8 @@ def test_a_file_that_does_not_come(open_pypi: Index, make_proxy: MakeProxy, fold
     assert "404" in got.detail
 
 
-def test_a_wrong_password(closed: Index, folder: Path) -> None:
-    """Credentials that are refused are a failure, and are not repeated."""
+def test_wrong_password(closed: Index, folder: Path) -> None:
+    """Refused credentials are a failure and are not repeated."""
     wheel = put_wheel(closed, WHEEL)
     got = ask(folder, wheel, IndexTarget(closed.simple_url, Access("harbour", "wrong-secret")))
     assert isinstance(got, ClientFailure)
@@ -153,7 +155,7 @@ def test_a_wrong_password(closed: Index, folder: Path) -> None:
 def test_certificate_authority(
     closed: Index, make_proxy: MakeProxy, authority: tuple[ssl.SSLContext, Path], folder: Path
 ) -> None:
-    """An authority of one's own is trusted where it is named, or none is asked for."""
+    """A custom CA is trusted where it is configured, unless verification is off."""
     context, file = authority
     wheel = put_wheel(closed, WHEEL)
     through = closed.behind(make_proxy(closed.origin, context).origin)
@@ -164,8 +166,10 @@ def test_certificate_authority(
     assert isinstance(got, ClientFailure)
 
 
-def test_no_proxies(open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's proxies count, unless they are not to."""
+def test_proxies_can_be_disabled(
+    open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's proxies count unless they are disabled."""
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert isinstance(ask(folder, wheel, target, timeout=3), ClientFailure)
@@ -174,7 +178,7 @@ def test_no_proxies(open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def pypi_like(proxy: FaultProxy, index: Index, wheel: WheelWanted) -> list[str]:
-    """Let the proxy answer with PyPI's JSON pages, and note which were asked for."""
+    """Make the proxy answer with PyPI's JSON pages, and record the requests."""
     asked = []
     url = f"{proxy.origin}/packages/{wheel.filename}"
     recent = "2999-01-01T00:00:00.000000Z"
@@ -223,8 +227,8 @@ def pypi_like(proxy: FaultProxy, index: Index, wheel: WheelWanted) -> list[str]:
     return asked
 
 
-def test_pypi(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """PyPI is asked by Poetry's class for it, which takes the links from the release's page."""
+def test_pypi_version_page(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """PyPI is asked through Poetry's class for it, which takes links from the release's page."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     asked = pypi_like(proxy, open_pypi, wheel)
@@ -235,13 +239,13 @@ def test_pypi(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     assert "/pypi/lantern/1.0/json" in asked
 
 
-def test_the_users_settings_do_not_count(
+def test_user_settings_do_not_count(
     open_pypi: Index,
     make_proxy: MakeProxy,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A cool-down in Poetry's settings does not hide a release that is hours old."""
+    """A minimum release age in Poetry's settings does not hide a fresh release."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     pypi_like(proxy, open_pypi, wheel)
@@ -250,10 +254,10 @@ def test_the_users_settings_do_not_count(
     assert isinstance(ask(folder, wheel, target, pypi=target.url), ClientFile)
 
 
-def test_a_hash_that_poetry_would_not_find_again(
+def test_hash_that_poetry_would_not_find_again(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path
 ) -> None:
-    """Poetry locks a hash as it is listed, and compares it to the letter when it installs."""
+    """Poetry locks a hash as listed, and compares it letter by letter at installation."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     target = IndexTarget(f"{proxy.origin}/simple/", Access())
@@ -281,8 +285,8 @@ print(anyio.run(client.download, wheel, target.url, 2.0))
 """
 
 
-def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """A server that goes on hanging does not keep the process from ending when its time is up."""
+def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """A hanging server does not keep the process alive beyond its time."""
     proxy = make_proxy(open_pypi.origin)
     proxy.stall(is_page)
     done = subprocess.run(
@@ -299,10 +303,10 @@ def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Pa
     assert "Poetry did not finish within 2 s" in done.stdout
 
 
-def test_nothing_of_ours_reaches_other_hosts(
+def test_password_is_not_sent_to_other_hosts(
     closed: Index, open_pypi: Index, make_proxy: MakeProxy, folder: Path
 ) -> None:
-    """The index's password is not sent where the index says that its files are."""
+    """The index's password is not sent to the host of its files."""
     wheel = put_wheel(closed, WHEEL)
     put_wheel(open_pypi, WHEEL)
     elsewhere = make_proxy(open_pypi.origin)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def release(poetry: Poetry, project: Project, index: Index) -> None:
-    """Have what is in `dist` published, or what is there already proven."""
+    """Publish what is in `dist`, or prove what is there already."""
     ended(publish(poetry, project, index), 0)
 
 
 def put(project: Project, index: Index) -> None:
-    """Give the index what is in `dist`; nobody's cache knows of it."""
+    """Give the index what is in `dist`, without any client's cache knowing."""
     assert index.root is not None
     for distribution in project.dist.iterdir():
         shutil.copy(distribution, index.root)
@@ -40,7 +40,7 @@ def put(project: Project, index: Index) -> None:
 
 @pytest.fixture
 def kept_pages(open_pypi: Index, make_proxy: MakeProxy) -> tuple[Index, FaultProxy]:
-    """An index that lets its pages be kept for a day, and what it is asked."""
+    """An index whose pages may be cached for a day, and its requests."""
     proxy = make_proxy(open_pypi.origin)
 
     def keep(exchange: Exchange) -> Answer:
@@ -53,7 +53,7 @@ def kept_pages(open_pypi: Index, make_proxy: MakeProxy) -> tuple[Index, FaultPro
 
 
 def consumer(path: Path, wants: str, index: Index) -> Project:
-    """A project that depends on lantern, by way of this index."""
+    """A project that depends on lantern from this index."""
     return make_project(
         path,
         "lighthouse",
@@ -80,10 +80,10 @@ def locked(run: Run, project: Project) -> dict[str, Any]:
     }
 
 
-def test_the_next_lock_sees_the_release(
+def test_next_lock_sees_the_release(
     poetry: Poetry, project: Project, kept_pages: tuple[Index, FaultProxy], tmp_path: Path
 ) -> None:
-    """The page that Poetry keeps does not hide a release from who waits for it."""
+    """Poetry's cached page does not hide the release."""
     index, proxy = kept_pages
     project.build()
     put(project, index)
@@ -108,7 +108,7 @@ def test_the_next_lock_sees_the_release(
     assert locked(lock(poetry, lighthouse), lighthouse) == found
 
 
-def test_the_next_lock_sees_every_file(
+def test_next_lock_sees_every_file(
     poetry: Poetry, project: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
     """A version that Poetry saw with one file is locked with both."""

@@ -31,7 +31,7 @@ DEPRECATED = 'classifiers = ["Natural Language :: Ukranian"]'
 
 
 def git(project: Project, *arguments: str) -> None:
-    """Call git in a project, as somebody."""
+    """Call git in a project, with an identity."""
     identity = ("-c", "user.name=T", "-c", "user.email=t@example.invalid")
     subprocess.run(["git", *identity, *arguments], cwd=project.path, check=True, timeout=HANG)
 
@@ -54,13 +54,13 @@ def edit(project: Project, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def told(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
+def reported(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Codes and severities of all problems."""
     return sorted((problem["code"], problem["severity"]) for problem in problems(receipt))
 
 
 def without(sdist: Path, name: str) -> None:
-    """Take one file out of an sdist."""
+    """Remove one file from an sdist."""
     whole = sdist.with_name("whole")
     sdist.rename(whole)
     with tarfile.open(whole) as old, tarfile.open(sdist, "w:gz") as new:
@@ -71,10 +71,10 @@ def without(sdist: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["publish", "dry-run"])
-def test_every_kind_of_fault_at_once(
+def test_all_faults_are_reported_at_once(
     poetry: Poetry, project: Project, pypi: Index, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Files, metadata, project and git: faults of all are told in one run, and nothing is sent."""
+    """Faults of files, metadata, project and git are reported in one run; nothing is sent."""
     (project.path / "LICENSE").write_text("Take it.\n", encoding="utf-8")
     edit(project, "authors =", UNKNOWN + "\nauthors =")
     commit(project, "v0.9")
@@ -87,7 +87,7 @@ def test_every_kind_of_fault_at_once(
     file = tmp_path / "receipt.json"
     run = publish(poetry, project, pypi, "--receipt", file, *options)
     ended(run, 3)
-    assert told(read_receipt(file)) == [
+    assert reported(read_receipt(file)) == [
         ("PV205", "error"),
         ("PV219", "warning"),
         ("PV221", "error"),
@@ -103,19 +103,19 @@ def test_every_kind_of_fault_at_once(
     assert pypi.stored("lantern") == {}
 
 
-def test_a_warning_is_a_refusal_when_strict(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """The same release goes out with a warning, and with --strict not at all."""
+def test_strict_refuses_warnings(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """The same release goes out with a warning, and not at all with --strict."""
     edit(project, "authors =", UNKNOWN + "\nauthors =")
     project.build()
     ended(publish(poetry, project, pypi, "--strict"), 3)
-    assert told(project.receipt()) == [("PV219", "error")]
+    assert reported(project.receipt()) == [("PV219", "error")]
     assert pypi.stored("lantern") == {}
     ended(publish(poetry, project, pypi), 0)
-    assert told(project.receipt()) == [("PV219", "warning")]
+    assert reported(project.receipt()) == [("PV219", "warning")]
     assert pypi.stored("lantern") == project.hashes()
 
 
-def test_a_rehearsal_looks_too(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+def test_rehearsal_runs_preflight(poetry: Poetry, project: Project, tmp_path: Path) -> None:
     """A rehearsal refuses what a publication would."""
     project.build()
     with zipfile.ZipFile(project.dist / project.wheel, "a") as archive:
@@ -123,11 +123,11 @@ def test_a_rehearsal_looks_too(poetry: Poetry, project: Project, tmp_path: Path)
     file = tmp_path / "receipt.json"
     run = poetry.run("publish-verified", "-n", "--rehearse", "--receipt", file, cwd=project.path)
     ended(run, 3)
-    assert told(read_receipt(file)) == [("PV224", "error")]
+    assert reported(read_receipt(file)) == [("PV224", "error")]
 
 
-def test_nothing_to_say(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """What poetry build makes of a committed and tagged project passes the strictest look."""
+def test_clean_release_passes_strict(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A committed and tagged project built by Poetry passes --strict."""
     (project.path / "LICENSE").write_text("Take it.\n", encoding="utf-8")
     edit(project, "authors =", 'dependencies = ["anyio (>=4)", "packaging>=24"]\nauthors =')
     commit(project, "v1.0", "tested")
@@ -136,8 +136,8 @@ def test_nothing_to_say(poetry: Poetry, project: Project, pypi: Index) -> None:
     assert problems(project.receipt()) == []
 
 
-def test_changed_since_the_build(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """A source file that was changed after the build is named; a build in the same run helps."""
+def test_source_changed_since_the_build(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A source file changed after the build is named; --build fixes it."""
     commit(project)
     project.build()
     project.change("Changed.")
@@ -149,19 +149,19 @@ def test_changed_since_the_build(poetry: Poetry, project: Project, pypi: Index) 
     assert problems(project.receipt()) == []
 
 
-def test_half_of_the_credentials(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """A user name without a password is refused before the server has to."""
+def test_user_name_without_a_password(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """It is refused before the server has to."""
     project.build()
     run = publish(poetry, project, Index(pypi.upload_url, ""), "-u", "very-secret-99")
     ended(run, 3)
-    assert told(project.receipt()) == [("PV306", "error")]
+    assert reported(project.receipt()) == [("PV306", "error")]
     assert "very-secret-99" not in run.said
 
 
-def test_what_only_the_public_index_refuses(poetry: Poetry, project: Project) -> None:
-    """To PyPI, no credentials and a deprecated classifier are refusals, without any connection.
+def test_pypi_only_refusals(poetry: Poetry, project: Project) -> None:
+    """For PyPI, missing credentials and a deprecated classifier are refused offline.
 
-    That nobody is reached (PV304, PV310) is told beside them.
+    That nothing is reachable (PV304, PV310) is reported as well.
     """
     edit(project, "authors =", DEPRECATED + "\nauthors =")
     project.build()
@@ -170,17 +170,17 @@ def test_what_only_the_public_index_refuses(poetry: Poetry, project: Project) ->
     run = offline.run("publish-verified", "-n", cwd=project.path)
     ended(run, 3)
     expected = {("PV218", "error"), ("PV306", "error"), ("PV304", "error"), ("PV310", "error")}
-    assert set(told(project.receipt())) == expected
+    assert set(reported(project.receipt())) == expected
     assert "Natural Language :: Ukrainian" in run.said
     assert "POETRY_PYPI_TOKEN_PYPI" in run.said
     token = offline.with_variables(POETRY_PYPI_TOKEN_PYPI="pypi-x")
     ended(token.run("publish-verified", "-n", cwd=project.path), 3)
-    assert set(told(project.receipt())) == expected - {("PV306", "error")}
+    assert set(reported(project.receipt())) == expected - {("PV306", "error")}
 
 
 @pytest.fixture(scope="session")
 def dynamic_poetry(tmp_path_factory: pytest.TempPathFactory) -> Poetry:
-    """Poetry with this plugin and with poetry-dynamic-versioning."""
+    """Poetry with this plugin and poetry-dynamic-versioning."""
     folder = tmp_path_factory.mktemp("dynamic")
     own = environment().copy(folder / "env")
     try:
@@ -194,7 +194,7 @@ def dynamic_poetry(tmp_path_factory: pytest.TempPathFactory) -> Poetry:
 def test_dynamic_versioning_is_no_change(
     dynamic_poetry: Poetry, pypi: Index, tmp_path: Path, writing: bool
 ) -> None:
-    """What poetry-dynamic-versioning substitutes while it builds is no change of the sources."""
+    """What poetry-dynamic-versioning substitutes is no change of the sources."""
     project = make_project(
         tmp_path / "dynamic",
         version="1.2.3",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def refused(run: Run, receipt: dict[str, Any], words: str, code: int = 3) -> None:
-    """See that the run was refused, with a problem that says these words, and a remedy."""
+    """Check that the run was refused with this message and a remedy; return the problem."""
     ended(run, code)
     verdict = {1: "error", 3: "preflight-refused", 4: "upload-failed"}[code]
     assert (receipt["verdict"], receipt["exit_code"]) == (verdict, code)
@@ -47,14 +47,14 @@ def refused(run: Run, receipt: dict[str, Any], words: str, code: int = 3) -> Non
 
 
 def test_no_files(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Without a file of this version there is nothing to send, and the remedy is to build."""
+    """Without a file of this version nothing is sent, and the remedy is to build."""
     run = publish(poetry, project, pypi)
     refused(run, project.receipt(), "--build")
     assert pypi.stored("lantern") == {}
 
 
 def test_only_files_of_another_version(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Files of other versions do not count: nothing is sent in place of this version."""
+    """Files of other versions do not count, and nothing is sent."""
     project.build()
     newer = project.set_version("1.1")
     run = publish(poetry, newer, pypi)
@@ -63,7 +63,7 @@ def test_only_files_of_another_version(poetry: Poetry, project: Project, pypi: I
 
 
 def test_no_project(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
-    """Outside a project there is nothing to publish; only a receipt asked for is written."""
+    """Outside a project there is nothing to publish; only a requested receipt is written."""
     empty = tmp_path / "empty"
     empty.mkdir()
     poetry = poetry.with_variables(**pypi.environment())
@@ -77,7 +77,7 @@ def test_no_project(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[project\n", "[project]\nname = 3\n", "\x00"])
-def test_broken_project(poetry: Poetry, pypi: Index, tmp_path: Path, text: str) -> None:
+def test_broken_pyproject(poetry: Poetry, pypi: Index, tmp_path: Path, text: str) -> None:
     """A pyproject.toml that Poetry cannot read is refused in one sentence."""
     folder = tmp_path / "broken"
     folder.mkdir()
@@ -102,7 +102,7 @@ def test_non_package_mode(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
 def test_corrupt_archive(
     poetry: Poetry, project: Project, pypi: Index, kind: str, damage: str
 ) -> None:
-    """A distribution that is no archive, or only half of one, keeps everything at home."""
+    """A file that is no archive, or a truncated one, stops the release."""
     project.build()
     file = project.dist / getattr(project, kind)
     whole = file.read_bytes()
@@ -113,8 +113,8 @@ def test_corrupt_archive(
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
-def test_metadata_disagrees(poetry: Poetry, project: Project, pypi: Index, kind: str) -> None:
-    """A file that was renamed says another version inside than its name does."""
+def test_renamed_file(poetry: Poetry, project: Project, pypi: Index, kind: str) -> None:
+    """A renamed file has another version inside than in its name."""
     project.build()
     newer = project.set_version("2.0")
     for path in list(project.dist.iterdir()):
@@ -127,8 +127,8 @@ def test_metadata_disagrees(poetry: Poetry, project: Project, pypi: Index, kind:
     assert pypi.stored("lantern") == {}
 
 
-def test_all_faults_at_once(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Two bad files are two problems, told in one run."""
+def test_all_bad_files_are_reported(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Two bad files are two problems in one run."""
     project.build()
     for filename in project.filenames:
         (project.dist / filename).write_bytes(b"junk")
@@ -138,14 +138,14 @@ def test_all_faults_at_once(poetry: Poetry, project: Project, pypi: Index) -> No
 
 
 def test_repository_not_configured(poetry: Poetry, project: Project) -> None:
-    """A repository that nobody configured is named, with how to configure it."""
+    """It is named, with the command to configure it."""
     project.build()
     run = poetry.run("publish-verified", "-n", "-r", "nowhere", cwd=project.path)
     refused(run, project.receipt(), "nowhere")
 
 
 def test_no_index_for_the_repository(poetry: Poetry, project: Project) -> None:
-    """Where no index can be derived from the upload URL, the remedy says how to name one."""
+    """If no index can be derived from the upload URL, the remedy is to name one."""
     project.build()
     odd = Index(f"http://127.0.0.1:{free_port()}/one/two/three/four", "")
     run = publish(poetry, project, odd)
@@ -153,7 +153,7 @@ def test_no_index_for_the_repository(poetry: Poetry, project: Project) -> None:
 
 
 def test_upload_url_is_an_index_url(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """The address of a simple index takes no uploads, and that is said before one is tried."""
+    """A simple index accepts no uploads, and that is reported before one is tried."""
     project.build()
     wrong = Index(pypi.simple_url, pypi.simple_url, pypi.username, pypi.password)
     run = publish(poetry, project, wrong)
@@ -162,15 +162,15 @@ def test_upload_url_is_an_index_url(poetry: Poetry, project: Project, pypi: Inde
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "harbour", "http://"])
-def test_upload_url_is_no_url(poetry: Poetry, project: Project, url: str) -> None:
-    """A repository URL that is none is a refusal that names the repository."""
+def test_invalid_upload_url(poetry: Poetry, project: Project, url: str) -> None:
+    """An invalid repository URL is refused with the repository's name."""
     project.build()
     run = publish(poetry, project, Index(url, ""))
     refused(run, project.receipt(), "harbour")
 
 
 def test_local_version(poetry: Poetry, tmp_path: Path) -> None:
-    """A local version is refused before PyPI, which takes none, is even asked."""
+    """A local version is refused before PyPI, which accepts none, is asked."""
     project = make_project(tmp_path / "local", version="1.0+local")
     project.build()
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -181,7 +181,7 @@ def test_local_version(poetry: Poetry, tmp_path: Path) -> None:
 
 
 def test_index_not_reachable(poetry: Poetry, project: Project) -> None:
-    """Nobody listens: what is there is unknown, so nothing is sent."""
+    """What is there is unknown, so nothing is sent."""
     project.build()
     port = free_port()
     run = publish(poetry, project, Index(f"http://127.0.0.1:{port}/", ""), "--timeout", "1s")
@@ -191,7 +191,7 @@ def test_index_not_reachable(poetry: Poetry, project: Project) -> None:
 
 
 def test_upload_server_not_reachable(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """The index is there and the upload server is not: told before anything is sent."""
+    """If only the upload server is down, that is reported before anything is sent."""
     project.build()
     dead = Index(f"http://127.0.0.1:{free_port()}/upload/", "", "harbour", "x")
     run = publish(poetry, project, dead, "--index", pypi.simple_url)
@@ -201,7 +201,7 @@ def test_upload_server_not_reachable(poetry: Poetry, project: Project, pypi: Ind
     assert pypi.stored("lantern") == {}
 
 
-def test_server_that_hangs(poetry: Poetry, project: Project) -> None:
+def test_hanging_server(poetry: Poetry, project: Project) -> None:
     """A server that accepts and never answers ends the run, without a promise."""
     project.build()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
@@ -220,10 +220,10 @@ def test_server_that_hangs(poetry: Poetry, project: Project) -> None:
         (("--format", "xml"), "--format"),
     ],
 )
-def test_bad_option(
+def test_invalid_option_value(
     poetry: Poetry, project: Project, pypi: Index, options: tuple[str, str], words: str
 ) -> None:
-    """A bad value of an option is wrong usage, and names the option."""
+    """A bad value is wrong usage, and the message names the option."""
     project.build()
     run = publish(poetry, project, pypi, *options)
     ended(run, 1)
@@ -231,8 +231,8 @@ def test_bad_option(
     assert pypi.stored("lantern") == {}
 
 
-def test_bad_settings_all_at_once(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
-    """Unknown keys and bad values of every place are told in one run, and a receipt has them."""
+def test_all_invalid_settings_are_reported(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+    """Unknown keys and bad values from every place are reported at once, also in the receipt."""
     project = make_project(
         tmp_path / "settings",
         more='\n[tool.publish-verified]\nuntill = "listed"\ntimeout = "soon"\n',
@@ -250,7 +250,7 @@ def test_bad_settings_all_at_once(poetry: Poetry, pypi: Index, tmp_path: Path) -
     assert pypi.stored("lantern") == {}
 
 
-def test_settings_come_in_order(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
+def test_precedence_of_settings(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
     """The command line comes before the environment, and that before pyproject.toml."""
     project = make_project(
         tmp_path / "order", more='\n[tool.publish-verified]\nuntil = "installable"\n'
@@ -265,16 +265,16 @@ def test_settings_come_in_order(poetry: Poetry, pypi: Index, tmp_path: Path) -> 
     assert project.receipt()["until"] == "installable"
 
 
-def test_broken_build(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """A build that fails ends the run before anything is sent."""
+def test_failed_build(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A failed build ends the run before anything is sent."""
     shutil.rmtree(project.path / "lantern")
     run = publish(poetry, project, pypi, "--build")
     refused(run, project.receipt(), "build")
     assert pypi.stored("lantern") == {}
 
 
-def test_traceback_only_when_asked_for(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """`-vvv` shows where a problem comes from; nothing else does."""
+def test_traceback_only_at_vvv(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Only `-vvv` shows where a problem comes from."""
     trace = re.compile(r"Traceback|Stack trace")
     assert not trace.search(publish(poetry, project, pypi).said)
     run = publish(poetry, project, pypi, "-vvv")
@@ -282,8 +282,8 @@ def test_traceback_only_when_asked_for(poetry: Poetry, project: Project, pypi: I
     assert trace.search(run.said), run.said
 
 
-def test_receipt_that_cannot_be_written(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Where the receipt cannot go, nothing is sent."""
+def test_unwritable_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """If the receipt cannot be written, nothing is sent."""
     project.build()
     (project.path / "file").write_text("", encoding="utf-8")
     run = publish(poetry, project, pypi, "--receipt", project.path / "file" / "receipt.json")
@@ -296,7 +296,7 @@ def test_receipt_that_cannot_be_written(poetry: Poetry, project: Project, pypi: 
 def test_wrong_password(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, place: str
 ) -> None:
-    """A wrong password ends in 4 after one try, says so, and stands in no output."""
+    """It ends in 4 after one try, says so, and the password appears nowhere."""
     project.build()
     secret = "very-secret-99"
     through = pypi.behind(proxy.origin)
@@ -325,10 +325,10 @@ def test_wrong_password(
         ("--index", "ftp://me:topsecret@index.example/simple"),
     ],
 )
-def test_a_url_in_the_wrong_place(
+def test_url_instead_of_a_name(
     poetry: Poetry, project: Project, pypi: Index, options: tuple[str, str]
 ) -> None:
-    """A URL where a name is wanted is refused, and its password shown nowhere."""
+    """It is refused, and its password is not shown."""
     project.build()
     run = publish(poetry, project, pypi, *options)
     ended(run, 3)
@@ -338,10 +338,10 @@ def test_a_url_in_the_wrong_place(
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "."])
-def test_a_receipt_never_replaces_anything_else(
+def test_receipt_replaces_only_receipts(
     poetry: Poetry, project: Project, pypi: Index, name: str
 ) -> None:
-    """A file that is no receipt, or a folder, is left as it is, and nothing is sent."""
+    """Any other file or a directory is left as it is, and nothing is sent."""
     project.build()
     before = (project.path / "pyproject.toml").read_bytes()
     run = publish(poetry, project, pypi, "--receipt", name)
@@ -352,7 +352,7 @@ def test_a_receipt_never_replaces_anything_else(
 
 
 def test_format_and_receipt_from_pyproject(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
-    """Both are heeded from the start: JSON from the first line on, and one receipt only."""
+    """Both apply from the start: JSON from the first line, and only one receipt."""
     more = '\n[tool.publish-verified]\nformat = "json"\nreceipt = "out/receipt.json"\n'
     project = make_project(tmp_path / "set", more=more)
     project.build()

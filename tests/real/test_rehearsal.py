@@ -1,4 +1,4 @@
-"""The dress rehearsal: all of it, on this machine alone, and nothing is left of it."""
+"""The rehearsal: the whole way on this machine, without a trace."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REHEARSE = ("publish-verified", "-n", "--rehearse")
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Every file below a folder, with its sha256."""
+    """Every file below a directory, with its sha256."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
@@ -47,7 +47,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def test_rehearsal_touches_nothing(poetry: Poetry, project: Project) -> None:
-    """What was built is rehearsed to `verified` without configuration, and nothing changes."""
+    """It needs no configuration, ends `verified`, and changes nothing."""
     project.build()
     ended(poetry.run("--version", cwd=project.path), 0)
     before, home = tree(project.path), tree(poetry.home)
@@ -60,7 +60,7 @@ def test_rehearsal_touches_nothing(poetry: Poetry, project: Project) -> None:
 
 
 def test_rehearsal_goes_the_whole_way(poetry: Poetry, project: Project) -> None:
-    """A rehearsal builds, sends, and is proven as far as pip; its receipt says what it was."""
+    """It builds, uploads, and proves with real clients; its receipt says it was a rehearsal."""
     file = project.path / "receipt.json"
     run = poetry.run(
         "publish-verified", "-n", "--rehearse", "--build", "--receipt", file, cwd=project.path
@@ -77,7 +77,7 @@ def test_rehearsal_goes_the_whole_way(poetry: Poetry, project: Project) -> None:
 def test_rehearsal_leaves_the_real_index_alone(
     poetry: Poetry, project: Project, make_proxy: MakeProxy
 ) -> None:
-    """Even where a repository and proxies are configured, a rehearsal speaks to loopback alone."""
+    """Even with a configured repository and proxies it talks only to loopback."""
     elsewhere = make_proxy("http://127.0.0.1:9")
     elsewhere.answer(lambda _: True, Answer(500))
     configured = poetry.with_variables(
@@ -93,8 +93,8 @@ def test_rehearsal_leaves_the_real_index_alone(
     assert elsewhere.requests == []
 
 
-def test_rehearsal_refuses_as_a_run_would(poetry: Poetry, project: Project) -> None:
-    """Without distributions a rehearsal is refused like the real thing."""
+def test_rehearsal_without_distributions(poetry: Poetry, project: Project) -> None:
+    """It is refused like the real thing."""
     run = poetry.run("publish-verified", "-n", "--rehearse", cwd=project.path)
     ended(run, 3)
     assert "--build" in run.said
@@ -103,7 +103,7 @@ def test_rehearsal_refuses_as_a_run_would(poetry: Poetry, project: Project) -> N
 
 @pytest.fixture
 def index() -> Iterator[SimpleIndex]:
-    """An index that has pypiserver, and all that it needs."""
+    """An index that has pypiserver and its dependencies."""
     with SimpleIndex(wheels_of(PYPISERVER)) as index:
         yield index
 
@@ -112,7 +112,7 @@ def index() -> Iterator[SimpleIndex]:
 def bare(
     request: pytest.FixtureRequest, tmp_path: Path, index: SimpleIndex, project: Project
 ) -> Poetry:
-    """Poetry without pypiserver and pip, on a machine whose pip asks that index.
+    """Poetry without pypiserver and pip, on a machine whose pip uses that index.
 
     Nothing is built: a rehearsal ends as soon as its index is up.
     """
@@ -124,20 +124,22 @@ def bare(
 
 
 def index_was_up(run: Run) -> None:
-    """See that the rehearsal ended only for want of distributions."""
+    """Check that the rehearsal ended only for lack of distributions."""
     ended(run, 3)
     assert "PV210" not in run.said
     assert "--build" in run.said
 
 
 def kept(poetry: Poetry) -> list[Path]:
-    """All that lies where the index's environment is kept."""
+    """Everything in the directory for the index's environment."""
     return list((poetry.home / "cache" / "publish-verified-rehearsal").glob("*"))
 
 
 @pytest.mark.parametrize("bare", [OLDEST_POETRY, NEWEST_POETRY], indirect=True)
-def test_an_index_of_its_own(bare: Poetry, index: SimpleIndex, project: Project) -> None:
-    """The first rehearsal has pip install the index by the user's settings, and later ones none."""
+def test_rehearsal_installs_its_index_once(
+    bare: Poetry, index: SimpleIndex, project: Project
+) -> None:
+    """The first rehearsal installs it with the user's pip settings, later ones reuse it."""
     project.build()
     for name in ("pip", "pypiserver"):
         (bare.project / f"{name}.py").write_text("raise SystemExit('imported')", "utf-8")
@@ -154,8 +156,8 @@ def test_an_index_of_its_own(bare: Poetry, index: SimpleIndex, project: Project)
 @pytest.mark.parametrize(
     ("port", "said"), [("9", "No matching distribution found for pypiserver"), ("x", "port")]
 )
-def test_no_index_to_be_had(bare: Poetry, tmp_path: Path, port: str, said: str) -> None:
-    """Where pip cannot get it the refusal says what pip said, without secrets, and what to do."""
+def test_rehearsal_without_pypiserver(bare: Poetry, tmp_path: Path, port: str, said: str) -> None:
+    """If pip cannot get it, the refusal quotes pip without secrets, and says what to do."""
     file = tmp_path / "receipt.json"
     url = f"http://me:secret-of-mine@127.0.0.1:{port}/"
     run = bare.run(*REHEARSE, "--receipt", file, PIP_INDEX_URL=url)
@@ -169,15 +171,15 @@ def test_no_index_to_be_had(bare: Poetry, tmp_path: Path, port: str, said: str) 
     assert not bare.leftovers()
 
 
-def test_pips_other_settings(bare: Poetry, tmp_path: Path) -> None:
-    """Settings that have pip install somewhere else are for the user's own projects."""
+def test_pip_target_settings_are_ignored(bare: Poetry, tmp_path: Path) -> None:
+    """Settings that make pip install elsewhere are for the user's own projects."""
     elsewhere = tmp_path / "elsewhere"
     index_was_up(bare.run(*REHEARSE, PIP_USER="1", PIP_TARGET=str(elsewhere)))
     assert not elsewhere.exists()
 
 
-def test_killed_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
-    """What a killed run leaves is never used, and goes when it is old."""
+def test_killed_during_the_installation(bare: Poetry, index: SimpleIndex) -> None:
+    """What a killed run leaves is never used, and is removed when it is old."""
     with index.gated("defusedxml") as gate, bare.started(*REHEARSE, cwd=bare.project) as process:
         assert gate.reached.wait(HANG)
         os.killpg(process.pid, signal.SIGKILL)
@@ -188,8 +190,8 @@ def test_killed_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
     assert whole != half
 
 
-def test_interrupted_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
-    """Ctrl-C ends pip too, and nothing is left of it."""
+def test_interrupted_during_the_installation(bare: Poetry, index: SimpleIndex) -> None:
+    """Ctrl-C ends pip too, and nothing is left."""
     with index.gated("defusedxml") as gate, bare.started(*REHEARSE, cwd=bare.project) as process:
         assert gate.reached.wait(HANG)
         process.send_signal(signal.SIGINT)
@@ -199,8 +201,8 @@ def test_interrupted_while_it_is_made(bare: Poetry, index: SimpleIndex) -> None:
     assert not bare.leftovers()
 
 
-def test_a_broken_one(bare: Poetry) -> None:
-    """One whose Python has gone, or that a cleaner has been at, is made anew."""
+def test_broken_index_environment(bare: Poetry) -> None:
+    """An environment without its Python, or partly deleted, is made again."""
     index_was_up(bare.run(*REHEARSE))
     (place,) = kept(bare)
     (module,) = place.glob("lib/python3*/site-packages/pypiserver/core.py")
@@ -215,8 +217,8 @@ def test_a_broken_one(bare: Poetry) -> None:
     assert kept(bare) == [place]
 
 
-def test_two_at_once(bare: Poetry, index: SimpleIndex) -> None:
-    """Two first rehearsals at one time both come to their end, and one environment stays."""
+def test_two_first_rehearsals_at_once(bare: Poetry, index: SimpleIndex) -> None:
+    """Both complete, and one environment stays."""
     with (
         index.gated("defusedxml") as gate,
         bare.started(*REHEARSE, cwd=bare.project) as first,
@@ -230,8 +232,8 @@ def test_two_at_once(bare: Poetry, index: SimpleIndex) -> None:
     assert len(kept(bare)) == 1
 
 
-def test_a_cache_that_cannot_be_written(bare: Poetry) -> None:
-    """Where it could not be kept, that is told."""
+def test_read_only_cache(bare: Poetry) -> None:
+    """If the environment cannot be kept, that is reported."""
     (bare.home / "cache").mkdir(parents=True)
     (bare.home / "cache" / "publish-verified-rehearsal").write_text("in the way", "utf-8")
     run = bare.run(*REHEARSE)

@@ -1,4 +1,4 @@
-"""A release that goes well: sent, seen, downloaded, compared, and proven again."""
+"""A release that succeeds: sent, seen, downloaded, compared, and proven again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def test_build_and_publish(
     poetry: Poetry, project: Project, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """Built, sent with a password, seen, downloaded, compared; the receipt tells it all."""
+    """Built, sent with a password, seen, downloaded and compared; the receipt has it all."""
     index: Index = request.getfixturevalue(kind)
     run = publish(poetry, project, index, "--build")
     ended(run, 0)
@@ -73,7 +73,7 @@ def test_build_and_publish(
 def test_until_installable(
     poetry: Poetry, project: Project, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """At `installable` the real pip gets the wheel from this index, and leaves nothing behind."""
+    """The real pip gets the wheel from this index, and leaves nothing behind."""
     index: Index = request.getfixturevalue(kind)
     project.build()
     ended(publish(poetry, project, index, "--until", "installable"), 0)
@@ -91,7 +91,7 @@ def test_pip_asks_only_this_index(
     make_proxy: MakeProxy,
     tmp_path: Path,
 ) -> None:
-    """At `installable` pip comes to this index alone, whatever its configuration says."""
+    """Whatever its configuration says."""
     project.build()
     elsewhere = make_proxy(pypi.origin)
     other = f"extra-index-url = {elsewhere.origin}/simple/\nfind-links = {project.dist}\n"
@@ -119,7 +119,7 @@ def test_pip_asks_only_this_index(
 def test_until_installable_with_an_sdist_only(
     poetry: Poetry, project: Project, pypi: Index
 ) -> None:
-    """A release without a wheel is proven as far as it goes, and the receipt warns of the rest."""
+    """It is proven as far as possible, and the receipt notes the rest."""
     project.build()
     (project.dist / project.wheel).unlink()
     ended(publish(poetry, project, pypi, "--until", "installable"), 0)
@@ -130,14 +130,14 @@ def test_until_installable_with_an_sdist_only(
 
 
 @pytest.mark.parametrize("kind", ["pypi", "devpi"])
-def test_again_is_safe(
+def test_running_again_is_safe(
     poetry: Poetry,
     project: Project,
     kind: str,
     make_proxy: MakeProxy,
     request: pytest.FixtureRequest,
 ) -> None:
-    """A second run finds everything there by its hash, and sends nothing."""
+    """A second run finds everything by its hash and sends nothing."""
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     through = index.behind(proxy.origin)
@@ -154,8 +154,8 @@ def test_again_is_safe(
     assert {f["attempts"] for f in release["distributions"]} == {0}
 
 
-def test_what_is_missing_is_sent(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Where one file is there already, only the other is sent."""
+def test_only_missing_files_are_sent(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """If one file is there already, only the other is sent."""
     project.build()
     sdist = (project.dist / project.sdist).read_bytes()
     (project.dist / project.sdist).unlink()
@@ -167,15 +167,17 @@ def test_what_is_missing_is_sent(poetry: Poetry, project: Project, pypi: Index) 
     assert pypi.stored("lantern") == project.hashes()
 
 
-def test_wheels_go_first(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> None:
-    """The wheel is sent before the sdist, so that nobody builds from source in between."""
+def test_wheel_is_sent_before_the_sdist(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
+) -> None:
+    """So that nobody builds from source in between."""
     project.build()
     ended(publish(poetry, project, pypi.behind(proxy.origin)), 0)
     assert [request.uploads(project.wheel) for request in proxy.uploads] == [True, False]
 
 
-def test_other_versions_stay_home(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """Files of another version or of another project in the dist folder are never sent."""
+def test_other_files_are_never_sent(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Files of other versions and projects in the dist directory are never sent."""
     project.build()
     newer = make_project(project.path.parent / "newer", "lantern", "9.0")
     newer.build(project.dist)
@@ -193,7 +195,7 @@ def test_other_versions_stay_home(poetry: Poetry, project: Project, pypi: Index)
 def test_names_are_normalised(
     poetry: Poetry, tmp_path: Path, name: str, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """A name with capitals, dots and underscores is looked for under its normalised form."""
+    """A name with capitals, dots and underscores is looked up in its normalised form."""
     index: Index = request.getfixturevalue(kind)
     project = make_project(tmp_path / "odd", name, "1.0.0rc1")
     ended(publish(poetry, project, index, "--build"), 0)
@@ -203,8 +205,8 @@ def test_names_are_normalised(
     assert set(index.listed(project.name)) == project.filenames
 
 
-def test_dist_dir_and_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """`--dist-dir` says where the files are, `--receipt` where the receipt goes instead."""
+def test_dist_dir_and_receipt_options(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """`--dist-dir` says where the files are, `--receipt` where the receipt goes."""
     project.build(project.path / "out put")
     file = project.path / "new folder" / "receipt.json"
     run = publish(poetry, project, pypi, "--dist-dir", "out put", "--receipt", file)
@@ -215,7 +217,7 @@ def test_dist_dir_and_receipt(poetry: Poetry, project: Project, pypi: Index) -> 
 
 
 def test_directory_option(poetry: Poetry, project: Project, pypi: Index, tmp_path: Path) -> None:
-    """From elsewhere, `-C` leads to the project, as with all of Poetry's commands."""
+    """`-C` works as with all of Poetry's commands."""
     poetry = poetry.with_variables(**pypi.environment())
     run = poetry.run(
         "publish-verified", "-n", "--build", "-r", "harbour", "-C", project.path, cwd=tmp_path
@@ -224,8 +226,8 @@ def test_directory_option(poetry: Poetry, project: Project, pypi: Index, tmp_pat
     holds(project.receipt(), "verified", 0)
 
 
-def test_the_commit_is_in_the_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
-    """In a git repository the receipt names the commit that was released."""
+def test_receipt_names_the_commit(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """In a git repository the receipt names the released commit."""
 
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=T", "-c", "user.email=t@example.invalid"]
@@ -242,10 +244,10 @@ def test_the_commit_is_in_the_receipt(poetry: Poetry, project: Project, pypi: In
     assert project.receipt()["sources"]["commit"] == git("rev-parse", "HEAD")
 
 
-def test_an_index_that_wants_a_password_for_reading(
+def test_index_that_needs_a_password_for_reading(
     poetry: Poetry, project: Project, tmp_path: Path
 ) -> None:
-    """The repository's credentials serve for reading at the same origin, pip's reading too."""
+    """The repository's credentials are used for reading at the same origin, by pip too."""
     with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
         project.build()
         ended(publish(poetry, project, index, "--until", "installable"), 0)
@@ -255,7 +257,7 @@ def test_an_index_that_wants_a_password_for_reading(
 
 
 def form(request: Request) -> dict[str, list[str]]:
-    """The form fields of an upload, the file itself left out."""
+    """The form fields of an upload, without the file."""
     head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + request.body)
     fields: dict[str, list[str]] = {}
@@ -268,14 +270,14 @@ def form(request: Request) -> dict[str, list[str]]:
     return fields
 
 
-def test_the_form_is_poetrys(
+def test_form_equals_poetrys(
     poetry: Poetry,
     stock_environment: PoetryEnvironment,
     open_pypi: Index,
     make_proxy: MakeProxy,
     tmp_path: Path,
 ) -> None:
-    """What goes out beside the bytes is what Poetry's own publish sends."""
+    """All fields besides the file equal those of `poetry publish`."""
     more = """
 [project.urls]
 Homepage = "https://example.invalid/ä"

@@ -1,4 +1,4 @@
-"""What the plugin costs every other command of Poetry: nothing to speak of."""
+"""What the plugin costs every other Poetry command: next to nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from tests.beds.environments import PoetryEnvironment
 
 
-def test_what_the_plugin_imports(poetry_environment: PoetryEnvironment) -> None:
-    """Importing the plugin brings in itself, and nothing that is heavy."""
+def test_plugin_imports_nothing_heavy(poetry_environment: PoetryEnvironment) -> None:
+    """Importing the plugin imports only its own light modules."""
     program = """
 import json, sys
 import poetry.plugins.application_plugin
@@ -32,10 +32,10 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     }
 
 
-def test_heavy_modules_stay_out_of_other_commands(
+def test_other_commands_load_nothing_heavy(
     poetry_environment: PoetryEnvironment, stock_environment: PoetryEnvironment
 ) -> None:
-    """`poetry about` with the plugin loads what it loads without, and the plugin's own few."""
+    """`poetry about` loads the same with the plugin, plus its few light modules."""
     program = """
 import json, sys
 from poetry.console.application import Application

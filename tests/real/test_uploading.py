@@ -1,4 +1,4 @@
-"""Uploads that an index refuses, half takes, or takes without saying so."""
+"""Uploads that an index refuses, stores in part, or stores without saying so."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_conflict(
     make_proxy: MakeProxy,
     request: pytest.FixtureRequest,
 ) -> None:
-    """Other bytes under a name of this release end in 5; nothing is sent, nothing replaced."""
+    """Other bytes under a name of this release end in 5; nothing is sent or replaced."""
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     project.build()
@@ -61,7 +61,7 @@ def test_conflict(
 def test_conflict_of_one_file_sends_nothing(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """One file in conflict keeps the other one at home: half a release helps nobody."""
+    """Half a release helps nobody."""
     (project.dist / project.sdist).rename(project.path / project.sdist)
     ended(publish(poetry, project, pypi), 0)
     first = pypi.stored("lantern")
@@ -73,10 +73,10 @@ def test_conflict_of_one_file_sends_nothing(
     holds(project.receipt(), "conflict", 5)
 
 
-def test_skip_existing_keeps_the_remote(
+def test_skip_existing_keeps_other_bytes(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """With `--skip-existing`, other bytes are kept, named, and the verdict is not `verified`."""
+    """They are kept and named, and the verdict is not `verified`."""
     ended(publish(poetry, project, pypi), 0)
     first = pypi.stored("lantern")
     project.change("Other bytes")
@@ -93,24 +93,24 @@ def test_skip_existing_keeps_the_remote(
     assert "kept-remote" in run.said
 
 
-def test_skip_existing_with_the_same_bytes(
+def test_skip_existing_with_identical_bytes(
     poetry: Poetry, project: Project, pypi: Index, behind: Index
 ) -> None:
-    """With `--skip-existing`, the same bytes are proven as ever."""
+    """Identical bytes are proven as always."""
     ended(publish(poetry, project, pypi), 0)
     ended(publish(poetry, project, behind, "--skip-existing"), 0)
     assert set(uploads(holds(project.receipt(), "verified", 0)).values()) == {"already-there"}
 
 
 @pytest.mark.parametrize("kind", ["pypi", "devpi"])
-def test_a_lost_answer(
+def test_lost_answer(
     poetry: Poetry,
     project: Project,
     kind: str,
     make_proxy: MakeProxy,
     request: pytest.FixtureRequest,
 ) -> None:
-    """The connection is cut after the index took the file: a look at it tells, and it goes on."""
+    """If the connection is cut after the file was stored, a look finds it."""
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     proxy.cut_after(is_upload, times=1)
@@ -123,10 +123,10 @@ def test_a_lost_answer(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_an_error_after_storing(
+def test_server_error_after_storing(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index, status: int
 ) -> None:
-    """A 5xx after the index took the file is no failure: the file is there."""
+    """A 5xx after the file was stored is no failure."""
 
     def store_and_fail(exchange: Exchange) -> Answer:
         exchange.forward()
@@ -138,10 +138,10 @@ def test_an_error_after_storing(
     assert set(pypi.stored("lantern")) == project.filenames
 
 
-def test_an_error_without_storing(
+def test_server_error_without_storing(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """A server that goes on failing and stores nothing ends in 4, and the next run heals it."""
+    """A server that keeps failing ends in 4, and the next run completes the release."""
     broken = proxy.answer(is_upload, Answer(503, b"no healthy backends"))
     ended(publish(poetry, project, behind, *TOO_SHORT), 4)
     release = holds(project.receipt(), "upload-failed", 4)
@@ -173,7 +173,7 @@ def test_an_error_without_storing(
         ),
     ],
 )
-def test_a_refusal(
+def test_refusal(
     poetry: Poetry,
     project: Project,
     pypi: Index,
@@ -182,7 +182,7 @@ def test_a_refusal(
     answer: Answer,
     words: str,
 ) -> None:
-    """The server's own words are told, harmlessly, once, and without a second try."""
+    """The server's words are quoted, sanitized, once, and nothing is retried."""
     proxy.answer(is_upload, answer)
     run = publish(poetry, project, behind)
     ended(run, 4)
@@ -195,10 +195,10 @@ def test_a_refusal(
     assert pypi.stored("lantern") == {}
 
 
-def test_an_answer_that_is_not_http(
+def test_answer_that_is_not_http(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """An answer with control characters where HTTP has none is no answer, and does no harm."""
+    """It counts as no answer, and does no harm."""
     proxy.answer(is_upload, Answer(400, b"no", b"\x1b[31mred\x07\x00"))
     run = publish(poetry, project, behind, *TOO_SHORT)
     ended(run, 4)
@@ -211,7 +211,7 @@ def test_an_answer_that_is_not_http(
 def test_refused_half_way(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """When the second file is refused, the receipt says that the first one is there."""
+    """If the second file is refused, the receipt says that the first one is there."""
     refusing = proxy.answer(is_upload, Answer(400, b"Only one sdist"))
     refusing.match = lambda request: request.uploads(project.sdist)
     ended(publish(poetry, project, behind), 4)
@@ -220,10 +220,8 @@ def test_refused_half_way(
     assert set(pypi.stored("lantern")) == {project.wheel}
 
 
-def test_an_endless_answer(
-    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
-) -> None:
-    """An answer to an upload that never ends does not keep the run."""
+def test_endless_answer(poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index) -> None:
+    """An endless answer to an upload does not block the run."""
     proxy.answer(is_upload, Answer(400, endless(), b"Bad"))
     ended(publish(poetry, project, behind), 4)
     holds(project.receipt(), "upload-failed", 4)
@@ -232,7 +230,7 @@ def test_an_endless_answer(
 def test_dry_run_sends_nothing(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """`--dry-run` looks, says what would be sent, sends nothing, and leaves no receipt unasked."""
+    """It says what would be sent, and leaves no receipt unless asked to."""
     file = project.path / "receipt.json"
     run = publish(poetry, project, behind, "--dry-run", "--receipt", file)
     ended(run, 0)
@@ -249,7 +247,7 @@ def test_dry_run_sends_nothing(
 def test_dry_run_knows_what_is_there(
     poetry: Poetry, project: Project, pypi: Index, behind: Index
 ) -> None:
-    """`--dry-run` after a release says that all of it is there already."""
+    """After a release it says that everything is there already."""
     ended(publish(poetry, project, pypi), 0)
     file = project.path / "receipt.json"
     ended(publish(poetry, project, behind, "--dry-run", "--receipt", file), 0)
@@ -257,17 +255,15 @@ def test_dry_run_knows_what_is_there(
     assert set(uploads(release).values()) == {"already-there"}
 
 
-def test_dry_run_refuses_what_a_run_would(poetry: Poetry, project: Project, pypi: Index) -> None:
+def test_dry_run_runs_preflight(poetry: Poetry, project: Project, pypi: Index) -> None:
     """`--dry-run` does all of the preflight."""
     project.build()
     (project.dist / project.wheel).write_bytes(b"junk")
     ended(publish(poetry, project, pypi, "--dry-run"), 3)
 
 
-def test_a_server_that_was_told_to_overwrite(
-    poetry: Poetry, project: Project, tmp_path: Path
-) -> None:
-    """Even where the server would replace files, no file is replaced."""
+def test_server_that_overwrites(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """Even if the server would replace files, no file is replaced."""
     with pypiserver(tmp_path / "loose", options=("--disable-fallback", "--overwrite")) as index:
         project.build()
         ended(publish(poetry, project, index), 0)

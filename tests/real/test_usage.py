@@ -1,4 +1,4 @@
-"""What a command says of itself, and what it suggests for a typo."""
+"""A command's help, and its suggestions for typos."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         ("--xyzzy", 'The option "--xyzzy" does not exist'),
     ],
 )
-def test_a_typo(poetry: Poetry, project: Project, arguments: str, error: str) -> None:
-    """An unknown option or subcommand is an error that suggests the one that looks like it."""
+def test_typos_get_suggestions(
+    poetry: Poetry, project: Project, arguments: str, error: str
+) -> None:
+    """An unknown option or subcommand is an error that suggests a similar one."""
     run = poetry.run("publish-verified", *arguments.split(), cwd=project.path)
     assert run.code == 1
     assert run.err.strip().endswith(error)
@@ -35,7 +37,7 @@ def test_a_typo(poetry: Poetry, project: Project, arguments: str, error: str) ->
 @pytest.mark.seam
 @pytest.mark.parametrize("subcommand", ["wait", "doctor"])
 def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str) -> None:
-    """`poetry help` takes the name of a subcommand, and shows what its --help shows."""
+    """`poetry help` accepts the name of a subcommand, and shows what its --help shows."""
     asked = poetry.run("help", "publish-verified", subcommand, cwd=project.path).ok()
     assert f"publish-verified {subcommand} [options]" in asked
     assert asked == poetry.run("publish-verified", subcommand, "--help", cwd=project.path).ok()
@@ -43,14 +45,14 @@ def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str)
 
 
 def test_help_names_the_subcommands(poetry: Poetry, project: Project) -> None:
-    """Whoever asks for the help of publish-verified learns what else there is."""
+    """The help of publish-verified lists the subcommands."""
     said = poetry.run("help", "publish-verified", cwd=project.path).ok()
     for subcommand in ("wait", "doctor"):
         assert f"poetry publish-verified {subcommand} " in said
 
 
 def test_help_names_the_defaults(poetry: Poetry, project: Project) -> None:
-    """The defaults that the help names are those that a run has."""
+    """The help names the defaults that a run has."""
     said = poetry.run("help", "publish-verified", cwd=project.path).ok()
     named = dict(re.findall(r"--([a-z]+)=.*Default is `(.*?)`", said))
     defaults = Settings()

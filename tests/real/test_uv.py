@@ -47,14 +47,14 @@ PLATFORMS = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where uv may leave what it likes."""
+    """Where uv may leave files."""
     path = tmp_path / "uv-folder"
     path.mkdir()
     return path
 
 
 def uv(folder: Path, target: IndexTarget, executable: str | Path = UV, **more: str) -> Uv:
-    """The client under test, in an environment that has a home of its own."""
+    """The client under test, in an environment with its own home."""
     return Uv(executable, folder, clean_environment(folder.parent / "home", **more), [target])
 
 
@@ -66,10 +66,10 @@ def ask(
 
 
 @pytest.mark.parametrize("tags", PLATFORMS)
-def test_every_platform(
+def test_wheels_for_every_platform(
     closed: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path, tags: str
 ) -> None:
-    """A wheel for any usual machine is fetched, whole, with credentials, and nothing is left."""
+    """A wheel for any usual platform is fetched with credentials, and nothing is left."""
     wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
     put_wheel(closed, "lantern-1.0-7-py2.py3-none-any.whl")
     proxy = make_proxy(closed.origin)
@@ -80,15 +80,15 @@ def test_every_platform(
     assert not list((tmp_path / "home").rglob("*"))
 
 
-def test_devpi(devpi: Index, folder: Path) -> None:
+def test_wheel_from_devpi(devpi: Index, folder: Path) -> None:
     """From devpi too."""
     wheel = put_wheel(devpi, WHEEL)
     target = target_of(devpi)
     assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
 
 
-def test_the_wheel_among_others(open_pypi: Index, folder: Path) -> None:
-    """Where uv would prefer another wheel of the version, it still proves the one wanted."""
+def test_exact_wheel_among_several(open_pypi: Index, folder: Path) -> None:
+    """If uv would prefer another wheel, the requested one is still proven."""
     first = put_wheel(open_pypi, WHEEL)
     second = put_wheel(open_pypi, "lantern-1.0-2-py3-none-any.whl")
     target = target_of(open_pypi)
@@ -96,8 +96,8 @@ def test_the_wheel_among_others(open_pypi: Index, folder: Path) -> None:
         assert ask(uv(folder, target), wheel, target) == ClientFile(wheel.filename, wheel.sha256)
 
 
-def test_the_version_among_others(open_pypi: Index, folder: Path) -> None:
-    """1.0 is asked for, not 1.0+local; a uv that cannot tell them apart abstains."""
+def test_exact_version_among_several(open_pypi: Index, folder: Path) -> None:
+    """1.0 is requested, not 1.0+local; a uv that cannot distinguish them abstains."""
     wheel = put_wheel(open_pypi, WHEEL)
     put_wheel(open_pypi, "lantern-1.0+local-py3-none-any.whl")
     target = target_of(open_pypi)
@@ -109,7 +109,7 @@ def test_the_version_among_others(open_pypi: Index, folder: Path) -> None:
 
 
 def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """A listed file that comes with other bytes is a failure in uv's words."""
+    """Other bytes are a failure in uv's words."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
@@ -121,8 +121,8 @@ def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> N
     assert isinstance(ask(uv(folder, target), wheel, target), ClientFile)
 
 
-def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
-    """A version that the index lacks is a failure in uv's words, without the password."""
+def test_missing_version(closed: Index, folder: Path) -> None:
+    """A missing version is a failure in uv's words, without the password."""
     put_wheel(closed, WHEEL)
     target = target_of(closed)
     got = ask(uv(folder, target), wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target)
@@ -131,8 +131,8 @@ def test_a_version_that_is_not_there(closed: Index, folder: Path) -> None:
     assert "Using" not in got.detail
 
 
-def test_a_wrong_password(closed: Index, folder: Path) -> None:
-    """Credentials that are refused are a failure, and are not repeated."""
+def test_wrong_password(closed: Index, folder: Path) -> None:
+    """Refused credentials are a failure and are not repeated."""
     wheel = put_wheel(closed, WHEEL)
     target = IndexTarget(closed.simple_url, Access("harbour", "wrong-secret"))
     got = ask(uv(folder, target), wheel, target)
@@ -144,7 +144,7 @@ def test_a_wrong_password(closed: Index, folder: Path) -> None:
 def test_certificate_authority(
     closed: Index, make_proxy: MakeProxy, authority: tuple[ssl.SSLContext, Path], folder: Path
 ) -> None:
-    """An authority of one's own is trusted where it is named, or none is asked for."""
+    """A custom CA is trusted where it is configured, unless verification is off."""
     context, file = authority
     wheel = put_wheel(closed, WHEEL)
     through = closed.behind(make_proxy(closed.origin, context).origin)
@@ -157,8 +157,8 @@ def test_certificate_authority(
         assert isinstance(ask(uv(folder, target), wheel, target), ClientFile), more
 
 
-def test_the_users_settings_do_not_count(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
-    """Cool-downs and other indexes, in the environment or in uv.toml, change nothing."""
+def test_user_settings_do_not_count(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
+    """`exclude-newer` and other indexes, in the environment or uv.toml, change nothing."""
     wheel = put_wheel(open_pypi, WHEEL)
     target = target_of(open_pypi)
     config = tmp_path / "config" / "uv" / "uv.toml"
@@ -178,7 +178,7 @@ def test_the_users_settings_do_not_count(open_pypi: Index, folder: Path, tmp_pat
 
 
 def test_no_credentials_in_arguments(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """While uv waits for the index, no process shows the password among its arguments."""
+    """While uv waits for the index, no process shows the password."""
     wheel = put_wheel(closed, WHEEL)
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
@@ -194,7 +194,7 @@ def test_no_credentials_in_arguments(closed: Index, make_proxy: MakeProxy, folde
     assert not [line for line in seen if "a-pass" in line or PASSWORD in line]
 
 
-def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
     """uv is ended when its time is up, while the server still hangs."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
@@ -217,10 +217,10 @@ def test_a_server_that_hangs(open_pypi: Index, make_proxy: MakeProxy, folder: Pa
         ),
     ],
 )
-def test_a_uv_that_cannot_serve(
+def test_unusable_uv(
     open_pypi: Index, folder: Path, tmp_path: Path, script: str | None, word: str
 ) -> None:
-    """A uv that is missing, broken or too old says nothing of the index."""
+    """A missing, broken or outdated uv says nothing about the index."""
     target = target_of(open_pypi)
     executable = tmp_path / "uv"
     if script is not None:
@@ -231,8 +231,8 @@ def test_a_uv_that_cannot_serve(
     assert word in got.reason
 
 
-def test_a_platform_that_uv_does_not_know(open_pypi: Index, folder: Path) -> None:
-    """uv is not even asked for a machine of which it has no name."""
+def test_unknown_platform(open_pypi: Index, folder: Path) -> None:
+    """uv is not asked for a platform that it has no name for."""
     target = target_of(open_pypi)
     wheel = put_wheel(open_pypi, "lantern-1.0-cp312-cp312-manylinux_2_17_s390x.whl")
     got = ask(uv(folder, target, "/nowhere/uv"), wheel, target)
@@ -244,7 +244,7 @@ def test_a_platform_that_uv_does_not_know(open_pypi: Index, folder: Path) -> Non
 
 
 def cached(proxy: FaultProxy, how: str) -> None:
-    """Let pages say how they may be kept."""
+    """Set the caching headers of pages."""
 
     def act(exchange: Exchange) -> Answer:
         answer = exchange.forward()
@@ -255,7 +255,7 @@ def cached(proxy: FaultProxy, how: str) -> None:
 
 
 def users_uv(arguments: list[str], home: Path, target: IndexTarget, folder: Path) -> int:
-    """Run uv as the user would, with their cache; the index comes from their settings."""
+    """Run uv as the user would, with their cache and settings."""
     done = subprocess.run(
         [UV, *arguments, "--dry-run", "--no-deps", "--target", str(folder / "users")],
         env=clean_environment(home, UV_DEFAULT_INDEX=target.url),
@@ -267,10 +267,10 @@ def users_uv(arguments: list[str], home: Path, target: IndexTarget, folder: Path
     return done.returncode
 
 
-def test_a_stale_cache_of_the_user(
+def test_stale_user_cache(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path
 ) -> None:
-    """A page that uv keeps from before the upload is told of, with a command that helps."""
+    """A page that uv cached before the upload is reported, with a command that helps."""
     put_wheel(open_pypi, "lantern-0.9-py3-none-any.whl")
     proxy = make_proxy(open_pypi.origin)
     cached(proxy, "max-age=86400")
@@ -291,7 +291,7 @@ def test_a_stale_cache_of_the_user(
 
 
 @pytest.mark.parametrize("why", ["cold", "fresh", "cool-down", "absent"])
-def test_a_cache_that_is_not_stale(
+def test_fresh_user_cache(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path, tmp_path: Path, why: str
 ) -> None:
     """No command is named where refreshing would change nothing."""

@@ -1,4 +1,4 @@
-"""The oldest and the newest: Poetry and Python, as far as this machine has them."""
+"""The oldest and newest Poetry and Python that this machine has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OLDEST_PYTHON = (3, 11)
 
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])
-def test_the_whole_way(age: str, project: Project, pypi: Index, tmp_path: Path) -> None:
+def test_whole_way(age: str, project: Project, pypi: Index, tmp_path: Path) -> None:
     """Built, sent, proven, refused and rehearsed on this Python with this Poetry."""
     if age == "oldest":
         found = [one for one in interpreters() if one.version[:2] == OLDEST_PYTHON]
@@ -68,10 +68,10 @@ class Late(ApplicationPlugin):
 """
 
 
-def test_a_version_that_the_build_sets(
+def test_version_set_by_the_build(
     poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
 ) -> None:
-    """Where a plugin sets the version during the build, that release goes out, under its name."""
+    """If a plugin sets the version during the build, that release goes out under its name."""
     plugins = tmp_path / "plugins"
     information = plugins / "late-1.0.dist-info"
     information.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Visible means visible: to every client, through real edges and on mirrors that lag."""
+"""Visible means visible: to every client, through real edges and on lagging mirrors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CLIENTS = {"pip", "uv", "poetry"}
 
 @pytest.fixture
 def next_one(project: Project, open_pypi: Index) -> Project:
-    """Version 1.1, built but not uploaded; 1.0 stands on the open index."""
+    """Version 1.1, built but not uploaded; 1.0 is on the open index."""
     project.build()
     open_pypi.upload(project)
     newer = project.set_version("1.1")
@@ -69,7 +69,7 @@ def codes(project: Project) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.name)
-def test_whoever_asks_after_exit_0_gets_the_release(
+def test_installers_succeed_after_exit_0(
     kind: Kind,
     poetry_environment: PoetryEnvironment,
     stock_environment: PoetryEnvironment,
@@ -77,7 +77,7 @@ def test_whoever_asks_after_exit_0_gets_the_release(
     devpi_server: Devpi,
     tmp_path: Path,
 ) -> None:
-    """With old pages in a real edge, exit 0 comes when pip, uv and Poetry all find the release."""
+    """With old pages in a real edge, exit 0 comes when pip, uv and Poetry find the release."""
     bed = Bed(tmp_path, poetry_environment, stock_environment, pypi, devpi_server, devpi_server)
     old: set[str] = set()
 
@@ -109,10 +109,10 @@ def test_whoever_asks_after_exit_0_gets_the_release(
     assert len(old) == len(CLIENTS)
 
 
-def test_each_client_is_told(
+def test_stale_client_is_named(
     poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """Only pip's copy is old: uv and Poetry are told to see the release, and pip not to."""
+    """Only pip's copy is old: uv and Poetry see the release, and pip does not."""
     with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")
@@ -137,10 +137,10 @@ def test_each_client_is_told(
         assert f"{url} seen by pip, uv, poetry in" in run.said
 
 
-def test_only_the_clients_asked_for(
+def test_only_selected_clients(
     poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """With `--clients uv` pip's old copy is of no interest, and none but uv's is asked for."""
+    """With `--clients uv` pip's stale copy does not matter, and only uv's is requested."""
     with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")
@@ -150,10 +150,10 @@ def test_only_the_clients_asked_for(
         assert {look.headers["accept-encoding"] for look in looks} == {"gzip, deflate, zstd"}
 
 
-def test_an_announced_expiry_is_told(
+def test_announced_expiry_is_reported(
     poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """Of an edge that says how old its page is and may get, it is told how long it holds it."""
+    """If an edge says how old its page is, the output says how long it is cached."""
     with edges.varnish(
         tmp_path / "edge", open_pypi.origin, ttl=LONG, vary=None, cache_control=f"max-age={LONG}"
     ) as edge:
@@ -166,10 +166,10 @@ def test_an_announced_expiry_is_told(
     assert "this edge holds the old page for another" in message
 
 
-def test_an_announced_expiry_is_used(
+def test_announced_expiry_is_used(
     poetry: Poetry, next_one: Project, open_pypi: Index, make_proxy: MakeProxy, tmp_path: Path
 ) -> None:
-    """The next look is never put off beyond the moment at which an old page is to expire."""
+    """The next look is never later than the announced expiry."""
     between = make_proxy(open_pypi.origin)
     # What the edge fetches is old three times, and each time kept anew.
     between.hide(next_one.wheel, pages=3)
@@ -186,10 +186,10 @@ def test_an_announced_expiry_is_used(
         assert look["next_in"] <= max(look["expires_in"] + 0.05, 0.5) + 0.25, looks
 
 
-def test_a_soft_purge_takes_a_second_look(
+def test_soft_purge_takes_a_second_look(
     poetry: Poetry, next_one: Project, open_pypi: Index, tmp_path: Path
 ) -> None:
-    """After a soft purge the old page comes once more for each client, and is not believed."""
+    """After a soft purge each client gets the old page once more, and it is not believed."""
     with edges.varnish(tmp_path / "edge", open_pypi.origin, ttl=LONG) as edge:
         through = open_pypi.behind(edge.origin)
         url = f"{through.simple_url}lantern/"
@@ -210,8 +210,8 @@ def test_a_soft_purge_takes_a_second_look(
         assert pip_finds(tmp_path, through.simple_url, "lantern", "1.1")
 
 
-def test_a_frozen_replica(poetry: Poetry, project: Project, tmp_path: Path) -> None:
-    """A replica that does not catch up is named, ends in 6, and in 0 once it has caught up."""
+def test_lagging_replica(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """It is named, ends in 6, and in 0 once it has caught up."""
     project.build()
     with replicated_devpi(tmp_path / "replicated") as both:
         index = both.primary.index("harbour")
@@ -234,7 +234,7 @@ def test_a_frozen_replica(poetry: Poetry, project: Project, tmp_path: Path) -> N
         assert replica.stored("lantern") == index.stored("lantern") == project.hashes()
 
 
-def test_a_mirror_with_an_expiry(
+def test_mirror_that_was_read_too_early(
     poetry: Poetry,
     next_one: Project,
     open_pypi: Index,
@@ -242,7 +242,7 @@ def test_a_mirror_with_an_expiry(
     make_proxy: MakeProxy,
     tmp_path: Path,
 ) -> None:
-    """A mirror that somebody has read too early is waited for until its expiry has passed."""
+    """It is waited for until its expiry."""
     expiry = 2
     source = make_proxy(open_pypi.origin)
     source.hide(next_one.wheel, pages=1)
@@ -274,7 +274,7 @@ def test_a_mirror_with_an_expiry(
 
 
 @pytest.mark.parametrize("fault", ["bytes", "hash"])
-def test_a_mirror_with_something_else(
+def test_mirror_with_other_bytes(
     poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy, fault: str
 ) -> None:
     """A mirror that serves other bytes, or lists another hash, is named and ends in 7."""
@@ -301,7 +301,7 @@ def test_a_mirror_with_something_else(
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_mirror_is_asked_once_the_own_index_is_complete(
+def test_mirror_is_asked_after_the_own_index(
     poetry: Poetry,
     project: Project,
     pypi: Index,
@@ -309,7 +309,7 @@ def test_a_mirror_is_asked_once_the_own_index_is_complete(
     make_proxy: MakeProxy,
     named: bool,
 ) -> None:
-    """Before the own index shows all, named or not, a mirror is asked for its root alone."""
+    """Until the own index is complete, only the mirror's root is requested."""
     project.build()
     mirror = make_proxy(pypi.origin)
     own = pypi.behind(proxy.origin)
@@ -325,10 +325,10 @@ def test_a_mirror_is_asked_once_the_own_index_is_complete(
     assert len([p for p in proxy.pages if p.at < mirror.pages[0].at]) >= 4
 
 
-def test_no_mirror_is_asked_where_the_own_index_fails(
+def test_mirror_is_not_asked_if_the_own_index_fails(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, make_proxy: MakeProxy
 ) -> None:
-    """Where the own index stays without the release, the mirror is never asked for it."""
+    """It is never asked for the release."""
     project.build()
     mirror = make_proxy(pypi.origin)
     proxy.hide(project.wheel)
@@ -340,10 +340,10 @@ def test_no_mirror_is_asked_where_the_own_index_fails(
     assert own.simple_url in run.err
 
 
-def test_poetry_reads_the_version_page_of_a_public_index(
+def test_version_page_on_pypi_like_indexes(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy
 ) -> None:
-    """Where there are JSON pages of versions, as on PyPI, they have to be complete too."""
+    """Where there are JSON pages per version, as on PyPI, they must be complete too."""
     project.build()
     own = pypi.behind(proxy.origin)
     asked: list[int] = []

@@ -1,4 +1,4 @@
-"""`poetry publish-verified wait`: somebody else publishes, and this waits until it is there."""
+"""`poetry publish-verified wait`: somebody else publishes, and this waits for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNKNOWN = "PV606"
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder of a reader, with no project in it or above."""
+    """A reader's directory, not inside any project."""
     folder = tmp_path / "reader"
     folder.mkdir()
     assert not any((above / "pyproject.toml").exists() for above in (folder, *folder.parents))
@@ -50,7 +50,7 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def there(project: Project, pypi: Index) -> Project:
-    """Version 1.0, which stands on the index."""
+    """Version 1.0, which is on the index."""
     project.build()
     pypi.upload(project)
     return project
@@ -64,7 +64,7 @@ def wait(poetry: Poetry, cwd: Path, *words: str | Path) -> Run:
 
 
 def receipt_of(folder: Path) -> dict[str, Any]:
-    """The receipt of a wait in this folder."""
+    """The receipt of a wait in this directory."""
     return read_receipt(folder / "receipt.json")
 
 
@@ -74,7 +74,7 @@ def codes(folder: Path) -> list[str]:
 
 
 def test_outside_a_project(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
-    """A release that is there is proven from anywhere, and what is not known of it is told."""
+    """A release is proven from anywhere, and the output says what is not known."""
     run = wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url)
     ended(run, 0)
     assert "verified: lantern 1.0" in run.out
@@ -88,8 +88,8 @@ def test_outside_a_project(poetry: Poetry, there: Project, pypi: Index, outside:
     assert [path.name for path in outside.iterdir()] == ["receipt.json"]
 
 
-def test_without_a_receipt(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
-    """Nothing is written where nobody has asked for it; any spelling of the name will do."""
+def test_no_receipt_by_default(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
+    """No receipt is written unless requested; any spelling of the name works."""
     assert there.name == "lantern"
     run = poetry.run(
         "publish-verified", "wait", "Lantern == 1.0.0", "--index", pypi.simple_url, cwd=outside
@@ -101,7 +101,7 @@ def test_without_a_receipt(poetry: Poetry, there: Project, pypi: Index, outside:
 def test_several_releases(
     poetry: Poetry, there: Project, pypi: Index, outside: Path, tmp_path: Path
 ) -> None:
-    """Several are waited for at once; the one that does not come is named, the other proven."""
+    """All are waited for at once; the missing one is named, the other proven."""
     rope = make_project(tmp_path / "rope", "rope", "2.0")
     rope.build()
     named = ("lantern==1.0", "rope==2.0", "--index", pypi.simple_url)
@@ -131,10 +131,10 @@ def test_several_releases(
         ("lantern 1.0", "not of the form NAME==VERSION"),
     ],
 )
-def test_what_cannot_be_waited_for(
+def test_invalid_releases(
     poetry: Poetry, there: Project, proxy: FaultProxy, outside: Path, text: str, reason: str
 ) -> None:
-    """Anything but NAME==VERSION is wrong usage, with the reason; no index is asked."""
+    """Anything but NAME==VERSION is wrong usage with a reason; no index is asked."""
     assert there.name in text
     named = ("rope==1.0", text, "--index", f"{proxy.origin}/simple/")
     run = wait(poetry, outside, *named)
@@ -145,17 +145,17 @@ def test_what_cannot_be_waited_for(
     assert proxy.requests == []
 
 
-def test_nothing_to_wait_for(poetry: Poetry, outside: Path) -> None:
-    """Without any release it is wrong usage, and the ways to name one are told."""
+def test_no_release_given(poetry: Poetry, outside: Path) -> None:
+    """It is wrong usage, and the message lists the ways to name one."""
     run = wait(poetry, outside)
     ended(run, 1)
     assert "--from-receipt" in run.err
 
 
-def test_a_release_that_comes_later(
+def test_release_of_a_new_project(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, outside: Path
 ) -> None:
-    """A release of a project that is not even known yet is seen soon after its upload."""
+    """A release of a project that does not exist yet is seen soon after its upload."""
     project.build()
     words = ("publish-verified", "wait", "lantern==1.0", "--index", f"{proxy.origin}/simple/")
     with poetry.started(*words, cwd=outside) as process:
@@ -168,7 +168,7 @@ def test_a_release_that_comes_later(
 
 
 def test_time_out(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
-    """What does not come in time ends in 6, however much else of the project is there."""
+    """It ends in 6, whatever else of the project is there."""
     assert there.version == "1.0"
     run = wait(poetry, outside, "lantern==1.1", "--index", pypi.simple_url, "--timeout", "2s")
     ended(run, 6)
@@ -178,7 +178,7 @@ def test_time_out(poetry: Poetry, there: Project, pypi: Index, outside: Path) ->
 
 
 def test_json_lines(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
-    """Standard output is one event a line, each with its release, and the receipt last."""
+    """Standard output is one event per line with its release, and the receipt last."""
     assert there.version == "1.0"
     run = wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url, "--format", "json")
     ended(run, 0)
@@ -192,10 +192,10 @@ def test_json_lines(poetry: Poetry, there: Project, pypi: Index, outside: Path) 
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_yanked_release(
+def test_yanked_release(
     poetry: Poetry, there: Project, proxy: FaultProxy, outside: Path, whole: bool
 ) -> None:
-    """A release with all its files yanked ends in 7; of one with some, the others are proven."""
+    """If all files are yanked it ends in 7; otherwise the others are proven."""
     yanked = there.filenames if whole else {there.sdist}
 
     def act(exchange: Exchange) -> Answer:
@@ -218,10 +218,10 @@ def test_a_yanked_release(
         assert [f["filename"] for f in release["distributions"]] == [there.wheel]
 
 
-def test_a_file_that_appears_between_two_looks(
+def test_file_that_appears_between_two_looks(
     poetry: Poetry, there: Project, proxy: FaultProxy, outside: Path
 ) -> None:
-    """Two looks that show different files are no proof: a third has to show the same again."""
+    """Looks that differ prove nothing: a third must show the same again."""
     seen: set[str] = set()
 
     def act(exchange: Exchange) -> Answer:
@@ -253,7 +253,7 @@ def test_indexes_that_list_different_files(
     make_proxy: MakeProxy,
     outside: Path,
 ) -> None:
-    """What one index lists all must list: the one that lacks a file is named with it."""
+    """Every index must list what one lists; the one that lacks a file is named."""
     proxy.hide(there.sdist)
     mirror = make_proxy(pypi.origin)
     lacking, whole = f"{proxy.origin}/simple/", f"{mirror.origin}/simple/"
@@ -283,7 +283,7 @@ def test_interrupted(poetry: Poetry, proxy: FaultProxy, outside: Path) -> None:
 def test_until_installable(
     poetry: Poetry, there: Project, pypi: Index, outside: Path, tmp_path: Path
 ) -> None:
-    """With `--until installable` real clients fetch the wheel, and are told."""
+    """Real clients fetch the wheel, and the output names them."""
     url = pypi.simple_url
     run = wait(
         poetry, outside, "lantern==1.0", "--index", url, "--until", "installable", "--format",
@@ -296,10 +296,8 @@ def test_until_installable(
     assert holds(receipt_of(outside), "verified", 0)["name"] == there.name
 
 
-def test_the_publishers_receipt(
-    poetry: Poetry, project: Project, pypi: Index, outside: Path
-) -> None:
-    """A real receipt names indexes, files and hashes; whatever else is there then ends in 7."""
+def test_publishers_receipt(poetry: Poetry, project: Project, pypi: Index, outside: Path) -> None:
+    """It names indexes, files and hashes; anything else on an index ends in 7."""
     ended(publish(poetry, project, pypi, "--build"), 0)
     run = wait(poetry, outside, "--from-receipt", project.receipt_file)
     ended(run, 0)
@@ -320,7 +318,7 @@ def test_the_publishers_receipt(
 def test_other_bytes_under_the_right_hash(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, outside: Path
 ) -> None:
-    """An index that lists the receipt's hash and serves other bytes ends in 7 as well."""
+    """An index that lists the receipt's hash but serves other bytes ends in 7 too."""
     ended(publish(poetry, project, pypi, "--build"), 0)
     proxy.serve_other_bytes(project.wheel, b"something else")
     named = ("--from-receipt", project.receipt_file, "--index", f"{proxy.origin}/simple/")
@@ -328,10 +326,10 @@ def test_other_bytes_under_the_right_hash(
     assert codes(outside) == ["PV703"]
 
 
-def test_a_receipt_of_two_releases(
+def test_receipt_of_two_releases(
     poetry: Poetry, project: Project, pypi: Index, outside: Path, tmp_path: Path
 ) -> None:
-    """A receipt may hold several releases: all are waited for, or those that are named."""
+    """All its releases are waited for, or those that are named."""
     rope = make_project(tmp_path / "rope", "rope", "2.0")
     for one in (project, rope):
         ended(publish(poetry, one, pypi, "--build"), 0)
@@ -376,10 +374,10 @@ def test_a_receipt_of_two_releases(
         ),
     ],
 )
-def test_a_receipt_that_cannot_be_used(
+def test_unusable_receipt(
     poetry: Poetry, proxy: FaultProxy, outside: Path, content: str | None, reason: str
 ) -> None:
-    """A receipt that is missing or damaged ends in 3 with the reason; no index is asked."""
+    """A missing or damaged receipt ends in 3 with the reason; no index is asked."""
     if content is not None:
         (outside / "theirs.json").write_text(content, encoding="utf-8")
     named = ("--from-receipt", "theirs.json", "--index", f"{proxy.origin}/simple/")
@@ -392,10 +390,10 @@ def test_a_receipt_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("way", ["--rehearse", "--dry-run"])
-def test_a_receipt_of_nothing_published(
+def test_receipt_of_a_rehearsal_or_dry_run(
     poetry: Poetry, project: Project, pypi: Index, outside: Path, way: str
 ) -> None:
-    """The receipt of a rehearsal or a dry run is refused: it has published nothing."""
+    """It is refused, because it published nothing."""
     file = outside / "theirs.json"
     ended(publish(poetry, project, pypi, "--build", way, "--receipt", file), 0)
     run = wait(poetry, outside, "--from-receipt", file)
@@ -404,9 +402,7 @@ def test_a_receipt_of_nothing_published(
     assert codes(outside) == ["PV217"]
 
 
-def test_a_folder_of_distributions(
-    poetry: Poetry, there: Project, pypi: Index, outside: Path
-) -> None:
+def test_dist_dir(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:
     """With `--dist-dir` exactly its files are waited for, under their own hashes."""
     named = ("--dist-dir", there.dist, "--index", pypi.simple_url)
     run = wait(poetry, outside, *named)
@@ -421,8 +417,8 @@ def test_a_folder_of_distributions(
     assert set(codes(outside)) == {"PV701"}
 
 
-def test_a_folder_without_distributions(poetry: Poetry, outside: Path) -> None:
-    """A folder with nothing to wait for is refused."""
+def test_dist_dir_without_distributions(poetry: Poetry, outside: Path) -> None:
+    """A directory with nothing to wait for is refused."""
     run = wait(poetry, outside, "--dist-dir", ".")
     ended(run, 3)
     assert codes(outside) == ["PV203"]

@@ -1,4 +1,4 @@
-"""The way from uploaded to proven, over an index that is slow, wrong or hostile."""
+"""From uploaded to proven, on an index that is slow, wrong or hostile."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ HTML = {"Content-Type": "text/html"}
 
 
 @pytest.mark.parametrize("kind", ["pypi", "devpi"])
-def test_a_file_that_shows_late(
+def test_late_file(
     poetry: Poetry,
     project: Project,
     kind: str,
     make_proxy: MakeProxy,
     request: pytest.FixtureRequest,
 ) -> None:
-    """A file that the index shows only later is waited for, and then proven."""
+    """A file that the index shows only later is waited for and proven."""
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     proxy.hide(project.sdist, pages=9)
@@ -59,10 +59,10 @@ def test_a_file_that_shows_late(
     assert all(v["requests"] >= 3 for i in release["indexes"] for v in i["variants"])
 
 
-def test_looks_get_rarer(
+def test_looks_become_rarer(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """No client's page is asked for more often than four times a second, and ever less often."""
+    """A client's page is requested at most four times a second, and less and less often."""
     hidden = 12
     proxy.hide(project.wheel, pages=hidden)
     run = publish(poetry, project, behind)
@@ -94,10 +94,10 @@ def test_a_rest_that_is_longer_than_the_wait(
     assert sum(v["requests"] for v in release["indexes"][0]["variants"]) <= 10
 
 
-def test_a_file_that_does_not_show_in_time(
+def test_not_visible_in_time(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """What is not listed when the time is over ends in 6, and the receipt says what is there."""
+    """A file that is not listed in time ends in 6, and the receipt says what is there."""
     proxy.hide(project.wheel)
     run = publish(poetry, project, behind, *TOO_SHORT)
     ended(run, 6)
@@ -110,10 +110,10 @@ def test_a_file_that_does_not_show_in_time(
     assert set(pypi.stored("lantern")) == project.filenames
 
 
-def test_after_time_out_again(
+def test_running_again_after_a_time_out(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """After a time-out, the same command again proves the release without sending it twice."""
+    """The same command proves the release without sending it twice."""
     hidden = proxy.hide(project.wheel)
     ended(publish(poetry, project, behind, *TOO_SHORT), 6)
     hidden.lift()
@@ -131,7 +131,7 @@ def test_other_bytes_are_served(
     make_proxy: MakeProxy,
     request: pytest.FixtureRequest,
 ) -> None:
-    """A file that comes back with other bytes ends in 7, under whatever hash it is listed."""
+    """A file served with other bytes ends in 7, under whatever hash it is listed."""
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     project.build()
@@ -145,10 +145,10 @@ def test_other_bytes_are_served(
     assert index.stored("lantern") == project.hashes()
 
 
-def test_a_longer_file_is_served(
+def test_longer_file_is_served(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """A file without end is not downloaded to the end: its size is known."""
+    """An endless file is not downloaded to the end: its size is known."""
     proxy.answer(is_file(project.sdist), Answer(200, endless()))
     run = publish(poetry, project, behind)
     ended(run, 7)
@@ -158,7 +158,7 @@ def test_a_longer_file_is_served(
 def test_another_hash_is_listed(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:
-    """A page that gives the new file another hash ends in 7 and not in a wait."""
+    """A page with another hash for the new file ends in 7 without a wait."""
     project_hash = "0" * 64
     proxy.change_hash(project.wheel, project_hash)
     run = publish(poetry, project, behind)
@@ -169,30 +169,28 @@ def test_another_hash_is_listed(
     assert set(pypi.stored("lantern")) == project.filenames
 
 
-def test_listed_does_not_download(
+def test_until_listed_does_not_download(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """At `--until listed` the page is enough, and no file is fetched."""
+    """With `--until listed` the page is enough, and no file is downloaded."""
     proxy.serve_other_bytes(project.wheel, b"other")
     ended(publish(poetry, project, behind, "--until", "listed"), 0)
     assert holds(project.receipt(), "verified", 0)
     assert not [r for r in proxy.requests if r.method == "GET" and "packages" in r.path]
 
 
-def test_a_file_that_is_listed_but_answers_later(
-    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
-) -> None:
-    """A listed file that answers 502 and 404 for a while is asked for again until it comes."""
+def test_late_download(poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index) -> None:
+    """A listed file that answers 502 and 404 for a while is retried."""
     proxy.answer(is_file(project.wheel), Answer(404), times=1)
     proxy.answer(is_file(project.wheel), Answer(502), times=1)
     ended(publish(poetry, project, behind), 0)
     holds(project.receipt(), "verified", 0)
 
 
-def test_a_page_from_another_host_is_refused(
+def test_page_redirect_to_another_host(
     poetry: Poetry, project: Project, make_proxy: MakeProxy, pypi: Index
 ) -> None:
-    """A page that is redirected to another host proves nothing, and is not even asked for."""
+    """It proves nothing, and the other host gets no request."""
     project.build()
     elsewhere = make_proxy(pypi.origin)
     proxy = make_proxy(pypi.origin)
@@ -203,7 +201,7 @@ def test_a_page_from_another_host_is_refused(
 
 
 def test_pypiserver_with_its_fallback(poetry: Poetry, project: Project, tmp_path: Path) -> None:
-    """A pypiserver that sends unknown projects to the public index is no obstacle."""
+    """A pypiserver that redirects unknown projects to the public index works."""
     project.build()
     with pypiserver(
         tmp_path / "fallback", options=("--fallback-url", "http://127.0.0.1:9/")
@@ -213,10 +211,10 @@ def test_pypiserver_with_its_fallback(poetry: Poetry, project: Project, tmp_path
     holds(project.receipt(), "verified", 0)
 
 
-def test_credentials_stay_at_home(
+def test_credentials_stay_at_the_index(
     poetry: Poetry, project: Project, make_proxy: MakeProxy, tmp_path: Path
 ) -> None:
-    """Files may be on another host, which is then asked without the credentials."""
+    """Files on another host are requested without the credentials."""
     project.build()
     with pypiserver(tmp_path / "closed", protect="update,download,list") as index:
         proxy, elsewhere = make_proxy(index.origin), make_proxy(index.origin)
@@ -261,14 +259,14 @@ def test_credentials_stay_at_home(
         ),
     ],
 )
-def test_a_hostile_page(
+def test_hostile_page(
     poetry: Poetry,
     project: Project,
     proxy: FaultProxy,
     behind: Index,
     answer: Callable[[], Answer],
 ) -> None:
-    """A page that is too large, without end, or not what it seems does no harm."""
+    """A page that is too large, endless or mislabelled does no harm."""
     hostile = proxy.answer(is_page, answer())
     hostile.match = lambda request: request.is_page and bool(proxy.uploads)
     run = publish(poetry, project, behind, *TOO_SHORT)
@@ -281,10 +279,8 @@ def test_a_hostile_page(
     assert uploads(release) == {project.wheel: "uploaded", project.sdist: "uploaded"}
 
 
-def test_a_page_that_hangs(
-    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
-) -> None:
-    """An index that takes the question and never answers ends in 6, while it still hangs."""
+def test_hanging_page(poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index) -> None:
+    """An index that never answers ends in 6 while it still hangs."""
     hanging = proxy.stall(is_page)
     hanging.match = lambda request: request.is_page and bool(proxy.uploads)
     run = publish(poetry, project, behind, *TOO_SHORT)
@@ -293,8 +289,10 @@ def test_a_page_that_hangs(
     holds(project.receipt(), "not-visible", 6)
 
 
-def test_more_indexes(poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy) -> None:
-    """Every index named with `--index` has to show the release, the slow mirror too."""
+def test_several_indexes(
+    poetry: Poetry, project: Project, pypi: Index, make_proxy: MakeProxy
+) -> None:
+    """Every `--index` must show the release, the slow mirror too."""
     mirror = make_proxy(pypi.origin)
     mirror.hide(project.wheel)
     project.build()
@@ -309,10 +307,10 @@ def test_more_indexes(poetry: Poetry, project: Project, pypi: Index, make_proxy:
     assert mirror.uploads == []
 
 
-def test_a_wrong_index_password(
+def test_wrong_index_password(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """An index that does not let itself be read is not waited for until the time is over."""
+    """An index that cannot be read is not waited for until the time-out."""
     denied = proxy.answer(is_page, Answer(403))
     denied.match = lambda request: request.is_page and bool(proxy.uploads)
     run = publish(poetry, project, behind)
@@ -322,10 +320,10 @@ def test_a_wrong_index_password(
     assert PASSWORD not in json.dumps(project.receipt())
 
 
-def test_the_wait_ends_soon_after_the_file_shows(
+def test_wait_ends_soon_after_the_file_shows(
     poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
-    """The wait is over with the first looks that see the file."""
+    """The first looks that see the file end the wait."""
     hidden = proxy.hide(project.wheel)
     environment = poetry.with_variables(**behind.environment())
     with environment.started(
