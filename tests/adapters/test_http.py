@@ -517,9 +517,9 @@ def test_upload(file: Path) -> None:
     """The form arrives as given, lists item by item, with file and credentials."""
     told: list[int] = []
     fields: dict[str, str | list[str]] = {
-        ":action": "file_upload",
         "summary": "Größe\nzwei Zeilen",
         "classifiers": ["A :: B", "C"],
+        ":action": "file_upload",
     }
     bodies = []
 
@@ -549,12 +549,13 @@ def test_upload(file: Path) -> None:
                 for part in form.walk()
                 if not part.is_multipart()
             ]
+            # The action comes last: without it, no index stores anything of a request that is cut.
             assert parts == [
-                (":action", b"file_upload"),
+                ("content", file.read_bytes()),
                 ("summary", "Größe\nzwei Zeilen".encode()),
                 ("classifiers", b"A :: B"),
                 ("classifiers", b"C"),
-                ("content", file.read_bytes()),
+                (":action", b"file_upload"),
             ]
 
     run(story())

@@ -23,6 +23,7 @@ from http.cookiejar import CookieJar
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import urljoin
 
 import anyio
@@ -223,22 +224,24 @@ class Http:
         *,
         sha256: str,
     ) -> Answered | NoAnswer:
-        """POST a form with one file, streamed; `on_sent` is told how much of it has been read.
+        """POST a form, the file before the `fields`; `on_sent` is told how much has been read.
 
         A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
         """
         with file.open("rb") as stream:
-            content = (file.name, OutgoingFile(stream, sha256, on_sent), "application/octet-stream")
+            outgoing = OutgoingFile(stream, sha256, on_sent)
+            parts: list[tuple[str, Any]] = [
+                ("content", (file.name, outgoing, "application/octet-stream"))
+            ]
+            for name, value in fields.items():
+                values = value if isinstance(value, list) else [value]
+                parts += [(name, (None, each)) for each in values]
             try:
                 # What a page's answer asked for is no word on uploads, which keep to their own.
                 await self._pace.turn(url, patience=0.0)
                 client = self._client(url, access, trust_usual=False)
                 request = client.build_request(
-                    "POST",
-                    url,
-                    data=fields,
-                    files={"content": content},  # type: ignore[dict-item]
-                    headers={"Accept-Encoding": "identity"},
+                    "POST", url, files=parts, headers={"Accept-Encoding": "identity"}
                 )
             except _UNUSABLE as error:
                 return NoAnswer(_said(error), sent=False)

@@ -31,13 +31,14 @@ _FORM_NAMES = {
 
 
 def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
-    """The form fields of one upload, the file itself left out; a list is sent once per item.
+    """The form fields of one upload, to follow the file itself; a list is sent once per item.
 
-    All metadata fields come from the archive itself, whatever tool built it.
+    All metadata fields come from the archive itself, whatever tool built it. `:action` comes last:
+    without it no index stores anything, while some (pypiserver under gunicorn) store what they got
+    of a request that was cut off.
     """
     parsed = distribution.parsed
     fields: dict[str, str | list[str]] = {
-        ":action": "file_upload",
         "protocol_version": "1",
         "filetype": "bdist_wheel" if parsed.kind == "wheel" else "sdist",
         "pyversion": parsed.pyversion,
@@ -55,7 +56,7 @@ def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
             fields[name] = [str(item) for item in value]
         else:
             fields[name] = str(value)
-    return fields
+    return {**fields, ":action": "file_upload"}
 
 
 # What indexes say of a file they hold: (status, words). PyPI and Google, Nexus, Artifactory,
