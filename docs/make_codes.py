@@ -12,8 +12,8 @@ from poetry_publish_verified.errors import Code
 
 HEAD = """# Codes
 
-Every message carries a stable code. Beside it stand, in the output and in the receipt, what is
-true now and what to do next. (Made from the code by `docs/make_codes.py`.)
+Every message has a stable code. With it, the output and the receipt say what is true now and what
+to do next. (Generated from the code by `docs/make_codes.py`.)
 
 | code | meaning |
 | --- | --- |
@@ -22,17 +22,18 @@ true now and what to do next. (Made from the code by `docs/make_codes.py`.)
 SAID = """
 ## What the server says
 
-How a refused upload is told: by the status and any of the words, wherever the server puts them
-(reason phrase, HTML, JSON or plain text). Here the file is `{filename}` and the upload URL
-`{url}`; on an index whose pages are not known the links are left out.
+Refused uploads are recognized by the status and any of these words, wherever the server puts them
+(reason phrase, HTML, JSON or plain text). In this table the file is `{filename}` and the upload URL
+`{url}`; for an index whose pages are not known, the links are left out.
 
-Not in the table, because they prove nothing: after a 5xx, a lost answer, a 409 and every
-"already exists" the index is looked at, and its hash decides.
+Some answers are not in the table because they prove nothing: after a 5xx, a lost answer, a 409 or
+any "already exists", the file's hash on the index decides.
 
-| the server says | status | code | cause | what to do | tried again |
+| the server says | status | code | cause | what to do | retried |
 | --- | --- | --- | --- | --- | --- |
 """
 URL = "https://upload.example.org/legacy/"
+REPOSITORY = "<repository>"
 FILENAME = "lantern-1.0.tar.gz"
 AGAIN: dict[Again, str] = {
     "no": "no",
@@ -45,7 +46,10 @@ AGAIN: dict[Again, str] = {
 
 def page() -> str:
     """The page as Markdown."""
-    codes = "".join(f"| {code} | {code.meaning} |\n" for code in Code)
+    codes = "".join(
+        f'| <a id="{code.anchor.partition("#")[2]}"></a>{code} | {code.meaning} |\n'
+        for code in Code
+    )
     said = SAID.format(url=URL, filename=FILENAME)
     return HEAD + codes + said + "".join(map(line, (*PARTICULAR, *GENERAL, UNKNOWN)))
 
@@ -55,7 +59,8 @@ def line(row: Row) -> str:
     words = " or ".join(f"`{word}`" for word in row.words) or "anything else"
     if row.beside:
         words = f"`{row.beside}` with {words}"
-    cells = (words, statuses(row), str(row.code), *map(text, in_full(row, FILENAME, URL)))
+    said = map(text, in_full(row, FILENAME, URL, repository=REPOSITORY))
+    cells = (words, statuses(row), str(row.code), *said)
     return f"| {' | '.join((*cells, AGAIN[row.again]))} |\n"
 
 

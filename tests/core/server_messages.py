@@ -372,10 +372,10 @@ UPLOADS = [
         "An upload was attempted to /legacy but the expected upload URL is /legacy/ (with a"
         " trailing slash)",
         Code.REDIRECTED,
-        f"poetry config repositories.<repository> {PYPI_LIKE}",
+        f"poetry config repositories.harbour {PYPI_LIKE}",
     ),
     *(
-        C(410, said, Code.NOT_AN_UPLOAD_URL, "of today")
+        C(410, said, Code.NOT_AN_UPLOAD_URL, "current upload URL")
         for said in (
             "Project pre-registration is no longer required or supported, upload your files.",
             "Uploading documentation is no longer supported, we recommend using another host.",
@@ -384,8 +384,8 @@ UPLOADS = [
 ]
 BY_STATUS = [
     *(C(status, "Moved", Code.REDIRECTED, "slash") for status in (301, 302, 303, 307, 308)),
-    C(401, "Unauthorized", Code.CREDENTIALS_REFUSED, "http-basic.<repository>"),
-    C(403, "Forbidden", Code.CREDENTIALS_REFUSED, "pypi-token.<repository> <token>"),
+    C(401, "Unauthorized", Code.CREDENTIALS_REFUSED, "http-basic.harbour"),
+    C(403, "Forbidden", Code.CREDENTIALS_REFUSED, "pypi-token.harbour <token>"),
     C(404, "Not Found", Code.NOT_AN_UPLOAD_URL, "upload URL"),
     C(405, "Method Not Allowed", Code.NOT_AN_UPLOAD_URL, "simple index"),
     C(410, "Gone", Code.NOT_AN_UPLOAD_URL, "upload URL"),

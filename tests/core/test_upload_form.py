@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POETRY = Version(version("poetry"))
+NAME = "harbour"
 URL = "https://upload.example.org/legacy/"
 
 UNUSUAL = core_metadata(
@@ -213,7 +214,7 @@ build-backend = "poetry.core.masonry.api"
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_success_means_stored(status: int) -> None:
     """Only a 2xx answer says that the file was stored."""
-    assert judge(Answered(status, b"OK"), WHEEL, URL) == Stored()
+    assert judge(Answered(status, b"OK"), WHEEL, URL, repository=NAME) == Stored()
 
 
 BYTES = st.one_of(
@@ -231,7 +232,7 @@ BYTES = st.one_of(
 @given(st.integers(100, 599), BYTES, BYTES)
 def test_other_answers_never_mean_stored(status: int, reason: bytes, body: bytes) -> None:
     """No other answer counts as stored, and its words are sanitized."""
-    judged = judge(Answered(status, reason, body), WHEEL, URL)
+    judged = judge(Answered(status, reason, body), WHEEL, URL, repository=NAME)
     assert isinstance(judged, Stored) is (200 <= status < 300)
     words = server_words(Answered(status, reason, body))
     assert words == printable(words, 800)
@@ -245,13 +246,13 @@ def test_other_answers_never_mean_stored(status: int, reason: bytes, body: bytes
 @given(st.text(), st.booleans())
 def test_missing_answer_never_means_stored(detail: str, sent: bool) -> None:
     """Sent without an answer is doubtful; never sent is not stored."""
-    judged = judge(NoAnswer(detail, sent=sent), WHEEL, URL)
+    judged = judge(NoAnswer(detail, sent=sent), WHEEL, URL, repository=NAME)
     assert isinstance(judged, Doubtful if sent else Refused)
 
 
 def test_upload_that_never_left() -> None:
     """It says so, with the reason."""
-    judged = judge(NoAnswer("connection refused", sent=False), WHEEL, URL)
+    judged = judge(NoAnswer("connection refused", sent=False), WHEEL, URL, repository=NAME)
     assert isinstance(judged, Refused)
     assert judged.problem.code is Code.UPLOAD_NOT_SENT
     assert "connection refused" in judged.problem.message
@@ -277,7 +278,7 @@ def test_upload_that_never_left() -> None:
 )
 def test_already_exists_is_doubtful(status: int, reason: str, body: bytes) -> None:
     """Every index's way to say "already exists" leads to a look, and is not believed."""
-    judged = judge(Answered(status, reason.encode(), body), SDIST, URL)
+    judged = judge(Answered(status, reason.encode(), body), SDIST, URL, repository=NAME)
     assert isinstance(judged, Doubtful)
     assert judged.says_exists
 
@@ -285,7 +286,7 @@ def test_already_exists_is_doubtful(status: int, reason: str, body: bytes) -> No
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 def test_server_error_is_doubtful(status: int) -> None:
     """After a 5xx the file may be there or not."""
-    judged = judge(Answered(status, b"no healthy backends"), WHEEL, URL)
+    judged = judge(Answered(status, b"no healthy backends"), WHEEL, URL, repository=NAME)
     assert judged == Doubtful(says_exists=False, words=f"{status} no healthy backends")
 
 
@@ -310,7 +311,8 @@ def test_server_error_is_doubtful(status: int) -> None:
 )
 def test_refusal_known_by_status_only(status: int, reason: str, code: Code) -> None:
     """A refusal known only by its status has a code and repeats the server's words."""
-    judged = judge(Answered(status, reason.encode(), b"<html>generic</html>"), WHEEL, URL)
+    answer = Answered(status, reason.encode(), b"<html>generic</html>")
+    judged = judge(answer, WHEEL, URL, repository=NAME)
     assert isinstance(judged, Refused)
     assert judged.problem.code is code
     assert reason in judged.problem.message
@@ -363,7 +365,7 @@ def test_long_answers_are_truncated() -> None:
 def test_deeply_nested_json(depth: int) -> None:
     """Endlessly nested JSON is judged like any other answer."""
     body = b"[" * depth + b"]" * depth
-    assert isinstance(judge(Answered(400, b"No", body), WHEEL, URL), Refused)
+    assert isinstance(judge(Answered(400, b"No", body), WHEEL, URL, repository=NAME), Refused)
 
 
 @pytest.mark.parametrize("piece", [b"<", b"[", b"{", b'{"message":'])
@@ -372,4 +374,4 @@ def test_hostile_body_takes_linear_time(piece: bytes, monkeypatch: pytest.Monkey
     # What looks at all of it for each piece would take days.
     monkeypatch.setattr(foreign, "_LARGEST", 1 << 24)
     answer = Answered(400, b"No", b"x" + piece * 2_000_000)
-    assert isinstance(judge(answer, WHEEL, URL), Refused)
+    assert isinstance(judge(answer, WHEEL, URL, repository=NAME), Refused)

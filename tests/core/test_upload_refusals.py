@@ -31,6 +31,7 @@ from tests.core.server_messages import PYPI_LIKE
 from tests.core.server_messages import USER
 from tests.core.server_messages import Case
 
+NAME = "harbour"
 OTHER = "https://nexus.example.org/repository/local/"
 
 
@@ -59,7 +60,7 @@ PLACES: dict[str, Callable[[str], tuple[bytes, bytes]]] = {
 
 def refusal(answer: Answered, filename: str = SDIST, url: str = PYPI_LIKE) -> Refused:
     """The refusal for an answer, which must be one."""
-    judged = judge(answer, filename, url)
+    judged = judge(answer, filename, url, repository=NAME)
     assert isinstance(judged, Refused), judged
     return judged
 
@@ -120,7 +121,7 @@ def test_unverified_email_address(status: int) -> None:
     assert "is not verified" in problem.message
     assert "https://example.org/manage/account/" in problem.remedy
     assert "simply run the same command again" in problem.remedy
-    assert "nothing has to be changed or built again" in problem.remedy
+    assert "nothing has to be changed or rebuilt" in problem.remedy
 
 
 HOMES = [
@@ -143,7 +144,7 @@ HOMES = [
 def test_links_point_to_the_same_index(case: Case, url: str, home: str | None) -> None:
     """Pages of a PyPI-like index are linked on its own host; elsewhere they are only named."""
     answer = Answered(case.status, case.message.encode())
-    remedy = refusal(answer, url=url).problem.remedy.replace(f"<repository> {url}", "")
+    remedy = refusal(answer, url=url).problem.remedy.replace(f"harbour {url}", "")
     assert "secret" not in remedy
     links = [piece for piece in remedy.split("(") if piece.startswith("https://")]
     linked = "https://" in refusal(answer).problem.remedy.replace(PYPI_LIKE, "")
@@ -167,7 +168,7 @@ def test_missing_slash_has_a_command() -> None:
     """The remedy for a missing slash is a command with the corrected URL."""
     answer = Answered(308, b"the expected upload URL is /legacy/ (with a trailing slash)")
     problem = refusal(answer, url="https://upload.example.org/legacy").problem
-    assert f"poetry config repositories.<repository> {PYPI_LIKE} " in problem.remedy
+    assert f"poetry config repositories.harbour {PYPI_LIKE} " in problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_missing_slash_has_a_command() -> None:
 )
 def test_already_exists_is_not_a_refusal(status: int, reason: bytes, body: bytes) -> None:
     """Each index's "already exists" only leads to a look."""
-    judged = judge(Answered(status, reason, body), SDIST, OTHER)
+    judged = judge(Answered(status, reason, body), SDIST, OTHER, repository=NAME)
     assert isinstance(judged, Doubtful)
     assert judged.says_exists
 
@@ -217,13 +218,13 @@ def test_unknown_servers_are_quoted(status: int, body: str, code: int) -> None:
     [
         ({}, None),
         ({"retry-after": "90"}, "1 min 30 s"),
-        ({"ratelimit": '"user";r=0;t=3600, "ip";r=7;t=9000'}, "1 h 0 min"),
-        ({"ratelimit": '"user-0";r=0;t=60, "user-1";r=0;t=120'}, "2 min 0 s"),
+        ({"ratelimit": '"user";r=0;t=3600, "ip";r=7;t=9000'}, "1 h"),
+        ({"ratelimit": '"user-0";r=0;t=60, "user-1";r=0;t=120'}, "2 min"),
         ({"ratelimit": "soon"}, None),
         ({"ratelimit-reset": "30"}, "30 s"),
         (
             {"x-ratelimit-reset": "1767229200", "date": "Thu, 01 Jan 2026 00:00:00 GMT"},
-            "1 h 0 min",
+            "1 h",
         ),
         ({"x-ratelimit-reset": "1767229200"}, None),
     ],
@@ -309,7 +310,7 @@ def test_any_answer_is_judged(
     status: int, reason: bytes, body: bytes, headers: dict[str, str], url: str, filename: str
 ) -> None:
     """Any answer is judged, and nothing reported about it has control characters."""
-    judged = judge(Answered(status, reason, body, headers), filename, url)
+    judged = judge(Answered(status, reason, body, headers), filename, url, repository=NAME)
     if isinstance(judged, Refused):
         told = judged.problem.message + judged.problem.remedy
     elif isinstance(judged, Doubtful):
@@ -323,7 +324,7 @@ def test_any_answer_is_judged(
 @given(st.text(), URLS)
 def test_any_connection_error_is_judged(detail: str, url: str) -> None:
     """Any connection error is judged and shown just as safely."""
-    judged = judge(NoAnswer(detail, sent=False), WHEEL, url)
+    judged = judge(NoAnswer(detail, sent=False), WHEEL, url, repository=NAME)
     assert isinstance(judged, Refused)
     assert not odd(judged.problem.message + judged.problem.remedy)
 
@@ -331,4 +332,5 @@ def test_any_connection_error_is_judged(detail: str, url: str) -> None:
 def test_explain_matches_judge() -> None:
     """`explain` gives the same refusal as `judge`."""
     answer = Answered(403, b"Invalid API Token: token is expired")
-    assert explain(answer, server_words(answer), SDIST, OTHER) == refusal(answer, url=OTHER)
+    explained = explain(answer, server_words(answer), SDIST, OTHER, repository=NAME)
+    assert explained == refusal(answer, url=OTHER)

@@ -210,6 +210,7 @@ class ScriptedRepository:
     """A repository that stores uploads on its indexes."""
 
     shows_on: list[ScriptedIndex]
+    name: str = "harbour"
     url: str = "https://upload.example.org/legacy/"
     script: list[ScriptedAnswer] = field(default_factory=list)
     scripts: dict[str, list[ScriptedAnswer]] = field(default_factory=dict)

@@ -30,6 +30,11 @@ class HttpRepository:
         self._dist_dir = dist_dir
 
     @property
+    def name(self) -> str:
+        """Poetry's name for it."""
+        return self._target.name
+
+    @property
     def url(self) -> str:
         """The upload URL, without credentials."""
         return self._target.url

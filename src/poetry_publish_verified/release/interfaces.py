@@ -87,6 +87,10 @@ class Repository(Protocol):
     """Where distributions are sent."""
 
     @property
+    def name(self) -> str:
+        """Poetry's name for it."""
+
+    @property
     def url(self) -> str:
         """The upload URL, without credentials."""
 

@@ -20,10 +20,11 @@ from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import FileCompared
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.problems import repository as repository_problems
 from poetry_publish_verified.core.problems import visibility as problems
+from poetry_publish_verified.core.problems.upload import other_sources
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
-from poetry_publish_verified.core.upload.transfer import conflict
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Fetched
@@ -110,7 +111,7 @@ async def reconcile(
             FileCompared(distribution.filename, "identical" if same else "other", sha256)
         )
         if not same and not plan.skip_existing:
-            conflicts.append(conflict(upload_target(distribution, context.own), sha256))
+            conflicts.append(upload_target(distribution, context.own).conflict(sha256))
     any_file = _any_file(release, seen.page)
     mixed = any_file and (conflicts or len(remote) < len(release.distributions))
     if release.built_before is not None and mixed and not plan.skip_existing:
@@ -124,15 +125,8 @@ async def reconcile(
 
 def _other_sources(release: Release, index: Index) -> Problem:
     built = release.built_before
-    commit = f" (commit {built.sources.commit})" if built and built.sources.commit else ""
-    return Problem(
-        Code.OTHER_SOURCES,
-        f"{index.url} holds files of {release.identity.name} {release.identity.version} already,"
-        " and the sources have changed since an earlier run built what it sent there.",
-        "Raise the version and build again. To complete the earlier release instead, go back to"
-        f" its sources{commit} and run the same command again.",
-        index=index.url,
-    )
+    commit = built.sources.commit if built else None
+    return other_sources(f"{release.identity.name} {release.identity.version}", index.url, commit)
 
 
 def upload_target(distribution: Distribution, index: Index) -> UploadTarget:
@@ -156,25 +150,8 @@ def _unknown_state(index: Index, seen: Observation, *, denied: bool = False) -> 
     detail = seen.detail
     if seen.retry_after:
         detail += f"; it asks to wait {in_words(seen.retry_after)}"
-    remedy = (
-        "Give this index credentials: poetry config http-basic.<name> <user>, with the name of"
-        " the repository or of a Poetry source for it."
-        if denied
-        else "Name the certificates to trust with --cert, or with poetry config"
-        " certificates.<name>.cert."
-        if "certificate" in detail.lower()
-        else "Check the index's address, the proxy, and whether it is up, and run the same command"
-        " again. Another address is named with --index."
-    )
-    return ReleaseError(
-        Verdict.PREFLIGHT_REFUSED,
-        Problem(
-            Code.INDEX_STATE_UNKNOWN,
-            f"What {index.url} holds of this release is unknown ({detail}), so nothing was sent.",
-            remedy,
-            index=index.url,
-        ),
-    )
+    problem = repository_problems.index_state_unknown(index.url, detail, denied=denied)
+    return ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
 
 
 class NotToldError(Exception):
@@ -195,13 +172,13 @@ async def remote_sha256(
         raise NotToldError(f"it lists {distribution.filename} with two different hashes")
     if file.sha256 is not None:
         return file.sha256
-    fetched: Fetched | NotFetched = NotFetched("it did not come in time")
+    fetched: Fetched | NotFetched = NotFetched("no complete answer in time")
     with anyio.move_on_after(patience):
         fetched = await index.fetch(file.url, limit=None)
     if isinstance(fetched, Fetched):
         return fetched.sha256
     raise NotToldError(
-        f"it lists {distribution.filename} without a sha256, and the file does not come:"
+        f"it lists {distribution.filename} without a sha256, and the file cannot be downloaded:"
         f" {fetched.detail}"
     )
 
@@ -241,7 +218,9 @@ async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patie
 
 async def _fault_of_repository(repository: Repository) -> Problem | None:
     said = await repository.unreachable()
-    return None if said is None else _repository_unreachable(repository.url, said)
+    if said is None:
+        return None
+    return repository_problems.repository_unreachable(repository.name, repository.url, said)
 
 
 async def _fault_of_index(index: Index) -> Problem | None:
@@ -250,28 +229,8 @@ async def _fault_of_index(index: Index) -> Problem | None:
         case "denied":
             return problems.denied(index.url, said)
         case "unreachable":
-            return _unreachable(index.url, said)
+            return repository_problems.index_unreachable(index.url, said)
         case "none":
             return problems.perhaps_no_index(index.url, said)
         case _:
             return None
-
-
-def _repository_unreachable(url: str, said: str) -> Problem:
-    return Problem(
-        Code.REPOSITORY_NOT_REACHED,
-        f"The repository's upload URL {url} cannot be reached ({said}), so nothing was sent.",
-        "Check the repository's address (poetry config repositories.<name>), the network, the"
-        " proxy and the certificates, and run the same command again.",
-    )
-
-
-def _unreachable(index: str, said: str) -> Problem:
-    return Problem(
-        Code.INDEX_NOT_REACHED,
-        f"{index} cannot be reached ({said}), so nothing was sent: that the release is there could"
-        " not be proven.",
-        "Check the address given with --index and whether the index is up, and run the same"
-        " command again.",
-        index=index,
-    )

@@ -16,6 +16,7 @@ from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.events import UploadUncertain
+from poetry_publish_verified.core.problems.upload import kept_remote
 from poetry_publish_verified.core.upload.form import judge
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import Doubtful
@@ -28,10 +29,7 @@ from poetry_publish_verified.core.upload.transfer import RetryPolicy
 from poetry_publish_verified.core.upload.transfer import Send
 from poetry_publish_verified.core.upload.transfer import Transfer
 from poetry_publish_verified.core.upload.transfer import TransferStep
-from poetry_publish_verified.core.upload.transfer import conflict
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import gravest
 from poetry_publish_verified.release.interfaces import Plan
@@ -144,7 +142,8 @@ class _Sending:
                 distribution, lambda sent: report(UploadProgressed(filename, sent))
             )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
-        outcome = judge(answer, filename, self._context.repository.url)
+        repository = self._context.repository
+        outcome = judge(answer, filename, repository.url, repository=repository.name)
         now = self._context.clock.monotonic()
         step = transfer.answered(outcome, now, rest)
         if not isinstance(outcome, Stored):
@@ -186,16 +185,7 @@ class _Sending:
         if arrived.upload != "kept-remote":
             return
         own = self._context.own
-        problem = conflict(upload_target(distribution, own), arrived.sha256)
-        self._context.report(
-            ProblemFound(
-                Problem(
-                    Code.KEPT_REMOTE,
-                    f"{problem.message} Kept what is there, as --skip-existing asks.",
-                    "Raise the version if the new content is to go out.",
-                    severity="warning",
-                    filename=distribution.filename,
-                    index=own.url,
-                )
-            )
+        problem = kept_remote(
+            distribution.filename, own.url, remote=arrived.sha256, local=distribution.sha256
         )
+        self._context.report(ProblemFound(problem))

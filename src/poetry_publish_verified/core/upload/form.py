@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 
 from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.problems import upload as problems
+from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import Doubtful
 from poetry_publish_verified.core.upload.outcomes import NoAnswer
@@ -17,8 +19,6 @@ from poetry_publish_verified.core.upload.outcomes import UploadOutcome
 from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT
 from poetry_publish_verified.core.upload.refusal import explain
 from poetry_publish_verified.core.upload.refusal import particular
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import words_of_html
 
@@ -74,31 +74,20 @@ _BESIDE = frozenset({"code", "status", "success"})
 _DEPTH = 5
 
 
-def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> UploadOutcome:
-    """What an answer from `upload_url` proves about `filename`: stored, refused, or neither."""
+def judge(
+    answer: Answered | NoAnswer, filename: str, upload_url: str, *, repository: str
+) -> UploadOutcome:
+    """What an answer proves about `filename`: stored, refused, or neither.
+
+    `repository` is Poetry's name for what is at `upload_url`.
+    """
     if isinstance(answer, NoAnswer):
         if answer.changed:
-            return Refused(
-                Problem(
-                    Code.FILE_CHANGED,
-                    f"{filename} was not sent: it has changed since it was looked at, so another"
-                    " process writes into the dist folder.",
-                    "Run the same command again when nothing else builds there.",
-                    filename=filename,
-                )
-            )
+            return Refused(problems.file_changed(filename))
         if answer.sent:
             return Doubtful(says_exists=False, words=printable(answer.detail))
-        return Refused(
-            Problem(
-                Code.UPLOAD_NOT_SENT,
-                f"{filename} was not sent: {printable(answer.detail)}.",
-                "Check the repository's address, the network and the certificates, and run the"
-                " same command again.",
-                filename=filename,
-            ),
-            "yes" if answer.passing else "no",
-        )
+        again: Again = "yes" if answer.passing else "no"
+        return Refused(problems.not_sent(filename, answer.detail), again)
     if 200 <= answer.status < 300:
         return Stored()
     words = server_words(answer)
@@ -107,7 +96,7 @@ def judge(answer: Answered | NoAnswer, filename: str, upload_url: str) -> Upload
     # A status may mean that the file is there (409), and its words something else.
     if particular(answer.status, words) is None and _says_exists(answer.status, words.lower()):
         return Doubtful(says_exists=True, words=words)
-    return explain(answer, words, filename, upload_url)
+    return explain(answer, words, filename, upload_url, repository=repository)
 
 
 def _says_exists(status: int, words: str) -> bool:

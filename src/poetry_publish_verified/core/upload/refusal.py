@@ -8,17 +8,19 @@ from poetry_publish_verified.core import caching
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.distribution import InvalidFilenameError
 from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.problems.upload import refused
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import Refused
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
 from poetry_publish_verified.core.upload.refusals.general import GENERAL
 from poetry_publish_verified.core.upload.refusals.general import UNKNOWN
 from poetry_publish_verified.core.upload.refusals.row import PAGES
+from poetry_publish_verified.core.upload.refusals.row import PHRASES
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.core.urls import InvalidUrlError
+from poetry_publish_verified.core.urls import in_variables
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.core.urls import without_credentials
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import printable
 
 # How much of a server's words is shown.
@@ -30,40 +32,41 @@ def particular(status: int, words: str) -> Row | None:
     return _first(PARTICULAR, status, words)
 
 
-def explain(answer: Answered, words: str, filename: str, upload_url: str) -> Refused:
+def explain(
+    answer: Answered, words: str, filename: str, upload_url: str, *, repository: str
+) -> Refused:
     """The refusal of `filename`: cause, the server's `words` (one line, clean), and remedy."""
     row = particular(answer.status, words) or _first(GENERAL, answer.status, words) or UNKNOWN
-    cause, remedy = in_full(row, filename, upload_url)
+    cause, remedy = in_full(row, filename, upload_url, repository=repository)
     wait = caching.limit_reset(answer.headers) if row.again in {"yes", "after-reset"} else None
     if wait is not None:
         remedy = f"{remedy} The index asks to wait for {durations.in_words(wait)}."
-    cut = len(words) >= WORDS_LIMIT and words.endswith("…")
-    return Refused(
-        Problem(
-            row.code,
-            f"{filename} was refused: {cause}. The server said: {words}"
-            + (" (cut here)" if cut else ""),
-            remedy,
-            filename=filename,
-        ),
-        row.again,
-    )
+    if len(words) >= WORDS_LIMIT and words.endswith("…"):
+        words += " (cut here)"
+    return Refused(refused(row.code, filename, cause, words=words, remedy=remedy), row.again)
 
 
-def in_full(row: Row, filename: str, upload_url: str) -> tuple[str, str]:
-    """A row's cause and remedy for one file and repository.
+def in_full(row: Row, filename: str, upload_url: str, *, repository: str) -> tuple[str, str]:
+    """A row's cause and remedy for one file and repository, which is Poetry's name for it.
 
     Links to pages for people are given where the index is one whose pages are known, and are built
     from the upload URL's own host; elsewhere the pages are only named.
     """
     home = _home(upload_url)
     name = _project(filename)
-    known = {"name": name or "this project", "url": _slashed(upload_url)}
+    known = {
+        "name": name or "this project",
+        "url": _slashed(upload_url),
+        "repository": printable(repository),
+        "variable": in_variables(printable(repository)),
+    }
     for page, (words, path) in PAGES.items():
         if name is None and "{name}" in path:
             path = "manage/projects/"  # noqa: PLW2901 - the list of all of them
         link = f"{home}{path.format(name=name)}"
         known[page] = words if home is None else f"{words} ({link})"
+    for phrase in ("rerun", "set_token", "set_url", *PHRASES):
+        known[phrase] = PHRASES[phrase].format(**known)
     return row.cause.format(**known), row.remedy.format(**known)
 
 

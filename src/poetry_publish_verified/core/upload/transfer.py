@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 from poetry_publish_verified.core.events import Upload
+from poetry_publish_verified.core.problems import upload as problems
 from poetry_publish_verified.core.upload.outcomes import Doubtful
 from poetry_publish_verified.core.upload.outcomes import Refused
 from poetry_publish_verified.core.upload.outcomes import Stored
 from poetry_publish_verified.core.upload.outcomes import UploadOutcome
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 
@@ -34,8 +35,6 @@ _PATIENCE_EXISTS = 60.0
 _PATIENCE_UNKNOWN = 60.0
 _PATIENCE_ABSENT = 15.0
 
-Announced = Literal["lost", "exists"]
-
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
@@ -44,6 +43,10 @@ class UploadTarget:
     filename: str
     sha256: str
     index: str
+
+    def conflict(self, remote: str) -> Problem:
+        """The index holds other bytes under the name; `remote` is their sha256."""
+        return problems.conflict(self.filename, self.index, remote=remote, local=self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +115,51 @@ class Failed:
 TransferStep = Send | Look | Arrived | Failed
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """State: an upload is under way, or about to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """State: an answer was lost, so the file may be there; it is looked for.
+
+    Where that does no harm it is sent again at `send_at`. `problem` is what is reported if the
+    index does not show the file by `until`; `pause` is that before the next look.
+    """
+
+    problem: Problem
+    send_at: float | None
+    until: float
+    pause: float = _FIRST_LOOK
+
+
+@dataclass(frozen=True, slots=True)
+class _Announced:
+    """State: the index says, in these `words`, that it has the file, and has to list it."""
+
+    words: str
+    until: float
+    pause: float = _FIRST_LOOK
+
+
 class Transfer:
     """One file's way. `begin`, then `answered` after each send and `looked` after each look."""
 
     def __init__(
-        self, target: UploadTarget, patience: RetryPolicy, jitter: Callable[[], float]
+        self, target: UploadTarget, policy: RetryPolicy, jitter: Callable[[], float]
     ) -> None:
         """`jitter` gives numbers between 0 and 1."""
         self._target = target
-        self._policy = patience
+        self._policy = policy
         self._jitter = jitter
+        self._state: _Sending | _Lost | _Announced = _Sending()
         self._attempts = 0
+        # From the first failure on.
         self._deadline: float | None = None
-        # Whether an answer was lost: the file may be there though another send was refused.
+        # Whether any answer was lost: the file may be there though another send was refused.
         self._doubted = False
         self._repeated = False
-        self._announced: Announced = "lost"
-        self._words = ""
-        self._refusal: Problem | None = None
-        self._send_at: float | None = None
-        self._look_until = 0.0
-        self._look_pause = _FIRST_LOOK
 
     def begin(self, now: float) -> Send:
         """The first step."""
@@ -146,78 +173,87 @@ class Transfer:
             return Arrived("uploaded", self._target.sha256)
         if self._deadline is None:
             self._deadline = now + self._policy.timeout
-        if isinstance(outcome, Refused):
-            return self._refused(outcome, now, rest)
-        return self._doubtful(outcome, now, rest)
+        match outcome:
+            case Refused():
+                return self._refused(outcome, now, rest)
+            case Doubtful(says_exists=True, words=words):
+                self._state = _Announced(words, self._within(_PATIENCE_EXISTS, now))
+            case Doubtful(words=words):
+                self._doubted = True
+                patience = _PATIENCE_UNKNOWN
+                if self._policy.takes_identical:
+                    patience = _PATIENCE_ABSENT
+                send_at = self._when_to_send(now, rest)
+                self._state = _Lost(self._unknown(words), send_at, self._within(patience, now))
+        return Look(now)
 
     def looked(self, lookup: IndexLookup, now: float) -> TransferStep:
         """The next step after a look at the index."""
+        state = self._state
         if lookup.state == "identical":
-            known = self._announced == "exists" and not self._doubted
-            return Arrived("already-there" if known else "uploaded", self._target.sha256)
+            ours = self._doubted or not isinstance(state, _Announced)
+            return Arrived("uploaded" if ours else "already-there", self._target.sha256)
         if lookup.state == "other" and lookup.sha256 is not None:
             if self._policy.keep:
                 return Arrived("kept-remote", lookup.sha256)
-            problem = conflict(self._target, lookup.sha256)
+            problem = self._target.conflict(lookup.sha256)
             return Failed("failed", Verdict.CONFLICT, problem, lookup.sha256)
-        if self._announced == "exists":
-            return self._still_hidden(lookup, now)
-        return self._still_lost(lookup, now)
+        match state:
+            case _Announced():
+                return self._still_announced(state, lookup, now)
+            case _Lost():
+                return self._still_lost(state, lookup, now)
+            case _Sending():
+                raise RuntimeError("nothing is looked for while an upload is under way")
 
     def _refused(self, refused: Refused, now: float, rest: float | None) -> TransferStep:
         send_at = None
-        if refused.again in {"yes", "after-reset"}:
+        if refused.again in {"yes", "after-reset"} or (
+            refused.again == "once" and not self._repeated
+        ):
+            self._repeated = self._repeated or refused.again == "once"
             send_at = self._when_to_send(now, rest)
-        elif refused.again == "once" and not self._repeated:
-            self._repeated = True
-            send_at = self._when_to_send(now, rest)
-        if send_at is not None and not self._doubted:
+        if self._doubted:
+            # An earlier send, whose answer was lost, may have brought it there all the same.
+            until = self._within(_PATIENCE_ABSENT, now)
+            self._state = _Lost(refused.problem, send_at, until)
+            return Look(now)
+        if send_at is not None:
             return self._send(send_at)
-        problem = refused.problem
-        if not self._doubted:
-            return Failed("failed", Verdict.UPLOAD_FAILED, problem)
-        # An earlier send, whose answer was lost, may have brought it there all the same.
-        self._refusal, self._send_at = problem, send_at
-        return self._look_into(now, _PATIENCE_ABSENT)
+        return Failed("failed", Verdict.UPLOAD_FAILED, refused.problem)
 
-    def _doubtful(self, doubt: Doubtful, now: float, rest: float | None) -> TransferStep:
-        self._words, self._refusal, self._send_at = doubt.words, None, None
-        if doubt.says_exists:
-            self._announced = "exists"
-            return self._look_into(now, _PATIENCE_EXISTS)
-        self._announced, self._doubted = "lost", True
-        self._send_at = self._when_to_send(now, rest)
-        patience = _PATIENCE_ABSENT if self._policy.takes_identical else _PATIENCE_UNKNOWN
-        return self._look_into(now, patience)
-
-    def _still_hidden(self, lookup: IndexLookup, now: float) -> TransferStep:
+    def _still_announced(self, state: _Announced, lookup: IndexLookup, now: float) -> TransferStep:
         """The index says that it has the file, and does not list it."""
+        name, index, sha256 = self._target.filename, self._target.index, self._target.sha256
         if lookup.elsewhere is not None:
-            problem = _elsewhere(self._target, lookup.elsewhere, self._words)
+            problem = problems.same_bytes_elsewhere(
+                name, index, other=lookup.elsewhere, local=sha256, words=state.words
+            )
             return Failed("failed", Verdict.CONFLICT, problem)
-        if now < self._look_until and not lookup.final:
-            return self._look_later(now)
+        if now < state.until and not lookup.final:
+            return self._look_later(state, now)
         if self._policy.exists_differs:
-            problem = _conflict_by_word(self._target, self._words)
+            problem = problems.conflict_by_word(name, index, local=sha256, words=state.words)
             return Failed("failed", Verdict.CONFLICT, problem)
-        return self._nobody_knows()
+        return Failed("unknown", Verdict.UPLOAD_FAILED, self._unknown(state.words))
 
-    def _still_lost(self, lookup: IndexLookup, now: float) -> TransferStep:
+    def _still_lost(self, state: _Lost, lookup: IndexLookup, now: float) -> TransferStep:
         """The answer was lost, and the index does not list the file.
 
         That it is absent is only a hint (the page may be old), but every index known either
         takes the same bytes again or refuses them and leaves the first copy alone.
         """
         harmless = lookup.state == "absent" or self._policy.takes_identical
-        if harmless and self._send_at is not None:
-            return self._send(now) if now >= self._send_at else Look(self._send_at)
+        if harmless and state.send_at is not None:
+            return self._send(now) if now >= state.send_at else Look(state.send_at)
         if lookup.state == "absent":
-            self._look_until = min(self._look_until, now + _PATIENCE_ABSENT)
-        if now < self._look_until and not lookup.final:
-            return self._look_later(now)
-        return self._nobody_knows()
+            state = replace(state, until=min(state.until, now + _PATIENCE_ABSENT))
+        if now < state.until and not lookup.final:
+            return self._look_later(state, now)
+        return Failed("unknown", Verdict.UPLOAD_FAILED, state.problem)
 
     def _send(self, at: float) -> Send:
+        self._state = _Sending()
         self._attempts += 1
         return Send(at, self._attempts)
 
@@ -229,61 +265,12 @@ class Transfer:
         at = now + max(pause * (1 - self._jitter() / 2), rest or 0.0)
         return at if at <= self._deadline else None
 
-    def _look_into(self, now: float, patience: float) -> Look:
-        self._look_until = min(now + patience, self._deadline or now)
-        self._look_pause = _FIRST_LOOK
-        return Look(now)
+    def _within(self, patience: float, now: float) -> float:
+        return min(now + patience, self._deadline or now)
 
-    def _look_later(self, now: float) -> Look:
-        pause, self._look_pause = (
-            self._look_pause,
-            min(self._look_pause * _LOOKS_GROW, _LONGEST_LOOK),
-        )
-        return Look(min(now + pause, self._look_until))
+    def _look_later(self, state: _Lost | _Announced, now: float) -> Look:
+        self._state = replace(state, pause=min(state.pause * _LOOKS_GROW, _LONGEST_LOOK))
+        return Look(min(now + state.pause, state.until))
 
-    def _nobody_knows(self) -> Failed:
-        target = self._target
-        problem = self._refusal or Problem(
-            Code.UPLOAD_STATE_UNKNOWN,
-            f"Whether {target.filename} was stored is unknown: {target.index} does not list it, and"
-            f" the upload ended with: {self._words}",
-            "Run the same command again: what has arrived by then is found by its hash and not"
-            " sent twice.",
-            filename=target.filename,
-        )
-        return Failed("unknown", Verdict.UPLOAD_FAILED, problem)
-
-
-def conflict(target: UploadTarget, remote: str) -> Problem:
-    """The index holds other bytes, `remote` being their sha256, under the file's name."""
-    return Problem(
-        Code.CONFLICT,
-        f"{target.index} holds other bytes under the name {target.filename}: sha256 {remote}"
-        f" there, {target.sha256} here.",
-        "Raise the version and build again: a published file name is never given new content."
-        " To keep what is there, add --skip-existing.",
-        filename=target.filename,
-        index=target.index,
-    )
-
-
-def _conflict_by_word(target: UploadTarget, words: str) -> Problem:
-    return Problem(
-        Code.CONFLICT,
-        f"{target.index} says that it holds {target.filename} with other bytes than sha256"
-        f" {target.sha256}, but does not list it yet. It said: {words}",
-        "Raise the version and build again: a published file name is never given new content.",
-        filename=target.filename,
-        index=target.index,
-    )
-
-
-def _elsewhere(target: UploadTarget, other: str, words: str) -> Problem:
-    return Problem(
-        Code.SAME_BYTES_ELSEWHERE,
-        f"{target.index} holds the bytes of {target.filename} (sha256 {target.sha256}) under"
-        f" another name, {other}, and takes no bytes twice. It said: {words}",
-        "Raise the version and build again; do not rename distributions by hand.",
-        filename=target.filename,
-        index=target.index,
-    )
+    def _unknown(self, words: str) -> Problem:
+        return problems.state_unknown(self._target.filename, self._target.index, words)

@@ -1,7 +1,8 @@
-"""The catalogue of refusals: what servers say, what it means, what to do, and whether again.
+"""The catalog of refusals: what servers say, what it means, what to do, and whether again.
 
-Source of the words: PyPI's own server, which others imitate. They are looked for, without regard
-to case, in status, reason phrase and body together.
+The words are those of PyPI's own server (https://github.com/pypi/warehouse, as of August 2026, in
+the file below `warehouse/` that stands above each group), which others imitate. They are looked
+for, ignoring case, in the status, the reason phrase and the body together.
 """
 
 from poetry_publish_verified.core.upload.refusals.accounts import ACCOUNT
@@ -10,6 +11,6 @@ from poetry_publish_verified.core.upload.refusals.metadata import METADATA
 from poetry_publish_verified.core.upload.refusals.names import NAMES
 from poetry_publish_verified.core.upload.refusals.uploads import UPLOADS
 
-# Rows that tell a cause of its own. Of any one message at most one of them is true, so their order
-# does not matter.
+# Rows with a cause of their own. At most one of them fits any one message, so their order does not
+# matter.
 PARTICULAR = (*ACCOUNT, *NAMES, *FILES, *METADATA, *UPLOADS)

@@ -1,45 +1,44 @@
-"""Refusals for a file itself, and its archive."""
+"""Refusals because of a file itself, and its archive."""
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import BUILD
 from poetry_publish_verified.core.upload.refusals.row import INVALID
-from poetry_publish_verified.core.upload.refusals.row import SAME
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
 FILES = (
+    # forklift/legacy.py
     Row(
         Code.DIGEST_MISMATCH,
         (400,),
         ("digest supplied does not match",),
         "the bytes that arrived are not those that were sent",
-        f"Change nothing and {SAME}. If the index says so again, a proxy on the way, or the disk,"
-        " alters the file: go another way.",
+        "Change nothing and {rerun}. If the index says so again, a proxy on the way, or the disk,"
+        " is corrupting the file; upload from another machine or network.",
         again="once",
     ),
     Row(
         Code.FILE_TOO_LARGE,
         (400, 413),
         ("File too large.",),
-        "the index takes no file of this size",
-        "Make the file smaller (exclude in pyproject.toml), or ask for a higher limit as the page"
-        f" says that the server names, and {SAME}.",
+        "the file is larger than the index accepts",
+        "Make the file smaller (exclude in pyproject.toml), or request a higher limit as the page"
+        " that the server names describes, then {rerun}.",
     ),
     Row(
         Code.PROJECT_TOO_LARGE,
         (400, 413),
         ("Project size too large.",),
-        "the files of all releases of {name} together reach the index's limit",
-        "Delete what nobody needs on {releases}, or ask for a higher limit as the page says that"
-        f" the server names, and {SAME}.",
+        "all files of {name} together exceed the index's limit",
+        "Delete releases that nobody needs on {releases}, or request a higher limit as the page"
+        " that the server names describes, then {rerun}.",
     ),
     Row(
         Code.ARCHIVE_TOO_DENSE,
         (400,),
         ("compression ratio",),
-        "the archive unpacks to far more than its own size, as attacks do",
-        f"Leave out what shrinks so much (exclude in pyproject.toml), {BUILD}.",
+        "the archive unpacks to far more than its own size, as zip bombs do",
+        "Leave out the files that compress so well (exclude in pyproject.toml), {build}.",
         beside=INVALID,
     ),
     Row(
@@ -54,9 +53,8 @@ FILES = (
             "supported compression type",
             "number of top-level directories",
         ),
-        "the archive is damaged, or packed in a way that the index does not take",
-        f"Remove the file, {BUILD}. If another tool changes the files after the build, leave that"
-        " out.",
+        "the archive is damaged, or packed in a way that the index does not accept",
+        "Delete the file, {build}. If a tool changes the files after the build, leave it out.",
         beside=INVALID,
     ),
     Row(
@@ -64,7 +62,7 @@ FILES = (
         (400,),
         ("PKG-INFO not found", "WHEEL not found"),
         "the archive lacks a file that every archive of its kind has",
-        f"Build with a current poetry-core: remove the file, {BUILD}.",
+        "Delete the file, require a current poetry-core in [build-system], {build}.",
         beside=INVALID,
     ),
     Row(
@@ -72,15 +70,14 @@ FILES = (
         (400,),
         ("required RECORD", "required METADATA"),
         "the wheel lacks a file that every wheel has",
-        f"Build with a current poetry-core: remove the wheel, {BUILD}.",
+        "Delete the wheel, require a current poetry-core in [build-system], {build}.",
     ),
     Row(
         Code.ARCHIVE_INCOMPLETE,
         (400,),
         ("does not exist in distribution file",),
-        "the metadata names a licence file that is not in the archive",
-        "Let license-files in pyproject.toml name files that are there and are not excluded,"
-        f" {BUILD}.",
+        "the metadata names a license file that is not in the archive",
+        "Have license-files in pyproject.toml name files that exist and are not excluded, {build}.",
         beside="License-File",
     ),
 )

@@ -1,102 +1,97 @@
-"""Refusals that are told by little more than their status, and whatever else a server says."""
+"""Refusals recognized by little more than their status, and whatever else a server says."""
 
 from __future__ import annotations
 
 from poetry_publish_verified.core.upload.refusals.row import ATTESTED
-from poetry_publish_verified.core.upload.refusals.row import BUILD
 from poetry_publish_verified.core.upload.refusals.row import INVALID
-from poetry_publish_verified.core.upload.refusals.row import SAME
-from poetry_publish_verified.core.upload.refusals.row import SET_TOKEN
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
-_UPLOAD_URL = (
-    "Give the repository's upload URL: poetry config repositories.<repository> <upload URL>. The"
-    " address of a simple index is not one."
-)
+_SET_URL = "Set the repository's upload URL: {set_url}. The URL of a simple index is not one."
 
 # What is left, from words to a status alone: the first that fits counts.
 GENERAL = (
+    # forklift/legacy.py, macaroons/security_policy.py
     Row(
         Code.TOKEN_VOID,
         (403,),
         ("Invalid API Token:",),
-        "the API token does not hold for this upload",
-        f"Make a new token on {{tokens}}, store it with {SET_TOKEN}, and {SAME}.",
+        "the API token is not valid for this upload",
+        "{new_token}",
     ),
     Row(
         Code.ARCHIVE_REFUSED,
         (400,),
         (INVALID,),
-        "the index does not take what is in the archive",
-        f"Mend what the server names, {BUILD}.",
+        "the index does not accept what is in the archive",
+        "Correct what the server names, {build}.",
     ),
     Row(
         Code.ATTESTATIONS_REFUSED,
         (400,),
         (ATTESTED,),
-        "the index does not take the attestations",
-        f"Sign the files once more, or publish without attestations, and {SAME}.",
+        "the index does not accept the attestations",
+        "Sign the files again, or publish without attestations, then {rerun}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("Invalid value for",),
-        "a metadata field is not what the index takes",
-        f"Mend the field that the server names in pyproject.toml, {BUILD}.",
+        "the index does not accept one of the metadata fields",
+        "Correct the field that the server names in pyproject.toml, {build}.",
     ),
+    # Any index, and the proxies in front of it.
     Row(
         Code.FILE_TOO_LARGE,
         (400,),
         ("too large",),
-        "the index takes no file of this size",
-        f"Make the file smaller, or ask the index for a higher limit, and {SAME}.",
+        "the file is larger than the index accepts",
+        "Make the file smaller, or ask the index for a higher limit, then {rerun}.",
     ),
     Row(
         Code.FILE_TOO_LARGE,
         (413,),
         (),
-        "the index, or a proxy before it, takes no file of this size",
-        f"Make the file smaller, or ask whoever runs it for a higher limit, and {SAME}.",
+        "the file is larger than the index, or a proxy in front of it, accepts",
+        "Make the file smaller, or ask the administrators for a higher limit, then {rerun}.",
     ),
     Row(
         Code.TRY_LATER,
         (408, 429),
         (),
         "the index asks to wait",
-        f"Wait some minutes and {SAME}; nothing has to be changed or built again.",
+        "Wait a few minutes, then {rerun}; nothing has to be changed or rebuilt.",
         again="yes",
     ),
     Row(
         Code.CREDENTIALS_REFUSED,
         (401, 403),
         (),
-        "the credentials were refused, or they do not suffice for an upload",
-        "Check the user name and password (poetry config http-basic.<repository> <user>) or the"
-        f" token ({SET_TOKEN}, or POETRY_PYPI_TOKEN_<REPOSITORY>): for a token the user name is"
-        " __token__. Then look whether that user may write to this repository.",
+        "the credentials were refused, or do not permit an upload",
+        "Check the user name and password (poetry config http-basic.{repository} <user>) or the"
+        " token ({set_token}, or POETRY_PYPI_TOKEN_{variable}); with a token, the user name is"
+        " __token__. Then check whether that user may write to this repository.",
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
         (404,),
         (),
-        "there is nothing at this address that takes uploads, or these credentials may not see it",
-        _UPLOAD_URL,
+        "nothing at this URL accepts uploads, or these credentials may not see it",
+        _SET_URL,
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
         (405, 410),
         (),
-        "this address takes no uploads; often it is that of a simple index",
-        _UPLOAD_URL,
+        "this URL does not accept uploads; often it is that of a simple index",
+        _SET_URL,
     ),
     Row(
         Code.REDIRECTED,
         tuple(range(300, 400)),
         (),
-        "the upload URL redirects elsewhere, and an upload is never sent on",
-        "Mend the repository's URL: poetry config repositories.<repository> <upload URL>. Often"
-        " only the slash at its end is missing.",
+        "the upload URL redirects elsewhere, and uploads do not follow redirects",
+        "Correct the repository's upload URL: {set_url}. Often only its trailing slash is missing.",
     ),
 )
 
@@ -105,7 +100,7 @@ UNKNOWN = Row(
     Code.UPLOAD_REFUSED,
     (),
     (),
-    "the index has a reason of its own",
-    f"Mend what the server names and {SAME}. If that takes a new build and some files of this"
-    " version are there already, raise the version.",
+    "the index gives a reason of its own",
+    "Correct what the server names, then {rerun}. If that takes a new build and some files of this"
+    " version are already on the index, raise the version.",
 )

@@ -1,73 +1,75 @@
-"""Refusals for what the metadata says."""
+"""Refusals because of what the metadata says."""
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import BUILD
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
 METADATA = (
+    # forklift/legacy.py
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("invalid entry points",),
-        "the wheel's entry points are not valid",
-        f"Mend [project.scripts] and [project.entry-points] in pyproject.toml, {BUILD}.",
-    ),
-    Row(
-        Code.CLASSIFIER_REFUSED,
-        (400,),
-        ("not a valid classifier",),
-        "the index does not know one of the classifiers",
-        f"Take one of {{classifiers}} in pyproject.toml, {BUILD}. What starts with Private :: is"
-        " never taken.",
-    ),
-    Row(
-        Code.CLASSIFIER_REFUSED,
-        (400,),
-        ("has been deprecated",),
-        "one of the classifiers is deprecated",
-        f"Take the one that the server names, or none, in pyproject.toml, {BUILD}.",
-        beside="classifier",
-    ),
-    Row(
-        Code.METADATA_REFUSED,
-        (400,),
-        ("use of local versions",),
-        "the version has a local part (+…), which the index does not take",
-        "Take the + and what follows out of the version (poetry version <version>), build again"
-        " and publish that.",
-    ),
-    Row(
-        Code.METADATA_REFUSED,
-        (400,),
-        ("Can't have direct dependency",),
-        "a dependency is given by its URL or path, which the index does not take",
-        "Give that dependency a version in pyproject.toml (poetry add <name>@<version>), with its"
-        f" origin under [[tool.poetry.source]] where it has one, {BUILD}.",
+        "the wheel's entry points are invalid",
+        "Correct [project.scripts] and [project.entry-points] in pyproject.toml, {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("failed to render",),
         "the readme cannot be rendered in the format that the metadata names",
-        "Mend the readme, or name its real format (readme with content-type) in pyproject.toml,"
-        f" {BUILD}.",
+        "Correct the readme, or name its real format (readme with content-type) in pyproject.toml,"
+        " {build}.",
+    ),
+    # forklift/metadata.py
+    Row(
+        Code.CLASSIFIER_REFUSED,
+        (400,),
+        ("not a valid classifier",),
+        "the index does not know one of the classifiers",
+        "Use one of {classifiers} in pyproject.toml, {build}. Those that begin with Private :: are"
+        " never accepted.",
+    ),
+    Row(
+        Code.CLASSIFIER_REFUSED,
+        (400,),
+        ("has been deprecated",),
+        "one of the classifiers is deprecated",
+        "Use the one that the server names, or remove it from pyproject.toml, {build}.",
+        beside="classifier",
+    ),
+    Row(
+        Code.METADATA_REFUSED,
+        (400,),
+        ("use of local versions",),
+        "the version has a local part (+…), which the index does not accept",
+        "Remove the + and what follows from the version (poetry version <version>), build again and"
+        " publish that.",
+    ),
+    Row(
+        Code.METADATA_REFUSED,
+        (400,),
+        ("Can't have direct dependency",),
+        "a dependency is a URL or path, which the index does not accept",
+        "Give that dependency a version in pyproject.toml (poetry add <name>@<version>), and its"
+        " origin, if it has one, under [[tool.poetry.source]]; {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("not a valid metadata version", "introduced in metadata version"),
-        "the archive's metadata is of a version that the index does not know",
-        f"Pin a poetry-core in [build-system] whose metadata the index knows, {BUILD}.",
+        "the index does not know the version of the archive's metadata",
+        "Require a poetry-core in [build-system] whose metadata the index knows, {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("License is deprecated",),
-        "the metadata has a licence in the old form beside one in the new form",
-        f"Keep only the licence's SPDX expression (license in [project]), {BUILD}.",
+        "the metadata has a license in the old form beside one in the new form",
+        "Keep only the license's SPDX expression (license in [project]), {build}.",
     ),
+    # forklift/metadata.py, and what packaging.metadata says there
     Row(
         Code.METADATA_REFUSED,
         (400,),
@@ -83,7 +85,7 @@ METADATA = (
             "is a required field",
             "must be a single line",
         ),
-        "a metadata field is not what the index takes",
-        f"Mend the field that the server names in pyproject.toml (poetry check helps), {BUILD}.",
+        "the index does not accept one of the metadata fields",
+        "Correct the field that the server names in pyproject.toml (poetry check helps), {build}.",
     ),
 )

@@ -1,25 +1,24 @@
-"""Refusals for the project's name, the version and the files' names."""
+"""Refusals because of the project's name, the version and the files' names."""
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import RAISE
-from poetry_publish_verified.core.upload.refusals.row import SAME
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
 NAMES = (
+    # packaging/services.py
     Row(
         Code.NAME_REFUSED,
         (400, 409),
         ("conflicts with an existing project", "too similar"),
-        "the index has a project of the same name as {name}, or of one too like it",
+        "the index has a project named {name} already, or one that is too similar",
         "Choose another name in pyproject.toml, build again and publish that.",
     ),
     Row(
         Code.NAME_REFUSED,
         (400, 409),
         ("isn't allowed.", "Standard Library"),
-        "the index gives the name {name} to nobody, or it is that of one of Python's own modules",
+        "the name {name} is reserved, or clashes with a standard-library module",
         "Choose another name in pyproject.toml, build again and publish that.",
         beside="The name",
     ),
@@ -27,39 +26,40 @@ NAMES = (
         Code.NAME_REFUSED,
         (400, 409),
         ("' is invalid.", '" is invalid.'),
-        "the project's name is not a valid one",
-        "Give the project a name of letters, digits, '.', '_' and '-' in pyproject.toml, build"
-        " again and publish that.",
+        "the project's name is invalid",
+        "Use a name of letters, digits, '.', '_' and '-' in pyproject.toml, build again and publish"
+        " that.",
         beside="The name",
     ),
+    # forklift/legacy.py
     Row(
         Code.FILENAME_BURNT,
         (400,),
         ("previously used by a file that has since been deleted",),
-        "a file of this name was there once and was deleted, and its name is never given again",
-        RAISE,
+        "a file of this name was deleted from the index, and its name cannot be used again",
+        "{raise}",
     ),
     Row(
         Code.RELEASE_CLOSED,
         (400,),
         ("files to releases older than", "older than 14 days"),
-        "the release is too old to be given new files",
-        RAISE,
+        "the release is too old to accept new files",
+        "{raise}",
     ),
     Row(
         Code.SECOND_SDIST,
         (400,),
         ("Only one sdist",),
-        "the release has an sdist already, under another file name",
-        f"See on {{releases}} what is there. {RAISE}",
+        "the release already has an sdist, under another file name",
+        "See what is there on {releases}. {raise}",
     ),
     Row(
         Code.PLATFORM_TAG,
         (400,),
         ("unsupported platform tag",),
-        "the index does not take wheels for this platform",
-        "Build the wheel for a platform that the index takes (on Linux repair it with auditwheel to"
-        f" a manylinux or musllinux tag), or publish the sdist without it, and {SAME}.",
+        "the index does not accept wheels for this platform",
+        "Build the wheel for a platform that the index accepts (on Linux, repair it with auditwheel"
+        " to a manylinux or musllinux tag), or publish the sdist without it, then {rerun}.",
     ),
     Row(
         Code.FILENAME_REFUSED,
@@ -75,8 +75,8 @@ NAMES = (
             "Version in filename should be",
             "Filename is too long",
         ),
-        "the file's name is not one that the index takes",
-        "Build with a current poetry-core, which names files as indexes want them (poetry build"
-        f" --clean), and {SAME}.",
+        "the index does not accept the file's name",
+        "Build with a current poetry-core, which names files as indexes expect (poetry build"
+        " --clean), then {rerun}.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What a row of the catalogue is, and the words that many of them share."""
+"""What a row of the catalog is, and the phrases that many of them share."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from poetry_publish_verified.errors import Code
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cause of refusals, told by the status and any of `words`, or by the status alone.
+    """One cause of refusals, recognized by the status and any of `words`, or by the status alone.
 
-    `beside`: what must stand there besides.
+    `beside`: what must be there too. `cause` and `remedy` are templates: see `PAGES`, `PHRASES`,
+    and `in_full`, which fills them.
     """
 
     code: Code
@@ -36,28 +37,33 @@ class Row:
 # Pages for people: what they are, and their path on an index whose pages are known.
 PAGES = {
     "account": ("the index's account settings page", "manage/account/"),
-    "tokens": ("the index's page for API tokens", "manage/account/token/"),
-    "two_factor": ("the index's page for two-factor login", "manage/account/two-factor/"),
-    "pending": ("the index's page of pending publishers", "manage/account/publishing/"),
-    "organizations": ("the index's page of organizations", "manage/organizations/"),
+    "tokens": ("the index's API token page", "manage/account/token/"),
+    "two_factor": ("the index's two-factor page", "manage/account/two-factor/"),
+    "pending": ("the index's pending publishers page", "manage/account/publishing/"),
+    "organizations": ("the index's organizations page", "manage/organizations/"),
     "classifiers": ("the index's list of classifiers", "classifiers/"),
-    "releases": ("the index's page of the project's releases", "manage/project/{name}/releases/"),
+    "releases": ("the index's releases page of the project", "manage/project/{name}/releases/"),
     "settings": ("the index's settings page of the project", "manage/project/{name}/settings/"),
     "collaboration": (
-        "the index's page of the project's collaborators",
+        "the index's collaborators page of the project",
         "manage/project/{name}/collaboration/",
     ),
     "publishing": (
-        "the index's page of the project's trusted publishers",
+        "the index's trusted publishers page of the project",
         "manage/project/{name}/settings/publishing/",
     ),
 }
 
-SET_TOKEN = "poetry config pypi-token.<repository> <token>"  # noqa: S105 - a command, no token
-SAME = "run the same command again"
-RAISE = "Raise the version (poetry version patch), build again and publish that: --build does both."
-BUILD = f"build again and {SAME}. Where files of this version are there already, raise the version"
-LATER = f"Change nothing and {SAME} later. The index's status page may say when."
+PHRASES = {
+    "rerun": "run the same command again",
+    "new_token": "Create a new token on {tokens}, store it with {set_token}, then {rerun}.",
+    "set_token": "poetry config pypi-token.{repository} <token>",
+    "set_url": "poetry config repositories.{repository} <upload URL>",
+    "raise": "Raise the version (poetry version patch), build again and publish that.",
+    "build": "build again and {rerun}. If files of this version are already on the index, raise the"
+    " version",
+    "later": "Change nothing and {rerun} later. The index's status page may say when.",
+}
 # What PyPI puts before all that it says of an archive, and of attestations.
 INVALID = "Invalid distribution file."
 ATTESTED = "Invalid attestations supplied during upload:"

@@ -1,20 +1,20 @@
-"""Refusals for the upload: attestations, form and address."""
+"""Refusals because of the upload: attestations, form and URL."""
 
 from __future__ import annotations
 
 from poetry_publish_verified.core.upload.refusals.row import ATTESTED
-from poetry_publish_verified.core.upload.refusals.row import SAME
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
 UPLOADS = (
+    # attestations/services.py
     Row(
         Code.ATTESTATIONS_REFUSED,
         (400,),
         ("only supported when using Trusted Publishing", "not currently supported with"),
-        "the index takes attestations with trusted publishing only, and not from every publisher",
-        "Publish without attestations, or from a trusted publisher that was added on"
-        f" {{publishing}}, and {SAME}.",
+        "the index accepts attestations only with trusted publishing, and not from every publisher",
+        "Publish without attestations, or from a trusted publisher (added on {publishing}), then"
+        " {rerun}.",
         beside=ATTESTED,
     ),
     Row(
@@ -28,8 +28,8 @@ UPLOADS = (
             "Multiple attestations",
         ),
         "the attestations are not valid for this file and publisher",
-        "Sign the files as they are now once more, in the job that publishes them, or publish"
-        f" without attestations, and {SAME}.",
+        "Sign the files as they are now again, in the job that publishes them, or publish without"
+        " attestations, then {rerun}.",
         beside=ATTESTED,
     ),
     Row(
@@ -37,11 +37,12 @@ UPLOADS = (
         (400,),
         ("Unknown error",),
         "the index failed while it checked the attestations",
-        f"Change nothing and {SAME}. If the index says so again, sign once more or publish"
-        " without attestations.",
+        "Change nothing and {rerun}. If the index says so again, sign again or publish without"
+        " attestations.",
         again="once",
         beside=ATTESTED,
     ),
+    # forklift/legacy.py, forklift/forms.py, forklift/decorators.py
     Row(
         Code.CLIENT_FAULT,
         (400,),
@@ -55,23 +56,22 @@ UPLOADS = (
             "Invalid value for sha256_digest",
             "Invalid value for blake2_256_digest",
         ),
-        "the upload itself was malformed, which is a fault of this plugin and not yours",
-        "Report it with the receipt, which holds the server's words. Until it is mended, poetry"
+        "the upload itself was malformed, which is a bug in this plugin",
+        "Report it with the receipt, which holds the server's words. Until it is fixed, poetry"
         " publish can send the file; then run this command to prove it.",
     ),
     Row(
         Code.REDIRECTED,
         (301, 302, 307, 308),
         ("trailing slash",),
-        "the slash at the end of the upload URL is missing",
-        f"Set it with poetry config repositories.<repository> {{url}} and {SAME}.",
+        "the upload URL lacks its trailing slash",
+        "Run poetry config repositories.{repository} {url} and then {rerun}.",
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
         (410,),
         ("no longer supported", "no longer required or supported"),
-        "this address is one for something that the index did once and does no longer",
-        "Give the repository's upload URL of today: poetry config repositories.<repository>"
-        f" <upload URL>, and {SAME}.",
+        "this URL belongs to a service that the index no longer offers",
+        "Set the repository's current upload URL with {set_url}, then {rerun}.",
     ),
 )

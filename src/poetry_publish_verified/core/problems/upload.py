@@ -1,0 +1,122 @@
+"""Uploads that fail, end in doubt, or meet other bytes (PV408, PV409, PV438, PV501 to PV504).
+
+What servers say when they refuse a file has a catalog of its own: `core/upload/refusals`.
+"""
+
+from __future__ import annotations
+
+from poetry_publish_verified.core.problems.words import RERUN
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.sanitize import printable
+
+_RAISE = "Raise the version and build again"
+
+
+def refused(code: Code, filename: str, cause: str, *, words: str, remedy: str) -> Problem:
+    """The server refused a file; `words` are its own."""
+    return Problem(
+        code,
+        f"{filename} was refused: {cause}. The server said: {words}",
+        remedy,
+        filename=filename,
+    )
+
+
+def file_changed(filename: str) -> Problem:
+    """The file is not what was read before."""
+    return Problem(
+        Code.FILE_CHANGED,
+        f"{filename} was not uploaded: it changed after it was read, so another process is writing"
+        " to the dist folder.",
+        "Run the same command again when nothing else builds there.",
+        filename=filename,
+    )
+
+
+def not_sent(filename: str, detail: str) -> Problem:
+    """No byte of it can have arrived."""
+    return Problem(
+        Code.UPLOAD_NOT_SENT,
+        f"{filename} was not uploaded: {printable(detail)}.",
+        f"Check the repository's URL, the network and the certificates, then {RERUN}.",
+        filename=filename,
+    )
+
+
+def state_unknown(filename: str, index: str, words: str) -> Problem:
+    """Neither the answer (`words`) nor the index says whether a file was stored."""
+    return Problem(
+        Code.UPLOAD_STATE_UNKNOWN,
+        f"Cannot tell whether {filename} was stored: {index} does not list it, and the upload ended"
+        f" with: {words}",
+        "Run the same command again: files that have arrived by then are recognized by their hash"
+        " and not sent twice.",
+        filename=filename,
+    )
+
+
+def conflict(filename: str, index: str, *, remote: str, local: str) -> Problem:
+    """Other bytes under the name; both sha256."""
+    return Problem(
+        Code.CONFLICT,
+        f"{_differs(filename, index, remote, local)}.",
+        f"{_RAISE}: a published file cannot be replaced. To keep what is there, pass"
+        " --skip-existing.",
+        filename=filename,
+        index=index,
+    )
+
+
+def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Problem:
+    """The same, where `--skip-existing` asks for that."""
+    return Problem(
+        Code.KEPT_REMOTE,
+        f"{_differs(filename, index, remote, local)}. It was kept, as --skip-existing asks.",
+        "To publish the new content, raise the version.",
+        severity="warning",
+        filename=filename,
+        index=index,
+    )
+
+
+def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Problem:
+    """An index that compares before it says so, and does not list the file yet."""
+    return Problem(
+        Code.CONFLICT,
+        f"{index} says that it already holds {filename} with content other than sha256 {local}, but"
+        f" does not list it yet. It said: {words}",
+        f"{_RAISE}: a published file cannot be replaced.",
+        filename=filename,
+        index=index,
+    )
+
+
+def same_bytes_elsewhere(
+    filename: str, index: str, *, other: str, local: str, words: str
+) -> Problem:
+    """The index lists the same bytes as `other`."""
+    return Problem(
+        Code.SAME_BYTES_ELSEWHERE,
+        f"{index} already holds the content of {filename} (sha256 {local}) as {other}, and does not"
+        f" store it twice. It said: {words}",
+        f"{_RAISE}. Do not rename distributions by hand.",
+        filename=filename,
+        index=index,
+    )
+
+
+def other_sources(release: str, index: str, commit: str | None) -> Problem:
+    """An earlier run, at `commit` where that is known, began to send files of other sources."""
+    at = f" (commit {commit})" if commit else ""
+    return Problem(
+        Code.OTHER_SOURCES,
+        f"{index} already holds files of {release} that an earlier run built from other sources.",
+        f"{_RAISE}. To complete the earlier release instead, check out its sources{at} and"
+        f" {RERUN}.",
+        index=index,
+    )
+
+
+def _differs(filename: str, index: str, remote: str, local: str) -> str:
+    return f"{index} already holds a different {filename}: sha256 {remote} there, {local} here"
