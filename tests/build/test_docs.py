@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "poetry_publish_verified"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # `path/of/module.py`, or a package's folder, and what is named after it: `module.py`: `a`, `B.c`
 PLACE = re.compile(r"`((?:[a-z_]+/)*(?:[a-z_]+\.py|[a-z_]+/))`(?:: `([A-Za-z_.]+)`)?")
 
@@ -29,6 +32,12 @@ def names_in(module: Path) -> set[str]:
     return found
 
 
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_codes_page_is_generated_from_the_code() -> None:
     """docs/codes.md is what docs/make_codes.py prints."""
     made = subprocess.run(
@@ -38,6 +47,20 @@ def test_codes_page_is_generated_from_the_code() -> None:
         text=True,
     ).stdout
     assert (ROOT / "docs" / "codes.md").read_text(encoding="utf-8") == made
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_resolve(page: Path) -> None:
+    """Every relative link leads to a file, and to one of its headings if it names one."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if "://" in link:
+            continue
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            broken.append(link)
+    assert broken == []
 
 
 def test_design_page_names_only_what_exists() -> None:
