@@ -1,6 +1,6 @@
-# Everything here sets up what it needs under .venv, from whatever Python of 3.11 or
-# later is found; pip's own configuration (index, proxy, certificates) is respected.
-# `make` anything PYTHON=/path/to/python picks the interpreter by hand.
+# Every target sets up what it needs under .venv, with the first Python 3.11 or later that it
+# finds. pip's own configuration (index, proxy, certificates) applies. `make TARGET
+# PYTHON=/path/to/python` chooses the interpreter.
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -12,17 +12,17 @@ SAMPLE := examples/lighthouse
 SOURCES := $(shell find src -name '*.py') pyproject.toml README.md LICENSE
 
 help:
-	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index, and prove it'
-	@echo 'make test      run all tests, on the newest Poetry and at each seam on the oldest (six minutes)'
-	@echo 'make test-all  the same on every minor of Poetry, more examples, and the short races (twenty-five minutes)'
-	@echo 'make simulate  measure the wait for a release on a virtual clock, and write its figures'
-	@echo 'make stress    race real Poetry processes, compare them with stock, read through real edges, break uploads (three hours)'
-	@echo 'make bench     measure what the plugin costs, and its uploads against those of others'
-	@echo 'make lint      run the linters'
-	@echo 'make clean     remove all that these have made'
+	@echo 'make rehearse  publish the sample project in $(SAMPLE) to a throwaway index and prove it'
+	@echo 'make test      run all tests on the newest Poetry, and those of the seams on the oldest (six minutes)'
+	@echo 'make test-all  run them on every minor of Poetry with more examples, and the short stress tests (25 minutes)'
+	@echo 'make simulate  measure the wait for a release on a virtual clock and write the figures in the docs'
+	@echo 'make stress    race Poetry processes, compare them with stock, delay indexes, break uploads (three hours)'
+	@echo 'make bench     measure the plugin'\''s cost, and its uploads next to other tools'\'''
+	@echo 'make lint      run the linters and check the import contracts'
+	@echo 'make clean     remove everything that these targets made'
 
-# The release, rehearsed: as a user has it, so with the built wheel in Poetry's own
-# environment, and with a Poetry that shares nothing with the one you may have.
+# As a user has it: the built wheel in Poetry's own environment, and a Poetry that is isolated
+# from the one that you may have.
 rehearse: $(REHEARSE)/.wheel
 	@cd $(SAMPLE) && env -u POETRY_HOME \
 	  POETRY_CONFIG_DIR="$(CURDIR)/.venv/poetry-home/config" \
@@ -32,7 +32,7 @@ rehearse: $(REHEARSE)/.wheel
 	  PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring \
 	  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
 
-# Tests wait for one another's servers more than for a processor: hence two more than there are.
+# Tests wait for servers more than for the CPU, hence two more processes than CPUs.
 test: $(DEV)/.stamp
 	@$(DEV)/bin/python -m tests.measured $(DEV)/bin/python -m pytest --durations 10 \
 	  --numprocesses $$($(DEV)/bin/python -c 'import os; print((os.cpu_count() or 2) + 2)') $(PYTEST_ARGS)
@@ -82,8 +82,8 @@ clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A venv knows its own place: it is made anew when the checkout has moved or the
-# interpreter has gone, and after an interrupted set-up, which leaves no stamp.
+# A venv contains its own path: it is recreated if the checkout has moved, if its interpreter is
+# gone, and after an interrupted set-up, which leaves no stamp.
 $(foreach venv,$(DEV) $(REHEARSE),$(shell \
   [ "$$(cat $(venv)/.python 2>/dev/null)" = "$$PWD" ] && $(venv)/bin/python -c '' 2>/dev/null \
   || rm -f $(venv)/.python))
@@ -95,7 +95,7 @@ $(DEV)/.stamp: $(DEV)/.python pyproject.toml
 	@echo 'Setting up $(DEV): the linters, the test tools and the indexes to test against'
 	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --group backends \
-	  || echo 'Some build backends are not to be had here: their tests are skipped'
+	  || echo 'Some build backends are not available here: their tests are skipped'
 	@touch $@
 
 $(REHEARSE)/.wheel: $(REHEARSE)/.python $(SOURCES)
