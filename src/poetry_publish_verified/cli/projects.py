@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,16 +37,16 @@ def config_of(command: Command) -> Config:
     return poetry.config if poetry else Config.create()
 
 
-def read_project(get: Callable[[], Poetry]) -> tuple[Poetry, Project]:
-    """A project that can be published; ReleaseError where there is none."""
+def read_project(command: Command) -> Project:
+    """The project at hand; raises ReleaseError where there is none that can be published."""
     try:
-        poetry = get()
+        poetry = command.poetry
     except Exception as error:
         # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.no_project(error)) from error
     project = poetry_project.read(poetry)
     refuse_missing_plugins(poetry)
-    return poetry, project
+    return project
 
 
 def refuse_missing_plugins(poetry: Poetry) -> None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
     from poetry_publish_verified.core.settings import Settings
-    from poetry_publish_verified.poetry_api.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +81,3 @@ class PublishOptions:
     def repository_name(self) -> str:
         """The repository as people call it."""
         return "rehearsal" if self.rehearsal else repositories.repository_name(self.repository)
-
-
-def release_started(project: Project, options: PublishOptions) -> ReleaseStarted:
-    """What is told of a release at first; ReleaseError for a repository that is none."""
-    identity = project.identity
-    return ReleaseStarted(identity.name, str(identity.version), options.repository_name())
-
-
-def targets_found(targets: Targets, project: Project) -> TargetsFound:
-    """What is told once it is known where a release goes."""
-    shown_by = tuple(index.url for index in targets.indexes.shown_by)
-    page = repositories.project_page(targets.indexes.own.url, project.identity.name)
-    return TargetsFound(targets.repository.url, shown_by, page)

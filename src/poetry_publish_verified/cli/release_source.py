@@ -11,6 +11,8 @@ import anyio.to_thread
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.adapters.git import tags_at_head
+from poetry_publish_verified.cli.build import recording_build
+from poetry_publish_verified.cli.started_release import StartedRelease
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.preflight import Circumstances
@@ -39,6 +41,15 @@ class DistDirRelease:
     dist_dir: Path
     built: ReleaseBuild | None
     report: Callable[[Event], None]
+
+    @classmethod
+    def of(
+        cls, release: StartedRelease, built: ReleaseBuild | None, *, to_keep: bool
+    ) -> DistDirRelease:
+        """What a release hands over; `to_keep`: the next run may use what was `built`."""
+        project = built.project if built else release.project
+        report = recording_build(release, built if to_keep else None)
+        return cls(project, release.targets, release.dist_dir, built, report)
 
     @property
     def identity(self) -> Identity:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from poetry_publish_verified.adapters.folders import with_projects
 from poetry_publish_verified.cli.projects import poetry_in
@@ -24,17 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from poetry.console.commands.command import Command
-    from poetry.poetry import Poetry
 
     from poetry_publish_verified.core.release_order import WorkspaceMember
     from poetry_publish_verified.poetry_api.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(NamedTuple):
     """One project, as Poetry and as the graph have it."""
 
-    poetry: Poetry
     project: Project
     member: WorkspaceMember
 
@@ -132,4 +130,4 @@ def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
         return None
     refuse_missing_plugins(poetry)
     project = poetry_project.read(poetry)
-    return Checkout(poetry, project, poetry_project.member(poetry, project, shown))
+    return Checkout(project, poetry_project.member(project, shown))

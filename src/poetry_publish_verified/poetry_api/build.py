@@ -1,23 +1,33 @@
-"""`poetry build` of another project, as a process of its own."""
+"""`poetry build`: of the project at hand in this process, of several each in a process of its own.
+
+In this process it starts half a second sooner and writes to the terminal. But it changes the
+working directory and Poetry's own modules, so no two can run at once.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 
 from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified.sanitize import decoded
+from poetry_publish_verified.sanitize import printable_lines
 
-# Seconds for a build that is told to end.
+if TYPE_CHECKING:
+    from poetry.console.commands.command import Command
+
+# Seconds for a build to end after a signal.
 _GRACE = 5.0
-# It ends with its standard input, all that it has started included: however we die, it does not go
-# on writing where the next run builds. What is built reads from nowhere.
+# It ends with its standard input, and so does all that it has started: however we die, it does not
+# go on writing where the next run builds. What is built reads from nowhere.
 _BUILD = """
 import os, signal, sys, threading
 ours = os.dup(0)
@@ -34,24 +44,34 @@ sys.exit(main())
 """
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOutcome:
-    """How a build ended, and all that it said."""
+class BuildError(Exception):
+    """A build that failed; `output` is what it printed, as printable lines, if nobody saw it."""
 
-    code: int
-    said: bytes
+    def __init__(self, reason: str, output: list[str] | None = None) -> None:
+        super().__init__(reason)
+        self.output = output or []
 
 
-async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
-    """Build a project with this very Poetry; raises OSError where it cannot be started.
+def build_in_process(command: Command, dist_dir: Path) -> None:
+    """Build the project at hand; raises BuildError where that fails."""
+    # cleo splits this as a shell would.
+    quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
+    try:
+        code = command.call("build", f'--output "{quoted}"')
+    except Exception as error:
+        raise BuildError(str(error) or type(error).__name__) from error
+    if code != 0:
+        raise BuildError(f"poetry build exited with code {code}.")
 
-    In a process of its own: Poetry's build changes the working directory and its own modules, and
-    several are built at once. What it has started ends with it when this is cancelled.
+
+async def build_in_subprocess(project: Path, dist_dir: Path) -> None:
+    """Build the project in a folder with this very Poetry; raises BuildError where that fails.
+
+    All that it has started ends with it when this is cancelled. Raises OSError where no process
+    can be started.
     """
     process = await anyio.open_process(
-        [
-            *children.poetry(_BUILD, "build", "--no-interaction", "--output", str(dist_dir)),
-        ],
+        children.poetry(_BUILD, "build", "--no-interaction", "--output", str(dist_dir)),
         cwd=project,
         # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
         # they are for uploads alone. User names and passwords may be a private source's.
@@ -59,17 +79,21 @@ async def poetry_build(project: Path, dist_dir: Path) -> BuildOutcome:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    said = bytearray()
+    output = bytearray()
     try:
         async with process:
             if process.stdout is not None:
                 async for piece in process.stdout:
-                    said += piece
-            return BuildOutcome(await process.wait(), bytes(said))
+                    output += piece
+            code = await process.wait()
     except BaseException:
         with anyio.CancelScope(shield=True):
             await _end(process)
         raise
+    if code != 0:
+        lines = printable_lines(decoded(bytes(output))).splitlines()
+        last = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), ".")
+        raise BuildError(f"poetry build exited with code {code}{last}", lines)
 
 
 async def _end(process: anyio.abc.Process) -> None:

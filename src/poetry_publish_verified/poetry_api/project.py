@@ -44,19 +44,16 @@ _NO_HAND_IN_IT = (
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project: its folder, and the release it would make.
+    """One project: Poetry's view of it, its folder, and the release it would make.
 
     `declared` is what Poetry itself would write into the metadata; None where another build
     backend does that.
     """
 
+    poetry: Poetry
     root: Path
     identity: Identity
     declared: Declared | None = None
-
-    def dist_dir(self, option: str) -> Path:
-        """The dist folder; a relative one is in the project's, as with `poetry publish`."""
-        return self.root / option
 
 
 def read(poetry: Poetry) -> Project:
@@ -67,17 +64,17 @@ def read(poetry: Poetry) -> Project:
     identity = Identity(
         canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
     )
-    return Project(root, identity, _declared(poetry))
+    return Project(poetry, root, identity, _declared(poetry))
 
 
-def member(poetry: Poetry, project: Project, folder: str) -> WorkspaceMember:
-    """The project as one of several; `folder` is what people call where it lies."""
+def member(project: Project, folder: str) -> WorkspaceMember:
+    """The project as one of several; `folder` is its place as people name it."""
     requires = tuple(
         dependency.to_pep_508()
-        for dependency in poetry.package.requires
+        for dependency in project.poetry.package.requires
         if not dependency.is_optional() or dependency.in_extras
     )
-    named = _build_system(poetry).get("requires")
+    named = _build_system(project.poetry).get("requires")
     builds_with = tuple(map(str, named)) if isinstance(named, list) else ()
     return WorkspaceMember(
         project.identity.name, project.identity.version, folder, requires, builds_with

@@ -59,21 +59,13 @@ def plugins_not_active(plugins: Collection[str]) -> Problem:
     )
 
 
-def build_failed(reason: str) -> Problem:
-    """`--build` failed; what it printed is on the screen."""
+def build_failed(reason: object, folder: str | None = None) -> Problem:
+    """`--build` failed, of the project in `folder` where there are several."""
+    build = f" (poetry build -C {folder})" if folder else ""
     return Problem(
         Code.BUILD_FAILED,
-        f"The build failed: {printable(reason)}",
-        f"Correct what the build reports, then {RERUN}.",
-    )
-
-
-def member_build_failed(folder: str, code: int, words: str) -> Problem:
-    """The build of one of several projects failed; `words` is the last line that it printed."""
-    return Problem(
-        Code.BUILD_FAILED,
-        f"poetry build in {folder} failed with exit code {code}: {printable(words)}",
-        f"Correct what it reports (poetry build -C {folder}), then {RERUN}.",
+        f"The build{f' of {folder}' if folder else ''} failed: {printable(str(reason))}",
+        f"Correct what the build reports{build}, then {RERUN}.",
     )
 
 

@@ -1,0 +1,91 @@
+"""A release from its start to what is handed over to be sent."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_publish_verified.cli.rehearsal import temporary_folder
+from poetry_publish_verified.core import events
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard.locks.resource import LockRefusedError
+from poetry_publish_verified.guard.seams.application import Voice
+from poetry_publish_verified.poetry_api.repositories import project_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from poetry.console.commands.command import Command
+
+    from poetry_publish_verified.cli.publish_options import PublishOptions
+    from poetry_publish_verified.core.release_order import WorkspaceMember
+    from poetry_publish_verified.core.settings import Settings
+    from poetry_publish_verified.poetry_api.indexes import Targets
+    from poetry_publish_verified.poetry_api.project import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StartedRelease:
+    """One release of a run: its project, where it goes, and who is told of its events.
+
+    `member` is the project as one of several. Until `build_lock` is closed, nobody else builds the
+    project, or reads what may be built for another repository.
+    """
+
+    project: Project
+    targets: Targets
+    dist_dir: Path
+    report: Callable[[events.Event], None]
+    member: WorkspaceMember | None = None
+    build_lock: ExitStack = field(default_factory=ExitStack)
+
+    def hold(self, command: Command, timeout: float, stack: ExitStack, *, to_send: bool) -> None:
+        """Lock the checkout; whoever comes second waits `timeout`. Raises ReleaseError.
+
+        To the end of `stack`, nobody else releases this project to this repository.
+        """
+        stack.push(self.build_lock)
+        places, root = Places(personal_directory()), self.project.root
+        locks = [(places.build(root), self.build_lock)]
+        if to_send:
+            locks.insert(0, (places.release(root, self.targets.repository.url), stack))
+        say, shown = Voice(command.io).warn, self.member is None
+        for resource, until in locks:
+            try:
+                lock = held(resource, say, needed=True, usual=timeout, shown=shown)
+                until.enter_context(lock)
+            except LockRefusedError as error:
+                raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
+
+
+def start_release(
+    options: PublishOptions,
+    settings: Settings,
+    project: Project,
+    report: Callable[[events.Event], None],
+    stack: ExitStack,
+    *,
+    rehearsal: Targets | None,
+    member: WorkspaceMember | None = None,
+) -> StartedRelease:
+    """Report what is released and where it goes; raises ReleaseError where that is unknown."""
+    name, version = project.identity.name, str(project.identity.version)
+    report(events.ReleaseStarted(name, version, options.repository_name()))
+    targets = rehearsal or options.targets(project.poetry, settings.indexes)
+    shown_by = tuple(index.url for index in targets.indexes.shown_by)
+    page = project_page(targets.indexes.own.url, name)
+    report(events.TargetsFound(targets.repository.url, shown_by, page))
+    dist_dir = project.root / options.dist_dir
+    if rehearsal and options.build:
+        # A rehearsal leaves the user's own dist folder alone.
+        dist_dir = Path(stack.enter_context(temporary_folder()))
+    return StartedRelease(
+        project=project, targets=targets, dist_dir=dist_dir, report=report, member=member
+    )
