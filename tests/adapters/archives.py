@@ -11,7 +11,7 @@ from random import Random
 from tests.core.distributions import core_metadata
 
 METADATA = core_metadata("Summary: Gives light")
-# Incompressible, so that a changed byte of the archive is a changed byte of a file.
+# Incompressible, so that a changed byte in the archive changes a byte of a file.
 NOISE = Random(1).randbytes(3000)  # noqa: S311 - any bytes would do
 Members = tuple[tuple[str, bytes], ...]
 IN_SDIST: Members = (("lantern-1.0/PKG-INFO", METADATA), ("lantern-1.0/lantern.py", NOISE))

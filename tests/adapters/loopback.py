@@ -61,7 +61,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
     tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The client may hang up at any moment, and the test may end.
+        # The client may hang up, and the test may end, at any moment.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = dict(line.split(": ", 1) for line in head[1:] if line)
@@ -71,7 +71,7 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
             server.requests.append(request)
             await answer(request)
 
-    # No coroutine: one that is cancelled before its first step would know of no connection.
+    # Not a coroutine: if cancelled before its first step, it would not know the connection.
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(serve(reader, writer))
         tasks[task] = writer
@@ -82,8 +82,8 @@ async def serving(answer: Answer) -> AsyncIterator[Server]:
     try:
         yield server
     finally:
-        # As many steps as a connection takes from its arrival to `connected`, and more: one that
-        # is accepted while the listener closes is never closed by asyncio.
+        # As many steps as a connection needs to reach `connected`: asyncio never closes one
+        # that is accepted while the listener closes.
         for _ in range(10):
             await asyncio.sleep(0)
         listener.close()

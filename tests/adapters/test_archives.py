@@ -209,7 +209,7 @@ def test_sparse_file(tmp_path: Path) -> None:
     info = tarfile.TarInfo("lantern-1.0/holes")
     info.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    # No piece of content, and its real size (GNU tar's old format of sparse files).
+    # No content, and its real size (GNU tar's old sparse format).
     header[386:410] = b"00000000000\0" * 2
     header[483:495] = b"%011o\0" % (1024 * MIB)
     header[148:156] = b" " * 8

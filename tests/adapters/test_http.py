@@ -790,7 +790,7 @@ def test_refusing_proxy(file: Path, status: str, monkeypatch: pytest.MonkeyPatch
             got = await post("https://index.example/legacy/", file)
             assert isinstance(got, NoAnswer)
             assert not got.sent
-            # It was asked for a tunnel only, and not shown what is for the index.
+            # It got only a CONNECT, and nothing that is meant for the index.
             assert set(proxy.lines) == {"CONNECT index.example:443 HTTP/1.1"}
             assert set(proxy.authorizations) == {None}
 

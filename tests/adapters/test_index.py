@@ -341,13 +341,13 @@ def test_which_indexes_fetch_alike(access: Access, alike: bool) -> None:
                 for host, with_ in [("a.example", Access()), ("a.example", access), ("b", access)]
             )
             assert (bare == other) == alike
-            # A login is for the index's own origin, wherever a file is.
+            # A login is for the index's own origin only.
             assert (other == elsewhere) == (access in {Access(), Access(ca="/company.pem")})
 
     run(story())
 
 
-# Poetry's page of one version, which PyPI has.
+# The version page for Poetry, on PyPI.
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ if sys.platform != "linux":
 
 MIB = 1024 * 1024
 ROOM = 32 * MIB
-# From here on the process may take ROOM more than it has.
+# From here on the process may use ROOM more than it has now.
 LIMITED = f"""
 import resource
 (line,) = [line for line in open("/proc/self/status") if line.startswith("VmData:")]

@@ -128,7 +128,7 @@ def test_device_is_never_replaced(tmp_path: Path) -> None:
     """A pipe or device (/dev/null!) is used as it is or refused."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    # Somebody reads, so that a writer is not held up.
+    # Someone must read, or the writer blocks.
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
         write(pipe, {})

@@ -34,7 +34,7 @@ def each(rows: Iterable[tuple[*Row]]) -> Callable[[Callable[[*Row], None]], Call
                 heading = f"{len(failed)} of {len(table)} rows fail"
                 raise AssertionError("\n".join([heading, *told])) from failed[0][1]
 
-        # pytest would ask for a row's values as fixtures.
+        # pytest would look for fixtures named like a row's values.
         del every.__wrapped__
         return every
 

@@ -9,7 +9,7 @@ import pytest
 from poetry_publish_verified.core import client_words
 from tests.core.rows import each
 
-# As pip 26.3 and uv 0.8 and 0.13 say it.
+# Actual messages of pip 26.3, uv 0.8 and uv 0.13.
 PIP = [
     (
         (

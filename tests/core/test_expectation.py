@@ -100,7 +100,7 @@ def test_matching_listing_has_no_fault(more: dict[str, Any]) -> None:
                 *(Code.OTHER_REQUIRES_PYTHON, Code.OTHER_METADATA_LISTED),
             ],
         ),
-        # Of another file, nothing else is worth telling.
+        # For another file, nothing else matters.
         ({"digest": OTHER, "size": 6, "yanked": ""}, [Code.OTHER_HASH_LISTED]),
     ],
 )
@@ -274,7 +274,7 @@ def test_unexpected_files_are_named() -> None:
         ([listed(size=5), listed(SDIST)], ["requires-python", "core-metadata"]),
         ([listed(), listed(SDIST, size=5, requires_python="")], ["core-metadata"]),
         ([listed(has_metadata=True), listed(SDIST)], ["size", "requires-python"]),
-        # Only wheels have it, and what another release's files have proves nothing.
+        # Only wheels have it, and other releases' files prove nothing.
         ([listed(SDIST)], ["size", "requires-python"]),
         (
             [listed(), listed("x-1-py3-none-any.whl", size=5, has_metadata=True)],

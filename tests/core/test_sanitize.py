@@ -18,7 +18,7 @@ from poetry_publish_verified.sanitize import words_of_html
 ANYTHING = st.one_of(
     st.text(st.characters(codec=None)),
     st.binary(),
-    # What terminals and CI systems obey, often and in any mixture.
+    # What terminals and CI systems obey, repeated and combined.
     st.lists(
         st.sampled_from(
             ["\x1b[31m", "\r", "\n", "\u2028", "\u202e", "##[", "##vso[", "::", "#", "[", " a"]
@@ -94,7 +94,7 @@ def test_markup_and_scripts_are_removed() -> None:
 @pytest.mark.parametrize("piece", [b"<", b"<script", b"</p", b"&"])
 def test_unclosed_markup_takes_linear_time(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Markup that never closes is read in bounded time."""
-    # What looks at all of it for each piece would take days.
+    # A quadratic algorithm would take days.
     monkeypatch.setattr(foreign, "_LARGEST", 1 << 24)
     assert len(words_of_html(piece * (1 << 24))) < 600
 

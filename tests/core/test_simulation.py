@@ -25,7 +25,7 @@ from tests.simulation.policies import every
 from tests.simulation.report import row
 from tests.thorough import THOROUGH
 
-# Of each kind, so 10,200 in all, or a fifth.
+# Per kind: 10,200 in total, or a fifth.
 _DELAYS = 1700 if THOROUGH else 340
 
 
@@ -73,7 +73,7 @@ def test_docs_show_the_current_figures() -> None:
         if policy != OURS:
             assert row(measure(kind, policy)) in page
     ours = [line for line in page if line.startswith(f"| {kind.name} | {OURS} |")]
-    # Of ten minutes it tries a thousand, however many delays there are.
+    # It tries a thousand ten-minute waits, however many delays there are.
     assert ours[0].split(" | ")[-1] == row(measure(kind, OURS, 1000)).split(" | ")[-1]
 
 

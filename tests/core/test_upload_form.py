@@ -371,7 +371,7 @@ def test_deeply_nested_json(depth: int) -> None:
 @pytest.mark.parametrize("piece", [b"<", b"[", b"{", b'{"message":'])
 def test_hostile_body_takes_linear_time(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repetitive body is read in bounded time, however long it is."""
-    # What looks at all of it for each piece would take days.
+    # A quadratic algorithm would take days.
     monkeypatch.setattr(foreign, "_LARGEST", 1 << 24)
     answer = Answered(400, b"No", b"x" + piece * 2_000_000)
     assert isinstance(judge(answer, WHEEL, URL, repository=NAME), Refused)

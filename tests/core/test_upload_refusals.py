@@ -44,7 +44,7 @@ def html(message: str) -> bytes:
     ).encode()
 
 
-# Where servers put a message: each gives reason phrase and body.
+# Where servers put a message: reason phrase and body for each.
 PLACES: dict[str, Callable[[str], tuple[bytes, bytes]]] = {
     "reason": lambda said: (said.encode(), b"<h1>Error</h1> Access was denied to this resource."),
     "html": lambda said: (b"Error", html(said)),

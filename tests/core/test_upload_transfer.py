@@ -260,7 +260,7 @@ def test_any_answers_end_the_transfer(
     assert max([*journey.sends, *journey.looks]) <= patience.timeout
     seen = [*sightings, *[then] * len(journey.looks)][: len(journey.looks)]
     given_answers = [*answers, *[LOST] * len(journey.sends)][: len(journey.sends)]
-    # Whoever saw the file there, or other bytes in its place, was at the end.
+    # A look that saw the file, or other bytes in its place, was the last.
     assert SAME not in seen[:-1]
     assert OTHER not in seen[:-1]
     if isinstance(end, Arrived):
@@ -271,7 +271,7 @@ def test_any_answers_end_the_transfer(
         assert seen[-1] == OTHER or (EXISTS in given_answers and patience.exists_differs)
     if isinstance(end, Failed) and end.upload == "failed" and end.verdict is not Verdict.CONFLICT:
         assert LOST not in given_answers
-    # Between two sends after a lost answer there is always a look.
+    # After a lost answer there is always a look between two sends.
     for index, answer in enumerate(given_answers[:-1]):
         if isinstance(answer, Doubtful):
             start, stop = journey.sends[index], journey.sends[index + 1]

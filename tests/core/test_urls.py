@@ -67,7 +67,7 @@ def test_displayed_url_has_no_credentials(username: str, password: str) -> None:
         shown = without_credentials(f"https://{username}:{password}@index.example/x/")
     except ValueError:  # pragma: no cover
         pytest.fail("a URL that cannot be read has to be shown as such")
-    # A / ? or # in a password ends the host: then it is no longer the password to any reader.
+    # A / ? or # in a password ends the host, so no parser takes it for a password any more.
     if not set(password) & set("/?#"):
         assert shown in {"https://index.example/x/", "index.example/x/"}
 

@@ -57,7 +57,7 @@ def test_target_of_a_wheel(
     assert target.python_version == version
     assert SpecifierSet(requires or "").contains(target.python_version)
     assert accepted(target) & parsed.tags
-    # The version is a guess where none is required, and pip is not to judge the wheel by it.
+    # Without Requires-Python the version is a guess, and pip must not judge the wheel by it.
     assert ("--ignore-requires-python" in target.arguments) == (requires is None)
 
 

@@ -32,7 +32,7 @@ from tests.core.distributions import WHEEL
 
 HASHES = {WHEEL: "aa" * 32, SDIST: "bb" * 32}
 EXPECTED = ExactFiles(tuple(ExpectedFile(name, sha256) for name, sha256 in HASHES.items()))
-# What clocks and sums of floats may differ by.
+# Tolerance for clocks and sums of floats.
 TINY = 1e-6
 
 
@@ -283,7 +283,7 @@ def test_requests_in_ten_minutes(
     while True:
         answer = next(ever)
         if one.next.fresh:
-            # The page flaps: what was good is gone when it is looked at again.
+            # The page flaps: a good page is gone at the next look.
             answer, fresh = HALF, fresh + 1
         good += answer.page is ALL.page
         if not isinstance(one.observe(answer, one.next.at), LookAgain):
@@ -356,7 +356,7 @@ def test_look_after_an_announced_expiry(
     looks, step = [], telling.observe(replace(NONE, expires_in=left), now)
     while isinstance(step, LookAgain) and step.at < usual.at:
         looks.append(step.at)
-        # A new copy, for long enough.
+        # A new copy that lasts long enough.
         step = telling.observe(replace(NONE, expires_in=1000.0), step.at)
     assert step == usual
     if now + left < usual.at - 2 * SHORTEST_PAUSE:
@@ -378,7 +378,7 @@ def test_announced_expiry_never_delays_a_look(
 
     usual = looks([NONE])
     telling = looks([replace(NONE, expires_in=left) for left in lefts])
-    # But for the last: where an added one came just before, it cannot fall on the deadline.
+    # Except the last: after an extra look just before, it cannot be at the deadline.
     assert set(usual[:-1]) <= set(telling)
     assert usual[-1] <= telling[-1] <= usual[-1] + SHORTEST_PAUSE
 

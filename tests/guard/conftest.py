@@ -112,7 +112,7 @@ _PLUGINS = (
         "1.0",
         {"wanting_plugin.py": "import socks\n"},
         {_APPLICATION: {"wanting": "stamp_plugin:Stamp"}},
-        # Poetry's environment has requests, at a version of its own, but not this extra's need.
+        # Poetry's environment has its own version of requests, but not this extra's dependency.
         ("requests[socks]", "stamp-plugin", "poetry-publish-verified"),
     ),
     WheelSource("pysocks", "1.7.1", {"socks.py": ""}),

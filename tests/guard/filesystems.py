@@ -59,7 +59,7 @@ def as_another_user(code: str, *args: Path) -> subprocess.CompletedProcess[str]:
         "from poetry_publish_verified.guard import atomic_files as caches\n"
         "paths = [Path(arg) for arg in sys.argv[1:]]\n"
         f"write = lambda path: path.write_bytes({NEW!r})\n"
-        # What is imported on first use is not readable later.
+        # Modules that are imported on first use would not be readable later.
         "caches.Builder.this_process(); os.setegid(65534); os.seteuid(65534)\n"
     )
     command = [sys.executable, "-c", head + code, *map(str, args)]

@@ -23,7 +23,7 @@ def main() -> None:
     whose, directory, times = sys.argv[1:]
     cache: FileCache[list[int]] = FileCache(path=Path(directory))
     errors: collections.Counter[str] = collections.Counter()
-    # Long enough that a reader can meet it half-written.
+    # Long enough that a reader can see it half-written.
     value = list(range(2000))
 
     def get(key: str) -> None:

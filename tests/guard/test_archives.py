@@ -16,7 +16,7 @@ from tests.beds.plugins import guarded
 from tests.beds.plugins import write_project
 from tests.beds.simple_index import SimpleIndex
 
-# What each backend needs beside [project], in pyproject.toml and as files.
+# What each backend needs besides [project], in pyproject.toml and as files.
 MATURIN = '[package]\nname = "demo"\nversion = "0.1.0"\nedition = "2021"\n[lib]\npath = "lib.rs"\n'
 BACKENDS: dict[str, dict[str, str]] = {
     "poetry.core.masonry.api": {},
@@ -59,7 +59,7 @@ def sdist(root: Path, backend: str, goal: Path) -> dict[str, bytes]:
     """Build an sdist with what is installed here; its files by name."""
     goal.mkdir()
     command = [sys.executable, "-c", BUILD, backend, str(goal)]
-    # Some are programs beside the interpreter.
+    # Some are programs next to the interpreter.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "SOURCE_DATE_EPOCH": "315532800"}
     done = subprocess.run(

@@ -111,11 +111,11 @@ def test_flush_beside_a_writer(tmp_path: Path) -> None:
     """Another process may write into the directory while it is deleted."""
     cache = tmp_path / "cache"
     (cache / "aa").mkdir(parents=True)
-    # By way of the open directory, as a process would that is in the middle of a write.
+    # Through the open directory, like a process in the middle of a write.
     handle = os.open(cache / "aa", os.O_RDONLY)
 
     def write() -> None:
-        # Not for ever: a flush gives up some time, and leaves the rest to the next.
+        # Not forever: a flush eventually gives up and leaves the rest to the next one.
         for number in range(3000):
             try:
                 os.close(os.open(f"{number}", os.O_CREAT | os.O_WRONLY, dir_fd=handle))
@@ -158,7 +158,7 @@ def test_flush_reports_what_it_cannot_delete() -> None:
         cache = directory / "cache"
         (cache / "theirs").mkdir(parents=True)
         (cache / "theirs" / "entry").touch()
-        # Else it could not be moved aside: that changes its `..`.
+        # Otherwise it could not be renamed, because that changes its `..`.
         cache.chmod(0o777)
         done = as_another_user("caches.flush(paths[0], paths[0].parent, None)", cache)
         assert "PermissionError" in done.stderr
@@ -213,7 +213,7 @@ def test_killed_fetch(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
-        # Not swept while it lives: a slow download is none that died.
+        # Not swept while it is alive: a slow download is not a dead one.
         caches.fetch(tmp_path / "other.whl", write_new)
         assert len(names(tmp_path)) == 2
         process.send_signal(signal.SIGKILL)

@@ -121,7 +121,7 @@ def test_next_lock_sees_the_release(poetry: Poetry, pages: FaultProxy, shelf: Pa
 
     assert forget(poetry, url, "1.1") == [3, [], "", None]
     gone = before - files(cache)
-    # Who has read the metadata just before reads a body after it.
+    # A process that has just read the metadata reads a body afterwards.
     assert set(cache.rglob("*.body")) == bodies
     assert {path.relative_to(cache).parts[0] for path in gone} == {"harbour", "quay", "dock"}
     for one in projects:
@@ -160,7 +160,7 @@ _READ_PYPI = """
     for name in ("lantern", "lantern-oil"):
         pypi.get_page(canonicalize_name(name))
         pypi.get_release_info(canonicalize_name(name), Version.parse("1.0"))
-        # Past the cache of releases.
+        # Bypassing the cache of releases.
         pypi._get_release_info(canonicalize_name(name), Version.parse("1.0"))
 """
 
@@ -305,7 +305,7 @@ def test_concurrent_readers(poetry: Poetry, pages: FaultProxy, tmp_path: Path) -
         )
         for code in codes
     ]
-    # All have imported what they need, however busy the machine is.
+    # All have finished importing, however busy the machine is.
     for process in running:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -313,7 +313,7 @@ def test_concurrent_readers(poetry: Poetry, pages: FaultProxy, tmp_path: Path) -
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    # As long as both have something to forget, the others fill the cache again.
+    # While both have something to forget, the others fill the cache again.
     ended = [process.communicate(timeout=HANG) for process in running[3:]]
     over.touch()
     ended += [process.communicate(timeout=HANG) for process in running[:3]]

@@ -94,7 +94,7 @@ def test_active_environment_lock(poetry: Poetry, places: Places, tmp_path: Path)
         done = poetry.run("install", cwd=None, VIRTUAL_ENV=str(active), **AT_ONCE)
         done.ok()
         assert WITHOUT in done.err
-    # A hidden file is all that who lists environments may meet.
+    # Programs that list environments may find nothing but a hidden file.
     beside = sorted(path.name for path in active.parent.iterdir() if path.is_file())
     assert beside == [".active.poetry-lock", ".active.poetry-lock.holder"]
     assert sorted(active.parent.iterdir())[2:] == [active]
@@ -108,7 +108,7 @@ def test_settings_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
         assert not without_lock(poetry, "config", "virtualenvs.prompt")
         assert not without_lock(poetry, "config", "--list")
         assert not without_lock(poetry, "config", "--local", "virtualenvs.prompt", "y")
-        # Somebody is changing Poetry: what only shows leaves the system project to them.
+        # While Poetry is being changed, commands that only show something leave its project alone.
         system = tmp_path / "home" / "config" / "pyproject.toml"
         assert not without_lock(poetry, "self", "show", "plugins")
         before = f"{system.read_text()}# as it is\n"
@@ -133,7 +133,7 @@ def test_no_lock_during_a_question(newest: Poetry, places: Places, tmp_path: Pat
     config = places.config(tmp_path / "home" / "config")
     with held(config, print, only_if_free=True) as ours:
         assert ours
-    # What is typed before Poetry turns the echo off is thrown away.
+    # Input typed before Poetry turns off the echo is discarded.
     wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "no echo")
     os.write(terminal, b"s3cret\n")
     assert asking.wait(HANG) == 0

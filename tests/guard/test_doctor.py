@@ -24,7 +24,7 @@ from tests.beds.processes import HANG
 from tests.beds.simple_index import SimpleIndex
 from tests.guard.holding import holder_of
 
-# A library of Poetry's warns when it is imported.
+# One of Poetry's dependencies warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -158,7 +158,7 @@ def test_damaged_set(newest: Poetry, index: SimpleIndex) -> None:
     assert "lost files" in again.err
     assert newest.run("version").ok() == "demo 9.1.0\n"
     assert codes(newest.project, **upon) == []
-    # With another Poetry, another list, or another source, it is not built.
+    # For another Poetry, another list, or another source, it is not built.
     assert codes(newest.project) == ["guard.set-absent"]
     file = newest.project / "pyproject.toml"
     before = file.read_text()

@@ -28,11 +28,11 @@ from poetry_publish_verified.guard.locks.lock import tried
 from poetry_publish_verified.guard.locks.resource import Order
 from poetry_publish_verified.guard.locks.resource import Resource
 
-# A library of Poetry's warns when it is imported.
+# One of Poetry's dependencies warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 _HANG_GUARD = 300.0
-# What the second process answered before it spoke a protocol, and lines that are none of it.
+# An answer from before there was a protocol, and lines that are not part of it.
 CHATTER = (
     "import os\n"
     "os.write(1, b'Waiting for a trial, in use by a process that left no name\\n\\xff\\nheld\\n')\n"
@@ -78,7 +78,7 @@ class Stalled:
         """Make one, finally."""
         self.threads.append(threading.current_thread())
         assert self.may_go_on.wait(_HANG_GUARD)
-        # Kept: a lock that nobody knows any more lets go by itself.
+        # Keep a reference: an unreferenced lock is released.
         self.made.append(self._file_lock(path))
         return self.made[-1]
 

@@ -82,7 +82,7 @@ def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.Mo
     """It names the holder, times out, and gets the lock at once after kill -9."""
     with holder_of(resource) as process:
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "2.5")
-        # It must not be over before it comes to the first word.
+        # Long enough for the first message.
         monkeypatch.setattr(locks, "_FIRST_WORD_AFTER", 0.01)
         said: list[str] = []
         with held(resource, said.append) as ours:
@@ -407,7 +407,7 @@ def test_threads_exclude_each_other(resource: Resource) -> None:
 @pytest.mark.parametrize(
     ("order", "busy", "said"),
     [
-        # The very lock, one that is free, one later in the order; in use: one earlier, one alike.
+        # The same lock, a free one, a later one; in use: an earlier one, and one at the same level.
         (Order.PROJECT, None, "nested True"),
         (Order.CONFIG, False, "nested True"),
         (Order.ENVIRONMENT, False, "nested True"),
@@ -436,7 +436,7 @@ def test_stale_token(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> Non
         assert holder is not None
         path = str(resource.path)
         token = [path, 3, holder.process, holder.nonce, path]
-        # Alive, but no ancestor of this process.
+        # Alive, but not an ancestor of this process.
         monkeypatch.setenv(nesting.TOKEN_VARIABLE, json.dumps([token]))
         with held(resource, print, only_if_free=True) as ours:
             assert not ours

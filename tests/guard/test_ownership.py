@@ -128,7 +128,7 @@ def test_group_shared_checkout(checkout: Path) -> None:
     for one in [checkout / ".poetry", *(checkout / ".poetry").rglob("*")]:
         os.chown(one, STRANGER, OWNER)
     assert sets.find(BASE) is not None
-    # Another group, who could not have written to the checkout.
+    # Another group that could not have written to the checkout.
     os.chown(checkout / ".poetry", OWNER, STRANGER)
     (checkout / ".poetry").chmod(0o2775)
     assert sets.find(BASE) is None

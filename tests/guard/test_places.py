@@ -56,11 +56,11 @@ def test_one_lock_per_real_path(places: Places, tmp_path: Path) -> None:
     for path, lock in {
         project / ".venv": project / IN_PROJECT / "environment-.venv",
         link / ".venv": project / IN_PROJECT / "environment-.venv",
-        # git and hatchling would find a file beside it.
+        # git and hatchling would find a file next to it.
         repository / ".venv": repository / IN_PROJECT / "environment-.venv",
-        # Beside it pipx, uv and pyenv list what is theirs.
+        # pipx, uv and pyenv list the directories next to it.
         poetrys_own: poetrys_own / ".poetry-lock",
-        # It may not be there yet, or be cleared under those who wait.
+        # It may not exist yet, or be cleared while others wait.
         venvs / "demo-py3.12": venvs / ".demo-py3.12.poetry-lock",
         Path(sys.prefix): Path(sys.prefix) / ".poetry-lock",
     }.items():
@@ -94,7 +94,7 @@ def test_personal_directory(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert personal_directory() == tmp_path / "data" / "poetry-publish-verified" / "locks"
     monkeypatch.setenv("XDG_DATA_HOME", "")
-    # As of a user id that the system knows nothing of.
+    # As for a user id that is not in /etc/passwd.
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert personal_directory() is None
     assert Places(None).environment(tmp_path / "x").fallback is None

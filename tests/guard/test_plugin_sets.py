@@ -226,7 +226,7 @@ def test_sets_without_a_gitignore(
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
     root = tmp_path / "project"
     (root / ".poetry").mkdir(parents=True)
-    # Not to be written even by root.
+    # Not writable even by root.
     (root / ".poetry" / ".gitignore").symlink_to("nowhere/at-all")
     assert build(PluginSets.of_project(root), BASE) is not None
 

@@ -84,7 +84,7 @@ def test_project_dependencies_are_installed(
     upon = [json.loads(record.read_text())["environment"] for record in records]
     name = dependency.split("=", maxsplit=1)[0]
     assert sorted(name in one for one in upon) == [False, True]
-    # The project itself is in no key: its version is what the plugin makes of it.
+    # The project itself is not part of the key, because the plugin determines its version.
     assert not any("demo" in one for one in upon)
 
 

@@ -107,7 +107,7 @@ def test_rewrite_keeps_attributes(target: Path) -> None:
 
 def test_rewrite_of_a_special_file(tmp_path: Path) -> None:
     """A device (a config.toml linked to /dev/null) is never replaced."""
-    # Not /dev/null itself: a fault here, run by root, would cost the machine its own.
+    # Not /dev/null itself: with a bug here, root would replace the machine's.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     (tmp_path / "config.toml").symlink_to(pipe)
@@ -144,7 +144,7 @@ def test_rewrite_on_a_full_disk(tmp_path: Path, bound: bool) -> None:
     with mounted(disk, "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
         (disk / "config.toml").write_bytes(OLD)
         if bound:
-            # A file of the full disk, beside which there is room.
+            # A file on the full disk, in a directory with space.
             target = tmp_path / "config.toml"
             target.touch()
             with mounted(target, "--bind", str(disk / "config.toml")):

@@ -45,7 +45,7 @@ def test_first_install_has_the_plugin(poetry: Poetry) -> None:
     site = poetry.project / ".venv" / "lib"
     assert [path.name for path in site.rglob("demo-*.dist-info")] == ["demo-9.1.0.dist-info"]
     assert not (poetry.project / ".poetry" / "plugins").exists()
-    # Where no build backend looks, and nothing else of ours is.
+    # Where no build backend looks, and there is nothing else of the plugin's.
     assert (poetry.project / ".poetry" / ".nox" / ".gitignore").read_text() == "*"
     assert [path.name for path in (poetry.project / ".poetry").iterdir()] == [".nox"]
     (only,) = poetry.sets

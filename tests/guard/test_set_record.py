@@ -15,7 +15,7 @@ from poetry_publish_verified.guard.plugin_sets import record as set_record
 from poetry_publish_verified.guard.plugin_sets.record import State
 from tests.beds.poetry import Poetry
 
-# A library of Poetry's warns when it is imported.
+# One of Poetry's dependencies warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 GOOD: dict[str, Any] = {

@@ -174,7 +174,7 @@ def test_unreadable_pyproject(newest: Poetry, what: str) -> None:
         text = "# \xe9\n" if what == "latin-1" else "[\n"
         file.write_bytes(f"{text}requires-plugins".encode("latin-1"))
     others = [["config", "virtualenvs.prompt"], ["list"]]
-    # For those stock Poetry waits for the pipe.
+    # For these, stock Poetry blocks on the pipe.
     for command in [["--version"], *(others if what != "pipe" else [])]:
         done = newest.run(*command)
         stock = newest.run(*command, POETRY_PUBLISH_VERIFIED_GUARD="off")
@@ -204,7 +204,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
     newest.real = True
     brought = json.loads(newest.python(script).ok())
-    # What Poetry loads for almost every command anyway does not count.
+    # Modules that Poetry loads for almost every command do not count.
     own = [name for name in brought if not name.startswith(("poetry.", "importlib.", "_"))]
     assert own == [
         "poetry_publish_verified",

@@ -24,7 +24,7 @@ from poetry_publish_verified.guard.seams.storage import unlike
 def loaded() -> None:
     """Poetry's modules, as a command loads them."""
     with warnings.catch_warnings():
-        # What Poetry's dependencies warn of is not ours to mend.
+        # Warnings of Poetry's dependencies are not ours to fix.
         warnings.simplefilter("ignore")
         import poetry.console.application
         import poetry.console.commands.install  # noqa: F401
@@ -120,7 +120,7 @@ def test_restored_after_an_error() -> None:
     def interrupted() -> None:
         with storage_made_atomic(no_lock):
             with storage_made_atomic(no_lock) as left:
-                # A command that another command calls.
+                # A command that is called by another command.
                 assert left == []
             assert "write" in vars(TOMLFile)
             raise KeyboardInterrupt

@@ -19,7 +19,7 @@ from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
 from tests.beds.simple_index import SimpleIndex
 
-# The guard itself may do the same: what is replaced already is not replaced again.
+# The guard itself may do the same: nothing is replaced twice.
 _GUARDED = """
     import json, sys
     from cleo.application import Application
@@ -243,7 +243,7 @@ _EXERCISE = """
         def download(url, path):
             calls.append(url)
             if begun.is_set():
-                # Nothing has kept the second one waiting.
+                # The second one did not have to wait.
                 waiting.set()
             begun.set()
             go.wait()
@@ -254,7 +254,7 @@ _EXERCISE = """
         begun.wait()
         acquire = FileLock.acquire
         def noting(self, timeout=None, **options):
-            # Only who finds it taken gives it any time.
+            # Only a process that finds it taken waits at all.
             if timeout:
                 waiting.set()
             return acquire(self, timeout, **options)

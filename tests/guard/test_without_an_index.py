@@ -11,7 +11,7 @@ from tests.beds.plugins import guarded
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 
-# Where not even root can make a directory.
+# Where not even root can create a directory.
 UNWRITABLE = "/proc/nowhere"
 WRITE_CONFIG = """
 from cleo.io.null_io import NullIO

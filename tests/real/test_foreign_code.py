@@ -21,7 +21,7 @@ from tests.beds.poetry import Poetry
 from tests.beds.projects import Project
 from tests.beds.release import ended
 
-# Of the standard library, of Poetry's environment, and what only we start.
+# Names in the standard library, in Poetry's environment, and of programs that only we start.
 TRAPS = (
     *("json", "socket", "threading", "runpy", "typing", "logging", "site", "sitecustomize"),
     *("usercustomize", "filelock", "distlib", "platformdirs", "packaging", "httpx", "anyio"),
@@ -35,7 +35,7 @@ from poetry.console.application import main
 sys.argv[0] = "poetry"
 sys.exit(main())
 """
-# What a Python notes of itself when it starts; and what of the arguments tells its kind.
+# What a Python records about itself when it starts, and which arguments identify it.
 START = (
     "{'pid': os.getpid(), 'parent': os.getppid(), 'argv': sys.orig_argv, 'cwd': os.getcwd(),"
     " 'isolated': sys.flags.isolated, 'environ': dict(os.environ)}"
@@ -112,7 +112,7 @@ def test_poetry_on_pythonpath(project: Project, tmp_path: Path, poetry: Poetry) 
     bare = PoetryEnvironment(tmp_path / "bare")
     run_checked(uv(), "venv", "--quiet", "--python", sys.executable, bare.path)
     mark = tmp_path / "imported"
-    # What Poetry imports by itself would be imported of these too.
+    # Poetry itself would import these too.
     lay_traps(project.path, mark, "pip", "pypiserver")
     poetry = Poetry(bare, poetry.home, project.path).with_variables(
         PYTHONPATH=os.pathsep.join((str(project.path), str(poetry.environment.site))),
@@ -143,7 +143,7 @@ def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> No
     )
     for words in (("--rehearse", "--build", "--projects", "."), ("doctor",)):
         ended(poetry.run("publish-verified", "-n", *words), 0)
-    # Some systems have two names for one folder of packages, and Python reads both.
+    # Some systems have two paths for one package directory, and Python uses both.
     noted = map(json.loads, log.read_text("utf-8").splitlines())
     starts = list({start["pid"]: start for start in noted}.values())
     poetrys = {start["pid"] for start in starts if str(own.poetry) in start["argv"]}

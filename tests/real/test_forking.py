@@ -111,7 +111,7 @@ def test_fork_equals_start(tmp_path: Path, form: str, options: dict[str, Any]) -
     assert forked == real
 
 
-# Where nothing that is collected as garbage can hold them, strings are parts of code.
+# Strings that no garbage-collected container holds are constants in code objects.
 LEFT = """
 import gc, sys
 import poetry.config.config, poetry.locations

@@ -77,7 +77,7 @@ def test_conditional_requests(
     for accept, status in statuses[1:]:
         by_client.setdefault(accept, []).append(status)
     assert len(by_client) == 3
-    # The page once, and then that it is still so, the last time after the downloads.
+    # The page once, then 304s, the last one after the downloads.
     assert all(seen == [200, 304, 304] for seen in by_client.values()), by_client
 
 
@@ -118,7 +118,7 @@ def test_retry_after_of_a_page(
     told = threading.Event()
 
     def rest() -> Iterator[bytes]:
-        # Whoever reads this has the headers before any other answer.
+        # The client reads these headers before any other answer.
         told.set()
         yield b""
 
@@ -134,7 +134,7 @@ def test_retry_after_of_a_page(
     sent = proxy.uploads[-1].at
     first = next(page.at for page in proxy.pages if page.at > sent)
     early = [r for r in proxy.requests if first < r.at < first + 3]
-    # The first looks of the two others were on their way with the first.
+    # The first looks of the other two clients were already under way.
     assert len(early) <= 2
 
 
@@ -210,5 +210,5 @@ def test_four_requests_per_second(
         ended(run, 0)
         asked = [r for r in [*own.requests, *mirror.requests] if r.method == "GET"]
     assert len(asked) >= 20
-    # Left to themselves, that many would be over in two seconds.
+    # Without the limit, that many would take two seconds.
     assert run.seconds >= 0.25 * (len(asked) - 1)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeProxy
 
 OTHER = "0" * 64
-# Looks at a page: one before the upload, and two by each client.
+# Looks at a page: one before the upload, and two per client.
 AT_ONCE = 1 + 3 * 2
 METADATA = b"Metadata-Version: 2.1\nName: lantern\nVersion: 1.0\nRequires-Dist: rope\n"
 

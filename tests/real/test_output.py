@@ -162,7 +162,7 @@ def test_interrupted_while_building(
     """Ctrl-C during a build ends in 130, not as a failed build."""
     project = make_project(tmp_path / "slow")
     pyproject = project.path / "pyproject.toml"
-    # A build backend of the project's own, so that none has to come from an index.
+    # The project has its own build backend, so that none is needed from an index.
     text = pyproject.read_text(encoding="utf-8").partition("[build-system]")[0]
     text += '[build-system]\nrequires = []\nbuild-backend = "slow"\nbackend-path = ["."]\n'
     pyproject.write_text(text, encoding="utf-8")

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from tests.beds.proxy import FaultProxy
     from tests.conftest import MakeProxy
 
-# Poetry imports a module that uses an old name of the standard library; and what runs out of
-# time is left to itself, with its socket open.
+# Poetry imports a module that uses a deprecated function, and a timed-out download is abandoned
+# with its socket open.
 pytestmark = pytest.mark.filterwarnings(
     "default:open_text is deprecated:DeprecationWarning",
     "default:unclosed:ResourceWarning",
@@ -128,7 +128,7 @@ def test_missing_release(open_pypi: Index, folder: Path, filename: str, word: st
     put_wheel(open_pypi, WHEEL)
     put_wheel(open_pypi, "lantern-1.1+local-py3-none-any.whl")
     target = target_of(open_pypi)
-    # pypiserver sends whoever asks for an unknown project elsewhere, here to nowhere.
+    # pypiserver redirects requests for unknown projects, here to nowhere.
     got = ask(folder, wheel_wanted(filename, b""), target)
     assert isinstance(got, ClientFailure)
     assert word in got.detail
@@ -292,7 +292,7 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -
     done = subprocess.run(
         [sys.executable, "-c", HANGING, f"{proxy.origin}/simple/", str(folder)],
         cwd=Path(__file__).resolve().parents[2],
-        # Poetry itself would not give up either.
+        # Poetry itself would not time out either.
         env=os.environ | {"POETRY_REQUESTS_TIMEOUT": str(int(2 * HANG))},
         stdin=subprocess.DEVNULL,
         capture_output=True,

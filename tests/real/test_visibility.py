@@ -105,7 +105,7 @@ def test_installers_succeed_after_exit_0(
     result = run_round(bed, scenario, against_stock=False)
     assert result.faults == []
     assert result.code == 0
-    # Each client was given the old page after the upload, which was forgotten only then.
+    # Each client got the old page after the upload, and it was purged only then.
     assert len(old) == len(CLIENTS)
 
 
@@ -171,7 +171,7 @@ def test_announced_expiry_is_used(
 ) -> None:
     """The next look is never later than the announced expiry."""
     between = make_proxy(open_pypi.origin)
-    # What the edge fetches is old three times, and each time kept anew.
+    # The edge fetches the old page three times, and caches it each time.
     between.hide(next_one.wheel, pages=3)
     with edges.varnish(
         tmp_path / "edge", between.origin, ttl=2, vary=None, cache_control="max-age=2"
@@ -182,7 +182,7 @@ def test_announced_expiry_is_used(
     looks = [e for e in run.events if e["event"] == "not-yet-visible" and e["index"] == url]
     assert any(0 < look["expires_in"] <= 2 for look in looks)
     for look in looks:
-        # `Age` is in whole seconds, and a look that is to come a little later will do.
+        # `Age` is in whole seconds, and a look planned for a little later is good enough.
         assert look["next_in"] <= max(look["expires_in"] + 0.05, 0.5) + 0.25, looks
 
 
@@ -205,7 +205,7 @@ def test_soft_purge_takes_a_second_look(
         edge.front.on(is_upload, purge_after)
         ended(publish(poetry, next_one, through), 0)
         (index,) = holds(next_one.receipt(), "verified", 0)["indexes"]
-        # The old one, and two that show the release.
+        # The old page, and two that show the release.
         assert all(each["requests"] >= 3 for each in index["variants"]), index
         assert pip_finds(tmp_path, through.simple_url, "lantern", "1.1")
 
@@ -253,7 +253,7 @@ def test_mirror_that_was_read_too_early(
     early: list[object] = []
 
     def read_before(exchange: Exchange) -> Answer:
-        # What is fetched now is kept for the whole expiry.
+        # A page fetched now is cached for the whole expiry.
         with turns:
             if not early:
                 early.append(ask(f"{mirror.simple_url}lantern/"))
@@ -321,7 +321,7 @@ def test_mirror_is_asked_after_the_own_index(
     before = [r for r in mirror.requests if r.at < looks[hidden - 1]]
     assert [r.path for r in before] == ["/simple/"]
     assert len(mirror.pages) >= 2 * len(CLIENTS)
-    # The own index has been looked at twice by then, with the release on it.
+    # By then, two looks at the own index have shown the release.
     assert len([p for p in proxy.pages if p.at < mirror.pages[0].at]) >= 4
 
 
@@ -380,7 +380,7 @@ def test_version_page_on_pypi_like_indexes(
     (index,) = holds(project.receipt(), "verified", 0)["indexes"]
     seen = {each["variant"]: each["requests"] for each in index["variants"]}
     assert set(seen) == CLIENTS | {"poetry-json"}
-    # Two that lacked something, one more, and three that did not.
+    # Two incomplete pages, one more, and three complete ones.
     assert seen["poetry-json"] == len(asked) == 6
     lacking = [
         e for e in run.events if e["event"] == "not-yet-visible" and e["variant"] == "poetry-json"

@@ -233,13 +233,13 @@ def test_file_that_appears_between_two_looks(
         return edit_page(answer, there.sdist, lambda _: None)
 
     proxy.on(is_page, act)
-    # As one client, so that no other one's look tells of the file.
+    # Only one client, so that no other one's look shows the file.
     words = ("--clients", "pip", "--index", f"{proxy.origin}/simple/")
     ended(wait(poetry, outside, "lantern==1.0", *words), 0)
     release = holds(receipt_of(outside), "verified", 0)
     assert {f["filename"] for f in release["distributions"]} == there.filenames
     (variant,) = release["indexes"][0]["variants"]
-    # And once more after the downloads.
+    # One more after the downloads.
     assert variant["requests"] == 3 + 1
     # And one before, through the copy that no client reads.
     assert len(proxy.pages) == 4 + 1
@@ -311,7 +311,7 @@ def test_publishers_receipt(poetry: Poetry, project: Project, pypi: Index, outsi
     ended(run, 7)
     holds(receipt_of(outside), "verification-failed", 7)
     assert project.hashes()[project.wheel] in run.err
-    # Without the receipt nobody could know.
+    # Only the receipt reveals this.
     ended(wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url), 0)
 
 

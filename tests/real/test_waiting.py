@@ -70,8 +70,8 @@ def test_looks_become_rarer(
     sent = proxy.uploads[-1].at
     looks = collections.Counter(p.headers["accept"] for p in proxy.pages if p.at > sent)
     assert len(looks) == 3
-    # By the run's own length, which a busy machine makes longer: requests that it holds up come
-    # closer together.
+    # Relative to the run's own length: a busy machine delays requests, which then come closer
+    # together.
     assert run.seconds >= 0.25 * (max(looks.values()) - 1)
     least = 0.0
     for _ in range(hidden - 2):
@@ -135,7 +135,7 @@ def test_other_bytes_are_served(
     index: Index = request.getfixturevalue(kind)
     proxy = make_proxy(index.origin)
     project.build()
-    # devpi's links have a query or none, and both a path that ends in the file's name.
+    # devpi's links may have a query; the path always ends in the file's name.
     proxy.serve_other_bytes(project.wheel, b"x" * (project.dist / project.wheel).stat().st_size)
     run = publish(poetry, project, index.behind(proxy.origin))
     ended(run, 7)
@@ -163,7 +163,7 @@ def test_another_hash_is_listed(
     proxy.change_hash(project.wheel, project_hash)
     run = publish(poetry, project, behind)
     ended(run, 7)
-    # One before the upload, and two by each client.
+    # One look before the upload, and two per client.
     assert len(proxy.pages) <= 1 + 3 * 2
     holds(project.receipt(), "verification-failed", 7)
     assert set(pypi.stored("lantern")) == project.filenames
@@ -315,7 +315,7 @@ def test_wrong_index_password(
     denied.match = lambda request: request.is_page and bool(proxy.uploads)
     run = publish(poetry, project, behind)
     ended(run, 6)
-    # One before the upload, and at most one by each client.
+    # One look before the upload, and at most one per client.
     assert len(proxy.pages) <= 1 + 3
     assert PASSWORD not in json.dumps(project.receipt())
 
@@ -335,5 +335,5 @@ def test_wait_ends_soon_after_the_file_shows(
         before = len(proxy.pages)
         out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, f"{out}\n{err}"
-    # Two by each client, and one more after the downloads.
+    # Two looks per client, and one more after the downloads.
     assert len(proxy.pages) - before <= 3 * 3

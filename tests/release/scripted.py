@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.verification import WheelWanted
 
 EventT = TypeVar("EventT")
-# More turns than any task here takes before it sleeps or ends.
+# More event loop turns than any task here takes before it sleeps or ends.
 _TURNS = 25
 
 

@@ -110,7 +110,7 @@ def test_flapping_index_takes_longer(world: World) -> None:
     good = listing()
     world.index.answers["uv"] = [good, EMPTY, good, EMPTY, good, good, good, EMPTY]
     assert_outcome(world.publish(replace(PLAN, clients=("uv",)), *BUILT), Verdict.VERIFIED)
-    # Three relapses make it eight in a row; then the same afresh, and once after the downloads.
+    # Three relapses require eight good pages in a row, and one more after the downloads.
     assert len(looks_of(world.index, "uv")) == 8 + 8 + 8 + 1
 
 
@@ -147,7 +147,7 @@ def test_shared_stale_copy_is_asked_for_once() -> None:
         world.index.vary = frozenset(vary)
         assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
         asked.append(len(world.index.looks))
-        # That it is there each client has to see for itself.
+        # Each client must see the new page itself.
         for event in world.events_of(BecameVisible):
             assert sum(at >= 60.0 for at in looks_of(world.index, event.variant)) >= 2
     shared, apart = asked
@@ -172,7 +172,7 @@ def test_vary_by_user_agent_is_a_warning(
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED, *codes)
 
 
-# PyPI, where Poetry takes its links from the version's own page.
+# PyPI, where Poetry takes its links from the version's page.
 
 
 def test_pypi_version_page_for_poetry(world: World) -> None:
@@ -210,7 +210,7 @@ def test_other_indexes_have_no_version_page(world: World) -> None:
     assert not looks_of(world.index, "poetry-json")
 
 
-# What a page says of a file.
+# What a page says about a file.
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_metadata_hash_is_compared(world: World) -> None:
     assert "aa" * 16 in ending.problems[0].message
 
 
-# Hashes besides sha256, and what comes with a file.
+# Hashes besides sha256, and the headers of a download.
 
 
 @pytest.mark.parametrize("right", [True, False])

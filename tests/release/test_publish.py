@@ -77,7 +77,7 @@ def test_release_is_proven(world: World) -> None:
     assert ending.uploads == {WHEEL: "uploaded", SDIST: "uploaded"}
     looks = [look for _, look in world.index.looks]
     assert looks[0] == UNSEEN.name
-    # Twice to be sure, and once more after the downloads.
+    # Twice for confirmation, and once more after the downloads.
     assert sorted(looks[1:]) == sorted(DEFAULT_CLIENTS * 3)
     assert {event.filename for event in world.events_of(FileVerified)} == {WHEEL, SDIST}
     (file,) = [f for f in ending.release["distributions"] if f["filename"] == WHEEL]
@@ -411,7 +411,7 @@ def test_late_release_is_waited_for(delay: float) -> None:
     assert max(event.waited for event in visible.values()) == world.clock.now - 0.25
     for client in DEFAULT_CLIENTS:
         times = [time for time, look in world.index.looks if look == client]
-        # The last is after the downloads.
+        # The last look is after the downloads.
         assert visible[client].requests == len(times) - 1
         times.pop()
         assert all(after - before >= 0.25 for before, after in itertools.pairwise(times))
@@ -568,7 +568,7 @@ def test_indexes_are_waited_for_in_parallel(world: World) -> None:
     assert_outcome(ending, Verdict.VERIFIED)
     visible = {event.index: event.waited for event in world.events_of(BecameVisible)}
     assert visible[world.index.url] == 0.25
-    # Asked only once the own one is complete.
+    # Asked only after the own index is complete.
     assert min(at for at, _ in world.indexes[1].looks) == 0.25
     assert 30.0 <= visible[MIRROR] + 0.5 == world.clock.now <= 34.0
     assert len(world.events_of(FileVerified)) == 4

@@ -33,7 +33,7 @@ from tests.release.scripted import World
 from tests.release.scripted import changed
 
 WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-linux_x86_64.whl" for n in range(10, 16)]
-# The later, the larger.
+# Later ones are larger.
 MANY = in_upload_order(
     [*(distribution(name, b"light" * n) for n, name in enumerate(WHEELS, 2)), distribution(SDIST)]
 )
@@ -197,7 +197,7 @@ def test_mixed_sources_are_refused(there: int) -> None:
         assert "c0ffee" in ending.problems[0].remedy
         assert not world.repository.sent
     else:
-        # Nothing is there, or nothing is missing: no mixture can come about.
+        # Nothing is there, or nothing is missing: sources cannot be mixed.
         assert ending.verdict is Verdict.VERIFIED
 
 
@@ -241,7 +241,7 @@ def test_any_answers_keep_the_promise(
             assert name not in world.repository.sent
     sends = {name: world.repository.sent.count(name) for name in world.repository.sent}
     assert max(sends.values(), default=0) <= 6
-    # Again and without faults: whatever state that left, it is completed.
+    # Again without faults: it completes whatever state the first run left.
     world.repository.scripts.clear()
     before = set(world.index.shelf)
     world.clock.now += delay
