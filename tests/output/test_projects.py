@@ -160,12 +160,12 @@ def test_what_is_wrong_with_the_run_as_a_whole() -> None:
     """Of several errors of no project in particular, the last lines repeat the first."""
     screen = Screen(animated=False)
     text = begun(screen)
-    for code in (Code.BUILD_FAILED, Code.NO_PROJECT):
+    for code in (Code.BUILD_FAILED, *[Code.NO_PROJECT] * 3):
         problem = Problem(code, "It failed.", f"Look at {code}.")
         text.event(ProblemFound(problem, release=False), 1.0)
     text.end(Verdict.PREFLIGHT_REFUSED, None)
     assert screen.said[-3:] == [
-        "<error>2 errors, the first: PV204</error>",
+        "<error>4 errors, the first: PV204</error>",
         "  <c1>Look at PV204.</c1>",
         "<error>preflight-refused: nothing was uploaded</error>",
     ]

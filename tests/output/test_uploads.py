@@ -26,8 +26,8 @@ def test_a_bar_for_each_file() -> None:
         (1.0, UploadProgressed(WHEEL, 500)),
     )
     wheel, sdist = screen.table
-    assert wheel == f"  {WHEEL} [{'=' * 10 + '>':<20}]  50%"
-    assert sdist == f"  {SDIST:<{len(WHEEL)}} [{'>':<20}]   0%"
+    assert wheel == f"  {WHEEL} [{'=' * 6 + '>':<12}]  50%"
+    assert sdist == f"  {SDIST:<{len(WHEEL)}} [{'>':<12}]   0%"
 
 
 @pytest.mark.parametrize("size", [0, 1000])
@@ -71,7 +71,7 @@ def test_another_attempt() -> None:
     assert screen.table == [f"  {WHEEL} retrying in 30 s"]
     assert screen.said == [f" - {WHEEL} was refused: the index asks to wait. Retrying in 30 s."]
     told(screen, *events, (32.0, UploadStarted(WHEEL, 1000, 2, 6)))
-    assert screen.table == [f"  {WHEEL} [{'>':<20}]   0%"]
+    assert screen.table == [f"  {WHEEL} [{'>':<12}]   0%"]
     assert screen.said[-1] == f" - <c1>{WHEEL}</c1>: retrying (attempt 2 of 6)"
 
 

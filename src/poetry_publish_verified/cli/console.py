@@ -26,7 +26,6 @@ from poetry_publish_verified.core.receipt import DURABLE
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.receipt import Receipt
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Text
@@ -141,9 +140,8 @@ class Reporting:
         try:
             receipt_file.refuse_to_replace(path, SCHEMA)
             receipt_file.write(path, self._receipt.as_dict())
-            if self._path not in {None, path}:
-                with suppress(OSError):
-                    self._path.unlink()
+            if self._path is not None and self._path != path:
+                receipt_file.remove(self._path)
             self._path = path
         except (OSError, ValueError) as error:
             raise ReleaseError(
@@ -152,32 +150,30 @@ class Reporting:
 
     def of(self, release: str) -> Callable[[events.Event], None]:
         """Where the events of one release of several go; `release` tells it from the others."""
-        return partial(self._report, release=release)
-
-    def __call__(self, event: events.Event) -> None:
-        """Report an event of the run, or of its one release."""
-        self._report(event, None)
+        return partial(self, release=release)
 
     def error_line(self, text: str) -> None:
         """Write a line of cleo's to standard error, above what is kept up to date."""
         with self._output():
             self._console.error_line(text)
 
-    def _report(self, event: events.Event, release: str | None) -> None:
+    def __call__(self, event: events.Event, release: str | None = None) -> None:
+        """Report an event of the run, or of one release of it."""
         now = datetime.now(UTC)
         self._receipt.apply(event, now, release)
         self._unsaved = self._unsaved or isinstance(event, DURABLE)
-        if self._unsaved and (monotonic() >= self._next_save or _is_last(event)):
+        ends = isinstance(event, events.ReleaseEnded | events.RunEnded)
+        if self._unsaved and (ends or monotonic() >= self._next_save):
             self._save()
         with self._output():
             self._text.event(event, monotonic(), release)
         with self._output():
             if self._json:
-                self._json.event(event, now, self._text.summary.title(release))
+                self._json.event(event, now, self._text.releases.title(release))
 
     async def keep_ticking(self) -> None:
         """Keep the tables and the receipt of many releases up to date, until cancelled."""
-        while self._console.animated or self._text.summary.several:
+        while self._console.animated or self._text.releases.several:
             await anyio.sleep(_TICK)
             if self._unsaved:
                 self._save()
@@ -189,7 +185,7 @@ class Reporting:
         """Report how the run ended; the exit code."""
         if isinstance(error, ReleaseError):
             for problem in error.problems:
-                self(events.ProblemFound(problem, release=not self._text.summary.several))
+                self(events.ProblemFound(problem, release=not self._text.releases.several))
             self._trace(error)
         elif error is not None and not isinstance(error, KeyboardInterrupt):
             self(events.ProblemFound(problems.internal(error), release=False))
@@ -225,18 +221,17 @@ class Reporting:
             self._unwritable = False
             # One of three hundred releases takes long to write, and there are thousands of events.
             self._next_save = (
-                monotonic() + _SAVING * (monotonic() - begun) if self._text.summary.several else 0.0
+                monotonic() + _SAVING * (monotonic() - begun)
+                if self._text.releases.several
+                else 0.0
             )
         except OSError as error:
             # Too late to refuse: what was sent is sent, and still has to be proven.
             if self._unwritable:
                 return
             self._unwritable = True
-            self.error_line(
-                f"<warning>Warning {Code.RECEIPT_NOT_WRITABLE}: the receipt"
-                f" {escaped(str(self._path))} cannot be written any more:"
-                f" {escaped(str(error))}</warning>"
-            )
+            problem = problems.receipt_not_writable(str(self._path), error)
+            self.error_line(escaped(f"Warning {problem.code}: {problem.message}", "warning"))
 
     def _trace(self, error: BaseException) -> None:
         if self._io.is_debug():
@@ -253,10 +248,6 @@ def _send_to_nowhere() -> None:
             continue
         with suppress(OSError, ValueError):
             os.dup2(nowhere, stream.fileno())
-
-
-def _is_last(event: events.Event) -> bool:
-    return isinstance(event, events.ReleaseEnded | events.RunEnded)
 
 
 def _standard_output_of(io: IO) -> Callable[[str], None]:

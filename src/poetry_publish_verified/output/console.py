@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Protocol
 
 from poetry_publish_verified.core import durations
@@ -13,9 +14,11 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.progress import WaitTable
-from poetry_publish_verified.output.projects import ProjectTable
+from poetry_publish_verified.output.projects import project_rows
+from poetry_publish_verified.output.releases import Releases
 from poetry_publish_verified.output.summary import Kind
-from poetry_publish_verified.output.summary import Summary
+from poetry_publish_verified.output.summary import reasons
+from poetry_publish_verified.output.summary import verdict_line
 from poetry_publish_verified.output.uploads import UploadTable
 from poetry_publish_verified.output.words import escaped
 
@@ -24,7 +27,10 @@ _VERBS: dict[Kind, str] = {
     "dry-run": "Checking",
     "wait": "Waiting for",
 }
-_UPLOADS: dict[events.Upload, str] = {
+_FILES = {
+    "absent": "{} is not on the index yet",
+    "identical": "{} is on the index already, identical",
+    "other": "{} is on the index already, <warning>with other bytes</warning>",
     "uploaded": "Uploaded {}",
     "already-there": "{} is on the index already, identical",
     "kept-remote": "{} is on the index with other bytes, <warning>which are kept</warning>",
@@ -32,16 +38,13 @@ _UPLOADS: dict[events.Upload, str] = {
     "unknown": "{} <error>may or may not be on the index</error>",
     "not-sent": "{} was not sent",
 }
-_COMPARED = {
-    "absent": "is not on the index yet",
-    "identical": "is on the index already, identical",
-    "other": "is on the index already, <warning>with other bytes</warning>",
-}
 # They come with normal use, and ask for nothing to be done.
 _NOTES = {Code.COMPLETENESS_UNKNOWN, Code.NOT_INSTALLABLE_BY_NATURE}
 # Seconds: how often a log repeats what has not changed, and how often a table is painted at most.
 _REPEATED = 60.0
 _PAINTED = 0.1
+_name = partial(escaped, style="c1")
+_index = partial(escaped, style="info")
 
 
 class Terminal(Protocol):
@@ -68,17 +71,16 @@ class Terminal(Protocol):
 class Text:
     """Describes a run, event by event.
 
-    Each event comes with its moment (seconds of a clock that never goes back), and with whatever
-    tells the releases of a run apart; None where there is just one.
+    Each event comes with its moment (seconds of a monotonic clock), and with any text that tells
+    the releases of a run apart; None where there is just one.
     """
 
     def __init__(self, terminal: Terminal, kind: Kind) -> None:
         self._terminal = terminal
         self._kind = kind
-        self.summary = Summary(kind)
+        self.releases = Releases()
         self._waits = WaitTable()
         self._uploads = UploadTable()
-        self._projects = ProjectTable()
         self._painted = 0.0
         self._noted: set[Code] = set()
         # When a log last had a line, by what the line says.
@@ -86,11 +88,10 @@ class Text:
 
     def event(self, event: events.Event, seconds: float, release: str | None = None) -> None:
         """Describe one event."""
-        self.summary.apply(event, release)
-        title = (self.summary.title(release) or "") if self.summary.several else ""
+        self.releases.apply(event, release)
+        title = (self.releases.title(release) or "") if self.releases.several else ""
         self._uploads.apply(event, seconds)
         self._waits.apply(event, seconds, title)
-        self._projects.apply(event, release or "")
         self._say(event, seconds, release, title)
         progress = isinstance(event, events.UploadProgressed)
         if self._terminal.animated and not (progress and seconds < self._painted + _PAINTED):
@@ -99,8 +100,8 @@ class Text:
     def tick(self, seconds: float) -> None:
         """Bring the tables up to date."""
         width = max(self._terminal.width - 1, 10)
-        if self.summary.many:
-            lines = self._projects.lines(width)
+        if self.releases.projects:
+            lines = project_rows(self.releases, width)
         else:
             lines = [*self._uploads.lines(seconds, width), *self._waits.lines(seconds, width)]
         self._terminal.repaint(lines)
@@ -111,14 +112,15 @@ class Text:
         self._terminal.repaint([])
         good = verdict.exit_code == 0
         say = self._terminal.line if good else self._terminal.error_line
-        for who, remedy in self.summary.reasons():
+        for who, remedy in reasons(self.releases):
             say(f"<error>{escaped(who)}</error>")
             if remedy:
-                say(f"  <c1>{escaped(remedy)}</c1>")
+                say(f"  {_name(remedy)}")
         style = "success" if good else "error"
-        say(f"<{style}>{escaped(self.summary.verdict(verdict))}</{style}>")
-        if good and (page := self.summary.page()):
-            say(escaped(page))
+        say(f"<{style}>{escaped(verdict_line(self.releases, verdict, self._kind))}</{style}>")
+        last = self.releases.last
+        if good and last.page and not self.releases.several:
+            say(escaped(f"{last.page}{last.version}/"))
         if receipt:
             say(f"Receipt: {escaped(receipt)}")
 
@@ -143,11 +145,11 @@ class Text:
             self._noted.add(problem.code)
             return
         say(f"<{style}>{style.title()} {problem.code}: {of}{escaped(problem.message)}</{style}>")
-        say(f"  <c1>{escaped(problem.remedy)}</c1>")
+        say(f"  {_name(problem.remedy)}")
 
     def _release_lines(self, event: events.Event, of: str) -> Iterator[str]:
         """What happens to a project as a whole; a table of many projects says most of it."""
-        many, verbose = self.summary.many, self._terminal.verbose
+        many, verbose = self.releases.projects, self._terminal.verbose
         table = many and self._terminal.animated and not verbose
         match event:
             case events.ProjectsFound(count, left_out):
@@ -156,20 +158,20 @@ class Text:
                     yield f" - {escaped(folder)} has nothing to publish (package-mode = false)"
             case events.ReleaseStarted(name, version, repository) if not many:
                 to = "to" if self._kind == "publish" else "for"
-                where = f" {to} <info>{escaped(repository)}</info>" if repository else ""
-                title = f"<c1>{escaped(name)}</c1> (<c2>{escaped(version)}</c2>)"
+                where = f" {to} {_index(repository)}" if repository else ""
+                title = f"{_name(name)} ({escaped(version, 'c2')})"
                 yield from ("", f"{_VERBS[self._kind]} {title}{where}")
             case events.VersionSet(version):
-                yield f" - {of}the build set the version to <c2>{escaped(version)}</c2>"
+                yield f" - {of}the build set the version to {escaped(version, 'c2')}"
             case events.BuildStarted() if not table:
                 yield f" - {of}building"
             case events.BuildReused(filenames):
-                names = f"<c1>{escaped(some(filenames))}</c1>"
-                yield f" - {of}not building again: {names} are built from the same sources"
+                names = _name(some(filenames))
+                yield f" - {of}not building again: the sources of {names} have not changed"
             case events.ReleaseWaiting(needs) if not table:
-                yield f" - {of}waiting for <c1>{escaped(some(needs))}</c1>"
+                yield f" - {of}waiting for {_name(some(needs))}"
             case events.ReleaseBlocked(by) if verbose or not many:
-                yield f" - {of}<error>blocked</error> by <c1>{escaped(some(by))}</c1>"
+                yield f" - {of}<error>blocked</error> by {_name(some(by))}"
             case events.ReleaseEnded(verdict) if of and verdict is not Verdict.BLOCKED:
                 style = "success" if verdict.exit_code == 0 else "error"
                 yield f" - {of}<{style}>{verdict}</{style}>"
@@ -177,13 +179,13 @@ class Text:
     def _upload_lines(self, event: events.Event) -> Iterator[str]:
         match event:
             case events.FileCompared(filename, state) if self._kind == "dry-run":
-                yield f" - {_file(filename)} {_COMPARED[state]}"
+                yield f" - {_FILES[state].format(_name(filename))}"
             case events.UploadStarted(filename, _, attempt, attempts) if attempt > 1:
-                yield f" - {_file(filename)}: retrying (attempt {attempt} of {attempts})"
+                yield f" - {_name(filename)}: retrying (attempt {attempt} of {attempts})"
             case events.UploadEnded(filename, upload):
-                yield f" - {_UPLOADS[upload].format(_file(filename))}"
+                yield f" - {_FILES[upload].format(_name(filename))}"
             case events.UploadUncertain(filename, words):
-                yield f" - {_file(filename)}: checking whether the index has it ({escaped(words)})"
+                yield f" - {_name(filename)}: checking whether the index has it ({escaped(words)})"
             case events.UploadDelayed(_, words, pause):
                 yield f" - {escaped(words)} Retrying in {durations.in_words(pause)}."
 
@@ -191,8 +193,8 @@ class Text:
         """One line an index; with -v each step; of many projects nothing but their verdicts."""
         verbose = self._terminal.verbose
         match event:
-            case events.IndexEnded(index, proven=True) if verbose or not self.summary.many:
-                yield f" - {of}{_index(index)} {self.summary.proof(release, index)}"
+            case events.IndexEnded(index, proven=True) if verbose or not self.releases.projects:
+                yield f" - {of}{_index(index)} {self.releases.get(release).proof(index)}"
                 if verbose and event.not_offered:
                     yield f"   does not offer, so not compared: {', '.join(event.not_offered)}"
             case _ if not verbose:
@@ -202,11 +204,11 @@ class Text:
             case events.BecameVisible(index, variant, waited=waited):
                 yield f" - {of}{_index(index)} lists every file to {variant} after {waited:.1f} s"
             case events.FileVerified(index, filename, client=client):
-                how = self.summary.how(release, filename)
+                how = self.releases.get(release).how(filename)
                 way = "" if client == "http" else f" with {client}"
-                yield f" - {of}{_file(filename)} downloads {how} from {_index(index)}{way}"
+                yield f" - {of}{_name(filename)} downloads {how} from {_index(index)}{way}"
             case events.MetadataVerified(_, filename):
-                yield f" - {of}{_file(f'{filename}.metadata')} matches the file"
+                yield f" - {of}{_name(f'{filename}.metadata')} matches the file"
 
     def _late_lines(
         self, event: events.Event, seconds: float, title: str, of: str
@@ -225,11 +227,3 @@ class Text:
             words.append(f"this edge holds the old page for another {durations.in_words(left)}")
         missing, why = escaped(some(event.missing)), escaped("; ".join(filter(None, words)))
         yield f" - {of}{_index(event.index)} does not list {missing} yet{seen_by} ({why})"
-
-
-def _file(name: str) -> str:
-    return f"<c1>{escaped(name)}</c1>"
-
-
-def _index(url: str) -> str:
-    return f"<info>{escaped(url)}</info>"

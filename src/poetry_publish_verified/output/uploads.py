@@ -9,7 +9,7 @@ from poetry_publish_verified.core import events
 from poetry_publish_verified.output.words import shortened
 from poetry_publish_verified.output.words import unstyled
 
-_BAR = 20
+_BAR = 12
 
 
 @dataclass(slots=True)

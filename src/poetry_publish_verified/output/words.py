@@ -7,11 +7,12 @@ import textwrap
 from poetry_publish_verified.sanitize import printable
 
 
-def escaped(text: str) -> str:
-    """`text` on one line, without control characters, and without anything that cleo styles."""
+def escaped(text: str, style: str = "") -> str:
+    """`text` on one line, without control characters, in no style of cleo's but this."""
     words = printable(text, 2000).replace("<", "\\<")
     # A backslash at the end would escape the tag that follows.
-    return f"{words} " if words.endswith("\\") else words
+    words += " " if words.endswith("\\") else ""
+    return f"<{style}>{words}</{style}>" if style else words
 
 
 def unstyled(text: str) -> str:

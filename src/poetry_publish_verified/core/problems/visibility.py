@@ -73,8 +73,7 @@ def completeness_unknown() -> Problem:
     """Only a name and a version are known."""
     return Problem(
         Code.COMPLETENESS_UNKNOWN,
-        "Nothing says which files this release should have (completeness unknown), so the files"
-        " that the indexes list count as all of them.",
+        "Only the files that the indexes list are checked (completeness unknown).",
         "To check for exact files, pass --from-receipt FILE or --dist-dir DIR.",
         severity="warning",
     )

@@ -1,0 +1,168 @@
+"""The releases of a run as its events leave them; the last lines and a table are made of these."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from dataclasses import field
+
+from poetry_publish_verified.core import events
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.variants import CLIENTS
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.words import plural
+
+
+@dataclass(slots=True)
+class Proof:
+    """What one index has shown of a release, to which of the variants that are waited for."""
+
+    variants: set[str] = field(default_factory=set)
+    seen_after: dict[str, float] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
+    downloaded: set[str] = field(default_factory=set)
+    # The real clients that have fetched a wheel, in the order of their answers.
+    clients: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def level(self) -> Until:
+        """How far the release is proven there."""
+        if self.clients:
+            return Until.INSTALLABLE
+        return Until.DOWNLOADABLE if self.downloaded else Until.LISTED
+
+
+@dataclass(slots=True)
+class Release:
+    """One release: what it is doing, what became of its files, its indexes, what went wrong."""
+
+    name: str = ""
+    version: str = ""
+    state: str = "ready"
+    needs: tuple[str, ...] = ()
+    indexes: int = 1
+    page: str | None = None
+    # Whether it is known which files it should have, and what is in them.
+    complete: bool = True
+    sending: bool = False
+    verdict: Verdict = Verdict.RUNNING
+    files: dict[str, events.Upload] = field(default_factory=dict)
+    proofs: defaultdict[str, Proof] = field(default_factory=lambda: defaultdict(Proof))
+    errors: list[Problem] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version}"
+
+    def there(self) -> int:
+        """How many files are on the index."""
+        good = {"uploaded", "already-there", "kept-remote"}
+        return sum(state in good for state in self.files.values())
+
+    def arrived(self) -> str:
+        """`1 of 2 files (1 unknown)`."""
+        unknown = [*self.files.values()].count("unknown")
+        words = f"{self.there()} of {plural(len(self.files), 'file')}"
+        return f"{words} ({unknown} unknown)" if unknown else words
+
+    def how(self, filename: str) -> str:
+        """How a downloaded file compares: with what was built, or only with what is listed."""
+        kept = self.files.get(filename) == "kept-remote"
+        return "unchanged" if self.complete and not kept else "as listed"
+
+    def proof(self, index: str) -> str:
+        """`seen by pip, uv, poetry in 0.4 s; 2 files verified`."""
+        proof = self.proofs[index]
+        seen = ", ".join(name for name in CLIENTS if name in proof.seen_after)
+        words = f"seen by {seen} in {max(proof.seen_after.values(), default=0.0):.1f} s; "
+        if proof.level is Until.LISTED:
+            return f"{words}{plural(len(proof.listed), 'file')} listed"
+        words += f"{plural(len(proof.downloaded), 'file')} verified"
+        if as_listed := [*map(self.how, proof.downloaded)].count("as listed"):
+            words += f" ({as_listed} as listed)"
+        return words + (f", wheels also by {', '.join(proof.clients)}" if proof.clients else "")
+
+    def apply(self, event: events.Event) -> None:
+        """Take in one event of this release."""
+        self._apply_state(event)
+        match event:
+            case events.VersionSet(version):
+                self.version = version
+            case events.TargetsFound(_, indexes, page):
+                self.indexes, self.page = len(indexes), page
+            case events.DistributionsRead(distributions):
+                self.files = {file.filename: "not-sent" for file in distributions}
+            case events.UploadStarted(filename):
+                self.files[filename] = "unknown"
+            case events.UploadEnded(filename, upload):
+                self.files[filename] = upload
+            case events.BecameVisible(index, variant, waited=waited):
+                self.proofs[index].seen_after[variant] = waited
+            case events.FileListed(index, filename):
+                self.proofs[index].listed.add(filename)
+            case events.FileVerified(index, filename, client="http"):
+                self.proofs[index].downloaded.add(filename)
+            case events.FileVerified(index, client=client):
+                self.proofs[index].clients[client.lower()] = None
+            case events.ProblemFound(problem):
+                self.complete = self.complete and problem.code is not Code.COMPLETENESS_UNKNOWN
+                self.errors += [problem] if problem.severity == "error" else []
+
+    def _apply_state(self, event: events.Event) -> None:
+        match event:
+            case events.BuildStarted():
+                self.state = "building"
+            case events.DistributionsRead():
+                self.state = "built"
+            case events.ReleaseWaiting(needs):
+                self.state, self.needs = "waiting", needs
+            case events.SendingStarted():
+                self.state, self.sending = "uploading", True
+            case events.WaitStarted(index, variants=variants):
+                self.state, self.proofs[index].variants = "visible", set(variants)
+            case events.ReleaseEnded(verdict):
+                self.state, self.verdict = "ended", verdict
+
+
+class Releases:
+    """All releases of a run. `key` is any text that tells several apart, None for a single one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | None, Release] = {}
+        self.last = Release()
+        # How many projects of a workspace the run publishes, and what is wrong with it as a whole.
+        self.projects = 0
+        self.errors: list[Problem] = []
+
+    @property
+    def all(self) -> list[Release]:
+        """In the order in which they were begun."""
+        return [*self._known.values()]
+
+    @property
+    def several(self) -> bool:
+        """Whether each line has to say which release it is about."""
+        return self.projects > 0 or len(self._known) > 1
+
+    def get(self, key: str | None) -> Release:
+        """The release with this key, or the last begun."""
+        return self._known.get(key, self.last)
+
+    def title(self, key: str | None) -> str | None:
+        """Name and version of a release; None for the run as a whole."""
+        return self._known[key].title if key in self._known else None
+
+    def apply(self, event: events.Event, key: str | None) -> None:
+        """Take in one event."""
+        match event:
+            case events.ProjectsFound(count):
+                self.projects = count
+            case events.ReleaseStarted(name, version):
+                self.last = self._known[key] = Release(name, version)
+            case events.ProblemFound(problem) if key not in self._known:
+                self.errors += [problem] if problem.severity == "error" else []
+            case _:
+                self.get(key).apply(event)
