@@ -1,4 +1,4 @@
-"""cleo's own sections, under a table that is kept up to date."""
+"""The console writes lines above a live table, with cleo's own sections."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ CLEAR = "\x1b[0J"
 
 
 class Tty(io.StringIO):
-    """A terminal's stream that keeps all that is written."""
+    """A terminal's stream that records what is written."""
 
     def isatty(self) -> bool:
-        """It says that it is one."""
+        """It claims to be a terminal."""
         return True
 
 
 @pytest.fixture(autouse=True)
 def of_this_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal of eighty columns and six lines, whatever runs the tests."""
+    """A terminal of eighty columns and six lines, wherever the tests run."""
     for name, value in (("COLUMNS", "80"), ("LINES", "6"), ("TERM", "xterm")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("CI", raising=False)
 
 
 def console(tty: Tty, *, decorated: bool = True, as_json: bool = False) -> Console:
-    """The console on this terminal, both streams."""
+    """The console on this terminal, with both streams."""
     outputs = [StreamOutput(tty, decorated=decorated) for _ in range(2)]
     return Console(IO(ArgvInput(["poetry"]), *outputs), as_json=as_json)
 
 
 def test_lines_go_above_the_table() -> None:
-    """The table is erased, the line written, and the table again, on either stream."""
+    """The table is erased, the line written, and the table drawn again, on either stream."""
     tty = Tty()
     shown = console(tty)
     shown.repaint(["one", "two"])
@@ -48,8 +48,8 @@ def test_lines_go_above_the_table() -> None:
     assert tty.getvalue().endswith(f"\x1b[2A{CLEAR}")
 
 
-def test_what_has_not_changed_is_not_painted_again() -> None:
-    """A table that is as it was flickers for nothing."""
+def test_unchanged_table_is_not_redrawn() -> None:
+    """Redrawing an unchanged table would only flicker."""
     tty = Tty()
     shown = console(tty)
     shown.repaint(["one"])
@@ -58,15 +58,15 @@ def test_what_has_not_changed_is_not_painted_again() -> None:
     assert tty.getvalue() == before
 
 
-def test_a_table_that_is_higher_than_the_terminal() -> None:
-    """What has scrolled away could not be erased: the last line counts the rows that are left."""
+def test_table_higher_than_the_terminal() -> None:
+    """Rows that scrolled away could not be erased, so the last line counts the rest."""
     tty = Tty()
     console(tty).repaint([str(number) for number in range(10)])
     assert tty.getvalue() == "0\n1\n2\n  ... and 7 more\n"
 
 
-def test_no_closing_style_of_others_breaks_a_table() -> None:
-    """cleo parses again what a section shows; the outputs leave nothing in there to be parsed."""
+def test_closing_tags_do_not_break_a_table() -> None:
+    """cleo parses a section's content again, so nothing in it may look like a tag."""
     tty = Tty()
     shown = console(tty)
     shown.repaint(["it said < /error>< /nonsense>"])
@@ -75,8 +75,8 @@ def test_no_closing_style_of_others_breaks_a_table() -> None:
 
 
 @pytest.mark.parametrize("quiet", ["no decoration", "json", "CI", "dumb", "-q"])
-def test_where_nobody_watches(quiet: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no table where lines cannot be erased, or nothing is to be shown."""
+def test_no_table_without_a_terminal(quiet: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no table if lines cannot be erased, or if output is quiet."""
     tty = Tty()
     if quiet == "CI":
         monkeypatch.setenv("CI", "true")

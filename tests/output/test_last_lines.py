@@ -41,7 +41,7 @@ INSTALLED = (*SERVED, FileVerified(INDEX, WHEEL, "aa", "pip"))
 def last(
     verdict: Verdict, *events: Event, kind: Kind = "publish", receipt: str | None = None
 ) -> list[str]:
-    """What the end adds to what these events said."""
+    """What the end adds to the lines of these events."""
     screen = Screen(animated=False)
     text = Text(screen, kind)
     for event in events:
@@ -64,16 +64,16 @@ def last(
         ),
     ],
 )
-def test_the_level_that_was_proven(events: tuple[Event, ...], level: str) -> None:
-    """A success names how far the release was followed."""
+def test_proven_level(events: tuple[Event, ...], level: str) -> None:
+    """A success names the proven level."""
     assert last(Verdict.VERIFIED, *SENT, *events, receipt="receipt.json") == [
         f"<success>verified: lantern 1.0 is {level}</success>",
         "Receipt: receipt.json",
     ]
 
 
-def test_the_page_of_the_release() -> None:
-    """Where the project's page is known, the release's is shown, as the version is at the end."""
+def test_page_of_the_release() -> None:
+    """If the project's page is known, the page of the final version is shown."""
     found = TargetsFound("https://upload.example.org/", (INDEX,), "https://index.example/lantern/")
     said = last(Verdict.VERIFIED, STARTED, found, VersionSet("1.1"), *SERVED)
     assert said[1:] == ["https://index.example/lantern/1.1/"]
@@ -118,17 +118,17 @@ def test_the_page_of_the_release() -> None:
     ],
 )
 def test_how_far_a_run_came(verdict: Verdict, events: tuple[Event, ...], words: str) -> None:
-    """What failed says what is true now."""
+    """A failure says what is true now."""
     assert last(verdict, *events) == [f"<error>{verdict}: {words}</error>"]
 
 
-def test_a_success_with_other_bytes() -> None:
-    """A release that keeps other bytes than were built does not pass for the one that was built."""
+def test_kept_other_bytes() -> None:
+    """A release that keeps other bytes is not presented as the one that was built."""
     (words,) = last(Verdict.KEPT_REMOTE, *SENT, UploadEnded(SDIST, "kept-remote"), *SERVED)
     assert "lantern 1.0 is downloadable, with other bytes than were built in 1 file<" in words
 
 
-def test_a_dry_run() -> None:
+def test_dry_run() -> None:
     """It says what it did not do."""
     (words,) = last(Verdict.DRY_RUN, STARTED, FOUND, READ, kind="dry-run")
     assert "lantern 1.0 passed every check; nothing was sent, no credentials were tried" in words
@@ -143,16 +143,16 @@ def test_a_dry_run() -> None:
         (Verdict.PREFLIGHT_REFUSED, "lantern 1.0 is not verified"),
     ],
 )
-def test_a_wait(verdict: Verdict, words: str) -> None:
-    """A wait uploads nothing, and says nothing of that."""
+def test_wait(verdict: Verdict, words: str) -> None:
+    """A wait uploads nothing and does not mention uploads."""
     style = "success" if verdict is Verdict.VERIFIED else "error"
     assert last(verdict, STARTED, FOUND, *SERVED, kind="wait") == [
         f"<{style}>{verdict}: {words}</{style}>"
     ]
 
 
-def test_a_wait_for_several() -> None:
-    """The last lines say which of them is not there, and what to do."""
+def test_wait_for_several() -> None:
+    """The last lines say which release is missing, and what to do."""
     screen = Screen(animated=False)
     text = Text(screen, "wait")
     late = Problem(Code.NOT_LISTED_IN_TIME, "It is not there.", "Wait longer.")
@@ -171,8 +171,8 @@ def test_a_wait_for_several() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_the_first_of_many_errors(count: int) -> None:
-    """A few errors are just above; of many, the last lines repeat which is the first to fix."""
+def test_first_of_several_errors(count: int) -> None:
+    """A single error is just above; of several, the last lines repeat the first."""
     problems = [
         ProblemFound(Problem(code, "It is wrong.", f"Look at {code}."))
         for code in (Code.RECORD_WRONG, Code.SUMMARY, Code.DIRECT_URL, Code.FILE_LARGE)

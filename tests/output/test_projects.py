@@ -1,4 +1,4 @@
-"""Many projects: the plan, the table, the log, the last words."""
+"""Several projects: the plan, the table, the log, the last lines."""
 
 from __future__ import annotations
 
@@ -55,65 +55,65 @@ def begun(screen: Screen) -> Text:
     text = Text(screen, "publish")
     text.event(ProjectsFound(2, ("packages/tool",)), 0.0)
     for name in ("app", "base"):
-        tell(text, name, ReleaseStarted(name, "1.0", "harbour"))
-        tell(text, name, TargetsFound("https://upload.example.org/", (INDEX, MIRROR)))
+        report(text, name, ReleaseStarted(name, "1.0", "harbour"))
+        report(text, name, TargetsFound("https://upload.example.org/", (INDEX, MIRROR)))
     return text
 
 
-def tell(text: Text, name: str, *events: Event) -> None:
-    """Tell of one project."""
+def report(text: Text, name: str, *events: Event) -> None:
+    """Report an event of one project."""
     for event in events:
         text.event(event, 1.0, name)
 
 
 def row(screen: Screen, name: str) -> str:
-    """What the table says of a project."""
+    """A project's row in the table."""
     (found,) = [line for line in screen.table if line.split()[0] == name]
     return found.split(maxsplit=1)[1]
 
 
-def test_a_table() -> None:
-    """Each project's state in a row, what moves above what waits; those that ended are counted."""
+def test_project_table() -> None:
+    """One row per project, active ones above waiting ones; finished ones are counted."""
     screen = Screen()
     text = begun(screen)
     assert screen.table == []
-    tell(text, "app", BuildStarted())
+    report(text, "app", BuildStarted())
     assert row(screen, "app") == "building"
-    tell(text, "app", DistributionsRead(FILES), ReleaseWaiting(("base",)))
+    report(text, "app", DistributionsRead(FILES), ReleaseWaiting(("base",)))
     assert row(screen, "app") == "waiting for base"
-    tell(text, "base", DistributionsRead(FILES), SendingStarted())
-    tell(text, "base", UploadEnded(FILES[0].filename, "uploaded"))
+    report(text, "base", DistributionsRead(FILES), SendingStarted())
+    report(text, "base", UploadEnded(FILES[0].filename, "uploaded"))
     assert row(screen, "base") == "uploading 1/2"
     assert screen.table[0] == "2 to go"
     assert [line.split()[0] for line in screen.table[1:]] == ["base", "app"]
     for index in (INDEX, MIRROR):
-        tell(text, "base", WaitStarted(index, 900.0, ("pip", "uv")))
-    tell(text, "base", BecameVisible(INDEX, "pip", 2, 1.0), BecameVisible(INDEX, "uv", 2, 1.0))
-    tell(text, "base", BecameVisible(MIRROR, "uv", 2, 1.0))
+        report(text, "base", WaitStarted(index, 900.0, ("pip", "uv")))
+    report(text, "base", BecameVisible(INDEX, "pip", 2, 1.0), BecameVisible(INDEX, "uv", 2, 1.0))
+    report(text, "base", BecameVisible(MIRROR, "uv", 2, 1.0))
     assert row(screen, "base") == "visible on 1 of 2"
-    tell(text, "base", ReleaseEnded(Verdict.VERIFIED))
+    report(text, "base", ReleaseEnded(Verdict.VERIFIED))
     assert screen.table[0] == "1 verified, 1 to go"
 
 
-def test_a_narrow_table() -> None:
-    """No line is wider than the terminal, and many needs become a number."""
+def test_narrow_table() -> None:
+    """No line is wider than the terminal, and many dependencies become a number."""
     screen = Screen(width=24)
     needs = ReleaseWaiting(tuple(f"needed-{number}" for number in range(9)))
-    tell(begun(screen), "app", needs)
+    report(begun(screen), "app", needs)
     assert max(map(len, screen.table)) < 24
     screen = Screen()
-    tell(begun(screen), "app", needs)
+    report(begun(screen), "app", needs)
     assert row(screen, "app") == "waiting for needed-0, needed-1, needed-2 and 6 more"
 
 
-def test_a_log() -> None:
-    """A line for each step of each project, and no more; then who failed, and what to do first."""
+def test_log() -> None:
+    """One line per step of each project; then what failed and what to do first."""
     screen = Screen(animated=False)
     text = begun(screen)
-    tell(text, "base", BuildStarted(), VersionSet("1.1"), SendingStarted())
-    tell(text, "base", WaitStarted(INDEX, 900.0, ("pip",)), BecameVisible(INDEX, "pip", 2, 1.0))
-    tell(text, "base", ProblemFound(REFUSED), ReleaseEnded(Verdict.UPLOAD_FAILED))
-    tell(text, "app", ReleaseBlocked(("base",)), ReleaseEnded(Verdict.BLOCKED))
+    report(text, "base", BuildStarted(), VersionSet("1.1"), SendingStarted())
+    report(text, "base", WaitStarted(INDEX, 900.0, ("pip",)), BecameVisible(INDEX, "pip", 2, 1.0))
+    report(text, "base", ProblemFound(REFUSED), ReleaseEnded(Verdict.UPLOAD_FAILED))
+    report(text, "app", ReleaseBlocked(("base",)), ReleaseEnded(Verdict.BLOCKED))
     text.end(Verdict.UPLOAD_FAILED, "run.json")
     assert screen.said == [
         "",
@@ -132,18 +132,18 @@ def test_a_log() -> None:
     ]
 
 
-def test_the_last_lines_of_forty_projects() -> None:
-    """They fit on a screen: who failed for the same reason is one line, and many are a number."""
+def test_last_lines_of_forty_projects() -> None:
+    """They fit on a screen: projects with one cause share a line, and many become a number."""
     screen = Screen(animated=False)
     text = Text(screen, "publish")
     text.event(ProjectsFound(40, ()), 0.0)
     names = [f"p{number}" for number in range(40)]
     for name in names:
-        tell(text, name, ReleaseStarted(name, "1", None))
+        report(text, name, ReleaseStarted(name, "1", None))
     for name in names[:15]:
-        tell(text, name, ProblemFound(REFUSED), ReleaseEnded(Verdict.PREFLIGHT_REFUSED))
+        report(text, name, ProblemFound(REFUSED), ReleaseEnded(Verdict.PREFLIGHT_REFUSED))
     for name in names[15:]:
-        tell(text, name, ReleaseBlocked(tuple(names[:15])), ReleaseEnded(Verdict.BLOCKED))
+        report(text, name, ReleaseBlocked(tuple(names[:15])), ReleaseEnded(Verdict.BLOCKED))
     before = len(screen.said)
     text.end(Verdict.PREFLIGHT_REFUSED, None)
     shown = ", ".join(f"p{number} 1" for number in range(10))
@@ -156,8 +156,8 @@ def test_the_last_lines_of_forty_projects() -> None:
     ]
 
 
-def test_what_is_wrong_with_the_run_as_a_whole() -> None:
-    """Of several errors of no project in particular, the last lines repeat the first."""
+def test_errors_of_the_whole_run() -> None:
+    """Of several errors that belong to no project, the last lines repeat the first."""
     screen = Screen(animated=False)
     text = begun(screen)
     for code in (Code.BUILD_FAILED, *[Code.NO_PROJECT] * 3):
@@ -171,20 +171,20 @@ def test_what_is_wrong_with_the_run_as_a_whole() -> None:
     ]
 
 
-def test_more_in_a_log() -> None:
+def test_verbose_log() -> None:
     """With -v each step is a line."""
     screen = Screen(animated=False, verbose=True)
     text = begun(screen)
-    tell(text, "base", BecameVisible(INDEX, "pip", 2, 1.0))
-    tell(text, "app", ReleaseBlocked(("base",)))
+    report(text, "base", BecameVisible(INDEX, "pip", 2, 1.0))
+    report(text, "app", ReleaseBlocked(("base",)))
     assert screen.said[-2:] == [
         f" - base 1.0: <info>{INDEX}</info> lists every file to pip after 1.0 s",
         " - app 1.0: <error>blocked</error> by <c1>base</c1>",
     ]
 
 
-def test_a_plan_as_a_tree() -> None:
-    """Each below the last of those that it needs, the others named."""
+def test_plan_as_a_tree() -> None:
+    """Each project is below the last one it needs; the others are named."""
     tree = as_tree(MEMBERS, ["packages/tool"])
     names = [line.split("<c1>")[1].split("</c1>")[0] for line in tree if "<c1>" in line]
     depths = [(len(line) - len(line.lstrip())) // 2 for line in tree if "<c1>" in line]
@@ -198,8 +198,8 @@ def test_a_plan_as_a_tree() -> None:
     assert "packages/tool" in tree[-1]
 
 
-def test_a_plan_for_a_matrix() -> None:
-    """One line, every project after all that it needs."""
+def test_plan_as_json() -> None:
+    """One line, every project after all it needs."""
     line = as_json(MEMBERS, ["packages/tool"])
     assert "\n" not in line
     assert json.loads(line) == {

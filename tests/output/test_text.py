@@ -1,4 +1,4 @@
-"""What people read while they wait: a table on a terminal, single lines in a log."""
+"""Output during the wait: a live table on a terminal, single lines in a log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONG = "lantern_extension-1.0-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x8
 
 @dataclass
 class Screen:
-    """A terminal that keeps what it shows."""
+    """A terminal that records what it shows."""
 
     animated: bool = True
     verbose: bool = False
@@ -53,8 +53,8 @@ class Screen:
         self.table = lines
 
 
-def told(screen: Screen, *events: tuple[float, Event], release: str | None = None) -> Text:
-    """Tell these events at their moments."""
+def show(screen: Screen, *events: tuple[float, Event], release: str | None = None) -> Text:
+    """Report these events at their times."""
     text = Text(screen, "publish")
     for seconds, event in events:
         text.event(event, seconds, release)
@@ -66,10 +66,10 @@ def late(variant: str = "pip", **more: object) -> NotYetVisible:
     return NotYetVisible(INDEX, variant, 1, (WHEEL,), "", **more)  # type: ignore[arg-type]
 
 
-def test_a_table_of_indexes_and_clients() -> None:
-    """The index has the time so far of the whole, each client its next look before the reason."""
+def test_table_of_indexes_and_clients() -> None:
+    """The index shows elapsed and total time, each client its next look before the reason."""
     screen = Screen()
-    text = told(
+    text = show(
         screen,
         (0.0, STARTED),
         (5.0, late(next_in=2.0, expires_in=250.0)),
@@ -85,23 +85,23 @@ def test_a_table_of_indexes_and_clients() -> None:
     assert screen.table[1].startswith(f"  pip next look in 1.0 s, lacks {WHEEL}, old page held")
 
 
-def test_a_look_that_confirms() -> None:
-    """Where nothing is missing, the next look is only to confirm that."""
+def test_confirming_look() -> None:
+    """If nothing is missing, the next look is only a confirmation."""
     screen = Screen()
-    told(screen, (0.0, STARTED), (1.0, NotYetVisible(INDEX, "pip", 1, (), "", next_in=0.3)))
+    show(screen, (0.0, STARTED), (1.0, NotYetVisible(INDEX, "pip", 1, (), "", next_in=0.3)))
     assert screen.table[1] == "  pip next look in 0.3 s, lists every file"
 
 
-def test_the_table_goes_with_the_waiting() -> None:
-    """An index that has ended is a line that stays, and no row any more."""
+def test_finished_index_leaves_the_table() -> None:
+    """An index that has finished becomes a line and leaves the table."""
     screen = Screen()
-    told(screen, (0.0, STARTED), (1.0, IndexEnded(INDEX, proven=True)))
+    show(screen, (0.0, STARTED), (1.0, IndexEnded(INDEX, proven=True)))
     assert screen.table == []
     assert any(INDEX in line for line in screen.said)
 
 
 def test_rows_of_releases_stay_together() -> None:
-    """Two releases on one index have a head each, until they end."""
+    """Two releases on one index have separate headings until they end."""
     screen = Screen()
     text = Text(screen, "wait")
     for name in ("a", "b"):
@@ -117,20 +117,20 @@ def test_rows_of_releases_stay_together() -> None:
 
 
 @pytest.mark.parametrize("width", [12, 40, 60, 80])
-def test_no_row_is_wider_than_the_terminal(width: int) -> None:
-    """A row that wraps could not be painted over."""
+def test_rows_fit_the_terminal(width: int) -> None:
+    """A wrapped row could not be erased."""
     screen = Screen(width=width)
-    told(screen, (0.0, STARTED), (1.0, late(next_in=2.0)))
+    show(screen, (0.0, STARTED), (1.0, late(next_in=2.0)))
     assert screen.table
     assert all(len(line) < width for line in screen.table)
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_nothing_is_cut_off(width: int) -> None:
-    """What does not fit beside a client goes on below it; many names become a number."""
+def test_long_rows_continue_below(width: int) -> None:
+    """What does not fit next to a client continues below; many names become a number."""
     screen = Screen(width=width)
     look = NotYetVisible(INDEX, "pip", 1, (LONG, SDIST, *"abc"), "", next_in=2.0, expires_in=249.0)
-    told(screen, (0.0, STARTED), (1.0, look))
+    show(screen, (0.0, STARTED), (1.0, look))
     shown = "".join("".join(screen.table).split())
     for words in (
         "(1.0 s of 15 min)",
@@ -143,32 +143,32 @@ def test_nothing_is_cut_off(width: int) -> None:
         assert words.replace(" ", "") in shown
 
 
-def test_foreign_words_in_the_table_are_harmless() -> None:
-    """No control character and no style of cleo's comes through."""
+def test_foreign_text_in_the_table() -> None:
+    """No control character and no cleo style gets through."""
     screen = Screen()
     hostile = NotYetVisible(
         INDEX, "pip", 1, (WHEEL,), "it said \x1b[2J<error></error>\u202e", next_in=1.0
     )
-    told(screen, (0.0, STARTED), (1.0, hostile))
+    show(screen, (0.0, STARTED), (1.0, hostile))
     shown = " ".join(screen.table)
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert "< error>< /error>" in shown
 
 
-def test_a_log_has_one_line_per_change_and_one_a_minute() -> None:
-    """Clients that see the same are one line, a look that finds nothing new is none."""
+def test_log_has_one_line_per_change() -> None:
+    """Clients with the same state share a line, and unchanged looks appear once a minute."""
     screen = Screen(animated=False)
     events: list[tuple[float, Event]] = [(0.0, STARTED)]
     for second in range(1, 150):
         events += [(second, late("pip")), (second + 0.1, late("uv"))]
-    told(screen, *events)
+    show(screen, *events)
     assert screen.said == [
         f" - <info>{INDEX}</info> does not list {WHEEL} yet as seen by pip ({passed} of 15 min)"
         for passed in ("1.0 s", "1 min 1 s", "2 min 1 s")
     ]
     assert screen.table == []
-    told(screen, (0.0, STARTED), (1.0, late()), (2.0, late(expires_in=250.0)))
+    show(screen, (0.0, STARTED), (1.0, late()), (2.0, late(expires_in=250.0)))
     assert "this edge holds the old page for another 4 min 10 s" in screen.said[-1]
 
 
@@ -187,14 +187,14 @@ def proven(*more: Event) -> list[Event]:
 
 
 def lines(*events: Event, verbose: bool = False, release: str | None = None) -> list[str]:
-    """What a log says of these."""
+    """The log of these events."""
     screen = Screen(animated=False, verbose=verbose)
-    told(screen, *((0.0, event) for event in events), release=release)
+    show(screen, *((0.0, event) for event in events), release=release)
     return screen.said
 
 
 def test_one_line_per_index() -> None:
-    """A quiet success says of an index who sees the release, since when, and what was compared."""
+    """A quiet success names the clients, the time, and what was compared."""
     start = f" - <info>{INDEX}</info> seen by pip, uv in 0.4 s; "
     assert lines(*proven()) == [f"{start}2 files verified"]
     by_clients = [FileVerified(INDEX, WHEEL, "aa", client) for client in ("pip", "Poetry")]
@@ -203,8 +203,8 @@ def test_one_line_per_index() -> None:
     assert lines(*listed) == [f"{start}2 files listed"]
 
 
-def test_more_lines_per_index() -> None:
-    """With -v each step is a line too, and what could not be compared."""
+def test_verbose_index_lines() -> None:
+    """With -v each step is a line, and so is what could not be compared."""
     said = lines(*proven(FileVerified(INDEX, WHEEL, "aa", "pip")), verbose=True)
     index = f"<info>{INDEX}</info>"
     assert said[:4] == [
@@ -217,16 +217,16 @@ def test_more_lines_per_index() -> None:
     assert said[-1] == "   does not offer, so not compared: size"
 
 
-def test_what_was_kept_is_as_listed() -> None:
-    """A file with other bytes than were built is compared with the page alone, and said to be."""
+def test_kept_files_are_as_listed() -> None:
+    """A file with other bytes is compared with the page only, and the line says so."""
     kept = UploadEnded(SDIST, "kept-remote", "bb")
     assert lines(kept, *proven())[-1].endswith("2 files verified (1 as listed)")
     said = lines(kept, *proven(), verbose=True)
     assert f" - <c1>{SDIST}</c1> downloads as listed from <info>{INDEX}</info>" in said
 
 
-def test_a_note_is_one_line() -> None:
-    """What comes with normal use takes one line for all releases; a warning has its remedy."""
+def test_notes_are_one_line() -> None:
+    """What normal use brings takes one line for all releases; a warning has its remedy."""
     note = Problem(Code.COMPLETENESS_UNKNOWN, "Unknown.", "Name it.", severity="warning")
     started = ReleaseStarted("lantern", "1.0", None)
     assert lines(started, ProblemFound(note), ProblemFound(note), *proven(), release="a")[2:] == [
@@ -237,7 +237,7 @@ def test_a_note_is_one_line() -> None:
     assert said[2:] == ["<warning>Warning PV606: Unknown.</warning>", "  <c1>Name it.</c1>"]
 
 
-def test_a_backslash_at_the_end_ends_no_style() -> None:
-    """What a server says last must not take the meaning of what follows it away."""
+def test_trailing_backslash() -> None:
+    """A backslash at the end of a server's words must not escape what follows."""
     assert not escaped("so it is\\").endswith("\\")
     assert escaped("a\\b") == "a\\b"

@@ -1,4 +1,4 @@
-"""What people read while files are sent: a bar for each on a terminal, single lines in a log."""
+"""Output during uploads: a progress bar per file on a terminal, single lines in a log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.output.test_text import LONG
 from tests.output.test_text import SDIST
 from tests.output.test_text import WHEEL
 from tests.output.test_text import Screen
-from tests.output.test_text import told
+from tests.output.test_text import show
 
 
-def test_a_bar_for_each_file() -> None:
-    """Each file under way has a bar of its own, as long as what has left."""
+def test_bar_per_file() -> None:
+    """Each active upload has a bar as long as the part that was sent."""
     screen = Screen()
-    told(
+    show(
         screen,
         (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
         (0.0, UploadStarted(SDIST, 1000, 1, 6)),
@@ -31,25 +31,25 @@ def test_a_bar_for_each_file() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1000])
-def test_a_file_that_is_sent_waits_for_its_answer(size: int) -> None:
-    """Once all has left, the bar says what the upload waits for."""
+def test_bar_while_waiting_for_the_answer(size: int) -> None:
+    """Once everything is sent, the bar says that the server's answer is missing."""
     screen = Screen()
-    told(screen, (0.0, UploadStarted(WHEEL, size, 1, 6)), (1.0, UploadProgressed(WHEEL, size)))
+    show(screen, (0.0, UploadStarted(WHEEL, size, 1, 6)), (1.0, UploadProgressed(WHEEL, size)))
     assert screen.table == [f"  {WHEEL} sent, waiting for the server's answer"]
 
 
-def test_a_bar_goes_with_its_file() -> None:
-    """A file that has ended leaves a line for good, and its bar goes."""
+def test_finished_file_leaves_a_line() -> None:
+    """A finished upload becomes a line, and its bar disappears."""
     screen = Screen()
-    told(screen, (0.0, UploadStarted(WHEEL, 9, 1, 6)), (2.0, UploadEnded(WHEEL, "uploaded")))
+    show(screen, (0.0, UploadStarted(WHEEL, 9, 1, 6)), (2.0, UploadEnded(WHEEL, "uploaded")))
     assert screen.table == []
     assert screen.said == [f" - Uploaded <c1>{WHEEL}</c1>"]
 
 
-def test_an_uncertain_upload() -> None:
-    """Where the answer proves nothing the index is asked, and the reason is said."""
+def test_uncertain_upload() -> None:
+    """If the answer proves nothing, the output says why the index is asked."""
     screen = Screen()
-    told(
+    show(
         screen,
         (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
         (1.0, UploadUncertain(WHEEL, "503 no healthy backends")),
@@ -60,42 +60,42 @@ def test_an_uncertain_upload() -> None:
     ]
 
 
-def test_another_attempt() -> None:
-    """The pause before it is said with its reason, and which of how many attempts it is."""
+def test_retry() -> None:
+    """The pause is shown with its reason, and as attempt N of M."""
     screen = Screen()
     events = (
         (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
         (2.0, UploadDelayed(WHEEL, f"{WHEEL} was refused: the index asks to wait.", 30.0, 2, 6)),
     )
-    told(screen, *events)
+    show(screen, *events)
     assert screen.table == [f"  {WHEEL} retrying in 30 s"]
     assert screen.said == [f" - {WHEEL} was refused: the index asks to wait. Retrying in 30 s."]
-    told(screen, *events, (32.0, UploadStarted(WHEEL, 1000, 2, 6)))
+    show(screen, *events, (32.0, UploadStarted(WHEEL, 1000, 2, 6)))
     assert screen.table == [f"  {WHEEL} [{'>':<12}]   0%"]
     assert screen.said[-1] == f" - <c1>{WHEEL}</c1>: retrying (attempt 2 of 6)"
 
 
-def test_a_log_has_no_bars() -> None:
-    """Where nobody watches, a log says only what became of a file."""
+def test_log_has_no_bars() -> None:
+    """Without a terminal only the result of each file is shown."""
     screen = Screen(animated=False)
     events = [(1.0 + n, UploadProgressed(WHEEL, n)) for n in range(1000)]
-    told(screen, (0.0, UploadStarted(WHEEL, 1000, 1, 6)), *events)
+    show(screen, (0.0, UploadStarted(WHEEL, 1000, 1, 6)), *events)
     assert screen.said == screen.table == []
 
 
 @pytest.mark.parametrize("width", [1, 10, 20, 40, 80, 300])
-def test_no_bar_is_wider_than_the_terminal(width: int) -> None:
-    """A wrapped line could not be painted over."""
+def test_bars_fit_the_terminal(width: int) -> None:
+    """A wrapped line could not be erased."""
     screen = Screen(width=width)
     long = f"{'lantern' * 20}-1.0-py3-none-any.whl"
-    told(screen, (0.0, UploadStarted(long, 1000, 1, 6)), (1.0, UploadProgressed(long, 500)))
+    show(screen, (0.0, UploadStarted(long, 1000, 1, 6)), (1.0, UploadProgressed(long, 500)))
     assert all(len(line) <= max(width - 1, 10) for line in screen.table)
 
 
-def test_names_are_cut_in_the_middle() -> None:
-    """Wheels of one release differ at the end of their names, projects at the start."""
+def test_long_names_are_shortened_in_the_middle() -> None:
+    """Wheels of a release differ at the end of their names, projects at the start."""
     screen = Screen(width=80)
-    told(screen, (0.0, UploadStarted(LONG, 1000, 1, 6)), (1.0, UploadProgressed(LONG, 1000)))
+    show(screen, (0.0, UploadStarted(LONG, 1000, 1, 6)), (1.0, UploadProgressed(LONG, 1000)))
     (row,) = screen.table
     name = row.split()[0]
     assert row.endswith(" sent, waiting for the server's answer")
