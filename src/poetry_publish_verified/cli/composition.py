@@ -1,4 +1,4 @@
-"""Puts adapters behind the interfaces of a release and runs it."""
+"""The composition root: gives the use cases their adapters, and runs them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import os
 import platform
 import random
 import shutil
-import tempfile
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from contextlib import AsyncExitStack
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
+from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.problems.machine import client_unavailable
@@ -50,11 +50,8 @@ from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.repositories import accept_encoding
 from poetry_publish_verified.poetry_api.repositories import proxy_for
 from poetry_publish_verified.poetry_api.repositories import pypi_index
-from poetry_publish_verified.release.interfaces import Client
-from poetry_publish_verified.release.interfaces import ExpectedRelease
+from poetry_publish_verified.release import interfaces
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.publish import publish
 from poetry_publish_verified.release.wait import wait_for
 from poetry_publish_verified.release.workspace import PlannedRelease
@@ -74,7 +71,7 @@ class Awaited:
     The first of `indexes` is the repository's own: the others are asked once it is complete.
     """
 
-    expected: ExpectedRelease
+    expected: interfaces.ExpectedRelease
     indexes: tuple[IndexTarget, ...]
     report: Report
 
@@ -91,71 +88,63 @@ class ReleaseRequest:
 async def run_release(
     source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember], ticking: Ticking
 ) -> Verdict:
-    """`publish` against the real world; `ticking` keeps up to date what a person watches."""
-    async with AsyncExitStack() as stack:
-        world = await _World.open(stack, _everyone(source), plan, proxies=source.targets.proxies)
-        slots = anyio.CapacityLimiter(plan.jobs)
-        context = world.context(source, slots)
-        return await _shown(publish(source, plan, context, needed), ticking)
+    """`publish` with real adapters; `ticking` keeps up to date what a person watches."""
+
+    def use(adapters: _Adapters) -> Awaitable[Verdict]:
+        return publish(source, plan, adapters.to_publish(source), needed)
+
+    return await _run(use, _targets(source), plan, ticking, proxies=source.targets.proxies)
 
 
 async def run_workspace(
     requests: Sequence[ReleaseRequest], report: Report, ticking: Ticking, *, fail_fast: bool
 ) -> Verdict:
-    """`publish_all` against the real world; `report` is told what is of no single release."""
-    targets = [target for each in requests for target in _everyone(each.source)]
-    plan, proxies = requests[0].plan, requests[0].source.targets.proxies
-    async with AsyncExitStack() as stack:
-        world = await _World.open(stack, targets, plan, proxies=proxies)
-        slots = anyio.CapacityLimiter(plan.jobs)
+    """`publish_all` with real adapters; `report` is told what concerns no single release."""
+
+    def use(adapters: _Adapters) -> Awaitable[Verdict]:
         releases = [
-            PlannedRelease(
-                each.member,
-                each.source,
-                each.plan,
-                world.context(each.source, slots),
-            )
+            PlannedRelease(each.member, each.source, each.plan, adapters.to_publish(each.source))
             for each in requests
         ]
-        return await _shown(publish_all(releases, report, fail_fast=fail_fast), ticking)
+        return publish_all(releases, report, fail_fast=fail_fast)
+
+    targets = [target for each in requests for target in _targets(each.source)]
+    proxies = requests[0].source.targets.proxies
+    return await _run(use, targets, requests[0].plan, ticking, proxies=proxies)
 
 
-def _everyone(source: DistDirRelease) -> list[IndexTarget]:
+def _targets(source: DistDirRelease) -> list[IndexTarget]:
     _check_certificates(source.targets.repository.access)
     return [source.targets.indexes.own, *source.targets.indexes.shown_by]
 
 
-async def run_wait(awaited: tuple[Awaited, ...], plan: Plan, ticking: Ticking) -> Verdict:
-    """`wait_for` against the real world."""
-    everyone = [target for each in awaited for target in each.indexes]
-    async with AsyncExitStack() as stack:
-        world = await _World.open(stack, everyone, plan, proxies=True)
-        cases = [
-            (
-                each.expected,
-                VerifyContext(
-                    own=world.indexes[each.indexes[0].url],
-                    indexes=tuple(world.indexes[target.url] for target in each.indexes),
-                    clients=world.clients,
-                    clock=world.clock,
-                    report=each.report,
-                    encodings=world.encodings,
-                    jitter=world.jitter,
-                ),
-            )
-            for each in awaited
-        ]
-        return await _shown(wait_for(cases, plan), ticking)
+async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
+    """`wait_for` with real adapters."""
+
+    def use(adapters: _Adapters) -> Awaitable[Verdict]:
+        return wait_for([(each.expected, adapters.to_wait(each)) for each in awaited], plan)
+
+    targets = [target for each in awaited for target in each.indexes]
+    return await _run(use, targets, plan, ticking, proxies=True)
 
 
-async def _shown(run: Awaitable[Verdict], ticking: Ticking) -> Verdict:
-    """Run it while what a person watches is kept up to date."""
+async def _run(
+    use: Callable[[_Adapters], Awaitable[Verdict]],
+    targets: Iterable[IndexTarget],
+    plan: Plan,
+    ticking: Ticking,
+    *,
+    proxies: bool,
+) -> Verdict:
+    """Run a use case while what a person watches is kept up to date."""
     failure: ReleaseError | None = None
     verdict = Verdict.RUNNING
-    async with anyio.create_task_group() as group:
+    async with AsyncExitStack() as stack:
+        adapters = await _Adapters.open(stack, targets, plan, proxies=proxies)
+        group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(ticking)
         try:
-            verdict = await run
+            verdict = await use(adapters)
         except ReleaseError as error:  # a group of tasks would wrap it
             failure = error
         group.cancel_scope.cancel()
@@ -164,48 +153,45 @@ async def _shown(run: Awaitable[Verdict], ticking: Ticking) -> Verdict:
     return verdict
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
-    """What every run reads with."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Adapters:
+    """What the releases of a run share."""
 
     http: Http
     clock: SystemClock
-    indexes: dict[str, SimpleIndex]
-    clients: tuple[Client, ...]
+    indexes: Mapping[str, SimpleIndex]
+    clients: tuple[interfaces.Client, ...]
     encodings: Encodings
     jitter: Callable[[], float]
+    slots: anyio.CapacityLimiter
 
     @classmethod
     async def open(
         cls, stack: AsyncExitStack, targets: Iterable[IndexTarget], plan: Plan, *, proxies: bool
-    ) -> _World:
-        everyone = {target.url: target for target in targets}
-        for target in everyone.values():
+    ) -> _Adapters:
+        by_url = {target.url: target for target in targets}
+        for target in by_url.values():
             _check_certificates(target.access)
         clock = SystemClock()
-        http = await stack.enter_async_context(
-            Http(
-                user_agent(),
-                min(_READ_TIMEOUT, plan.timeout),
-                proxy_for if proxies else lambda _: None,
-                Pace(clock),
-            )
-        )
+        proxy = proxy_for if proxies else lambda _: None
+        timeout = min(_READ_TIMEOUT, plan.timeout)
+        http = await stack.enter_async_context(Http(user_agent(), timeout, proxy, Pace(clock)))
         return cls(
-            http,
-            clock,
-            {url: SimpleIndex(http, target, plan.timeout) for url, target in everyone.items()},
-            await _clients(stack, everyone.values(), plan, proxies=proxies),
-            Encodings(ZSTD_IS_KNOWN, accept_encoding()),
-            random.SystemRandom().random,
+            http=http,
+            clock=clock,
+            indexes={
+                url: SimpleIndex(http, target, plan.timeout) for url, target in by_url.items()
+            },
+            clients=await _clients(stack, by_url.values(), plan, proxies=proxies),
+            encodings=Encodings(ZSTD_IS_KNOWN, accept_encoding()),
+            jitter=random.SystemRandom().random,
+            slots=anyio.CapacityLimiter(plan.jobs),
         )
 
-    def context(
-        self, source: DistDirRelease, slots: AbstractAsyncContextManager[object]
-    ) -> PublishContext:
-        """The world as one release has it."""
+    def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
+        """What one release is sent and proven with."""
         targets = source.targets
-        return PublishContext(
+        return interfaces.PublishContext(
             repository=HttpRepository(self.http, targets.repository, source.dist_dir),
             own=self.indexes[targets.indexes.own.url],
             indexes=tuple(self.indexes[target.url] for target in targets.indexes.shown_by),
@@ -214,28 +200,38 @@ class _World:
             report=source.report,
             encodings=self.encodings,
             jitter=self.jitter,
-            slots=slots,
+            slots=self.slots,
+        )
+
+    def to_wait(self, awaited: Awaited) -> interfaces.VerifyContext:
+        """What somebody else's release is proven with."""
+        indexes = tuple(self.indexes[target.url] for target in awaited.indexes)
+        return interfaces.VerifyContext(
+            own=indexes[0],
+            indexes=indexes,
+            clients=self.clients,
+            clock=self.clock,
+            report=awaited.report,
+            encodings=self.encodings,
+            jitter=self.jitter,
         )
 
 
 async def _clients(
     stack: AsyncExitStack, targets: Iterable[IndexTarget], plan: Plan, *, proxies: bool
-) -> tuple[Client, ...]:
+) -> tuple[interfaces.Client, ...]:
     """The real clients that are to be asked at the end."""
     if plan.until is not Until.INSTALLABLE:
         return ()
     stack.enter_context(_without_poetrys_log())
-    folder = stack.enter_context(
-        tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)
-    )
-    targets = list(targets)
-    pip = Pip(Path(folder), os.environ, targets, proxies=proxies)
+    folder, targets = Path(stack.enter_context(temporary_folder())), list(targets)
+    pip = Pip(folder, os.environ, targets, proxies=proxies)
     if (fault := await pip.prepare()) is not None:
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, client_unavailable("pip", fault))
-    clients: list[Client] = [pip]
+    clients: list[interfaces.Client] = [pip]
     if (uv := shutil.which("uv")) is not None:
-        clients.append(Uv(uv, Path(folder), os.environ, targets, proxies=proxies))
-    clients.append(PoetryClient(Path(folder), targets, pypi_index(), proxies=proxies))
+        clients.append(Uv(uv, folder, os.environ, targets, proxies=proxies))
+    clients.append(PoetryClient(folder, targets, pypi_index(), proxies=proxies))
     return tuple(clients)
 
 

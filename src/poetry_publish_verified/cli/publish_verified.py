@@ -29,6 +29,8 @@ from poetry_publish_verified.output.summary import Kind
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
 
+_DEFAULTS = Settings()
+
 
 class PublishVerifiedCommand(SuggestingCommand):
     """`poetry publish-verified`."""
@@ -38,7 +40,7 @@ class PublishVerifiedCommand(SuggestingCommand):
 
     options: ClassVar[list[Option]] = [
         *PublishCommand.options,
-        *release_options(Settings()),
+        *release_options(_DEFAULTS),
         option(
             "receipt",
             None,
@@ -101,7 +103,7 @@ Exit codes:
     def handle(self) -> int:
         """Run it; the exit code."""
         started = datetime.now(UTC)
-        settings = read_settings(self)
+        settings = read_settings(self, _DEFAULTS)
         if self.option("plan"):
             return self._show_plan(settings, started)
         kind: Kind = "dry-run" if self.option("dry-run") else "publish"

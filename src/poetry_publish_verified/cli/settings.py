@@ -68,7 +68,7 @@ class RunSettings:
         return self.root if self.resolved.origin(key) is Origin.PYPROJECT else Path.cwd()
 
 
-def read_settings(command: Command) -> RunSettings:
+def read_settings(command: Command, defaults: Settings) -> RunSettings:
     """The settings of a command; what is wrong with them is raised when they are checked.
 
     `-v` shows where each one that is not the default comes from.
@@ -82,7 +82,7 @@ def read_settings(command: Command) -> RunSettings:
     except (OSError, ValueError) as error:
         fault = unreadable(str(file), error)
     options = {key: command.option(key) or None for key in KEYS}
-    resolved = resolve(options, environment_settings(), table)
+    resolved = resolve(options, environment_settings(), table, defaults)
     for line in resolved.explained():
         command.line_error(escaped(line), verbosity=Verbosity.VERBOSE)
     return RunSettings(file.parent if file else folder, resolved, fault)

@@ -27,16 +27,11 @@ from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.settings import read_settings
 from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.awaited import AwaitedRelease
 from poetry_publish_verified.core.awaited import NotAwaitableError
 from poetry_publish_verified.core.awaited import of_receipt
 from poetry_publish_verified.core.awaited import pinned
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.events import TargetsFound
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.problems import usage as problems
@@ -59,6 +54,9 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.urls import IndexTarget
 
 
+_DEFAULTS = Settings()
+
+
 class WaitCommand(SuggestingCommand):
     """`poetry publish-verified wait`."""
 
@@ -76,7 +74,7 @@ class WaitCommand(SuggestingCommand):
             flag=False,
         ),
         option("dist-dir", None, "Wait for exactly the distributions in a folder.", flag=False),
-        *release_options(Settings()),
+        *release_options(_DEFAULTS),
         option(
             "receipt",
             None,
@@ -102,7 +100,7 @@ Exit codes:
 
     def handle(self) -> int:
         """Run it; the exit code."""
-        started, settings = datetime.now(UTC), read_settings(self)
+        started, settings = datetime.now(UTC), read_settings(self, _DEFAULTS)
         report = Reporting(self.io, "wait", as_json=settings.as_json, started=started)
         return run_and_report(report, partial(self._wait, settings, report))
 
@@ -110,7 +108,9 @@ Exit codes:
         # A pyproject.toml that cannot be read is none: this works outside a project.
         settings = given.resolved.checked()
         self._keep_receipt(report)
-        report(RunStarted(settings.until, rehearsal=False, sources=Sources(None, None)))
+        report(
+            events.RunStarted(settings.until, rehearsal=False, sources=events.Sources(None, None))
+        )
         awaited = tuple(
             self._begin(release, self._indexes(release, given), report)
             for release in self._releases()
@@ -171,14 +171,11 @@ Exit codes:
         releases = dist_dir.releases(folder)
         if not releases:
             raise ReleaseError(Verdict.PREFLIGHT_REFUSED, no_distributions_in(named))
-        return [
-            AwaitedRelease(
-                name,
-                version,
-                ExactFiles(tuple(map(as_built, dist_dir.read(folder, name, version)))),
-            )
-            for name, version in releases
-        ]
+        found = []
+        for name, version in releases:
+            files = tuple(map(as_built, dist_dir.read(folder, name, version)))
+            found.append(AwaitedRelease(name, version, ExactFiles(files)))
+        return found
 
     def _indexes(self, release: AwaitedRelease, settings: RunSettings) -> tuple[IndexTarget, ...]:
         named = settings.resolved.found.indexes
@@ -192,11 +189,15 @@ Exit codes:
     ) -> Awaited:
         name, version = release.name, str(release.version)
         tell = report.of(f"{name} {version}")
-        tell(ReleaseStarted(name, version, None))
+        tell(events.ReleaseStarted(name, version, None))
         page = project_page(indexes[0].url, name)
-        tell(TargetsFound(None, tuple(index.url for index in indexes), page))
+        tell(events.TargetsFound(None, tuple(index.url for index in indexes), page))
         if isinstance(release.expectation, ExactFiles):
             files = release.expectation.expected
-            tell(DistributionsRead(tuple(FileFacts(f.filename, f.size, f.sha256) for f in files)))
+            tell(
+                events.DistributionsRead(
+                    tuple(events.FileFacts(f.filename, f.size, f.sha256) for f in files)
+                )
+            )
         expected = ExpectedRelease(name, release.version, release.expectation, uploaded=False)
         return Awaited(expected, indexes, tell)
