@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
+import termios
 from datetime import datetime
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -69,6 +74,62 @@ def test_no_progress_bar_in_a_log(poetry: Poetry, project: Project, pypi: Index)
     ended(run, 0)
     assert "\r" not in run.said
     assert "\x08" not in run.said
+
+
+def test_quiet_success(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A success has one line per file and per index, the verdict and the receipt."""
+    project.build()
+    run = publish(poetry, project, pypi, "--until", "downloadable")
+    ended(run, 0)
+    assert run.err == ""
+    assert re.sub(r" in [0-9.]+ s;", " in 0 s;", run.out).splitlines() == [
+        "",
+        "Publishing lantern (1.0) to harbour",
+        f" - Uploaded {project.wheel}",
+        f" - Uploaded {project.sdist}",
+        f" - {pypi.simple_url} seen by pip, uv, poetry in 0 s; 2 files verified",
+        "verified: lantern 1.0 is downloadable",
+        f"Receipt: {project.receipt_file}",
+    ]
+
+
+def test_quiet_option(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """With -q a run prints nothing, as Poetry's own commands do."""
+    for options, code in (((), 3), (("--build",), 0)):
+        run = publish(poetry, project, pypi, "-q", *options)
+        assert (run.code, run.said.strip()) == (code, "")
+
+
+@pytest.mark.parametrize("variable", ["NO_COLOR=1", "TERM=dumb", "CI=true", ""])
+def test_terminal(poetry: Poetry, project: Project, pypi: Index, variable: str) -> None:
+    """A terminal shows a live table, unless its lines cannot be erased; NO_COLOR is respected."""
+    project.build()
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    name, _, value = variable.partition("=")
+    environ = {
+        "NO_COLOR": "",
+        "TERM": "xterm",
+        **pypi.environment(),
+        name or "TERM": value or "xterm",
+    }
+    call = poetry.with_variables(**environ)
+    process = call.start(*CALL, cwd=project.path, stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+    shown = b"".join(iter(lambda: _read(terminal), b""))
+    os.close(terminal)
+    assert process.wait(HANG) == 0
+    assert b"verified: lantern 1.0 is" in shown
+    assert (b"\x1b[0J" in shown) == (variable == "")
+    assert (b"\x1b[" in shown) == (name != "NO_COLOR")
+
+
+def _read(terminal: int) -> bytes:
+    """What a terminal shows next; nothing once the program has closed it."""
+    try:
+        return os.read(terminal, 10_000)
+    except OSError:
+        return b""
 
 
 def test_no_password_in_output_or_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:

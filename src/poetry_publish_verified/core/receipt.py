@@ -61,9 +61,9 @@ class Receipt:
         return self._run
 
     def apply(self, event: events.Event, now: datetime, release: str | None = None) -> None:
-        """Take in one event that happened `now`; what the receipt does not hold changes nothing.
+        """Take in an event that happens `now`; events that the receipt does not record are ignored.
 
-        `release` tells several releases apart, by any text of the caller's; None is the last begun.
+        `release` is any text that tells several releases apart; None is the last that started.
         """
         if isinstance(event, events.ReleaseStarted):
             self._release = _release(event)

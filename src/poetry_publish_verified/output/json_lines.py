@@ -1,4 +1,4 @@
-"""Standard output for machines: one JSON object a line, the receipt last."""
+"""Standard output for programs: one JSON object per line, the receipt last."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def _name(event: Event) -> str:
 
 
 class JsonLines:
-    """Writes each event as one line: `event`, `time`, `of` (which release) and its own fields."""
+    """Writes each event as one line: `event`, `time`, `of` (which release) and its fields."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """`write` takes one line without its end."""
         self._write = write
 
     def event(self, event: Event, now: datetime, release: str | None) -> None:
-        """Write one event, and of which release it tells; progress is for eyes only."""
+        """Write one event of a release, named by `release`; progress is left to terminals."""
         if not isinstance(event, UploadProgressed):
             self._line(_name(event), now, {"of": release, **asdict(event)})
 
     def end(self, receipt: Mapping[str, Any], now: datetime) -> None:
-        """Write the receipt, its keys beside `event` and `time`."""
+        """Write the receipt, with `event` and `time` beside its keys."""
         self._line("receipt", now, receipt)
 
     def _line(self, name: str, now: datetime, fields: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The plan of a run of many projects: a tree for people, JSON for machines."""
+"""The plan of a run of many projects: a tree for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA = "publish-verified.plan/1"
 
 
 def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> str:
-    """One line: every project after all that it needs, fit for a CI's matrix."""
+    """One line for a CI matrix, with every project after all that it needs."""
     needs = release_order.needs(members)
     projects = [
         {
@@ -29,7 +29,7 @@ def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> str:
 
 
 def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> list[str]:
-    """Every project below those that it needs; one that needs several below the last of them."""
+    """Every project below the last of those that it needs, naming the others."""
     needs = release_order.needs(members)
     place = {member.name: number for number, member in enumerate(members)}
     below: dict[str | None, list[WorkspaceMember]] = {}

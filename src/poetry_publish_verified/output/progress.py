@@ -1,4 +1,4 @@
-"""The wait, as a table that is kept up to date: which index, which client, how far."""
+"""The wait as a live table: each index as each client sees it."""
 
 from __future__ import annotations
 

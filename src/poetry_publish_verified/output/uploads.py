@@ -1,4 +1,4 @@
-"""The uploads under way, one bar each."""
+"""The uploads in progress, one bar each."""
 
 from __future__ import annotations
 
