@@ -242,3 +242,8 @@ class ReleaseError(Exception):
         super().__init__("; ".join(problem.message for problem in problems))
         self.verdict = verdict
         self.problems = problems
+
+    @classmethod
+    def refused(cls, *problems: Problem) -> ReleaseError:
+        """The end of a release of which nothing was sent."""
+        return cls(Verdict.PREFLIGHT_REFUSED, *problems)

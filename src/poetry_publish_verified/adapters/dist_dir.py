@@ -24,7 +24,6 @@ from poetry_publish_verified.core.problems.distributions import unreadable
 from poetry_publish_verified.core.problems.project import dist_dir_unreadable
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 
 _CHUNK = 1024 * 1024
 _MAX_THREADS = 4
@@ -45,7 +44,7 @@ def _files(dist_dir: Path) -> list[str]:
         return []
     except OSError as error:
         problem = dist_dir_unreadable(str(dist_dir), error)
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from error
+        raise ReleaseError.refused(problem) from error
 
 
 def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
@@ -104,7 +103,7 @@ def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distri
     """The release's distributions, where all are whole; else ReleaseError with all that are not."""
     found = look(dist_dir, name, version)
     if found.broken:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *found.broken)
+        raise ReleaseError.refused(*found.broken)
     return found.distributions
 
 

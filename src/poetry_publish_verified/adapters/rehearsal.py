@@ -23,7 +23,6 @@ from poetry_publish_verified.adapters.environments import kept
 from poetry_publish_verified.core.problems.machine import rehearsal_index_not_started
 from poetry_publish_verified.core.problems.machine import rehearsal_index_unavailable
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 
 KEPT = "publish-verified-rehearsal"
 """The folder in Poetry's cache for what a rehearsal needs again."""
@@ -79,7 +78,7 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    raise ReleaseError(Verdict.PREFLIGHT_REFUSED, rehearsal_index_not_started(server[0]))
+    raise ReleaseError.refused(rehearsal_index_not_started(server[0]))
 
 
 def _server(kept_in: Path) -> list[str]:
@@ -92,7 +91,7 @@ def _server(kept_in: Path) -> list[str]:
         )
     except (SetUpError, OSError) as error:
         problem = rehearsal_index_unavailable(str(_PYPISERVER), str(kept_in), error)
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from error
+        raise ReleaseError.refused(problem) from error
     return [str(python), "-I", "-B", "-c", _SERVE]
 
 

@@ -23,7 +23,6 @@ from poetry_publish_verified.core import former_build
 from poetry_publish_verified.core.problems.project import build_declined
 from poetry_publish_verified.core.problems.project import build_failed
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.layout import UNPACKED
 from poetry_publish_verified.guard.ownership import keep_in_checkout
 from poetry_publish_verified.guard.ownership import of_checkout
@@ -99,7 +98,7 @@ def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
         command.line(f"<warning>Warning: {words} Build anyway!</warning>")
     elif not command.confirm(f"{words} Build anyway?"):
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, build_declined())
+        raise ReleaseError.refused(build_declined())
 
 
 def _outdated(release: StartedRelease) -> int:
@@ -150,7 +149,7 @@ def _failed(
     folder = release.member.folder if release.member else None
     for line in error.output[-_LAST_LINES:]:
         command.line_error(f"  {escaped(folder or '')}: {escaped(line)}")
-    return ReleaseError(Verdict.PREFLIGHT_REFUSED, build_failed(error, folder))
+    return ReleaseError.refused(build_failed(error, folder))
 
 
 def _reused(release: StartedRelease) -> ReleaseBuild | None:

@@ -227,7 +227,7 @@ async def _clients(
     folder, targets = Path(stack.enter_context(temporary_folder())), list(targets)
     pip = Pip(folder, os.environ, targets, proxies=proxies)
     if (fault := await pip.prepare()) is not None:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, client_unavailable("pip", fault))
+        raise ReleaseError.refused(client_unavailable("pip", fault))
     clients: list[interfaces.Client] = [pip]
     if (uv := shutil.which("uv")) is not None:
         clients.append(Uv(uv, folder, os.environ, targets, proxies=proxies))
@@ -261,4 +261,4 @@ def _check_certificates(access: Access) -> None:
         tls_context(access)
     except OSError as error:
         path = access.client_cert if access.ca is None else access.ca
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, bad_certificate(path, error)) from error
+        raise ReleaseError.refused(bad_certificate(path, error)) from error

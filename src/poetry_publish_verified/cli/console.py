@@ -144,9 +144,7 @@ class Reporting:
                 receipt_file.remove(self._path)
             self._path = path
         except (OSError, ValueError) as error:
-            raise ReleaseError(
-                Verdict.PREFLIGHT_REFUSED, problems.receipt_not_writable(str(path), error)
-            ) from error
+            raise ReleaseError.refused(problems.receipt_not_writable(str(path), error)) from error
 
     def of(self, release: str) -> Callable[[events.Event], None]:
         """Where the events of one release of several go; `release` tells it from the others."""

@@ -14,7 +14,6 @@ from poetry.plugins.plugin import Plugin
 
 from poetry_publish_verified.core.problems import project as problems
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
@@ -43,7 +42,7 @@ def read_project(command: Command) -> Project:
         poetry = command.poetry
     except Exception as error:
         # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.no_project(error)) from error
+        raise ReleaseError.refused(problems.no_project(error)) from error
     project = poetry_project.read(poetry)
     refuse_missing_plugins(poetry)
     return project
@@ -52,7 +51,7 @@ def read_project(command: Command) -> Project:
 def refuse_missing_plugins(poetry: Poetry) -> None:
     """Raises ReleaseError where plugins that the project requires are not active."""
     if missing := missing_plugins(poetry.pyproject_path):
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.plugins_not_active(missing))
+        raise ReleaseError.refused(problems.plugins_not_active(missing))
 
 
 def poetry_in(command: Command, folder: Path) -> Poetry:

@@ -97,7 +97,7 @@ class ManyProjects:
                 faults += error.problems
         if faults:
             # Mostly the same of each.
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *dict.fromkeys(faults))
+            raise ReleaseError.refused(*dict.fromkeys(faults))
         return releases
 
     def _hold(self, releases: Sequence[StartedRelease], stack: ExitStack) -> None:

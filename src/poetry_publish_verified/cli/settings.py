@@ -16,7 +16,6 @@ from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.settings import resolve
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api.project import environment_settings
 from poetry_publish_verified.poetry_api.project import project_file
@@ -40,7 +39,7 @@ class RunSettings:
     def checked(self) -> Settings:
         """The settings; raises ReleaseError with everything that is wrong with them."""
         if self.unreadable:
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, self.unreadable)
+            raise ReleaseError.refused(self.unreadable)
         return self.resolved.checked()
 
     @property

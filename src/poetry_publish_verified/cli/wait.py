@@ -161,7 +161,7 @@ Exit codes:
             return of_receipt(receipt_file.read(Path(named)))
         except (OSError, NotAwaitableError) as error:
             problem = problems.receipt_unreadable(named, error)
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from None
+            raise ReleaseError.refused(problem) from None
 
     def _of_dist_dir(self) -> list[AwaitedRelease]:
         named = self.option("dist-dir")
@@ -170,7 +170,7 @@ Exit codes:
         folder = Path(named)
         releases = dist_dir.releases(folder)
         if not releases:
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, no_distributions_in(named))
+            raise ReleaseError.refused(no_distributions_in(named))
         found = []
         for name, version in releases:
             files = tuple(map(as_built, dist_dir.read(folder, name, version)))

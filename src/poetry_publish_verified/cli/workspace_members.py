@@ -81,7 +81,7 @@ def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable
     if not (checkouts or faults):
         faults.append(problems.nothing_to_publish(left_out))
     if faults:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *faults)
+        raise ReleaseError.refused(*faults)
     place = {member.name: n for n, member in enumerate(release_order.in_order(members))}
     checkouts.sort(key=lambda each: place[each.member.name])
     return Workspace(root, tuple(checkouts), tuple(left_out))
@@ -125,7 +125,7 @@ def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
         poetry = poetry_in(command, folder)
     except Exception as error:
         # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, member_unreadable(shown, error)) from error
+        raise ReleaseError.refused(member_unreadable(shown, error)) from error
     if not poetry.is_package_mode:
         return None
     refuse_missing_plugins(poetry)

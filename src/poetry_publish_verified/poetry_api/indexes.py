@@ -6,6 +6,7 @@ Tried with Poetry 2.0 to 2.5.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,7 +23,6 @@ from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.core.urls import without_credentials
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.repositories import access_to
 from poetry_publish_verified.poetry_api.repositories import pypi_index
 from poetry_publish_verified.sanitize import printable
@@ -74,7 +74,7 @@ def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) ->
     own_target = targets.get(own or "", derived)
     if own_target is None:
         problem = problems.unknown_index_of(upload.name, upload.url)
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
+        raise ReleaseError.refused(problem)
     return Indexes(own_target, tuple(targets.values()) or (own_target,))
 
 
@@ -109,7 +109,7 @@ class _Finder:
         found = [self.find(name) for name in names]
         unknown = [item for item in found if isinstance(item, Problem)]
         if unknown:
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *unknown)
+            raise ReleaseError.refused(*unknown)
         return {item.url: item for item in found if isinstance(item, IndexTarget)}
 
     def find(self, name: str) -> IndexTarget | Problem:
@@ -145,7 +145,7 @@ class _Finder:
             return self._target(self._sources[name], name)
         except InvalidUrlError as error:
             problem = problems.bad_source_url(name, error)
-            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problem) from None
+            raise ReleaseError.refused(problem) from None
 
     def _target(self, url: str, source: str | None = None) -> IndexTarget:
         url, username, password = split_credentials(url)
@@ -165,7 +165,7 @@ class _Finder:
             (name for name, at in self._sources.items() if _same_index(at, url)), None
         )
         upload = self._upload
-        own_access = upload.access if upload and origin(url) == origin(upload.url) else None
+        own = upload.access if upload and origin(url) == origin(upload.url) else None
         cert: Path | bool = True
         client_cert = None
         if source is not None:
@@ -178,14 +178,11 @@ class _Finder:
             certificates = authenticator.get_certs_for_repository(source)
             cert = certificates.cert or certificates.verify
             client_cert = certificates.client_cert
-        if own_access is None:
-            return access_to(url, username, password, cert, client_cert)
-        if username is None:
-            username, password = own_access.username, own_access.password
-        if cert is True and client_cert is None:
-            return Access(
-                username, password, own_access.ca, own_access.verify, own_access.client_cert
-            )
+        if own is not None:
+            if username is None:
+                username, password = own.username, own.password
+            if cert is True and client_cert is None:
+                return replace(own, username=username, password=password)
         return access_to(url, username, password, cert, client_cert)
 
 

@@ -24,7 +24,6 @@ from poetry_publish_verified.core.problems.project import not_a_package
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +59,7 @@ def read(poetry: Poetry) -> Project:
     """The project; ReleaseError where there is nothing to publish in it."""
     root = poetry.file.path.parent
     if not poetry.is_package_mode:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, not_a_package(str(root / "pyproject.toml")))
+        raise ReleaseError.refused(not_a_package(str(root / "pyproject.toml")))
     identity = Identity(
         canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
     )

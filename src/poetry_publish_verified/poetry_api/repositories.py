@@ -19,7 +19,6 @@ from poetry_publish_verified.core.urls import in_variables
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class _Recorder:
 def repository_name(option: str | None) -> str:
     """The repository's name; ReleaseError where a URL was given, which may hold a password."""
     if option and ("://" in option or "@" in option):
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.url_for_a_name())
+        raise ReleaseError.refused(problems.url_for_a_name())
     return option or "pypi"
 
 
@@ -86,17 +85,15 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
         publisher.publish(name, given.username, given.password, given.cert, given.client_cert)
     except RuntimeError as error:
         unknown = problems.unknown_repository(label, in_variables(printable(label)), error)
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, unknown) from error
+        raise ReleaseError.refused(unknown) from error
     try:
         url, username, password = split_credentials(recorder.url)
     except InvalidUrlError as error:
-        raise ReleaseError(
-            Verdict.PREFLIGHT_REFUSED, problems.bad_repository_url(label, error)
-        ) from None
+        raise ReleaseError.refused(problems.bad_repository_url(label, error)) from None
     if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
         url += "/"
     if looks_like_an_index(url):
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, problems.repository_is_an_index(label, url))
+        raise ReleaseError.refused(problems.repository_is_an_index(label, url))
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
     access = access_to(url, username, password, recorder.cert, recorder.client_cert)
