@@ -21,11 +21,8 @@ from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core import receipt
 from poetry_publish_verified.core.problems import usage as problems
-from poetry_publish_verified.core.receipt import DURABLE
-from poetry_publish_verified.core.receipt import SCHEMA
-from poetry_publish_verified.core.receipt import TOOL
-from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output.console import Text
@@ -59,15 +56,9 @@ class Console:
         self._write = io.write_error_line if as_json else io.write_line
         stream = getattr(io.output, "stream", None)
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
-        self.animated = (
-            not as_json
-            and stream is not None
-            and stream.isatty()
-            and io.is_decorated()
-            and not io.output.is_quiet()
-            and "CI" not in os.environ
-            and os.environ.get("TERM") != "dumb"
-        )
+        watched = stream is not None and stream.isatty() and "CI" not in os.environ
+        erases = io.is_decorated() and os.environ.get("TERM") != "dumb"
+        self.animated = watched and erases and not (as_json or io.output.is_quiet())
         self.verbose = io.is_verbose()
         # cleo's section takes the width at its start for that of all its life.
         self._columns = shutil.get_terminal_size().columns
@@ -126,7 +117,9 @@ class Reporting:
         self._json = JsonLines(_standard_output_of(io)) if as_json else None
         self._console = Console(io, as_json=as_json)
         self._text = Text(self._console, kind)
-        self._receipt = Receipt(TOOL, version(TOOL), poetry_version, started)
+        self._receipt = receipt.Receipt(
+            receipt.TOOL, version(receipt.TOOL), poetry_version, started
+        )
         self._path: Path | None = None
         self._unwritable = False
         self._next_save = 0.0
@@ -138,7 +131,7 @@ class Reporting:
         One that this run has written elsewhere is taken away.
         """
         try:
-            receipt_file.refuse_to_replace(path, SCHEMA)
+            receipt_file.refuse_to_replace(path, receipt.SCHEMA)
             receipt_file.write(path, self._receipt.as_dict())
             if self._path is not None and self._path != path:
                 receipt_file.remove(self._path)
@@ -159,7 +152,7 @@ class Reporting:
         """Report an event of the run, or of one release of it."""
         now = datetime.now(UTC)
         self._receipt.apply(event, now, release)
-        self._unsaved = self._unsaved or isinstance(event, DURABLE)
+        self._unsaved = self._unsaved or isinstance(event, receipt.DURABLE)
         ends = isinstance(event, events.ReleaseEnded | events.RunEnded)
         if self._unsaved and (ends or monotonic() >= self._next_save):
             self._save()

@@ -13,16 +13,14 @@ from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output import summary
 from poetry_publish_verified.output.progress import WaitTable
 from poetry_publish_verified.output.projects import project_rows
 from poetry_publish_verified.output.releases import Releases
-from poetry_publish_verified.output.summary import Kind
-from poetry_publish_verified.output.summary import reasons
-from poetry_publish_verified.output.summary import verdict_line
 from poetry_publish_verified.output.uploads import UploadTable
 from poetry_publish_verified.output.words import escaped
 
-_VERBS: dict[Kind, str] = {
+_VERBS: dict[summary.Kind, str] = {
     "publish": "Publishing",
     "dry-run": "Checking",
     "wait": "Waiting for",
@@ -75,7 +73,7 @@ class Text:
     the releases of a run apart; None where there is just one.
     """
 
-    def __init__(self, terminal: Terminal, kind: Kind) -> None:
+    def __init__(self, terminal: Terminal, kind: summary.Kind) -> None:
         self._terminal = terminal
         self._kind = kind
         self.releases = Releases()
@@ -112,12 +110,12 @@ class Text:
         self._terminal.repaint([])
         good = verdict.exit_code == 0
         say = self._terminal.line if good else self._terminal.error_line
-        for who, remedy in reasons(self.releases):
-            say(f"<error>{escaped(who)}</error>")
+        for who, remedy in summary.reasons(self.releases):
+            say(escaped(who, "error"))
             if remedy:
                 say(f"  {_name(remedy)}")
-        style = "success" if good else "error"
-        say(f"<{style}>{escaped(verdict_line(self.releases, verdict, self._kind))}</{style}>")
+        line = summary.verdict_line(self.releases, verdict, self._kind)
+        say(escaped(line, "success" if good else "error"))
         last = self.releases.last
         if good and last.page and not self.releases.several:
             say(escaped(f"{last.page}{last.version}/"))

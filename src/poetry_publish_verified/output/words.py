@@ -35,8 +35,7 @@ def shortened(text: str, width: int) -> str:
 
 def row(label: str, text: str, width: int) -> list[str]:
     """`text` beside its label, wrapped where it does not fit into `width` characters."""
-    label = f"  {label} "
-    room = max(width - len(label), 1)
-    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
-    indents = [label, *[" " * len(label)] * (len(lines) - 1)]
-    return [(indent + line)[:width] for indent, line in zip(indents, lines, strict=True)]
+    first = f"  {label} "
+    rest, room = " " * len(first), max(width, len(first) + 1)
+    lines = textwrap.wrap(text, room, initial_indent=first, subsequent_indent=rest)
+    return [line[:width] for line in lines]
