@@ -187,7 +187,7 @@ class Code(StrEnum):
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."
     NO_HASH_LISTED = "PV702", "An index lists a file without a sha256."
     OTHER_BYTES_SERVED = "PV703", "An index serves a file that differs from the published one."
-    CLIENT_CANNOT_INSTALL = "PV704", "A real client cannot download what was published."
+    CLIENT_CANNOT_INSTALL = "PV704", "A real client cannot install what was published."
     NOT_INSTALLABLE_BY_NATURE = "PV705", "The release has no wheel, so there is nothing to install."
     EXTRA_FILE = "PV706", "An index lists unexpected files of this version."
     CLIENT_TAKES_ANOTHER = "PV707", "A real client prefers another wheel of this release."

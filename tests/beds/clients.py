@@ -7,16 +7,21 @@ import os
 import shutil
 import sys
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 import requests
 
+from poetry_publish_verified.adapters.clients.setup import ClientSetup
+from poetry_publish_verified.adapters.clients.setup import Turns
+from poetry_publish_verified.adapters.clock import SystemClock
+from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import ClientRequest
 from poetry_publish_verified.core.verification import pip_target
 from tests.beds.distributions import WheelSource
 from tests.beds.processes import HANG
@@ -43,22 +48,32 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"HOME": str(home)} | more
 
 
+def setup(folder: Path, target: IndexTarget, **environment: str) -> ClientSetup:
+    """A client that may be asked about one index, with its own home beside `folder`."""
+    return ClientSetup(
+        folder=folder,
+        environment=clean_environment(folder.parent / "home", **environment),
+        indexes={target.url: target},
+        turns=Turns(Pace(SystemClock())),
+    )
+
+
 def wheel_bytes(filename: str) -> bytes:
     """An installable wheel; its bytes depend on the whole file name."""
     name, version, tag = filename.removesuffix(".whl").split("-", 2)
     return WheelSource(name, version, {f"{name}.py": f"# {filename}\n"}, tag=tag).content()
 
 
-def wheel_wanted(filename: str, body: bytes) -> WheelWanted:
+def wheel_wanted(filename: str, body: bytes) -> ClientRequest:
     """What a client is asked to fetch."""
     parsed = parse_filename(filename)
     target = pip_target(parsed, None)
     assert target is not None
     sha256 = hashlib.sha256(body).hexdigest()
-    return WheelWanted(filename, sha256, parsed.name, str(parsed.version), target)
+    return ClientRequest(filename, sha256, parsed.name, str(parsed.version), target)
 
 
-def put_wheel(index: Index, filename: str) -> WheelWanted:
+def put_wheel(index: Index, filename: str) -> ClientRequest:
     """Put a wheel on the index: into pypiserver's directory, or onto devpi by an upload."""
     body = wheel_bytes(filename)
     wheel = wheel_wanted(filename, body)
@@ -79,6 +94,11 @@ def put_wheel(index: Index, filename: str) -> WheelWanted:
         )
     assert answer.status_code == 200, answer.text
     return wheel
+
+
+def sdist_wanted(wheel: ClientRequest) -> ClientRequest:
+    """The sdist of the same release."""
+    return replace(wheel, filename=f"{wheel.name}-{wheel.version}.tar.gz", target=None)
 
 
 def target_of(index: Index, **more: Any) -> IndexTarget:

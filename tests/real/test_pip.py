@@ -14,8 +14,9 @@ import pytest
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from tests.beds.clients import clean_environment
 from tests.beds.clients import put_wheel
+from tests.beds.clients import sdist_wanted
+from tests.beds.clients import setup
 from tests.beds.clients import target_of
 from tests.beds.clients import visible_command_lines
 from tests.beds.clients import wheel_wanted
@@ -28,11 +29,12 @@ from tests.beds.proxy import is_page
 
 if TYPE_CHECKING:
     from poetry_publish_verified.core.urls import IndexTarget
-    from poetry_publish_verified.core.verification import WheelWanted
+    from poetry_publish_verified.core.verification import ClientRequest
     from tests.conftest import MakeProxy
 
 WHEEL = "lantern-1.0-py3-none-any.whl"
 SECRET = "of-the-user"
+ISOLATED = [sys.executable.encode(), b"-I", b"-S"]
 
 
 @pytest.fixture
@@ -44,14 +46,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(
-    folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG, **more: str
+    folder: Path, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG, **more: str
 ) -> ClientFile | ClientFailure:
     """One download, in an environment with its own home."""
-    client = Pip(folder, clean_environment(folder.parent / "home", **more), [target])
+    client = Pip(setup(folder, target, **more))
 
     async def prepared() -> ClientFile | ClientFailure:
         assert await client.prepare() is None
         return await client.download(wheel, target.url, timeout)
+
+    return anyio.run(prepared)
+
+
+def resolve(folder: Path, request: ClientRequest, target: IndexTarget) -> ClientFailure | None:
+    """One look for a version."""
+    client = Pip(setup(folder, target))
+
+    async def prepared() -> ClientFailure | None:
+        assert await client.prepare() is None
+        return await client.resolve(request, target.url, HANG)
 
     return anyio.run(prepared)
 
@@ -63,6 +76,42 @@ def test_wheels_for_every_platform(closed: Index, folder: Path, tags: str) -> No
     got = ask(folder, wheel, target_of(closed))
     assert got == ClientFile(wheel.filename, wheel.sha256)
     assert not list((folder.parent / "home").rglob("*"))
+    assert not list(folder.rglob("*.whl"))
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"), [("cp312-cp312-win_amd64", True), ("cp312-cp312-win_arm64", False)]
+)
+def test_a_wheel_that_is_only_resolved(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path, tags: str, *, found: bool
+) -> None:
+    """pip finds a wheel on its own machine without a byte of it; any other machine lacks it."""
+    put_wheel(open_pypi, "lantern-1.0rc1-cp312-cp312-win_amd64.whl")
+    proxy = make_proxy(open_pypi.origin)
+    target = target_of(open_pypi.behind(proxy.origin))
+    wheel = wheel_wanted(f"lantern-1.0rc1-{tags}.whl", b"")
+    got = resolve(folder, wheel, target)
+    assert (got is None) is found
+    assert proxy.requests == proxy.pages
+
+
+def test_a_version_that_is_not_listed(open_pypi: Index, folder: Path) -> None:
+    """Where pip lists other versions only, what it lists is shown."""
+    put_wheel(open_pypi, WHEEL)
+    got = resolve(folder, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(open_pypi))
+    assert isinstance(got, ClientFailure)
+    assert "Available versions: 1.0" in got.detail
+
+
+def test_an_sdist(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """An sdist is found whatever Python it requires, and nothing of it is downloaded."""
+    sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
+    proxy = make_proxy(open_pypi.origin)
+    link = f'<a href="/{sdist.filename}" data-requires-python="&lt;3">{sdist.filename}</a>'
+    proxy.answer(is_page, Answer(200, link.encode(), headers={"Content-Type": "text/html"}))
+    target = target_of(open_pypi.behind(proxy.origin))
+    assert resolve(folder, sdist, target) is None
+    assert proxy.requests == proxy.pages
 
 
 def test_missing_version(closed: Index, folder: Path) -> None:
@@ -81,25 +130,22 @@ def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, folder: Path) 
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
     arguments: list[str] = []
-    started: list[tuple[Path, bytes]] = []
+    started: list[bytes] = []
 
     def look(exchange: Exchange) -> Answer:
         arguments.extend(visible_command_lines())
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it may have ended
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if words[:3] == [sys.executable.encode(), b"-I", b"-S"] and b"download" in words:
-                    started.append(
-                        ((process / "cwd").readlink(), (process / "environ").read_bytes())
-                    )
+                if words[:3] == ISOLATED and (process / "cwd").readlink() == folder:
+                    started.append((process / "environ").read_bytes())
         return exchange.forward()
 
     proxy.on(is_page, look)
     got = ask(folder, wheel, target, TWINE_PASSWORD=SECRET, PIP_EXTRA_INDEX_URL="http://elsewhere/")
     assert isinstance(got, ClientFile)
     assert not [line for line in arguments if PASSWORD in line]
-    ((place, environment),) = started
-    assert place == folder
+    (environment,) = started
     assert PASSWORD.encode() in unquote_to_bytes(environment)
     assert SECRET.encode() not in environment
     assert b"elsewhere" not in environment
@@ -118,7 +164,7 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -
 def test_unwritable_directory(open_pypi: Index, folder: Path) -> None:
     """If pip cannot be unpacked, the reason is given."""
     (folder / "pip").write_bytes(b"")
-    client = Pip(folder, {}, [target_of(open_pypi)])
+    client = Pip(setup(folder, target_of(open_pypi)))
     said = anyio.run(client.prepare)
     assert said is not None
     assert str(folder / "pip") in said

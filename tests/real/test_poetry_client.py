@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import ClientRequest
 from poetry_publish_verified.poetry_api.repositories import pypi_index
 from tests.beds.clients import clean_environment
 from tests.beds.clients import put_wheel
+from tests.beds.clients import sdist_wanted
+from tests.beds.clients import setup
 from tests.beds.clients import target_of
 from tests.beds.clients import wheel_bytes
 from tests.beds.clients import wheel_wanted
@@ -73,10 +76,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(
-    folder: Path, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG, pypi: str = ""
+    folder: Path, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG, pypi: str = ""
 ) -> object:
     """One download."""
-    client = PoetryClient(folder, [target], pypi or pypi_index())
+    client = PoetryClient(setup(folder, target), pypi or pypi_index())
     return anyio.run(client.download, wheel, target.url, timeout)
 
 
@@ -173,11 +176,11 @@ def test_proxies_can_be_disabled(
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert isinstance(ask(folder, wheel, target, timeout=3), ClientFailure)
-    client = PoetryClient(folder, [target], pypi_index(), proxies=False)
+    client = PoetryClient(replace(setup(folder, target), proxies=False), pypi_index())
     assert isinstance(anyio.run(client.download, wheel, target.url, HANG), ClientFile)
 
 
-def pypi_like(proxy: FaultProxy, index: Index, wheel: WheelWanted) -> list[str]:
+def pypi_like(proxy: FaultProxy, index: Index, wheel: ClientRequest) -> list[str]:
     """Make the proxy answer with PyPI's JSON pages, and record the requests."""
     asked = []
     url = f"{proxy.origin}/packages/{wheel.filename}"
@@ -273,13 +276,61 @@ def test_hash_that_poetry_would_not_find_again(
             assert wheel.sha256 in got.detail
 
 
+def test_one_look_for_all_files(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """A release is read once for all its wheels, and again after a failure; nothing stays."""
+    names = [f"lantern-1.0-cp3{minor}-none-any.whl" for minor in (11, 12, 13)]
+    wheels = [put_wheel(open_pypi, name) for name in names]
+    proxy = make_proxy(open_pypi.origin)
+    target = target_of(open_pypi.behind(proxy.origin))
+    client = PoetryClient(setup(folder, target), "")
+    rule = proxy.answer(is_file(names[1]), Answer(404))
+
+    async def ask_for_all() -> list[object]:
+        got: list[object] = [
+            await client.download(wheels[0], target.url, HANG),
+            await client.resolve(wheels[2], target.url, HANG),
+        ]
+        pages.append(len(proxy.pages))
+        got.append(await client.download(wheels[1], target.url, HANG))
+        rule.lift()
+        got.append(await client.download(wheels[1], target.url, HANG))
+        pages.append(len(proxy.pages))
+        return got
+
+    pages: list[int] = []
+    first, second, failed, again = anyio.run(ask_for_all)
+    assert first == ClientFile(names[0], wheels[0].sha256)
+    assert second is None
+    assert isinstance(failed, ClientFailure)
+    assert again == ClientFile(names[1], wheels[1].sha256)
+    assert pages == [1, 2]
+    assert not list(folder.rglob("*.whl"))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_sdist_is_not_built(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path, *, there: bool
+) -> None:
+    """Of a release without wheels Poetry finds the link, and downloads nothing."""
+    sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
+    assert open_pypi.root is not None
+    name = sdist.filename if there else sdist.filename.replace("1.0", "0.9")
+    (open_pypi.root / name).write_bytes(b"no archive")
+    proxy = make_proxy(open_pypi.origin)
+    target = target_of(open_pypi.behind(proxy.origin))
+    client = PoetryClient(setup(folder, target), "")
+    got = anyio.run(client.resolve, sdist, target.url, HANG)
+    assert (got is None) is there
+    assert proxy.requests == proxy.pages
+
+
 HANGING = """
 import sys, anyio, pathlib
 from poetry_publish_verified.core.urls import Access, IndexTarget
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
-from tests.beds.clients import wheel_wanted
+from tests.beds.clients import setup, wheel_wanted
 target = IndexTarget(sys.argv[1], Access())
-client = PoetryClient(pathlib.Path(sys.argv[2]), [target], "")
+client = PoetryClient(setup(pathlib.Path(sys.argv[2]), target), "")
 wheel = wheel_wanted("lantern-1.0-py3-none-any.whl", b"")
 print(anyio.run(client.download, wheel, target.url, 2.0))
 """

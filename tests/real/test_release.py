@@ -122,11 +122,29 @@ def test_until_installable_with_an_sdist_only(
     """It is proven as far as possible, and the receipt notes the rest."""
     project.build()
     (project.dist / project.wheel).unlink()
-    ended(publish(poetry, project, pypi, "--until", "installable"), 0)
+    run = publish(poetry, project, pypi, "--until", "installable")
+    ended(run, 0)
+    assert "The release has no wheel, so --until installable has nothing to install." in run.err
     receipt = project.receipt()
     holds(receipt, "verified", 0)
     assert [problem["severity"] for problem in problems(receipt)] == ["warning"]
     assert set(pypi.stored("lantern")) == {project.sdist}
+
+
+def test_only_the_named_clients_are_asked(
+    poetry: Poetry, project: Project, behind: Index, proxy: FaultProxy
+) -> None:
+    """`--clients` says who is asked, and there has to be somebody."""
+    nobody = publish(poetry, project, behind, "--until", "installable", "--clients", "html")
+    ended(nobody, 3)
+    assert "PV216" in nobody.err
+    assert not proxy.requests
+    named = ("--until", "installable", "--clients", "html", "--clients", "poetry")
+    run = publish(poetry, project, behind, "-v", *named)
+    ended(run, 0)
+    assert "Poetry downloads 1 wheel" in run.out
+    agents = {r.headers.get("user-agent", "").partition("/")[0] for r in proxy.requests}
+    assert agents == {"poetry-publish-verified", "poetry"}
 
 
 @pytest.mark.parametrize("kind", ["pypi", "devpi"])

@@ -17,10 +17,12 @@ from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import ClientRequest
 from tests.beds.clients import UV
 from tests.beds.clients import clean_environment
 from tests.beds.clients import put_wheel
+from tests.beds.clients import sdist_wanted
+from tests.beds.clients import setup
 from tests.beds.clients import target_of
 from tests.beds.clients import visible_command_lines
 from tests.beds.clients import wheel_bytes
@@ -55,14 +57,19 @@ def folder(tmp_path: Path) -> Path:
 
 def uv(folder: Path, target: IndexTarget, executable: str | Path = UV, **more: str) -> Uv:
     """The client under test, in an environment with its own home."""
-    return Uv(executable, folder, clean_environment(folder.parent / "home", **more), [target])
+    return Uv(executable, setup(folder, target, **more))
 
 
 def ask(
-    client: Uv, wheel: WheelWanted, target: IndexTarget, timeout: float = HANG
+    client: Uv, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG
 ) -> ClientFile | ClientFailure | ClientAbstains:
     """One download."""
-    return anyio.run(client.download, wheel, target.url, timeout)
+
+    async def prepared() -> ClientFile | ClientFailure | ClientAbstains:
+        assert await client.prepare() is None
+        return await client.download(wheel, target.url, timeout)
+
+    return anyio.run(prepared)
 
 
 @pytest.mark.parametrize("tags", PLATFORMS)
@@ -211,31 +218,66 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -
         (None, "could not be run"),
         ("echo uv 0.4.30", "uv 0.4 is too old"),
         ("echo broken; exit 1", "broken"),
-        (
-            "[ $1 = --version ] && echo uv 0.9 || { echo \"error: invalid value 'x'\"; exit 2; }",
-            "too old: error: invalid value 'x'",
-        ),
     ],
 )
 def test_unusable_uv(
     open_pypi: Index, folder: Path, tmp_path: Path, script: str | None, word: str
 ) -> None:
-    """A missing, broken or outdated uv says nothing about the index."""
+    """A missing, broken or outdated uv is found out before it is asked."""
+    said = anyio.run(uv(folder, target_of(open_pypi), scripted(tmp_path, script)).prepare)
+    assert said is not None
+    assert word in said
+
+
+def test_an_option_that_uv_does_not_know(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
+    """A uv too old for this platform says nothing about the index."""
     target = target_of(open_pypi)
-    executable = tmp_path / "uv"
+    script = "[ $1 = --version ] && echo uv 0.9 || { echo \"error: invalid value 'x'\"; exit 2; }"
+    got = ask(uv(folder, target, scripted(tmp_path, script)), put_wheel(open_pypi, WHEEL), target)
+    assert got == ClientAbstains("this uv is too old: error: invalid value 'x'")
+
+
+def scripted(folder: Path, script: str | None) -> Path:
+    """A program of this name; None: there is none."""
+    executable = folder / "uv"
     if script is not None:
         executable.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         executable.chmod(0o755)
-    got = ask(uv(folder, target, executable), put_wheel(open_pypi, WHEEL), target)
+    return executable
+
+
+def test_a_wheel_that_is_only_resolved(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path
+) -> None:
+    """uv finds the version on the wheel's machine without the whole wheel, or says why not."""
+    wheel = put_wheel(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    target = target_of(open_pypi.behind(proxy.origin))
+    client = uv(folder, target)
+    assert anyio.run(client.prepare) is None
+    assert anyio.run(client.resolve, wheel, target.url, HANG) is None
+    files = [request for request in proxy.requests if request.path.endswith(WHEEL)]
+    assert all(request.method == "HEAD" or "range" in request.headers for request in files)
+    absent = wheel_wanted("lantern-1.1-py3-none-any.whl", b"")
+    got = anyio.run(client.resolve, absent, target.url, HANG)
+    assert isinstance(got, ClientFailure)
+    assert "no version of lantern==1.1" in got.detail
+
+
+def test_an_sdist(open_pypi: Index, folder: Path) -> None:
+    """uv is not asked for sdists, which it would build."""
+    target = target_of(open_pypi)
+    sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
+    got = anyio.run(uv(folder, target, "/nowhere/uv").resolve, sdist, target.url, HANG)
     assert isinstance(got, ClientAbstains)
-    assert word in got.reason
 
 
 def test_unknown_platform(open_pypi: Index, folder: Path) -> None:
     """uv is not asked for a platform that it has no name for."""
     target = target_of(open_pypi)
     wheel = put_wheel(open_pypi, "lantern-1.0-cp312-cp312-manylinux_2_17_s390x.whl")
-    got = ask(uv(folder, target, "/nowhere/uv"), wheel, target)
+    client = uv(folder, target, "/nowhere/uv")
+    got = anyio.run(client.download, wheel, target.url, HANG)
     assert isinstance(got, ClientAbstains)
     assert "s390x" in got.reason
 

@@ -46,9 +46,11 @@ from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
+from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.core.distribution import Distribution
     from poetry_publish_verified.core.variants import Variant
-    from poetry_publish_verified.core.verification import WheelWanted
+    from poetry_publish_verified.core.verification import ClientRequest
 
 EventT = TypeVar("EventT")
 # More event loop turns than any task here takes before it sleeps or ends.
@@ -253,13 +255,32 @@ class ScriptedClient:
 
     index: ScriptedIndex
     name: str = "pip"
+    optional: bool = False
+    fault: str | None = None
     script: list[ClientFile | ClientFailure | ClientAbstains] = field(default_factory=list)
-    asked: list[tuple[WheelWanted, str]] = field(default_factory=list)
+    asked: list[tuple[ClientRequest, str]] = field(default_factory=list)
+    resolved: list[ClientRequest] = field(default_factory=list)
     remedy: str | None = None
-    caches_asked: list[tuple[WheelWanted, str]] = field(default_factory=list)
+    caches_asked: list[tuple[ClientRequest, str]] = field(default_factory=list)
+
+    async def prepare(self) -> str | None:
+        """What the script says of its setting up."""
+        await anyio.lowlevel.checkpoint()
+        return self.fault
+
+    async def resolve(
+        self, request: ClientRequest, index_url: str, timeout: float
+    ) -> ClientFailure | ClientAbstains | None:
+        """Find what the script lets it download."""
+        assert index_url == self.index.url
+        assert timeout > 0
+        await anyio.lowlevel.checkpoint()
+        self.resolved.append(request)
+        got = self.script.pop(0) if self.script else None
+        return None if isinstance(got, ClientFile) else got
 
     async def download(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, wheel: ClientRequest, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure | ClientAbstains:
         """The first wheel of the index."""
         await anyio.lowlevel.checkpoint()
@@ -271,7 +292,7 @@ class ScriptedClient:
         return ClientFile(wheels[0], self.index.shelf[wheels[0]].served.sha256)
 
     async def stale_cache_remedy(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, wheel: ClientRequest, index_url: str, timeout: float
     ) -> str | None:
         """The scripted state of the user's own cache."""
         await anyio.lowlevel.checkpoint()
@@ -337,6 +358,7 @@ class World:
         self.read_for = 0.0
         self.slots = 32
         self.client: ScriptedClient = ScriptedClient(self.index)
+        self.others: list[ScriptedClient] = []
         self.events: list[Event] = []
         self.receipt = Receipt(
             "poetry-publish-verified", "0", "0", datetime(2026, 1, 1, tzinfo=UTC)
@@ -394,7 +416,7 @@ class World:
             repository=self.repository,
             own=self.index,
             indexes=tuple(self.indexes),
-            clients=(self.client,),
+            clients=Clients([self.client, *self.others], self.report).ready,
             clock=self.clock,
             report=self.report,
             encodings=Encodings(),
@@ -415,3 +437,11 @@ class World:
 def changed(distribution: Distribution, sha256: str) -> Distribution:
     """A distribution of the same name with other bytes."""
     return replace(distribution, sha256=sha256)
+
+
+def assert_outcome(ending: Outcome, verdict: Verdict, *codes: Code) -> None:
+    """Check the verdict, exactly these problems, and that the receipt has them."""
+    assert (ending.verdict, ending.codes) == (verdict, [str(code) for code in codes])
+    assert ending.receipt["verdict"] == ending.release["verdict"] == str(verdict)
+    assert ending.receipt["exit_code"] == verdict.exit_code
+    assert [problem["code"] for problem in ending.release["problems"]] == ending.codes

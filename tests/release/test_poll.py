@@ -34,12 +34,12 @@ from poetry_publish_verified.release.prove import prove_everywhere
 from tests.core.distributions import WHEEL
 from tests.release.scripted import ScriptedIndex
 from tests.release.scripted import World
+from tests.release.scripted import assert_outcome
 from tests.release.test_publish import BUILT
 from tests.release.test_publish import BUILT_WHEEL
 from tests.release.test_publish import MIRROR
 from tests.release.test_publish import OTHER
 from tests.release.test_publish import PLAN
-from tests.release.test_publish import assert_outcome
 
 EMPTY = Observation("page", ProjectPage({}))
 QUICK = Plan(Until.DOWNLOADABLE, 20.0)

@@ -12,10 +12,10 @@ from poetry_publish_verified.release.interfaces import Plan
 from tests.core.distributions import core_metadata
 from tests.core.distributions import distribution
 from tests.release.scripted import World
+from tests.release.scripted import assert_outcome
 from tests.release.test_publish import BUILT
 from tests.release.test_publish import PLAN
 from tests.release.test_publish import UNKNOWN
-from tests.release.test_publish import assert_outcome
 
 BROKEN = distribution("lantern-1.0-py3-none-any.whl", b"", core_metadata("Name: lamp"))
 

@@ -22,8 +22,6 @@ from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
@@ -38,6 +36,7 @@ from tests.core.distributions import distribution
 from tests.release.scripted import Outcome
 from tests.release.scripted import ScriptedAnswer
 from tests.release.scripted import World
+from tests.release.scripted import assert_outcome
 from tests.release.scripted import changed
 
 if TYPE_CHECKING:
@@ -59,14 +58,6 @@ MIRROR = "https://mirror.example/simple/"
 def world() -> World:
     """A world in which everything succeeds."""
     return World()
-
-
-def assert_outcome(ending: Outcome, verdict: Verdict, *codes: Code) -> None:
-    """Check the verdict, exactly these problems, and that the receipt has them."""
-    assert (ending.verdict, ending.codes) == (verdict, [str(code) for code in codes])
-    assert ending.receipt["verdict"] == ending.release["verdict"] == str(verdict)
-    assert ending.receipt["exit_code"] == verdict.exit_code
-    assert [problem["code"] for problem in ending.release["problems"]] == ending.codes
 
 
 def test_release_is_proven(world: World) -> None:
@@ -591,91 +582,6 @@ def test_gravest_index_failure_is_the_verdict(world: World) -> None:
     ending = world.publish(Plan(Until.DOWNLOADABLE, 60.0), *BUILT)
     assert ending.verdict is Verdict.VERIFICATION_FAILED
     assert set(ending.codes) == {"PV703", "PV601"}
-
-
-INSTALLABLE = Plan(Until.INSTALLABLE, 900.0)
-
-
-def test_until_installable_asks_a_client_for_each_wheel(world: World) -> None:
-    """A real client is asked for each wheel, for its own platform; never for sdists."""
-    assert_outcome(world.publish(INSTALLABLE, *BUILT), Verdict.VERIFIED)
-    ((wheel, url),) = world.client.asked
-    assert wheel.requirement == "lantern===1.0"
-    assert (wheel.filename, wheel.sha256) == (WHEEL, BUILT_WHEEL.sha256)
-    assert wheel.target.platforms == ("any",)
-    assert url == world.index.url
-    assert [(e.filename, e.client) for e in world.events_of(FileVerified) if e.client == "pip"] == [
-        (WHEEL, "pip")
-    ]
-
-
-def test_until_installable_without_wheels(world: World) -> None:
-    """A release without wheels is proven as far as possible, with a note."""
-    ending = world.publish(INSTALLABLE, BUILT_SDIST)
-    assert_outcome(ending, Verdict.VERIFIED, Code.NOT_INSTALLABLE_BY_NATURE)
-    assert ending.problems[0].severity == "warning"
-    assert world.client.asked == []
-
-
-def test_client_that_fails_at_first(world: World) -> None:
-    """A client that finds the release at the third try is enough."""
-    world.client.script = [ClientFailure("No matching distribution found")] * 2
-    assert_outcome(world.publish(INSTALLABLE, *BUILT), Verdict.VERIFIED)
-    assert len(world.client.asked) == 3
-
-
-def test_client_that_never_finds_the_wheel(world: World) -> None:
-    """It is `not visible`, in the client's own words."""
-    world.client.script = [ClientFailure("No matching distribution found")] * 99
-    ending = world.publish(INSTALLABLE, *BUILT)
-    assert_outcome(ending, Verdict.NOT_VISIBLE, Code.CLIENT_CANNOT_INSTALL)
-    assert "No matching distribution found" in ending.problems[0].message
-
-
-def test_client_that_abstains(world: World) -> None:
-    """A client that cannot be asked for a wheel is a warning, asked once, and proves nothing."""
-    world.client.script = [ClientAbstains("it knows no such platform")]
-    ending = world.publish(INSTALLABLE, *BUILT)
-    assert_outcome(ending, Verdict.VERIFIED, Code.CLIENT_UNAVAILABLE)
-    assert "it knows no such platform" in ending.problems[0].message
-    assert len(world.client.asked) == 1
-    assert {event.client for event in world.events_of(FileVerified)} == {"http"}
-
-
-@pytest.mark.parametrize(
-    "got", [ClientFile(WHEEL, OTHER), ClientFile("lantern-1.0-1-py3-none-any.whl", OTHER)]
-)
-def test_client_that_gets_other_bytes(world: World, got: ClientFile) -> None:
-    """If a client gets other bytes or another file, the exit code is 7."""
-    world.client.script = [got]
-    ending = world.publish(INSTALLABLE, *BUILT)
-    assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_BYTES_SERVED)
-
-
-def test_preferred_other_wheel_does_not_count(world: World) -> None:
-    """If the client prefers another wheel, this one does not count as fetched."""
-    second = distribution("lantern-1.0-2-py3-none-any.whl", b"second build")
-    world.client.script = [ClientFile(second.filename, second.sha256)] * 2
-    ending = world.publish(INSTALLABLE, *in_upload_order([BUILT_WHEEL, second]))
-    assert_outcome(ending, Verdict.VERIFIED, Code.CLIENT_TAKES_ANOTHER)
-    by_pip = {event.filename for event in world.events_of(FileVerified) if event.client == "pip"}
-    assert WHEEL not in by_pip
-
-
-def test_wheel_that_no_python_accepts(world: World) -> None:
-    """Tags and Requires-Python that exclude each other make a wheel uninstallable."""
-    built = distribution(WHEEL, metadata=core_metadata("Requires-Python: <3"))
-    ending = world.publish(INSTALLABLE, built)
-    assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.CLIENT_CANNOT_INSTALL)
-
-
-def test_clients_are_not_asked_for_wrong_bytes(world: World) -> None:
-    """Once the bytes are wrong, no client is asked."""
-    served(world, BUILT_WHEEL, Fetched(5, OTHER))
-    assert_outcome(
-        world.publish(INSTALLABLE, *BUILT), Verdict.VERIFICATION_FAILED, Code.OTHER_BYTES_SERVED
-    )
-    assert world.client.asked == []
 
 
 @pytest.mark.parametrize("until", list(Until))

@@ -32,6 +32,7 @@ from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
@@ -99,7 +100,7 @@ class Monorepo:
             repository=self.repositories[name],
             own=index,
             indexes=(index,),
-            clients=(ScriptedClient(index),),
+            clients=Clients([ScriptedClient(index)], report).ready,
             clock=self.clock,
             report=report,
             encodings=Encodings(),

@@ -29,8 +29,11 @@ class Pace:
         self._next: dict[str, float] = {}
         self._held: dict[tuple[str, str, int], float] = {}
 
-    async def turn(self, url: str, *, patience: float = math.inf) -> None:
-        """Return when `url` may be asked: after its server's rest, or `patience` seconds of it."""
+    async def turn(self, url: str, *, patience: float = math.inf, requests: int = 1) -> None:
+        """Return when `url` may be asked: after its server's rest, or `patience` seconds of it.
+
+        The next turn comes after time for so many `requests`.
+        """
         end = self._clock.monotonic() + patience
         while (rest := min(self._held.get(origin(url), 0.0), end) - self._clock.monotonic()) > 0:
             await self._clock.sleep(rest)
@@ -39,7 +42,7 @@ class Pace:
             return
         now = self._clock.monotonic()
         turn = max(now, self._next.get(host, now))
-        self._next[host] = turn + _SECONDS_BETWEEN
+        self._next[host] = turn + requests * _SECONDS_BETWEEN
         if turn > now:
             await self._clock.sleep(turn - now)
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,8 @@ from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
+from poetry_publish_verified.adapters.clients.setup import ClientSetup
+from poetry_publish_verified.adapters.clients.setup import Turns
 from poetry_publish_verified.adapters.clients.uv import Uv
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
@@ -37,7 +40,7 @@ from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.problems.machine import client_unavailable
+from poetry_publish_verified.core.problems.machine import no_client
 from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
@@ -51,6 +54,7 @@ from poetry_publish_verified.poetry_api.repositories import accept_encoding
 from poetry_publish_verified.poetry_api.repositories import proxy_for
 from poetry_publish_verified.poetry_api.repositories import pypi_index
 from poetry_publish_verified.release import interfaces
+from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
 from poetry_publish_verified.release.wait import wait_for
@@ -93,7 +97,8 @@ async def run_release(
     def use(adapters: _Adapters) -> Awaitable[Verdict]:
         return publish(source, plan, adapters.to_publish(source), needed)
 
-    return await _run(use, _targets(source), plan, ticking, proxies=source.targets.proxies)
+    proxies = source.targets.proxies
+    return await _run(use, _targets(source), plan, source.report, ticking, proxies=proxies)
 
 
 async def run_workspace(
@@ -110,7 +115,7 @@ async def run_workspace(
 
     targets = [target for each in requests for target in _targets(each.source)]
     proxies = requests[0].source.targets.proxies
-    return await _run(use, targets, requests[0].plan, ticking, proxies=proxies)
+    return await _run(use, targets, requests[0].plan, report, ticking, proxies=proxies)
 
 
 def _targets(source: DistDirRelease) -> list[IndexTarget]:
@@ -125,24 +130,26 @@ async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> 
         return wait_for([(each.expected, adapters.to_wait(each)) for each in awaited], plan)
 
     targets = [target for each in awaited for target in each.indexes]
-    return await _run(use, targets, plan, ticking, proxies=True)
+    return await _run(use, targets, plan, awaited[0].report, ticking, proxies=True)
 
 
 async def _run(
     use: Callable[[_Adapters], Awaitable[Verdict]],
     targets: Iterable[IndexTarget],
     plan: Plan,
+    report: Report,
     ticking: Ticking,
     *,
     proxies: bool,
 ) -> Verdict:
-    """Run a use case while what a person watches is kept up to date."""
+    """Run a use case while clients are set up, and what a person watches is kept up to date."""
     failure: ReleaseError | None = None
     verdict = Verdict.RUNNING
     async with AsyncExitStack() as stack:
-        adapters = await _Adapters.open(stack, targets, plan, proxies=proxies)
+        adapters = await _Adapters.open(stack, targets, plan, report, proxies=proxies)
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(ticking)
+        group.start_soon(adapters.set_up_clients)
         try:
             verdict = await use(adapters)
         except ReleaseError as error:  # a group of tasks would wrap it
@@ -160,33 +167,46 @@ class _Adapters:
     http: Http
     clock: SystemClock
     indexes: Mapping[str, SimpleIndex]
-    clients: tuple[interfaces.Client, ...]
+    clients: Clients
     encodings: Encodings
     jitter: Callable[[], float]
     slots: anyio.CapacityLimiter
 
     @classmethod
     async def open(
-        cls, stack: AsyncExitStack, targets: Iterable[IndexTarget], plan: Plan, *, proxies: bool
+        cls,
+        stack: AsyncExitStack,
+        targets: Iterable[IndexTarget],
+        plan: Plan,
+        report: Report,
+        *,
+        proxies: bool,
     ) -> _Adapters:
         by_url = {target.url: target for target in targets}
         for target in by_url.values():
             _check_certificates(target.access)
         clock = SystemClock()
+        pace = Pace(clock)
+        clients = _clients(stack, by_url, plan, pace, proxies=proxies)
         proxy = proxy_for if proxies else lambda _: None
         timeout = min(_READ_TIMEOUT, plan.timeout)
-        http = await stack.enter_async_context(Http(user_agent(), timeout, proxy, Pace(clock)))
+        http = await stack.enter_async_context(Http(user_agent(), timeout, proxy, pace))
         return cls(
             http=http,
             clock=clock,
             indexes={
                 url: SimpleIndex(http, target, plan.timeout) for url, target in by_url.items()
             },
-            clients=await _clients(stack, by_url.values(), plan, proxies=proxies),
+            clients=Clients(clients, report),
             encodings=Encodings(ZSTD_IS_KNOWN, accept_encoding()),
             jitter=random.SystemRandom().random,
             slots=anyio.CapacityLimiter(plan.jobs),
         )
+
+    async def set_up_clients(self) -> None:
+        """Begin early; why that failed is raised where they are needed."""
+        with suppress(ReleaseError):
+            await self.clients.ready()
 
     def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
         """What one release is sent and proven with."""
@@ -195,7 +215,7 @@ class _Adapters:
             repository=HttpRepository(self.http, targets.repository, source.dist_dir),
             own=self.indexes[targets.indexes.own.url],
             indexes=tuple(self.indexes[target.url] for target in targets.indexes.shown_by),
-            clients=self.clients,
+            clients=self.clients.ready,
             clock=self.clock,
             report=source.report,
             encodings=self.encodings,
@@ -209,7 +229,7 @@ class _Adapters:
         return interfaces.VerifyContext(
             own=indexes[0],
             indexes=indexes,
-            clients=self.clients,
+            clients=self.clients.ready,
             clock=self.clock,
             report=awaited.report,
             encodings=self.encodings,
@@ -217,22 +237,32 @@ class _Adapters:
         )
 
 
-async def _clients(
-    stack: AsyncExitStack, targets: Iterable[IndexTarget], plan: Plan, *, proxies: bool
-) -> tuple[interfaces.Client, ...]:
-    """The real clients that are to be asked at the end."""
+def _clients(
+    stack: AsyncExitStack,
+    indexes: Mapping[str, IndexTarget],
+    plan: Plan,
+    pace: Pace,
+    *,
+    proxies: bool,
+) -> list[interfaces.Client]:
+    """The real clients to ask: those here that `--clients` names, if any is to be asked."""
     if plan.until is not Until.INSTALLABLE:
-        return ()
+        return []
     stack.enter_context(_without_poetrys_log())
-    folder, targets = Path(stack.enter_context(temporary_folder())), list(targets)
-    pip = Pip(folder, os.environ, targets, proxies=proxies)
-    if (fault := await pip.prepare()) is not None:
-        raise ReleaseError.refused(client_unavailable("pip", fault))
-    clients: list[interfaces.Client] = [pip]
-    if (uv := shutil.which("uv")) is not None:
-        clients.append(Uv(uv, folder, os.environ, targets, proxies=proxies))
-    clients.append(PoetryClient(folder, targets, pypi_index(), proxies=proxies))
-    return tuple(clients)
+    setup = ClientSetup(
+        folder=Path(stack.enter_context(temporary_folder())),
+        environment=os.environ,
+        indexes=indexes,
+        turns=Turns(pace),
+        proxies=proxies,
+    )
+    uv = shutil.which("uv") if "uv" in plan.clients else None
+    clients: list[interfaces.Client] = [Pip(setup)] if "pip" in plan.clients else []
+    clients += [Uv(uv, setup)] if uv else []
+    clients += [PoetryClient(setup, pypi_index())] if "poetry" in plan.clients else []
+    if not clients:
+        raise ReleaseError.refused(no_client())
+    return clients
 
 
 @contextmanager

@@ -70,7 +70,8 @@ def release_options(defaults: Settings) -> list[Option]:
         option(
             "clients",
             None,
-            "Which clients' view of the index to check: `pip`, `uv`, `poetry` or `html`."
+            "Which clients to check the index for, and to ask in the end: `pip`, `uv`, `poetry` or"
+            " `html`, which is never asked."
             f" Default is `{' '.join(defaults.clients)}`.",
             flag=False,
             multiple=True,

@@ -236,6 +236,20 @@ class FileVerified:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientAsked:
+    """A client got every wheel it was asked for: so many downloaded, so many only resolved.
+
+    `skipped` has why it could not be asked for others, each reason with its files.
+    """
+
+    index: str
+    client: str
+    downloaded: int
+    resolved: int
+    skipped: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MetadataVerified:
     """A wheel's `.metadata` was downloaded from an index, and its hash is the expected one."""
 
@@ -303,6 +317,7 @@ Event = (
     | IndexEnded
     | FileListed
     | FileVerified
+    | ClientAsked
     | MetadataVerified
     | ProblemFound
     | ReleaseWaiting

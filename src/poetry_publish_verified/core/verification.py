@@ -91,14 +91,17 @@ class PipTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class WheelWanted:
-    """A wheel as a client is to find it: `name` normalised, `version` as PEP 440 writes it."""
+class ClientRequest:
+    """A file that a client is asked for: `name` normalised, `version` as PEP 440 writes it.
+
+    `target` is the machine of a wheel; None for an sdist, which no client is to build.
+    """
 
     filename: str
     sha256: str
     name: str
     version: str
-    target: PipTarget
+    target: PipTarget | None
 
     @property
     def requirement(self) -> str:

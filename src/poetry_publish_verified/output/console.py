@@ -205,6 +205,12 @@ class Text:
                 how = self.releases.get(release).how(filename)
                 way = "" if client == "http" else f" with {client}"
                 yield f" - {of}{_name(filename)} downloads {how} from {_index(index)}{way}"
+            case events.ClientAsked(index, client, downloaded, resolved):
+                wheels = "1 wheel" if downloaded == 1 else f"{downloaded} wheels"
+                more = f", and only resolves {resolved} more" if resolved else ""
+                yield f" - {of}{client} downloads {wheels} from {_index(index)}{more}"
+                for reason, filenames in event.skipped:
+                    yield f" - {of}{client} is not asked for {some(filenames)}: {escaped(reason)}"
             case events.MetadataVerified(_, filename):
                 yield f" - {of}{_name(f'{filename}.metadata')} matches the file"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
@@ -26,9 +27,9 @@ from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import ClientRequest
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
-from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
 
@@ -104,19 +105,31 @@ class Repository(Protocol):
 
 
 class Client(Protocol):
-    """A real client."""
+    """A real client; none of these raises for what the index or the client does."""
 
     @property
     def name(self) -> str:
         """What people call it."""
 
+    @property
+    def optional(self) -> bool:
+        """Whether a machine may lack it: then the others are asked."""
+
+    async def prepare(self) -> str | None:
+        """Set it up, before all else; why it cannot be asked, None where it can."""
+
     async def download(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure | ClientAbstains:
-        """Fetch the wheel as for a user; never raises for what the index or the client does."""
+        """Download a wheel as a user would."""
+
+    async def resolve(
+        self, request: ClientRequest, index_url: str, timeout: float
+    ) -> ClientFailure | ClientAbstains | None:
+        """Find a wheel's version for the wheel's machine, or that of an sdist; None if found."""
 
     async def stale_cache_remedy(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, request: ClientRequest, index_url: str, timeout: float
     ) -> str | None:
         """The command after which the user's own client sees the release, where it now does not.
 
@@ -196,13 +209,14 @@ class ExpectedRelease:
 class VerifyContext:
     """The indexes' side of the world: all that proving needs.
 
-    `own` is the repository's own index, `indexes` all that must show the release, `clients` the
-    real clients to be asked; `roll` gives numbers between 0 and 1.
+    `own` is the repository's own index, `indexes` all that must show the release; `clients` gives
+    the real clients to be asked, once they are set up, or raises ReleaseError; `jitter` gives
+    numbers between 0 and 1.
     """
 
     own: Index
     indexes: tuple[Index, ...]
-    clients: tuple[Client, ...]
+    clients: Callable[[], Awaitable[tuple[Client, ...]]]
     clock: Clock
     report: Callable[[Event], None]
     encodings: variants.Encodings

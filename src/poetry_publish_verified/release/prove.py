@@ -11,10 +11,12 @@ import anyio.abc
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import FileFacts
 from poetry_publish_verified.core.events import IndexEnded
+from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.expectation import not_offered
+from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import Code
@@ -38,6 +40,7 @@ async def prove_everywhere(expected: ExpectedRelease, plan: Plan, context: Verif
     if isinstance(expected.expectation, AnyFiles):
         await proof.find_the_files()
     await proof.prove()
+    proof.note_what_cannot_be_proven()
 
 
 class _Proof:
@@ -78,6 +81,14 @@ class _Proof:
             for index in self._context.indexes:
                 group.start_soon(self._prove, index)
         self._settle()
+
+    def note_what_cannot_be_proven(self) -> None:
+        """An sdist would have to be built, which proves more than the index."""
+        pages = next(iter(self._pages.values()), {})
+        files = [f for page in pages.values() for f in self._expected.expectation.files(page)]
+        sdists_alone = not any(file.parsed.kind == "wheel" for file in files)
+        if self._plan.until is Until.INSTALLABLE and sdists_alone:
+            self._context.report(ProblemFound(problems.nothing_to_install()))
 
     def _settle(self) -> None:
         if self._failures:

@@ -34,6 +34,7 @@ async def publish(
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
     release, found = await prepare(source, plan, context)
+    await context.clients()
     if plan.dry_run:
         return Verdict.DRY_RUN
     await wait_for_needed(needed, plan, context)

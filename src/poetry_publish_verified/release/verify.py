@@ -1,4 +1,4 @@
-"""Verifying: what an index serves against what it shows, byte by byte and by real clients."""
+"""Verifying: what an index serves against what it lists, byte by byte, then by real clients."""
 
 from __future__ import annotations
 
@@ -18,24 +18,21 @@ from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import IndexFile
 from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
+from poetry_publish_verified.core.verification import ClientRequest
 from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
-from poetry_publish_verified.core.verification import WheelWanted
 from poetry_publish_verified.core.verification import pip_target
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Client
+from poetry_publish_verified.release.install import WheelsAsked
+from poetry_publish_verified.release.install import ask_clients
+from poetry_publish_verified.release.install import within_the_bound
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
 from poetry_publish_verified.release.poll import Failure
 
-_CLIENT_TRIES = 4
-_CLIENT_TIMEOUT = 30.0
 _DOWNLOADS_AT_ONCE = 4
 _MAX_METADATA = 16 * 1024 * 1024
 _LAST_ANSWER = 1.0
@@ -92,8 +89,8 @@ class Verification:
         self._deadline = deadline
         self._limiter = anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
         self._failures: list[Failure] = []
-        # The sha256 of what came, by file name.
-        self._served: dict[str, str] = {}
+        # What came first, by filename.
+        self._served: dict[str, Fetched] = {}
 
     async def run(self, pages: Mapping[str, ProjectPage], downloads: Downloads) -> list[Failure]:
         """What failed, nothing where all is proven. `pages` by the variant that saw them."""
@@ -110,7 +107,7 @@ class Verification:
             for file in self._files:
                 group.start_soon(self._verify_file, file, pages, downloads)
         if self._plan.until is Until.INSTALLABLE and not self._failures:
-            await self._verify_clients(page)
+            await self._ask_clients(page)
         return self._failures
 
     def _fail(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
@@ -189,14 +186,15 @@ class Verification:
 
     def _same_bytes(self, file: ExpectedFile, got: Fetched) -> bool:
         url, name = self._index.url, file.filename
-        # Where no hash is told, everywhere the same as what came first.
-        wanted = file.sha256 or self._served.setdefault(name, got.sha256)
+        # Where no hash is known, everywhere the same as what came first.
+        wanted = file.sha256 or self._served.setdefault(name, got).sha256
         if got.cut or got.sha256 != wanted:
             served = "" if got.cut else got.sha256
             self._fail(
                 problems.other_bytes(url, name, served=served, size=got.size, expected=wanted)
             )
             return False
+        self._served.setdefault(name, got)
         self._context.report(FileVerified(url, name, got.sha256, "http"))
         return True
 
@@ -246,60 +244,26 @@ class Verification:
         else:
             self._context.report(MetadataVerified(url, name, got.sha256))
 
-    async def _verify_clients(self, page: ProjectPage) -> None:
-        """Have the real clients fetch every wheel."""
+    async def _ask_clients(self, page: ProjectPage) -> None:
+        """Have the real clients get every wheel, or find the sdists where there is none."""
         wheels = [file for file in self._files if file.parsed.kind == "wheel"]
-        if not wheels:
-            self._warn(problems.nothing_to_install(self._index.url))
-        wanted = [self._wanted(file, page.files[file.filename]) for file in wheels]
-        asked = [wheel for wheel in wanted if wheel is not None]
-        for wheel in asked:
-            for client in self._context.clients:
-                await self._verify_wheel(client, wheel)
-        if asked and not self._failures:
-            for client in self._context.clients:
-                await self._warn_of_a_warm_cache(client, asked[0])
-
-    async def _warn_of_a_warm_cache(self, client: Client, wheel: WheelWanted) -> None:
-        remedy = await client.stale_cache_remedy(wheel, self._index.url, _CLIENT_TIMEOUT)
-        if remedy is not None:
-            release = f"{wheel.name} {wheel.version}"
-            problem = problems.stale_client_cache(client.name, release, self._index.url, remedy)
-            self._warn(problem)
-
-    def _wanted(self, file: ExpectedFile, listed: IndexFile) -> WheelWanted | None:
-        # Where the page tells none, that of the bytes that have just come.
-        sha256 = file.sha256 or listed.sha256 or self._served.get(file.filename)
-        parsed = file.parsed
-        target = pip_target(
-            parsed, file.built.requires_python if file.built else listed.requires_python
+        asked = [self._request(file, page.files[file.filename]) for file in wheels or self._files]
+        requests = [request for request in asked if request is not None]
+        sizes = {name: got.size for name, got in self._served.items()}
+        published = {name: got.sha256 for name, got in self._served.items()}
+        wheels_asked = WheelsAsked(requests, within_the_bound(requests, sizes), published)
+        self._failures += await ask_clients(
+            self._index.url, wheels_asked, self._context, self._deadline
         )
-        if target is None:
-            self._fail(problems.fits_no_python(self._index.url, file.filename))
-        if target is None or sha256 is None:
-            return None
-        return WheelWanted(file.filename, sha256, parsed.name, str(parsed.version), target)
 
-    async def _verify_wheel(self, client: Client, wheel: WheelWanted) -> None:
-        name = wheel.filename
-        got: ClientFile | ClientFailure | ClientAbstains = ClientFailure("it was not asked")
-        for attempt in range(_CLIENT_TRIES):
-            got = await client.download(wheel, self._index.url, max(self._left(), _CLIENT_TIMEOUT))
-            if not isinstance(got, ClientFailure) or self._left() == 0.0:
-                break
-            await self._context.clock.sleep(min(2.0**attempt, self._left()))
-        published = self._served | {f.filename: f.sha256 for f in self._files if f.sha256}
-        subject = (client.name, name, self._index.url)
-        if isinstance(got, ClientAbstains):
-            self._warn(problems.client_not_asked(*subject, got.reason))
-        elif isinstance(got, ClientFailure):
-            problem = problems.client_cannot_download(*subject, got.detail)
-            self._fail(problem, Verdict.NOT_VISIBLE)
-        elif published.get(got.filename) != got.sha256:
-            self._fail(
-                problems.client_got_other_bytes(*subject, got=got.filename, sha256=got.sha256)
-            )
-        elif got.filename != name:
-            self._warn(problems.client_prefers_another(*subject, got=got.filename))
-        else:
-            self._context.report(FileVerified(self._index.url, name, got.sha256, client.name))
+    def _request(self, file: ExpectedFile, listed: IndexFile) -> ClientRequest | None:
+        parsed = file.parsed
+        target = None
+        if parsed.kind == "wheel":
+            requires = file.built.requires_python if file.built else listed.requires_python
+            target = pip_target(parsed, requires)
+            if target is None:
+                self._fail(problems.fits_no_python(self._index.url, file.filename))
+                return None
+        sha256 = self._served[file.filename].sha256
+        return ClientRequest(file.filename, sha256, parsed.name, str(parsed.version), target)

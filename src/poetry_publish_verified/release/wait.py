@@ -24,7 +24,9 @@ async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan:
 
     Every problem is reported with the release that it is of.
     """
-    verdicts: list[Verdict] = []
+    cases, verdicts = tuple(cases), list[Verdict]()
+    for _, context in cases[:1]:  # all have the same clients
+        await context.clients()
 
     async def wait(expected: ExpectedRelease, context: VerifyContext) -> None:
         if isinstance(expected.expectation, AnyFiles):

@@ -72,6 +72,8 @@ async def publish_all(
     ready = await _prepare_all(releases, report)
     if isinstance(ready, Verdict):
         return ready
+    for each in releases[:1]:  # all have the same clients
+        await each.context.clients()
     flow = _Flow(ready, fail_fast=fail_fast)
     return await flow.run()
 

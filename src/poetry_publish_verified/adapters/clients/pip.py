@@ -1,57 +1,57 @@
-"""pip as a client, with neither caches nor settings of the user."""
+"""pip as a client, without the user's caches and settings. Tried with pip 24.0 to 26.3."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
-from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 from urllib.parse import urlsplit
-from urllib.parse import urlunsplit
 
 import anyio
 import anyio.to_thread
+from packaging.version import InvalidVersion
+from packaging.version import Version
 
 from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified.adapters.clients.setup import ClientSetup
+from poetry_publish_verified.adapters.clients.setup import absolute
+from poetry_publish_verified.adapters.clients.setup import deleted_at_once
+from poetry_publish_verified.adapters.clients.setup import home_in
+from poetry_publish_verified.adapters.clients.setup import run
+from poetry_publish_verified.adapters.clients.setup import sha256_of
+from poetry_publish_verified.adapters.clients.setup import temporary_files_in
+from poetry_publish_verified.adapters.clients.setup import with_credentials
 from poetry_publish_verified.core import client_words
-from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import ClientRequest
+from poetry_publish_verified.sanitize import decoded
 from poetry_publish_verified.sanitize import printable
+
+_COMMON = ("--no-input", "--no-cache-dir", "--disable-pip-version-check")
+_WHEELS = "--only-binary=:all:"
+_VERSIONS = "Available versions:"
 
 
 class Pip:
-    """The pip that virtualenv, and so Poetry, brings along, unpacked and run as it is."""
+    """The pip that virtualenv, and so Poetry, carries, unpacked and run as it is."""
 
     name = "pip"
+    optional = False
 
-    def __init__(
-        self,
-        folder: Path,
-        environment: Mapping[str, str],
-        indexes: Iterable[IndexTarget],
-        *,
-        proxies: bool = True,
-    ) -> None:
-        """`folder` is empty and may be thrown away; `environment` is the process's own.
-
-        `indexes` are those that may be asked for; `proxies` whether the environment's are used.
-        """
-        self._folder = folder
-        self._indexes = {index.url: index for index in indexes}
-        self._environment = children.surroundings(environment, network=True, proxies=proxies)
-        # Its own home too: pip and what it asks about the machine would write into the user's.
-        self._environment |= {"HOME": str(folder), "USERPROFILE": str(folder)}
-        self._place = folder / "pip"
+    def __init__(self, setup: ClientSetup) -> None:
+        """`prepare` comes before all else."""
+        self._setup = setup
+        self._place = setup.folder / "pip"
         # Without `site`: pip brings all that it needs, and no other package gets in its way.
         self._command = [sys.executable, "-I", "-S", "-c", _run_from(self._place)]
+        # Its own home too: pip and what it asks about the machine would write into the user's.
+        self._environment = home_in(setup.folder) | children.surroundings(
+            setup.environment, network=True, proxies=setup.proxies
+        )
 
     async def prepare(self) -> str | None:
         """Unpack pip: run from its wheel it takes a second longer, each time; why that failed."""
@@ -62,47 +62,79 @@ class Pip:
         return None
 
     async def download(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure:
-        """Have pip download one wheel from one index, for the machine of its target.
+        """`pip download` of one wheel from one index, for the machine of its target."""
+        async with deleted_at_once(self._setup.folder) as place:
+            goal = place / "downloaded"
+            arguments = [
+                "download",
+                *_COMMON,
+                "--no-deps",
+                "--progress-bar=off",
+                "--dest",
+                str(goal),
+            ]
+            arguments += [*_target(request), request.requirement]
+            done = await self._ask(arguments, place, index_url, timeout)
+            if isinstance(done, ClientFailure):
+                return done
+            files = sorted(goal.iterdir()) if goal.is_dir() else []
+            if len(files) != 1:
+                return ClientFailure(client_words.of_pip(done.stdout))
+            return ClientFile(files[0].name, await anyio.to_thread.run_sync(sha256_of, files[0]))
 
-        `prepare` comes first.
-        """
-        try:
-            with anyio.fail_after(timeout):
-                return await self._download(wheel, self._indexes[index_url])
-        except TimeoutError:
-            return ClientFailure(f"pip did not finish within {timeout:.0f} s")
-        except OSError as error:
-            return ClientFailure(f"pip could not be run: {printable(str(error))}")
+    async def resolve(
+        self, request: ClientRequest, index_url: str, timeout: float
+    ) -> ClientFailure | None:
+        """`pip index versions`, which downloads nothing on any index, for the same machine."""
+        async with deleted_at_once(self._setup.folder) as place:
+            arguments = ["index", "versions", *_COMMON, "--pre", *_target(request), request.name]
+            done = await self._ask(arguments, place, index_url, timeout)
+        if isinstance(done, ClientFailure):
+            return done
+        lines = decoded(done.stdout).splitlines()
+        versions = [line.removeprefix(_VERSIONS) for line in lines if line.startswith(_VERSIONS)]
+        if any(_same(text, request.version) for text in " ".join(versions).split(",")):
+            return None
+        return ClientFailure(f"pip index versions does not list it: {printable(' '.join(lines))}")
 
     async def stale_cache_remedy(self, *_: object) -> None:
-        """The user's pip asks at least whether its page is still good."""
+        """The user's pip at least asks whether its page is still current."""
 
-    async def _download(self, wheel: WheelWanted, index: IndexTarget) -> ClientFile | ClientFailure:
-        goal = Path(self._folder, f"got-{os.urandom(4).hex()}")
-        done = await anyio.run_process(
-            [
-                *(*self._command, "download", "--no-deps", "--no-input"),
-                *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off"),
-                *("--only-binary=:all:", *wheel.target.arguments, "--dest", str(goal)),
-                wheel.requirement,
-            ],
-            cwd=self._folder,
-            env=self._environment | _settings(index),
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        got = sorted(goal.iterdir()) if goal.is_dir() else []
-        if done.returncode != 0 or len(got) != 1:
-            return ClientFailure(client_words.of_pip(done.stdout))
-        with got[0].open("rb") as stream:
-            return ClientFile(got[0].name, hashlib.file_digest(stream, "sha256").hexdigest())
+    async def _ask(
+        self, arguments: list[str], place: Path, index_url: str, timeout: float
+    ) -> subprocess.CompletedProcess[bytes] | ClientFailure:
+        environment = self._environment | _settings(self._setup.indexes[index_url])
+        environment |= temporary_files_in(place)
+        async with self._setup.turns.at(index_url, timeout):
+            try:
+                with anyio.fail_after(timeout):
+                    done = await run([*self._command, *arguments], environment, self._setup.folder)
+            except TimeoutError:
+                return ClientFailure(f"pip did not finish within {timeout:.0f} s")
+            except OSError as error:
+                return ClientFailure(f"pip could not be run: {printable(str(error))}")
+        return done if done.returncode == 0 else ClientFailure(client_words.of_pip(done.stdout))
+
+
+def _target(request: ClientRequest) -> list[str]:
+    """The machine of a wheel; an sdist is for any, whatever it requires of Python."""
+    if request.target is None:
+        return ["--ignore-requires-python"]
+    return [_WHEELS, *request.target.arguments]
+
+
+def _same(text: str, version: str) -> bool:
+    try:
+        return Version(text.strip()) == Version(version)
+    except InvalidVersion:
+        return False
 
 
 def _run_from(place: Path) -> str:
-    run = "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
-    return f"import runpy, sys; sys.path.insert(0, {str(place)!a}); {run}"
+    run_pip = "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+    return f"import runpy, sys; sys.path.insert(0, {str(place)!a}); {run_pip}"
 
 
 def _unpack(place: Path) -> None:
@@ -133,17 +165,3 @@ def _settings(index: IndexTarget) -> dict[str, str]:
     if index.access.client_cert is not None:
         settings["PIP_CLIENT_CERT"] = absolute(index.access.client_cert)
     return settings
-
-
-def absolute(path: str) -> str:
-    """A path as seen from any directory: clients run in one of their own."""
-    return str(Path(path).absolute())
-
-
-def with_credentials(url: str, access: Access) -> str:
-    """`url` with user name and password, as pip and uv take them."""
-    if access.basic is None:
-        return url
-    username, password = (quote(text, safe="") for text in access.basic)
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{username}:{password}@{parts.netloc}"))

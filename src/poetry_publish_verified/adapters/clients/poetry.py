@@ -9,19 +9,23 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
+from poetry_publish_verified.adapters.clients.setup import ClientSetup
+from poetry_publish_verified.adapters.clients.setup import sha256_of
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import ClientRequest
 from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:
@@ -29,89 +33,136 @@ if TYPE_CHECKING:
     from poetry.core.packages.utils.link import Link
     from poetry.repositories.http_repository import HTTPRepository
 
+T = TypeVar("T")
+
 _SOURCE = "publish-verified"
 # The name that Poetry's own class for PyPI has, under which it looks for credentials.
 _PYPI = "PyPI"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A release as Poetry reads it: its links, and the hash that it locks for each, by filename."""
+
+    links: dict[str, Link]
+    locked: dict[str, str]
+
+    def has(self, request: ClientRequest) -> bool:
+        """Whether the file is there, and a wheel with a hash."""
+        name = request.filename
+        return name in self.links and (request.target is None or name in self.locked)
 
 
 class PoetryClient:
     """The Poetry that runs this, without its caches and without the user's settings."""
 
     name = "Poetry"
+    optional = False
 
-    def __init__(
-        self,
-        folder: Path,
-        indexes: Iterable[IndexTarget],
-        pypi_index: str,
-        *,
-        proxies: bool = True,
-    ) -> None:
-        """`folder` may be thrown away; `indexes` are those that may be asked for.
-
-        `pypi_index` is the one for which Poetry has a class of its own, which reads PyPI's
-        other pages too; `proxies` whether the environment's are used.
-        """
-        self._folder = folder
-        self._indexes = {index.url: index for index in indexes}
+    def __init__(self, setup: ClientSetup, pypi_index: str) -> None:
+        """For `pypi_index` Poetry has a class of its own, which reads PyPI's other pages too."""
+        self._setup = setup
         self._pypi_index = pypi_index
-        self._proxies = proxies
+        # By index, name and version: its other wheels are on the same page.
+        self._found: dict[tuple[str, str, str], _Found] = {}
+
+    async def prepare(self) -> None:
+        """It runs already."""
 
     async def download(
-        self, wheel: WheelWanted, index_url: str, timeout: float
-    ) -> ClientFile | ClientFailure | ClientAbstains:
+        self, request: ClientRequest, index_url: str, timeout: float
+    ) -> ClientFile | ClientFailure:
         """Have Poetry find one wheel's version on one index, and download the wheel."""
-        index = self._indexes[index_url]
-        try:
-            with anyio.fail_after(timeout):
-                return await _in_thread(lambda: self._download(wheel, index))
-        except TimeoutError:
-            return ClientFailure(f"Poetry did not finish within {timeout:.0f} s")
-        # Poetry, requests and what they use raise what they like on what a server may send.
-        except Exception as error:  # noqa: BLE001
-            return ClientFailure(f"{type(error).__name__}: {printable(str(error))}")
+        return await self._ask(lambda: self._download(request, index_url), index_url, timeout)
+
+    async def resolve(
+        self, request: ClientRequest, index_url: str, timeout: float
+    ) -> ClientFailure | None:
+        """Have Poetry find the version and the link; the other links come with the first."""
+        return await self._ask(lambda: self._resolve(request, index_url), index_url, timeout)
 
     async def stale_cache_remedy(self, *_: object) -> None:
-        """What Poetry's caches on this machine had of the release is dropped in the end."""
+        """What Poetry's caches on this machine have of the release is dropped in the end."""
 
-    def _download(self, wheel: WheelWanted, index: IndexTarget) -> ClientFile | ClientFailure:
-        try:
-            from poetry.utils.download import download_file
-        except ImportError:  # before 2.5
-            from poetry.utils.helpers import download_file  # type: ignore[no-redef]
+    async def _ask(
+        self, call: Callable[[], T | ClientFailure], index_url: str, timeout: float
+    ) -> T | ClientFailure:
+        async with self._setup.turns.at(index_url, timeout):
+            try:
+                with anyio.fail_after(timeout):
+                    return await _in_thread(call)
+            except TimeoutError:
+                return ClientFailure(f"Poetry did not finish within {timeout:.0f} s")
+            # Poetry, requests and what they use raise what they like on what a server may send.
+            except Exception as error:  # noqa: BLE001
+                return ClientFailure(f"{type(error).__name__}: {printable(str(error))}")
 
-        repository = self._repository(index)
+    def _resolve(self, request: ClientRequest, index_url: str) -> ClientFailure | None:
+        return self._use(request, index_url, lambda *_: None)
+
+    def _download(self, request: ClientRequest, index_url: str) -> ClientFile | ClientFailure:
+        file = self._setup.folder / f"poetry-{os.urandom(4).hex()}.whl"
+
+        def download(repository: HTTPRepository, found: _Found) -> ClientFile | ClientFailure:
+            link = found.links[request.filename]
+            self._choose_proxies(repository, link.url)
+            _download_file(link, file, repository)
+            got = ClientFile(link.filename, sha256_of(file))
+            # Other bytes are the worse news.
+            if got.sha256 != request.sha256:
+                return got
+            return _hash_failure(file, found.locked[request.filename]) or got
+
         try:
-            if not self._proxies:
-                repository.session.get_session(index.url).trust_env = False
-            found = _find(repository, wheel)
+            return self._use(request, index_url, download)
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _use(
+        self,
+        request: ClientRequest,
+        index_url: str,
+        use: Callable[[HTTPRepository, _Found], T | ClientFailure],
+    ) -> T | ClientFailure:
+        """Find the release, with the file that is asked for, and use it."""
+        key = (index_url, request.name, request.version)
+        with self._repository(self._setup.indexes[index_url]) as repository:
+            found = self._found.pop(key, None) or _find(repository, request)
+            if not isinstance(found, ClientFailure) and not found.has(request):
+                words = f"Poetry finds {request.name} {request.version} but not {request.filename}"
+                found = ClientFailure(words)
             if isinstance(found, ClientFailure):
                 return found
-            link, locked = found
-            if not self._proxies:
-                repository.session.get_session(link.url).trust_env = False
-            file = self._folder / f"poetry-{os.urandom(4).hex()}.whl"
-            download_file(link.url, file, session=repository.session)
-        finally:
-            repository.session.close()
-        with file.open("rb") as stream:
-            got = ClientFile(link.filename, hashlib.file_digest(stream, "sha256").hexdigest())
-        # Of other bytes there is worse to tell.
-        failure = _hash_failure(file, locked) if got.sha256 == wheel.sha256 else None
-        return failure or got
+            outcome = use(repository, found)
+        # After whatever failed it is read again, as links may expire.
+        if not isinstance(outcome, ClientFailure):
+            self._found[key] = found
+        return outcome
 
-    def _repository(self, index: IndexTarget) -> HTTPRepository:
+    @contextmanager
+    def _repository(self, index: IndexTarget) -> Iterator[HTTPRepository]:
         from poetry.repositories.legacy_repository import LegacyRepository
         from poetry.repositories.pypi_repository import PyPiRepository
 
         config = self._config(index)
+        repository: HTTPRepository
         if index.url == self._pypi_index:
             root = index.url.removesuffix("simple/")
-            return PyPiRepository(root, config=config, disable_cache=True)
-        return LegacyRepository(_SOURCE, index.url, config=config, disable_cache=True)
+            repository = PyPiRepository(root, config=config, disable_cache=True)
+        else:
+            repository = LegacyRepository(_SOURCE, index.url, config=config, disable_cache=True)
+        try:
+            self._choose_proxies(repository, index.url)
+            yield repository
+        finally:
+            repository.session.close()
+
+    def _choose_proxies(self, repository: HTTPRepository, url: str) -> None:
+        if not self._setup.proxies:
+            repository.session.get_session(url).trust_env = False
 
     def _config(self, index: IndexTarget) -> Config:
-        """What Poetry is told: one source's credentials and certificates, and no cool-down."""
+        """Poetry's settings: one source's credentials and certificates, and no cool-down."""
         from poetry.config.config import Config
 
         access = index.access
@@ -123,7 +174,7 @@ class PoetryClient:
         if access.client_cert is not None:
             certificates["client-cert"] = access.client_cert
         settings: dict[str, Any] = {
-            "cache-dir": str(self._folder / "poetry-cache"),
+            "cache-dir": str(self._setup.folder / "poetry-cache"),
             "keyring": {"enabled": False},
             "certificates": {_SOURCE: certificates, _PYPI: certificates},
         }
@@ -136,22 +187,30 @@ class PoetryClient:
         return config
 
 
-def _find(repository: HTTPRepository, wheel: WheelWanted) -> tuple[Link, str] | ClientFailure:
-    """The wheel's link, found as Poetry does to solve and to install, and the hash it locks."""
+def _find(repository: HTTPRepository, request: ClientRequest) -> _Found | ClientFailure:
+    """A release, found as Poetry does to solve and to install."""
     from poetry.core.constraints.version import Version
     from poetry.core.packages.dependency import Dependency
 
-    version = Version.parse(wheel.version)
-    candidates = repository.find_packages(Dependency(wheel.name, version))
-    if not any(package.version == version for package in candidates):
-        return ClientFailure(f"Poetry finds no {wheel.name} {wheel.version} there")
-    package = repository.package(wheel.name, version)
-    locked = {file["file"]: file["hash"] for file in package.files}
-    links = repository.find_links_for_package(package)
-    link = next((link for link in links if link.filename == wheel.filename), None)
-    if link is None or wheel.filename not in locked:
-        return ClientFailure(f"Poetry finds {wheel.name} {wheel.version} but not {wheel.filename}")
-    return link, locked[wheel.filename]
+    version = Version.parse(request.version)
+    candidates = repository.find_packages(Dependency(request.name, version))
+    package = next((each for each in candidates if each.version == version), None)
+    if package is None:
+        return ClientFailure(f"Poetry finds no {request.name} {request.version} there")
+    # The first of several links counts.
+    links = {link.filename: link for link in reversed(repository.find_links_for_package(package))}
+    # For more of an sdist alone, Poetry would build it.
+    files = [] if request.target is None else repository.package(package.name, version).files
+    return _Found(links, {file["file"]: file["hash"] for file in files})
+
+
+def _download_file(link: Link, file: Path, repository: HTTPRepository) -> None:
+    try:
+        from poetry.utils.download import download_file
+    except ImportError:  # before 2.5
+        from poetry.utils.helpers import download_file  # type: ignore[no-redef]
+
+    download_file(link.url, file, session=repository.session)
 
 
 def _hash_failure(file: Path, locked: str) -> ClientFailure | None:
@@ -168,13 +227,13 @@ def _hash_failure(file: Path, locked: str) -> ClientFailure | None:
     return ClientFailure(f"Poetry would lock {printable(locked, 200)}, but the file has {found}")
 
 
-async def _in_thread(call: Callable[[], ClientFile | ClientFailure]) -> ClientFile | ClientFailure:
+async def _in_thread(call: Callable[[], T]) -> T:
     """`call`'s answer, from a thread that is left alone when its time is up.
 
     anyio's own threads are waited for when the process ends, which a server that hangs could
     put off for minutes; so the call has a daemon thread, and anyio's only waits for that.
     """
-    results: list[ClientFile | ClientFailure] = []
+    results: list[T] = []
     faults: list[Exception] = []
     done = threading.Event()
 

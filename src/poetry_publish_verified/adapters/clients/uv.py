@@ -5,12 +5,10 @@ Tried with uv 0.8 to 0.13.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,8 +16,13 @@ from urllib.parse import urlsplit
 import anyio
 
 from poetry_publish_verified import isolated_python as children
-from poetry_publish_verified.adapters.clients.pip import absolute
-from poetry_publish_verified.adapters.clients.pip import with_credentials
+from poetry_publish_verified.adapters.clients.setup import ClientSetup
+from poetry_publish_verified.adapters.clients.setup import absolute
+from poetry_publish_verified.adapters.clients.setup import deleted_at_once
+from poetry_publish_verified.adapters.clients.setup import home_in
+from poetry_publish_verified.adapters.clients.setup import run
+from poetry_publish_verified.adapters.clients.setup import temporary_files_in
+from poetry_publish_verified.adapters.clients.setup import with_credentials
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.uv_target import UvTarget
@@ -27,17 +30,17 @@ from poetry_publish_verified.core.uv_target import uv_target
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import WheelWanted
+from poetry_publish_verified.core.verification import ClientRequest
 from poetry_publish_verified.sanitize import printable
 
 # 0.4 does not know some of the variables below and would ask PyPI instead; 0.5 may take
 # another wheel than the one with the hash.
 _OLDEST = (0, 8)
-# Earlier ones take hashes with == only, which means 1.0+local too where 1.0 is wanted.
+# Earlier ones take hashes with == only, which means 1.0+local too where 1.0 is meant.
 _TAKES_TRIPLE_EQUALS = (0, 13)
 _VERSION = re.compile(rb"uv (\d+)\.(\d+)")
 _VERSION_TIMEOUT = 30.0
-# How uv's argument parser refuses an option or value of which this version has not heard.
+# How uv's argument parser refuses an option or value that this version does not know.
 _NOT_KNOWN = (b"error: invalid value", b"error: unexpected argument")
 # Of the user's own UV_* only how to reach the network.
 _NETWORK = {"UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT", "UV_HTTP_CONNECT_TIMEOUT"}
@@ -52,67 +55,61 @@ class Uv:
     """uv without its cache and without the user's settings (cool-downs, other indexes)."""
 
     name = "uv"
+    optional = True
 
-    def __init__(
-        self,
-        executable: Path | str,
-        folder: Path,
-        environment: Mapping[str, str],
-        indexes: Iterable[IndexTarget],
-        *,
-        proxies: bool = True,
-    ) -> None:
-        """`folder` may be thrown away; `environment` is the process's own.
-
-        `indexes` are those that may be asked for; `proxies` whether the environment's are used.
-        """
+    def __init__(self, executable: Path | str, setup: ClientSetup) -> None:
+        """`prepare` comes before `download` and `resolve`."""
         self._executable = absolute(str(executable))
-        self._folder = folder
-        self._indexes = {index.url: index for index in indexes}
+        self._setup = setup
+        self._version: tuple[int, ...] = _OLDEST
         self._users = {
             key: value
-            for key, value in environment.items()
-            if proxies or not key.upper().endswith("_PROXY")
+            for key, value in setup.environment.items()
+            if setup.proxies or not key.upper().endswith("_PROXY")
         }
-        self._environment = {
-            key: value for key, value in environment.items() if key.upper() in _NETWORK
-        } | children.surroundings(environment, network=True, proxies=proxies)
-        # Its own home and folder for temporary files, so that nothing stays however it ends.
-        self._environment |= dict.fromkeys(("HOME", "USERPROFILE"), str(folder))
-        self._environment |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))
+        network = {k: v for k, v in setup.environment.items() if k.upper() in _NETWORK}
+        self._environment = (
+            network
+            | children.surroundings(setup.environment, network=True, proxies=setup.proxies)
+            | home_in(setup.folder)
+        )
+
+    async def prepare(self) -> str | None:
+        """Learn uv's version; why it cannot be asked."""
+        try:
+            with anyio.fail_after(_VERSION_TIMEOUT):
+                done = await self._run(["--version"], self._environment, self._setup.folder)
+        except TimeoutError:
+            return f"uv --version did not finish within {_VERSION_TIMEOUT:.0f} s"
+        except OSError as error:
+            return f"uv could not be run: {printable(str(error))}"
+        found = _VERSION.match(done.stdout)
+        if done.returncode != 0 or found is None:
+            return f"uv --version failed: {printable(done.stdout)}"
+        self._version = tuple(int(part) for part in found.groups())
+        if self._version < _OLDEST:
+            return f"{printable(found[0])} is too old: 0.8 is the oldest that can be asked"
+        return None
 
     async def download(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure | ClientAbstains:
         """Have uv install one wheel from one index, for the machine of its target."""
-        target = uv_target(wheel.target)
-        if isinstance(target, UvTarget) and not _own_interpreter_fits(wheel):
-            target = ClientAbstains(
-                "this Python is none that uv could ask for CPython wheels with."
-            )
-        if isinstance(target, ClientAbstains):
-            return target
-        try:
-            version = await self._version()
-            if isinstance(version, ClientAbstains):
-                return version
-            with anyio.fail_after(timeout):
-                got = await self._install(wheel, target, self._indexes[index_url], version)
-        except TimeoutError:
-            return ClientFailure(f"uv did not finish within {timeout:.0f} s")
-        except OSError as error:
-            return ClientAbstains(f"uv could not be run: {printable(str(error))}")
-        local = f"{wheel.name}=={wheel.version}+"
-        if (
-            version < _TAKES_TRIPLE_EQUALS
-            and isinstance(got, ClientFailure)
-            and local in got.detail
-        ):
-            return ClientAbstains(f"this uv takes another version instead: {got.detail}")
-        return got
+        outcome = await self._install(request, index_url, timeout)
+        return outcome or ClientFile(request.filename, request.sha256)
+
+    async def resolve(
+        self, request: ClientRequest, index_url: str, timeout: float
+    ) -> ClientFailure | ClientAbstains | None:
+        """The same as a dry run.
+
+        Where the index offers neither metadata beside the wheel (PEP 658) nor ranges of it, uv
+        downloads it all the same.
+        """
+        return await self._install(request, index_url, timeout, "--dry-run")
 
     async def stale_cache_remedy(
-        self, wheel: WheelWanted, index_url: str, timeout: float
+        self, request: ClientRequest, index_url: str, timeout: float
     ) -> str | None:
         """The command after which the user's own uv sees the release, where it now does not.
 
@@ -120,85 +117,91 @@ class Uv:
         not the reason, or where that could not be found out. It makes at most two requests for
         the page, and leaves the user's cache as any look-up of theirs would.
         """
-        target = uv_target(wheel.target)
-        if not isinstance(target, UvTarget):
+        target = _target(request)
+        if isinstance(target, ClientAbstains):
             return None
-        index = self._indexes[index_url]
+        index = self._setup.indexes[index_url]
         environment = {k: v for k, v in self._users.items() if k.upper() not in _OTHER_INDEXES}
         environment |= _settings(index, environment)
-        goal = self._folder / f"not-installed-{os.urandom(4).hex()}"
-        question = [
-            *("pip", "install", "--dry-run", "--no-deps", *_common(target, goal)),
-            wheel.requirement,
-        ]
+        goal = self._setup.folder / "not-installed"
+        question = ["pip", "install", "--dry-run", "--no-deps", *_common(target, goal)]
+        question.append(request.requirement)
         try:
-            # Where the user is: a project's settings of uv count too.
-            with anyio.fail_after(timeout):
-                if (await self._run(question, environment)).returncode == 0:
-                    return None
-                # The same settings over an empty cache: else the cache is not the reason.
-                if (await self._run([*question, "--no-cache"], environment)).returncode != 0:
-                    return None
+            async with self._setup.turns.at(index_url, timeout):
+                # Where the user is: a project's settings of uv count too.
+                with anyio.fail_after(timeout):
+                    if (await self._run(question, environment)).returncode == 0:
+                        return None
+                    # The same settings over an empty cache: else the cache is not the reason.
+                    if (await self._run([*question, "--no-cache"], environment)).returncode != 0:
+                        return None
         except (TimeoutError, OSError):
             return None
-        return f"uv pip install --refresh-package {wheel.name} {wheel.name}=={wheel.version}"
-
-    async def _version(self) -> tuple[int, ...] | ClientAbstains:
-        try:
-            with anyio.fail_after(_VERSION_TIMEOUT):
-                done = await self._run(["--version"], self._environment, self._folder)
-        except TimeoutError:
-            return ClientAbstains(f"uv did not tell its version within {_VERSION_TIMEOUT:.0f} s")
-        told = _VERSION.match(done.stdout)
-        if done.returncode != 0 or told is None:
-            return ClientAbstains(f"uv does not tell its version: {printable(done.stdout)}")
-        version = tuple(int(part) for part in told.groups())
-        if version < _OLDEST:
-            return ClientAbstains(f"{printable(told[0])} is too old: 0.8 is the least.")
-        return version
+        return f"uv pip install --refresh-package {request.name} {request.name}=={request.version}"
 
     async def _install(
-        self,
-        wheel: WheelWanted,
-        target: UvTarget,
-        index: IndexTarget,
-        version: tuple[int, ...],
-    ) -> ClientFile | ClientFailure | ClientAbstains:
-        token = os.urandom(4).hex()
-        goal, wanted = self._folder / f"installed-{token}", self._folder / f"wanted-{token}.txt"
-        # uv takes, of all files of the version, the one that has this hash, and checks it.
-        exactly = "===" if version >= _TAKES_TRIPLE_EQUALS else "=="
-        wanted.write_text(
-            f"{wheel.name}{exactly}{wheel.version} --hash=sha256:{wheel.sha256}\n",
-            encoding="utf-8",
+        self, request: ClientRequest, index_url: str, timeout: float, *options: str
+    ) -> ClientFailure | ClientAbstains | None:
+        target = _target(request)
+        if isinstance(target, ClientAbstains):
+            return target
+        environment = self._environment | _settings(
+            self._setup.indexes[index_url], self._environment
         )
-        environment = self._environment | _settings(index, self._environment)
         if target.macos is not None:
             environment["MACOSX_DEPLOYMENT_TARGET"] = target.macos
-        done = await self._run(
-            [
-                *("pip", "install", "--no-deps", "--no-cache", "--no-config", "--require-hashes"),
-                *("--only-binary", ":all:", *_common(target, goal), "-r", str(wanted)),
-            ],
-            environment,
-            self._folder,
-        )
-        if done.returncode == 0 and any(goal.glob("*.dist-info")):
-            return ClientFile(wheel.filename, wheel.sha256)
-        if done.stdout.startswith(_NOT_KNOWN):
-            return ClientAbstains(f"this uv is too old: {printable(done.stdout, 200)}")
-        return ClientFailure(client_words.of_uv(done.stdout))
+        async with (
+            deleted_at_once(self._setup.folder) as place,
+            self._setup.turns.at(index_url, timeout),
+        ):
+            goal = place / "installed"
+            arguments = ["pip", "install", *options, "--no-deps", "--no-cache", "--no-config"]
+            arguments += ["--require-hashes", "--only-binary", ":all:", *_common(target, goal)]
+            arguments += ["-r", str(self._requirements(request, place))]
+            environment |= temporary_files_in(place)
+            try:
+                with anyio.fail_after(timeout):
+                    done = await self._run(arguments, environment, self._setup.folder)
+            except TimeoutError:
+                return ClientFailure(f"uv did not finish within {timeout:.0f} s")
+            except OSError as error:
+                return ClientAbstains(f"uv could not be run: {printable(str(error))}")
+            if done.returncode == 0 and (options or any(goal.glob("*.dist-info"))):
+                return None
+        return self._refusal(request, done.stdout)
+
+    def _requirements(self, request: ClientRequest, place: Path) -> Path:
+        """uv takes, of all files of the version, the one that has this hash, and checks it."""
+        exactly = "===" if self._version >= _TAKES_TRIPLE_EQUALS else "=="
+        file = place / "requirements.txt"
+        line = f"{request.name}{exactly}{request.version} --hash=sha256:{request.sha256}\n"
+        file.write_text(line, encoding="utf-8")
+        return file
+
+    def _refusal(self, request: ClientRequest, said: bytes) -> ClientFailure | ClientAbstains:
+        if said.startswith(_NOT_KNOWN):
+            return ClientAbstains(f"this uv is too old: {printable(said, 200)}")
+        words = client_words.of_uv(said)
+        local = f"{request.name}=={request.version}+"
+        if self._version < _TAKES_TRIPLE_EQUALS and local in words:
+            return ClientAbstains(f"this uv takes another version instead: {words}")
+        return ClientFailure(words)
 
     async def _run(
         self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        return await anyio.run_process(
-            [self._executable, *arguments],
-            cwd=folder,
-            env=environment,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        return await run([self._executable, *arguments], environment, folder)
+
+
+def _target(request: ClientRequest) -> UvTarget | ClientAbstains:
+    if request.target is None:
+        return ClientAbstains("uv would have to build the sdist")
+    # The interpreter that uv looks at has to have the ABI of ordinary CPython.
+    ordinary = sys.implementation.name == "cpython"
+    ordinary &= not sysconfig.get_config_var("Py_GIL_DISABLED")
+    if not ordinary and request.target.implementation != "py":
+        return ClientAbstains("uv cannot ask for CPython wheels with this Python")
+    return uv_target(request.target)
 
 
 def _common(target: UvTarget, goal: Path) -> list[str]:
@@ -208,13 +211,6 @@ def _common(target: UvTarget, goal: Path) -> list[str]:
         *("--python-version", target.python_version, *platform),
         *("--color", "never", "--no-progress"),
     ]
-
-
-def _own_interpreter_fits(wheel: WheelWanted) -> bool:
-    """Whether the interpreter that uv looks at has the ABI of ordinary CPython."""
-    return wheel.target.implementation == "py" or (
-        sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-    )
 
 
 def _settings(index: IndexTarget, environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,12 +7,33 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import printable
 
 
-def client_unavailable(client: str, fault: object) -> Problem:
-    """A client that the release is to be proven with cannot be set up."""
+def no_client() -> Problem:
+    """`--until installable`, and nobody to ask."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
-        f"Cannot set up {client} for --until installable: {fault}",
-        "Free some space in the folder for temporary files (TMPDIR), or use --until downloadable.",
+        "--until installable has no client to ask: --clients names neither pip nor poetry, nor a uv"
+        " that is installed.",
+        "Add pip to --clients, or use --until downloadable.",
+    )
+
+
+def client_unavailable(client: str, fault: str) -> Problem:
+    """A client that must be asked cannot be set up."""
+    return Problem(
+        Code.CLIENT_UNAVAILABLE,
+        f"Cannot set up {client} for --until installable: {fault}.",
+        "Free some space in the folder for temporary files (TMPDIR) if it is full, name other"
+        " clients with --clients, or use --until downloadable.",
+    )
+
+
+def client_not_asked(client: str, fault: str) -> Problem:
+    """A client that a machine may lack cannot be used."""
+    return Problem(
+        Code.CLIENT_UNAVAILABLE,
+        f"{client} is not asked for --until installable: {fault}.",
+        f"Update {client}, or leave it out of --clients.",
+        severity="warning",
     )
 
 

@@ -167,14 +167,13 @@ def other_metadata_listed(
     )
 
 
-def nothing_to_install(index: str) -> Problem:
+def nothing_to_install() -> Problem:
     """A release without a wheel."""
     return Problem(
         Code.NOT_INSTALLABLE_BY_NATURE,
         "The release has no wheel, so --until installable has nothing to install.",
         "No action needed, unless the release should have a wheel.",
         severity="warning",
-        index=index,
     )
 
 
@@ -190,22 +189,23 @@ def fits_no_python(index: str, filename: str) -> Problem:
     )
 
 
-def client_not_asked(client: str, filename: str, index: str, reason: str) -> Problem:
-    """A client could not be asked for this wheel at all."""
+def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Problem:
+    """None of the clients can be asked for this wheel."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
-        f"{client} could not be asked for {filename}: {reason}",
-        "No action needed for this release: the other clients were asked.",
+        f"No client could be asked for {filename}: {'; '.join(reasons)}.",
+        "Add pip to --clients.",
         severity="warning",
+        filename=filename,
         index=index,
     )
 
 
-def client_cannot_download(client: str, filename: str, index: str, detail: str) -> Problem:
-    """A real client failed; `detail` holds its last words."""
+def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Problem:
+    """A real client failed; `detail` has its own words."""
     return Problem(
         Code.CLIENT_CANNOT_INSTALL,
-        f"{client} cannot download {filename} from {index}: {without_secrets(detail)}",
+        f"{client} cannot install {filename} from {index}: {without_secrets(detail)}",
         f"Run the same command again. If {client} still fails, its message is the reason.",
         filename=filename,
         index=index,
