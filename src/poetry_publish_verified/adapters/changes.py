@@ -1,10 +1,12 @@
-"""Which files that git tracks are no longer as they were packed."""
+"""Finds the files that have changed since they were packed."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.version import Version
@@ -22,14 +24,6 @@ _MAX_READ = 1024 * 1024
 _REWRITTEN = {"PKG-INFO", "setup.cfg", "Cargo.toml", "Cargo.lock"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A packed file, and the tracked files that it may have been."""
-
-    member: ArchiveMember
-    names: tuple[str, ...]
-
-
 def changed_since(
     project: Path,
     dist_dir: Path,
@@ -40,7 +34,7 @@ def changed_since(
 ) -> tuple[str, ...]:
     """The tracked files of a project that differ from those in the sdist, else in a wheel.
 
-    Contents are compared, never times; what only the version makes different is the same.
+    Contents are compared, never times; a difference that is only the version does not count.
     Nothing outside git; what is not in the archive is not compared. `untracked`: whatever was
     packed into the sdist is compared, git or not, submodules and ignored files included.
     """
@@ -48,19 +42,14 @@ def changed_since(
     if not readable or readable[0].contents is None:
         return ()
     archive, members = readable[0], readable[0].contents.members
-    names = tracked(project)
-    if untracked and archive.parsed.kind == "sdist":
-        packed_as = (without_dot(member.name).partition("/")[2] for member in members)
-        names = tuple(name for name in packed_as if name and (project / name).is_file())
-    pairs = (
-        _of_sdist(members, frozenset(names))
-        if archive.parsed.kind == "sdist"
-        else _of_wheel(members, names)
-    )
+    if archive.parsed.kind == "sdist":
+        sources = _of_sdist(project, members, None if untracked else frozenset(tracked(project)))
+    else:
+        sources = _of_wheel(members, tracked(project))
     other = {
-        pair.member.name: pair.names
-        for pair in pairs
-        if not any(_same(project / name, pair) for name in pair.names)
+        member.name: names
+        for member, names in sources
+        if not any(_is_same(project / name, member) for name in names)
     }
     if not other:
         return ()
@@ -76,35 +65,43 @@ def changed_since(
     return tuple(min(names, key=len) for member, names in other.items() if changed[member])
 
 
-def _of_sdist(members: Iterable[ArchiveMember], names: frozenset[str]) -> list[_Pair]:
-    found = []
+_Sources = Iterator[tuple[ArchiveMember, Sequence[str]]]
+"""Packed files, each with the files of the project that it may have been."""
+
+
+def _of_sdist(
+    project: Path, members: Iterable[ArchiveMember], names: Collection[str] | None
+) -> _Sources:
+    """Of the files in `names`, or of all that are there."""
     for member in members:
         name = without_dot(member.name).partition("/")[2]
-        if member.digests and name in names and Path(name).name not in _REWRITTEN:
-            found.append(_Pair(member, (name,)))
-    return found
+        there = name in names if names is not None else name and (project / name).is_file()
+        if there and member.digests and Path(name).name not in _REWRITTEN:
+            yield member, (name,)
 
 
-def _of_wheel(members: Iterable[ArchiveMember], names: Iterable[str]) -> list[_Pair]:
-    """By the end of the path: packages lie in a wheel without the folder they come from."""
+def _of_wheel(members: Iterable[ArchiveMember], names: Iterable[str]) -> _Sources:
+    """By the end of the path: a wheel has packages without the folder that they come from."""
     ends: dict[str, list[str]] = {}
     for name in names:
         end = name
         while end:
             ends.setdefault(end, []).append(name)
             end = end.partition("/")[2]
-    return [_Pair(member, tuple(ends[member.name])) for member in members if member.name in ends]
+    for member in members:
+        if member.name in ends:
+            yield member, ends[member.name]
 
 
-def _same(file: Path, pair: _Pair) -> bool:
+def _is_same(file: Path, member: ArchiveMember) -> bool:
     try:
-        if file.stat().st_size != pair.member.size or not file.is_file():
+        if file.stat().st_size != member.size or not file.is_file():
             return False
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return False
-    return digest == pair.member.digests["sha256"]
+    return digest == member.digests["sha256"]
 
 
 def _is_changed(file: Path, name: str, packed: bytes | None, version: Version) -> bool:
