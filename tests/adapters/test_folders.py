@@ -57,5 +57,5 @@ def test_literal_pattern(base: Path) -> None:
 def test_patterns_without_a_match_are_named(base: Path) -> None:
     """Each pattern that finds no project is named."""
     folders = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
-    assert folders.in_vain == ("libs/*", "packages/none", "[", "")
+    assert folders.unmatched == ("libs/*", "packages/none", "[", "")
     assert len(folders.found) == 2

@@ -1,4 +1,4 @@
-"""The dist folder: which distributions of a release it holds, and what is in them."""
+"""The dist folder: the distributions of a release, and what is in them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _MAX_THREADS = 4
 
 
 def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[str]:
-    """Names of the files in `dist_dir` that are distributions of this very release.
+    """Names of the files in `dist_dir` that are distributions of this release.
 
-    Raises ReleaseError where the folder is there and cannot be read.
+    Raises ReleaseError where the folder exists and cannot be read.
     """
     return sorted(entry for entry in _files(dist_dir) if belongs_to(entry, name, version))
 
@@ -48,9 +48,9 @@ def _files(dist_dir: Path) -> list[str]:
 
 
 def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
-    """The releases of which there are distributions in a folder, in order of their names.
+    """The releases that a folder has distributions of, sorted by name.
 
-    Raises ReleaseError where the folder is there and cannot be read.
+    Raises ReleaseError where the folder exists and cannot be read.
     """
     found = set()
     for entry in _files(dist_dir):
@@ -62,7 +62,7 @@ def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
 
 @dataclass(frozen=True, slots=True)
 class DistDirContents:
-    """A release's distributions in the order in which they are to be sent, and the broken ones."""
+    """A release's distributions in upload order, and the problems of the broken ones."""
 
     distributions: tuple[Distribution, ...]
     broken: tuple[Problem, ...]
@@ -74,9 +74,9 @@ def look(
     version: Version,
     stopped: Callable[[], bool] = lambda: False,
 ) -> DistDirContents:
-    """Read every byte of each distribution of a release: hashes, and that the archive is whole.
+    """Read every byte of a release's distributions: hash them, and check that they are whole.
 
-    Once it is `stopped`, nothing more is read, and what comes back is of no use.
+    Once `stopped`, nothing more is read, and the result is useless.
     """
     found, broken = [], []
     threads = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS))
@@ -100,7 +100,7 @@ def look(
 
 
 def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distribution, ...]:
-    """The release's distributions, where all are whole; else ReleaseError with all that are not."""
+    """The release's distributions; raises ReleaseError with all that are broken."""
     found = look(dist_dir, name, version)
     if found.broken:
         raise ReleaseError.refused(*found.broken)

@@ -1,4 +1,4 @@
-"""Folders with a pyproject.toml, by patterns as a shell knows them."""
+"""Finds folders with a pyproject.toml by shell patterns."""
 
 from __future__ import annotations
 
@@ -11,39 +11,28 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The folders found, each once and in order of their names, and the patterns without any."""
+    """The folders found, each once and sorted by name, and the patterns that match none."""
 
     found: tuple[Path, ...]
-    in_vain: tuple[str, ...]
+    unmatched: tuple[str, ...]
 
 
 def with_projects(base: Path, patterns: Iterable[str]) -> Folders:
-    """Folders that hold a pyproject.toml; relative patterns count from `base`.
+    """Folders that contain a pyproject.toml; patterns are relative to `base`.
 
-    A pattern may name the folder or the file. `**` is any number of folders; hidden ones are
-    found by patterns with a dot alone, as in a shell.
+    A pattern may name the folder or the file. `**` matches any number of folders; hidden ones
+    match only patterns with a dot, as in a shell.
     """
     found: dict[str, Path] = {}
-    in_vain = []
+    unmatched = []
     for pattern in patterns:
-        folders = [
-            folder
-            for match in _matches(base, pattern)
-            for folder in [_folder(base / match)]
-            if (folder / "pyproject.toml").is_file()
-        ]
-        if not folders:
-            in_vain.append(pattern)
-        for folder in folders:
+        # glob, as Path.glob takes no absolute patterns. What matches nothing is taken literally.
+        names = glob.glob(pattern, root_dir=base, recursive=True) or [pattern]  # noqa: PTH207
+        paths = (base / name for name in names)
+        folders = (path.parent if path.name == "pyproject.toml" else path for path in paths)
+        matches = [folder for folder in folders if (folder / "pyproject.toml").is_file()]
+        if not matches:
+            unmatched.append(pattern)
+        for folder in matches:
             found.setdefault(os.path.realpath(folder), folder)
-    return Folders(tuple(found[key] for key in sorted(found)), tuple(in_vain))
-
-
-def _matches(base: Path, pattern: str) -> list[str]:
-    # glob, as Path.glob takes no absolute patterns. What matches nothing is taken by its letters.
-    found = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207
-    return found or [pattern]
-
-
-def _folder(path: Path) -> Path:
-    return path.parent if path.name == "pyproject.toml" else path
+    return Folders(tuple(found[key] for key in sorted(found)), tuple(unmatched))

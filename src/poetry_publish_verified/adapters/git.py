@@ -15,22 +15,22 @@ _NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry
 
 
 def sources(project: Path, dist_dir: Path) -> Sources:
-    """Commit and digest of the project in this folder; what is built (`dist_dir`) left out.
+    """Commit and digest of the project in this folder, without what is built (`dist_dir`).
 
     The digest is the sha256 over the names and contents of the files that git tracks or would
-    offer to track, or, outside git, of all that are not a tool's own.
+    offer to track, or, outside git, of all files except tools' own.
     """
     return sources_of(project, source_files(project, dist_dir))
 
 
 def sources_of(project: Path, files: Mapping[str, str]) -> Sources:
-    """The same of files that are read already."""
+    """The same from files that are already hashed."""
     commit = _git(project, "rev-parse", "--verify", "HEAD")
     return Sources(commit.strip() if commit else None, digest_of(files))
 
 
 def digest_of(files: Mapping[str, str]) -> str:
-    """One sha256 for these files, given by their paths and their own."""
+    """One sha256 over files, given as their sha256 by path."""
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(os.fsencode(name) + f"\0{content}\n".encode())
@@ -38,7 +38,7 @@ def digest_of(files: Mapping[str, str]) -> str:
 
 
 def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
-    """The files that `sources` takes in: their paths in the project, with slashes, and sha256."""
+    """The sha256 of each file that `sources` covers, by its path in the project, with slashes."""
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # Nothing is listed in a folder that the repository around it ignores.
     files = [project / name for name in listed.split("\0")] if listed else _walk(project)
@@ -75,7 +75,7 @@ def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:
 
 def _git(directory: Path, *arguments: str) -> str | None:
     try:
-        # By all of the user's variables: they also say whose folders git trusts.
+        # With all of the user's variables: they also say whose folders git trusts.
         done = subprocess.run(
             ["git", "-C", str(directory), *arguments],
             capture_output=True,

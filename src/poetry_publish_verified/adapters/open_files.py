@@ -1,4 +1,4 @@
-"""How many files this process may have open."""
+"""The limit on this process's open files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from contextlib import suppress
 
 
 def make_room_for_files(wanted: int) -> None:
-    """Raise the limit to so many, as far as the system lets us; macOS begins with 256."""
-    # There is no such module, and no such limit, on Windows.
+    """Raise the limit to `wanted`, as far as the system allows; macOS starts with 256."""
+    # Windows has neither the module nor the limit.
     with suppress(ImportError, ValueError, OSError):
         import resource
 

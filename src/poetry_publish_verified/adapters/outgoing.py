@@ -1,4 +1,4 @@
-"""A file on its way out: counted, and held against what was looked at."""
+"""A file being uploaded: counted, and compared with what preflight read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 
 class ChangedError(Exception):
-    """What is being sent is not what was to be sent."""
+    """The file is no longer what preflight read."""
 
 
 class OutgoingFile:
-    """A file that tells how much of it was read; httpx reads it in small pieces.
+    """A file that reports how much of it httpx has read.
 
-    The last piece comes only where all of them together are what they should be.
+    The last piece is only given out if all of them together have the right sha256.
     """
 
     def __init__(self, stream: IO[bytes], sha256: str, on_read: Callable[[int], None]) -> None:
@@ -27,7 +27,7 @@ class OutgoingFile:
         self._on_read = on_read
 
     def read(self, size: int = -1) -> bytes:
-        """The next piece; ChangedError in place of the last one where the whole is another."""
+        """The next piece; raises ChangedError instead of the last one if the hash is wrong."""
         piece = self._stream.read(size)
         self._digest.update(piece)
         if self._stream.tell() >= self._size and self._digest.hexdigest() != self._sha256:

@@ -1,4 +1,4 @@
-"""Pace: how often one host is asked, over a whole run."""
+"""How often a host may be asked, over a whole run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receipt's file: written whole or not at all."""
+"""Receipt files: written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = ".publish-verified"
-"""Where a tool of this name keeps its files, in a dist folder."""
+"""The folder for this tool's files in a dist folder."""
 _LARGEST = 64 * 1024 * 1024
 
 
 def write(path: Path, receipt: Mapping[str, Any]) -> None:
-    """Replace `path` in one step, making its folder where missing. Raises OSError.
+    """Replace `path` in one step, and make its folder if missing. Raises OSError.
 
-    The file's mode is what the umask allows; a symlink at `path` is replaced, not followed. What
-    is no file (a pipe, /dev/stdout) is written to.
+    The umask decides the file's mode. A symlink at `path` is replaced, not followed; a pipe or
+    a device (/dev/stdout) is written to.
     """
     text = json.dumps(receipt, indent=2) + "\n"
-    if _is_no_file(path):
+    if _is_special(path):
         path.write_text(text, encoding="utf-8")
         return
     if path.is_dir() or not path.name:
@@ -59,7 +59,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _give(descriptor: int, around: Path) -> None:
-    """What root makes belongs to whoever the folder around it belongs to: they have to delete it.
+    """Give what root makes to the owner of the folder around it, who may want to delete it.
 
     By descriptor, as a name may be a link by now.
     """
@@ -71,14 +71,14 @@ def _give(descriptor: int, around: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take a receipt away that is no longer true; what is no file (a pipe, a device) stays."""
-    if not _is_no_file(path):
+    """Remove a receipt that is no longer true; a pipe or a device stays."""
+    if not _is_special(path):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def read(path: Path) -> Any:
-    """What is in a receipt's file, as JSON values, None where it is no JSON. Raises OSError."""
+    """The JSON value in a receipt's file, None where it is not JSON. Raises OSError."""
     with path.open("rb") as stream:
         content = stream.read(_LARGEST + 1)
     try:
@@ -88,16 +88,16 @@ def read(path: Path) -> Any:
 
 
 def refuse_to_replace(path: Path, schema: str) -> None:
-    """Raise OSError where `path` is a file with anything else in it than a receipt."""
-    if _is_no_file(path) or path.is_symlink() or not path.is_file():
+    """Raise OSError where `path` is a file that is not a receipt."""
+    if _is_special(path) or path.is_symlink() or not path.is_file():
         return
     with path.open("rb") as stream:
         start = stream.read(200)
     if start and schema.encode() not in start:
-        raise FileExistsError("it is there already, and is no receipt")
+        raise FileExistsError("the file exists and is not a receipt")
 
 
-def _is_no_file(path: Path) -> bool:
+def _is_special(path: Path) -> bool:
     # /dev/stdout is a symlink, often to a file: replacing it would break the machine.
     system = path.is_absolute() and path.parts[1:2] in {("dev",), ("proc",)}
     return path.exists() and not path.is_dir() and (system or not path.is_file())

@@ -1,4 +1,4 @@
-"""A throwaway index on loopback, for the dress rehearsal."""
+"""A throwaway index on loopback, for rehearsals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from poetry_publish_verified.core.problems.machine import rehearsal_index_unavai
 from poetry_publish_verified.errors import ReleaseError
 
 KEPT = "publish-verified-rehearsal"
-"""The folder in Poetry's cache for what a rehearsal needs again."""
+"""The folder in Poetry's cache for what rehearsals reuse."""
 _PYPISERVER = Requirement("pypiserver>=2.4,<3")
 _START_TIMEOUT = 20.0
 _TRIES = 3
@@ -43,10 +43,10 @@ main(sys.argv[1:])
 
 @contextlib.contextmanager
 def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
-    """Run pypiserver over the empty `folder`; yields its upload URL, ends it on the way out.
+    """Run pypiserver on the empty `folder`; yields its upload URL, and stops it on exit.
 
-    Where none is installed beside Poetry, an environment for it is made, and kept in `kept_in`.
-    Raises ReleaseError where it is not to be had or does not start.
+    Where none is installed beside Poetry, it gets an environment of its own, kept in `kept_in`.
+    Raises ReleaseError where it cannot be installed or does not start.
     """
     server = _server(kept_in)
     for _ in range(_TRIES):
@@ -82,7 +82,7 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
 
 
 def _server(kept_in: Path) -> list[str]:
-    """The command that runs pypiserver; more words are its arguments."""
+    """The command that runs pypiserver, to which arguments can be added."""
     if _is_beside_poetry():
         return children.python(["pypiserver"], _SERVE)
     try:
@@ -96,7 +96,7 @@ def _server(kept_in: Path) -> list[str]:
 
 
 def _is_beside_poetry() -> bool:
-    # Not by its module's name, which the user's own may have.
+    # Not by the module's name, which a module of the user's may have.
     found = metadata.distributions(name=_PYPISERVER.name)
     return any(_PYPISERVER.specifier.contains(each.version, prereleases=True) for each in found)
 
@@ -109,7 +109,7 @@ def _free_port() -> int:
 
 
 def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
-    # Proxies of the environment are for the world, not for loopback.
+    # The environment's proxies are not for loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:

@@ -16,7 +16,7 @@ from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.sanitize import printable
 
-# Only whether anyone answers: upload URLs answer a GET with 405, and that will do.
+# Only whether anyone answers: upload URLs answer a GET with 405, which is enough.
 _JUST_THERE = Asked(limit=0, timeout=10.0)
 
 
@@ -24,7 +24,7 @@ class HttpRepository:
     """A repository that speaks the upload API."""
 
     def __init__(self, http: Http, target: RepositoryTarget, dist_dir: Path) -> None:
-        """`dist_dir` holds the files."""
+        """`dist_dir` is the folder with the files."""
         self._http = http
         self._target = target
         self._dist_dir = dist_dir
@@ -40,7 +40,7 @@ class HttpRepository:
         return self._target.url
 
     async def unreachable(self) -> str | None:
-        """Why no server can be reached there, in words; None where one answers at all."""
+        """Why no server can be reached there, in words; None where one answers."""
         try:
             await self._http.page(self._target.url, {}, self._target.access, _JUST_THERE)
         except UnreachableError as error:
@@ -52,7 +52,7 @@ class HttpRepository:
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
     ) -> Answered | NoAnswer:
-        """Send one file once; `on_sent` is told the bytes that have left."""
+        """Send one file once; `on_sent` gets the number of bytes sent so far."""
         try:
             return await self._http.post_file(
                 self._target.url,

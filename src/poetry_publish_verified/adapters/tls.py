@@ -1,4 +1,4 @@
-"""TLS: whose certificates are trusted, and which one is shown."""
+"""TLS: which certificates are trusted, and which one is presented."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from poetry_publish_verified.core.urls import Access
 def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
     """The TLS settings of one origin.
 
-    `trust_usual`: for other hosts that the same index sends us to. Their certificates may be the
-    company's or the world's, and are checked; the client certificate is not shown to them.
+    `trust_usual`: for other hosts that the index redirects or links to. The usual certificates are
+    trusted too, and always checked; the client certificate is not presented.
     Raises OSError (ssl.SSLError included) for a file that cannot be read.
     """
     if trust_usual:
@@ -25,12 +25,12 @@ def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
     )
 
 
-# One takes some 30 ms to make, and most of a run's pools of connections want the same.
+# Making one takes some 30 ms, and most connection pools of a run need the same.
 @functools.lru_cache(maxsize=64)
 def _context(
     ca: str | None, *, usual: bool, verify: bool, client_cert: str | None
 ) -> ssl.SSLContext:
-    """Trust what `ca` names, and the `usual` certificates."""
+    """Trust `ca`, and the `usual` certificates."""
     context = (
         ssl.create_default_context(cafile=certifi.where())
         if usual

@@ -61,7 +61,7 @@ from poetry_publish_verified.release.wait import wait_for
 from poetry_publish_verified.release.workspace import PlannedRelease
 from poetry_publish_verified.release.workspace import publish_all
 
-# An index may think for long before it has stored a large file; Poetry's 15 s are too short.
+# An index may take long to store a large file; Poetry's 15 s are too short.
 _READ_TIMEOUT = 60.0
 
 Report = Callable[[Event], None]
@@ -70,7 +70,7 @@ Ticking = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A release that somebody else publishes, the indexes that must show it, and who is told.
+    """A release that somebody else publishes, the indexes that must show it, and what reports it.
 
     The first of `indexes` is the repository's own: the others are asked once it is complete.
     """
@@ -82,7 +82,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequest:
-    """One of several releases that are to be sent."""
+    """One of several releases to send."""
 
     member: WorkspaceMember
     source: DistDirRelease
@@ -92,7 +92,7 @@ class ReleaseRequest:
 async def run_release(
     source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember], ticking: Ticking
 ) -> Verdict:
-    """`publish` with real adapters; `ticking` keeps up to date what a person watches."""
+    """`publish` with real adapters; `ticking` keeps the terminal up to date."""
 
     def use(adapters: _Adapters) -> Awaitable[Verdict]:
         return publish(source, plan, adapters.to_publish(source), needed)
@@ -104,7 +104,7 @@ async def run_release(
 async def run_workspace(
     requests: Sequence[ReleaseRequest], report: Report, ticking: Ticking, *, fail_fast: bool
 ) -> Verdict:
-    """`publish_all` with real adapters; `report` is told what concerns no single release."""
+    """`publish_all` with real adapters; `report` takes the events of the run itself."""
 
     def use(adapters: _Adapters) -> Awaitable[Verdict]:
         releases = [
@@ -142,7 +142,7 @@ async def _run(
     *,
     proxies: bool,
 ) -> Verdict:
-    """Run a use case while clients are set up, and what a person watches is kept up to date."""
+    """Run a use case while clients are set up, and `ticking` keeps the terminal up to date."""
     failure: ReleaseError | None = None
     verdict = Verdict.RUNNING
     async with AsyncExitStack() as stack:
@@ -209,7 +209,7 @@ class _Adapters:
             await self.clients.ready()
 
     def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
-        """What one release is sent and proven with."""
+        """What sends and proves one release."""
         targets = source.targets
         return interfaces.PublishContext(
             repository=HttpRepository(self.http, targets.repository, source.dist_dir),
@@ -224,7 +224,7 @@ class _Adapters:
         )
 
     def to_wait(self, awaited: Awaited) -> interfaces.VerifyContext:
-        """What somebody else's release is proven with."""
+        """What proves somebody else's release."""
         indexes = tuple(self.indexes[target.url] for target in awaited.indexes)
         return interfaces.VerifyContext(
             own=indexes[0],
@@ -267,7 +267,7 @@ def _clients(
 
 @contextmanager
 def _without_poetrys_log() -> Iterator[None]:
-    """While Poetry is asked as a client: it logs the URLs it meets, signatures and all."""
+    """Silence Poetry as a client: it logs the URLs that it meets, with their signatures."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -277,7 +277,7 @@ def _without_poetrys_log() -> Iterator[None]:
 
 
 def user_agent() -> str:
-    """Who asks: this tool, where to find its makers, Poetry, Python and the system."""
+    """The User-Agent: this tool, where to find its makers, Poetry, Python and the system."""
     home = pypi_index().removesuffix("simple/") + f"project/{TOOL}/"
     return (
         f"{TOOL}/{version(TOOL)} (+{home}) Poetry/{poetry_version}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def poetry_if_any(command: Command) -> Poetry | None:
-    """The project at hand; whatever is wrong with it, None, where none is needed."""
+    """The project at hand; None where there is none, or it cannot be read."""
     try:
         return command.poetry
     except Exception:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
@@ -31,17 +31,17 @@ def poetry_if_any(command: Command) -> Poetry | None:
 
 
 def config_of(command: Command) -> Config:
-    """Poetry's configuration: that of the project at hand, where there is one."""
+    """Poetry's configuration, with that of the project at hand if there is one."""
     poetry = poetry_if_any(command)
     return poetry.config if poetry else Config.create()
 
 
 def read_project(command: Command) -> Project:
-    """The project at hand; raises ReleaseError where there is none that can be published."""
+    """The project at hand; raises ReleaseError where there is none to publish."""
     try:
         poetry = command.poetry
     except Exception as error:
-        # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
+        # RuntimeError and errors of Poetry's own, tomlkit's and the schema's.
         raise ReleaseError.refused(problems.no_project(error)) from error
     project = poetry_project.read(poetry)
     refuse_missing_plugins(poetry)
@@ -49,17 +49,17 @@ def read_project(command: Command) -> Project:
 
 
 def refuse_missing_plugins(poetry: Poetry) -> None:
-    """Raises ReleaseError where plugins that the project requires are not active."""
+    """Raise ReleaseError where plugins that the project requires are not active."""
     if missing := missing_plugins(poetry.pyproject_path):
         raise ReleaseError.refused(problems.plugins_not_active(missing))
 
 
 def poetry_in(command: Command, folder: Path) -> Poetry:
-    """The project in a folder as Poetry reads it, with the plugins that this command has."""
+    """The project in a folder as Poetry reads it, with this command's plugins."""
     return Factory().create_poetry(
         folder,
         io=command.io,
-        # Looking for such plugins takes longer than all the rest.
+        # Looking for project plugins takes longer than all the rest.
         disable_plugins=bool(command.option("no-plugins")) or not _plugins_of_projects(),
         disable_cache=bool(command.option("no-cache")),
     )

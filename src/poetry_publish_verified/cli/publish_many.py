@@ -1,4 +1,4 @@
-"""`--projects`: one run for many projects, from their builds to their proof."""
+"""Publishes many projects (`--projects`): one run, from the builds to the proofs."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from poetry_publish_verified.cli.workspace_members import Workspace
 
 RECEIPT = "run.json"
-# What a run opens beside a lock for each release: connections, and the files that are sent.
+# Files that a run opens besides two locks per release: connections, and what is uploaded.
 _FILES_BESIDE = 256
 
 
 class ManyProjects:
-    """One run for all projects of a workspace."""
+    """A run for all projects of a workspace."""
 
     def __init__(
         self, command: Command, workspace: Workspace, settings: RunSettings, report: Reporting
@@ -59,7 +59,7 @@ class ManyProjects:
         self._options = PublishOptions.of(command)
 
     def run(self, stack: ExitStack) -> Verdict:
-        """Release them; what is held is let go with `stack`."""
+        """Release them; locks and temporary files last to the end of `stack`."""
         options, root = self._options, self._workspace.root
         dist_dir = root / options.dist_dir
         if options.for_users and not self._receipt:
@@ -84,7 +84,7 @@ class ManyProjects:
         return verdict
 
     def _start(self, stack: ExitStack) -> list[StartedRelease]:
-        """Start all releases; raises ReleaseError with everything wrong with where they go."""
+        """Start all releases; raises ReleaseError with all problems of where they go."""
         options, settings = self._options, self._settings
         rehearsal = rehearsal_targets(stack) if options.rehearsal else None
         start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
@@ -96,12 +96,12 @@ class ManyProjects:
             except ReleaseError as error:
                 faults += error.problems
         if faults:
-            # Mostly the same of each.
+            # Most problems are the same for each.
             raise ReleaseError.refused(*dict.fromkeys(faults))
         return releases
 
     def _hold(self, releases: Sequence[StartedRelease], stack: ExitStack) -> None:
-        """Take the locks of all, in an order that is the same whatever else is released."""
+        """Take all locks, always in the same order, so that no two runs deadlock."""
         make_room_for_files(_FILES_BESIDE + 2 * len(releases))
         timeout, to_send = self._settings.timeout, self._options.for_users
         for release in sorted(releases, key=lambda each: str(each.project.root)):

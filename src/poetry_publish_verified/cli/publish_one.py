@@ -1,4 +1,4 @@
-"""One run for the project at hand, from its build to its proof."""
+"""Publishes the project at hand: one run, from the build to the proof."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class OneProject:
-    """One run for one project."""
+    """A run for one project."""
 
     def __init__(self, command: Command, settings: RunSettings, report: Reporting) -> None:
         self._command = command
@@ -42,7 +42,7 @@ class OneProject:
         self._options = PublishOptions.of(command)
 
     def run(self, stack: ExitStack) -> Verdict:
-        """Release it; what is held is let go with `stack`."""
+        """Release it; locks and temporary files last to the end of `stack`."""
         command, report, options = self._command, self._report, self._options
         project = self._project()
         try:
@@ -58,7 +58,7 @@ class OneProject:
             self._keep_receipt(project)
             raise
         if not options.rehearsal:
-            # After the last question; the receipt at its usual place is the holder's.
+            # After the last question. The default receipt belongs to whoever holds the lock.
             release.hold(command, settings.timeout, stack, to_send=options.for_users)
         self._keep_receipt(project)
         built = build.build_here(command, release) if options.build else None
@@ -77,17 +77,17 @@ class OneProject:
         try:
             return read_project(self._command)
         except ReleaseError:
-            # They may be the reason: a root of many projects need be none.
+            # Bad settings may be the reason: the root of many projects need not be a project.
             self._settings.resolved.checked()
             raise
 
     def _keep_receipt(self, project: Project) -> None:
-        """Keep it at its usual place, unless another is named or nothing is to be sent."""
+        """Write it to its default place, unless a setting names another or nothing is sent."""
         if self._options.for_users and not self._settings.receipt:
             dist_dir = project.root / self._options.dist_dir
             self._report.keep_receipt(build.default_receipt(dist_dir, project))
 
     def _needed(self, project: Project) -> Sequence[WorkspaceMember]:
-        """What others release and this one needs; a rehearsal's index has nothing of that."""
+        """The dependencies to wait for; a rehearsal's index has none of them."""
         asked = self._command.option("wait-for-dependencies") and not self._options.rehearsal
         return needed_by(self._command, project, self._settings) if asked else ()

@@ -1,4 +1,4 @@
-"""What the command line says of each release, whatever project it is of."""
+"""The options that apply to every release of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
-    """What the command line says of each release, whatever project it is of."""
+    """The options that apply to every release of a run, as `poetry publish` has them."""
 
     repository: str | None
     credentials: repositories.Credentials
@@ -33,7 +33,7 @@ class PublishOptions:
 
     @classmethod
     def of(cls, command: Command) -> PublishOptions:
-        """As `poetry publish` has them."""
+        """The options of a command."""
         cert, client_cert = (
             Path(value) if (value := command.option(key)) else None
             for key in ("cert", "client-cert")
@@ -52,11 +52,11 @@ class PublishOptions:
 
     @property
     def for_users(self) -> bool:
-        """Whether something is to be sent to where users look."""
+        """Whether the run uploads to an index that users read."""
         return not (self.rehearsal or self.dry_run)
 
     def plan(self, settings: Settings, targets: Targets) -> Plan:
-        """What is asked of one release."""
+        """The plan for one release."""
         return Plan(
             self.until(settings),
             settings.timeout,
@@ -70,14 +70,14 @@ class PublishOptions:
         )
 
     def until(self, settings: Settings) -> Until:
-        """How far to follow a release."""
+        """How far to follow the release."""
         return Until.INSTALLABLE if self.rehearsal else settings.until
 
     def targets(self, poetry: Poetry, named: tuple[str, ...]) -> Targets:
-        """Where the release goes and which indexes must show it; not of rehearsals."""
+        """Where the release goes and which indexes must show it, unless this is a rehearsal."""
         repository = repositories.repository(poetry, self.repository, self.credentials)
         return Targets(repository, indexes(poetry, repository, named))
 
     def repository_name(self) -> str:
-        """The repository as people call it."""
+        """The repository's name for people."""
         return "rehearsal" if self.rehearsal else repositories.repository_name(self.repository)

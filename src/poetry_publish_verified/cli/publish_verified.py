@@ -101,7 +101,7 @@ Exit codes:
     loggers: ClassVar[list[str]] = ["poetry.publishing.publisher"]
 
     def handle(self) -> int:
-        """Run it; the exit code."""
+        """Run it; returns the exit code."""
         started = datetime.now(UTC)
         settings = read_settings(self, _DEFAULTS)
         if self.option("plan"):

@@ -18,7 +18,7 @@ from poetry_publish_verified.poetry_api.indexes import Targets
 
 
 def rehearsal_targets(stack: ExitStack) -> Targets:
-    """Run an index on this machine, to the end of `stack`, and send there."""
+    """Start an index on this machine, which runs to the end of `stack`."""
     kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
     folder = Path(stack.enter_context(temporary_folder()))
     url = stack.enter_context(throwaway_index(folder, kept_in))
@@ -28,5 +28,5 @@ def rehearsal_targets(stack: ExitStack) -> Targets:
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is removed with its context."""
+    """A folder that is removed when its context ends."""
     return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)

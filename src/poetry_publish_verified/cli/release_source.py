@@ -1,4 +1,4 @@
-"""Gathers what preflight is to judge: the files, the project, git and the repository."""
+"""Gathers what preflight checks: the files, the project, git and the repository."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DistDirRelease:
-    """The release that is in the dist folder, still to be read.
+    """The release in the dist folder, not read yet.
 
-    What was `built` just now is not held against pyproject.toml: what differs is a plugin's doing.
+    What was `built` just now is not compared with pyproject.toml: a plugin may change metadata.
     """
 
     project: Project
@@ -46,18 +46,18 @@ class DistDirRelease:
     def of(
         cls, release: StartedRelease, built: ReleaseBuild | None, *, to_keep: bool
     ) -> DistDirRelease:
-        """What a release hands over; `to_keep`: the next run may use what was `built`."""
+        """What a started release hands over; `to_keep`: the next run may use what was `built`."""
         project = built.project if built else release.project
         report = recording_build(release, built if to_keep else None)
         return cls(project, release.targets, release.dist_dir, built, report)
 
     @property
     def identity(self) -> Identity:
-        """Which one."""
+        """The release's name and version."""
         return self.project.identity
 
     async def read(self) -> Release:
-        """Read it, and its circumstances, while other things go on."""
+        """Read the files and their circumstances in a thread."""
         stop = Stop()
         try:
             release = await anyio.to_thread.run_sync(self._look, stop, abandon_on_cancel=True)

@@ -13,7 +13,7 @@ from poetry_publish_verified.errors import Verdict
 
 
 def run_and_report(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
-    """Run it, tell how it ended, and answer the exit code."""
+    """Run it and report how it ended; returns the exit code."""
     problem: BaseException | None = None
     with termination_as_interrupt():
         try:

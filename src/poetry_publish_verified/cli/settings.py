@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class RunSettings:
     """The settings of a run, and the folder of the pyproject.toml that has some of them.
 
-    That need not be a project of Poetry's. `unreadable` says why it cannot be read.
+    It need not be a Poetry project. `unreadable` says why the file cannot be read.
     """
 
     root: Path
@@ -37,7 +37,7 @@ class RunSettings:
     unreadable: Problem | None
 
     def checked(self) -> Settings:
-        """The settings; raises ReleaseError with everything that is wrong with them."""
+        """The settings; raises ReleaseError with everything wrong with them."""
         if self.unreadable:
             raise ReleaseError.refused(self.unreadable)
         return self.resolved.checked()
@@ -49,12 +49,12 @@ class RunSettings:
 
     @property
     def projects(self) -> tuple[str, ...]:
-        """The patterns of `projects`, seen from `base("projects")`."""
+        """The patterns of `projects`, relative to `base("projects")`."""
         return self.resolved.found.projects
 
     @property
     def receipt(self) -> Path | None:
-        """Where the receipt goes, if anybody says."""
+        """Where the receipt goes; None where no setting says."""
         named = self.resolved.found.receipt
         return self.base("receipt") / named if named else None
 
@@ -63,12 +63,12 @@ class RunSettings:
         return self.resolved.origin(key) in {Origin.OPTION, Origin.ENVIRONMENT}
 
     def base(self, key: str) -> Path:
-        """What the paths in a setting are relative to: pyproject.toml, or where the user is."""
+        """The folder that paths in a setting are relative to."""
         return self.root if self.resolved.origin(key) is Origin.PYPROJECT else Path.cwd()
 
 
 def read_settings(command: Command, defaults: Settings) -> RunSettings:
-    """The settings of a command; what is wrong with them is raised when they are checked.
+    """The settings of a command; errors in them are raised by `checked`, not here.
 
     `-v` shows where each one that is not the default comes from.
     """

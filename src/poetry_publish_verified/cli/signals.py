@@ -33,7 +33,7 @@ def termination_as_interrupt() -> Iterator[None]:
 
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Let nothing cut the last words, which take an instant."""
+    """Keep a second Ctrl-C from cutting off the last lines, which take an instant."""
     with _handlers(dict.fromkeys([signal.SIGINT, *_TERMINATING], lambda *_: None)):
         yield
 

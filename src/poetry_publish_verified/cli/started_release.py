@@ -1,4 +1,4 @@
-"""A release from its start to what is handed over to be sent."""
+"""A release that has started: where it goes, and the locks on its checkout."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StartedRelease:
-    """One release of a run: its project, where it goes, and who is told of its events.
+    """One release of a run: its project, where it goes, and what reports its events.
 
-    `member` is the project as one of several. Until `build_lock` is closed, nobody else builds the
-    project, or reads what may be built for another repository.
+    `member` is the project as one of several. While `build_lock` is open, no other process
+    builds the project, or reads what is built for another repository.
     """
 
     project: Project
@@ -47,9 +47,9 @@ class StartedRelease:
     build_lock: ExitStack = field(default_factory=ExitStack)
 
     def hold(self, command: Command, timeout: float, stack: ExitStack, *, to_send: bool) -> None:
-        """Lock the checkout; whoever comes second waits `timeout`. Raises ReleaseError.
+        """Lock the checkout, waiting `timeout` seconds at most; raises ReleaseError.
 
-        To the end of `stack`, nobody else releases this project to this repository.
+        To the end of `stack`, no other process releases this project to this repository.
         """
         stack.push(self.build_lock)
         places, root = Places(personal_directory()), self.project.root
@@ -84,7 +84,7 @@ def start_release(
     report(events.TargetsFound(targets.repository.url, shown_by, page))
     dist_dir = project.root / options.dist_dir
     if rehearsal and options.build:
-        # A rehearsal leaves the user's own dist folder alone.
+        # A rehearsal leaves the user's dist folder alone.
         dist_dir = Path(stack.enter_context(temporary_folder()))
     return StartedRelease(
         project=project, targets=targets, dist_dir=dist_dir, report=report, member=member

@@ -99,13 +99,13 @@ Exit codes:
 """
 
     def handle(self) -> int:
-        """Run it; the exit code."""
+        """Run it; returns the exit code."""
         started, settings = datetime.now(UTC), read_settings(self, _DEFAULTS)
         report = Reporting(self.io, "wait", as_json=settings.as_json, started=started)
         return run_and_report(report, partial(self._wait, settings, report))
 
     def _wait(self, given: RunSettings, report: Reporting, _stack: ExitStack) -> Verdict:
-        # A pyproject.toml that cannot be read is none: this works outside a project.
+        # An unreadable pyproject.toml is ignored: this works outside a project.
         settings = given.resolved.checked()
         self._keep_receipt(report)
         report(
@@ -133,7 +133,7 @@ Exit codes:
             report.keep_receipt(Path(named))
 
     def _releases(self) -> list[AwaitedRelease]:
-        """What is waited for; names beside a receipt or a folder choose among what is there."""
+        """The releases to wait for; names choose among those of a receipt or a folder."""
         names, faults = [], []
         for text in self.argument("releases"):
             try:

@@ -1,4 +1,4 @@
-"""Which projects `--projects` means: found, read, and put in order."""
+"""The projects of a workspace (`--projects`): found, read, and put in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Checkout(NamedTuple):
-    """One project, as Poetry and as the graph have it."""
+    """One project, and what the graph of dependencies knows of it."""
 
     project: Project
     member: WorkspaceMember
@@ -39,7 +39,7 @@ class Checkout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Projects in the order of their release, and the folders that have nothing to publish."""
+    """Projects in the order of their release, and the folders with nothing to publish."""
 
     root: Path
     checkouts: tuple[Checkout, ...]
@@ -47,7 +47,7 @@ class Workspace:
 
     @property
     def members(self) -> tuple[WorkspaceMember, ...]:
-        """The projects as the graph has them."""
+        """The nodes of the graph."""
         return tuple(each.member for each in self.checkouts)
 
 
@@ -58,12 +58,12 @@ def workspace_of(command: Command, settings: RunSettings) -> Workspace:
 
 
 def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
-    """Find and read the projects; ReleaseError with everything that is wrong with any.
+    """Find and read the projects; raises ReleaseError with everything wrong with any.
 
-    Folders are named as seen from `root`; relative patterns count from `base`.
+    Folders are named relative to `root`; patterns are relative to `base`.
     """
     folders = with_projects(base, patterns)
-    faults = [problems.no_match(pattern, str(base)) for pattern in folders.in_vain]
+    faults = [problems.no_match(pattern, str(base)) for pattern in folders.unmatched]
     checkouts, left_out = [], []
     for folder in folders.found:
         shown = os.path.relpath(folder, root)
@@ -90,10 +90,10 @@ def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable
 def needed_by(
     command: Command, project: Project, settings: RunSettings
 ) -> tuple[WorkspaceMember, ...]:
-    """All that a project needs, by way of others too, of those that it is released with.
+    """The projects of the workspace that a project needs, directly or not.
 
-    Those are named by --projects, or by `projects` in a pyproject.toml above the project's.
-    Raises ReleaseError where they are not, and with everything that is wrong with any.
+    The setting `projects` names the workspace, here or in the nearest pyproject.toml above the
+    project that has it. Raises ReleaseError where none does, or with everything wrong with any.
     """
     root, patterns = Path.cwd(), settings.projects
     if not settings.is_typed("projects"):
@@ -110,7 +110,7 @@ def needed_by(
 
 
 def _nearest_patterns(folder: Path) -> tuple[Path, tuple[str, ...]]:
-    """The folder, or the nearest above, whose pyproject.toml names `projects`; and these."""
+    """The nearest folder, from here up, whose pyproject.toml sets `projects`, and the setting."""
     for place in (folder, *folder.parents):
         with suppress(OSError, ValueError):
             table = poetry_project.settings_table(place / "pyproject.toml")
@@ -124,7 +124,7 @@ def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
     try:
         poetry = poetry_in(command, folder)
     except Exception as error:
-        # Poetry raises RuntimeError and its own errors, tomlkit and the schema theirs.
+        # RuntimeError and errors of Poetry's own, tomlkit's and the schema's.
         raise ReleaseError.refused(member_unreadable(shown, error)) from error
     if not poetry.is_package_mode:
         return None

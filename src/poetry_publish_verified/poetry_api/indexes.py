@@ -47,7 +47,7 @@ class Indexes:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where a release goes and which indexes must show it; `proxies`: whether through any."""
+    """Where a release goes and which indexes must show it; `proxies`: whether to use any proxy."""
 
     repository: RepositoryTarget
     indexes: Indexes
@@ -57,7 +57,7 @@ class Targets:
 def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Indexes:
     """The indexes of a repository.
 
-    Those named, else a Poetry source of the repository's name, else the one that the upload
+    Those named, else the Poetry source with the repository's name, else the one that the upload
     URL implies. Raises ReleaseError with everything that cannot be found.
     """
     finder = _Finder(poetry.config, sources(poetry), upload)
@@ -86,7 +86,7 @@ def sources(poetry: Poetry) -> dict[str, str]:
 def indexes_to_read(
     config: Config, known: Mapping[str, str], named: tuple[str, ...]
 ) -> tuple[IndexTarget, ...]:
-    """The indexes of these names or URLs, PyPI's where none is named.
+    """The indexes with these names or URLs; PyPI where none is named.
 
     `known` are a project's sources. Raises ReleaseError with everything that cannot be found.
     """
@@ -95,7 +95,7 @@ def indexes_to_read(
 
 
 class _Finder:
-    """Finds index URLs and how to speak to them."""
+    """Finds index URLs and how to access them."""
 
     def __init__(
         self, config: Config, known: Mapping[str, str], upload: RepositoryTarget | None
@@ -105,7 +105,7 @@ class _Finder:
         self._sources = known
 
     def find_all(self, names: tuple[str, ...]) -> dict[str, IndexTarget]:
-        """The indexes by URL; ReleaseError with all that cannot be found."""
+        """The indexes by URL; raises ReleaseError with all that cannot be found."""
         found = [self.find(name) for name in names]
         unknown = [item for item in found if isinstance(item, Problem)]
         if unknown:
@@ -134,7 +134,7 @@ class _Finder:
         return self._target(implied)
 
     def implied(self, upload: RepositoryTarget) -> IndexTarget | None:
-        """The index of the repository itself, where it can be known."""
+        """The index of the repository itself; None where it is unknown."""
         if upload.name.lower() in self._sources:
             return self._of_source(upload.name.lower())
         url = index_of(upload.url)

@@ -1,4 +1,4 @@
-"""The project as Poetry has it, and the settings that it carries.
+"""The project as Poetry reads it, and its settings.
 
 Tried with Poetry 2.0 to 2.5.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
 _POETRY_CORE = "poetry.core.masonry.api"
-# Plugins that leave the requirements alone: this one, Poetry's own, one that sets the version.
+# Plugins that do not change requirements: this one, Poetry's own, and one that sets the version.
 _NO_HAND_IN_IT = (
     __name__.partition(".")[0] + ".",
     "poetry_plugin_export.",
@@ -56,7 +56,7 @@ class Project:
 
 
 def read(poetry: Poetry) -> Project:
-    """The project; ReleaseError where there is nothing to publish in it."""
+    """The project; raises ReleaseError where it has nothing to publish."""
     root = poetry.file.path.parent
     if not poetry.is_package_mode:
         raise ReleaseError.refused(not_a_package(str(root / "pyproject.toml")))
@@ -81,7 +81,7 @@ def member(project: Project, folder: str) -> WorkspaceMember:
 
 
 def _declared(poetry: Poetry) -> Declared | None:
-    """The requirements as poetry-core would write them into METADATA, and as it is asked to."""
+    """The requirements as poetry-core would write them into METADATA; None for other backends."""
     from poetry.core.masonry.metadata import Metadata
 
     if _build_system(poetry).get("build-backend") != _POETRY_CORE:
@@ -97,14 +97,14 @@ def _declared(poetry: Poetry) -> Declared | None:
 
 
 def _build_system(poetry: Poetry) -> Mapping[str, Any]:
-    """`[build-system]`; Poetry's own way to it parses the file once more, far more slowly."""
+    """`[build-system]`, without Poetry, which would parse the file again, far more slowly."""
     table = tomllib.loads(poetry.pyproject_path.read_text(encoding="utf-8")).get("build-system", {})
     return table if isinstance(table, dict) else {}
 
 
 @functools.lru_cache(maxsize=1)
 def _others_plugins(_path: tuple[str, ...]) -> bool:
-    """Whether plugins are on `sys.path` that may have a hand in what is built."""
+    """Whether any plugin on `sys.path` may change what is built."""
     points = (
         *entry_points(group="poetry.application.plugin"),
         *entry_points(group="poetry.plugin"),
@@ -123,7 +123,7 @@ def project_file(folder: Path) -> Path | None:
 
 
 def settings_table(file: Path) -> Any:
-    """What a pyproject.toml, of Poetry's or not, has at `tool.publish-verified`.
+    """The value of `tool.publish-verified` in a pyproject.toml, of a Poetry project or not.
 
     Raises OSError or ValueError where it cannot be read.
     """
@@ -145,7 +145,7 @@ def environment_settings() -> dict[str, str]:
 
 
 def supported_tags(poetry: Poetry) -> frozenset[Tag]:
-    """The tags of the Python that would build: that of the project's environment."""
+    """The tags of the Python that builds: the one in the project's environment."""
     from poetry.utils.env import EnvManager
 
     return frozenset(EnvManager(poetry).get().supported_tags)

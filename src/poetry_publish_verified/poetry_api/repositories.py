@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the command line says of credentials and certificates."""
+    """Credentials and certificates from the command line."""
 
     username: str | None = None
     password: str | None = None
@@ -36,7 +36,7 @@ class Credentials:
 
 
 class _Recorder:
-    """Stands in for Poetry's uploader and keeps what it is given."""
+    """Stands in for Poetry's uploader, and records what it gets."""
 
     version = ""
 
@@ -62,7 +62,7 @@ class _Recorder:
 
 
 def repository_name(option: str | None) -> str:
-    """The repository's name; ReleaseError where a URL was given, which may hold a password."""
+    """The repository's name; raises ReleaseError for a URL, which may hold a password."""
     if option and ("://" in option or "@" in option):
         raise ReleaseError.refused(problems.url_for_a_name())
     return option or "pypi"
@@ -71,8 +71,8 @@ def repository_name(option: str | None) -> str:
 def repository(poetry: Poetry, name: str | None, given: Credentials) -> RepositoryTarget:
     """Where Poetry would upload to, and with what: Poetry's own publisher decides.
 
-    Its options, configuration, environment and keyring all count; instead of uploading, it
-    tells. Raises ReleaseError for a repository that is not configured or has no usable URL.
+    Options, configuration, environment and keyring all count; its uploader is replaced by a
+    recorder. Raises ReleaseError for a repository that is not configured or has no usable URL.
     """
     from cleo.io.null_io import NullIO
     from poetry.publishing.publisher import Publisher
@@ -109,7 +109,7 @@ def access_to(
     cert: Path | bool,
     client_cert: Path | None,
 ) -> Access:
-    """How to speak to a URL, `~/.netrc` and the usual variables for certificates included."""
+    """How to access a URL, with `~/.netrc` and the usual variables for certificates."""
     if username is None and password is None:
         # requests, and so Poetry, looks here last.
         from requests.utils import get_netrc_auth
@@ -129,7 +129,7 @@ def access_to(
 
 
 def accept_encoding() -> str:
-    """The Accept-Encoding that this very Poetry sends: it depends on what is installed beside."""
+    """The Accept-Encoding that this Poetry sends: it depends on what is installed beside it."""
     from requests.utils import default_headers
 
     return str(default_headers()["Accept-Encoding"])
@@ -146,7 +146,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def pypi_index() -> str:
-    """PyPI's simple API, at the address that Poetry has for it."""
+    """The URL of PyPI's simple API, as Poetry knows it."""
     from poetry.repositories.pypi_repository import PyPiRepository
 
     return PyPiRepository(disable_cache=True).url.rstrip("/") + "/"
