@@ -29,7 +29,7 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     poetry = Factory().create_poetry(tmp_path)
-    target = repository(poetry, None, Credentials("__token__", "pypi-secret"))
+    target = repository(poetry, None, Credentials(username="__token__", password="pypi-secret"))
     assert index_of(target.url) == pypi_index()
     found = indexes(poetry, target, ("pypi",))
     assert [index.url for index in found.shown_by] == [found.own.url] == [pypi_index()]
@@ -184,7 +184,9 @@ def test_user_name_without_a_password(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     poetry = Factory().create_poetry(tmp_path)
     assert not repository(poetry, "harbour", Credentials()).half_login
-    assert repository(poetry, "harbour", Credentials("me")).half_login
-    assert not repository(poetry, "harbour", Credentials("me", "secret")).half_login
+    assert repository(poetry, "harbour", Credentials(username="me")).half_login
+    assert not repository(
+        poetry, "harbour", Credentials(username="me", password="secret")
+    ).half_login
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", encoding="utf-8")
-    assert not repository(poetry, "harbour", Credentials("me")).half_login
+    assert not repository(poetry, "harbour", Credentials(username="me")).half_login

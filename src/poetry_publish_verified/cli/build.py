@@ -96,7 +96,7 @@ def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
     words = f"There are <info>{sum(ready.values())}</info> files ready for publishing in {places}."
     # cleo asks for ever where nobody can answer.
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
-        command.line(f"<warning>Warning: {words} Build anyway!</warning>")
+        command.line(f"<warning>Warning: {words} Building anyway.</warning>")
     elif not command.confirm(f"{words} Build anyway?"):
         raise ReleaseError.refused(build_declined())
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
     """The options that apply to every release of a run, as `poetry publish` has them."""
 
@@ -34,16 +34,16 @@ class PublishOptions:
     @classmethod
     def of(cls, command: Command) -> PublishOptions:
         """The options of a command."""
-        cert, client_cert = (
-            Path(value) if (value := command.option(key)) else None
-            for key in ("cert", "client-cert")
-        )
+        cert, client_cert = command.option("cert"), command.option("client-cert")
         return cls(
-            command.option("repository"),
-            repositories.Credentials(
-                command.option("username"), command.option("password"), cert, client_cert
+            repository=command.option("repository"),
+            credentials=repositories.Credentials(
+                username=command.option("username"),
+                password=command.option("password"),
+                cert=Path(cert) if cert else None,
+                client_cert=Path(client_cert) if client_cert else None,
             ),
-            command.option("dist-dir"),
+            dist_dir=command.option("dist-dir"),
             build=bool(command.option("build")),
             dry_run=bool(command.option("dry-run")),
             skip_existing=bool(command.option("skip-existing")),

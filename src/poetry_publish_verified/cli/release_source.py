@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.poetry_api.project import Project
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DistDirRelease:
     """The release in the dist folder, not read yet.
 
@@ -49,7 +49,13 @@ class DistDirRelease:
         """What a started release hands over; `to_keep`: the next run may use what was `built`."""
         project = built.project if built else release.project
         report = recording_build(release, built if to_keep else None)
-        return cls(project, release.targets, release.dist_dir, built, report)
+        return cls(
+            project=project,
+            targets=release.targets,
+            dist_dir=release.dist_dir,
+            built=built,
+            report=report,
+        )
 
     @property
     def identity(self) -> Identity:

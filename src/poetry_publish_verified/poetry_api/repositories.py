@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """Credentials and certificates from the command line."""
 
