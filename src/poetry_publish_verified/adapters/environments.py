@@ -17,7 +17,7 @@ from pathlib import Path
 
 import anyio
 
-from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified import isolated_python
 from poetry_publish_verified.core import client_words
 
 _SETUP_TIMEOUT = 120.0
@@ -55,7 +55,7 @@ async def _make(place: Path, environment: Mapping[str, str]) -> None:
     """
     # venv would need ensurepip, which Debian leaves out.
     command = [
-        *children.module("virtualenv", "--quiet", "--no-download"),
+        *isolated_python.module("virtualenv", "--quiet", "--no-download"),
         # Else it looks for newer versions behind our back, and keeps files.
         *("--no-periodic-update", "--app-data", f"{place}-app-data"),
         str(place),
@@ -85,7 +85,7 @@ async def _renew(place: Path, requirement: str, check: str, environment: Mapping
     try:
         new = private / "environment"
         home = dict.fromkeys(("HOME", "USERPROFILE"), str(private))
-        await _make(new, children.surroundings(environment) | home)
+        await _make(new, isolated_python.surroundings(environment) | home)
         await _install(new, requirement, environment)
         # Somebody else may have been quicker, whose server runs from there.
         if not await _works(place, check):
@@ -104,7 +104,9 @@ async def _install(place: Path, requirement: str, environment: Mapping[str, str]
         *(str(_python_in(place)), "-I", "-m", "pip", "install", "--no-user", "--no-input"),
         *("--disable-pip-version-check", "--progress-bar=off", requirement),
     ]
-    settings = children.surroundings(environment, network=True) | _settings_of_pip(environment)
+    settings = isolated_python.surroundings(environment, network=True) | _settings_of_pip(
+        environment
+    )
     await _run("pip", command, settings, place.parent, _INSTALL_TIMEOUT)
 
 
@@ -120,7 +122,7 @@ def _settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
 async def _works(place: Path, check: str) -> bool:
     command = [str(_python_in(place)), "-I", "-B", "-c", check]
     # pypiserver looks for its user's home, and an id without a name has none.
-    variables = children.surroundings(os.environ) | {"HOME": str(place)}
+    variables = isolated_python.surroundings(os.environ) | {"HOME": str(place)}
     try:
         await _run("Python", command, variables, None, _SETUP_TIMEOUT)
     except (OSError, SetUpError):
@@ -139,7 +141,7 @@ async def _run(
         with anyio.fail_after(timeout):
             done = await anyio.run_process(
                 command,
-                cwd=folder or children.NEUTRAL,
+                cwd=folder or isolated_python.NEUTRAL,
                 env=environment,
                 stderr=subprocess.STDOUT,
                 check=False,

@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 from packaging.requirements import Requirement
 
-from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified import isolated_python
 from poetry_publish_verified.adapters.environments import SetUpError
 from poetry_publish_verified.adapters.environments import kept
 from poetry_publish_verified.core.problems.machine import rehearsal_index_not_started
@@ -60,9 +60,9 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
                 *("--passwords", ".", "--authenticate", "."),
                 *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
             ],
-            cwd=children.NEUTRAL,
+            cwd=isolated_python.NEUTRAL,
             # It looks for its user's home, and an id without a name has none.
-            env=children.surroundings(os.environ) | {"HOME": str(folder)},
+            env=isolated_python.surroundings(os.environ) | {"HOME": str(folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -84,7 +84,7 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
 def _server(kept_in: Path) -> list[str]:
     """The command that runs pypiserver, to which arguments can be added."""
     if _is_beside_poetry():
-        return children.python(["pypiserver"], _SERVE)
+        return isolated_python.python(["pypiserver"], _SERVE)
     try:
         python = anyio.run(
             kept, kept_in, str(_PYPISERVER), "import pypiserver.__main__", os.environ

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.abc
 
-from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified import isolated_python
 from poetry_publish_verified.sanitize import decoded
 from poetry_publish_verified.sanitize import printable_lines
 
@@ -71,7 +71,7 @@ async def build_in_subprocess(project: Path, dist_dir: Path) -> None:
     can be started.
     """
     process = await anyio.open_process(
-        children.poetry(_BUILD, "build", "--no-interaction", "--output", str(dist_dir)),
+        isolated_python.poetry(_BUILD, "build", "--no-interaction", "--output", str(dist_dir)),
         cwd=project,
         # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
         # they are for uploads alone. User names and passwords may be a private source's.
