@@ -1,4 +1,4 @@
-"""Uploads that break off, before a server that takes what it got for the whole."""
+"""Truncated uploads to a server that stores whatever it received."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTENT = bytes(range(256)) * 20
-# Give pypiserver a body as gunicorn does, be it shorter than announced, and see what it stores. In
-# a process of its own, as it changes how modules are imported.
+# Gives pypiserver a body as gunicorn does, even if it is shorter than announced, and shows what it
+# stores. It runs in its own process because it changes how modules are imported.
 STORE = """
 import io, json, sys
 from pathlib import Path
@@ -56,7 +56,7 @@ print(json.dumps(stored))
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
-    """An upload as it goes over the wire: its content type and its body."""
+    """An upload as sent over the wire: its content type and its body."""
     folder = tmp_path_factory.mktemp("dist")
     (folder / WHEEL).write_bytes(CONTENT)
     got: list[tuple[str, bytes]] = []
@@ -79,10 +79,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
     return kind, body
 
 
-def test_nothing_of_an_upload_that_was_cut_is_stored(
-    sent: tuple[str, bytes], tmp_path: Path
-) -> None:
-    """Wherever it breaks off, no half file stays under the final name; whole, it is there."""
+def test_truncated_upload_is_not_stored(sent: tuple[str, bytes], tmp_path: Path) -> None:
+    """Wherever it is cut off, no partial file is stored; a complete one is."""
     kind, body = sent
     end_of_action = body.rindex(b"file_upload") + len(b"file_upload")
     cuts = sorted({*range(0, end_of_action, 97), *range(end_of_action - 300, end_of_action)})

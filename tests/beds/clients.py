@@ -49,7 +49,7 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def setup(folder: Path, target: IndexTarget, **environment: str) -> ClientSetup:
-    """A client that may be asked about one index, with its own home beside `folder`."""
+    """A client for one index, with its own home next to `folder`."""
     return ClientSetup(
         folder=folder,
         environment=clean_environment(folder.parent / "home", **environment),

@@ -59,7 +59,7 @@ def ask(
 
 
 def resolve(folder: Path, request: ClientRequest, target: IndexTarget) -> ClientFailure | None:
-    """One look for a version."""
+    """Ask pip for the versions it finds."""
     client = Pip(setup(folder, target))
 
     async def prepared() -> ClientFailure | None:
@@ -82,10 +82,10 @@ def test_wheels_for_every_platform(closed: Index, folder: Path, tags: str) -> No
 @pytest.mark.parametrize(
     ("tags", "found"), [("cp312-cp312-win_amd64", True), ("cp312-cp312-win_arm64", False)]
 )
-def test_a_wheel_that_is_only_resolved(
+def test_resolve_without_download(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path, tags: str, *, found: bool
 ) -> None:
-    """pip finds a wheel on its own machine without a byte of it; any other machine lacks it."""
+    """pip finds a wheel for its own platform without downloading it, and no other wheel."""
     put_wheel(open_pypi, "lantern-1.0rc1-cp312-cp312-win_amd64.whl")
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
@@ -95,16 +95,18 @@ def test_a_wheel_that_is_only_resolved(
     assert proxy.requests == proxy.pages
 
 
-def test_a_version_that_is_not_listed(open_pypi: Index, folder: Path) -> None:
-    """Where pip lists other versions only, what it lists is shown."""
+def test_version_that_is_not_listed(open_pypi: Index, folder: Path) -> None:
+    """If pip lists only other versions, the message shows them."""
     put_wheel(open_pypi, WHEEL)
     got = resolve(folder, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(open_pypi))
     assert isinstance(got, ClientFailure)
     assert "Available versions: 1.0" in got.detail
 
 
-def test_an_sdist(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """An sdist is found whatever Python it requires, and nothing of it is downloaded."""
+def test_sdist_is_found_without_a_download(
+    open_pypi: Index, make_proxy: MakeProxy, folder: Path
+) -> None:
+    """An sdist is found whatever Python it requires, and nothing is downloaded."""
     sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
     proxy = make_proxy(open_pypi.origin)
     link = f'<a href="/{sdist.filename}" data-requires-python="&lt;3">{sdist.filename}</a>'

@@ -277,7 +277,7 @@ def test_hash_that_poetry_would_not_find_again(
 
 
 def test_one_look_for_all_files(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
-    """A release is read once for all its wheels, and again after a failure; nothing stays."""
+    """A release is read once for all its wheels, and again after a failure; nothing is left."""
     names = [f"lantern-1.0-cp3{minor}-none-any.whl" for minor in (11, 12, 13)]
     wheels = [put_wheel(open_pypi, name) for name in names]
     proxy = make_proxy(open_pypi.origin)
@@ -308,10 +308,10 @@ def test_one_look_for_all_files(open_pypi: Index, make_proxy: MakeProxy, folder:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_an_sdist_is_not_built(
+def test_sdist_is_not_built(
     open_pypi: Index, make_proxy: MakeProxy, folder: Path, *, there: bool
 ) -> None:
-    """Of a release without wheels Poetry finds the link, and downloads nothing."""
+    """For a release without wheels, Poetry finds the link and downloads nothing."""
     sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
     assert open_pypi.root is not None
     name = sdist.filename if there else sdist.filename.replace("1.0", "0.9")

@@ -223,14 +223,14 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -
 def test_unusable_uv(
     open_pypi: Index, folder: Path, tmp_path: Path, script: str | None, word: str
 ) -> None:
-    """A missing, broken or outdated uv is found out before it is asked."""
+    """A missing, broken or outdated uv is detected before it is asked."""
     said = anyio.run(uv(folder, target_of(open_pypi), scripted(tmp_path, script)).prepare)
     assert said is not None
     assert word in said
 
 
-def test_an_option_that_uv_does_not_know(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
-    """A uv too old for this platform says nothing about the index."""
+def test_option_that_uv_does_not_know(open_pypi: Index, folder: Path, tmp_path: Path) -> None:
+    """A uv that is too old for this platform says nothing about the index."""
     target = target_of(open_pypi)
     script = "[ $1 = --version ] && echo uv 0.9 || { echo \"error: invalid value 'x'\"; exit 2; }"
     got = ask(uv(folder, target, scripted(tmp_path, script)), put_wheel(open_pypi, WHEEL), target)
@@ -238,7 +238,7 @@ def test_an_option_that_uv_does_not_know(open_pypi: Index, folder: Path, tmp_pat
 
 
 def scripted(folder: Path, script: str | None) -> Path:
-    """A program of this name; None: there is none."""
+    """A program with this script; None: there is none."""
     executable = folder / "uv"
     if script is not None:
         executable.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
@@ -246,10 +246,8 @@ def scripted(folder: Path, script: str | None) -> Path:
     return executable
 
 
-def test_a_wheel_that_is_only_resolved(
-    open_pypi: Index, make_proxy: MakeProxy, folder: Path
-) -> None:
-    """uv finds the version on the wheel's machine without the whole wheel, or says why not."""
+def test_resolve_without_download(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+    """uv finds the version on the wheel's platform without the whole wheel, or says why not."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
@@ -264,8 +262,8 @@ def test_a_wheel_that_is_only_resolved(
     assert "no version of lantern==1.1" in got.detail
 
 
-def test_an_sdist(open_pypi: Index, folder: Path) -> None:
-    """uv is not asked for sdists, which it would build."""
+def test_uv_is_not_asked_for_sdists(open_pypi: Index, folder: Path) -> None:
+    """uv would build them."""
     target = target_of(open_pypi)
     sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
     got = anyio.run(uv(folder, target, "/nowhere/uv").resolve, sdist, target.url, HANG)

@@ -264,14 +264,14 @@ class ScriptedClient:
     caches_asked: list[tuple[ClientRequest, str]] = field(default_factory=list)
 
     async def prepare(self) -> str | None:
-        """What the script says of its setting up."""
+        """The scripted set-up."""
         await anyio.lowlevel.checkpoint()
         return self.fault
 
     async def resolve(
         self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFailure | ClientAbstains | None:
-        """Find what the script lets it download."""
+        """Find what the script allows to be downloaded."""
         assert index_url == self.index.url
         assert timeout > 0
         await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""How real clients are asked for what was released."""
+"""Real clients are asked for the release."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INSTALLABLE = Plan(Until.INSTALLABLE, 900.0)
 
 @pytest.fixture
 def world() -> World:
-    """A world in which everything goes well."""
+    """A world in which everything succeeds."""
     return World()
 
 
@@ -63,7 +63,7 @@ def test_release_without_wheels(world: World) -> None:
 
 
 def test_sdist_that_no_client_finds(world: World) -> None:
-    """It fails as a wheel does."""
+    """It fails like a wheel."""
     world.client.script = [ClientFailure("No matching distribution found")] * 99
     ending = world.publish(INSTALLABLE, BUILT_SDIST)
     assert_outcome(ending, Verdict.NOT_VISIBLE, Code.CLIENT_CANNOT_INSTALL)
@@ -105,7 +105,7 @@ def test_client_that_cannot_be_set_up(world: World, *, dry_run: bool) -> None:
 
 
 def test_optional_client_that_cannot_be_used(world: World) -> None:
-    """It is worth a warning, and the others are asked."""
+    """It is a warning, and the others are asked."""
     world.others = [ScriptedClient(world.index, "uv", optional=True, fault="uv 0.4 is too old")]
     ending = world.publish(INSTALLABLE, *BUILT)
     assert (ending.verdict, ending.codes) == (Verdict.VERIFIED, ["PV216"])
@@ -122,7 +122,7 @@ def test_only_an_optional_client_is_named(world: World) -> None:
 
 
 def test_one_failing_client_does_not_stop_the_others(world: World) -> None:
-    """Every client is asked, whatever the others say."""
+    """Every client is asked, whatever the others answer."""
     world.client.script = [ClientFailure("No matching distribution found")] * 99
     world.others = [ScriptedClient(world.index, "uv"), ScriptedClient(world.index, "Poetry")]
     ending = world.publish(INSTALLABLE, *BUILT)
@@ -147,7 +147,7 @@ def test_client_that_never_finds_the_wheel(world: World) -> None:
 
 
 def test_client_that_abstains(world: World) -> None:
-    """A wheel for which no client can be asked is worth a warning; each is asked once."""
+    """A wheel that no client can be asked for is a warning; each client is asked once."""
     world.client.script = [ClientAbstains("it knows no such platform")]
     ending = world.publish(INSTALLABLE, *BUILT)
     assert_outcome(ending, Verdict.VERIFIED, Code.CLIENT_UNAVAILABLE)
