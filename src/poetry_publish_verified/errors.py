@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -247,3 +248,9 @@ class ReleaseError(Exception):
     def refused(cls, *problems: Problem) -> ReleaseError:
         """The end of a release of which nothing was sent."""
         return cls(Verdict.PREFLIGHT_REFUSED, *problems)
+
+    @classmethod
+    def combine(cls, errors: Sequence[ReleaseError]) -> ReleaseError:
+        """Several as one: the gravest verdict, and every problem once."""
+        problems = dict.fromkeys(problem for error in errors for problem in error.problems)
+        return cls(gravest([error.verdict for error in errors]), *problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,19 @@ def test_error_text_has_all_problems() -> None:
     error = ReleaseError(Verdict.ERROR, *problems)
     assert str(error) == "One.; Two."
     assert (error.verdict, error.problems) == (Verdict.ERROR, tuple(problems))
+
+
+def test_errors_combine_into_the_gravest_with_every_problem_once() -> None:
+    """Several errors become one, in which a problem that two of them have is reported once."""
+    one, two = (Problem(Code.SETTING, text, "Correct it.") for text in ("One.", "Two."))
+    error = ReleaseError.combine(
+        [ReleaseError(Verdict.NOT_VISIBLE, one), ReleaseError(Verdict.CONFLICT, two, one)]
+    )
+    assert (error.verdict, error.problems) == (Verdict.CONFLICT, (one, two))
+
+
+def test_code_has_an_anchor_on_the_page_of_codes() -> None:
+    """What a code points to is on the page, with its meaning."""
+    file, _, name = Code.CONFLICT.anchor.partition("#")
+    page = (Path(__file__).parents[2] / "docs" / file).read_text(encoding="utf-8")
+    assert f'<a id="{name}"></a>{Code.CONFLICT} | {Code.CONFLICT.meaning} |' in page

@@ -24,7 +24,7 @@ from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.collect import collecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,22 +112,15 @@ class ManyProjects:
     ) -> dict[StartedRelease, ReleaseBuild]:
         """Build them, `jobs` at once; raises ReleaseError with all failures."""
         built: dict[StartedRelease, ReleaseBuild] = {}
-        failures: list[ReleaseError] = []
         slots = anyio.CapacityLimiter(self._settings.jobs)
 
         async def build(release: StartedRelease) -> None:
             async with slots:
-                try:
-                    built[release] = await build_apart(self._command, release)
-                except ReleaseError as error:
-                    failures.append(error)
+                built[release] = await build_apart(self._command, release)
 
-        async with anyio.create_task_group() as group:
+        async with collecting() as start:
             for release in releases:
-                group.start_soon(build, release)
-        if failures:
-            faults = [problem for error in failures for problem in error.problems]
-            raise ReleaseError(gravest([error.verdict for error in failures]), *faults)
+                start(build, release)
         return built
 
     def _requests(

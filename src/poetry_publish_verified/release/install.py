@@ -27,7 +27,6 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Client
 from poetry_publish_verified.release.interfaces import VerifyContext
-from poetry_publish_verified.release.poll import Failure
 
 DOWNLOADED_AT_MOST = 200 * 1024 * 1024
 """Bytes of one release that each client downloads from one index; at least one wheel."""
@@ -101,7 +100,7 @@ def within_the_bound(requests: Iterable[ClientRequest], sizes: Mapping[str, int]
 
 async def ask_clients(
     index_url: str, wheels: WheelsAsked, context: VerifyContext, deadline: float
-) -> list[Failure]:
+) -> list[ReleaseError]:
     """Ask every client for every wheel; what failed. `deadline` is a moment of the clock."""
     asked = [
         _Asked(client, index_url, wheels, context, deadline) for client in await context.clients()
@@ -131,7 +130,7 @@ class _Asked:
     wheels: WheelsAsked
     context: VerifyContext
     deadline: float
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[ReleaseError] = field(default_factory=list)
     skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def ask_for_all(self) -> None:
@@ -143,7 +142,7 @@ class _Asked:
                 problem = problems.client_cannot_install(
                     self.client.name, request.filename, self.index_url, got.detail
                 )
-                self.failures.append((Verdict.NOT_VISIBLE, problem))
+                self.failures.append(ReleaseError(Verdict.NOT_VISIBLE, problem))
                 return
             if isinstance(got, ClientAbstains):
                 files = self.skipped.get(got.reason, ())
@@ -196,7 +195,7 @@ class _Asked:
         names = (self.client.name, name, self.index_url)
         if self.wheels.published.get(got.filename) != got.sha256:
             problem = problems.client_got_other_bytes(*names, got=got.filename, sha256=got.sha256)
-            self.failures.append((Verdict.VERIFICATION_FAILED, problem))
+            self.failures.append(ReleaseError(Verdict.VERIFICATION_FAILED, problem))
         elif got.filename != name:
             self._warn(problems.client_prefers_another(*names, got=got.filename))
         else:

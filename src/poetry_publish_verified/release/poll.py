@@ -30,13 +30,12 @@ from poetry_publish_verified.core.visibility import Visible
 from poetry_publish_verified.core.visibility import Watch
 from poetry_publish_verified.core.visibility import Wrong
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
-
-Failure = tuple[Verdict, Problem]
 
 # What an answer may take at the least, even when the time is up.
 _LAST_ANSWER = 1.0
@@ -78,7 +77,7 @@ class IndexPoller:
         # What the index's copies differ by, as its last page said.
         self._vary: frozenset[str] | None = None
         self.pages: dict[str, ProjectPage] = {}
-        self.failures: list[Failure] = []
+        self.failures: list[ReleaseError] = []
 
     async def run(self) -> bool:
         """Wait; whether every client sees the release."""
@@ -260,7 +259,7 @@ class IndexPoller:
             case Denied():
                 problem = problems.denied(self._index.url, watch.last.detail)
                 if not self.failures:
-                    self.failures.append((Verdict.NOT_VISIBLE, problem))
+                    self._fail(Verdict.NOT_VISIBLE, problem)
             case Wrong(faults):
                 for fault in faults:
                     problem = page_fault(self._index.url, fault.code, fault.words, fault.filename)
@@ -346,5 +345,4 @@ class IndexPoller:
             yield f"this edge holds the old page for another {durations.in_words(left)}"
 
     def _fail(self, verdict: Verdict, problem: Problem) -> None:
-        if (verdict, problem) not in self.failures:
-            self.failures.append((verdict, problem))
+        self.failures.append(ReleaseError(verdict, problem))

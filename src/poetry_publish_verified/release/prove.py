@@ -21,12 +21,10 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import gravest
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
-from poetry_publish_verified.release.poll import Failure
 from poetry_publish_verified.release.poll import IndexPoller
 from poetry_publish_verified.release.verify import Downloads
 from poetry_publish_verified.release.verify import Verification
@@ -55,7 +53,7 @@ class _Proof:
         self._own = _OwnIndex()
         self._pages: dict[str, Pages] = {}
         self._pollers: dict[str, IndexPoller] = {}
-        self._failures: list[Failure] = []
+        self._failures: list[ReleaseError] = []
 
     async def find_the_files(self) -> None:
         """Where only name and version are known: what one index lists, all must list."""
@@ -92,10 +90,7 @@ class _Proof:
 
     def _settle(self) -> None:
         if self._failures:
-            raise ReleaseError(
-                gravest([verdict for verdict, _ in self._failures]),
-                *(problem for _, problem in self._failures),
-            )
+            raise ReleaseError.combine(self._failures)
 
     async def _prove(self, index: Index) -> None:
         pages = await self._wait(index)
@@ -151,7 +146,8 @@ class _Proof:
         )
         shown = await wait.run()
         # A guessed address where no index is says nothing of those that were named.
-        nowhere = any(problem.code is Code.NO_INDEX_THERE for _, problem in wait.failures)
+        codes = {problem.code for error in wait.failures for problem in error.problems}
+        nowhere = Code.NO_INDEX_THERE in codes
         if not nowhere:
             self._failures += wait.failures
         self._own.settle(shows_it=shown or nowhere)

@@ -31,7 +31,6 @@ from poetry_publish_verified.core.upload.transfer import Transfer
 from poetry_publish_verified.core.upload.transfer import TransferStep
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import gravest
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
@@ -79,13 +78,12 @@ class _Sending:
             keep=plan.skip_existing,
         )
         self._there: dict[str, str] = {}
-        self._failures: list[Failed] = []
+        self._failures: list[ReleaseError] = []
 
     def there(self) -> Mapping[str, str]:
         """File names to sha256; raises ReleaseError where a file failed."""
         if self._failures:
-            verdict = gravest([failed.verdict for failed in self._failures])
-            raise ReleaseError(verdict, *(failed.problem for failed in self._failures))
+            raise ReleaseError.combine(self._failures)
         return self._there
 
     def is_there(self, distribution: Distribution, sha256: str) -> None:
@@ -126,7 +124,7 @@ class _Sending:
                 case Arrived():
                     return self._arrived(distribution, step)
                 case Failed():
-                    self._failures.append(step)
+                    self._failures.append(ReleaseError(step.verdict, step.problem))
                     ended = UploadEnded(distribution.filename, step.upload, step.sha256)
                     return self._context.report(ended)
 

@@ -23,6 +23,7 @@ from poetry_publish_verified.core.verification import Fetched
 from poetry_publish_verified.core.verification import NotFetched
 from poetry_publish_verified.core.verification import pip_target
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.install import WheelsAsked
 from poetry_publish_verified.release.install import ask_clients
@@ -31,7 +32,6 @@ from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
-from poetry_publish_verified.release.poll import Failure
 
 _DOWNLOADS_AT_ONCE = 4
 _MAX_METADATA = 16 * 1024 * 1024
@@ -88,11 +88,13 @@ class Verification:
         self._context = context
         self._deadline = deadline
         self._limiter = anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
-        self._failures: list[Failure] = []
+        self._failures: list[ReleaseError] = []
         # What came first, by filename.
         self._served: dict[str, Fetched] = {}
 
-    async def run(self, pages: Mapping[str, ProjectPage], downloads: Downloads) -> list[Failure]:
+    async def run(
+        self, pages: Mapping[str, ProjectPage], downloads: Downloads
+    ) -> list[ReleaseError]:
         """What failed, nothing where all is proven. `pages` by the variant that saw them."""
         page = next(iter(pages.values()))
         for file in self._files:
@@ -111,7 +113,7 @@ class Verification:
         return self._failures
 
     def _fail(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
-        self._failures.append((verdict, problem))
+        self._failures.append(ReleaseError(verdict, problem))
 
     def _warn(self, problem: Problem) -> None:
         self._context.report(ProblemFound(problem))

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import anyio
-
 from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.problems.workspace import dependency_not_there
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.release.collect import collecting
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
@@ -32,7 +30,6 @@ async def wait_for_needed(
     if not needed:
         return
     context.report(ReleaseWaiting(tuple(str(member) for member in needed)))
-    problems: list[Problem] = []
     quiet = replace(context, report=lambda _: None)
     listed = replace(plan, until=Until.LISTED)
 
@@ -43,13 +40,12 @@ async def wait_for_needed(
         try:
             await prove_everywhere(expected, listed, quiet)
         except ReleaseError as error:
-            problems.extend(
+            faults = (
                 dependency_not_there(str(member), member.folder, problem)
                 for problem in error.problems
             )
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *faults) from error
 
-    async with anyio.create_task_group() as group:
+    async with collecting() as start:
         for member in needed:
-            group.start_soon(wait, member)
-    if problems:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *problems)
+            start(wait, member)

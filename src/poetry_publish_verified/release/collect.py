@@ -1,0 +1,47 @@
+"""Several tasks side by side, whose refusals are raised together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from collections.abc import Awaitable
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+from typing import TypeVarTuple
+
+import anyio
+
+from poetry_publish_verified.errors import ReleaseError
+
+Args = TypeVarTuple("Args")
+
+
+class Start(Protocol):
+    """Starts a task."""
+
+    def __call__(self, work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+        """Call `work` with `args`."""
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[Start]:
+    """A task group in which a ReleaseError ends its own task alone.
+
+    Once all have ended, those that were raised are raised as one.
+    """
+    errors: list[ReleaseError] = []
+
+    async def run(work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+        try:
+            await work(*args)
+        except ReleaseError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+
+        def start(work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+            group.start_soon(run, work, *args)
+
+        yield start
+    if errors:
+        raise ReleaseError.combine(errors)
