@@ -12,6 +12,7 @@ import math
 import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from poetry_publish_verified.adapters.decoding import UNDONE
 from poetry_publish_verified.adapters.decoding import Body
 from poetry_publish_verified.adapters.decoding import DecodingError
 from poetry_publish_verified.adapters.decoding import decoded
+from poetry_publish_verified.adapters.duplex import DuplexTransport
 from poetry_publish_verified.adapters.outgoing import ChangedError
 from poetry_publish_verified.adapters.outgoing import OutgoingFile
 from poetry_publish_verified.adapters.pace import Pace
@@ -48,6 +50,13 @@ from poetry_publish_verified.core.urls import without_credentials
 from poetry_publish_verified.sanitize import printable
 
 _CONNECT_TIMEOUT = 10.0
+# A transfer goes on as long as so many bytes get through in each stretch of so many seconds: a
+# thousand a second, of which any line has several times more. Answers in pieces, headers and
+# `100 Continue` are no progress.
+_STRETCH = 60.0
+_PORTION = 64 * 1024
+# An index may think long about a file that has arrived: unpack it, scan it, store it elsewhere.
+_ANSWER_TIMEOUT = 300.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 # What an upload's answer may say at most.
@@ -133,19 +142,21 @@ class Http:
     def __init__(
         self,
         user_agent: str,
-        read_timeout: float,
+        timeout: float,
         proxy_for: Callable[[str], str | None],
         pace: Pace,
     ) -> None:
-        """`read_timeout` (seconds) bounds every single read and write, not whole transfers.
+        """`timeout` (seconds) lowers the bounds above; none of them is one on a whole transfer.
 
         `proxy_for` gives the proxy for a URL, or None; `pace` lets each host have its rest.
         """
         self._proxy_for = proxy_for
         self._pace = pace
         self._headers = {"User-Agent": user_agent}
-        self._timeout = httpx.Timeout(read_timeout, connect=min(_CONNECT_TIMEOUT, read_timeout))
-        self._clients: dict[tuple[Access, bool, str | None, bool], httpx.AsyncClient] = {}
+        self._stretch = min(_STRETCH, timeout)
+        self._answer_timeout = min(_ANSWER_TIMEOUT, timeout)
+        self._connect_timeout = min(_CONNECT_TIMEOUT, timeout)
+        self._clients: dict[Hashable, httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> Http:
         return self
@@ -207,11 +218,11 @@ class Http:
         with _errors_told():
             for _ in range(_MAX_REDIRECTS):
                 await self._pace.turn(url, patience=patience)
-                async with self._stream(url, headers, access, home) as response:
-                    if response.status_code in _REDIRECTS:
+                with _Progress(self._stretch).or_error() as progress:
+                    async with self._stream(url, headers, access, home) as response:
+                        if response.status_code not in _REDIRECTS:
+                            return await _download(response, limit, algorithms, progress)
                         url = urljoin(url, response.headers.get("location", ""))
-                        continue
-                    return await _download(response, limit, algorithms)
         raise HttpError("it redirects without end")
 
     async def post_file(
@@ -230,38 +241,50 @@ class Http:
         """
         with file.open("rb") as stream:
             outgoing = OutgoingFile(stream, sha256, on_sent)
-            parts: list[tuple[str, Any]] = [
-                ("content", (file.name, outgoing, "application/octet-stream"))
-            ]
-            for name, value in fields.items():
-                values = value if isinstance(value, list) else [value]
-                parts += [(name, (None, each)) for each in values]
             try:
                 # What a page's answer asked for is no word on uploads, which keep to their own.
                 await self._pace.turn(url, patience=0.0)
-                client = self._client(url, access, trust_usual=False)
+                client = self._uploader(url, access)
                 request = client.build_request(
-                    "POST", url, files=parts, headers={"Accept-Encoding": "identity"}
+                    "POST",
+                    url,
+                    files=_form(file.name, outgoing, fields),
+                    headers={"Accept-Encoding": "identity"},
                 )
             except _UNUSABLE as error:
                 return NoAnswer(_said(error), sent=False)
-            auth = httpx.BasicAuth(*access.basic) if access.basic else None
-            try:
+            return await self._exchange(client, request, access)
+
+    async def _exchange(
+        self, client: httpx.AsyncClient, request: httpx.Request, access: Access
+    ) -> Answered | NoAnswer:
+        """Send an upload's request, and read the answer."""
+        progress = _Progress(self._stretch)
+        body = request.stream = _Body(request.stream, progress, self._answer_timeout)
+        auth = httpx.BasicAuth(*access.basic) if access.basic else None
+        response: httpx.Response | None = None
+        try:
+            with progress.scope:
                 response = await client.send(request, auth=auth, stream=True)
-            except ChangedError:
-                return NoAnswer("the file has changed", sent=False, changed=True)
-            except _NEVER_ARRIVED as error:
-                return NoAnswer(_said(error), sent=False, passing=not _is_of_tls(error))
-            except _UNUSABLE as error:
-                return NoAnswer(_said(error), sent=False)
-            except httpx.HTTPError as error:
-                return NoAnswer(_said(error), sent=True)
-            try:
-                body = await _start_of_body(response, _MAX_ANSWER)
-            finally:
-                await response.aclose()
+        except ChangedError:
+            return NoAnswer("the file has changed", sent=False, changed=True)
+        except _NEVER_ARRIVED as error:
+            return NoAnswer(_said(error), sent=False, passing=not _is_of_tls(error))
+        except _UNUSABLE as error:
+            return NoAnswer(_said(error), sent=False)
+        except httpx.HTTPError as error:
+            return NoAnswer(_said(error), sent=True)
+        if response is None:
+            return NoAnswer(body.why_it_ended(), sent=body.begun, passing=True)
+        try:
+            if response.is_success and not body.whole:
+                words = f"the server answered {response.status_code} before it had the whole file"
+                return NoAnswer(words, sent=True)
+            start = await _start_of_body(response, _MAX_ANSWER)
+        finally:
+            await response.aclose()
         reason = response.extensions.get("reason_phrase", b"")
-        return Answered(response.status_code, reason, body, _when(_plain(response.headers)))
+        return Answered(response.status_code, reason, start, _when(_plain(response.headers)))
 
     @contextlib.asynccontextmanager
     async def _stream(
@@ -291,18 +314,100 @@ class Http:
         proxy = self._proxy_for(url)
         key = (access, trust_usual, proxy, fresh)
         if key not in self._clients:
-            self._clients[key] = httpx.AsyncClient(
+            transport = httpx.AsyncHTTPTransport(
                 verify=tls_context(access, trust_usual=trust_usual),
-                headers=self._headers,
-                timeout=self._timeout,
-                # A balancer's session cookie would pin the whole run to one of its replicas.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 proxy=proxy,
                 limits=httpx.Limits(max_keepalive_connections=0 if fresh else None),
-                # httpx reads no_proxy in its own way; what counts is what Poetry does.
                 trust_env=False,
             )
+            self._clients[key] = self._by(transport)
         return self._clients[key]
+
+    def _uploader(self, url: str, access: Access) -> httpx.AsyncClient:
+        proxy = self._proxy_for(url)
+        key = (access, proxy)
+        if key not in self._clients:
+            self._clients[key] = self._by(DuplexTransport(tls_context(access), proxy))
+        return self._clients[key]
+
+    def _by(self, transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=transport,
+            headers=self._headers,
+            # Whole exchanges are bounded, not single reads and writes, which may be drips.
+            timeout=httpx.Timeout(None, connect=self._connect_timeout),
+            # A balancer's session cookie would pin the whole run to one of its replicas.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            # httpx reads no_proxy in its own way; what counts is what Poetry does.
+            trust_env=False,
+        )
+
+
+class _Progress:
+    """Bounds a transfer: its end moves on with every portion that gets through."""
+
+    def __init__(self, stretch: float) -> None:
+        """`stretch`: seconds for each portion, connecting and the headers included at first."""
+        self.scope = anyio.CancelScope(deadline=anyio.current_time() + stretch)
+        self.stretch = stretch
+        self._left = _PORTION
+
+    def moved(self, size: int) -> None:
+        """So many bytes got through."""
+        self._left -= size
+        if self._left <= 0:
+            self._left = _PORTION
+            self.end_in(self.stretch)
+
+    def end_in(self, seconds: float) -> None:
+        """Give it so many seconds from now."""
+        self.scope.deadline = anyio.current_time() + seconds
+
+    @contextlib.contextmanager
+    def or_error(self) -> Iterator[_Progress]:
+        """Raise HttpError where it was not enough."""
+        with self.scope:
+            yield self
+        if self.scope.cancelled_caught:
+            raise HttpError(f"less than {_PORTION // 1024} KiB came within {self.stretch:.0f} s")
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an upload on its way; `whole` once all of it has left."""
+
+    def __init__(self, stream: Any, progress: _Progress, answer_timeout: float) -> None:
+        self._stream = stream
+        self._progress = progress
+        self._answer_timeout = answer_timeout
+        self.begun = False
+        self.whole = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begun = True
+        async for piece in self._stream:
+            yield piece
+            self._progress.moved(len(piece))
+        self.whole = True
+        self._progress.end_in(self._answer_timeout)
+
+    def why_it_ended(self) -> str:
+        """Why there is no answer, where the time was up."""
+        if self.whole:
+            return f"the server did not answer within {self._answer_timeout:.0f} s"
+        if self.begun:
+            portion, stretch = _PORTION // 1024, self._progress.stretch
+            return f"the server took less than {portion} KiB within {stretch:.0f} s"
+        return "the server did not accept the connection in time"
+
+
+def _form(
+    filename: str, file: OutgoingFile, fields: Mapping[str, str | list[str]]
+) -> list[tuple[str, Any]]:
+    """The parts of a form, the file first."""
+    parts: list[tuple[str, Any]] = [("content", (filename, file, "application/octet-stream"))]
+    for name, value in fields.items():
+        parts += [(name, (None, each)) for each in (value if isinstance(value, list) else [value])]
+    return parts
 
 
 def _when(headers: Mapping[str, str]) -> dict[str, str]:
@@ -326,7 +431,10 @@ def _plain(headers: httpx.Headers) -> dict[str, str]:
 
 
 async def _download(
-    response: httpx.Response, limit: int | None, algorithms: Iterable[str]
+    response: httpx.Response,
+    limit: int | None,
+    algorithms: Iterable[str],
+    progress: _Progress,
 ) -> Download:
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
     size, cut = 0, False
@@ -335,6 +443,7 @@ async def _download(
         # not so, as with a .tar.gz that is labelled "Content-Encoding: gzip".
         async for chunk in response.aiter_raw():
             size += len(chunk)
+            progress.moved(len(chunk))
             for each in hashers.values():
                 each.update(chunk)
             if limit is not None and size > limit:
@@ -393,8 +502,6 @@ def _bounded(timeout: float) -> Iterator[None]:
 
 _WORDS: dict[type[BaseException], str] = {
     httpx.ConnectTimeout: "the server did not accept the connection in time",
-    httpx.ReadTimeout: "the server did not answer in time",
-    httpx.WriteTimeout: "the server stopped taking data",
     httpx.ReadError: "the connection broke off",
     httpx.WriteError: "the connection broke off",
 }

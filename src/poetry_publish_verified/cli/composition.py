@@ -61,9 +61,6 @@ from poetry_publish_verified.release.wait import wait_for
 from poetry_publish_verified.release.workspace import PlannedRelease
 from poetry_publish_verified.release.workspace import publish_all
 
-# An index may take long to store a large file; Poetry's 15 s are too short.
-_READ_TIMEOUT = 60.0
-
 Report = Callable[[Event], None]
 Ticking = Callable[[], Coroutine[Any, Any, None]]
 
@@ -189,8 +186,7 @@ class _Adapters:
         pace = Pace(clock)
         clients = _clients(stack, by_url, plan, pace, proxies=proxies)
         proxy = proxy_for if proxies else lambda _: None
-        timeout = min(_READ_TIMEOUT, plan.timeout)
-        http = await stack.enter_async_context(Http(user_agent(), timeout, proxy, pace))
+        http = await stack.enter_async_context(Http(user_agent(), plan.timeout, proxy, pace))
         return cls(
             http=http,
             clock=clock,
