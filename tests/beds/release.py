@@ -25,8 +25,14 @@ def publish(
     index: Index,
     *options: str | Path,
     repository: str = REPOSITORY,
+    until: str | None = "downloadable",
 ) -> Run:
-    """Call `poetry publish-verified` for the index, with its credentials in the environment."""
+    """Call `poetry publish-verified` for the index, with its credentials in the environment.
+
+    Few tests are about clients, so none is asked unless `until` says so; None is the default.
+    """
+    if until is not None:
+        options = ("--until", until, *options)
     poetry = poetry.with_variables(**index.environment(repository))
     return poetry.run(
         "publish-verified", "--no-interaction", "-r", repository, *options, cwd=project.path

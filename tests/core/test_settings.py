@@ -19,7 +19,7 @@ def test_defaults() -> None:
     """Without settings: the repository's own index, and the documented defaults."""
     assert resolve({}, {}, {}).checked() == Settings(
         indexes=(),
-        until=Until.DOWNLOADABLE,
+        until=Until.INSTALLABLE,
         timeout=900.0,
         format="text",
         receipt=None,

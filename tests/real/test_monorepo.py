@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.beds.proxy import FaultProxy
     from tests.beds.proxy import Request
 
+CALL = ("publish-verified", "-n", "-r", REPOSITORY, "--until", "downloadable")
 ALL = ("--projects", "packages/*")
 
 
@@ -46,7 +47,7 @@ def root(tmp_path: Path) -> Path:
 def publish(poetry: Poetry, cwd: Path, index: Index, *options: str | Path) -> Run:
     """Call the command for the index, with its credentials in the environment."""
     poetry = poetry.with_variables(**index.environment())
-    return poetry.run("publish-verified", "-n", "-r", REPOSITORY, *options, cwd=cwd)
+    return poetry.run(*CALL, *options, cwd=cwd)
 
 
 def receipt_in(folder: Path) -> dict[str, Any]:
@@ -476,7 +477,7 @@ def test_builds_end_with_the_run(poetry: Poetry, root: Path, pypi: Index, tmp_pa
     text = file.read_text(encoding="utf-8").replace("build-backend = ", "# ")
     build = '[tool.poetry.build]\nscript = "slow.py"\ngenerate-setup-file = false\n'
     file.write_text(f"{text}\n{build}", encoding="utf-8")
-    asked = ("publish-verified", "-n", "-r", REPOSITORY, "--build", *ALL)
+    asked = (*CALL, "--build", *ALL)
     slow = poetry.with_variables(**pypi.environment())
     with slow.started(*asked, cwd=root) as process:
         wait_until(begun.exists, "the build begins")

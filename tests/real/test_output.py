@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
 
-CALL = ("publish-verified", "--no-interaction", "-r", "harbour")
+CALL = ("publish-verified", "--no-interaction", "-r", "harbour", "--until", "downloadable")
 
 
 @pytest.mark.parametrize("options", [("--build",), ("--build", "-v"), ("--build", "-q")])
@@ -79,7 +79,7 @@ def test_no_progress_bar_in_a_log(poetry: Poetry, project: Project, pypi: Index)
 def test_quiet_success(poetry: Poetry, project: Project, pypi: Index) -> None:
     """A success has one line per file and per index, the verdict and the receipt."""
     project.build()
-    run = publish(poetry, project, pypi, "--until", "downloadable")
+    run = publish(poetry, project, pypi, until="downloadable")
     ended(run, 0)
     assert run.err == ""
     assert re.sub(r" in [0-9.]+ s;", " in 0 s;", run.out).splitlines() == [
@@ -135,7 +135,7 @@ def _read(terminal: int) -> bytes:
 def test_no_password_in_output_or_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
     """Not even at the highest verbosity."""
     project.build()
-    run = publish(poetry, project, pypi, "-vvv", "--until", "installable")
+    run = publish(poetry, project, pypi, "-vvv", until="installable")
     assert run.code == 0, run.said
     for text in (run.said, json.dumps(project.receipt())):
         assert PASSWORD not in text

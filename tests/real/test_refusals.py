@@ -253,16 +253,16 @@ def test_all_invalid_settings_are_reported(poetry: Poetry, pypi: Index, tmp_path
 def test_precedence_of_settings(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
     """The command line comes before the environment, and that before pyproject.toml."""
     project = make_project(
-        tmp_path / "order", more='\n[tool.publish-verified]\nuntil = "installable"\n'
+        tmp_path / "order", more='\n[tool.publish-verified]\nuntil = "downloadable"\n'
     )
     project.build()
     disturbed = poetry.with_variables(POETRY_PUBLISH_VERIFIED_UNTIL="listed")
-    ended(publish(disturbed, project, pypi), 0)
+    ended(publish(disturbed, project, pypi, until=None), 0)
     assert project.receipt()["until"] == "listed"
-    ended(publish(disturbed, project, pypi, "--until", "downloadable"), 0)
-    assert project.receipt()["until"] == "downloadable"
-    ended(publish(poetry, project, pypi), 0)
+    ended(publish(disturbed, project, pypi, until="installable"), 0)
     assert project.receipt()["until"] == "installable"
+    ended(publish(poetry, project, pypi, until=None), 0)
+    assert project.receipt()["until"] == "downloadable"
 
 
 def test_failed_build(poetry: Poetry, project: Project, pypi: Index) -> None:

@@ -42,7 +42,7 @@ def test_whole_way(age: str, project: Project, pypi: Index, tmp_path: Path) -> N
     assert own.poetry_version == wanted
     poetry = Poetry(own, tmp_path / "home")
     ended(publish(replace(poetry, real=True), project, pypi), 3)
-    ended(publish(poetry, project, pypi, "--build", "--until", "installable"), 0)
+    ended(publish(poetry, project, pypi, "--build", until="installable"), 0)
     receipt = project.receipt()
     holds(receipt, "verified", 0)
     assert receipt["poetry"] == wanted

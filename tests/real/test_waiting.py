@@ -174,7 +174,7 @@ def test_until_listed_does_not_download(
 ) -> None:
     """With `--until listed` the page is enough, and no file is downloaded."""
     proxy.serve_other_bytes(project.wheel, b"other")
-    ended(publish(poetry, project, behind, "--until", "listed"), 0)
+    ended(publish(poetry, project, behind, until="listed"), 0)
     assert holds(project.receipt(), "verified", 0)
     assert not [r for r in proxy.requests if r.method == "GET" and "packages" in r.path]
 
@@ -327,7 +327,7 @@ def test_wait_ends_soon_after_the_file_shows(
     hidden = proxy.hide(project.wheel)
     environment = poetry.with_variables(**behind.environment())
     with environment.started(
-        "publish-verified", "-n", "-r", "harbour", cwd=project.path
+        "publish-verified", "-n", "-r", "harbour", "--until", "downloadable", cwd=project.path
     ) as process:
         wait_until(lambda: len(proxy.pages) >= 6 or process.poll() is not None, "some looks")
         assert process.poll() is None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.beds.proxy import FaultProxy
     from tests.beds.proxy import Request
 
-PUBLISH = ("publish-verified", "--no-interaction", "-r", REPOSITORY)
+PUBLISH = ("publish-verified", "--no-interaction", "-r", REPOSITORY, "--until", "downloadable")
 _FILENAME = re.compile(rb' filename="([^"]+)"')
 
 

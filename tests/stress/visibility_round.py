@@ -49,6 +49,7 @@ MIRROR = "the mirror"
 _STORED = {"MISS", "EXPIRED"}
 _LONG = 3600.0
 _OURS = "poetry-publish-verified/"
+_HOW = ("--format", "json", "--until", "downloadable")
 
 Start = Callable[[Path, str, float], AbstractContextManager[Edge]]
 
@@ -282,7 +283,7 @@ def _call(setup: _Setup, environment: PoetryEnvironment, *arguments: str) -> Run
 
 def _publish(setup: _Setup) -> Run:
     named = [word for url in setup.shown_by.values() for word in ("--index", url)]
-    return _call(setup, setup.bed.guarded, "publish-verified", "--format", "json", *named)
+    return _call(setup, setup.bed.guarded, "publish-verified", *_HOW, *named)
 
 
 def _judge(result: RoundResult, setup: _Setup, run: Run, asked: dict[str, Found]) -> None:

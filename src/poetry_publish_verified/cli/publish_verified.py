@@ -79,7 +79,8 @@ class PublishVerifiedCommand(SuggestingCommand):
     ]
 
     help = """The publish-verified command uploads a package (built first with <c1>--build</c1>),
-waits until every index lists every file with its sha256, downloads each file and compares it.
+waits until every index lists every file with its sha256, downloads and compares each file, and
+has pip, uv and Poetry get every wheel.
 All options of <c1>poetry publish</c1> mean the same here. Running it again is always safe.
 
 Subcommands:

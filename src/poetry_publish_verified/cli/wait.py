@@ -37,6 +37,7 @@ from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
 from poetry_publish_verified.core.settings import Settings
+from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
     from poetry_publish_verified.core.urls import IndexTarget
 
 
-_DEFAULTS = Settings()
+# Whoever waits installs the release next, with clients of their own.
+_DEFAULTS = Settings(until=Until.DOWNLOADABLE)
 
 
 class WaitCommand(SuggestingCommand):

@@ -61,7 +61,7 @@ class Settings:
     """What a run is asked for. `timeout` is in seconds."""
 
     indexes: tuple[str, ...] = ()
-    until: Until = Until.DOWNLOADABLE
+    until: Until = Until.INSTALLABLE
     timeout: float = 900.0
     format: Literal["text", "json"] = "text"
     receipt: str | None = None
