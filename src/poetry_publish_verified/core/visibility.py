@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.core.expectation import Expectation
-from poetry_publish_verified.core.expectation import PageAssessment
 from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.simple import ProjectPage
 
@@ -106,13 +105,31 @@ class Wrong:
 WatchStep = LookAgain | Visible | OutOfTime | Denied | NotOffered | Wrong
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """State: the release is not there, or not as it should be; `seen_whole`: it was, before."""
+
+    seen_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirming:
+    """State: the last `times` pages in a row said the same, which counts once they are enough.
+
+    `said` is what is listed wrongly, or everything that is listed as it should be.
+    """
+
+    said: object
+    times: int
+    seen_whole: bool
+
+
 class Watch:
     """The wait for one index and one variant. Times are seconds of any one clock.
 
-    `next` says when to look and how; `judgement` what the last page lacked, `expires_at` until
-    when the last answer will be given, where that was announced. `requests` counts the looks,
-    `errors` those whose answer said nothing, `relapses` how often what had been seen was gone
-    again; `rest` is what the server last asked for (`Retry-After`).
+    `next` says when to look and how; `judgement` what the last page lacked. `requests` counts the
+    looks, `errors` those whose answer was unusable, `relapses` how often what had been seen was
+    gone again; `rest` is what the server last asked for (`Retry-After`).
     """
 
     def __init__(
@@ -123,85 +140,106 @@ class Watch:
         jitter: Callable[[], float],
         relapses: int = 0,
     ) -> None:
-        """`jitter` gives numbers between 0 and 1, for the jitter; `relapses` are known already."""
+        """`jitter` gives numbers between 0 and 1; `relapses` are known already."""
         self._expectation = expectation
-        self._start = now
         self._deadline = deadline
-        self._jitter = jitter
-        self._planned = now
-        self._errors = 0
-        self._good = 0
-        self._steady: object = None
-        self._expiry_looks: list[float] = []
+        self._pace = _Pace(now, deadline, jitter)
+        self._state: _Waiting | _Confirming = _Waiting()
         self.next = LookAgain(now)
-        self.expires_at: float | None = None
+        self.judgement = expectation.nothing()
+        self.last = Observation("unknown")
         self.requests = 0
         self.errors = 0
         self.relapses = relapses
         self.rest: float | None = None
-        self._seen_whole = False
-        self.judgement = expectation.nothing()
-        self.last = Observation("unknown")
+
+    @property
+    def expires_at(self) -> float | None:
+        """Until when the last answer will be given, where that was announced."""
+        return self._pace.expires_at
 
     def observe(self, seen: Observation, now: float) -> WatchStep:
         """Take in what an own look saw, and say what to do next."""
         self.requests += 1
-        if seen.state == "denied":
+        if seen.state in {"denied", "not-offered"}:
             self.last = seen
-            return Denied()
-        if seen.state == "not-offered":
-            self.last = seen
-            return NotOffered()
+            return Denied() if seen.state == "denied" else NotOffered()
         went_back = _went_back(self.last, seen)
-        judgement = self._take_in(seen, now)
-        verdict = judgement.faults or (judgement.satisfied and judgement.listing)
-        lacks = seen.state in {"absent", "moved"} or (seen.page is not None and judgement.absent)
-        if self._seen_whole and lacks:
-            self.relapses += 1
-            self._good, self._seen_whole = 0, False
-        elif went_back:
-            self._good = 0
-        elif seen.page is not None and verdict:
-            self._good = self._good + 1 if verdict == self._steady else 1
-            self._steady = verdict
-            self._seen_whole = self._seen_whole or judgement.satisfied
-            if self._good >= min(_STEADY + _MORE_STEADY * self.relapses, _STEADIEST):
-                return Wrong(judgement.faults) if judgement.faults else Visible()
-            self.next = LookAgain(now + SHORTEST_PAUSE, fresh=True)
-            return self.next
-        else:
-            self._good = 0
-        if now >= self._deadline:
-            return OutOfTime()
-        self.next = LookAgain(self._next_look(seen, now))
+        self._take_in(seen, now)
+        self._state = self._state_after(seen, went_back=went_back)
+        match self._state:
+            case _Confirming(times=times):
+                if times >= min(_STEADY + _MORE_STEADY * self.relapses, _STEADIEST):
+                    faults = self.judgement.faults
+                    return Wrong(faults) if faults else Visible()
+                self.next = LookAgain(now + SHORTEST_PAUSE, fresh=True)
+            case _Waiting():
+                if now >= self._deadline:
+                    return OutOfTime()
+                self.next = LookAgain(self._pace.next_look(seen, now))
         return self.next
 
     def overhear(self, seen: Observation, now: float) -> None:
         """Take in what another variant saw of the same copy; only `observe` ends a wait."""
         self._take_in(seen, now)
-        self._good = 0
+        self._state = _Waiting(self._state.seen_whole)
         if now < self._deadline:
-            self._planned = now
-            self.next = LookAgain(self._next_look(seen, now))
+            self._pace.start_over(now)
+            self.next = LookAgain(self._pace.next_look(seen, now))
 
-    def _take_in(self, seen: Observation, now: float) -> PageAssessment:
-        self._errors = self._errors + 1 if seen.state == "unknown" else 0
+    def _take_in(self, seen: Observation, now: float) -> None:
+        self._pace.take_in(seen, now)
         self.errors += seen.state == "unknown"
         self.rest = seen.retry_after or self.rest
         self.last = seen
+        if seen.page is not None:
+            self.judgement = self._expectation.judge(seen.page)
+        elif seen.state == "absent":
+            self.judgement = self._expectation.nothing()
+
+    def _state_after(self, seen: Observation, *, went_back: bool) -> _Waiting | _Confirming:
+        before, judgement = self._state, self.judgement
+        lacks = seen.state in {"absent", "moved"} or (seen.page is not None and judgement.absent)
+        if before.seen_whole and lacks:
+            self.relapses += 1
+            return _Waiting()
+        said = judgement.faults or (judgement.satisfied and judgement.listing)
+        if went_back or seen.page is None or not said:
+            return _Waiting(before.seen_whole)
+        times = 1
+        if isinstance(before, _Confirming) and before.said == said:
+            times += before.times
+        return _Confirming(said, times, before.seen_whole or judgement.satisfied)
+
+
+class _Pace:
+    """When to look again, by what the answers so far said of themselves."""
+
+    def __init__(self, now: float, deadline: float, jitter: Callable[[], float]) -> None:
+        self._start = now
+        self._deadline = deadline
+        self._jitter = jitter
+        self._planned = now
+        # How many answers in a row were unusable.
+        self._errors = 0
+        self._expiry_looks: list[float] = []
+        self.expires_at: float | None = None
+
+    def start_over(self, now: float) -> None:
+        """Plan the next look anew, whatever was planned."""
+        self._planned = now
+
+    def take_in(self, seen: Observation, now: float) -> None:
+        """Count errors, and note how long a cache goes on giving this answer."""
+        self._errors = self._errors + 1 if seen.state == "unknown" else 0
         announced = None if seen.expires_in is None else now + seen.expires_in
         # `Age` is cut to whole seconds: of several answers of one copy, the earliest is right.
         if announced is None or self.expires_at is None or abs(announced - self.expires_at) > 1.5:
             self.expires_at = announced
         else:
             self.expires_at = min(announced, self.expires_at)
-        if seen.page is not None:
-            self.judgement = self._expectation.judge(seen.page)
-        elif seen.state == "absent":
-            self.judgement = self._expectation.nothing()
-        return self.judgement
 
-    def _next_look(self, seen: Observation, now: float) -> float:
+    def next_look(self, seen: Observation, now: float) -> float:
         """The usual next look, or an earlier one where the answer announces its own end."""
         added = now < self._planned - SHORTEST_PAUSE
         if not added or self._errors or seen.retry_after:
