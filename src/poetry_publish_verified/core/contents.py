@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+
+from installer.records import Hash
+from installer.records import InvalidRecordEntry
+from installer.records import RecordEntry
+from installer.records import parse_record_file
 
 # What the wheel specification lets a RECORD use: sha256 or better.
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
@@ -42,53 +45,32 @@ class Contents:
     wheel: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What RECORD says of one file; None is what it does not say."""
-
-    algorithm: str | None
-    digest: str | None
-    size: int | None
-
-
 class InvalidRecordError(ValueError):
     """A RECORD that is no table of paths, hashes and sizes."""
 
 
-def parse_record(record: bytes) -> dict[str, Recorded]:
-    """The lines of a wheel's RECORD by path (binary distribution format).
+def parse_record(record: bytes) -> dict[str, RecordEntry]:
+    """The lines of a wheel's RECORD by path, as Poetry's own installer reads them.
 
     Raises InvalidRecordError.
     """
-    found = {}
     try:
-        rows = csv.reader(record.decode("utf-8").replace("\r\n", "\n").split("\n"))
-        for row in rows:
-            if row:
-                path, encoded, size = row
-                found[path] = _recorded(encoded, size)
-    except (ValueError, csv.Error) as error:
+        lines = record.decode("utf-8").replace("\r\n", "\n").rstrip("\n").split("\n")
+        entries = [RecordEntry.from_elements(*row) for row in parse_record_file(lines)]
+    except (ValueError, csv.Error, InvalidRecordEntry) as error:
         raise InvalidRecordError(str(error)) from None
-    return found
+    return {entry.path: entry for entry in entries}
 
 
-def _recorded(encoded: str, size: str) -> Recorded:
-    algorithm, _, digest = encoded.partition("=")
-    if algorithm not in _ALGORITHMS:
-        return Recorded(algorithm or None, None, int(size) if size else None)
-    try:
-        # The padding, which Python wants, is left out there.
-        padded = digest + "=" * (-len(digest) % 4)
-        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise InvalidRecordError(str(error)) from None
-    return Recorded(algorithm, raw.hex(), int(size) if size else None)
+def strong_hash(entry: RecordEntry) -> Hash | None:
+    """The hash of a file, if it is one that the wheel specification accepts."""
+    return entry.hash_ if entry.hash_ and entry.hash_.name in _ALGORITHMS else None
 
 
 def algorithms(record: bytes | None) -> frozenset[str]:
     """By which algorithms the files of a wheel have to be hashed: sha256 at least."""
     try:
-        said = parse_record(record or b"").values()
+        entries = parse_record(record or b"").values()
     except InvalidRecordError:
         return _LEAST
-    return _LEAST | {each.algorithm for each in said if each.algorithm and each.digest}
+    return _LEAST | {hash_.name for each in entries if (hash_ := strong_hash(each))}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterator
 
+from installer.records import RecordEntry
+
 from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.contents import InvalidRecordError
-from poetry_publish_verified.core.contents import Recorded
 from poetry_publish_verified.core.contents import parse_record
+from poetry_publish_verified.core.contents import strong_hash
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.core.problems.distributions import RecordFault
@@ -48,10 +51,10 @@ def _faults(contents: Contents) -> Iterator[tuple[RecordFault, Collection[str]]]
     if absent := [name for name in record if name not in there and not _is_unrecorded(name)]:
         yield "absent", absent
     both = [(name, member, record[name]) for name, member in files.items() if name in record]
-    if unhashed := [name for name, _, said in both if said.digest is None]:
+    if unhashed := [name for name, _, said in both if strong_hash(said) is None]:
         yield "unhashed", unhashed
-    if other := [name for name, member, said in both if said.digest and _differs(member, said)]:
-        yield "wrong", other
+    if wrong := [name for name, member, said in both if _differs(member, said)]:
+        yield "wrong", wrong
 
 
 def _is_unrecorded(name: str) -> bool:
@@ -59,7 +62,11 @@ def _is_unrecorded(name: str) -> bool:
     return folder.endswith(".dist-info") and file in _UNRECORDED
 
 
-def _differs(member: ArchiveMember, said: Recorded) -> bool:
-    if said.size is not None and said.size != member.size:
-        return True
-    return said.algorithm is None or member.digests.get(said.algorithm) != said.digest
+def _differs(member: ArchiveMember, said: RecordEntry) -> bool:
+    hash_ = strong_hash(said)
+    if hash_ is None:
+        return False
+    digest = bytes.fromhex(member.digests.get(hash_.name, ""))
+    # The specification leaves the padding out; some tools do not.
+    encoded = base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+    return said.size not in {None, member.size} or hash_.value.rstrip("=") != encoded
