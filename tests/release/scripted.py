@@ -42,8 +42,8 @@ from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
 from poetry_publish_verified.errors import Code
@@ -102,7 +102,7 @@ class StoredFile:
     """One file of an index: the hash on its page, what it serves, and since when."""
 
     sha256: str | None
-    served: Fetched
+    served: Download
     since: float = 0.0
 
 
@@ -120,7 +120,7 @@ class ScriptedIndex:
     hides_hashes: bool = False
     shelf: dict[str, StoredFile] = field(default_factory=dict)
     answers: dict[str, list[Observation]] = field(default_factory=lambda: defaultdict(list))
-    fetches: dict[str, list[Fetched | NotFetched]] = field(
+    fetches: dict[str, list[Download | NotDownloaded]] = field(
         default_factory=lambda: defaultdict(list)
     )
     looks: list[tuple[float, str]] = field(default_factory=list)
@@ -137,7 +137,7 @@ class ScriptedIndex:
     def put(self, distribution: Distribution, *, since: float | None = None) -> StoredFile:
         """Store a file, to be seen after the index's delay."""
         sha256 = None if self.hides_hashes else distribution.sha256
-        served = Fetched(distribution.size, distribution.sha256)
+        served = Download(distribution.size, {"sha256": distribution.sha256})
         since = self.clock.now + self.delay if since is None else since
         self.shelf[distribution.filename] = StoredFile(sha256, served, since)
         return self.shelf[distribution.filename]
@@ -181,7 +181,7 @@ class ScriptedIndex:
         algorithms: frozenset[str] = frozenset(),
         *,
         patience: float = math.inf,
-    ) -> Fetched | NotFetched:
+    ) -> Download | NotDownloaded:
         """What the index serves for a file."""
         assert patience >= 0
         self.algorithms.append(algorithms)
@@ -192,7 +192,7 @@ class ScriptedIndex:
             return self.fetches[filename].pop(0)
         served = self.shelf[filename].served
         if limit is not None and served.size > limit:
-            return Fetched(limit + 1, "cut", cut=True)
+            return Download(limit + 1, {"sha256": "cut"}, cut=True)
         return served
 
 

@@ -13,7 +13,7 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import Fetched
+from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release import install
@@ -185,7 +185,7 @@ def test_wheel_that_no_python_accepts(world: World) -> None:
 
 def test_clients_are_not_asked_for_wrong_bytes(world: World) -> None:
     """Once the bytes are wrong, no client is asked."""
-    world.index.fetches[WHEEL] = [Fetched(5, OTHER)] * 9
+    world.index.fetches[WHEEL] = [Download(5, {"sha256": OTHER})] * 9
     assert_outcome(
         world.publish(INSTALLABLE, *BUILT), Verdict.VERIFICATION_FAILED, Code.OTHER_BYTES_SERVED
     )

@@ -22,8 +22,8 @@ from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
@@ -272,7 +272,7 @@ def test_unexpected_file_fails_when_strict(world: World) -> None:
 # The metadata beside a wheel.
 
 
-def with_metadata(world: World, served: Fetched | NotFetched) -> None:
+def with_metadata(world: World, served: Download | NotDownloaded) -> None:
     """Make the index offer the wheel's metadata, and serve this."""
     for client in DEFAULT_CLIENTS:
         world.index.answers[client] = [listing(("has_metadata", True))] * 2
@@ -282,7 +282,7 @@ def with_metadata(world: World, served: Fetched | NotFetched) -> None:
 def test_metadata_file_is_compared(world: World) -> None:
     """The metadata that installers resolve with is compared with the wheel's."""
     sha256 = hashlib.sha256(BUILT_WHEEL.metadata).hexdigest()
-    with_metadata(world, Fetched(len(BUILT_WHEEL.metadata), sha256))
+    with_metadata(world, Download(len(BUILT_WHEEL.metadata), {"sha256": sha256}))
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
     (event,) = world.events_of(MetadataVerified)
     assert (event.filename, event.sha256) == (WHEEL, sha256)
@@ -291,12 +291,12 @@ def test_metadata_file_is_compared(world: World) -> None:
 @pytest.mark.parametrize(
     ("served", "verdict", "code"),
     [
-        (Fetched(9, OTHER), Verdict.VERIFICATION_FAILED, Code.OTHER_METADATA_SERVED),
-        (NotFetched("the server answered 404"), Verdict.NOT_VISIBLE, Code.NOT_FETCHED_IN_TIME),
+        (Download(9, {"sha256": OTHER}), Verdict.VERIFICATION_FAILED, Code.OTHER_METADATA_SERVED),
+        (NotDownloaded("the server answered 404"), Verdict.NOT_VISIBLE, Code.NOT_FETCHED_IN_TIME),
     ],
 )
 def test_wrong_or_missing_metadata_fails(
-    world: World, served: Fetched | NotFetched, verdict: Verdict, code: Code
+    world: World, served: Download | NotDownloaded, verdict: Verdict, code: Code
 ) -> None:
     """Wrong metadata, or metadata that is offered but not served, is a failure."""
     with_metadata(world, served)
@@ -306,7 +306,7 @@ def test_wrong_or_missing_metadata_fails(
 def test_metadata_hash_is_compared(world: World) -> None:
     """pip compares the listed hash of any algorithm with what is served."""
     sha256 = hashlib.sha256(BUILT_WHEEL.metadata).hexdigest()
-    served = Fetched(9, sha256, digests={"md5": "aa" * 16})
+    served = Download(9, {"sha256": sha256, "md5": "aa" * 16})
     with_metadata(world, served)
     for client in DEFAULT_CLIENTS:
         changes = (("has_metadata", True), ("metadata_digests", (("md5", "bb" * 16),)))
@@ -324,7 +324,9 @@ def test_every_listed_hash_is_compared(world: World, right: bool) -> None:
     """Installers compare every hash they know, and so does this."""
     for client in DEFAULT_CLIENTS:
         world.index.answers[client] = [listing(("digests", (("sha512", "aa"),)))] * 2
-    came = Fetched(BUILT_WHEEL.size, BUILT_WHEEL.sha256, digests={"sha512": "aa" if right else "b"})
+    came = Download(
+        BUILT_WHEEL.size, {"sha256": BUILT_WHEEL.sha256, "sha512": "aa" if right else "b"}
+    )
     world.index.fetches[WHEEL] = [came]
     ending = world.publish(PLAN, *BUILT)
     if right:
@@ -337,7 +339,9 @@ def test_every_listed_hash_is_compared(world: World, right: bool) -> None:
 
 def test_content_encoding_of_a_file_fails(world: World) -> None:
     """uv and Poetry decode what the server labels, though the bytes are right."""
-    world.index.fetches[WHEEL] = [Fetched(BUILT_WHEEL.size, BUILT_WHEEL.sha256, coding="gzip")]
+    world.index.fetches[WHEEL] = [
+        Download(BUILT_WHEEL.size, {"sha256": BUILT_WHEEL.sha256}, coding="gzip")
+    ]
     ending = world.publish(PLAN, *BUILT)
     assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.ENCODED_IN_TRANSIT)
     assert "Content-Encoding: gzip" in ending.problems[0].message
@@ -358,13 +362,13 @@ def with_a_copy(world: World) -> str:
 @pytest.mark.parametrize(
     ("served", "verdict", "codes"),
     [
-        (Fetched(BUILT_WHEEL.size, BUILT_WHEEL.sha256), Verdict.VERIFIED, []),
-        (Fetched(5, OTHER), Verdict.VERIFICATION_FAILED, [Code.OTHER_BYTES_SERVED]),
-        (NotFetched("it is gone"), Verdict.NOT_VISIBLE, [Code.NOT_FETCHED_IN_TIME]),
+        (Download(BUILT_WHEEL.size, {"sha256": BUILT_WHEEL.sha256}), Verdict.VERIFIED, []),
+        (Download(5, {"sha256": OTHER}), Verdict.VERIFICATION_FAILED, [Code.OTHER_BYTES_SERVED]),
+        (NotDownloaded("it is gone"), Verdict.NOT_VISIBLE, [Code.NOT_FETCHED_IN_TIME]),
     ],
 )
 def test_every_link_of_a_file_is_downloaded(
-    world: World, served: Fetched | NotFetched, verdict: Verdict, codes: list[Code]
+    world: World, served: Download | NotDownloaded, verdict: Verdict, codes: list[Code]
 ) -> None:
     """Clients may choose either of two links, so both must serve the file."""
     world.index.fetches[with_a_copy(world)] = [served] * 100
@@ -465,8 +469,8 @@ def test_files_without_hashes_must_be_equal_everywhere(world: World) -> None:
     world.index.answers[UNSEEN.name] = [seen]
     for client in DEFAULT_CLIENTS:
         world.index.answers[client] = [seen] * 2
-    world.index.fetches["a"] = [Fetched(5, OTHER)]
-    world.index.fetches["b"] = [Fetched(5, "ff" * 32)]
+    world.index.fetches["a"] = [Download(5, {"sha256": OTHER})]
+    world.index.fetches["b"] = [Download(5, {"sha256": "ff" * 32})]
     verdict, (message,) = wait_until(world, PLAN)
     assert verdict is Verdict.VERIFICATION_FAILED
     assert "ff" * 32 in message

@@ -23,8 +23,8 @@ from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Verdict
@@ -190,7 +190,7 @@ def test_conflict_without_a_listed_hash(world: World) -> None:
 def test_unknown_listed_file_is_refused(world: World) -> None:
     """A listed file without hash and bytes is neither absent nor there: nothing is sent."""
     world.index.put(BUILT_WHEEL).sha256 = None
-    world.index.fetches[WHEEL] = [NotFetched("the server answered 404")]
+    world.index.fetches[WHEEL] = [NotDownloaded("the server answered 404")]
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.PREFLIGHT_REFUSED, Code.INDEX_STATE_UNKNOWN)
     assert world.repository.sent == []
 
@@ -239,7 +239,7 @@ def test_skip_existing_with_identical_bytes(world: World) -> None:
 def test_skip_existing_verifies_kept_files(world: World) -> None:
     """A kept file whose bytes differ from the listed hash is still a failure."""
     shelved = world.index.put(changed(BUILT_WHEEL, OTHER))
-    shelved.served = Fetched(5, "dd" * 32)
+    shelved.served = Download(5, {"sha256": "dd" * 32})
     ending = world.publish(SKIP, *BUILT)
     assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.KEPT_REMOTE, Code.OTHER_BYTES_SERVED)
 
@@ -468,7 +468,7 @@ def test_wrong_listed_hash_needs_no_download(world: World) -> None:
     assert mirror.limits == []
 
 
-def served(world: World, built: Distribution, fetched: Fetched) -> None:
+def served(world: World, built: Distribution, fetched: Download) -> None:
     """Make the index list a file correctly but serve something else."""
     world.index.fetches[built.filename] = [fetched] * 9
 
@@ -476,13 +476,13 @@ def served(world: World, built: Distribution, fetched: Fetched) -> None:
 @pytest.mark.parametrize(
     "fetched",
     [
-        Fetched(BUILT_WHEEL.size, OTHER),
-        Fetched(0, OTHER),
-        Fetched(BUILT_WHEEL.size + 1, OTHER, cut=True),
-        Fetched(BUILT_WHEEL.size + 1, BUILT_WHEEL.sha256, cut=True),
+        Download(BUILT_WHEEL.size, {"sha256": OTHER}),
+        Download(0, {"sha256": OTHER}),
+        Download(BUILT_WHEEL.size + 1, {"sha256": OTHER}, cut=True),
+        Download(BUILT_WHEEL.size + 1, {"sha256": BUILT_WHEEL.sha256}, cut=True),
     ],
 )
-def test_wrong_served_bytes_fail(world: World, fetched: Fetched) -> None:
+def test_wrong_served_bytes_fail(world: World, fetched: Download) -> None:
     """Other, fewer or more bytes than were built are exit code 7."""
     served(world, BUILT_WHEEL, fetched)
     ending = world.publish(PLAN, *BUILT)
@@ -493,7 +493,7 @@ def test_wrong_served_bytes_fail(world: World, fetched: Fetched) -> None:
 
 def test_until_listed_does_not_download(world: World) -> None:
     """Until `listed` the page is enough, so other bytes go unnoticed."""
-    served(world, BUILT_WHEEL, Fetched(5, OTHER))
+    served(world, BUILT_WHEEL, Download(5, {"sha256": OTHER}))
     assert_outcome(world.publish(Plan(Until.LISTED, 900.0), *BUILT), Verdict.VERIFIED)
     assert world.index.limits == []
 
@@ -515,14 +515,14 @@ def test_until_downloadable_works_without_a_listed_hash(world: World) -> None:
 
 def test_late_download_is_retried(world: World) -> None:
     """A listed file that answers 404 at first is retried with pauses."""
-    world.index.fetches[WHEEL] = [NotFetched("the server answered 404")] * 5
+    world.index.fetches[WHEEL] = [NotDownloaded("the server answered 404")] * 5
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
     assert world.clock.now >= 5.0
 
 
 def test_missing_download_is_not_visible(world: World) -> None:
     """A listed file that cannot be downloaded in time is `not visible`."""
-    world.index.fetches[WHEEL] = [NotFetched("the server answered 404")] * 9999
+    world.index.fetches[WHEEL] = [NotDownloaded("the server answered 404")] * 9999
     ending = world.publish(Plan(Until.DOWNLOADABLE, 60.0), *BUILT)
     assert_outcome(ending, Verdict.NOT_VISIBLE, Code.NOT_FETCHED_IN_TIME)
     assert "404" in ending.problems[0].message
@@ -532,7 +532,7 @@ def test_missing_download_is_not_visible(world: World) -> None:
 
 def test_denied_download_is_not_retried(world: World) -> None:
     """A permanent refusal is not retried."""
-    world.index.fetches[WHEEL] = [NotFetched("the server answered 403", final=True)]
+    world.index.fetches[WHEEL] = [NotDownloaded("the server answered 403", final=True)]
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.NOT_VISIBLE, Code.NOT_FETCHED_IN_TIME)
     assert world.index.limits.count(BUILT_WHEEL.size) == 1
 
@@ -542,7 +542,7 @@ def test_what_is_downloaded_counts_for_its_own_access(world: World, shared: bool
     """Indexes that link to one place share a download only where they read with one access."""
     mirror = world.another_index(MIRROR)
     mirror.access = None if shared else "a login"
-    mirror.fetches[WHEEL] = [NotFetched("the server answered 401", final=True)]
+    mirror.fetches[WHEEL] = [NotDownloaded("the server answered 401", final=True)]
     ending = world.publish(PLAN, *BUILT)
     if shared:
         assert_outcome(ending, Verdict.VERIFIED)
@@ -578,7 +578,7 @@ def test_one_failing_index_fails_the_release(world: World) -> None:
 def test_gravest_index_failure_is_the_verdict(world: World) -> None:
     """Of two failing indexes, wrong bytes outweigh a time-out."""
     world.another_index(MIRROR, delay=1000.0)
-    served(world, BUILT_WHEEL, Fetched(5, OTHER))
+    served(world, BUILT_WHEEL, Download(5, {"sha256": OTHER}))
     ending = world.publish(Plan(Until.DOWNLOADABLE, 60.0), *BUILT)
     assert ending.verdict is Verdict.VERIFICATION_FAILED
     assert set(ending.codes) == {"PV703", "PV601"}

@@ -47,6 +47,7 @@ from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import same_host
 from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.sanitize import printable
 
 _CONNECT_TIMEOUT = 10.0
@@ -85,6 +86,14 @@ class HttpError(Exception):
     """No usable answer came; the message is printable."""
 
 
+class StatusError(HttpError):
+    """The server answered a download with another status than 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the server answered {status}")
+        self.status = status
+
+
 class UnreachableError(HttpError):
     """No server was reached: a name without an address, a refused connection, bad TLS."""
 
@@ -105,20 +114,6 @@ class Page:
     headers: Mapping[str, str]
     body: bytes
     oddity: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """What came of a file: its size, its digests in hex, and whether it was cut at the limit.
-
-    `coding` is the Content-Encoding that its bytes are said to have, where clients would undo it.
-    """
-
-    status: int
-    size: int
-    digests: Mapping[str, str]
-    cut: bool = False
-    coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,21 +433,22 @@ async def _download(
 ) -> Download:
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
     size, cut = 0, False
-    if response.status_code == httpx.codes.OK:
-        # Raw, as pip reads it; uv and Poetry undo what a server says of it, even where it is
-        # not so, as with a .tar.gz that is labelled "Content-Encoding: gzip".
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            progress.moved(len(chunk))
-            for each in hashers.values():
-                each.update(chunk)
-            if limit is not None and size > limit:
-                cut = True
-                break
+    if response.status_code != httpx.codes.OK:
+        raise StatusError(response.status_code)
+    # Raw, as pip reads it; uv and Poetry undo what a server says of it, even where it is
+    # not so, as with a .tar.gz that is labelled "Content-Encoding: gzip".
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        progress.moved(len(chunk))
+        for each in hashers.values():
+            each.update(chunk)
+        if limit is not None and size > limit:
+            cut = True
+            break
     codings = response.headers.get("content-encoding", "").lower().split(",")
     undone = next((coding for coding in map(str.strip, codings) if coding in UNDONE), "")
     digests = {algorithm: each.hexdigest() for algorithm, each in hashers.items()}
-    return Download(response.status_code, size, digests, cut, undone)
+    return Download(size, digests, cut, undone)
 
 
 async def _body(response: httpx.Response, limit: int) -> Body:

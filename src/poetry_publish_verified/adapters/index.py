@@ -19,6 +19,7 @@ from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import HttpError
 from poetry_publish_verified.adapters.http import MovedError
 from poetry_publish_verified.adapters.http import Page
+from poetry_publish_verified.adapters.http import StatusError
 from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.caching import retry_after
@@ -33,8 +34,8 @@ from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import PIP
 from poetry_publish_verified.core.variants import Variant
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
 from poetry_publish_verified.sanitize import printable
@@ -167,7 +168,7 @@ class SimpleIndex:
         algorithms: frozenset[str] = frozenset(),
         *,
         patience: float = math.inf,
-    ) -> Fetched | NotFetched:
+    ) -> Download | NotDownloaded:
         """Download a file and hash it; of one longer than `limit` bytes only the start.
 
         `algorithms` are further ones, as `IndexFile.digests` names them; `patience` is that of
@@ -176,12 +177,13 @@ class SimpleIndex:
         access, home, algorithms = self._target.access, self._target.url, algorithms | {"sha256"}
         patience = min(patience, self._timeout)
         try:
-            got = await self._http.download(url, access, home, limit, algorithms, patience=patience)
+            return await self._http.download(
+                url, access, home, limit, algorithms, patience=patience
+            )
+        except StatusError as error:
+            return NotDownloaded(str(error), final=error.status in {401, 403})
         except HttpError as error:
-            return NotFetched(str(error))
-        if got.status != 200:
-            return NotFetched(f"the server answered {got.status}", final=got.status in {401, 403})
-        return Fetched(got.size, got.digests["sha256"], got.cut, got.digests, got.coding)
+            return NotDownloaded(str(error))
 
     async def _page(
         self, project: str, answer: Page, variant: Variant, kept: _Kept | None

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field
 
 from packaging.specifiers import InvalidSpecifier
 from packaging.specifiers import SpecifierSet
@@ -21,23 +20,27 @@ _NEWEST_PATCH = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """A file as the index served it; `cut` where it was longer than it may be.
+class Download:
+    """A file as a server sent it: `size` bytes, and their digests in hex, by algorithm.
 
-    `digests` are those that were asked for besides, by algorithm; `coding` is the
-    Content-Encoding under which it came, where clients would undo that.
+    `cut` where it was longer than it may be; `coding` is the Content-Encoding under which it came,
+    where clients would undo that.
     """
 
     size: int
-    sha256: str
+    digests: Mapping[str, str]
     cut: bool = False
-    digests: Mapping[str, str] = field(default_factory=dict)
     coding: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The digest that counts."""
+        return self.digests["sha256"]
 
 
 @dataclass(frozen=True, slots=True)
-class NotFetched:
-    """A file that did not come: `final` where trying again changes nothing."""
+class NotDownloaded:
+    """Why a file did not come; `final` where trying again changes nothing."""
 
     detail: str
     final: bool = False

@@ -28,8 +28,8 @@ from poetry_publish_verified.core.verification import ClientAbstains
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
 
@@ -77,7 +77,7 @@ class Index(Protocol):
         algorithms: frozenset[str] = frozenset(),
         *,
         patience: float = math.inf,
-    ) -> Fetched | NotFetched:
+    ) -> Download | NotDownloaded:
         """Download a file, at most `limit` bytes of it, and hash it; by other `algorithms` too.
 
         `patience` is that of `look`.

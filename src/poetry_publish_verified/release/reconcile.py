@@ -27,8 +27,8 @@ from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -172,10 +172,10 @@ async def remote_sha256(
         raise NotToldError(f"it lists {distribution.filename} with two different hashes")
     if file.sha256 is not None:
         return file.sha256
-    fetched: Fetched | NotFetched = NotFetched("no complete answer in time")
+    fetched: Download | NotDownloaded = NotDownloaded("no complete answer in time")
     with anyio.move_on_after(patience):
         fetched = await index.fetch(file.url, limit=None)
-    if isinstance(fetched, Fetched):
+    if isinstance(fetched, Download):
         return fetched.sha256
     raise NotToldError(
         f"it lists {distribution.filename} without a sha256, and the file cannot be downloaded:"

@@ -19,8 +19,8 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import IndexFile
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.core.verification import Fetched
-from poetry_publish_verified.core.verification import NotFetched
+from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import NotDownloaded
 from poetry_publish_verified.core.verification import pip_target
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
@@ -45,7 +45,7 @@ class Downloads:
     """
 
     def __init__(self) -> None:
-        self._done: dict[tuple[str, Hashable], Fetched] = {}
+        self._done: dict[tuple[str, Hashable], Download] = {}
         self._locks: dict[tuple[str, Hashable], anyio.Lock] = {}
 
     async def fetch(
@@ -55,14 +55,14 @@ class Downloads:
         limit: int | None,
         algorithms: frozenset[str],
         patience: float,
-    ) -> Fetched | NotFetched:
+    ) -> Download | NotDownloaded:
         """Download a file as `Index.fetch` does, or return what came before."""
         key = (url, index.access)
         async with self._locks.setdefault(key, anyio.Lock()):
             known = self._done.get(key)
             if known is None or not algorithms <= known.digests.keys():
                 got = await index.fetch(url, limit, algorithms, patience=patience)
-                if isinstance(got, NotFetched):
+                if isinstance(got, NotDownloaded):
                     return got
                 self._done[key] = got
             return self._done[key]
@@ -90,7 +90,7 @@ class Verification:
         self._limiter = anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
         self._failures: list[ReleaseError] = []
         # What came first, by filename.
-        self._served: dict[str, Fetched] = {}
+        self._served: dict[str, Download] = {}
 
     async def run(
         self, pages: Mapping[str, ProjectPage], downloads: Downloads
@@ -155,7 +155,7 @@ class Verification:
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:
                 got = await self._fetch(url, file.size, downloads, algorithms)
-            if isinstance(got, NotFetched):
+            if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
                 self._fail(problem, Verdict.NOT_VISIBLE)
             elif self._same_bytes(file, got):
@@ -164,7 +164,7 @@ class Verification:
                     await self._verify_entry(file, entry, got, downloads)
 
     async def _verify_entry(
-        self, file: ExpectedFile, entry: IndexFile, got: Fetched, downloads: Downloads
+        self, file: ExpectedFile, entry: IndexFile, got: Download, downloads: Downloads
     ) -> None:
         self._judge_digests(file, entry, got)
         if entry.has_metadata:
@@ -173,20 +173,20 @@ class Verification:
 
     async def _fetch(
         self, url: str, size: int | None, downloads: Downloads, algorithms: frozenset[str]
-    ) -> Fetched | NotFetched:
+    ) -> Download | NotDownloaded:
         pause = 1.0
         while True:
-            got: Fetched | NotFetched = NotFetched("no complete answer in time")
+            got: Download | NotDownloaded = NotDownloaded("no complete answer in time")
             # However long a rest the server asks for, the last try is made.
             patience = max(self._left() - _LAST_ANSWER, 0.0)
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
                 got = await downloads.fetch(self._index, url, size, algorithms, patience)
-            if isinstance(got, Fetched) or got.final or self._left() == 0.0:
+            if isinstance(got, Download) or got.final or self._left() == 0.0:
                 return got
             await self._context.clock.sleep(min(pause, max(self._left(), 0.1)))
             pause = min(pause * 1.5, 10.0)
 
-    def _same_bytes(self, file: ExpectedFile, got: Fetched) -> bool:
+    def _same_bytes(self, file: ExpectedFile, got: Download) -> bool:
         url, name = self._index.url, file.filename
         # Where no hash is known, everywhere the same as what came first.
         wanted = file.sha256 or self._served.setdefault(name, got).sha256
@@ -200,12 +200,12 @@ class Verification:
         self._context.report(FileVerified(url, name, got.sha256, "http"))
         return True
 
-    def _judge_the_coding(self, file: ExpectedFile, got: Fetched) -> None:
+    def _judge_the_coding(self, file: ExpectedFile, got: Download) -> None:
         if got.coding:
             name = file.filename
             self._fail(problems.encoded_in_transit(self._index.url, name, got.coding))
 
-    def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Fetched) -> None:
+    def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Download) -> None:
         """The hashes that are listed beside the sha256, or instead of it."""
         wrong = [each for each in listed.digests if got.digests.get(each[0]) != each[1]]
         for algorithm, claimed in wrong:
@@ -228,7 +228,7 @@ class Verification:
         others = listed.metadata_digests
         algorithms = frozenset(algorithm for algorithm, _ in others)
         got = await self._fetch(f"{listed.url}.metadata", _MAX_METADATA, downloads, algorithms)
-        if isinstance(got, NotFetched):
+        if isinstance(got, NotDownloaded):
             problem = problems.metadata_not_downloadable(url, name, got.detail)
             self._fail(problem, Verdict.NOT_VISIBLE)
         elif wanted is not None and got.sha256 != wanted:
