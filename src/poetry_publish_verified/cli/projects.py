@@ -5,21 +5,18 @@ from __future__ import annotations
 import functools
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from poetry.config.config import Config
 from poetry.console.commands.command import Command
 from poetry.factory import Factory
 from poetry.plugins.plugin import Plugin
+from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.problems import project as problems
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
-
-if TYPE_CHECKING:
-    from poetry.poetry import Poetry
 
 
 def poetry_if_any(command: Command) -> Poetry | None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from poetry.console.commands.command import Command
+from poetry.poetry import Poetry
+
+from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.indexes import indexes
 from poetry_publish_verified.release.interfaces import Plan
-
-if TYPE_CHECKING:
-    from poetry.console.commands.command import Command
-    from poetry.poetry import Poetry
-
-    from poetry_publish_verified.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import UTC
 from datetime import datetime
-from typing import TYPE_CHECKING
 from typing import ClassVar
 
 from cleo.helpers import option
+from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
@@ -25,9 +25,6 @@ from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.output import plan as plan_output
 from poetry_publish_verified.output.summary import Kind
-
-if TYPE_CHECKING:
-    from cleo.io.inputs.option import Option
 
 _DEFAULTS = Settings()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cleo.io.outputs.output import Verbosity
+from poetry.console.commands.command import Command
 
 from poetry_publish_verified.core.problems.project import unreadable
 from poetry_publish_verified.core.settings import KEYS
@@ -20,9 +20,6 @@ from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api.project import environment_settings
 from poetry_publish_verified.poetry_api.project import project_file
 from poetry_publish_verified.poetry_api.project import settings_table
-
-if TYPE_CHECKING:
-    from poetry.console.commands.command import Command
 
 
 @dataclass(frozen=True, slots=True)

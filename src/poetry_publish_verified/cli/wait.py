@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from datetime import UTC
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import ClassVar
 
 import anyio
 from cleo.helpers import argument
 from cleo.helpers import option
+from cleo.io.inputs.argument import Argument
+from cleo.io.inputs.option import Option
 
 from poetry_publish_verified.adapters import dist_dir
 from poetry_publish_verified.adapters import receipt_file
@@ -38,6 +40,7 @@ from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read
@@ -45,15 +48,6 @@ from poetry_publish_verified.poetry_api.indexes import sources
 from poetry_publish_verified.poetry_api.repositories import project_page
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
-
-if TYPE_CHECKING:
-    from contextlib import ExitStack
-
-    from cleo.io.inputs.argument import Argument
-    from cleo.io.inputs.option import Option
-
-    from poetry_publish_verified.core.urls import IndexTarget
-
 
 # Whoever waits installs the release next, with clients of their own.
 _DEFAULTS = Settings(until=Until.DOWNLOADABLE)

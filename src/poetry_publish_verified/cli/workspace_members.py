@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import NamedTuple
+
+from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters.folders import with_projects
 from poetry_publish_verified.cli.projects import poetry_in
@@ -16,18 +18,12 @@ from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.core.problems.project import member_unreadable
+from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import resolve
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.poetry_api import project as poetry_project
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from poetry.console.commands.command import Command
-
-    from poetry_publish_verified.core.release_order import WorkspaceMember
-    from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.poetry_api.project import Project
 
 
 class Checkout(NamedTuple):

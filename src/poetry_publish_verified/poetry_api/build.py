@@ -12,17 +12,14 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
+from poetry.console.commands.command import Command
 
 from poetry_publish_verified import isolated_python
 from poetry_publish_verified.sanitize import decoded
 from poetry_publish_verified.sanitize import printable_lines
-
-if TYPE_CHECKING:
-    from poetry.console.commands.command import Command
 
 # Seconds for a build to end after a signal.
 _GRACE = 5.0

@@ -5,10 +5,15 @@ Tried with Poetry 2.0 to 2.5.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from poetry.config.config import Config
+from poetry.poetry import Poetry
+from poetry.utils.authenticator import Authenticator
 
 from poetry_publish_verified.core.problems import repository as problems
 from poetry_publish_verified.core.urls import Access
@@ -27,14 +32,6 @@ from poetry_publish_verified.poetry_api.repositories import access_to
 from poetry_publish_verified.poetry_api.repositories import pypi_index
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import without_secrets
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from poetry.config.config import Config
-    from poetry.poetry import Poetry
-    from poetry.utils.authenticator import Authenticator
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,16 @@ import functools
 import os
 import sys
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Any
 
+from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.preflight import Declared
 from poetry_publish_verified.core.preflight import Identity
@@ -24,12 +26,6 @@ from poetry_publish_verified.core.problems.project import not_a_package
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.errors import ReleaseError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from packaging.tags import Tag
-    from poetry.poetry import Poetry
 
 _POETRY_CORE = "poetry.core.masonry.api"
 # Plugins that do not change requirements: this one, Poetry's own, and one that sets the version.

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.problems import repository as problems
 from poetry_publish_verified.core.urls import Access
@@ -20,9 +21,6 @@ from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.sanitize import printable
-
-if TYPE_CHECKING:
-    from poetry.poetry import Poetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
