@@ -28,6 +28,7 @@ from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.variants import variants
 from poetry_publish_verified.core.variants import version_variant
+from poetry_publish_verified.core.verification import Download
 from tests.adapters.loopback import Request
 from tests.adapters.loopback import answer
 from tests.adapters.loopback import raw
@@ -315,6 +316,25 @@ def test_large_page_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
             (seen,) = await looks(server.url, PIP)
         assert seen.page is not None
         assert went_on.is_set()
+
+    run(story())
+
+
+def test_answers_that_a_proxy_changed() -> None:
+    """203 is what a proxy may make of 200: pip, uv and Poetry read such pages and files."""
+
+    async def story() -> None:
+        reply = answer("203 Non-Authoritative Information", PAGE, (JSON, "Retry-After: 60"))
+        async with (
+            serving(reply) as server,
+            Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            index = SimpleIndex(http, IndexTarget(f"{server.url}simple/", Access()), HANG)
+            seen = await index.look("lantern", "1.0", PIP)
+            assert (seen.state, seen.retry_after) == ("page", None)
+            got = await index.fetch(f"{server.url}a.whl", None)
+            assert isinstance(got, Download)
+            assert got.size == len(PAGE)
 
     run(story())
 

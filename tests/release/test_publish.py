@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.events import BecameVisible
 from poetry_publish_verified.core.events import FileVerified
+from poetry_publish_verified.core.events import FirstLookDelayed
 from poetry_publish_verified.core.events import NotYetVisible
 from poetry_publish_verified.core.events import UploadEnded
 from poetry_publish_verified.core.events import UploadProgressed
@@ -375,21 +377,46 @@ def test_denied_index_before_the_upload(world: World) -> None:
 
 
 def test_silent_index_is_never_absent(world: World) -> None:
-    """An index that does not answer is asked again, and then nothing is sent."""
-    world.index.answers[UNSEEN.name] = [UNKNOWN] * 9
+    """An index that does not say what it holds is asked for a while, and then nothing is sent."""
+    world.index.answers[UNSEEN.name] = [UNKNOWN] * 99
     ending = world.publish(PLAN, *BUILT)
     assert_outcome(ending, Verdict.PREFLIGHT_REFUSED, Code.INDEX_STATE_UNKNOWN)
     assert UNKNOWN.detail in ending.problems[0].message
     assert world.repository.sent == []
     times = [time for time, _ in world.index.looks]
-    assert len(times) > 1
     assert all(after - before >= 1.0 for before, after in itertools.pairwise(times))
+    assert 150.0 <= times[-1] <= 180.0 < PLAN.timeout
+    assert len(times) < 25
+    assert len(world.events_of(FirstLookDelayed)) == len(times) - 1
+
+
+@pytest.mark.parametrize(("timeout", "ends_at"), [(5.0, 3.0), (20.0, 10.0), (100.0, 15.0)])
+def test_short_time_out_at_the_first_look(world: World, timeout: float, ends_at: float) -> None:
+    """The while is a share of the time-out, of a short one all."""
+    world.index.answers[UNSEEN.name] = [UNKNOWN] * 99
+    world.publish(replace(PLAN, timeout=timeout), *BUILT)
+    assert world.clock.now == ends_at
+
+
+def test_unreachable_index_is_given_up_soon(world: World) -> None:
+    """Where no server is reached at all, the address is more likely to be wrong."""
+    world.index.answers[UNSEEN.name] = [replace(UNKNOWN, reached=False)] * 99
+    ending = world.publish(PLAN, *BUILT)
+    assert_outcome(ending, Verdict.PREFLIGHT_REFUSED, Code.INDEX_STATE_UNKNOWN)
+    assert len(world.index.looks) == 3
 
 
 def test_index_that_answers_the_second_time(world: World) -> None:
     """An index that answers the second time is believed."""
     world.index.answers[UNSEEN.name] = [UNKNOWN]
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
+
+
+def test_index_that_is_down_for_two_minutes(world: World) -> None:
+    """A restart of the index before the upload does not end the run."""
+    world.index.answers[UNSEEN.name] = [UNKNOWN] * 13
+    assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
+    assert world.index.looks[13][0] > 80.0
 
 
 @pytest.mark.parametrize("delay", [0.5, 45.0, 600.0, 899.0])

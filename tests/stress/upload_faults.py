@@ -271,8 +271,10 @@ FAULTS = (
         "3s",
         at_look=True,
     ),
-    Fault("look: 500", _on_page(lambda _: Answer(500)), _NOTHING_SENT, at_look=True),
-    Fault("look: 503", _on_page(lambda _: Answer(503)), _NOTHING_SENT, at_look=True),
-    Fault("look: cut", _on_page(partial(_no_answer, seconds=0)), _NOTHING_SENT, at_look=True),
+    Fault("look: 500", _on_page(lambda _: Answer(500)), _NOTHING_SENT, _SHORT, at_look=True),
+    Fault("look: 503", _on_page(lambda _: Answer(503)), _NOTHING_SENT, _SHORT, at_look=True),
+    Fault(
+        "look: cut", _on_page(partial(_no_answer, seconds=0)), _NOTHING_SENT, _SHORT, at_look=True
+    ),
     Fault("look: 503 once", _on_page(lambda _: Answer(503), 1), _recovered(1), at_look=True),
 )

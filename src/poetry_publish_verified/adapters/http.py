@@ -58,6 +58,8 @@ _STRETCH = 60.0
 _PORTION = 64 * 1024
 # An index may think long about a file that has arrived: unpack it, scan it, store it elsewhere.
 _ANSWER_TIMEOUT = 300.0
+# Answers that have what was asked for: 203 is what a proxy makes of 200, and clients take it.
+GIVEN = frozenset({200, 203})
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 # What an upload's answer may say at most.
@@ -296,7 +298,7 @@ class Http:
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
         request = client.build_request("GET", url, headers=dict(headers))
         response = await client.send(request, auth=auth, stream=True)
-        if (pause := retry_after(_plain(response.headers))) and response.status_code != 200:
+        if (pause := retry_after(_plain(response.headers))) and response.status_code not in GIVEN:
             self._pace.hold(url, pause)
         try:
             yield response
@@ -433,7 +435,7 @@ async def _download(
 ) -> Download:
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
     size, cut = 0, False
-    if response.status_code != httpx.codes.OK:
+    if response.status_code not in GIVEN:
         raise StatusError(response.status_code)
     # Raw, as pip reads it; uv and Poetry undo what a server says of it, even where it is
     # not so, as with a .tar.gz that is labelled "Content-Encoding: gzip".

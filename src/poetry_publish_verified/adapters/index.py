@@ -14,6 +14,7 @@ from typing import Literal
 import anyio
 import anyio.to_thread
 
+from poetry_publish_verified.adapters.http import GIVEN
 from poetry_publish_verified.adapters.http import Asked
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http import HttpError
@@ -129,7 +130,8 @@ class SimpleIndex:
         except MovedError as error:
             return Observation("moved", detail=str(error))
         except HttpError as error:
-            return Observation("unknown", detail=str(error))
+            reached = not isinstance(error, UnreachableError)
+            return Observation("unknown", detail=str(error), reached=reached)
         if variant.page == "version" and answer.status < 500 and not self._is_pypis(answer):
             return Observation("not-offered")
         try:
@@ -190,7 +192,7 @@ class SimpleIndex:
     ) -> ProjectPage | None:
         if answer.status == 304 and kept is not None:
             return kept.page
-        if answer.status != 200:
+        if answer.status not in GIVEN:
             return None
         page = await self._read(project, answer, variant)
         if answer.oddity:
@@ -269,7 +271,7 @@ def _without_page(answer: Page) -> Observation:
         edge=edge,
         serial=_serial(answer),
         expires_in=expires_in(answer.headers),
-        retry_after=retry_after(answer.headers) if answer.status not in {200, 304} else None,
+        retry_after=retry_after(answer.headers) if answer.status not in {*GIVEN, 304} else None,
         vary=vary(answer.headers),
     )
 

@@ -106,6 +106,18 @@ class FileCompared:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstLookDelayed:
+    """Before the upload an index did not say what it holds; it is asked again in `pause` seconds.
+
+    `detail` is what it said instead.
+    """
+
+    index: str
+    detail: str
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
 class SendingStarted:
     """Preflight has passed: from now on files may be on the index."""
 
@@ -308,6 +320,7 @@ Event = (
     | UploadStarted
     | UploadProgressed
     | UploadUncertain
+    | FirstLookDelayed
     | UploadDelayed
     | UploadEnded
     | WaitStarted

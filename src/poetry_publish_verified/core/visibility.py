@@ -54,7 +54,7 @@ class Observation:
     that answered; `serial` is the index's own count of changes (`X-PyPI-Last-Serial`,
     `X-Devpi-Serial`); `expires_in` the seconds for which a cache will go on saying so, where it
     says that; `retry_after` the seconds for which the server wants to be left alone; `vary` what
-    the server's copies differ by.
+    the server's copies differ by; `reached` whether there was a server at all.
     """
 
     state: Literal["page", "absent", "moved", "denied", "not-offered", "unknown"]
@@ -65,6 +65,7 @@ class Observation:
     expires_in: float | None = None
     retry_after: float | None = None
     vary: frozenset[str] | None = None
+    reached: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,9 @@ class Text:
                 yield f" - {of}{_index(index)} {self.releases.get(release).proof(index)}"
                 if verbose and event.not_offered:
                     yield f"   does not offer, so not compared: {', '.join(event.not_offered)}"
+            case events.FirstLookDelayed(index, detail, pause):
+                again = durations.in_words(pause)
+                yield f" - {of}{_index(index)}: {escaped(detail)}. Asking again in {again}."
             case _ if not verbose:
                 return
             case events.WaitStarted(index):

@@ -18,6 +18,7 @@ from poetry_publish_verified.core.distribution import belongs_to
 from poetry_publish_verified.core.distribution import versions_among
 from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import FileCompared
+from poetry_publish_verified.core.events import FirstLookDelayed
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import repository as repository_problems
@@ -42,6 +43,10 @@ from poetry_publish_verified.release.interfaces import Repository
 
 # How often somebody is asked before the first upload, should there be no answer at once.
 _TRIES = 3
+_LONGEST_PAUSE = 15.0
+# And how long, should an index answer and not say what it holds: a share of the time-out.
+_SHARE = 0.2
+_LEAST_PATIENCE, _MOST_PATIENCE = 10.0, 180.0
 _PASSING = {Code.REPOSITORY_NOT_REACHED, Code.INDEX_NOT_REACHED}
 Patient = Callable[[], Awaitable[bool]]
 """Whether somebody who does not answer is asked again: not while a refusal is known already."""
@@ -69,18 +74,29 @@ async def first_look(
     One look for all files, through a copy that no installer reads; more only where that says
     nothing. Raises ReleaseError where the index does not tell: no answer is unknown, never absent.
     """
-    end = context.clock.monotonic() + plan.timeout
-    attempt = 0
+    clock = context.clock
+    start, attempt = clock.monotonic(), 0
     while True:
         attempt += 1
         seen = await context.own.look(identity.name, str(identity.version), UNSEEN)
         if seen.state in {"page", "absent", "moved"}:
             return seen
-        denied = seen.state == "denied"
-        again = context.clock.monotonic() + max(float(attempt), seen.retry_after or 0.0)
-        if denied or attempt == _TRIES or again > end or not await patient():
-            raise _unknown_state(context.own, seen, denied=denied)
-        await context.clock.sleep(again - context.clock.monotonic())
+        waited = clock.monotonic() - start
+        pause = max(min(float(attempt), _LONGEST_PAUSE), seen.retry_after or 0.0)
+        # A server that is down for a moment (a restart, a busy database) is worth a while; where
+        # there is none, the address is more likely to be wrong.
+        few = attempt < _TRIES and waited + pause <= plan.timeout
+        worth_it = few or (seen.reached and waited + pause <= _patience(plan))
+        if seen.state == "denied" or not worth_it or not await patient():
+            raise _unknown_state(context.own, seen, denied=seen.state == "denied")
+        pause = max(pause - (clock.monotonic() - start - waited), 0.0)
+        context.report(FirstLookDelayed(context.own.url, seen.detail, pause))
+        await clock.sleep(pause)
+
+
+def _patience(plan: Plan) -> float:
+    """For how many seconds an index may fail to say what it holds."""
+    return min(plan.timeout, max(_SHARE * plan.timeout, _LEAST_PATIENCE), _MOST_PATIENCE)
 
 
 async def reconcile(
