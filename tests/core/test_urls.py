@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import ImpliedIndex
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import index_of
-from poetry_publish_verified.core.urls import is_guess
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import own_index
@@ -175,7 +175,8 @@ def test_index_url_used_for_uploads(url: str, index: bool) -> None:
 )
 def test_index_is_derived_from_the_upload_url(upload: str, index: str | None) -> None:
     """Each server's index follows from its upload URL; otherwise nothing is guessed."""
-    assert index_of(upload) == index
+    implied = index_of(upload)
+    assert (implied and implied.url) == index
 
 
 UPLOAD = "https://up.example/user/stage/"
@@ -185,31 +186,44 @@ SAME_SERVER = "https://up.example/other/+simple/"
 
 
 @pytest.mark.parametrize(
-    ("derived", "guessed", "named", "own"),
+    ("derived", "certain", "named", "own"),
     [
-        (DERIVED, False, (), DERIVED),
-        (DERIVED, False, (ELSEWHERE,), DERIVED),
-        (DERIVED, False, (ELSEWHERE, DERIVED), DERIVED),
-        (DERIVED, False, (SAME_SERVER,), DERIVED),
         (DERIVED, True, (), DERIVED),
         (DERIVED, True, (ELSEWHERE,), DERIVED),
-        (DERIVED, True, (ELSEWHERE, SAME_SERVER), SAME_SERVER),
-        (DERIVED, True, (SAME_SERVER, DERIVED), DERIVED),
+        (DERIVED, True, (ELSEWHERE, DERIVED), DERIVED),
+        (DERIVED, True, (SAME_SERVER,), DERIVED),
+        (DERIVED, False, (), DERIVED),
+        (DERIVED, False, (ELSEWHERE,), ELSEWHERE),
+        (DERIVED, False, (ELSEWHERE, SAME_SERVER), SAME_SERVER),
+        (DERIVED, False, (SAME_SERVER, DERIVED), DERIVED),
         (None, False, (ELSEWHERE, SAME_SERVER), SAME_SERVER),
         (None, False, (ELSEWHERE,), ELSEWHERE),
         (None, False, (), None),
     ],
 )
 def test_guessed_index_yields_to_a_named_one(
-    derived: str | None, guessed: bool, named: tuple[str, ...], own: str | None
+    derived: str | None, certain: bool, named: tuple[str, ...], own: str | None
 ) -> None:
-    """A known index stays; a guessed one yields to a named one beside it."""
-    assert own_index(UPLOAD, derived, named, guessed=guessed) == own
+    """A known index stays; a guessed one yields to whatever is named."""
+    implied = ImpliedIndex(derived, certain) if derived else None
+    assert own_index(UPLOAD, implied, named) == own
 
 
-def test_only_ambiguous_shapes_are_guesses() -> None:
-    """A two-part path may be devpi or anything; the other shapes belong to one server."""
-    index = index_of("https://git.example/api/v4/projects/5/packages/pypi")
-    assert index is not None
-    assert not is_guess(index)
-    assert is_guess(DERIVED)
+@pytest.mark.parametrize(
+    ("upload", "certain"),
+    [
+        ("https://git.example/api/v4/projects/5/packages/pypi", True),
+        ("https://azure.example/org/_packaging/feed/pypi/upload/", True),
+        ("https://d-1.d.codeartifact.example/pypi/local/", True),
+        ("https://nexus.example/repository/local/", False),
+        ("https://art.example/artifactory/api/pypi/local", False),
+        ("https://index.example/legacy/", False),
+        ("https://index.example/", False),
+        (UPLOAD, False),
+    ],
+)
+def test_ambiguous_shapes_are_guesses(upload: str, certain: bool) -> None:
+    """Other servers have such paths too, or serve clients from a group beside the repository."""
+    implied = index_of(upload)
+    assert implied is not None
+    assert implied.certain is certain

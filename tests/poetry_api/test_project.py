@@ -30,13 +30,87 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     poetry = Factory().create_poetry(tmp_path)
     target = repository(poetry, None, Credentials(username="__token__", password="pypi-secret"))
-    assert index_of(target.url) == pypi_index()
+    implied = index_of(target.url)
+    assert implied is not None
+    assert implied.url == pypi_index()
     found = indexes(poetry, target, ("pypi",))
     assert [index.url for index in found.shown_by] == [found.own.url] == [pypi_index()]
     assert found.own.pypi
     assert found.own.certain
     (read,) = indexes_to_read(Config.create(), {}, ())
     assert (read.url, read.pypi, read.access.basic) == (pypi_index(), True, None)
+
+
+MIRROR = "https://mirror.example/simple/"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "named", "own", "shown_by"),
+    [
+        # A certain one stays, so a mirror is asked after it.
+        ("pypi", "", (MIRROR,), "PYPI", MIRROR),
+        ("pypi", "", ("pypi", MIRROR), "PYPI", "PYPI"),
+        ("harbour", "https://test.PYPI/legacy/", (MIRROR,), "https://test.PYPI/simple/", MIRROR),
+        (
+            "harbour",
+            "https://git.example/api/v4/projects/5/packages/pypi",
+            (MIRROR,),
+            "https://git.example/api/v4/projects/5/packages/pypi/simple/",
+            MIRROR,
+        ),
+        # A guess yields.
+        ("harbour", "http://h.example/", (MIRROR,), MIRROR, MIRROR),
+        ("harbour", "http://h.example/legacy/", (MIRROR,), MIRROR, MIRROR),
+        ("harbour", "http://h.example/", ("http://h.example/root/",), "http://h.example/root/", ""),
+        (
+            "harbour",
+            "http://h.example/repository/hosted/",
+            (MIRROR, "http://h.example/repository/group/simple/"),
+            "http://h.example/repository/group/simple/",
+            MIRROR,
+        ),
+        ("harbour", "http://h.example/", (), "http://h.example/simple/", ""),
+        # A source of the repository's name comes before both.
+        ("lamps", "http://h.example/", (MIRROR,), "https://lamps.example/simple/", MIRROR),
+        ("Lamps", "http://h.example/", (), "https://lamps.example/simple/", ""),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_own_index(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    url: str,
+    named: tuple[str, ...],
+    own: str,
+    shown_by: str,
+) -> None:
+    """It is a source of that name, a certain one, a named one, or a guess, in this order."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.core.urls import Access
+    from poetry_publish_verified.core.urls import RepositoryTarget
+    from poetry_publish_verified.poetry_api.indexes import indexes
+    from poetry_publish_verified.poetry_api.repositories import pypi_index
+
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    source = '[[tool.poetry.source]]\nname = "lamps"\nurl = "https://lamps.example/simple"\n'
+    (tmp_path / "pyproject.toml").write_text(PROJECT + source, encoding="utf-8")
+    host = pypi_index().split("/")[2]
+
+    def real(text: str) -> str:
+        return pypi_index() if text == "PYPI" else text.replace("PYPI", host)
+
+    upload = real(url) or f"https://upload.{host}/legacy/"
+    target = RepositoryTarget(name, upload, Access())
+    found = indexes(Factory().create_poetry(tmp_path), target, named)
+    assert found.own.url == real(own)
+    assert found.shown_by[0].url == real(shown_by or own)
+    certain = "PYPI" in own or "git.example" in own
+    assert (found.own.certain, found.own.guessed) == (
+        certain,
+        url != "" and not named and name == "harbour",
+    )
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ class ScriptedIndex:
     limits: list[int | None] = field(default_factory=list)
     algorithms: list[frozenset[str]] = field(default_factory=list)
     certain: bool = True
+    guessed: bool = False
     vary: frozenset[str] = frozenset({"accept"})
     pypi: bool = False
     access: Hashable = None

@@ -408,20 +408,19 @@ def test_unnamed_own_index_still_comes_before_mirrors(world: World) -> None:
     assert {event.index for event in world.events_of(BecameVisible)} == {MIRROR}
 
 
-def test_wrongly_guessed_own_index_does_not_block_others(world: World) -> None:
-    """If there is no index at the guessed address, the named ones are asked all the same."""
-    mirror = world.another_index(MIRROR)
-    world.indexes.remove(world.index)
-    world.repository.shows_on = [mirror]
-    world.index.certain, world.index.root_state = False, "none"
-    assert_outcome(world.publish(QUICK, *BUILT), Verdict.VERIFIED)
-
-
-def test_missing_index_fails_at_once(world: World) -> None:
-    """An address without a root either is reported at once."""
+def test_nothing_where_an_index_should_be(world: World) -> None:
+    """Without a root either, the wait still lasts to its end, and then says so."""
     world.index.delay, world.index.certain, world.index.root_state = 1000.0, False, "none"
-    assert_outcome(world.publish(PLAN, *BUILT), Verdict.NOT_VISIBLE, Code.NO_INDEX_THERE)
-    assert world.clock.now < 1.0
+    ending = world.publish(PLAN, *BUILT)
+    assert_outcome(ending, Verdict.NOT_VISIBLE, Code.NO_INDEX_THERE, Code.NO_INDEX_THERE)
+    assert [problem.severity for problem in ending.problems] == ["warning", "error"]
+    assert world.clock.now >= PLAN.timeout
+
+
+def test_index_without_a_root_page(world: World) -> None:
+    """Some indexes have none, so the wait goes on."""
+    world.index.delay, world.index.certain, world.index.root_state = 10.0, False, "none"
+    assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED, Code.NO_INDEX_THERE)
 
 
 @pytest.mark.parametrize(

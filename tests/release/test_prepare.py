@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from poetry_publish_verified.core.variants import UNSEEN
@@ -94,3 +96,32 @@ def test_dry_run_looks_but_sends_nothing(world: World) -> None:
     )
     assert len(world.index.looks) == 1
     assert world.repository.sent == []
+
+
+@pytest.mark.parametrize("state", ["absent", "moved"])
+def test_wrong_guess_is_found_before_the_upload(
+    world: World, state: Literal["absent", "moved"]
+) -> None:
+    """A guessed address without an index is refused, and the remedy says how to name one."""
+    world.index.certain, world.index.guessed, world.index.root_state = False, True, "none"
+    world.index.answers[UNSEEN.name] = [Observation(state)]
+    ending = world.publish(PLAN, *BUILT)
+    assert_outcome(ending, Verdict.PREFLIGHT_REFUSED, Code.INDEX_UNKNOWN)
+    assert "https://index.example/simple/" in ending.problems[0].message
+    assert "--index" in ending.problems[0].remedy
+    assert world.repository.sent == []
+
+
+@pytest.mark.parametrize(("strict", "verdict"), [(False, "verified"), (True, "preflight-refused")])
+def test_named_index_without_a_root(world: World, strict: bool, verdict: str) -> None:
+    """It is only warned of: some indexes have no root page."""
+    world.index.certain, world.index.root_state = False, "none"
+    plan = Plan(PLAN.until, PLAN.timeout, strict=strict)
+    assert_outcome(world.publish(plan, *BUILT), Verdict(verdict), Code.NO_INDEX_THERE)
+
+
+def test_page_of_the_project_proves_the_guess(world: World) -> None:
+    """Where the guessed index has a page of the project, its root is not asked."""
+    world.index.certain, world.index.guessed, world.index.root_state = False, True, "none"
+    world.index.put(BUILT[0])
+    assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)

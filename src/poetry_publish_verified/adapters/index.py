@@ -83,6 +83,11 @@ class SimpleIndex:
         return self._target.certain
 
     @property
+    def guessed(self) -> bool:
+        """Whether only the shape of the upload URL suggests its address."""
+        return self._target.guessed
+
+    @property
     def pypi(self) -> bool:
         """Whether this is PyPI, which Poetry reads in a way of its own."""
         return self._target.pypi

@@ -19,6 +19,7 @@ from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of
+from poetry_publish_verified.core.urls import own_index
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import without_secrets
 
@@ -101,7 +102,9 @@ def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:
             raise KeyError(file.filename)
     indexes = tuple(_text(index["url"]) for index in release["indexes"])
     # The repository's own index first: the others are asked once that is complete.
-    own = index_of(str(release["repository"]["url"] or ""))
+    upload_url = str(release["repository"]["url"] or "")
+    implied = index_of(upload_url)
+    own = own_index(upload_url, implied, indexes) if implied else None
     indexes = tuple(sorted(indexes, key=lambda url: url != own))
     return AwaitedRelease(name, version, ExactFiles(files), indexes)
 

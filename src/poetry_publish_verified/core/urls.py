@@ -67,12 +67,14 @@ class IndexTarget:
     """Where an index is (its simple API's root, with a slash at the end) and how to speak to it.
 
     `certain`: its address is known from the kind of server, not a person's word and not a guess;
-    `pypi`: it is PyPI, which Poetry reads in a way of its own.
+    `guessed`: only the shape of the upload URL suggests it; `pypi`: it is PyPI, which Poetry reads
+    in a way of its own.
     """
 
     url: str
     access: Access
     certain: bool = False
+    guessed: bool = False
     pypi: bool = False
 
 
@@ -137,52 +139,61 @@ def looks_like_an_index(upload_url: str) -> bool:
     return urlsplit(upload_url).path.rstrip("/").rsplit("/", 1)[-1] in {"simple", "+simple"}
 
 
-# Path of the upload URL, its host where the path alone is not enough, path of the index.
+# Path of the upload URL, its host where the path alone is not enough, path of the index, and
+# whether that is surely what clients read: other servers may have a path of the same shape, and
+# Artifactory and Nexus serve clients a virtual repository or group, while the one that takes
+# uploads may not even be readable.
 # Sources: each server's own documentation.
-_INDEX_PATHS: tuple[tuple[str, str, str], ...] = (
-    (r"/legacy/", r"", "/simple/"),
-    (r"(?P<base>.*/api/pypi/[^/]+)/?", r"", "{base}/simple/"),  # Artifactory
-    (r"(?P<base>.*/repository/[^/]+)/?", r"", "{base}/simple/"),  # Nexus
-    (r"(?P<base>.*/api/v4/projects/[^/]+/packages/pypi)/?", r"", "{base}/simple/"),  # GitLab
-    (r"(?P<base>.*/_packaging/[^/]+/pypi)/upload/?", r"", "{base}/simple/"),  # Azure Artifacts
-    (r"(?P<base>/pypi/[^/]+)/?", r".*\.codeartifact\..*", "{base}/simple/"),
-    (r"(?P<base>/[^/]+/[^/]+)/?", r".*-python\.pkg\.dev", "{base}/simple/"),
-    (r"/?", r"", "/simple/"),  # pypiserver
-    (r"(?P<base>/[^/]+/[^/]+)/?", r"", "{base}/+simple/"),  # devpi
+_INDEX_PATHS: tuple[tuple[str, str, str, bool], ...] = (
+    (r"/legacy/", r"", "/simple/", False),
+    (r"(?P<base>.*/api/pypi/[^/]+)/?", r"", "{base}/simple/", False),  # Artifactory
+    (r"(?P<base>.*/repository/[^/]+)/?", r"", "{base}/simple/", False),  # Nexus
+    (r"(?P<base>.*/api/v4/projects/[^/]+/packages/pypi)/?", r"", "{base}/simple/", True),  # GitLab
+    (r"(?P<base>.*/_packaging/[^/]+/pypi)/upload/?", r"", "{base}/simple/", True),  # Azure
+    (r"(?P<base>/pypi/[^/]+)/?", r".*\.codeartifact\..*", "{base}/simple/", True),
+    (r"(?P<base>/[^/]+/[^/]+)/?", r".*-python\.pkg\.dev", "{base}/simple/", True),
+    (r"/?", r"", "/simple/", False),  # pypiserver
+    (r"(?P<base>/[^/]+/[^/]+)/?", r"", "{base}/+simple/", False),  # devpi
 )
 
 
-def index_of(upload_url: str) -> str | None:
-    """The simple index that shows what `upload_url` takes; None where that is not known."""
+@dataclass(frozen=True, slots=True)
+class ImpliedIndex:
+    """The index that an upload URL implies; `certain`: the kind of server leaves no doubt."""
+
+    url: str
+    certain: bool
+
+
+def index_of(upload_url: str) -> ImpliedIndex | None:
+    """The simple index that shows what `upload_url` takes; None where that is not known.
+
+    PyPI's shape is not certain by itself: only its own host makes it so.
+    """
     try:
         parts = urlsplit(upload_url)
     except ValueError:
         return None
-    for path, host, index in _INDEX_PATHS:
+    for path, host, index, certain in _INDEX_PATHS:
         match = re.fullmatch(path, parts.path)
         if match and (not host or re.fullmatch(host, parts.hostname or "")):
             # PyPI takes uploads at upload.<host> and shows them at <host>.
             netloc = parts.netloc.removeprefix("upload.") if path == "/legacy/" else parts.netloc
-            return urlunsplit((parts.scheme, netloc, index.format(**match.groupdict()), "", ""))
+            url = urlunsplit((parts.scheme, netloc, index.format(**match.groupdict()), "", ""))
+            return ImpliedIndex(url, certain)
     return None
 
 
-def own_index(
-    upload_url: str, derived: str | None, named: tuple[str, ...], *, guessed: bool = False
-) -> str | None:
-    """The repository's own index: the derived one, or else one that the user named.
+def own_index(upload_url: str, implied: ImpliedIndex | None, named: tuple[str, ...]) -> str | None:
+    """The repository's own index, which is asked before the upload and before all others.
 
-    Where the derived one is only `guessed`, a named one on the upload URL's own server is
-    believed instead; with nothing derived, such a one, or else the first named.
+    A certain one always is: a mirror that is named beside it would keep the page that our first
+    look makes it fetch. A guess yields to those `named`: of them the guess itself, or one on the
+    upload URL's origin, or the first.
     """
-    if derived is not None and (derived in named or not guessed):
-        return derived
+    if implied is not None and (implied.certain or implied.url in named or not named):
+        return implied.url
     for url in named:
         if origin(url) == origin(upload_url):
             return url
-    return derived or (named[0] if named else None)
-
-
-def is_guess(index_url: str) -> bool:
-    """Whether an index came from the shape of a path that other servers may have too."""
-    return index_url.endswith("/+simple/")
+    return named[0] if named else None

@@ -153,6 +153,7 @@ class Watch:
         self.errors = 0
         self.relapses = relapses
         self.rest: float | None = None
+        self.always_absent = True
 
     @property
     def expires_at(self) -> float | None:
@@ -191,6 +192,7 @@ class Watch:
     def _take_in(self, seen: Observation, now: float) -> None:
         self._pace.take_in(seen, now)
         self.errors += seen.state == "unknown"
+        self.always_absent = self.always_absent and seen.state == "absent"
         self.rest = seen.retry_after or self.rest
         self.last = seen
         if seen.page is not None:

@@ -17,11 +17,11 @@ from poetry.utils.authenticator import Authenticator
 
 from poetry_publish_verified.core.problems import repository as problems
 from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.core.urls import ImpliedIndex
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.core.urls import index_of
-from poetry_publish_verified.core.urls import is_guess
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.urls import own_index
 from poetry_publish_verified.core.urls import split_credentials
@@ -29,6 +29,7 @@ from poetry_publish_verified.core.urls import without_credentials
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.poetry_api.repositories import access_to
+from poetry_publish_verified.poetry_api.repositories import is_public
 from poetry_publish_verified.poetry_api.repositories import pypi_index
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import without_secrets
@@ -54,25 +55,23 @@ class Targets:
 def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Indexes:
     """The indexes of a repository.
 
-    Those named, else the Poetry source with the repository's name, else the one that the upload
-    URL implies. Raises ReleaseError with everything that cannot be found.
+    Its own is the Poetry source with its name, else the one that the upload URL implies for
+    certain, else one of those named, else a guess. Raises ReleaseError with everything that
+    cannot be found.
     """
     finder = _Finder(poetry.config, sources(poetry), upload)
     targets = finder.find_all(named)
-    derived = finder.implied(upload)
-    own = own_index(
-        upload.url,
-        derived.url if derived else None,
-        tuple(targets),
-        guessed=derived is not None
-        and derived.url == index_of(upload.url)
-        and is_guess(derived.url),
-    )
-    own_target = targets.get(own or "", derived)
-    if own_target is None:
+    source = finder.source_of(upload.name)
+    if source is not None:
+        own: IndexTarget | None = targets.get(source.url, source)
+    else:
+        implied = finder.implied
+        url = own_index(upload.url, implied, tuple(targets))
+        own = targets.get(url or "") or (finder.guess() if implied and url else None)
+    if own is None:
         problem = problems.unknown_index_of(upload.name, upload.url)
         raise ReleaseError.refused(problem)
-    return Indexes(own_target, tuple(targets.values()) or (own_target,))
+    return Indexes(own, tuple(targets.values()) or (own,))
 
 
 def sources(poetry: Poetry) -> dict[str, str]:
@@ -100,6 +99,7 @@ class _Finder:
         self._config = config
         self._upload = upload
         self._sources = known
+        self.implied = _implied_by(upload.url) if upload else None
 
     def find_all(self, names: tuple[str, ...]) -> dict[str, IndexTarget]:
         """The indexes by URL; raises ReleaseError with all that cannot be found."""
@@ -122,20 +122,25 @@ class _Finder:
         if name.lower() == "pypi":
             return self._target(pypi_index())
         if self._upload is not None and name == self._upload.name:
-            implied: str | None = index_of(self._upload.url)
+            implied = self.implied
         else:
             upload_url = self._config.get(f"repositories.{name}.url")
             implied = index_of(without_credentials(upload_url)) if upload_url else None
         if implied is None:
             return problems.unknown_index(printable(without_credentials(name)))
-        return self._target(implied)
+        return self._target(implied.url)
 
-    def implied(self, upload: RepositoryTarget) -> IndexTarget | None:
-        """The index of the repository itself; None where it is unknown."""
-        if upload.name.lower() in self._sources:
-            return self._of_source(upload.name.lower())
-        url = index_of(upload.url)
-        return self._target(url) if url else None
+    def source_of(self, repository: str) -> IndexTarget | None:
+        """The index of the Poetry source with a repository's name."""
+        name = repository.lower()
+        return self._of_source(name) if name in self._sources else None
+
+    def guess(self) -> IndexTarget | None:
+        """The index that the upload URL implies, which nobody has named."""
+        if self.implied is None:
+            return None
+        target = self._target(self.implied.url)
+        return replace(target, guessed=not target.certain)
 
     def _of_source(self, name: str) -> IndexTarget:
         try:
@@ -150,10 +155,9 @@ class _Finder:
             raise InvalidUrlError("it has a query, which the address of an index cannot have")
         url = url.rstrip("/") + "/"
         access = self._access(url, username, password, source)
-        implied = index_of(self._upload.url) if self._upload else None
         pypi = url == pypi_index()
-        certain = pypi or (url == implied and not is_guess(url))
-        return IndexTarget(url, access, certain, pypi)
+        certain = pypi or self.implied == ImpliedIndex(url, certain=True)
+        return IndexTarget(url, access, certain, pypi=pypi)
 
     def _access(
         self, url: str, username: str | None, password: str | None, source: str | None
@@ -181,6 +185,13 @@ class _Finder:
             if cert is True and client_cert is None:
                 return replace(own, username=username, password=password)
         return access_to(url, username, password, cert, client_cert)
+
+
+def _implied_by(upload_url: str) -> ImpliedIndex | None:
+    implied = index_of(upload_url)
+    if implied is not None and is_public(upload_url):
+        return replace(implied, certain=True)
+    return implied
 
 
 def _same_index(source_url: str, url: str) -> bool:

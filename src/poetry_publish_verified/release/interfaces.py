@@ -46,6 +46,10 @@ class Index(Protocol):
         """Whether there surely is an index: its address is not a person's word, nor a guess."""
 
     @property
+    def guessed(self) -> bool:
+        """Whether only the shape of the upload URL suggests its address."""
+
+    @property
     def pypi(self) -> bool:
         """Whether this is PyPI, which Poetry reads in a way of its own."""
 

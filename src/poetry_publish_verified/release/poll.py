@@ -72,6 +72,8 @@ class IndexPoller:
         # When the last answer to each variant came.
         self._looked: dict[str, float] = {}
         self._late: list[str] = []
+        # What the index's root said, where that is that there is none.
+        self._no_root: str | None = None
         self._root_asked = False
         self._warned = False
         # What the index's copies differ by, as its last page said.
@@ -242,13 +244,20 @@ class IndexPoller:
                 watch.overhear(seen, now)
 
     async def _ask_for_the_root(self, seen: Observation) -> None:
-        """Where there is no page of the project, there may be no index at all."""
+        """Where there is no page of the project, there may be no index at all.
+
+        Some indexes have no root page (simpleindex), so this alone does not end the wait.
+        """
         if seen.state != "absent" or self._index.certain or self._root_asked:
             return
         self._root_asked = True
         state, said = await self._index.root()
-        if state == "none":
-            self._fail(Verdict.NOT_VISIBLE, problems.no_index(self._index.url, said))
+        if state != "none":
+            return
+        self._no_root = said
+        if not self._expected.uploaded:  # before an upload, this was said at the first look
+            problem = problems.perhaps_no_index(self._index.url, said)
+            self._context.report(ProblemFound(problem))
 
     def _reads_versions(self, seen: Observation) -> bool:
         """Whether Poetry takes its links from the version's own JSON page, as it does on PyPI."""
@@ -313,6 +322,10 @@ class IndexPoller:
             return
         watches = [self._watches[name] for name in self._late]
         missing = list(dict.fromkeys(name for w in watches for name in w.judgement.absent))
+        if self._no_root is not None and all(watch.always_absent for watch in watches):
+            problem = problems.no_index(self._index.url, self._no_root, self._plan.timeout)
+            self._fail(Verdict.NOT_VISIBLE, problem)
+            return
         last = max(watches, key=lambda watch: (watch.expires_at or 0.0, bool(watch.last.detail)))
         self._fail(
             Verdict.NOT_VISIBLE,

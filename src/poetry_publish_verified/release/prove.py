@@ -19,7 +19,6 @@ from poetry_publish_verified.core.expectation import not_offered
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Index
@@ -145,12 +144,8 @@ class _Proof:
             self._deadline,
         )
         shown = await wait.run()
-        # A guessed address where no index is says nothing of those that were named.
-        codes = {problem.code for error in wait.failures for problem in error.problems}
-        nowhere = Code.NO_INDEX_THERE in codes
-        if not nowhere:
-            self._failures += wait.failures
-        self._own.settle(shows_it=shown or nowhere)
+        self._failures += wait.failures
+        self._own.settle(shows_it=shown)
 
 
 class _OwnIndex:

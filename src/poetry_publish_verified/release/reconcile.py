@@ -80,6 +80,8 @@ async def first_look(
         attempt += 1
         seen = await context.own.look(identity.name, str(identity.version), UNSEEN)
         if seen.state in {"page", "absent", "moved"}:
+            if seen.page is None and not context.own.certain:
+                await _refuse_no_index(plan, context)
             return seen
         waited = clock.monotonic() - start
         pause = max(min(float(attempt), _LONGEST_PAUSE), seen.retry_after or 0.0)
@@ -97,6 +99,27 @@ async def first_look(
 def _patience(plan: Plan) -> float:
     """For how many seconds an index may fail to say what it holds."""
     return min(plan.timeout, max(_SHARE * plan.timeout, _LEAST_PATIENCE), _MOST_PATIENCE)
+
+
+async def _refuse_no_index(plan: Plan, context: PublishContext) -> None:
+    """Where there is no page of the project, look whether there is an index at all.
+
+    A guess that is wrong is refused; an index that somebody named may have no root page.
+    """
+    own = context.own
+    state, said = await own.root()
+    if state != "none":
+        return
+    if own.guessed:
+        url = context.repository.url
+        problem = repository_problems.unknown_index_of(
+            context.repository.name, url, guess=own.url, said=said
+        )
+        raise ReleaseError.refused(problem)
+    problem = problems.perhaps_no_index(own.url, said)
+    if plan.strict:
+        raise ReleaseError.refused(replace(problem, severity="error"))
+    context.report(ProblemFound(problem))
 
 
 async def reconcile(

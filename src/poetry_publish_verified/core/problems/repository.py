@@ -57,11 +57,14 @@ def repository_unreachable(name: str, url: str, said: str) -> Problem:
     )
 
 
-def unknown_index_of(repository: str, url: str) -> Problem:
-    """Nothing says which index shows what is uploaded."""
+def unknown_index_of(
+    repository: str, url: str, *, guess: str | None = None, said: str = ""
+) -> Problem:
+    """Nothing says which index shows what is uploaded; it is not at `guess`, which `said` so."""
+    tried = f": there is none at {guess} ({said})" if guess else ""
     return Problem(
         Code.INDEX_UNKNOWN,
-        f"Cannot tell which index shows what is uploaded to {url}.",
+        f"Cannot tell which index shows what is uploaded to {url}{tried}.",
         "Pass --index URL, set index in [tool.publish-verified], or add a Poetry source of the same"
         f" name: poetry source add {printable(repository)} <URL of its simple API>.",
     )

@@ -20,11 +20,12 @@ def denied(index: str, said: str) -> Problem:
     )
 
 
-def no_index(index: str, said: str) -> Problem:
-    """There is no index: not even a root page."""
+def no_index(index: str, said: str, timeout: float) -> Problem:
+    """There was neither a page of the project nor a root page for `timeout` seconds."""
     return Problem(
         Code.NO_INDEX_THERE,
-        f"There is no index at {index}: {said}.",
+        f"There seems to be no index at {index}: {said}, and within {timeout:.0f} s there was no"
+        " page of the project either.",
         "Pass --index with the root URL of the simple API, which often ends in /simple/.",
         index=index,
     )
