@@ -185,6 +185,7 @@ class Code(StrEnum):
     INDEX_NOT_REACHED = "PV605", "An index cannot be reached."
     COMPLETENESS_UNKNOWN = "PV606", "It is unknown which files the release should have."
     # PV607 was never reported, and stays unused.
+    LISTED_IMPROPERLY = "PV608", "An index lists a file in a way that the standards do not allow."
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."
     NO_HASH_LISTED = "PV702", "An index lists a file without a sha256."
     OTHER_BYTES_SERVED = "PV703", "An index serves a file that differs from the published one."
@@ -204,12 +205,10 @@ class Code(StrEnum):
     POETRY_CACHE_NOT_CLEARED = "PV717", "Poetry's own cache of the release could not be cleared."
     COPIES_BY_USER_AGENT = "PV718", "A cache in front of an index keeps one copy per User-Agent."
     OTHER_DIGEST_LISTED = "PV719", "An index lists a file with a wrong hash other than sha256."
-    LINK_UNUSABLE = "PV720", "An index lists a file with a link that no client can use."
     ENCODED_IN_TRANSIT = (
         "PV721",
         "An index serves a file with a Content-Encoding, which clients undo.",
     )
-    NOT_TAKEN_BY_A_CLIENT = "PV722", "An index lists a file in a way that a client does not accept."
     LOCK_NOT_FREE = "PV801", "Another process did not release a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock is not available on this filesystem."
     LOCK_ORDER = "PV803", "A nested command would have to wait for its own parent."

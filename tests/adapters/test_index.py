@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from poetry_publish_verified.core.simple import ProjectPage
+    from poetry_publish_verified.core.variants import Client
     from poetry_publish_verified.core.variants import Variant
     from poetry_publish_verified.core.visibility import Observation
 
@@ -47,6 +48,7 @@ SHA256 = "ab" * 32
 NAME = "lantern-1.0-py3-none-any.whl"
 ENTRY = {"filename": NAME, "url": f"/files/{NAME}", "hashes": {"sha256": SHA256}}
 PAGE = json.dumps({"meta": {"api-version": "1.4"}, "name": "lantern", "files": [ENTRY]}).encode()
+EMPTY = json.dumps({"meta": {"api-version": "1.4"}, "name": "lantern", "files": []}).encode()
 VERSION_PAGE = json.dumps(
     {"urls": [{"filename": NAME, "url": f"http://f.example/{NAME}", "digests": {"sha256": SHA256}}]}
 ).encode()
@@ -170,59 +172,69 @@ def test_answers_without_a_page(status: str, state: str) -> None:
     run(story())
 
 
-ODD = json.dumps({"files": [ENTRY | {"size": "5"}]}).encode()
+ODD = PAGE.replace(b'"hashes"', b'"size": "5", "hashes"')
 
 
 @pytest.mark.parametrize(
-    ("body", "coding", "client", "words"),
+    ("body", "coding", "reason"),
     [
-        (ODD, "", "uv", f"the page cannot be read by uv: size of {NAME} is no number"),
-        (gzip.compress(PAGE[:50]) + gzip.compress(PAGE[50:]), "gzip", "uv", "several members"),
-        (zlib.compress(PAGE, wbits=-15), "deflate", "uv", "its deflate has no header"),
-        (gzip.compress(PAGE), "x-gzip", "uv", "its Content-Encoding is x-gzip"),
+        (ODD, "", f"'size' of {NAME} has the wrong type"),
+        (gzip.compress(PAGE[:50]) + gzip.compress(PAGE[50:]), "gzip", "several members"),
+        (zlib.compress(PAGE, wbits=-15), "deflate", "its deflate has no header"),
+        (gzip.compress(PAGE), "x-gzip", "its Content-Encoding is x-gzip"),
     ],
 )
-def test_page_unreadable_for_one_client(body: bytes, coding: str, client: str, words: str) -> None:
-    """That client's state is unknown, with the reason; for others it is a normal page."""
+def test_unreadable_page(body: bytes, coding: str, reason: str) -> None:
+    """It is unknown, with the reason, in whichever way it was asked for."""
     headers = (JSON, *((f"Content-Encoding: {coding}",) if coding else ()))
 
     async def story() -> None:
         asked = [UNSEEN, *variants(["pip", "uv", "poetry"], Encodings(), pypi=False)]
         async with serving(answer(body=body, headers=headers)) as server:
             seen = await looks(server.url, *asked)
-        found = {variant.name: one for variant, one in zip(asked, seen, strict=True)}
-        assert {name for name, one in found.items() if one.state == "unknown"} == {client}
-        assert words in found[client].detail
-        assert found[client].page is None
-        assert all(one.page and NAME in one.page.files for n, one in found.items() if n != client)
+        assert [(one.state, one.page) for one in seen] == [("unknown", None)] * 4
+        assert all(reason in one.detail for one in seen)
 
     run(story())
 
 
-def test_file_refused_by_one_client() -> None:
-    """The page counts for all, with the fault for that client."""
-    body = json.dumps({"files": [ENTRY | {"url": "/blobs/1"}]}).encode()
+@pytest.mark.parametrize(
+    ("client", "state"), [("html", "unknown"), ("pip", "page"), ("poetry", "page")]
+)
+def test_content_type_that_was_not_requested(client: Client, state: str) -> None:
+    """Old pips and simple tools ask for HTML, and read nothing else."""
 
     async def story() -> None:
-        asked = [UNSEEN, *variants(["pip", "uv", "poetry"], Encodings(), pypi=False)]
+        async with serving(answer(body=PAGE, headers=(JSON,))) as server:
+            (seen,) = await looks(server.url, *variants([client], Encodings(), pypi=False))
+        assert seen.state == state
+        assert ("was not asked for" in seen.detail) is (state == "unknown")
+
+    run(story())
+
+
+def test_improperly_listed_file_is_on_the_page() -> None:
+    """The page counts, with what is wrong with the file."""
+    body = PAGE.replace(f"/files/{NAME}".encode(), b"/blobs/1")
+
+    async def story() -> None:
         async with serving(answer(body=body, headers=(JSON,))) as server:
-            seen = await looks(server.url, *asked)
-        refused = [one.page.refused for one in seen if one.page]
-        words = "pip does not take: its URL ends in another name"
-        assert refused == [{}, {NAME: words}, {}, {}]
+            (seen,) = await looks(server.url, PIP)
+        assert seen.page is not None
+        assert seen.page.files[NAME].flaw == "its URL does not end in the file's name"
 
     run(story())
 
 
 def test_changed_page_is_parsed_again() -> None:
     """A parsed page is reused only for the same bytes of the same type."""
-    html = json.dumps("<a href='lantern-1.0.tar.gz'>").encode()
+    html = b"<a href='lantern-1.0.tar.gz'>"
 
     async def changing(request: Request) -> None:
         number = len(bodies)
         bodies.append(request)
         kind = JSON if number < 3 else "Content-Type: text/html"
-        await answer(body=[PAGE, PAGE, b'{"files": []}', html][number], headers=(kind,))(request)
+        await answer(body=[PAGE, PAGE, EMPTY, html][number], headers=(kind,))(request)
 
     bodies: list[Request] = []
 
@@ -306,10 +318,10 @@ def test_large_page_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         loop, went_on = asyncio.get_running_loop(), threading.Event()
 
-        def read(body: bytes, content_type: str, url: str) -> ProjectPage:
+        def read(project: str, body: bytes, content_type: str, url: str) -> ProjectPage:
             loop.call_soon_threadsafe(went_on.set)
             assert went_on.wait(HANG)
-            return parse_page(body, content_type, url)
+            return parse_page(project, body, content_type, url)
 
         monkeypatch.setattr("poetry_publish_verified.adapters.index.parse_page", read)
         async with serving(answer(body=PAGE, headers=(JSON,))) as server:

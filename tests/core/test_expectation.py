@@ -13,6 +13,7 @@ from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.expectation import BuiltMetadata
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.expectation import PageAssessment
 from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.expectation import as_built
 from poetry_publish_verified.core.expectation import extra_files
@@ -219,45 +220,27 @@ def test_entry_with_and_without_hash_is_ambiguous(
 
 
 @pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
-def test_unusable_link_is_a_fault_not_absence(expectation: ExactFiles | AnyFiles) -> None:
-    """Such a file is listed wrongly, not absent."""
-    other = "lantern-0.9.tar.gz"
-    judgement = expectation.judge(page(unusable={WHEEL: "data:", other: "data:"}))
-    assert judgement.absent == ()
-    (fault,) = judgement.faults
-    assert (fault.code, fault.filename) == (Code.LINK_UNUSABLE, WHEEL)
-    assert fault.words == f"lists {WHEEL} with a link that cannot be used (data:)"
-    assert expectation.judge(page(unusable={other: "data:"})).absent
-
-
-@pytest.mark.parametrize("expectation", [ExactFiles((BUILT,)), AnyFiles(NAME, VERSION)])
-def test_fault_for_one_client_only(expectation: ExactFiles | AnyFiles) -> None:
-    """Only that client's view has the fault, and only for files that count."""
-    refused = listed(refused=(("pip", "its name is odd"),))
-    other = listed("lantern-0.9-py3-none-any.whl", refused=(("pip", "its name is odd"),))
-    seen = page(refused, other)
-    assert expectation.judge(seen).satisfied
-    assert expectation.judge(seen.as_seen_by("uv")).satisfied
-    (fault,) = expectation.judge(seen.as_seen_by("pip")).faults
-    assert (fault.code, fault.filename) == (Code.NOT_TAKEN_BY_A_CLIENT, WHEEL)
-    assert fault.words == f"lists {WHEEL} in a way that pip does not take: its name is odd"
-    assert expectation.judge(page(listed(), other).as_seen_by("pip")).satisfied
-    copied = page(listed(), copies={WHEEL: (refused,)})
-    assert expectation.judge(copied.as_seen_by("pip")).faults == (fault,)
-
-
-def test_every_entry_of_a_file_is_checked() -> None:
-    """A wrong value in one of two entries is one fault; yanked entries are skipped."""
-    exact = ExactFiles((BUILT,))
-    copy = replace(listed(), url="https://other.example/x")
-    wrong = replace(copy, size=6)
-    assert exact.judge(page(listed(), copies={WHEEL: (wrong, wrong)})).faults == (
-        *exact.judge(page(wrong)).faults,
+def test_improperly_listed_file_is_absent(expectation: ExactFiles | AnyFiles) -> None:
+    """Such a file is waited for, and the reason is known; flaws of other files do not count."""
+    flawed, other = listed(flaw="it is odd"), listed("lantern-0.9.tar.gz", flaw="it is odd")
+    judgement = expectation.judge(page(flawed, other))
+    assert judgement == PageAssessment(
+        (WHEEL,), flaws=(f"{WHEEL}: it is odd",), listing=frozenset({(WHEEL, BUILT.sha256)})
     )
-    yanked = replace(copy, yanked="")
-    assert exact.judge(page(listed(), copies={WHEEL: (yanked,)})).satisfied
-    assert exact.judge(page(yanked, copies={WHEEL: (listed(),)})).satisfied
-    assert not exact.judge(page(yanked, copies={WHEEL: (yanked,)})).satisfied
+    assert not judgement.satisfied
+    assert expectation.judge(page(listed(), other)).satisfied
+
+
+@pytest.mark.parametrize("more", [{"digest": OTHER}, {"size": 6}, {"yanked": ""}])
+def test_improperly_listed_file_may_contradict(more: dict[str, Any]) -> None:
+    """What contradicts the built file is a fault, however it is listed."""
+    assert faults(BUILT, listed(flaw="it is odd", **more)) == faults(BUILT, listed(**more)) != []
+
+
+def test_release_with_one_improperly_listed_file() -> None:
+    """Where only a name and a version are known, every file of them counts."""
+    judgement = AnyFiles(NAME, VERSION).judge(page(listed(), listed(SDIST, flaw="it is odd")))
+    assert (judgement.absent, judgement.faults) == ((SDIST,), ())
 
 
 def test_unexpected_files_are_named() -> None:

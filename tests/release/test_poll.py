@@ -236,6 +236,29 @@ def test_each_wrong_listing_has_its_code(
     assert world.clock.now < 1.0
 
 
+def test_improperly_listed_file_is_waited_for(world: World) -> None:
+    """It may be listed properly later."""
+    world.index.answers["pip"] = [listing(("flaw", "it is odd"))] * 3
+    assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
+
+
+def test_improperly_listed_file_at_the_deadline(world: World) -> None:
+    """The message says what is wrong with the entry."""
+    world.index.answers["pip"] = [listing(("flaw", "it is odd"))] * 1000
+    ending = world.publish(QUICK, *BUILT)
+    assert_outcome(ending, Verdict.NOT_VISIBLE, Code.LISTED_IMPROPERLY)
+    assert f"did not list {WHEEL} as the simple API requires" in ending.problems[0].message
+    assert f"({WHEEL}: it is odd; as seen by pip, while" in ending.problems[0].message
+    assert f"{WHEEL}: it is odd" in {e.detail for e in world.events_of(NotYetVisible)}
+
+
+def test_improperly_listed_file_may_be_wrong_as_well(world: World) -> None:
+    """What contradicts the built file fails at once, however it is listed."""
+    world.index.answers["pip"] = [listing(("flaw", "it is odd"), ("sha256", OTHER))] * 2
+    ending = world.publish(PLAN, *BUILT)
+    assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_HASH_LISTED)
+
+
 def test_single_wrong_look_is_repeated(world: World) -> None:
     """A single look with a wrong value is repeated."""
     world.index.answers["pip"] = [listing(("yanked", "by mistake"))]
@@ -347,16 +370,12 @@ def test_content_encoding_of_a_file_fails(world: World) -> None:
     assert "Content-Encoding: gzip" in ending.problems[0].message
 
 
-def with_a_copy(world: World) -> str:
-    """List the wheel a second time, at another URL."""
-    seen = listing()
+def elsewhere(seen: Observation) -> tuple[Observation, str]:
+    """The same page with the wheel at another URL, and the last part of that."""
     assert seen.page is not None
     url = f"https://other.example/copy-of-{WHEEL}"
-    copies = {WHEEL: (replace(seen.page.files[WHEEL], url=url),)}
-    twice = replace(seen, page=replace(seen.page, copies=copies))
-    for client in DEFAULT_CLIENTS:
-        world.index.answers[client] = [twice] * 2
-    return url.rsplit("/", 1)[-1]
+    moved = {**seen.page.files, WHEEL: replace(seen.page.files[WHEEL], url=url)}
+    return replace(seen, page=replace(seen.page, files=moved)), url.rsplit("/", 1)[-1]
 
 
 @pytest.mark.parametrize(
@@ -370,8 +389,10 @@ def with_a_copy(world: World) -> str:
 def test_every_link_of_a_file_is_downloaded(
     world: World, served: Download | NotDownloaded, verdict: Verdict, codes: list[Code]
 ) -> None:
-    """Clients may choose either of two links, so both must serve the file."""
-    world.index.fetches[with_a_copy(world)] = [served] * 100
+    """Clients may be given different links, and each must serve the file."""
+    page, name = elsewhere(listing())
+    world.index.answers["uv"] = [page] * 2
+    world.index.fetches[name] = [served] * 100
     assert_outcome(world.publish(QUICK, *BUILT), verdict, *codes)
 
 
@@ -463,11 +484,13 @@ def wait_until(world: World, plan: Plan) -> tuple[Verdict, list[str]]:
 
 def test_files_without_hashes_must_be_equal_everywhere(world: World) -> None:
     """If no hash is known, all copies must have the same bytes."""
-    first, second = (IndexFile(WHEEL, f"https://files.example/{name}") for name in "ab")
-    seen = Observation("page", ProjectPage({WHEEL: first}, copies={WHEEL: (second,)}))
-    world.index.answers[UNSEEN.name] = [seen]
+    first, second = (
+        Observation("page", ProjectPage({WHEEL: IndexFile(WHEEL, f"https://files.example/{name}")}))
+        for name in "ab"
+    )
+    world.index.answers[UNSEEN.name] = [first]
     for client in DEFAULT_CLIENTS:
-        world.index.answers[client] = [seen] * 2
+        world.index.answers[client] = [second if client == "uv" else first] * 2
     world.index.fetches["a"] = [Download(5, {"sha256": OTHER})]
     world.index.fetches["b"] = [Download(5, {"sha256": "ff" * 32})]
     verdict, (message,) = wait_until(world, PLAN)

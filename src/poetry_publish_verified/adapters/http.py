@@ -7,6 +7,7 @@ does not have.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import math
 import ssl
@@ -40,7 +41,6 @@ from poetry_publish_verified.adapters.outgoing import OutgoingFile
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
-from poetry_publish_verified.core.simple import hasher
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import NoAnswer
 from poetry_publish_verified.core.urls import Access
@@ -433,7 +433,7 @@ async def _download(
     algorithms: Iterable[str],
     progress: _Progress,
 ) -> Download:
-    hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
+    hashers = {each: hashlib.new(each, usedforsecurity=False) for each in algorithms}
     size, cut = 0, False
     if response.status_code not in GIVEN:
         raise StatusError(response.status_code)

@@ -27,10 +27,10 @@ from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.caching import vary
 from poetry_publish_verified.core.simple import MAX_PAGE_BYTES
 from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.simple import UnsafePageError
+from poetry_publish_verified.core.simple import UnreadablePageError
+from poetry_publish_verified.core.simple import media_type
 from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.core.simple import parse_version_page
-from poetry_publish_verified.core.simple import why_not_of
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import PIP
@@ -141,15 +141,11 @@ class SimpleIndex:
             return Observation("not-offered")
         try:
             page = await self._page(project, answer, variant, kept)
-        except UnsafePageError as error:
+        except UnreadablePageError as error:
             return replace(_without_page(answer), state="unknown", detail=str(error))
         if page is None:
             return _without_page(answer)
         self._keep(key, answer, page)
-        if (reason := page.unreadable.get(variant.name)) is not None:
-            detail = f"the page cannot be read by {variant.name}: {reason}"
-            return replace(_without_page(answer), state="unknown", detail=detail)
-        page = page.as_seen_by(variant.name)
         return replace(_without_page(answer), state="page", page=page, detail="")
 
     async def root(self) -> tuple[RootState, str]:
@@ -199,10 +195,12 @@ class SimpleIndex:
             return kept.page
         if answer.status not in GIVEN:
             return None
-        page = await self._read(project, answer, variant)
+        kind = media_type(answer.headers.get("content-type", ""))
+        if kind not in variant.accept and "*/*" not in variant.accept:
+            raise UnreadablePageError(f"it answered with {kind[:80]!r}, which was not asked for")
         if answer.oddity:
-            page = replace(page, unreadable={"uv": answer.oddity, **page.unreadable})
-        return page
+            raise UnreadablePageError(answer.oddity)
+        return await self._read(project, answer, variant)
 
     async def _read(self, project: str, answer: Page, variant: Variant) -> ProjectPage:
         """Read a page, or remember it: most variants get the same, again and again."""
@@ -213,9 +211,9 @@ class SimpleIndex:
             digest = await anyio.to_thread.run_sync(_sha256, answer.body)
             known = self._read_before.get(key)
             if known is None or known[0] != digest:
-                read = partial(_page_of, project, answer.body, kind, answer.url)
+                read = partial(parse_page, project, answer.body, kind, answer.url)
                 if variant.page == "version":
-                    read = partial(parse_version_page, answer.body, answer.url)
+                    read = partial(parse_version_page, answer.body, kind, answer.url)
                 known = (digest, await anyio.to_thread.run_sync(read))
                 self._read_before = {key: known}
             return known[1]
@@ -245,13 +243,6 @@ class SimpleIndex:
             return True
         kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
         return kind == "application/json"
-
-
-def _page_of(project: str, body: bytes, content_type: str, url: str) -> ProjectPage:
-    page = parse_page(body, content_type, url)
-    if (reason := why_not_of(project, body, content_type, page)) is not None:
-        raise UnsafePageError(reason)
-    return page
 
 
 def _sha256(body: bytes) -> bytes:

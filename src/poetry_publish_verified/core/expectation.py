@@ -75,12 +75,13 @@ class PageFault:
 class PageAssessment:
     """A page held against what is expected.
 
-    `absent` names files that are not listed, `faults` what is listed wrongly; `listing` is what a
-    second look must find again.
+    `absent` names files that are not listed, or not properly: `flaws` says in which way. `faults`
+    is what contradicts what was built; `listing` is what a second look must find again.
     """
 
     absent: tuple[str, ...] = ()
     faults: tuple[PageFault, ...] = ()
+    flaws: tuple[str, ...] = ()
     listing: frozenset[tuple[str, str | None]] = frozenset()
 
     @property
@@ -112,16 +113,19 @@ class ExactFiles:
         """Hold a page against the files."""
         if page.status == "quarantined":
             return PageAssessment(faults=(_quarantined(page),))
-        absent, faults, listing = [], [], []
+        names = [file.filename for file in self.expected]
+        listed = [page.files[name] for name in names if name in page.files]
+        faults: list[PageFault] = []
         for file in self.expected:
-            name = file.filename
-            faults += _useless(page, name)
-            if (listed := page.files.get(name)) is not None:
-                listing.append((name, listed.sha256))
-                faults += _faults(file, page.entries(name), ambiguous=name in page.ambiguous)
-            elif name not in page.unusable:
-                absent.append(name)
-        return PageAssessment(tuple(absent), tuple(faults), frozenset(listing))
+            if (entry := page.files.get(file.filename)) is not None:
+                faults += _faults(file, entry, ambiguous=file.filename in page.ambiguous)
+        proper = {file.filename for file in listed if not file.flaw}
+        return PageAssessment(
+            tuple(name for name in names if name not in proper),
+            tuple(faults),
+            _flaws(listed),
+            _listing(listed),
+        )
 
     def nothing(self) -> PageAssessment:
         """Every file is absent."""
@@ -144,20 +148,13 @@ class AnyFiles:
         if page.status == "quarantined":
             return PageAssessment(faults=(_quarantined(page),))
         listed = self._listed(page)
-        faults = [
-            fault
-            for name in {**page.unusable, **page.refused}
-            if belongs_to(name, self.name, self.version)
-            for fault in _useless(page, name)
-        ]
-        if not listed and not faults:
+        if not listed:
             return self.nothing()
-        faults += [_ambiguous(f.filename) for f in listed if f.filename in page.ambiguous]
-        if listed and all(file.yanked is not None for file in listed):
+        faults = [_ambiguous(f.filename) for f in listed if f.filename in page.ambiguous]
+        if all(file.yanked is not None for file in listed):
             faults += [_yanked(file) for file in listed]
-        return PageAssessment(
-            faults=tuple(faults), listing=frozenset((f.filename, f.sha256) for f in listed)
-        )
+        absent = tuple(file.filename for file in listed if file.flaw)
+        return PageAssessment(absent, tuple(faults), _flaws(listed), _listing(listed))
 
     def nothing(self) -> PageAssessment:
         """The release is absent."""
@@ -195,24 +192,27 @@ def not_offered(page: ProjectPage, expected: Iterable[ExpectedFile]) -> list[str
     return [field for field, lacks in lacking.items() if lacks]
 
 
-def _faults(
-    file: ExpectedFile, entries: tuple[IndexFile, ...], *, ambiguous: bool
-) -> list[PageFault]:
-    """What is wrong with a file that is listed, by one entry or more."""
-    name, first = file.filename, entries[0]
-    if file.sha256 and first.sha256 and first.sha256 != file.sha256:
-        words = f"lists {name} with sha256 {first.sha256}, but {file.sha256} was published"
+def _listing(files: list[IndexFile]) -> frozenset[tuple[str, str | None]]:
+    return frozenset((file.filename, file.sha256) for file in files)
+
+
+def _flaws(files: list[IndexFile]) -> tuple[str, ...]:
+    return tuple(f"{file.filename}: {file.flaw}" for file in files if file.flaw)
+
+
+def _faults(file: ExpectedFile, listed: IndexFile, *, ambiguous: bool) -> list[PageFault]:
+    """What a page says of a file that is not so."""
+    name = file.filename
+    if file.sha256 and listed.sha256 and listed.sha256 != file.sha256:
+        words = f"lists {name} with sha256 {listed.sha256}, but {file.sha256} was published"
         return [PageFault(Code.OTHER_HASH_LISTED, words, name)]
     if ambiguous:
         return [_ambiguous(name)]
-    # Clients take another entry where one is yanked.
-    faults = [_yanked(first)] if all(entry.yanked is not None for entry in entries) else []
-    for entry in entries:
-        faults += [fault for fault in _faults_of_an_entry(file, entry) if fault not in faults]
-    return faults
+    yanked = [_yanked(listed)] if listed.yanked is not None else []
+    return yanked + _other_details(file, listed)
 
 
-def _faults_of_an_entry(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
+def _other_details(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     name = file.filename
     faults = []
     if file.size is not None and listed.size not in {None, file.size}:
@@ -240,18 +240,6 @@ def _faults_of_an_entry(file: ExpectedFile, listed: IndexFile) -> list[PageFault
 def _ambiguous(filename: str) -> PageFault:
     words = f"lists {filename} twice, under different hashes"
     return PageFault(Code.OTHER_HASH_LISTED, words, filename)
-
-
-def _useless(page: ProjectPage, filename: str) -> list[PageFault]:
-    """What keeps all clients, or the one that the page was asked for as, from using a file."""
-    faults = []
-    if filename in page.unusable:
-        words = f"lists {filename} with a link that cannot be used ({page.unusable[filename]})"
-        faults.append(PageFault(Code.LINK_UNUSABLE, words, filename))
-    if filename in page.refused:
-        words = f"lists {filename} in a way that {page.refused[filename]}"
-        faults.append(PageFault(Code.NOT_TAKEN_BY_A_CLIENT, words, filename))
-    return faults
 
 
 def _yanked(file: IndexFile) -> PageFault:

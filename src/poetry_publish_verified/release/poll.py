@@ -288,7 +288,7 @@ class IndexPoller:
                 variant.name,
                 watch.requests,
                 watch.judgement.absent,
-                watch.last.detail,
+                watch.last.detail or "; ".join(watch.judgement.flaws),
                 dict(edge) if edge else None,
                 max(watch.next.at - now, 0.0),
                 None if watch.expires_at is None else max(watch.expires_at - now, 0.0),
@@ -326,17 +326,19 @@ class IndexPoller:
             problem = problems.no_index(self._index.url, self._no_root, self._plan.timeout)
             self._fail(Verdict.NOT_VISIBLE, problem)
             return
+        flaws = list(dict.fromkeys(flaw for w in watches for flaw in w.judgement.flaws))
         last = max(watches, key=lambda watch: (watch.expires_at or 0.0, bool(watch.last.detail)))
-        self._fail(
-            Verdict.NOT_VISIBLE,
-            problems.not_listed_in_time(
-                self._index.url,
-                ", ".join(missing) or "the release",
-                self._plan.timeout,
-                self._details(watches, last),
-                moved=last.last.state == "moved",
-            ),
-        )
+        what, details = ", ".join(missing) or "the release", self._details(watches, last)
+        if flaws:
+            problem = problems.listed_improperly(
+                self._index.url, what, self._plan.timeout, [*flaws, *details]
+            )
+        else:
+            moved = last.last.state == "moved"
+            problem = problems.not_listed_in_time(
+                self._index.url, what, self._plan.timeout, details, moved=moved
+            )
+        self._fail(Verdict.NOT_VISIBLE, problem)
 
     def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
         """What is known of why the release was not listed; `last` is the watch that knows most."""

@@ -211,6 +211,8 @@ async def remote_sha256(
         raise NotToldError(f"it lists {distribution.filename} with two different hashes")
     if file.sha256 is not None:
         return file.sha256
+    if file.flaw:
+        raise NotToldError(f"it lists {distribution.filename}, but {file.flaw}")
     fetched: Download | NotDownloaded = NotDownloaded("no complete answer in time")
     with anyio.move_on_after(patience):
         fetched = await index.fetch(file.url, limit=None)

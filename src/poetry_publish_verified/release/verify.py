@@ -147,10 +147,10 @@ class Verification:
         """A file, from wherever each client is sent, and the metadata beside it."""
         places: dict[str, list[IndexFile]] = {}
         for page in pages.values():
-            for entry in page.entries(file.filename):
-                known = places.setdefault(entry.url, [])
-                if entry not in known:
-                    known.append(entry)
+            entry = page.files[file.filename]
+            known = places.setdefault(entry.url, [])
+            if entry not in known:
+                known.append(entry)
         for url, entries in places.items():
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:

@@ -58,6 +58,17 @@ def not_listed_in_time(
     )
 
 
+def listed_improperly(index: str, what: str, timeout: float, details: Iterable[str]) -> Problem:
+    """An index lists files, for as long as `timeout` seconds, as no standard allows it."""
+    return Problem(
+        Code.LISTED_IMPROPERLY,
+        f"{index} did not list {what} as the simple API requires within {timeout:.0f} s"
+        f" ({'; '.join(details)}).",
+        f"Ask the operator of the index to fix its listing, then {RERUN}.",
+        index=index,
+    )
+
+
 def copies_by_user_agent(index: str) -> Problem:
     """An edge's cache varies by User-Agent: clients' copies are out of our sight."""
     return Problem(

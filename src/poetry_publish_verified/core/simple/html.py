@@ -1,295 +1,186 @@
-"""The links of an HTML page (PEP 503), and what pip, uv and Poetry make of each.
+"""A page in HTML (PEP 503, 592, 629, 658, 714, 792): its links, as every parser sees them.
 
-The standard library's parser takes quadratic time over broken markup, differs between Python
-versions, and pages may be large; this takes linear time over any, and sees a link only where all
-of them do. Tried with pip 26.3, uv 0.13 and Poetry 2.5.
+Accepted are pages without a doctype, `html`, `head` and `body`, tags that are never closed, other
+elements and links, attributes in single quotes or without any, and any case of names. So is what
+a page has besides: its layout, and the text of its links, which directory listings cut short.
+
+Unreadable is what parsers recover from in ways of their own: a `<` that begins no tag, a tag that
+does not end, attributes without white space between them, two values for one attribute of a link,
+comments that end in another way than `-->`, CDATA, markup in a title, elements whose links may be
+text (such as `textarea`), character references without their semicolon where that matters, and a
+`<base>` that is relative, not the only one, or behind a link.
+
+A tokenizer, because the standard library's parser takes quadratic time over broken markup and
+recovers in another way with each version of Python; this one refuses what does not fit.
 """
 
 from __future__ import annotations
 
-import codecs
 import html
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from urllib.parse import unquote
-from urllib.parse import unquote_to_bytes
-from urllib.parse import urlsplit
 
-from poetry_publish_verified.core.simple.page import Addresses
+from poetry_publish_verified.core.simple.page import Hashes
 from poetry_publish_verified.core.simple.page import IndexFile
-from poetry_publish_verified.core.simple.page import PageInTheMaking
-from poetry_publish_verified.core.simple.page import can_be_split
-from poetry_publish_verified.core.simple.page import digest
-from poetry_publish_verified.core.simple.page import digests
-from poetry_publish_verified.core.simple.page import is_filename
-from poetry_publish_verified.core.simple.page import is_lower_sha256
-from poetry_publish_verified.core.simple.page import refusal_by_uv
-from poetry_publish_verified.core.simple.page import why_unusable
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.core.simple.page import Listing
+from poetry_publish_verified.core.simple.page import ProjectPage
+from poetry_publish_verified.core.simple.page import UnreadablePageError
+from poetry_publish_verified.core.simple.page import absolute
+from poetry_publish_verified.core.simple.page import check_version
+from poetry_publish_verified.core.simple.page import last_segment
+from poetry_publish_verified.core.simple.page import read_hash
 
-_EVERYONE = ("pip", "uv", "poetry", "html")
-_DISTRIBUTION = re.compile(r"\.(?:whl|tar\.gz|zip|tar\.bz2|egg)(?:[#?]|$)", re.IGNORECASE)
-_START = re.compile(r"<(?:!--|!\[|[!?/]|([a-zA-Z][^\s/>]*))")
-_ATTRIBUTE = re.compile(
-    r"""[\s/]*(?:(>)|([^\s/>][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"'][^\s>]*)?))?)"""
-)
-_COMMENT_END = re.compile(r"--(!?)>")
-# What is in them is text; not for older Pythons, but nobody means a link there.
-_TEXTS = {
-    name: re.compile(rf"</{name}\s*>", re.IGNORECASE)
-    for name in (
-        *("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"),
-        "plaintext",
-    )
-}
-_FRAGMENT_HASH = re.compile(r"(?:^|&)(sha512|sha384|sha256|sha224|sha1|md5|blake2b)=([^&]*)")
-_HASH_FOR_PIP = re.compile(r"(?:^|&)(sha512|sha384|sha256|sha224|sha1|md5)=([^&]*)")
-_HASH_FOR_POETRY = re.compile(r"(?:sha1|sha224|sha384|sha256|sha512|md5)=([a-f0-9]+)")
-_UV_DIGESTS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 64}
-_EGG = re.compile(r"[#&]egg=([^&]*)")
-_EGG_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']*)""", re.IGNORECASE)
-# Codecs for text that take linear time; others are for host names and the like.
-_CHARSET_NAME = re.compile(
-    r"utf-?8|(?:us-)?ascii|latin-?1|iso-?8859-?\d{1,2}|(?:windows-|cp)\d{3,5}|koi8-[rtu]"
-    r"|utf-?(?:16|32)(?:-?[lb]e)?|shift_?jis|euc-?(?:jp|kr)|gb(?:2312|k|18030)|big5",
+_S = r"[ \t\n\r\f]"
+_MARKUP = re.compile(
+    rf"<(?:!doctype(?:{_S}[^<>\[]*)?|\?[^<>]*|/[a-z][a-z0-9:-]*{_S}*|(?P<name>[a-z][a-z0-9:-]*)"
+    rf"""(?P<attributes>(?:{_S}+[^\s"'<>/=]+"""
+    rf"""(?:{_S}*={_S}*(?:"[^"]*"|'[^']*'|[^\s"'=<>`][^\s"'<>`]*))?)*+){_S}*/?)>""",
     re.IGNORECASE,
 )
-_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rf"""{_S}+([^\s"'<>/=]+)(?:{_S}*={_S}*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`][^\s"'<>`]*)))?"""
+)
+_ODD_COMMENT = re.compile(r"-?>|.*?--[!\s]+>", re.DOTALL)
+_REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
+# Their content is text, up to their end.
+_TEXTS = {
+    name: re.compile(rf"</{name}({_S}*>)?", re.IGNORECASE) for name in ("title", "script", "style")
+}
+# Whether there are links in these depends on who reads.
+_UNSURE = {"textarea", "xmp", "iframe", "noembed", "noframes", "plaintext", "template"}
+# On login pages and the like, and on every whole page.
+_APPLICATION = {"form", "input", "script"}
+_DOCUMENT = {"html", "head", "body", "title", "h1", "!doctype"}
+# What a link to a file ends in, now or once.
+_FILES = (".whl", ".gz", ".zip", ".bz2", ".xz", ".tgz", ".tar", ".egg", ".exe", ".rpm", ".msi")
+
+_Attributes = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tag:
-    """`a`, `base` or `meta`, its attributes by their names in lower case.
-
-    `twice`: it has two different `href`, of which each client takes another.
-    """
-
-    name: str
-    attributes: Mapping[str, str]
-    twice: bool = False
-
-
-@dataclass(slots=True)
-class _Bases:
-    """Where relative links start from: the first `<base>` with an `href`, for pip and Poetry."""
-
-    href: str | None = None
-    number: int = 0
-    late: bool = False
-    links: list[_Tag] = field(default_factory=list)
-
-
-def text_of(body: bytes, content_type: str, page: PageInTheMaking) -> str:
-    """The text of a page; tells who could not decode it.
-
-    pip goes by the declared charset, else by UTF-8, and takes no other byte; uv reads UTF-8.
-    """
-    declared = _CHARSET.search(content_type)
-    charset = (declared.group(1) if declared else "") or "utf-8"
-    if not _CHARSET_NAME.fullmatch(charset):
-        page.refuse(f"its charset {printable(charset, 40)!r} is not known", "pip")
-        charset = "utf-8"
-    try:
-        name = codecs.lookup(charset).name
-        text = body.decode(name)
-    except (LookupError, UnicodeError):
-        page.refuse(f"it is not the {charset} that it is said to be", "pip")
-        return body.decode("utf-8", "replace")
-    if name.startswith(("utf-16", "utf-32")):
-        page.refuse(f"it is encoded as {charset}", "uv")
-    return text
+def read_html(text: str, url: str) -> ProjectPage:
+    """The files that a page links to; raises UnreadablePageError."""
+    listing = Listing(url)
+    metas: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, attributes in _tags(text):
+        if name == "a" and "href" in attributes:
+            _read_link(attributes, listing)
+        elif name == "meta":
+            metas[attributes.get("name", "").lower()] = attributes.get("content", "")
+        elif name == "base" and "href" in attributes:
+            base = absolute("", attributes["href"])
+            if base is None or "a" in seen or "base" in seen:
+                raise UnreadablePageError("its <base> is not one absolute URL before all links")
+            listing = Listing(base)
+        seen.add(name)
+    if not listing.count:
+        _refuse_other_pages(text, seen)
+    check_version(metas.get("pypi:repository-version", "1.0"))
+    return listing.page(metas.get("pypi:project-status"), metas.get("pypi:project-status-reason"))
 
 
-def read_html(text: str, url: str, page: PageInTheMaking) -> Mapping[str, str]:
-    """Read the links of a page, and answer its `<meta>` by their names in lower case."""
-    bases, metas = _Bases(), {}
-    for tag in _tags(text, page):
-        href = tag.attributes.get("href")
-        if tag.name == "meta":
-            metas[tag.attributes.get("name", "").lower()] = tag.attributes.get("content", "")
-        elif tag.name == "a":
-            if href:
-                bases.links.append(tag)
-        else:
-            bases.number += 1
-            if bases.href is None and href is not None:
-                bases.href, bases.late = href, bool(bases.links) or bases.number > 1
-    addresses = Addresses(_base(url, bases, page))
-    for link in bases.links:
-        _read_link(link, addresses, page)
-    return metas
+def _refuse_other_pages(text: str, seen: set[str]) -> None:
+    """A login form, an empty answer or some words list nothing either, and prove nothing."""
+    if not text.strip():
+        raise UnreadablePageError("the page is empty")
+    if seen & _APPLICATION:
+        raise UnreadablePageError("the page is a form or an application, and lists nothing")
+    if not seen & _DOCUMENT:
+        raise UnreadablePageError("the page is not a whole HTML page")
 
 
-def _base(url: str, bases: _Bases, page: PageInTheMaking) -> str:
-    if bases.href is None:
-        return url
-    relative = any(not _ABSOLUTE.match(link.attributes["href"]) for link in bases.links)
-    if not _ABSOLUTE.match(bases.href.strip()):
-        if not bases.late:
-            page.refuse("its <base> is relative", "uv")
-        if relative and bases.href:
-            page.refuse("its <base> is relative", "pip", "poetry", "html")
-    if relative and bases.late:
-        page.refuse("its <base> is not before all links, and the only one", "uv")
-    return Addresses(url).absolute(bases.href.partition("#")[0]) or url
-
-
-def _read_link(link: _Tag, addresses: Addresses, page: PageInTheMaking) -> None:
-    attributes, href = link.attributes, link.attributes["href"]
-    place, _, fragment = href.partition("#")
-    usual = fragment[:7] == "sha256=" and is_lower_sha256(fragment[7:])
-    if "[" in href and not can_be_split(href):
-        page.refuse("a link is no URL", "pip")
-    if fragment and not usual:
-        _check_fragment(href, fragment, page)
-    if not _DISTRIBUTION.search(place.strip()):
+def _read_link(attributes: _Attributes, listing: Listing) -> None:
+    place, _, fragment = attributes["href"].partition("#")
+    hashes = read_hash(fragment) if fragment else Hashes()
+    filename = last_segment(place)
+    if not filename.lower().endswith(_FILES):
         return
-    filename = _name_of(place)
-    absolute = addresses.usual(place) or addresses.absolute(place)
-    if absolute is None or link.twice:
-        page.unusable(filename, "two addresses in one link" if link.twice else why_unusable(href))
-        return
-    if "%" in place:
-        filename = _name_of(absolute)
-        _check_name(absolute, page)
-    if not is_filename(filename):
-        return
-    told, contradicts = {"sha256": fragment[7:]}, False
-    if not usual:
-        told, contradicts = fragment_digests(fragment)
-    sha256, others = digests(told)
-    metadata = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
-    metadata_told, _ = fragment_digests(metadata or "")
-    metadata_sha256, metadata_others = digests(metadata_told)
-    file = IndexFile(
-        filename,
-        absolute,
-        sha256,
-        requires_python=attributes.get("data-requires-python"),
-        yanked=attributes.get("data-yanked"),
-        has_metadata=metadata is not None,
-        metadata_sha256=metadata_sha256,
-        digests=others,
-        metadata_digests=metadata_others,
-        refused=(
-            *(() if usual else _refused(fragment)),
-            *refusal_by_uv(attributes.get("data-requires-python")),
-        ),
+    metadata, has_metadata = Hashes(), False
+    for name in ("data-dist-info-metadata", "data-core-metadata"):
+        if (value := attributes.get(name)) is not None:
+            metadata, has_metadata = _read_metadata(value), True
+    listing.add(
+        IndexFile(
+            filename,
+            place,
+            hashes.sha256,
+            requires_python=attributes.get("data-requires-python"),
+            yanked=attributes.get("data-yanked"),
+            has_metadata=has_metadata,
+            metadata_sha256=metadata.sha256,
+            digests=hashes.others,
+            metadata_digests=metadata.others,
+            flaw=hashes.flaw or metadata.flaw,
+        )
     )
-    page.add(file, contradicts_itself=contradicts)
 
 
-def _name_of(place: str) -> str:
-    """The file name at the end of a URL."""
-    parts = place.strip()
-    if "?" in parts and can_be_split(parts):
-        parts = urlsplit(parts).path
-    return unquote(parts.rsplit("/", 1)[-1])
-
-
-def _check_name(absolute: str, page: PageInTheMaking) -> None:
+def _read_metadata(value: str) -> Hashes:
     try:
-        unquote_to_bytes(urlsplit(absolute).path.rsplit("/", 1)[-1]).decode()
-    except UnicodeDecodeError:
-        page.refuse("a file's name is not in UTF-8", "uv")
+        return Hashes() if value == "true" else read_hash(value)
+    except UnreadablePageError as error:
+        return Hashes(flaw=f"of its metadata, {error}")
 
 
-def _check_fragment(href: str, fragment: str, page: PageInTheMaking) -> None:
-    """Tell whom a fragment keeps from the whole page."""
-    if is_bad_egg(href):
-        page.refuse("egg= in a link is no name", "pip")
-    if fragment.count("=") == 1:
-        algorithm, _, value = fragment.partition("=")
-        length = _UV_DIGESTS.get(algorithm)
-        if digest(algorithm, value) is None or len(value) != length:
-            page.refuse(f"the end of a link, #{printable(fragment, 80)}, is no hash", "uv")
-
-
-def is_bad_egg(address: str) -> bool:
-    """Whether pip stumbles over the `egg=` of a URL."""
-    found = _EGG.search(address)
-    return found is not None and _EGG_NAME.fullmatch(found.group(1)) is None
-
-
-def fragment_digests(fragment: str) -> tuple[dict[str, str], bool]:
-    """The hashes of a URL's fragment by algorithm, and whether they contradict each other."""
-    told: dict[str, str] = {}
-    contradicts = False
-    for algorithm, value in _FRAGMENT_HASH.findall(fragment):
-        known = told.setdefault(algorithm, value)
-        contradicts |= known.lower() != value.lower()
-    return told, contradicts
-
-
-def _refused(fragment: str) -> tuple[tuple[str, str], ...]:
-    """Who would not take a file with this fragment, and why."""
-    refused = []
-    if "egg=" in fragment:
-        refused.append(("pip", "its link ends in egg="))
-    first = _HASH_FOR_PIP.search(fragment)
-    if first is not None:
-        algorithm, value = first.groups()
-        if digest(algorithm, value) is None:
-            refused.append(("pip", "the hash in its link is none"))
-        read = _HASH_FOR_POETRY.search(fragment)
-        if read is not None and digest(algorithm, value) != read.group(1):
-            refused.append(("poetry", "the hash in its link is not in lower case"))
-    return tuple(refused)
-
-
-def _tags(text: str, page: PageInTheMaking) -> Iterator[_Tag]:
-    """The tags `a`, `base` and `meta` of a page that are in no comment and in no plain text."""
+def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
+    """The name of every tag and, where they matter, its attributes; names in lower case."""
     at = 0
-    while (start := _START.search(text, at)) is not None:
-        at = start.end()
-        if start.group(1) is None:
-            at = _after_other_markup(text, start, page)
-        else:
-            name = start.group(1).lower()
-            attributes, twice, at = _attributes(text, at)
-            if at < 0:
-                return
-            if name in {"a", "base", "meta"}:
-                yield _Tag(name, attributes, twice)
-            elif name in _TEXTS:
-                end = _TEXTS[name].search(text, at)
-                at = end.end() if end else -1
-        if at < 0:
-            return
+    while (at := text.find("<", at)) >= 0:
+        if text.startswith("<!--", at):
+            at = _after_comment(text, at + 4)
+            continue
+        found = _MARKUP.match(text, at)
+        if found is None:
+            raise UnreadablePageError(_why_malformed(text, at))
+        at = found.end()
+        name = (found["name"] or found.group()[1:9]).lower()
+        if name in _UNSURE:
+            raise UnreadablePageError(f"there is a <{name}> on the page")
+        yield name, _attributes(found["attributes"]) if name in {"a", "base", "meta"} else {}
+        if name in _TEXTS:
+            at = _after_text(text, at, name)
 
 
-def _after_other_markup(text: str, start: re.Match[str], page: PageInTheMaking) -> int:
-    """The end of a comment, a declaration or an end tag; -1 where it has none."""
-    kind, at = start.group(), start.end()
-    if kind == "<!--":
-        # The two dashes may be those that it begins with.
-        end = _COMMENT_END.search(text, at - 2)
-        if end is None:
-            return -1
-        if end.start() < at or end.group(1):
-            page.refuse("older Pythons see no end of a comment in it", "pip", "poetry")
-        return end.end()
-    closing = "]]>" if kind == "<![" and text.startswith("CDATA[", at) else ">"
-    place = text.find(closing, at)
-    return place + len(closing) if place >= 0 else -1
+def _why_malformed(text: str, at: int) -> str:
+    if ">" not in text[at:]:
+        return "the page breaks off in the middle of a tag"
+    return f"its markup is malformed at {text[at : at + 40]!r}"
 
 
-def _attributes(text: str, at: int) -> tuple[dict[str, str], bool, int]:
-    """A tag's attributes, whether `href` is there twice, and the end of the tag, -1 for none."""
+def _after_comment(text: str, at: int) -> int:
+    end = text.find("-->", at)
+    if end < 0:
+        raise UnreadablePageError("the page breaks off in the middle of a comment")
+    if _ODD_COMMENT.match(text, at, end + 1):
+        raise UnreadablePageError("where a comment on the page ends is not certain")
+    return end + 3
+
+
+def _after_text(text: str, at: int, name: str) -> int:
+    found = _TEXTS[name].search(text, at)
+    end = found.start() if found and found.group(1) else -1
+    markup = {"title": "<", "script": "<!--", "style": "</"}[name]
+    if found is None or end < 0 or text[at - 2] == "/" or text.find(markup, at, end) >= 0:
+        raise UnreadablePageError(f"where a <{name}> on the page ends is not certain")
+    return found.end()
+
+
+def _attributes(text: str) -> _Attributes:
     found: dict[str, str] = {}
-    twice = False
-    while (match := _ATTRIBUTE.match(text, at)) is not None:
-        at = match.end()
-        closed, name, *values = match.groups()
-        if closed:
-            return found, twice, at
-        value = next((value for value in values if value is not None), "")
-        value = html.unescape(value) if "&" in value else value
-        # The first of a name counts, as in any browser.
-        known = found.setdefault(name.lower(), value)
-        twice = twice or (known != value and name.lower() == "href")
-    return found, twice, -1
+    for match in _ATTRIBUTE.finditer(text):
+        name, *values = match.groups()
+        value = _unescaped(next((value for value in values if value is not None), ""))
+        if found.setdefault(name.lower(), value) != value:
+            raise UnreadablePageError(f"a tag has two values for {name}")
+    return found
+
+
+def _unescaped(value: str) -> str:
+    """A value without character references. Parsers differ on those that lack their semicolon."""
+    if "&" not in value:
+        return value
+    plain = _REFERENCE.sub(lambda match: html.unescape(match.group()), value)
+    if plain != html.unescape(value):
+        raise UnreadablePageError(f"{value[:100]!r} has a character reference without a semicolon")
+    return plain
