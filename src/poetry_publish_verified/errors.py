@@ -178,6 +178,7 @@ class Code(StrEnum):
     KEPT_REMOTE = "PV502", "The index holds a different file, which was kept as requested."
     SAME_BYTES_ELSEWHERE = "PV503", "The index holds the same content under another file name."
     OTHER_SOURCES = "PV504", "The index holds files of this version built from other sources."
+    VERSION_SPELLED_OTHERWISE = "PV505", "The index holds this version under another spelling."
     NOT_LISTED_IN_TIME = "PV601", "An index did not list every file in time."
     NOT_FETCHED_IN_TIME = "PV602", "A file that an index lists cannot be downloaded."
     INDEX_DENIED = "PV603", "An index denies access."

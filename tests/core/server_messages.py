@@ -149,6 +149,13 @@ NAMES = [
         "Raise the version",
     ),
     C(
+        409,
+        "The version 1.0 of package lantern has been deleted. It cannot be restored or pushed.",
+        Code.FILENAME_BURNT,
+        "Raise the version",
+    ),
+    C(409, "Version 1.0 was deleted before.", Code.FILENAME_BURNT, "Raise the version"),
+    C(
         400,
         "Uploading new files to releases older than 14 days is not allowed.",
         Code.RELEASE_CLOSED,
@@ -241,6 +248,18 @@ FILES = [
         " lantern-1.0/LICENSE",
         Code.ARCHIVE_INCOMPLETE,
         "license-files",
+    ),
+    *(
+        C(409, said, Code.UPLOAD_REFUSED, "administrators")
+        for said in (
+            (
+                "The repository 'local' rejected the deployment of an artifact 'lantern.whl' due to"
+                " its snapshot/release handling policy."
+            ),
+            "The artifact violates the policies of this repository.",
+            "A conflict with the repository's include/exclude patterns.",
+            "Checksum error for 'lantern.whl': received 'ab' but actual is 'cd'",
+        )
     ),
     C(413, "Request Entity Too Large", Code.FILE_TOO_LARGE, "limit"),
     C(400, "The body of the request is too large", Code.FILE_TOO_LARGE, "limit"),

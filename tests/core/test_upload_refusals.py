@@ -112,6 +112,15 @@ def test_retry_depends_only_on_the_code() -> None:
     assert all(len(found) == 1 for found in again.values())
 
 
+def test_publishers_token_of_another_project() -> None:
+    """PyPI answers it with the words for both kinds of token, and the publisher counts."""
+    said = (
+        b"Invalid API Token: project-scoped token is not valid for project: 'lantern', OIDC scoped"
+        b" token is not valid for project 'lantern'"
+    )
+    assert refusal(Answered(403, said)).problem.code is Code.PUBLISHER_OF_ANOTHER_PROJECT
+
+
 @pytest.mark.parametrize("status", [400, 403])
 def test_unverified_email_address(status: int) -> None:
     """The message gives the cause, the page, and the next step."""
@@ -182,8 +191,21 @@ def test_missing_slash_has_a_command() -> None:
         (400, b"", b'{"error": {"code": 400, "message": "lantern already exists"}}'),
         (409, b"Conflict", b"<h1>Package already exists!</h1>"),
         (409, b"lantern-1.0.tar.gz already exists in non-volatile index", b""),
+        (
+            403,
+            b"",
+            (
+                b'{"errors": [{"message": "Not enough permissions to delete/overwrite all artifacts'
+                b' under local/lantern/1.0 (user me needs DELETE permission)."}]}'
+            ),
+        ),
+        (409, b"Conflict", b'{"message": "The feed already contains file lantern-1.0.tar.gz."}'),
+        (409, b"", b"lantern-1.0 already exists, and the policy does not permit another"),
     ],
-    ids=["PyPI", "Artifactory", "Nexus", "Nexus-page", "GitLab", "Google", "pypiserver", "devpi"],
+    ids=[
+        *("PyPI", "Artifactory", "Nexus", "Nexus-page", "GitLab", "Google", "pypiserver", "devpi"),
+        *("newer-Artifactory", "Azure", "policy"),
+    ],
 )
 def test_already_exists_is_not_a_refusal(status: int, reason: bytes, body: bytes) -> None:
     """Each index's "already exists" only leads to a look."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 
+from poetry_publish_verified.core.simple import IndexFile
+from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
@@ -13,9 +16,12 @@ from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import Plan
 from tests.core.distributions import core_metadata
 from tests.core.distributions import distribution
+from tests.release.scripted import ScriptedAnswer
 from tests.release.scripted import World
 from tests.release.scripted import assert_outcome
 from tests.release.test_publish import BUILT
+from tests.release.test_publish import EXISTS
+from tests.release.test_publish import OTHER
 from tests.release.test_publish import PLAN
 from tests.release.test_publish import UNKNOWN
 
@@ -125,3 +131,46 @@ def test_page_of_the_project_proves_the_guess(world: World) -> None:
     world.index.certain, world.index.guessed, world.index.root_state = False, True, "none"
     world.index.put(BUILT[0])
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
+
+
+ZEROS = IndexFile("lantern-1.0.0.tar.gz", "https://files.example/sdist", OTHER)
+YANKED = IndexFile(BUILT[0].filename, "https://files.example/a", BUILT[0].sha256, yanked="")
+ANOTHER = replace(YANKED, filename="lantern-1.0-py2-none-any.whl")
+
+
+@pytest.mark.parametrize(
+    ("page", "public", "code"),
+    [
+        (ProjectPage({}, status="quarantined"), False, Code.QUARANTINED),
+        (ProjectPage({}, status="archived"), True, Code.NOT_ALLOWED),
+        (ProjectPage({}, status="archived"), False, None),
+        (ProjectPage({ZEROS.filename: ZEROS}), True, Code.VERSION_SPELLED_OTHERWISE),
+        (ProjectPage({ZEROS.filename: ZEROS}), False, None),
+        (ProjectPage({YANKED.filename: YANKED}), False, Code.YANKED),
+        (ProjectPage({ANOTHER.filename: ANOTHER}), True, Code.YANKED),
+        (ProjectPage({ANOTHER.filename: ANOTHER}), False, None),
+    ],
+)
+def test_closed_release_is_refused(
+    world: World, page: ProjectPage, public: bool, code: Code | None
+) -> None:
+    """What the page shows to be impossible is refused before anything is sent."""
+    world.index.answers[UNSEEN.name] = [Observation("page", page)]
+    ending = world.publish(Plan(PLAN.until, PLAN.timeout, public=public), *BUILT)
+    if code is None:
+        assert ending.verdict is Verdict.VERIFIED
+        return
+    assert_outcome(ending, Verdict.PREFLIGHT_REFUSED, code)
+    assert world.repository.sent == []
+
+
+def test_exists_in_a_quarantined_project(world: World) -> None:
+    """Its page lists nothing, so nobody looks for a minute."""
+    hidden = Observation("page", ProjectPage({}, status="quarantined", status_reason="malware"))
+    world.index.answers[UNSEEN.name] = [Observation("absent"), *[hidden] * 99]
+    world.repository.script = [ScriptedAnswer(EXISTS, stored=False)]
+    started = world.read_for
+    ending = world.publish(PLAN, *BUILT)
+    assert_outcome(ending, Verdict.UPLOAD_FAILED, Code.QUARANTINED)
+    assert "malware" in ending.problems[0].message
+    assert world.clock.now == started

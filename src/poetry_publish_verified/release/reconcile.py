@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.distribution import versions_among
 from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import FileCompared
@@ -22,8 +23,9 @@ from poetry_publish_verified.core.events import FirstLookDelayed
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import repository as repository_problems
+from poetry_publish_verified.core.problems import upload as upload_problems
 from poetry_publish_verified.core.problems import visibility as problems
-from poetry_publish_verified.core.problems.upload import other_sources
+from poetry_publish_verified.core.problems.verification import quarantined
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.urls import origin
@@ -151,6 +153,8 @@ async def reconcile(
         )
         if not same and not plan.skip_existing:
             conflicts.append(upload_target(distribution, context.own).conflict(sha256))
+    if len(remote) < len(release.distributions) and seen.page is not None and not conflicts:
+        _refuse_closed(release, seen.page, plan, context.own.url)
     any_file = _any_file(release, seen.page)
     mixed = any_file and (conflicts or len(remote) < len(release.distributions))
     if release.built_before is not None and mixed and not plan.skip_existing:
@@ -162,10 +166,38 @@ async def reconcile(
     return Reconciled(remote, any_file, _takes_identical(plan, seen), versions)
 
 
+def _refuse_closed(release: Release, page: ProjectPage, plan: Plan, index: str) -> None:
+    """Raise ReleaseError where the page shows that new files could not become a sound release."""
+    name, version = release.identity.name, release.identity.version
+    built = {distribution.filename for distribution in release.distributions}
+    files = [file for file in page.files.values() if belongs_to(file.filename, name, version)]
+    found = []
+    if page.status == "quarantined":
+        found.append(quarantined(index, page.status_reason))
+    if plan.public and page.status == "archived":
+        found.append(upload_problems.project_archived(index, name))
+    # PyPI yanks whole releases; elsewhere it may be a single file that this release replaces.
+    yanked = [
+        file.yanked
+        for file in files
+        if file.yanked is not None and (plan.public or file.filename in built)
+    ]
+    if yanked:
+        found.append(upload_problems.release_yanked(index, f"{name} {version}", yanked[0]))
+    others = [f.filename for f in files if str(parse_filename(f.filename).version) != str(version)]
+    if plan.public and others:
+        problem = upload_problems.version_spelled_otherwise(index, f"{name} {version}", others)
+        found.append(problem)
+    if found:
+        raise ReleaseError.refused(*found)
+
+
 def _other_sources(release: Release, index: Index) -> Problem:
     built = release.built_before
     commit = built.sources.commit if built else None
-    return other_sources(f"{release.identity.name} {release.identity.version}", index.url, commit)
+    return upload_problems.other_sources(
+        f"{release.identity.name} {release.identity.version}", index.url, commit
+    )
 
 
 def upload_target(distribution: Distribution, index: Index) -> UploadTarget:

@@ -17,6 +17,7 @@ from poetry_publish_verified.core.events import UploadProgressed
 from poetry_publish_verified.core.events import UploadStarted
 from poetry_publish_verified.core.events import UploadUncertain
 from poetry_publish_verified.core.problems.upload import kept_remote
+from poetry_publish_verified.core.problems.verification import quarantined
 from poetry_publish_verified.core.upload.form import judge
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.outcomes import Doubtful
@@ -165,6 +166,10 @@ class _Sending:
             return IndexLookup("absent")
         if seen.page is None:
             return IndexLookup("unknown", final=seen.state == "denied")
+        if seen.page.status == "quarantined":
+            # Such a page lists nothing, whatever is there.
+            problem = quarantined(own.url, seen.page.status_reason)
+            return IndexLookup("unknown", final=True, problem=problem)
         try:
             sha256 = await remote_sha256(own, seen.page, distribution, self._plan.timeout)
         except NotToldError:

@@ -5,7 +5,10 @@ What servers say when they refuse a file has a catalog of its own: `core/upload/
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from poetry_publish_verified.core.problems.words import RERUN
+from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import printable
@@ -114,6 +117,40 @@ def other_sources(release: str, index: str, commit: str | None) -> Problem:
         f"{index} already holds files of {release} that an earlier run built from other sources.",
         f"{_RAISE}. To complete the earlier release instead, check out its sources{at} and"
         f" {RERUN}.",
+        index=index,
+    )
+
+
+def version_spelled_otherwise(index: str, release: str, filenames: Collection[str]) -> Problem:
+    """An index that takes 1.0 and 1.0.0 for one release has it as the other."""
+    return Problem(
+        Code.VERSION_SPELLED_OTHERWISE,
+        f"{index} already holds {release} under another spelling of the version"
+        f" ({some(filenames)}), which is the same release to it. Nothing was uploaded.",
+        f"{_RAISE}, or spell the version as the index does.",
+        index=index,
+    )
+
+
+def release_yanked(index: str, release: str, reason: str) -> Problem:
+    """Files would join a release that was yanked (PEP 592)."""
+    why = f" ({printable(reason, 200)})" if reason else ""
+    return Problem(
+        Code.YANKED,
+        f"{release} is yanked on {index}{why}, so installers would not choose it. Nothing was"
+        " uploaded.",
+        "Undo the yank on the index's page of the release, or raise the version.",
+        index=index,
+    )
+
+
+def project_archived(index: str, name: str) -> Problem:
+    """PyPI takes no files for an archived project (PEP 792)."""
+    return Problem(
+        Code.NOT_ALLOWED,
+        f"The project {name} is archived on {index}, which accepts no files for it. Nothing was"
+        " uploaded.",
+        f"Unarchive the project in its settings on the index, then {RERUN}.",
         index=index,
     )
 

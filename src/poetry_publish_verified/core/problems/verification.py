@@ -24,6 +24,14 @@ def page_fault(index: str, code: Code, words: str, filename: str | None) -> Prob
     return Problem(code, f"{index} {words}.", remedy, filename=filename, index=index)
 
 
+def quarantined(index: str, reason: str) -> Problem:
+    """The project is quarantined, so its page lists nothing (PEP 792)."""
+    why = f" ({printable(reason, 200)})" if reason else ""
+    remedy = _REMEDIES[Code.QUARANTINED]
+    words = f"has put the project under quarantine{why}, so it shows none of its files"
+    return Problem(Code.QUARANTINED, f"{index} {words}.", remedy, index=index)
+
+
 def extra_files(index: str, filenames: Collection[str]) -> Problem:
     """An index lists unexpected files of this version; tolerated."""
     return Problem(

@@ -59,13 +59,17 @@ def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
     return {**fields, ":action": "file_upload"}
 
 
-# What indexes say of a file they hold: (status, words). PyPI and Google, Nexus, Artifactory,
-# GitLab. pypiserver and devpi answer 409, which is doubtful whatever the words.
+# What indexes say of a file they hold: (status, words). PyPI and Google, Nexus, Artifactory (which
+# says that one lacks the permission to overwrite), GitLab. pypiserver and devpi answer 409, which
+# is doubtful unless its words give another reason.
 _EXISTS = (
     (400, "already exist"),
     (400, "updating asset"),
     (400, "cannot be updated"),
     (403, "overwrite artifact"),
+    (403, "overwrite all artifacts"),
+    (409, "already exist"),
+    (409, "already contain"),
     (400, "already been taken"),
 )
 # Under which names JSON answers have their message, what may stand beside it, and how deep it is.
@@ -93,14 +97,12 @@ def judge(
     words = server_words(answer)
     if answer.status >= 500:
         return Doubtful(says_exists=False, words=words)
+    lower = words.lower()
     # A status may mean that the file is there (409), and its words something else.
-    if particular(answer.status, words) is None and _says_exists(answer.status, words.lower()):
+    by_status = answer.status == 409 and particular(answer.status, words) is None
+    if by_status or any(answer.status == known and text in lower for known, text in _EXISTS):
         return Doubtful(says_exists=True, words=words)
     return explain(answer, words, filename, upload_url, repository=repository)
-
-
-def _says_exists(status: int, words: str) -> bool:
-    return status == 409 or any(status == known and text in words for known, text in _EXISTS)
 
 
 def server_words(answer: Answered) -> str:

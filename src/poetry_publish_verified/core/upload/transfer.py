@@ -70,13 +70,14 @@ class IndexLookup:
     """What the index showed of the file.
 
     `elsewhere` is the name under which it lists the same bytes; `final`: it will not tell later
-    either.
+    either; `problem` is why, where that is known.
     """
 
     state: Literal["identical", "other", "absent", "unknown"]
     sha256: str | None = None
     elsewhere: str | None = None
     final: bool = False
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,8 @@ class Transfer:
             return Failed("failed", Verdict.CONFLICT, problem)
         if now < state.until and not lookup.final:
             return self._look_later(state, now)
+        if lookup.problem is not None:
+            return Failed("unknown", Verdict.UPLOAD_FAILED, lookup.problem)
         if self._policy.exists_differs:
             problem = problems.conflict_by_word(name, index, local=sha256, words=state.words)
             return Failed("failed", Verdict.CONFLICT, problem)
@@ -250,7 +253,7 @@ class Transfer:
             state = replace(state, until=min(state.until, now + _PATIENCE_ABSENT))
         if now < state.until and not lookup.final:
             return self._look_later(state, now)
-        return Failed("unknown", Verdict.UPLOAD_FAILED, state.problem)
+        return Failed("unknown", Verdict.UPLOAD_FAILED, lookup.problem or state.problem)
 
     def _send(self, at: float) -> Send:
         self._state = _Sending()

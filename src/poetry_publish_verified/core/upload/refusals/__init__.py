@@ -11,6 +11,6 @@ from poetry_publish_verified.core.upload.refusals.metadata import METADATA
 from poetry_publish_verified.core.upload.refusals.names import NAMES
 from poetry_publish_verified.core.upload.refusals.uploads import UPLOADS
 
-# Rows with a cause of their own. At most one of them fits any one message, so their order does not
-# matter.
+# Rows with a cause of their own. At most one of them fits any one message but for those of tokens,
+# of which the first counts.
 PARTICULAR = (*ACCOUNT, *NAMES, *FILES, *METADATA, *UPLOADS)

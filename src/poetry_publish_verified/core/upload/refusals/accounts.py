@@ -51,15 +51,7 @@ ACCOUNT = (
         again="once",
         beside="Invalid API Token:",
     ),
-    Row(
-        Code.TOKEN_OF_ANOTHER_PROJECT,
-        (403,),
-        ("project-scoped token",),
-        "the API token is for projects other than {name}",
-        "Create a token whose scope is {name} on {tokens}, store it with {set_token}, then {rerun}."
-        " The first release of a new project needs a token for the whole account.",
-        beside="Invalid API Token:",
-    ),
+    # A publisher's token of another project is answered with the words of both.
     Row(
         Code.PUBLISHER_OF_ANOTHER_PROJECT,
         (403,),
@@ -67,6 +59,15 @@ ACCOUNT = (
         "the token was issued to a trusted publisher that is not one of {name}",
         "Add this repository's workflow as a trusted publisher on {publishing}, then run the job"
         " again.",
+        beside="Invalid API Token:",
+    ),
+    Row(
+        Code.TOKEN_OF_ANOTHER_PROJECT,
+        (403,),
+        ("project-scoped token",),
+        "the API token is for projects other than {name}",
+        "Create a token whose scope is {name} on {tokens}, store it with {set_token}, then {rerun}."
+        " The first release of a new project needs a token for the whole account.",
         beside="Invalid API Token:",
     ),
     Row(

@@ -7,6 +7,14 @@ from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
 FILES = (
+    # Artifactory.
+    Row(
+        Code.UPLOAD_REFUSED,
+        (409,),
+        ("policy", "policies", "rejected the", "exclude patterns", "Checksum error"),
+        "a rule of the repository, or of its administrators, rejects the file",
+        "Ask the repository's administrators about the rule that the server names, then {rerun}.",
+    ),
     # forklift/legacy.py
     Row(
         Code.DIGEST_MISMATCH,

@@ -39,6 +39,14 @@ NAMES = (
         "a file of this name was deleted from the index, and its name cannot be used again",
         "{raise}",
     ),
+    # Azure Artifacts.
+    Row(
+        Code.FILENAME_BURNT,
+        (409,),
+        ("been deleted", "was deleted", "cannot be restored"),
+        "this version was deleted from the index, and cannot be pushed again",
+        "{raise}",
+    ),
     Row(
         Code.RELEASE_CLOSED,
         (400,),
