@@ -81,7 +81,7 @@ class Code(StrEnum):
         return member
 
     SETTING = "PV101", "A setting has an invalid value, or its name is unknown."
-    NOT_AWAITABLE = "PV102", "Nothing that can be waited for was named."
+    NOT_AWAITABLE = "PV102", "No release to wait for is named, or its name is invalid."
     INTERNAL = "PV109", "A bug in this plugin."
     NO_PROJECT = "PV201", "There is no readable pyproject.toml."
     NOT_A_PACKAGE = "PV202", "The project is in non-package mode."
@@ -101,7 +101,7 @@ class Code(StrEnum):
     CLIENT_UNAVAILABLE = "PV216", "A client that should check the release cannot be set up."
     RECEIPT_UNREADABLE = "PV217", "A receipt cannot be read, or contains nothing to wait for."
     CLASSIFIER_UNFIT = "PV218", "A classifier is deprecated, or keeps the project private."
-    CLASSIFIER_UNKNOWN = "PV219", "A classifier is not known here."
+    CLASSIFIER_UNKNOWN = "PV219", "A classifier is not in the installed list of classifiers."
     DIRECT_URL = "PV220", "A dependency is a URL, which PyPI and TestPyPI do not accept."
     LICENSE_FILE_MISSING = "PV221", "The archive lacks a license file that its metadata names."
     SUMMARY = "PV222", "The summary has several lines or more than 512 characters."
@@ -120,7 +120,7 @@ class Code(StrEnum):
     NO_PROJECTS = "PV240", "--projects matches nothing to publish."
     NAME_TWICE = "PV241", "Several projects have the same name."
     CYCLE = "PV242", "The projects depend on each other in a cycle."
-    PATH_DEPENDENCY = "PV243", "A dependency is a path of the machine that built the project."
+    PATH_DEPENDENCY = "PV243", "A dependency is a path on the machine that built the project."
     RANGE_UNSATISFIED = "PV244", "A project needs a version of another that will not exist."
     BUILDS_WITH_MEMBER = "PV245", "A project needs another one of the same run to build."
     NEEDED_NOT_THERE = "PV246", "A project that this one depends on could not be verified in time."
@@ -131,7 +131,7 @@ class Code(StrEnum):
         "PV303",
         "The index that shows what is uploaded is unknown, or its URL is unusable.",
     )
-    INDEX_STATE_UNKNOWN = "PV304", "It is unknown what the index holds, so nothing was uploaded."
+    INDEX_STATE_UNKNOWN = "PV304", "Cannot tell what the index holds, so nothing was uploaded."
     CERTIFICATE = "PV305", "A certificate file is unusable."
     CREDENTIALS_MISSING = "PV306", "The repository's credentials are missing or incomplete."
     REPOSITORY_NOT_REACHED = "PV310", "The repository's upload URL cannot be reached."
@@ -142,11 +142,11 @@ class Code(StrEnum):
     FILE_TOO_LARGE = "PV404", "The file is larger than the index accepts."
     NOT_AN_UPLOAD_URL = "PV405", "The URL does not accept uploads."
     REDIRECTED = "PV406", "The upload URL redirects elsewhere."
-    UPLOAD_REFUSED = "PV407", "The index refused a file and gives a reason of its own."
+    UPLOAD_REFUSED = "PV407", "The index refused a file for a reason of its own."
     UPLOAD_NOT_SENT = "PV408", "A file could not be uploaded at all."
-    UPLOAD_STATE_UNKNOWN = "PV409", "It is unknown whether a file was stored."
+    UPLOAD_STATE_UNKNOWN = "PV409", "Cannot tell whether a file was stored."
     CLOSED = "PV410", "The index does not accept uploads at the moment."
-    TRY_LATER = "PV411", "The index asks to wait before the next upload."
+    TRY_LATER = "PV411", "The index asks you to wait before the next upload."
     PASSWORD_NOT_TAKEN = "PV412", "The index accepts API tokens, not passwords."
     TWO_FACTOR_MISSING = "PV413", "The account has no two-factor authentication."
     TOKEN_EXPIRED = "PV414", "The API token has expired."
@@ -184,7 +184,7 @@ class Code(StrEnum):
     INDEX_DENIED = "PV603", "An index denies access."
     NO_INDEX_THERE = "PV604", "There is no index at this URL."
     INDEX_NOT_REACHED = "PV605", "An index cannot be reached."
-    COMPLETENESS_UNKNOWN = "PV606", "It is unknown which files the release should have."
+    COMPLETENESS_UNKNOWN = "PV606", "Cannot tell which files the release should have."
     # PV607 was never reported, and stays unused.
     LISTED_IMPROPERLY = "PV608", "An index lists a file in a way that the standards do not allow."
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."

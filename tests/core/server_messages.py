@@ -146,7 +146,7 @@ NAMES = [
         f"This filename was previously used by a file that has since been deleted. Use a different"
         f" version. {SEE}",
         Code.FILENAME_BURNT,
-        "Raise the version",
+        "Bump the version",
     ),
     C(
         409,
@@ -159,7 +159,7 @@ NAMES = [
         400,
         "Uploading new files to releases older than 14 days is not allowed.",
         Code.RELEASE_CLOSED,
-        "Raise the version",
+        "Bump the version",
     ),
     C(
         400,
@@ -410,7 +410,7 @@ BY_STATUS = [
     C(410, "Gone", Code.NOT_AN_UPLOAD_URL, "upload URL"),
     C(408, "Request Timeout", Code.TRY_LATER, "Wait", "yes"),
     C(429, "Too Many Requests", Code.TRY_LATER, "Wait", "yes"),
-    C(400, "The moon is full.", Code.UPLOAD_REFUSED, "what the server names"),
-    C(418, "I'm a teapot", Code.UPLOAD_REFUSED, "what the server names"),
+    C(400, "The moon is full.", Code.UPLOAD_REFUSED, "what the server reports"),
+    C(418, "I'm a teapot", Code.UPLOAD_REFUSED, "what the server reports"),
 ]
 CASES = [*ACCOUNT, *NAMES, *FILES, *METADATA, *UPLOADS, *BY_STATUS]

@@ -168,7 +168,7 @@ def test_quarantine_is_a_fault(
     """Quarantine is reported as such, whether files are still listed or not."""
     judgement = expectation.judge(page(*files, status="quarantined", status_reason="mal\nware"))
     assert judgement.faults == (
-        PageFault(Code.QUARANTINED, "has put the project under quarantine (mal ware)"),
+        PageFault(Code.QUARANTINED, "has quarantined the project (mal ware)"),
     )
     assert not judgement.satisfied
 

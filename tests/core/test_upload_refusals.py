@@ -129,8 +129,8 @@ def test_unverified_email_address(status: int) -> None:
     assert "primary e-mail address" in problem.message
     assert "is not verified" in problem.message
     assert "https://example.org/manage/account/" in problem.remedy
-    assert "simply run the same command again" in problem.remedy
-    assert "nothing has to be changed or rebuilt" in problem.remedy
+    assert "run the same command again" in problem.remedy
+    assert "there is nothing to change or rebuild" in problem.remedy
 
 
 HOMES = [
@@ -255,7 +255,7 @@ def test_unknown_servers_are_quoted(status: int, body: str, code: int) -> None:
 def test_remedy_says_how_long_to_wait(said: str, headers: dict[str, str], wait: str | None) -> None:
     """If the index says when its limit resets, so does the remedy."""
     remedy = refusal(Answered(429, said.encode(), headers=headers)).problem.remedy
-    assert ("asks to wait for" in remedy) is (wait is not None)
+    assert ("asks you to wait for" in remedy) is (wait is not None)
     assert wait is None or remedy.endswith(f"for {wait}.")
 
 

@@ -25,7 +25,7 @@ from tests.guard.holding import holder_argv
 from tests.guard.holding import holder_of
 
 AT_ONCE = {"POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT": "0.2"}
-WITHOUT = "Going on without a lock"
+WITHOUT = "Continuing without a lock"
 
 
 @pytest.fixture

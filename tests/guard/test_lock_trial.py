@@ -174,9 +174,7 @@ def test_second_process_that_hangs(
     assert trial == Trial(trial.filesystem, unknown="the second process did not answer")
 
 
-@pytest.mark.parametrize(
-    ("is_known", "says"), [(False, "Could not test"), (True, "do not exclude")]
-)
+@pytest.mark.parametrize(("is_known", "says"), [(False, "Could not test"), (True, "do not work")])
 def test_command_output(
     tmp_path: Path,
     at_start: Callable[[str], None],
@@ -223,7 +221,7 @@ def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     apart(monkeypatch)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem)
-    assert "do not exclude" in words_of(trial)
+    assert "do not work" in words_of(trial)
 
 
 @pytest.mark.usefixtures("stalled")
@@ -308,7 +306,7 @@ def test_abandoned_attempt(
     with held(resource, said.append, only_if_free=True) as ours:
         assert not ours
     (only,) = said
-    assert only.startswith("Going on without a lock: a thing (")
+    assert only.startswith("Continuing without a lock: a thing (")
     assert only.endswith("could not be locked: no answer within 0 s.")
     with tried(resource, 0, 0) as answer:
         assert answer == Answer(State.UNKNOWN, "no answer within 0 s")

@@ -102,7 +102,7 @@ def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.Mo
         said.clear()
         with held(resource, said.append) as ours:
             assert not ours
-        assert [line.partition(":")[0] for line in said] == ["Going on without a lock"]
+        assert [line.partition(":")[0] for line in said] == ["Continuing without a lock"]
         process.send_signal(signal.SIGSTOP)
         with held(resource, said.append, only_if_free=True) as ours:
             assert not ours
@@ -128,7 +128,7 @@ def test_without_threads(resource: Resource, monkeypatch: pytest.MonkeyPatch) ->
         with held(resource, said.append) as ours:
             assert not ours
         assert [line.partition(" a ")[0] for line in said] == [
-            "Waiting for", "Going on without",
+            "Waiting for", "Continuing without",
         ]  # fmt: skip
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", str(HANG))
         waits = locks._Attempt._say_waiting  # noqa: SLF001

@@ -138,11 +138,11 @@ def test_no_place_for_sets(newest: Poetry, link: bool) -> None:
         kept.touch()
     done = newest.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false")
     done.ok()
-    assert f"as {kept} is no directory" in done.err
+    assert f"as {kept} is not a directory" in done.err
     after = newest.run("version")
     assert after.ok() == "demo 0.0.0\n"
     assert after.err.count("\n") == 1
-    assert f"{kept} is no directory" in after.err
+    assert f"{kept} is not a directory" in after.err
     assert ELSEWHERE in after.err
     assert "poetry install" not in after.err
     assert kept.is_symlink() == link

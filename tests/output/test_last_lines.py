@@ -93,7 +93,7 @@ def test_page_of_the_release() -> None:
             (*SENDING, UploadEnded(WHEEL, "unknown"), UploadEnded(SDIST, "not-sent")),
             "0 of 2 files (1 unknown) are on the index",
         ),
-        (Verdict.CONFLICT, SENDING, "the index holds other bytes under the same file name"),
+        (Verdict.CONFLICT, SENDING, "the index holds different content under the same file name"),
         (
             Verdict.VERIFICATION_FAILED,
             SENT,
@@ -125,7 +125,7 @@ def test_how_far_a_run_came(verdict: Verdict, events: tuple[Event, ...], words: 
 def test_kept_other_bytes() -> None:
     """A release that keeps other bytes is not presented as the one that was built."""
     (words,) = last(Verdict.KEPT_REMOTE, *SENT, UploadEnded(SDIST, "kept-remote"), *SERVED)
-    assert "lantern 1.0 is downloadable, with other bytes than were built in 1 file<" in words
+    assert "lantern 1.0 is downloadable, but 1 file differs from the build<" in words
 
 
 def test_dry_run() -> None:

@@ -194,7 +194,7 @@ def test_plan_as_a_tree() -> None:
         ("lib", 1),
         ("app", 2),
     ]
-    assert tree[3].endswith("packages/app, needs draw too")
+    assert tree[3].endswith("packages/app, also needs draw")
     assert "packages/tool" in tree[-1]
 
 

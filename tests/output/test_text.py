@@ -67,7 +67,7 @@ def late(variant: str = "pip", **more: object) -> NotYetVisible:
 
 
 def test_table_of_indexes_and_clients() -> None:
-    """The index shows elapsed and total time, each client its next look before the reason."""
+    """The index shows elapsed and total time, each client its next check before the reason."""
     screen = Screen()
     text = show(
         screen,
@@ -78,18 +78,18 @@ def test_table_of_indexes_and_clients() -> None:
     text.tick(65.0)
     assert screen.table == [
         f"{INDEX} (1 min 5 s of 15 min)",
-        f"  pip looking, lacks {WHEEL}, old page held for 3 min 10 s",
+        f"  pip checking, lacks {WHEEL}, old page cached for 3 min 10 s",
         "  uv  seen after 3.1 s",
     ]
     text.tick(6.0)
-    assert screen.table[1].startswith(f"  pip next look in 1.0 s, lacks {WHEEL}, old page held")
+    assert screen.table[1].startswith(f"  pip next check in 1.0 s, lacks {WHEEL}, old page cached")
 
 
 def test_confirming_look() -> None:
     """If nothing is missing, the next look is only a confirmation."""
     screen = Screen()
     show(screen, (0.0, STARTED), (1.0, NotYetVisible(INDEX, "pip", 1, (), "", next_in=0.3)))
-    assert screen.table[1] == "  pip next look in 0.3 s, lists every file"
+    assert screen.table[1] == "  pip next check in 0.3 s, lists every file"
 
 
 def test_finished_index_leaves_the_table() -> None:
@@ -134,7 +134,7 @@ def test_long_rows_continue_below(width: int) -> None:
     shown = "".join("".join(screen.table).split())
     for words in (
         "(1.0 s of 15 min)",
-        "next look in 2.0 s",
+        "next check in 2.0 s",
         LONG,
         SDIST,
         "and 3 more",
@@ -169,7 +169,7 @@ def test_log_has_one_line_per_change() -> None:
     ]
     assert screen.table == []
     show(screen, (0.0, STARTED), (1.0, late()), (2.0, late(expires_in=250.0)))
-    assert "this edge holds the old page for another 4 min 10 s" in screen.said[-1]
+    assert "a cache serves the old page for another 4 min 10 s" in screen.said[-1]
 
 
 def proven(*more: Event) -> list[Event]:
@@ -214,7 +214,7 @@ def test_verbose_index_lines() -> None:
         f" - <c1>{WHEEL}</c1> downloads unchanged from {index}",
     ]
     assert said[5] == f" - <c1>{WHEEL}</c1> downloads unchanged from {index} with pip"
-    assert said[-1] == "   does not offer, so not compared: size"
+    assert said[-1] == "   not offered, so not compared: size"
 
 
 def test_kept_files_are_as_listed() -> None:

@@ -65,11 +65,14 @@ def test_retry() -> None:
     screen = Screen()
     events = (
         (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
-        (2.0, UploadDelayed(WHEEL, f"{WHEEL} was refused: the index asks to wait.", 30.0, 2, 6)),
+        (
+            2.0,
+            UploadDelayed(WHEEL, f"{WHEEL} was refused: the index asks you to wait.", 30.0, 2, 6),
+        ),
     )
     show(screen, *events)
     assert screen.table == [f"  {WHEEL} retrying in 30 s"]
-    assert screen.said == [f" - {WHEEL} was refused: the index asks to wait. Retrying in 30 s."]
+    assert screen.said == [f" - {WHEEL} was refused: the index asks you to wait. Retrying in 30 s."]
     show(screen, *events, (32.0, UploadStarted(WHEEL, 1000, 2, 6)))
     assert screen.table == [f"  {WHEEL} [{'>':<12}]   0%"]
     assert screen.said[-1] == f" - <c1>{WHEEL}</c1>: retrying (attempt 2 of 6)"

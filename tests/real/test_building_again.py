@@ -77,7 +77,7 @@ def test_changed_sources_are_refused(
     run = publish(poetry, project, half, "--build")
     ended(run, 5)
     assert "PV504" in run.said
-    assert "Raise the version" in run.said
+    assert "Bump the version" in run.said
     assert half.stored("lantern") == there
     assert len(proxy.uploads) == sent
 

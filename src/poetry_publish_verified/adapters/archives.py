@@ -150,7 +150,7 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
                 content = archive.extractfile(info) if info.isreg() else None
                 if metadata is None and _is_pkg_info(info.name):
                     if content is None:
-                        raise InvalidArchiveError("its PKG-INFO is no file")
+                        raise InvalidArchiveError("its PKG-INFO is not a file")
                     metadata = _at_most(content, _MAX_METADATA, "PKG-INFO")
                     content = BytesIO(metadata)
                 members.append(_hashed(info.name, content) if content else _link(info))

@@ -495,7 +495,7 @@ def _bounded(timeout: float) -> Iterator[None]:
         with anyio.fail_after(timeout):
             yield
     except TimeoutError:
-        raise HttpError(f"no whole answer within {timeout:.0f} s") from None
+        raise HttpError(f"no complete answer within {timeout:.0f} s") from None
 
 
 _WORDS: dict[type[BaseException], str] = {

@@ -49,7 +49,7 @@ class DoctorCommand(SuggestingCommand):
 
         given = Path(self.argument("path") or ".").absolute()
         if not given.is_dir():
-            self.line_error(f"<error>{given} is no directory.</error>")
+            self.line_error(f"<error>{given} is not a directory.</error>")
             return 1
         root = next((one for one in (given, *given.parents) if _is_project(one)), given)
         if self.option("clean"):
@@ -62,7 +62,7 @@ class DoctorCommand(SuggestingCommand):
         if not _is_project(root):
             self.line(f"There is no project at {escaped(str(root))}.")
         elif not findings:
-            self.line(f"Project plugins of {escaped(str(root))}: nothing wrong.")
+            self.line(f"Project plugins of {escaped(str(root))}: no problems found.")
         sound = self._locks(root if _is_project(root) else None)
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0
 
@@ -102,17 +102,15 @@ class DoctorCommand(SuggestingCommand):
             self.line(escaped(one.words) if works else f"<warning>{escaped(one.words)}</warning>")
         if any(trial.unknown is None for trial in unproven):
             self.line(
-                "  Parallel Poetry processes can still break each other there; publish-verified"
-                " refuses where it can have no lock."
+                "  Parallel Poetry processes can still break each other there, and publish-verified"
+                " refuses to run without a lock."
             )
         for name in locked_apart(root):
-            self.line(f"The lock of {name} is your own: others who can change it do not see yours.")
+            self.line(f"Only you use this lock of {name}: others who can change it do not see it.")
         for lock, holder in holders_of(places).items():
             what = f"<c1>{escaped(holder.resource)}</c1>"
             if holder.is_gone or not lock.exists() or is_free(lock):
-                self.line(
-                    f"{what} was in use by {escaped(str(holder))}: it was killed, and is free."
-                )
+                self.line(f"{what} is free, because its holder was killed: {escaped(str(holder))}.")
                 continue
             self.line(f"{what} is in use by {escaped(str(holder))}.")
             if holder.is_elsewhere:

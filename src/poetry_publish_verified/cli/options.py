@@ -70,8 +70,8 @@ def release_options(defaults: Settings) -> list[Option]:
         option(
             "clients",
             None,
-            "Which clients to check the index for, and to ask in the end: `pip`, `uv`, `poetry` or"
-            " `html`, which is never asked."
+            "The clients that must see the release, and that `--until installable` runs: `pip`,"
+            " `uv`, `poetry` or `html` (any reader of HTML pages, never run)."
             f" Default is `{' '.join(defaults.clients)}`.",
             flag=False,
             multiple=True,

@@ -89,7 +89,7 @@ Exit codes:
     1  Wrong usage, or a bug.
     3  Refused before anything was uploaded.
     4  The upload failed.
-    5  The index holds other bytes under the same file name.
+    5  The index holds different content under the same file name.
     6  The release was not visible in time.
     7  An index serves something other than what was built.
     8  A lock was not free in time.

@@ -79,11 +79,11 @@ class WaitCommand(SuggestingCommand):
         ),
     ]
 
-    help = """The wait command asks indexes, as pip, uv and Poetry do, until they list the releases
+    help = """The wait command polls indexes, as pip, uv and Poetry do, until they list the releases
 and serve their files unchanged.
 
-Name the index that is uploaded to first: the others are asked once it is complete. Without
-<c1>--index</c1>, the indexes of the receipt are asked, else those of the settings, else PyPI.
+Name the index that receives the uploads first: the others are checked once it is complete. Without
+<c1>--index</c1>, the command checks the indexes in the receipt, or those in the settings, or PyPI.
 
 Exit codes:
     0  The releases are proven to be available.

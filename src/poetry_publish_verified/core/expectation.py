@@ -216,7 +216,7 @@ def _other_details(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     name = file.filename
     faults = []
     if file.size is not None and listed.size not in {None, file.size}:
-        words = f"lists {name} with a size of {listed.size} bytes, but it has {file.size}"
+        words = f"lists {name} with a size of {listed.size} bytes instead of {file.size}"
         faults.append(PageFault(Code.OTHER_SIZE_LISTED, words, name))
     if file.built is None:
         return faults
@@ -230,8 +230,8 @@ def _other_details(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
         faults.append(PageFault(Code.OTHER_REQUIRES_PYTHON, words, name))
     if listed.metadata_sha256 not in {None, file.built.metadata_sha256}:
         words = (
-            f"lists {name} with metadata of sha256 {listed.metadata_sha256}, but that in the file"
-            f" has {file.built.metadata_sha256}"
+            f"lists {name} with metadata of sha256 {listed.metadata_sha256}, but the file's own is"
+            f" {file.built.metadata_sha256}"
         )
         faults.append(PageFault(Code.OTHER_METADATA_LISTED, words, name))
     return faults
@@ -244,13 +244,13 @@ def _ambiguous(filename: str) -> PageFault:
 
 def _yanked(file: IndexFile) -> PageFault:
     reason = f" ({printable(file.yanked, 200)})" if file.yanked else ""
-    words = f"lists {file.filename} as yanked{reason}, so installers pass it over"
+    words = f"lists {file.filename} as yanked{reason}, so installers skip it"
     return PageFault(Code.YANKED, words, file.filename)
 
 
 def _quarantined(page: ProjectPage) -> PageFault:
     reason = f" ({printable(page.status_reason, 200)})" if page.status_reason else ""
-    return PageFault(Code.QUARANTINED, f"has put the project under quarantine{reason}")
+    return PageFault(Code.QUARANTINED, f"has quarantined the project{reason}")
 
 
 def _same_specifier(one: str, other: str | None) -> bool:

@@ -203,7 +203,7 @@ def _one_of(known: Iterable[str], value: Any) -> Any:
 def _clients(value: Any) -> tuple[str, ...]:
     names = tuple(_one_of(CLIENTS, name) for name in _texts(value))
     if not names:
-        raise ValueError(f"expected some of {', '.join(CLIENTS)}")
+        raise ValueError(f"expected one or more of {', '.join(CLIENTS)}")
     return tuple(dict.fromkeys(names))
 
 

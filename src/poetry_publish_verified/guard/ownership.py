@@ -277,7 +277,7 @@ def read_regular(path: Path, most: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path} is no file")
+            raise ValueError(f"{path} is not a file")
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"{path} is too large")

@@ -27,11 +27,11 @@ _VERBS: dict[summary.Kind, str] = {
 }
 _FILES = {
     "absent": "{} is not on the index yet",
-    "identical": "{} is on the index already, identical",
-    "other": "{} is on the index already, <warning>with other bytes</warning>",
+    "identical": "{} is already on the index, identical",
+    "other": "{} is already on the index, <warning>with different content</warning>",
     "uploaded": "Uploaded {}",
-    "already-there": "{} is on the index already, identical",
-    "kept-remote": "{} is on the index with other bytes, <warning>which are kept</warning>",
+    "already-there": "{} is already on the index, identical",
+    "kept-remote": "{} is on the index with different content, <warning>which is kept</warning>",
     "failed": "{} <error>failed to upload</error>",
     "unknown": "{} <error>may or may not be on the index</error>",
     "not-sent": "{} was not sent",
@@ -194,7 +194,7 @@ class Text:
             case events.IndexEnded(index, proven=True) if verbose or not self.releases.projects:
                 yield f" - {of}{_index(index)} {self.releases.get(release).proof(index)}"
                 if verbose and event.not_offered:
-                    yield f"   does not offer, so not compared: {', '.join(event.not_offered)}"
+                    yield f"   not offered, so not compared: {', '.join(event.not_offered)}"
             case events.FirstLookDelayed(index, detail, pause):
                 again = durations.in_words(pause)
                 yield f" - {of}{_index(index)}: {escaped(detail)}. Asking again in {again}."
@@ -231,6 +231,6 @@ class Text:
         seen_by = "" if event.variant == UNSEEN.name else f" as seen by {event.variant}"
         words = [self._waits.elapsed(title, event.index, seconds), event.detail]
         if left is not None:
-            words.append(f"this edge holds the old page for another {durations.in_words(left)}")
+            words.append(f"a cache serves the old page for another {durations.in_words(left)}")
         missing, why = escaped(some(event.missing)), escaped("; ".join(filter(None, words)))
         yield f" - {of}{_index(event.index)} does not list {missing} yet{seen_by} ({why})"

@@ -41,7 +41,7 @@ def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> list
     def grow(above: str | None, depth: int) -> None:
         for member in below.get(above, ()):
             others = [name for name in needs[member.name] if name != above]
-            also = f", needs {escaped(', '.join(others))} too" if others else ""
+            also = f", also needs {escaped(', '.join(others))}" if others else ""
             lines.append(
                 f"{'  ' * depth}<c1>{escaped(member.name)}</c1>"
                 f" (<c2>{escaped(str(member.version))}</c2>) {escaped(member.folder)}{also}"

@@ -28,9 +28,9 @@ class _VariantRow:
         words = [self.answer]
         if self.next_look is not None:
             left = self.next_look - now
-            words.insert(0, f"next look in {durations.in_words(left)}" if left > 0 else "looking")
+            words.insert(0, f"next check in {durations.in_words(left)}" if left > 0 else "checking")
         if self.expires is not None and self.expires > now:
-            words.append(f"old page held for {durations.in_words(self.expires - now)}")
+            words.append(f"old page cached for {durations.in_words(self.expires - now)}")
         return ", ".join(words)
 
 

@@ -15,7 +15,7 @@ from poetry_publish_verified.output.words import plural
 Kind = Literal["publish", "dry-run", "wait"]
 
 _STATES = {
-    Verdict.CONFLICT: "the index holds other bytes under the same file name",
+    Verdict.CONFLICT: "the index holds different content under the same file name",
     Verdict.VERIFICATION_FAILED: "an index serves something other than what was published",
     Verdict.LOCK_TIMEOUT: "nothing was changed",
 }
@@ -46,7 +46,7 @@ def reasons(releases: Releases) -> Iterator[tuple[str, str]]:
 
 def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
     """The verdict with the level that was proven, or with how far the run came."""
-    subject, is_ = releases.last.title.strip() or "nothing", "is"
+    subject, is_ = releases.last.title.strip(), "is"
     if releases.several:
         good = sum(each.verdict.exit_code == 0 for each in releases.all)
         noun = "project" if releases.projects else "release"
@@ -58,8 +58,9 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
             words = f"{subject} {is_} {level}"
         case Verdict.KEPT_REMOTE:
             states = [state for each in releases.all for state in each.files.values()]
-            kept = plural(states.count("kept-remote"), "file")
-            words = f"{subject} {is_} {level}, with other bytes than were built in {kept}"
+            kept = states.count("kept-remote")
+            differ = f"{plural(kept, 'file')} {'differs' if kept == 1 else 'differ'}"
+            words = f"{subject} {is_} {level}, but {differ} from the build"
         case Verdict.DRY_RUN:
             words = f"{subject} passed every check; nothing was sent, no credentials were tried"
         case Verdict.UPLOAD_FAILED if not releases.several:
@@ -72,8 +73,8 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
 
 
 def _progress(releases: Releases, verdict: Verdict, subject: str, kind: Kind) -> str:
-    if kind != "wait" and not any(each.sending for each in releases.all):
-        return "nothing was uploaded"
+    if not subject or (kind != "wait" and not any(each.sending for each in releases.all)):
+        return f"nothing was {'verified' if kind == 'wait' else 'uploaded'}"
     words = f"{releases.last.arrived()} uploaded, not yet verified"
     if releases.several or kind == "wait":
         words = f"{subject} {'' if releases.several else 'is not '}verified"

@@ -352,12 +352,12 @@ class IndexPoller:
             yield f"{errors} of {sum(watch.requests for watch in watches)} answers were unusable"
         if relapses := max(watch.relapses for watch in watches):
             times = "once" if relapses == 1 else f"{relapses} times"
-            yield f"the release disappeared again {times}: not all of its servers have it"
+            yield f"the release disappeared again {times}: not every server of the index has it"
         if last.rest:
             yield f"the server asked for a pause of {durations.in_words(last.rest)}"
         left = (last.expires_at or 0.0) - self._clock.monotonic()
         if left > 0:
-            yield f"this edge holds the old page for another {durations.in_words(left)}"
+            yield f"a cache serves the old page for another {durations.in_words(left)}"
 
     def _fail(self, verdict: Verdict, problem: Problem) -> None:
         self.failures.append(ReleaseError(verdict, problem))

@@ -40,7 +40,7 @@ def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
     """An archive is broken, or unpacks to absurdly much."""
     return Problem(
         Code.ARCHIVE_BOMB if bomb else Code.ARCHIVE_BROKEN,
-        f"{filename} cannot be read: {printable(str(error)) or type(error).__name__}.",
+        f"Cannot read {filename}: {printable(str(error)) or type(error).__name__}.",
         f"Delete {filename} and build again.",
         filename=filename,
     )
@@ -86,7 +86,7 @@ def metadata_invalid(filename: str, field: str, fault: object) -> Problem:
 
 
 def metadata_too_new(filename: str, field: str, fault: object) -> Problem:
-    """Metadata of a version that is not known here."""
+    """Metadata of a version that is not in the installed list of classifiers."""
     return Problem(
         Code.METADATA_UNKNOWN,
         f"{filename}: unknown metadata field {field}: {printable(str(fault))}.",
@@ -112,8 +112,8 @@ def classifier_private(classifier: str) -> Problem:
     """PyPI refuses every classifier that begins with `Private ::`."""
     return Problem(
         Code.CLASSIFIER_UNFIT,
-        f"the classifier {_shown(classifier)} keeps this project from being published.",
-        "Name your company's repository with --repository, or remove the classifier.",
+        f"the classifier {_shown(classifier)} stops an index from accepting this project.",
+        "Pass your own repository with --repository, or remove the classifier.",
     )
 
 
@@ -121,7 +121,7 @@ def classifier_unknown(classifier: str) -> Problem:
     """A classifier that the installed list does not have."""
     return Problem(
         Code.CLASSIFIER_UNKNOWN,
-        f"the classifier {_shown(classifier)} is not known here.",
+        f"the classifier {_shown(classifier)} is not in the installed list of classifiers.",
         "Check its spelling. If it is new, run poetry self update trove-classifiers.",
         severity="warning",
     )
@@ -159,7 +159,7 @@ def file_large(size: int, most: int) -> Problem:
     """PyPI's usual limit; both in bytes."""
     return Problem(
         Code.FILE_LARGE,
-        f"the file has {_mebibytes(size)} MB; this index usually accepts up to {_mebibytes(most)}"
+        f"the file is {_mebibytes(size)} MB; this index usually accepts up to {_mebibytes(most)}"
         " MB.",
         "Request a higher limit from the index unless it has granted one, or make the file"
         " smaller.",
@@ -171,7 +171,7 @@ def filename_not_normalised(filename: str, normalised: str, severity: Severity) 
     """PEP 625 and the wheel specification."""
     return Problem(
         Code.FILENAME_NOT_NORMALISED,
-        f"{filename} is not named in the normalized form, {normalised}.",
+        f"{filename} is not a normalized file name; it should be {normalised}.",
         "Build again with a newer version of the build backend.",
         severity=severity,
         filename=filename,
@@ -194,8 +194,8 @@ def poetrys_files_packed(filename: str, members: Collection[str]) -> Problem:
         Code.POETRYS_FILES_PACKED,
         f"{filename} contains Poetry's own working files: {some(members)}. They belong to this"
         " machine, and differ with every build.",
-        "Add /.poetry/ to the project's .gitignore (hatchling reads no other), or exclude it in"
-        " the settings of the build backend, and build again.",
+        "Add /.poetry/ to the project's .gitignore (hatchling reads only that one), or exclude it"
+        " in the settings of the build backend, and build again.",
         filename=filename,
     )
 
@@ -223,7 +223,7 @@ def no_wheel_file(filename: str) -> Problem:
     """A wheel without WHEEL."""
     return Problem(
         Code.ARCHIVE_LAYOUT,
-        f"{filename} has no WHEEL file beside its METADATA.",
+        f"{filename} has no WHEEL file next to its METADATA.",
         _REBUILD,
         filename=filename,
     )
@@ -256,7 +256,7 @@ def unpacks_to_too_much(filename: str, fold: float, most: int) -> Problem:
     return Problem(
         Code.ARCHIVE_BOMB,
         f"{filename} unpacks to {fold:.0f} times its size; this index accepts up to {most} times.",
-        "Leave out the files that compress so well, and build again.",
+        "Exclude the files that compress this well, and build again.",
         filename=filename,
     )
 
@@ -301,7 +301,9 @@ def python_has_changed(
 ) -> Problem:
     """Requires-Python in a file, and as Poetry would write it now."""
     said, wanted = (f"{printable(text, 80)!r}" if text else "none" for text in (then, now))
-    return _outdated(filename, f"its Requires-Python is {said}, and is now {wanted}", severity)
+    return _outdated(
+        filename, f"its Requires-Python is {said}, but the project's is now {wanted}", severity
+    )
 
 
 def dependencies_have_changed(filename: str, names: Collection[str], severity: Severity) -> Problem:
@@ -311,7 +313,7 @@ def dependencies_have_changed(filename: str, names: Collection[str], severity: S
 
 def ranges_have_changed(filename: str, names: Collection[str]) -> Problem:
     """Other version ranges, which another Poetry may merely write differently."""
-    return _outdated(filename, f"it needs other versions or extras of {some(names)}", "warning")
+    return _outdated(filename, f"it needs different versions or extras of {some(names)}", "warning")
 
 
 def _outdated(filename: str, difference: str, severity: Severity) -> Problem:
@@ -341,7 +343,7 @@ def tag_disagrees(tags: Collection[str], version: str) -> Problem:
     return Problem(
         Code.TAG_DISAGREES,
         f"The commit is tagged {some(tags)}, but the release is {version}.",
-        "Set the version to that of the tag and build again, or tag this version.",
+        "Set the version to match the tag and build again, or tag this version.",
         severity="warning",
     )
 

@@ -11,8 +11,8 @@ def no_client() -> Problem:
     """`--until installable`, and nobody to ask."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
-        "--until installable has no client to ask: --clients names neither pip nor poetry, nor a uv"
-        " that is installed.",
+        "--until installable has no client to ask: --clients names neither pip nor poetry, nor an"
+        " installed uv.",
         "Add pip to --clients, or use --until downloadable.",
     )
 
@@ -22,7 +22,7 @@ def client_unavailable(client: str, fault: str) -> Problem:
     return Problem(
         Code.CLIENT_UNAVAILABLE,
         f"Cannot set up {client} for --until installable: {fault}.",
-        "Free some space in the folder for temporary files (TMPDIR) if it is full, name other"
+        "If the temporary folder (TMPDIR) is full, free some space there. Otherwise pass other"
         " clients with --clients, or use --until downloadable.",
     )
 
@@ -31,7 +31,7 @@ def client_not_asked(client: str, fault: str) -> Problem:
     """A client that a machine may lack cannot be used."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
-        f"{client} is not asked for --until installable: {fault}.",
+        f"{client} is skipped for --until installable: {fault}.",
         f"Update {client}, or leave it out of --clients.",
         severity="warning",
     )
@@ -41,10 +41,10 @@ def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -
     """Neither beside Poetry nor with pip is there a pypiserver."""
     return Problem(
         Code.REHEARSAL_UNAVAILABLE,
-        "A rehearsal needs pypiserver, which is not installed beside Poetry and which pip could not"
-        f" install: {printable(str(error)).rstrip('.')}.",
-        "Make it available to pip (its settings, PIP_INDEX_URL or PIP_FIND_LINKS), or run poetry"
-        f' self add "{requirement}". Once installed, it is kept in {kept_in}.',
+        "A rehearsal needs pypiserver, which is not installed in Poetry's environment and which pip"
+        f" could not install: {printable(str(error)).rstrip('.')}.",
+        "Make it available to pip (pip config, PIP_INDEX_URL or PIP_FIND_LINKS), or run poetry"
+        f' self add "{requirement}". Once pip has installed it, it stays in {kept_in}.',
     )
 
 

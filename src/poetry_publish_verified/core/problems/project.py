@@ -54,8 +54,8 @@ def plugins_not_active(plugins: Collection[str]) -> Problem:
     return Problem(
         Code.PLUGINS_NOT_ACTIVE,
         f"Poetry plugins that the project requires are not active: {printable(', '.join(plugins))}."
-        " If one of them sets the version, it would be silently wrong.",
-        "Run poetry install, or poetry self add with the plugin's name.",
+        " If one of them sets the version, the release may silently get the wrong one.",
+        "Run poetry install, or poetry self add <plugin>.",
     )
 
 

@@ -94,7 +94,7 @@ def index_state_unknown(index: str, detail: str, *, denied: bool = False) -> Pro
     if denied:
         remedy = (
             "Give Poetry credentials for this index: poetry config http-basic.<name> <user>, with"
-            " the name of the repository or of a Poetry source for it."
+            " the name of the repository or of a Poetry source for it as <name>."
         )
     elif "certificate" in detail.lower():
         remedy = (

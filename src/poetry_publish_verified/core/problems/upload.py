@@ -13,7 +13,7 @@ from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import printable
 
-_RAISE = "Raise the version and build again"
+_RAISE = "Bump the version and build again"
 
 
 def refused(code: Code, filename: str, cause: str, *, words: str, remedy: str) -> Problem:
@@ -32,7 +32,7 @@ def file_changed(filename: str) -> Problem:
         Code.FILE_CHANGED,
         f"{filename} was not uploaded: it changed after it was read, so another process is writing"
         " to the dist folder.",
-        "Run the same command again when nothing else builds there.",
+        "Run the same command again once nothing else is building there.",
         filename=filename,
     )
 
@@ -75,8 +75,8 @@ def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Proble
     """The same, where `--skip-existing` asks for that."""
     return Problem(
         Code.KEPT_REMOTE,
-        f"{_differs(filename, index, remote, local)}. It was kept, as --skip-existing asks.",
-        "To publish the new content, raise the version.",
+        f"{_differs(filename, index, remote, local)}. It was kept because of --skip-existing.",
+        "To publish the new content, bump the version.",
         severity="warning",
         filename=filename,
         index=index,
@@ -87,8 +87,8 @@ def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Pr
     """An index that compares before it says so, and does not list the file yet."""
     return Problem(
         Code.CONFLICT,
-        f"{index} says that it already holds {filename} with content other than sha256 {local}, but"
-        f" does not list it yet. It said: {words}",
+        f"{index} says that it already holds a different {filename} (not sha256 {local}), but does"
+        f" not list it yet. It said: {words}",
         f"{_RAISE}: a published file cannot be replaced.",
         filename=filename,
         index=index,

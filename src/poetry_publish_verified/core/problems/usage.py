@@ -30,7 +30,7 @@ def not_a_table() -> Problem:
     return Problem(
         Code.SETTING,
         "tool.publish-verified in pyproject.toml is not a table.",
-        "Write [tool.publish-verified] and below it one setting per line.",
+        "Write a [tool.publish-verified] table with one setting per line.",
     )
 
 
@@ -70,7 +70,7 @@ def receipt_unreadable(path: str, reason: object) -> Problem:
     """A receipt that cannot be read, or holds nothing to wait for."""
     return Problem(
         Code.RECEIPT_UNREADABLE,
-        f"Cannot wait for the receipt {printable(path)}: {printable(str(reason)).rstrip('.')}.",
+        f"Cannot use the receipt {printable(path)}: {printable(str(reason)).rstrip('.')}.",
         "Pass the receipt that the publishing run wrote. CI systems skip hidden folders such as"
         " dist/.publish-verified when they upload files.",
     )

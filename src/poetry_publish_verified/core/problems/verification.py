@@ -13,7 +13,7 @@ from poetry_publish_verified.sanitize import without_secrets
 
 _NAMES = 10
 _REMEDIES = {
-    Code.YANKED: "Undo the yank on the index's page of the release, or raise the version.",
+    Code.YANKED: "Undo the yank on the index's page of the release, or bump the version.",
     Code.QUARANTINED: "Ask the index's administrators why, then run the same command again.",
 }
 
@@ -227,7 +227,7 @@ def client_got_other_bytes(
     return Problem(
         Code.OTHER_BYTES_SERVED,
         f"{client} was asked for {filename} but downloaded {got} with sha256 {sha256}.",
-        "Remove the other file from the index, or raise the version.",
+        "Remove the other file from the index, or bump the version.",
         filename=filename,
         index=index,
     )

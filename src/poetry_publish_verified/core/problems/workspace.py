@@ -65,7 +65,7 @@ def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
     """A Requires-Dist that is a path of this machine."""
     return Problem(
         Code.PATH_DEPENDENCY,
-        f"{project} would be released with a dependency on a path of this machine:"
+        f"{project} would be released with a dependency on a path on this machine:"
         f" {printable(without_secrets(requirement))}.",
         f'Declare a range in [project]: dependencies = ["{dependency}>=1.2,<2"], and the path in'
         f' [tool.poetry.dependencies]: {dependency} = {{ path = "…", develop = true }}.',

@@ -40,7 +40,7 @@ def explain(
     cause, remedy = in_full(row, filename, upload_url, repository=repository)
     wait = caching.limit_reset(answer.headers) if row.again in {"yes", "after-reset"} else None
     if wait is not None:
-        remedy = f"{remedy} The index asks to wait for {durations.in_words(wait)}."
+        remedy = f"{remedy} The index asks you to wait for {durations.in_words(wait)}."
     if len(words) >= WORDS_LIMIT and words.endswith("…"):
         words += " (cut here)"
     return Refused(refused(row.code, filename, cause, words=words, remedy=remedy), row.again)

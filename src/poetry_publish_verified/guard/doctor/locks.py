@@ -45,15 +45,15 @@ class Tried:
             return f"There are no locks {where}: {trial.error}"
         if filesystem.option_without_locks:
             return (
-                f"Locks {where} hold on this host alone: it is mounted with"
+                f"Locks {where} work on this host only: the filesystem is mounted with"
                 f" {filesystem.option_without_locks}."
             )
         if not trial.excludes:
-            return f"Locks {where} do not exclude: two processes had one at the same time."
+            return f"Locks {where} do not work: two processes held the same one at once."
         if not trial.frees:
-            return f"A lock {where} was not free after its holder had been killed."
-        sound = f"Locks {where} work between processes of this host, and after kill -9."
-        unknown = " Whether they do between hosts cannot be known from one of them."
+            return f"A lock {where} was still taken after its holder was killed."
+        sound = f"Locks {where} work between processes on this host, and after kill -9."
+        unknown = " Whether they work between hosts cannot be tested from one host."
         return sound + (unknown if filesystem.is_shared else "")
 
 

@@ -60,8 +60,8 @@ def _absent(root: Path, sets: PluginSets, environment: Mapping[str, str]) -> Ite
     if hindrance:
         yield Finding(
             "guard.sets-hindered",
-            f"The plugins that {root} requires are not active: {names}. Sets of them cannot be"
-            f" kept, as {hindrance}.",
+            f"The plugins that {root} requires are not active: {names}. They cannot be"
+            f" stored, because {hindrance}.",
             way_out(hindrance),
         )
     else:
@@ -85,13 +85,11 @@ def _stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[
         yield unreadable
     plugins = [name for name, one in found.items() if one.is_plugin]
     if absent and not plugins:
-        message = f"{stock} holds no plugin, though Poetry takes it for complete or in the making."
+        message = f"{stock} holds no plugin, although Poetry treats it as complete."
         yield Finding("guard.stock-empty", message, remedy)
     elif absent:
         names = ", ".join(absent)
-        message = (
-            f"{stock} is without {names}: every Poetry command goes without it, and says nothing."
-        )
+        message = f"{stock} lacks {names}: every Poetry command silently runs without it."
         yield Finding("guard.stock-incomplete", message, remedy)
     for name, one in found.items():
         wrong = one.lacking({**environment, **versions})
@@ -124,7 +122,7 @@ def _required(root: Path, present: Mapping[str, str]) -> tuple[_Wanted, Finding 
         return nothing, None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         message = f"{file} does not say which plugins the project requires: {error}"
-        return nothing, Finding("guard.list-unreadable", message, "Put that right first.")
+        return nothing, Finding("guard.list-unreadable", message, "Correct the file first.")
     return _Wanted(section, [plugin.name for plugin in required.missing], sources), None
 
 
@@ -177,13 +175,13 @@ def _sets(sets: PluginSets) -> Iterator[Finding]:
     for path in sets.damaged():
         yield Finding(
             "guard.set-damaged",
-            f"{path} has lost files since it was built, or its record.",
+            f"{path} has lost files or its record since it was built.",
             "Run `poetry install` in the project with the same Python and Poetry, or delete it.",
         )
     for path in sets.abandoned():
         yield Finding(
             "guard.set-abandoned",
             f"{path} was left by a builder that was killed.",
-            "Nothing need be done: the next `poetry install` removes it.",
+            "No action needed: the next `poetry install` removes it.",
             stops=False,
         )

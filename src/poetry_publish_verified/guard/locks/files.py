@@ -72,7 +72,7 @@ def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
     ground.make_file(path)
     ground.believe(path)
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(errno.EINVAL, "is no file", str(path))
+        raise OSError(errno.EINVAL, "is not a file", str(path))
     if not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return path

@@ -193,11 +193,11 @@ class _Holding:
 
 _REMEDIES = {
     Code.LOCK_NOT_FREE: "Nothing was changed. Run this again when the other process has ended, or"
-    f" give it longer with {TIMEOUT_VARIABLE} (in seconds).",
-    Code.LOCK_UNAVAILABLE: "Nothing was changed. Run this where the filesystem has locks;"
-    " `poetry publish-verified doctor` tests them.",
-    Code.LOCK_ORDER: "Nothing was changed. Run this on its own, not from inside a command that"
-    " changes a later resource: each would wait for the other.",
+    f" wait longer by setting {TIMEOUT_VARIABLE} (in seconds).",
+    Code.LOCK_UNAVAILABLE: "Nothing was changed. Run this on a filesystem that supports"
+    " locks; `poetry publish-verified doctor` tests them.",
+    Code.LOCK_ORDER: "Nothing was changed. Run this on its own, not from inside another Poetry"
+    " command: each would wait for the other.",
 }
 _HELD: dict[Path, _Holding] = {}
 _SAID: set[tuple[str, str]] = set()
@@ -231,7 +231,7 @@ def _acquire(resource: Resource, wish: _Wish, say: Callable[[str], None]) -> _Ho
         remedy = " ".join(filter(None, [_REMEDIES[code], holders.way_out(attempt.path)]))
         raise LockRefusedError(Problem(code, attempt.reason, remedy))
     if not is_busy or not wish.is_quiet:
-        _say_once(say, resource.path, f"Going on without a lock: {attempt.reason}", attempt.kind)
+        _say_once(say, resource.path, f"Continuing without a lock: {attempt.reason}", attempt.kind)
     return None
 
 

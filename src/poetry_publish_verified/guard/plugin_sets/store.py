@@ -202,7 +202,7 @@ class PluginSets:
         """Why sets cannot be kept here, as far as looking tells; empty where nothing does."""
         for path in reversed((self.directory, *self.directory.parents)):
             if os.path.lexists(path) and not path.is_dir():
-                return f"{path} is no directory"
+                return f"{path} is not a directory"
         nearest = next(path for path in (self.directory, *self.directory.parents) if path.is_dir())
         try:
             if self._base.is_dir():

@@ -56,7 +56,7 @@ ACCOUNT = (
         Code.PUBLISHER_OF_ANOTHER_PROJECT,
         (403,),
         ("OIDC scoped token", "does not match publisher restriction"),
-        "the token was issued to a trusted publisher that is not one of {name}",
+        "the token was issued to a trusted publisher that {name} does not list",
         "Add this repository's workflow as a trusted publisher on {publishing}, then run the job"
         " again.",
         beside="Invalid API Token:",
@@ -84,7 +84,7 @@ ACCOUNT = (
         (429,),
         ("Too many new projects created",),
         "this account, or this address, has created as many new projects as the index allows",
-        "Wait until the limit is reset, then {rerun}. Existing projects can be published at once.",
+        "Wait until the limit is reset, then {rerun}. You can still publish existing projects.",
         again="after-reset",
     ),
     Row(
@@ -92,8 +92,8 @@ ACCOUNT = (
         (400, 403),
         ("verified primary email",),
         "the primary e-mail address of the account that owns the token is not verified",
-        "Log in as that account, verify its primary e-mail address on {account}, then simply"
-        " {rerun}: nothing has to be changed or rebuilt.",
+        "Log in as that account, verify its primary e-mail address on {account}, then"
+        " {rerun}: there is nothing to change or rebuild.",
     ),
     Row(
         Code.TWO_FACTOR_MISSING,
@@ -109,15 +109,16 @@ ACCOUNT = (
         ("isn't allowed to upload to project",),
         "this account or token may not upload to {name}, or the project is archived or quarantined",
         "Ask an owner of {name} for the Maintainer role (on {collaboration}), or use the token of"
-        " an account that has it. An owner can unarchive an archived project on {settings}; a"
-        " quarantine has to end first. If {name} belongs to somebody else, choose another name.",
+        " an account that has it. An owner can unarchive an archived project on {settings}; only"
+        " the index's administrators can lift a quarantine. If {name} belongs to somebody else,"
+        " choose another name.",
     ),
     Row(
         Code.ORGANIZATION_INACTIVE,
         (400,),
         ("Organization account owning",),
         "the organization that owns {name} is inactive, often because of its billing",
-        "Have an owner of the organization check its state and billing on {organizations}, then"
+        "Ask an owner of the organization to check its status and billing on {organizations}, then"
         " {rerun}.",
     ),
     Row(

@@ -21,8 +21,8 @@ FILES = (
         (400,),
         ("digest supplied does not match",),
         "the bytes that arrived are not those that were sent",
-        "Change nothing and {rerun}. If the index says so again, a proxy on the way, or the disk,"
-        " is corrupting the file; upload from another machine or network.",
+        "Change nothing and {rerun}. If this happens again, a proxy or the disk is corrupting the"
+        " file; upload from another machine or network.",
         again="once",
     ),
     Row(
@@ -30,23 +30,23 @@ FILES = (
         (400, 413),
         ("File too large.",),
         "the file is larger than the index accepts",
-        "Make the file smaller (exclude in pyproject.toml), or request a higher limit as the page"
-        " that the server names describes, then {rerun}.",
+        "Make the file smaller (exclude in pyproject.toml), or request a higher limit on the page"
+        " that the server names, then {rerun}.",
     ),
     Row(
         Code.PROJECT_TOO_LARGE,
         (400, 413),
         ("Project size too large.",),
         "all files of {name} together exceed the index's limit",
-        "Delete releases that nobody needs on {releases}, or request a higher limit as the page"
-        " that the server names describes, then {rerun}.",
+        "Delete unneeded releases on {releases}, or request a higher limit on the page that the"
+        " server names, then {rerun}.",
     ),
     Row(
         Code.ARCHIVE_TOO_DENSE,
         (400,),
         ("compression ratio",),
         "the archive unpacks to far more than its own size, as zip bombs do",
-        "Leave out the files that compress so well (exclude in pyproject.toml), {build}.",
+        "Leave out the files that compress this well (exclude in pyproject.toml), {build}.",
         beside=INVALID,
     ),
     Row(
@@ -69,7 +69,7 @@ FILES = (
         Code.ARCHIVE_INCOMPLETE,
         (400,),
         ("PKG-INFO not found", "WHEEL not found"),
-        "the archive lacks a file that every archive of its kind has",
+        "the archive lacks a required file",
         "Delete the file, require a current poetry-core in [build-system], {build}.",
         beside=INVALID,
     ),
@@ -77,7 +77,7 @@ FILES = (
         Code.ARCHIVE_INCOMPLETE,
         (400,),
         ("required RECORD", "required METADATA"),
-        "the wheel lacks a file that every wheel has",
+        "the wheel lacks a required file",
         "Delete the wheel, require a current poetry-core in [build-system], {build}.",
     ),
     Row(
@@ -85,7 +85,7 @@ FILES = (
         (400,),
         ("does not exist in distribution file",),
         "the metadata names a license file that is not in the archive",
-        "Have license-files in pyproject.toml name files that exist and are not excluded, {build}.",
+        "Make license-files in pyproject.toml name files that exist and are not excluded, {build}.",
         beside="License-File",
     ),
 )

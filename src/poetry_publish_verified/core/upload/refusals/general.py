@@ -7,7 +7,7 @@ from poetry_publish_verified.core.upload.refusals.row import INVALID
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 
-_SET_URL = "Set the repository's upload URL: {set_url}. The URL of a simple index is not one."
+_SET_URL = "Set the repository's upload URL: {set_url}. A simple index does not accept uploads."
 
 # What is left, from words to a status alone: the first that fits counts.
 GENERAL = (
@@ -24,7 +24,7 @@ GENERAL = (
         (400,),
         (INVALID,),
         "the index does not accept what is in the archive",
-        "Correct what the server names, {build}.",
+        "Fix what the server reports, {build}.",
     ),
     Row(
         Code.ATTESTATIONS_REFUSED,
@@ -59,15 +59,15 @@ GENERAL = (
         Code.TRY_LATER,
         (408, 429),
         (),
-        "the index asks to wait",
-        "Wait a few minutes, then {rerun}; nothing has to be changed or rebuilt.",
+        "the index asks you to wait",
+        "Wait a few minutes, then {rerun}; there is nothing to change or rebuild.",
         again="yes",
     ),
     Row(
         Code.CREDENTIALS_REFUSED,
         (401, 403),
         (),
-        "the credentials were refused, or do not permit an upload",
+        "the credentials were refused, or do not allow uploads",
         "Check the user name and password (poetry config http-basic.{repository} <user>) or the"
         " token ({set_token}, or POETRY_PYPI_TOKEN_{variable}); with a token, the user name is"
         " __token__. Then check whether that user may write to this repository.",
@@ -83,7 +83,7 @@ GENERAL = (
         Code.NOT_AN_UPLOAD_URL,
         (405, 410),
         (),
-        "this URL does not accept uploads; often it is that of a simple index",
+        "this URL does not accept uploads; it may be the URL of a simple index",
         _SET_URL,
     ),
     Row(
@@ -100,7 +100,7 @@ UNKNOWN = Row(
     Code.UPLOAD_REFUSED,
     (),
     (),
-    "the index gives a reason of its own",
-    "Correct what the server names, then {rerun}. If that takes a new build and some files of this"
-    " version are already on the index, raise the version.",
+    "the index gives its own reason",
+    "Fix what the server reports, then {rerun}. If that takes a new build and some files of this"
+    " version are already on the index, bump the version.",
 )

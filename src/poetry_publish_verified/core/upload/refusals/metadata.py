@@ -28,8 +28,8 @@ METADATA = (
         (400,),
         ("not a valid classifier",),
         "the index does not know one of the classifiers",
-        "Use one of {classifiers} in pyproject.toml, {build}. Those that begin with Private :: are"
-        " never accepted.",
+        "Use classifiers from {classifiers} in pyproject.toml, {build}. Those that begin with"
+        " Private :: are never accepted.",
     ),
     Row(
         Code.CLASSIFIER_REFUSED,
@@ -52,21 +52,22 @@ METADATA = (
         (400,),
         ("Can't have direct dependency",),
         "a dependency is a URL or path, which the index does not accept",
-        "Give that dependency a version in pyproject.toml (poetry add <name>@<version>), and its"
-        " origin, if it has one, under [[tool.poetry.source]]; {build}.",
+        "Give that dependency a version in pyproject.toml (poetry add <name>@<version>); if it is"
+        " on another index, add that under [[tool.poetry.source]]; {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("not a valid metadata version", "introduced in metadata version"),
-        "the index does not know the version of the archive's metadata",
-        "Require a poetry-core in [build-system] whose metadata the index knows, {build}.",
+        "the index does not support the archive's metadata version",
+        "Require a poetry-core in [build-system] whose metadata version the index supports,"
+        " {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         (400,),
         ("License is deprecated",),
-        "the metadata has a license in the old form beside one in the new form",
+        "the metadata declares the license in both the old form and the new form",
         "Keep only the license's SPDX expression (license in [project]), {build}.",
     ),
     # forklift/metadata.py, and what packaging.metadata says there

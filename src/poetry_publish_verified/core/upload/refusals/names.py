@@ -11,7 +11,7 @@ NAMES = (
         Code.NAME_REFUSED,
         (400, 409),
         ("conflicts with an existing project", "too similar"),
-        "the index has a project named {name} already, or one that is too similar",
+        "the index has a project named {name} already, or one with a similar name",
         "Choose another name in pyproject.toml, build again and publish that.",
     ),
     Row(

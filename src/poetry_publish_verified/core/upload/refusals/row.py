@@ -59,8 +59,8 @@ PHRASES = {
     "new_token": "Create a new token on {tokens}, store it with {set_token}, then {rerun}.",
     "set_token": "poetry config pypi-token.{repository} <token>",
     "set_url": "poetry config repositories.{repository} <upload URL>",
-    "raise": "Raise the version (poetry version patch), build again and publish that.",
-    "build": "build again and {rerun}. If files of this version are already on the index, raise the"
+    "raise": "Bump the version (poetry version patch), build again and publish that.",
+    "build": "build again and {rerun}. If files of this version are already on the index, bump the"
     " version",
     "later": "Change nothing and {rerun} later. The index's status page may say when.",
 }

@@ -28,7 +28,7 @@ UPLOADS = (
             "Multiple attestations",
         ),
         "the attestations are not valid for this file and publisher",
-        "Sign the files as they are now again, in the job that publishes them, or publish without"
+        "Sign the files again as they are now, in the job that publishes them, or publish without"
         " attestations, then {rerun}.",
         beside=ATTESTED,
     ),
@@ -37,7 +37,7 @@ UPLOADS = (
         (400,),
         ("Unknown error",),
         "the index failed while it checked the attestations",
-        "Change nothing and {rerun}. If the index says so again, sign again or publish without"
+        "Change nothing and {rerun}. If this happens again, sign again or publish without"
         " attestations.",
         again="once",
         beside=ATTESTED,
@@ -57,8 +57,8 @@ UPLOADS = (
             "Invalid value for blake2_256_digest",
         ),
         "the upload itself was malformed, which is a bug in this plugin",
-        "Report it with the receipt, which holds the server's words. Until it is fixed, poetry"
-        " publish can send the file; then run this command to prove it.",
+        "Report it and attach the receipt, which quotes the server. Until it is fixed, upload the"
+        " file with poetry publish, then run this command to verify it.",
     ),
     Row(
         Code.REDIRECTED,
