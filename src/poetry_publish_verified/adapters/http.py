@@ -32,7 +32,6 @@ import anyio
 import httpx
 
 from poetry_publish_verified.adapters.decoding import UNDONE
-from poetry_publish_verified.adapters.decoding import Body
 from poetry_publish_verified.adapters.decoding import DecodingError
 from poetry_publish_verified.adapters.decoding import decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
@@ -106,16 +105,12 @@ class MovedError(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole answer. `url` is where it came from in the end; header names are lower case.
-
-    `oddity` is what uv would not decode of it.
-    """
+    """A whole answer. `url` is where it came from in the end; header names are lower case."""
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
-    oddity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +181,8 @@ class Http:
         for _ in range(_MAX_REDIRECTS):
             async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
                 if response.status_code not in _REDIRECTS:
-                    body = await _body(response, asked.limit) if asked.limit else Body(b"")
-                    headers = _plain(response.headers)
-                    return Page(url, response.status_code, headers, body.content, body.oddity)
+                    body = await _body(response, asked.limit) if asked.limit else b""
+                    return Page(url, response.status_code, _plain(response.headers), body)
                 target = urljoin(url, response.headers.get("location", ""))
             if not same_host(url, target):
                 raise MovedError(f"it redirects to another server, {_place(target)}")
@@ -453,7 +447,7 @@ async def _download(
     return Download(size, digests, cut, undone)
 
 
-async def _body(response: httpx.Response, limit: int) -> Body:
+async def _body(response: httpx.Response, limit: int) -> bytes:
     try:
         coding = response.headers.get("content-encoding", "identity")
         return await decoded(response.aiter_raw(), coding, limit)

@@ -198,8 +198,6 @@ class SimpleIndex:
         kind = media_type(answer.headers.get("content-type", ""))
         if kind not in variant.accept and "*/*" not in variant.accept:
             raise UnreadablePageError(f"it answered with {kind[:80]!r}, which was not asked for")
-        if answer.oddity:
-            raise UnreadablePageError(answer.oddity)
         return await self._read(project, answer, variant)
 
     async def _read(self, project: str, answer: Page, variant: Variant) -> ProjectPage:
