@@ -152,9 +152,9 @@ NAMES = [
         409,
         "The version 1.0 of package lantern has been deleted. It cannot be restored or pushed.",
         Code.FILENAME_BURNT,
-        "Raise the version",
+        "Bump the version",
     ),
-    C(409, "Version 1.0 was deleted before.", Code.FILENAME_BURNT, "Raise the version"),
+    C(409, "Version 1.0 was deleted before.", Code.FILENAME_BURNT, "Bump the version"),
     C(
         400,
         "Uploading new files to releases older than 14 days is not allowed.",

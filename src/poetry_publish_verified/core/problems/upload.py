@@ -139,7 +139,7 @@ def release_yanked(index: str, release: str, reason: str) -> Problem:
         Code.YANKED,
         f"{release} is yanked on {index}{why}, so installers would not choose it. Nothing was"
         " uploaded.",
-        "Undo the yank on the index's page of the release, or raise the version.",
+        "Undo the yank on the index's page of the release, or bump the version.",
         index=index,
     )
 
