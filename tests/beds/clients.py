@@ -52,6 +52,7 @@ def setup(folder: Path, target: IndexTarget, **environment: str) -> ClientSetup:
     """A client for one index, with its own home next to `folder`."""
     return ClientSetup(
         folder=folder,
+        kept_in=folder.parent / "kept",
         environment=clean_environment(folder.parent / "home", **environment),
         indexes={target.url: target},
         turns=Turns(Pace(SystemClock())),

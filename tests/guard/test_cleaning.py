@@ -73,8 +73,8 @@ def test_everything_but_held_locks_is_removed(home: Path, project: Path) -> None
     ):
         with held(resource, print) as ours:
             assert ours
-    (home / "cache" / "publish-verified-rehearsal").mkdir()
-    (home / "cache" / "publish-verified-rehearsal" / "x").touch()
+    (home / "cache" / "publish-verified").mkdir()
+    (home / "cache" / "publish-verified" / "x").touch()
     made = files(home) - before[0]
     assert len(made) == 5
     with holder_of(places.project(project)), holder_of(places.config(home / "config")):

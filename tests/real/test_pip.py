@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -163,10 +164,29 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -
     assert not [line for line in visible_command_lines() if str(folder) in line]
 
 
-def test_unwritable_directory(open_pypi: Index, folder: Path) -> None:
-    """If pip cannot be unpacked, the reason is given."""
-    (folder / "pip").write_bytes(b"")
-    client = Pip(setup(folder, target_of(open_pypi)))
-    said = anyio.run(client.prepare)
+def test_pip_is_unpacked_once(open_pypi: Index, folder: Path) -> None:
+    """It is kept for the next run, and unpacked again if a file is missing or cut."""
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
+    kept_in = setup(folder, target).kept_in
+    assert isinstance(ask(folder, wheel, target), ClientFile)
+    (kept,) = kept_in.iterdir()
+    before = kept.stat().st_ino
+    assert isinstance(ask(folder, wheel, target), ClientFile)
+    assert kept.stat().st_ino == before
+    for damage in (Path.unlink, Path.touch):
+        (kept / "pip" / "__main__.py").unlink(missing_ok=True)
+        damage(kept / "pip" / "__init__.py")
+        assert isinstance(ask(folder, wheel, target), ClientFile)
+    assert list(kept_in.iterdir()) == [kept]
+    assert not (folder / kept.name).exists()
+
+
+def test_pip_cannot_be_kept(open_pypi: Index, folder: Path) -> None:
+    """It is unpacked for this run, or the reason is given."""
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
+    setup(folder, target).kept_in.write_bytes(b"in the way")
+    assert isinstance(ask(folder, wheel, target), ClientFile)
+    in_the_way = setup(folder, target).kept_in
+    said = anyio.run(Pip(replace(setup(folder, target), folder=in_the_way)).prepare)
     assert said is not None
-    assert str(folder / "pip") in said
+    assert str(in_the_way) in said

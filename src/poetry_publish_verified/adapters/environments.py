@@ -5,26 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from poetry_publish_verified import isolated_python
+from poetry_publish_verified.adapters.kept_folder import make_once
 from poetry_publish_verified.core import client_words
 
 _SETUP_TIMEOUT = 120.0
 _INSTALL_TIMEOUT = 600.0
-_PRIVATE = ".new-"
-# Seconds after which nobody is making it any more.
-_LEFT_BEHIND = 86_400.0
 # What the user's pip reads besides PIP_*: where its files lie, and whom it trusts.
 _PIPS = {
     *("HOME", "USERPROFILE", "APPDATA", "PROGRAMDATA", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
@@ -70,33 +65,18 @@ async def kept(folder: Path, requirement: str, check: str, environment: Mapping[
     """The Python of an environment with `requirement`, in which the code `check` runs.
 
     It is made the first time, by the user's pip settings in `environment` (all variables), and
-    kept in `folder`. Several may do that at once. SetUpError or OSError where it is not to be had.
+    kept in `folder`. Raises SetUpError or OSError where it is not to be had.
     """
     place = folder / _name(requirement)
-    if not await _works(place, check):
-        await _renew(place, requirement, check, environment)
-    return _python_in(place)
 
-
-async def _renew(place: Path, requirement: str, check: str, environment: Mapping[str, str]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place.parent)
-    private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=place.parent)).absolute()
-    try:
-        new = private / "environment"
-        home = dict.fromkeys(("HOME", "USERPROFILE"), str(private))
+    async def make(new: Path) -> None:
+        home = dict.fromkeys(("HOME", "USERPROFILE"), str(new.parent))
         await _make(new, isolated_python.surroundings(environment) | home)
         await _install(new, requirement, environment)
-        # Somebody else may have been quicker, whose server runs from there.
-        if not await _works(place, check):
-            with suppress(FileNotFoundError):
-                place.rename(private / "broken")
-            with suppress(OSError):
-                new.rename(place)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
-    if not await _works(place, check):
+
+    if not await make_once(place, make, partial(_works, check)):
         raise SetUpError(f"{requirement} was installed, but cannot be imported")
+    return _python_in(place)
 
 
 async def _install(place: Path, requirement: str, environment: Mapping[str, str]) -> None:
@@ -119,7 +99,7 @@ def _settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def _works(place: Path, check: str) -> bool:
+async def _works(check: str, place: Path) -> bool:
     command = [str(_python_in(place)), "-I", "-B", "-c", check]
     # pypiserver looks for its user's home, and an id without a name has none.
     variables = isolated_python.surroundings(os.environ) | {"HOME": str(place)}
@@ -156,11 +136,3 @@ def _name(requirement: str) -> str:
     """One for each Python: an environment is of no use to another."""
     facts = (requirement, sys.version, sys.base_prefix, platform.machine(), platform.libc_ver())
     return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what was half-made when its process was killed."""
-    for private in folder.glob(f"{_PRIVATE}*"):
-        with suppress(OSError):
-            if time.time() - private.stat().st_mtime > _LEFT_BEHIND:
-                shutil.rmtree(private)

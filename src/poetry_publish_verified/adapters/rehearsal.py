@@ -24,8 +24,6 @@ from poetry_publish_verified.core.problems.machine import rehearsal_index_not_st
 from poetry_publish_verified.core.problems.machine import rehearsal_index_unavailable
 from poetry_publish_verified.errors import ReleaseError
 
-KEPT = "publish-verified-rehearsal"
-"""The folder in Poetry's cache for what rehearsals reuse."""
 _PYPISERVER = Requirement("pypiserver>=2.4,<3")
 _START_TIMEOUT = 20.0
 _TRIES = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from poetry.config.config import Config
 
-from poetry_publish_verified.adapters.rehearsal import KEPT
+from poetry_publish_verified.adapters.kept_folder import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
@@ -19,12 +19,16 @@ from poetry_publish_verified.poetry_api.indexes import Targets
 
 def rehearsal_targets(stack: ExitStack) -> Targets:
     """Start an index on this machine, which runs to the end of `stack`."""
-    kept_in = Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
     folder = Path(stack.enter_context(temporary_folder()))
-    url = stack.enter_context(throwaway_index(folder, kept_in))
+    url = stack.enter_context(throwaway_index(folder, kept_in() / "rehearsal"))
     index = IndexTarget(f"{url}simple/", Access())
     repository = RepositoryTarget("rehearsal", url, Access())
     return Targets(repository, Indexes(index, (index,)), proxies=False)
+
+
+def kept_in() -> Path:
+    """The folder in Poetry's cache for what the next run needs again."""
+    return Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:

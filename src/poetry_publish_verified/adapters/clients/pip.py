@@ -23,6 +23,7 @@ from poetry_publish_verified.adapters.clients.setup import run
 from poetry_publish_verified.adapters.clients.setup import sha256_of
 from poetry_publish_verified.adapters.clients.setup import temporary_files_in
 from poetry_publish_verified.adapters.clients.setup import with_credentials
+from poetry_publish_verified.adapters.kept_folder import make_once
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
@@ -34,6 +35,7 @@ from poetry_publish_verified.sanitize import printable
 _COMMON = ("--no-input", "--no-cache-dir", "--disable-pip-version-check")
 _WHEELS = "--only-binary=:all:"
 _VERSIONS = "Available versions:"
+_NOT_UNPACKED = (ImportError, OSError, RuntimeError, zipfile.BadZipFile)
 
 
 class Pip:
@@ -45,21 +47,28 @@ class Pip:
     def __init__(self, setup: ClientSetup) -> None:
         """`prepare` comes before all else."""
         self._setup = setup
-        self._place = setup.folder / "pip"
-        # Without `site`: pip brings all that it needs, and no other package gets in its way.
-        self._command = [sys.executable, "-I", "-S", "-c", _run_from(self._place)]
+        self._command: list[str] = []
         # Its own home too: pip and what it asks about the machine would write into the user's.
         self._environment = home_in(setup.folder) | children.surroundings(
             setup.environment, network=True, proxies=setup.proxies
         )
 
     async def prepare(self) -> str | None:
-        """Unpack pip: run from its wheel it takes a second longer, each time; why that failed."""
-        try:
-            await anyio.to_thread.run_sync(_unpack, self._place)
-        except (ImportError, OSError, RuntimeError, zipfile.BadZipFile) as error:
-            return printable(str(error))
-        return None
+        """Unpack pip, for good if possible; why that failed.
+
+        Run from its wheel it takes a second longer, each time.
+        """
+        fault = ""
+        for folder in (self._setup.kept_in, self._setup.folder):
+            try:
+                place = await _unpacked(folder)
+            except _NOT_UNPACKED as error:
+                fault = printable(str(error))
+                continue
+            # Without `site`: pip brings all that it needs, and no other package gets in its way.
+            self._command = [sys.executable, "-I", "-S", "-c", _run_from(place)]
+            return None
+        return fault
 
     async def download(
         self, request: ClientRequest, index_url: str, timeout: float
@@ -137,15 +146,32 @@ def _run_from(place: Path) -> str:
     return f"import runpy, sys; sys.path.insert(0, {str(place)!a}); {run_pip}"
 
 
-def _unpack(place: Path) -> None:
+def _wheel() -> Path:
     # The one part of virtualenv that says where distributions of Linux keep its wheels.
     from virtualenv.seed.wheels.embed import get_embed_wheel
 
     wheel = get_embed_wheel("pip", f"{sys.version_info.major}.{sys.version_info.minor}")
     if wheel is None:
         raise FileNotFoundError("virtualenv comes without a pip")
-    with zipfile.ZipFile(wheel.path) as archive:
-        archive.extractall(place)
+    return Path(wheel.path)
+
+
+async def _unpacked(folder: Path) -> Path:
+    """The place in `folder` where pip is, whole."""
+    wheel = await anyio.to_thread.run_sync(_wheel)
+    place = folder / f"{wheel.stem}-{sha256_of(wheel)[:16]}"
+    with zipfile.ZipFile(wheel) as archive:
+
+        async def unpack(new: Path) -> None:
+            await anyio.to_thread.run_sync(archive.extractall, new)
+
+        async def is_whole(place: Path) -> bool:
+            sizes = {place / file.filename: file.file_size for file in archive.infolist()}
+            return all(f.is_file() and f.stat().st_size == size for f, size in sizes.items())
+
+        if not await make_once(place, unpack, is_whole):
+            raise FileNotFoundError(f"{place} is not whole")
+    return place
 
 
 def _settings(index: IndexTarget) -> dict[str, str]:

@@ -53,11 +53,13 @@ class Turns:
 class ClientSetup:
     """What a client is given.
 
-    `folder` may be thrown away, `environment` is that of this process, `indexes` are those that
-    may be asked, by URL; `proxies`: whether those of the environment are used.
+    `folder` may be thrown away, what is in `kept_in` is there for the next run; `environment` is
+    that of this process, `indexes` are those that may be asked, by URL; `proxies`: whether those
+    of the environment are used.
     """
 
     folder: Path
+    kept_in: Path
     environment: Mapping[str, str]
     indexes: Mapping[str, IndexTarget]
     turns: Turns

@@ -1,0 +1,53 @@
+"""Folders that are made once and kept in Poetry's cache, so that the next run has them at once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+KEPT = "publish-verified"
+"""The folder in Poetry's cache for all of these."""
+_PRIVATE = ".new-"
+# Seconds after which no process is still making it.
+_LEFT_BEHIND = 86_400.0
+
+
+async def make_once(
+    place: Path,
+    make: Callable[[Path], Awaitable[None]],
+    works: Callable[[Path], Awaitable[bool]],
+) -> bool:
+    """Whether `place` works, after `make` has made it anew if it did not.
+
+    Several processes may do this at the same time. Raises OSError, and what `make` raises.
+    """
+    if await works(place):
+        return True
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(place.parent)
+    private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=place.parent)).absolute()
+    try:
+        new = private / "new"
+        await make(new)
+        # Another process may have been quicker, and be using it.
+        if not await works(place):
+            with suppress(FileNotFoundError):
+                place.rename(private / "broken")
+            with suppress(OSError):
+                new.rename(place)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    return await works(place)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half-made."""
+    for private in folder.glob(f"{_PRIVATE}*"):
+        with suppress(OSError):
+            if time.time() - private.stat().st_mtime > _LEFT_BEHIND:
+                shutil.rmtree(private)
