@@ -11,7 +11,7 @@ class SystemClock:
     """The machine's own time."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds of a monotonic clock."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -79,7 +79,7 @@ class SimpleIndex:
 
     @property
     def certain(self) -> bool:
-        """Whether there surely is an index: its address is not a person's word, nor a guess."""
+        """Whether the index is known to exist: its address is neither a user's nor a guess."""
         return self._target.certain
 
     @property

@@ -1,4 +1,4 @@
-"""What to wait for, as people and receipts name it."""
+"""What to wait for, as users and receipts name it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from poetry_publish_verified.sanitize import without_secrets
 
 
 class NotAwaitableError(ValueError):
-    """What cannot be waited for; the message says why, and is printable."""
+    """Not something to wait for; the message says why, and is printable."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitedRelease:
-    """One release that has to become visible; `indexes` are URLs that a receipt named."""
+    """One release that must become visible; `indexes` are URLs from a receipt."""
 
     name: NormalizedName
     version: Version
@@ -39,7 +39,7 @@ class AwaitedRelease:
 
     @property
     def key(self) -> tuple[NormalizedName, Version]:
-        """What tells releases apart."""
+        """What identifies a release."""
         return self.name, self.version
 
 
@@ -113,7 +113,7 @@ def _of_file(file: Mapping[str, Any]) -> ExpectedFile:
     filename, size = _text(file["filename"]), file["size"]
     parse_filename(filename)
     if file["upload"] == "kept-remote":
-        # What was kept is what is there; its size was never known.
+        # A kept file is the index's own; its size was never known.
         return ExpectedFile(filename, _sha256(file["remote_sha256"]))
     return ExpectedFile(filename, _sha256(file["sha256"]), size if isinstance(size, int) else None)
 

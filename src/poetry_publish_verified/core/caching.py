@@ -1,4 +1,4 @@
-"""What an answer says of its own age: RFC 9111 as far as a reader needs it."""
+"""What an answer says about its own age: the parts of RFC 9111 that a reader needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-# What is announced for longer is no news to anyone who waits for minutes.
+# Longer than this makes no difference to a wait of minutes.
 _LONGEST = 7 * 86400.0
 
 

@@ -1,4 +1,4 @@
-"""What lies in an archive, as values, and what a wheel's RECORD says of it."""
+"""The contents of an archive, as values, and what a wheel's RECORD says about them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Contents:
 
 
 class InvalidRecordError(ValueError):
-    """A RECORD that is no table of paths, hashes and sizes."""
+    """A RECORD that is not a table of paths, hashes and sizes."""
 
 
 def parse_record(record: bytes) -> dict[str, RecordEntry]:

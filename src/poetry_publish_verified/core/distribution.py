@@ -1,4 +1,4 @@
-"""Distributions: what a file name says, what an archive's metadata says, which ones go out."""
+"""Distributions: their file names, their metadata, and the order of their upload."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def parse_filename(filename: str) -> ParsedFilename:
 
 
 def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
-    """Whether a file is of this release, by its name."""
+    """Whether a file belongs to this release, by its name."""
     if not _may_belong_to(filename, version):
         return False
     try:
@@ -71,7 +71,7 @@ def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
 
 
 def versions_among(filenames: Iterable[str], name: NormalizedName) -> frozenset[Version]:
-    """The versions of a project of which there are files."""
+    """The versions of a project that have files."""
     found = set()
     for filename in filenames:
         with suppress(InvalidFilenameError):
@@ -148,7 +148,7 @@ def in_upload_order(distributions: Iterable[Distribution]) -> tuple[Distribution
 def upload_batches(
     missing: Iterable[Distribution], *, release_exists: bool
 ) -> tuple[tuple[Distribution, ...], ...]:
-    """What may go out at the same time, batch after batch.
+    """What may be uploaded at the same time, batch after batch.
 
     The first file of a release goes alone, the smallest wheel if there is one: it creates project
     and release, which PyPI answers with 500 where several try. Then the wheels, the largest

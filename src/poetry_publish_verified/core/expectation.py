@@ -1,4 +1,4 @@
-"""What a page must show: the files of a release, each under its hash, none withdrawn."""
+"""What a page must show: the files of a release, each under its hash, none yanked."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class PageFault:
 
 @dataclass(frozen=True, slots=True)
 class PageAssessment:
-    """A page held against what is expected.
+    """A page compared with what is expected.
 
     `absent` names files that are not listed, or not properly: `flaws` says in which way. `faults`
     is what contradicts what was built; `listing` is what a second look must find again.
@@ -86,7 +86,7 @@ class PageAssessment:
 
     @property
     def satisfied(self) -> bool:
-        """Everything is there, and as it should be."""
+        """Whether everything is there, and as it should be."""
         return not self.absent and not self.faults
 
 
@@ -94,7 +94,7 @@ class Expectation(Protocol):
     """What must be on the pages of one release."""
 
     def judge(self, page: ProjectPage) -> PageAssessment:
-        """Hold a page against it."""
+        """Compare a page with it."""
 
     def nothing(self) -> PageAssessment:
         """The judgement of an index that has no page of the project."""
@@ -110,7 +110,7 @@ class ExactFiles:
     expected: tuple[ExpectedFile, ...]
 
     def judge(self, page: ProjectPage) -> PageAssessment:
-        """Hold a page against the files."""
+        """Compare a page with the files."""
         if page.status == "quarantined":
             return PageAssessment(faults=(_quarantined(page),))
         names = [file.filename for file in self.expected]
@@ -138,13 +138,13 @@ class ExactFiles:
 
 @dataclass(frozen=True, slots=True)
 class AnyFiles:
-    """At least one file of a release, not yanked: all that can be asked of a name and a version."""
+    """At least one file of a release, not yanked: all that a name and a version imply."""
 
     name: NormalizedName
     version: Version
 
     def judge(self, page: ProjectPage) -> PageAssessment:
-        """Hold a page against the name and the version."""
+        """Compare a page with the name and the version."""
         if page.status == "quarantined":
             return PageAssessment(faults=(_quarantined(page),))
         listed = self._listed(page)
@@ -201,7 +201,7 @@ def _flaws(files: list[IndexFile]) -> tuple[str, ...]:
 
 
 def _faults(file: ExpectedFile, listed: IndexFile, *, ambiguous: bool) -> list[PageFault]:
-    """What a page says of a file that is not so."""
+    """What a page says about a file that is wrong."""
     name = file.filename
     if file.sha256 and listed.sha256 and listed.sha256 != file.sha256:
         words = f"lists {name} with sha256 {listed.sha256}, but {file.sha256} was published"

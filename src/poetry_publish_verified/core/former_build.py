@@ -46,7 +46,7 @@ class FormerBuild:
 
 
 def former_build(record: Any) -> FormerBuild | None:
-    """Read such a record; None where it is damaged or holds nothing of use."""
+    """Read such a record; None if it is damaged or useless."""
     try:
         if record["schema"] != SCHEMA:
             return None
@@ -62,7 +62,7 @@ def former_build(record: Any) -> FormerBuild | None:
 
 
 def lack_one_for(filenames: Iterable[str], supported: Callable[[], frozenset[Tag]]) -> bool:
-    """Whether a Python of these tags would build a wheel that is not among the files.
+    """Whether a Python with these tags would build a wheel that is not among the files.
 
     Pure wheels come out the same everywhere. Of wheels for a machine, those of others may lie
     beside the own one.

@@ -1,4 +1,4 @@
-"""Many projects of one repository: which needs which, in what order, and what is wrong with it."""
+"""Projects of one repository: their dependencies, their order, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WorkspaceMember:
 
 
 def requirements(texts: Iterable[str]) -> list[Requirement]:
-    """Those that can be read; of the others preflight tells, which sees them in the files."""
+    """The valid ones; preflight reports the others, which it sees in the files."""
     found = []
     for text in texts:
         try:
@@ -54,7 +54,7 @@ Needs = Mapping[NormalizedName, tuple[NormalizedName, ...]]
 
 
 def needs(members: Iterable[WorkspaceMember]) -> Needs:
-    """Who needs whom, whatever marker or extra stands by it: each may be wanted by somebody."""
+    """Which member needs which, under any marker or extra: somebody may use each."""
     members = tuple(members)
     known = {member.name for member in members}
     return {
@@ -69,7 +69,7 @@ def needs(members: Iterable[WorkspaceMember]) -> Needs:
 
 
 def in_order(members: Iterable[WorkspaceMember]) -> tuple[WorkspaceMember, ...]:
-    """Every member after all that it needs, and else in order of their names.
+    """Every member after all that it needs, otherwise by name.
 
     Raises CycleError, whose second argument is the cycle, as graphlib does.
     """
@@ -85,7 +85,7 @@ def in_order(members: Iterable[WorkspaceMember]) -> tuple[WorkspaceMember, ...]:
 
 
 def all_needed(name: NormalizedName, direct: Needs) -> frozenset[NormalizedName]:
-    """All that a member needs, by way of others too."""
+    """All that a member needs, directly or indirectly."""
     found: set[NormalizedName] = set()
     waiting = list(direct[name])
     while waiting:
@@ -97,7 +97,7 @@ def all_needed(name: NormalizedName, direct: Needs) -> frozenset[NormalizedName]
 
 
 def faults(members: Sequence[WorkspaceMember]) -> list[Problem]:
-    """What keeps these from being released together, as far as it shows without an index."""
+    """What keeps these from being released together, as far as is known without an index."""
     return [*_doubles(members), *_cycles(members), *_of_builds(members), *_of_paths(members)]
 
 
@@ -145,7 +145,7 @@ def _of_paths(members: Sequence[WorkspaceMember]) -> list[Problem]:
 def unsatisfied(
     members: Iterable[WorkspaceMember], there: Mapping[NormalizedName, frozenset[Version]]
 ) -> list[Problem]:
-    """Dependencies between members that no version satisfies which will be there.
+    """Dependencies between members that no available version will satisfy.
 
     `there`: which versions of each member the index has already.
     """

@@ -1,4 +1,4 @@
-"""Settings: the command line before the environment before pyproject.toml before the default."""
+"""Settings: the command line, then the environment, then pyproject.toml, then the default."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Until(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a setting can come from, the one that counts first."""
+    """Where a setting can come from, in order of precedence."""
 
     OPTION = "the command line"
     ENVIRONMENT = "the environment"
     PYPROJECT = "pyproject.toml"
 
     def name_of(self, key: str) -> str:
-        """A setting as it is written there, such as `--timeout`."""
+        """The setting's name there, such as `--timeout`."""
         match self:
             case Origin.OPTION:
                 return f"--{key}"
@@ -58,7 +58,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run is asked for. `timeout` is in seconds."""
+    """The settings of a run. `timeout` is in seconds."""
 
     indexes: tuple[str, ...] = ()
     until: Until = Until.INSTALLABLE
@@ -151,7 +151,7 @@ def _shown(value: Any) -> str:
 
 
 def closest(word: object, known: Iterable[str]) -> str | None:
-    """What somebody who wrote `word` probably meant."""
+    """The known word that `word` is probably a typo of; None if there is none."""
     matches = get_close_matches(word, list(known), 1) if isinstance(word, str) else []
     return matches[0] if matches else None
 
@@ -178,7 +178,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _paths(value: Any) -> tuple[str, ...]:
-    """Paths may hold spaces: in a string there is one a line."""
+    """Paths may contain spaces, so a string has one per line."""
     if isinstance(value, str):
         return tuple(line for line in map(str.strip, value.splitlines()) if line)
     return _texts(value)
@@ -208,7 +208,7 @@ def _clients(value: Any) -> tuple[str, ...]:
 
 
 def _flag(value: Any) -> bool:
-    # Poetry's own configuration reads its variables so.
+    # As Poetry reads the variables of its own configuration.
     known = {"true": True, "1": True, "false": False, "0": False}
     if isinstance(value, bool):
         return value

@@ -14,12 +14,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class InvalidUrlError(ValueError):
-    """Not an absolute http or https URL; the message never repeats the URL's credentials."""
+    """Not an absolute http or https URL; the message never contains credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How one origin is spoken to: credentials and TLS. Never printed whole.
+    """How to talk to one origin: credentials and TLS. Never printed whole.
 
     `ca` is a file or directory of trusted certificates (None: the usual ones),
     `client_cert` a PEM file with certificate and key.
@@ -40,7 +40,7 @@ class Access:
 
 
 def in_variables(name: str) -> str:
-    """A repository's name as it stands in Poetry's environment variables."""
+    """A repository's name as it appears in Poetry's environment variables."""
     return name.upper().replace("-", "_").replace(".", "_")
 
 
@@ -58,7 +58,7 @@ class RepositoryTarget:
 
     @property
     def variable(self) -> str:
-        """The name as it stands in Poetry's environment variables."""
+        """The name as it appears in Poetry's environment variables."""
         return in_variables(self.name)
 
 
@@ -99,7 +99,7 @@ def split_credentials(url: str) -> tuple[str, str | None, str | None]:
 
 
 def without_credentials(url: str) -> str:
-    """`url` without what could be a password; of an unreadable one, what follows the last @."""
+    """`url` without anything that may be a password; if malformed, the part after the last @."""
     try:
         return split_credentials(url)[0]
     except InvalidUrlError:
@@ -121,7 +121,7 @@ def is_loopback(host: str) -> bool:
 
 
 def goes_in_the_clear(url: str) -> bool:
-    """Whether what is sent to a URL can be read and changed on the way: http beyond loopback."""
+    """Whether traffic to a URL can be read and changed on the way: http beyond loopback."""
     scheme, host, _ = origin(url)
     return scheme == "http" and not is_loopback(host)
 
@@ -135,7 +135,7 @@ def same_host(url: str, other: str) -> bool:
 
 
 def looks_like_an_index(upload_url: str) -> bool:
-    """Whether an upload URL is that of a simple index: a usual mistake."""
+    """Whether an upload URL is that of a simple index, a common mistake."""
     return urlsplit(upload_url).path.rstrip("/").rsplit("/", 1)[-1] in {"simple", "+simple"}
 
 

@@ -1,4 +1,4 @@
-"""Which machine uv is told a wheel is for: it knows fewer than pip, by names of its own."""
+"""The machine that uv resolves a wheel for: it knows fewer than pip, under other names."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class NotDownloaded:
 
 @dataclass(frozen=True, slots=True)
 class ClientFile:
-    """What a real client downloaded."""
+    """A file that a real client downloaded."""
 
     filename: str
     sha256: str
@@ -56,7 +56,7 @@ class ClientFile:
 
 @dataclass(frozen=True, slots=True)
 class ClientFailure:
-    """Why a real client did not; `detail` holds its last words."""
+    """Why a real client did not download; `detail` quotes its last lines."""
 
     detail: str
 

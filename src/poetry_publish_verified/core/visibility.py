@@ -141,7 +141,7 @@ class Watch:
         jitter: Callable[[], float],
         relapses: int = 0,
     ) -> None:
-        """`jitter` gives numbers between 0 and 1; `relapses` are known already."""
+        """`jitter` gives numbers between 0 and 1; `relapses` is the count so far."""
         self._expectation = expectation
         self._deadline = deadline
         self._pace = _Pace(now, deadline, jitter)
@@ -161,7 +161,7 @@ class Watch:
         return self._pace.expires_at
 
     def observe(self, seen: Observation, now: float) -> WatchStep:
-        """Take in what an own look saw, and say what to do next."""
+        """Take in the result of a look, and say what to do next."""
         self.requests += 1
         if seen.state in {"denied", "not-offered"}:
             self.last = seen
@@ -216,7 +216,7 @@ class Watch:
 
 
 class _Pace:
-    """When to look again, by what the answers so far said of themselves."""
+    """When to look again, by what the answers so far said about their own age."""
 
     def __init__(self, now: float, deadline: float, jitter: Callable[[], float]) -> None:
         self._start = now
@@ -229,11 +229,11 @@ class _Pace:
         self.expires_at: float | None = None
 
     def start_over(self, now: float) -> None:
-        """Plan the next look anew, whatever was planned."""
+        """Discard the planned look."""
         self._planned = now
 
     def take_in(self, seen: Observation, now: float) -> None:
-        """Count errors, and note how long a cache goes on giving this answer."""
+        """Count errors, and note how long a cache keeps this answer."""
         self._errors = self._errors + 1 if seen.state == "unknown" else 0
         announced = None if seen.expires_in is None else now + seen.expires_in
         # `Age` is cut to whole seconds: of several answers of one copy, the earliest is right.
@@ -243,7 +243,7 @@ class _Pace:
             self.expires_at = min(announced, self.expires_at)
 
     def next_look(self, seen: Observation, now: float) -> float:
-        """The usual next look, or an earlier one where the answer announces its own end."""
+        """The usual next look, or an earlier one if the answer says when it expires."""
         added = now < self._planned - SHORTEST_PAUSE
         if not added or self._errors or seen.retry_after:
             self._planned = now + self._pause(seen, now)

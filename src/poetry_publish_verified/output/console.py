@@ -36,7 +36,7 @@ _FILES = {
     "unknown": "{} <error>may or may not be on the index</error>",
     "not-sent": "{} was not sent",
 }
-# They come with normal use, and ask for nothing to be done.
+# They come with normal use, and need no action.
 _NOTES = {Code.COMPLETENESS_UNKNOWN, Code.NOT_INSTALLABLE_BY_NATURE}
 # Seconds: how often a log repeats what has not changed, and how often a table is painted at most.
 _REPEATED = 60.0
@@ -46,7 +46,7 @@ _index = partial(escaped, style="info")
 
 
 class Terminal(Protocol):
-    """Where the words go; styles are cleo's tags."""
+    """Where the text goes; styles are cleo's tags."""
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -55,7 +55,7 @@ class Terminal(Protocol):
         """Write a line to standard error."""
 
     def repaint(self, lines: list[str]) -> None:
-        """Keep these lines below all others, in place of the last such."""
+        """Show these lines below all others, in place of the last ones."""
 
     @property
     def width(self) -> int:
@@ -188,7 +188,7 @@ class Text:
                 yield f" - {escaped(words)} Retrying in {durations.in_words(pause)}."
 
     def _index_lines(self, event: events.Event, release: str | None, of: str) -> Iterator[str]:
-        """One line an index; with -v each step; of many projects nothing but their verdicts."""
+        """One line per index; with -v each step; for many projects only the verdicts."""
         verbose = self._terminal.verbose
         match event:
             case events.IndexEnded(index, proven=True) if verbose or not self.releases.projects:

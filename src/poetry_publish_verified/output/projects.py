@@ -1,4 +1,4 @@
-"""Many projects, a row each."""
+"""Many projects, one row each."""
 
 from __future__ import annotations
 

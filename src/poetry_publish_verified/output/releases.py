@@ -1,4 +1,4 @@
-"""The releases of a run as its events leave them; the last lines and a table are made of these."""
+"""The state of each release of a run, from its events; source of the table and last lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Proof:
 
 @dataclass(slots=True)
 class Release:
-    """One release: what it is doing, what became of its files, its indexes, what went wrong."""
+    """One release: its state, its files, its indexes, and what went wrong."""
 
     name: str = ""
     version: str = ""

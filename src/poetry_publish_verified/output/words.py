@@ -1,4 +1,4 @@
-"""Text of others made fit for a terminal, and for the width of a row."""
+"""Foreign text made safe for a terminal, and cut to the width of a row."""
 
 from __future__ import annotations
 

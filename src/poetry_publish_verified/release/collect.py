@@ -1,4 +1,4 @@
-"""Several tasks side by side, whose refusals are raised together."""
+"""Concurrent tasks whose ReleaseErrors are raised together."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Start(Protocol):
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[Start]:
-    """A task group in which a ReleaseError ends its own task alone.
+    """A task group in which a ReleaseError ends only its own task.
 
-    Once all have ended, those that were raised are raised as one.
+    Once all tasks have ended, their errors are raised as one.
     """
     errors: list[ReleaseError] = []
 

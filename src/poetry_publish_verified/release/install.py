@@ -35,7 +35,7 @@ _TIMEOUT = 30.0
 
 
 class Clients:
-    """The real clients of a run, set up once, by whoever needs them first."""
+    """The real clients of a run, set up once, when they are first needed."""
 
     def __init__(self, clients: Iterable[Client], report: Callable[[Event], None]) -> None:
         self._clients = tuple(clients)
@@ -44,7 +44,7 @@ class Clients:
         self._faults: dict[str, str] | None = None
 
     async def ready(self) -> tuple[Client, ...]:
-        """Those that can be asked; raises ReleaseError where one that must be asked cannot."""
+        """The clients that can be asked; raises ReleaseError if a required one cannot."""
         async with self._lock:
             if self._faults is None:
                 self._faults = await self._set_up()
@@ -87,7 +87,7 @@ class WheelsAsked:
 
 
 def within_the_bound(requests: Iterable[ClientRequest], sizes: Mapping[str, int]) -> frozenset[str]:
-    """The wheels to be downloaded: the smallest first, as long as they fit."""
+    """The wheels to download: the smallest first, as long as they fit."""
     chosen: list[str] = []
     left = DOWNLOADED_AT_MOST
     for request in sorted((r for r in requests if r.target), key=lambda r: sizes[r.filename]):
@@ -101,7 +101,7 @@ def within_the_bound(requests: Iterable[ClientRequest], sizes: Mapping[str, int]
 async def ask_clients(
     index_url: str, wheels: WheelsAsked, context: VerifyContext, deadline: float
 ) -> list[ReleaseError]:
-    """Ask every client for every wheel; what failed. `deadline` is a moment of the clock."""
+    """Ask every client for every wheel; returns the failures. `deadline` is a clock time."""
     asked = [
         _Asked(client, index_url, wheels, context, deadline) for client in await context.clients()
     ]
@@ -134,7 +134,7 @@ class _Asked:
     skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def ask_for_all(self) -> None:
-        """Ask until every wheel is found, or one is not: the others mostly fail for its reason."""
+        """Ask for each wheel up to the first failure; others mostly fail for the same reason."""
         downloaded = resolved = 0
         for request in self.wheels.requests:
             got = await self._ask_patiently(request)
@@ -162,7 +162,7 @@ class _Asked:
         return next((why for why, files in self.skipped.items() if filename in files), None)
 
     async def warn_of_a_stale_cache(self) -> None:
-        """Where the user's own client still has an older page, say what refreshes it."""
+        """Warn if the user's own client still has an older page, and say how to refresh it."""
         for request in self.wheels.requests[:1]:
             remedy = await self.client.stale_cache_remedy(request, self.index_url, _TIMEOUT)
             if remedy is not None:
@@ -190,7 +190,7 @@ class _Asked:
         return await self.client.resolve(request, self.index_url, timeout)
 
     def _judge(self, request: ClientRequest, got: ClientFile) -> None:
-        """Hold what the client downloaded against what was published."""
+        """Compare what the client downloaded with what was published."""
         name = request.filename
         names = (self.client.name, name, self.index_url)
         if self.wheels.published.get(got.filename) != got.sha256:

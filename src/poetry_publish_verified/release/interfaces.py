@@ -1,4 +1,4 @@
-"""The world as a release sees it: what it is given, and whom it talks to."""
+"""What a release works with: its inputs, and the interfaces of everything outside."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Index(Protocol):
 
     @property
     def url(self) -> str:
-        """The root of its simple API."""
+        """The root URL of its simple API."""
 
     @property
     def certain(self) -> bool:
-        """Whether there surely is an index: its address is not a person's word, nor a guess."""
+        """Whether the index is known to exist: its address is neither a user's nor a guess."""
 
     @property
     def guessed(self) -> bool:
@@ -55,7 +55,7 @@ class Index(Protocol):
 
     @property
     def access(self) -> Hashable:
-        """What it fetches files with, login and all: equal for indexes that fetch alike."""
+        """How it fetches files, credentials included: equal for indexes that fetch alike."""
 
     async def look(
         self,
@@ -68,11 +68,11 @@ class Index(Protocol):
     ) -> Observation:
         """One observation of a project's page, or of its version's.
 
-        It comes after the rest that the server has asked for, or `patience` seconds of it.
+        It first waits as long as the server asked for (`Retry-After`), `patience` seconds at most.
         """
 
     async def root(self) -> tuple[RootState, str]:
-        """Whether the index is there, without looking at any project; and in words."""
+        """Whether the index is there, and what it said; asks for no project."""
 
     async def fetch(
         self,
@@ -100,7 +100,7 @@ class Repository(Protocol):
         """The upload URL, without credentials."""
 
     async def unreachable(self) -> str | None:
-        """Why no server can be reached there, in words; None where one answers at all."""
+        """Why no server can be reached there, in words; None if one answers."""
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
@@ -109,18 +109,18 @@ class Repository(Protocol):
 
 
 class Client(Protocol):
-    """A real client; none of these raises for what the index or the client does."""
+    """A real client; its methods never raise for what the index or the client does."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name in messages."""
 
     @property
     def optional(self) -> bool:
-        """Whether a machine may lack it: then the others are asked."""
+        """Whether it may be missing on this machine; the other clients are asked then."""
 
     async def prepare(self) -> str | None:
-        """Set it up, before all else; why it cannot be asked, None where it can."""
+        """Set it up, before anything else; returns why it cannot be asked, None if it can."""
 
     async def download(
         self, request: ClientRequest, index_url: str, timeout: float
@@ -145,7 +145,7 @@ class Clock(Protocol):
     """Time."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds of a monotonic clock."""
 
     async def sleep(self, seconds: float) -> None:
         """Pause this task."""
@@ -166,14 +166,14 @@ class Release:
 
 
 class ReleaseSource(Protocol):
-    """A release that is still to be read."""
+    """A release whose files are not read yet."""
 
     @property
     def identity(self) -> preflight.Identity:
-        """Which one."""
+        """Its name and version."""
 
     async def read(self) -> Release:
-        """Read every file of it; raises ReleaseError where that is not possible."""
+        """Read all its files; raises ReleaseError if that fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Watching: wait until one index shows a release to every client."""
+"""Polling: wait until one index shows a release to every client."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from poetry_publish_verified.release.interfaces import Index
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
 
-# What an answer may take at the least, even when the time is up.
+# Every answer gets at least this long, even after the deadline.
 _LAST_ANSWER = 1.0
 
 
 class IndexPoller:
-    """One index, watched as each client sees it.
+    """Polls one index as each client sees it.
 
     After `run`, and after `still_there`, `pages` holds the page that satisfied by the variant
     that saw it, and `failures` what went wrong, nothing where all see the release.
@@ -119,7 +119,7 @@ class IndexPoller:
         return await self._see_it()
 
     async def _see_it(self) -> bool:
-        """Watch until every client sees it; all over again where one saw it go away meanwhile."""
+        """Poll until every client sees it; start over if it disappears for one meanwhile."""
         while True:
             before = self._relapses
             self.pages.clear()
@@ -192,7 +192,7 @@ class IndexPoller:
                 return
 
     async def _until_due(self, variant: Variant, watch: Watch) -> None:
-        """Sleep until the next look; it moves where another variant saw this one's copy."""
+        """Sleep until the next look, which moves when another variant sees the same copy."""
         while True:
             rest = watch.next.at - self._clock.monotonic()
             if rest > 0:
@@ -309,7 +309,7 @@ class IndexPoller:
         )
 
     def _warn_of_copies_by_user_agent(self, seen: Observation) -> None:
-        """Such copies are as many as versions of clients and machines; ours tell of none."""
+        """There is one copy per client version, and ours proves nothing about the others."""
         edge = {"age", "x-cache", "x-served-by", "via"} & set(seen.edge or {})
         if self._warned or "user-agent" not in (seen.vary or ()) or not edge:
             return
@@ -341,7 +341,7 @@ class IndexPoller:
         self._fail(Verdict.NOT_VISIBLE, problem)
 
     def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
-        """What is known of why the release was not listed; `last` is the watch that knows most."""
+        """What is known about why the release was not listed; `last` is the best-informed watch."""
         if UNSEEN.name not in self._late:
             see_all = ", ".join(name for name in self._watches if name not in self._late)
             more = f", while {see_all} saw every file" if see_all else ""

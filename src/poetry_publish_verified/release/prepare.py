@@ -1,4 +1,4 @@
-"""Preparing: the files are read while everyone is asked, before a byte leaves."""
+"""Preparing: read the files while the servers are asked, before a byte leaves."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _Refusals:
         self.kept: dict[_Kind, ReleaseError] = {}
 
     async def of(self, kind: _Kind, work: Awaitable[_T]) -> _T | None:
-        """What comes of it; None where it is refused, which is raised later."""
+        """The result of a step; None if it is refused, which is raised later."""
         try:
             return await work
         except ReleaseError as error:
@@ -80,12 +80,12 @@ class _Refusals:
             return None
 
     def as_one(self) -> ReleaseError:
-        """All of them, what is nearest to the user first."""
+        """All of them as one error, those closest to the user first."""
         return ReleaseError.combine([self.kept[kind] for kind in _ORDER if kind in self.kept])
 
 
 async def _refuse_faults(release: Release, plan: Plan, context: PublishContext) -> None:
-    """What preflight finds; mere warnings are told at once."""
+    """Collect what preflight finds; warnings are reported at once."""
     problems = preflight.check(
         release.identity,
         release.distributions,

@@ -1,4 +1,4 @@
-"""Proving: every index shows the release, serves what it shows, and real clients get it."""
+"""Proving: every index lists the release and serves it, and real clients can get it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Pages = Mapping[str, ProjectPage]
 
 
 async def prove_everywhere(expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
-    """Watch and verify every index side by side; raises ReleaseError with all that failed."""
+    """Poll and verify all indexes concurrently; raises ReleaseError with everything that failed."""
     proof = _Proof(expected, plan, context)
     if isinstance(expected.expectation, AnyFiles):
         await proof.find_the_files()
@@ -55,7 +55,7 @@ class _Proof:
         self._failures: list[ReleaseError] = []
 
     async def find_the_files(self) -> None:
-        """Where only name and version are known: what one index lists, all must list."""
+        """If only name and version are known, all indexes must list what one of them lists."""
         async with anyio.create_task_group() as group:
             self._watch_own(group)
             for index in self._context.indexes:
@@ -72,7 +72,7 @@ class _Proof:
         self._expected = replace(self._expected, expectation=ExactFiles(files))
 
     async def prove(self) -> None:
-        """Each index as soon as it can be."""
+        """Prove each index as soon as possible."""
         async with anyio.create_task_group() as group:
             self._watch_own(group)
             for index in self._context.indexes:
@@ -80,7 +80,7 @@ class _Proof:
         self._settle()
 
     def note_what_cannot_be_proven(self) -> None:
-        """An sdist would have to be built, which proves more than the index."""
+        """An sdist would have to be built, which tests more than the index."""
         pages = next(iter(self._pages.values()), {})
         files = [f for page in pages.values() for f in self._expected.expectation.files(page)]
         sdists_alone = not any(file.parsed.kind == "wheel" for file in files)
@@ -103,7 +103,7 @@ class _Proof:
         )
         failures = await verification.run(pages, self._downloads)
         wait = self._pollers[index.url]
-        # Meanwhile another server of the index may have taken its turn, or a copy be old again.
+        # Another server of the index may answer by now, or a copy may be old again.
         downloaded = self._plan.until is not Until.LISTED and not failures
         if downloaded and not await wait.still_there(self._expected):
             failures = wait.failures
@@ -112,7 +112,7 @@ class _Proof:
         self._context.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
 
     async def _wait(self, index: Index) -> Pages | None:
-        """The pages that satisfy, by the variant that saw them; None where not all do."""
+        """The complete pages, by the variant that saw them; None if any variant has none."""
         judge = self._expected.expectation.judge
         known = self._pages.get(index.url, {})
         if known and all(judge(page).satisfied for page in known.values()):
@@ -131,7 +131,7 @@ class _Proof:
         return wait.pages if shown else None
 
     def _watch_own(self, group: anyio.abc.TaskGroup) -> None:
-        """The repository's own index tells when others may be asked, named or not."""
+        """Poll the repository's own index, which decides when the others may be asked."""
         if self._context.own not in self._context.indexes and not self._own.settled:
             group.start_soon(self._watch_own_alone)
 

@@ -1,4 +1,4 @@
-"""The story of one release: look, send, wait, prove."""
+"""One release from start to end: look, send, wait, prove."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def publish(
 async def send_and_prove(
     release: Release, found: Reconciled, plan: Plan, context: PublishContext
 ) -> Verdict:
-    """The rest, once nothing speaks against the release; VERIFIED or KEPT_REMOTE."""
+    """Everything after the preflight; returns VERIFIED or KEPT_REMOTE."""
     context.report(SendingStarted())
     there = await send_missing(release, plan, context, found)
     await prove_everywhere(_expected(release, there), plan, context)
@@ -53,7 +53,7 @@ async def send_and_prove(
 
 
 def _expected(release: Release, there: Mapping[str, str]) -> ExpectedRelease:
-    """What every index must show: what was built, but for what was kept of others' making."""
+    """What every index must show: the built files, except where the index's own are kept."""
     files = tuple(
         as_built(each)
         if there[each.filename] == each.sha256

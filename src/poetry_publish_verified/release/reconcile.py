@@ -1,4 +1,4 @@
-"""Reconciling: what is there already, by hash, before anything is sent."""
+"""Reconciling: compare with what is there by hash, before anything is sent."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def _other_sources(release: Release, index: Index) -> Problem:
 
 
 def upload_target(distribution: Distribution, index: Index) -> UploadTarget:
-    """The distribution as what is on its way to an index."""
+    """The distribution as a target of an upload to an index."""
     return UploadTarget(distribution.filename, distribution.sha256, index.url)
 
 
@@ -213,7 +213,7 @@ def _any_file(release: Release, page: ProjectPage | None) -> bool:
 
 
 def _takes_identical(plan: Plan, seen: Observation) -> bool:
-    # devpi tells of itself on every page; others that take the same bytes again do not.
+    # devpi names itself on every page; others that accept the same bytes again do not.
     return plan.public or "x-devpi-serial" in (seen.edge or {})
 
 
@@ -226,7 +226,7 @@ def _unknown_state(index: Index, seen: Observation, *, denied: bool = False) -> 
 
 
 class NotToldError(Exception):
-    """The index lists a file, but not under which one sha256."""
+    """The index lists a file, but not under one certain sha256."""
 
 
 async def remote_sha256(

@@ -1,4 +1,4 @@
-"""Sending: what is not there goes out, the first file alone, then several at once."""
+"""Sending: upload what is missing, the first file alone, then several at once."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Sending:
             plan.retries,
             plan.timeout,
             takes_identical=found.takes_identical,
-            # PyPI and TestPyPI compare before they say so.
+            # PyPI and TestPyPI compare the bytes before they answer "already exists".
             exists_differs=plan.public,
             keep=plan.skip_existing,
         )
@@ -88,14 +88,14 @@ class _Sending:
         return self._there
 
     def is_there(self, distribution: Distribution, sha256: str) -> None:
-        """A file need not be sent."""
+        """Record that a file need not be sent."""
         if sha256 == distribution.sha256:
             self._arrived(distribution, Arrived("already-there", sha256))
         else:
             self._arrived(distribution, Arrived("kept-remote", sha256))
 
     async def together(self, batch: tuple[Distribution, ...]) -> None:
-        """Send these, several at once; nothing new begins once one has failed."""
+        """Send these, several at once; none is started after one has failed."""
         waiting = deque(batch)
 
         async def work() -> None:

@@ -1,4 +1,4 @@
-"""Verifying: what an index serves against what it lists, byte by byte, then by real clients."""
+"""Verifying: compare what an index serves with what it lists, then ask real clients."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LAST_ANSWER = 1.0
 class Downloads:
     """What was downloaded: once for all indexes that link to the same URL with the same access.
 
-    That one index's login gets a file says nothing of who reads another index without it.
+    A file that one index's credentials can get may be out of reach without them.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Downloads:
 
 
 class Verification:
-    """One index that shows the release to every client."""
+    """Verifies one index that shows the release to every client."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Verification:
     async def run(
         self, pages: Mapping[str, ProjectPage], downloads: Downloads
     ) -> list[ReleaseError]:
-        """What failed, nothing where all is proven. `pages` by the variant that saw them."""
+        """The failures; none if everything is proven. `pages` are by the variant that saw them."""
         page = next(iter(pages.values()))
         for file in self._files:
             sha256 = page.files[file.filename].sha256
@@ -134,7 +134,7 @@ class Verification:
             self._warn(problems.project_status(self._index.url, page.status, page.status_reason))
 
     def _judge_missing_hashes(self, page: ProjectPage) -> None:
-        """Without a sha256 a listing proves nothing; the bytes themselves may still do so."""
+        """Without a sha256 a listing proves nothing, but the bytes themselves still can."""
         bare = [f.filename for f in self._files if page.files[f.filename].sha256 is None]
         if bare and self._plan.until is Until.LISTED:
             self._fail(problems.no_hash_proves_nothing(self._index.url, bare))
@@ -144,7 +144,7 @@ class Verification:
     async def _verify_file(
         self, file: ExpectedFile, pages: Mapping[str, ProjectPage], downloads: Downloads
     ) -> None:
-        """A file, from wherever each client is sent, and the metadata beside it."""
+        """Verify a file, from each URL that clients are sent to, and the metadata beside it."""
         places: dict[str, list[IndexFile]] = {}
         for page in pages.values():
             entry = page.files[file.filename]
@@ -188,7 +188,7 @@ class Verification:
 
     def _same_bytes(self, file: ExpectedFile, got: Download) -> bool:
         url, name = self._index.url, file.filename
-        # Where no hash is known, everywhere the same as what came first.
+        # If no hash is known, every copy must equal the first one.
         wanted = file.sha256 or self._served.setdefault(name, got).sha256
         if got.cut or got.sha256 != wanted:
             served = "" if got.cut else got.sha256
@@ -206,7 +206,7 @@ class Verification:
             self._fail(problems.encoded_in_transit(self._index.url, name, got.coding))
 
     def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Download) -> None:
-        """The hashes that are listed beside the sha256, or instead of it."""
+        """Check the hashes that are listed beside or instead of the sha256."""
         wrong = [each for each in listed.digests if got.digests.get(each[0]) != each[1]]
         for algorithm, claimed in wrong:
             self._fail(

@@ -1,4 +1,4 @@
-"""The reader's side: wait until releases that somebody else publishes are really there."""
+"""The reader's side: wait until releases that somebody else publishes are available."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from poetry_publish_verified.release.prove import prove_everywhere
 
 
 async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan: Plan) -> Verdict:
-    """Prove releases side by side, each as its own reading sees it; the verdict of all.
+    """Prove releases concurrently, each with its own context; returns the overall verdict.
 
-    Every problem is reported with the release that it is of.
+    Every problem is reported with its release.
     """
     cases, verdicts = tuple(cases), list[Verdict]()
     for _, context in cases[:1]:  # all have the same clients

@@ -1,4 +1,4 @@
-"""Waiting for the projects that this one needs, which somebody else releases."""
+"""Waiting for the projects that this one depends on, which somebody else releases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def wait_for_needed(
 ) -> None:
     """Return once every index lists each of these at its version, as every client sees it.
 
-    Which files they have is not known here. Raises ReleaseError with all that did not come.
+    Their files are not known here. Raises ReleaseError with all that did not appear.
     """
     needed = tuple(needed)
     if not needed:

@@ -1,4 +1,4 @@
-"""The story of many releases: each goes out as soon as all that it needs is proven."""
+"""Many releases: each is sent as soon as everything it depends on is verified."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _as_built(member: WorkspaceMember, release: Release) -> WorkspaceMember:
 async def publish_all(
     releases: Sequence[PlannedRelease], report: Callable[[Event], None], *, fail_fast: bool = False
 ) -> Verdict:
-    """Release all that can be; the verdict of all.
+    """Release everything that can be; returns the overall verdict.
 
     Every problem is reported with the release that it is of, those of several to `report`. Where
     any is found before the first byte, nothing is sent at all.
@@ -107,7 +107,7 @@ async def _prepare_all(
 
 
 def _of_several(ready: Mapping[NormalizedName, _PreparedRelease]) -> list[Problem]:
-    """What speaks against these together, now that the files are there."""
+    """The faults of these releases as a whole, now that their files are known."""
     members = [each.member for each in ready.values()]
     there = {name: each.found.versions for name, each in ready.items()}
     return [*release_order.faults(members), *release_order.unsatisfied(members, there)]
@@ -126,7 +126,7 @@ def _refuse(planned: PlannedRelease, refused: Mapping[NormalizedName, ReleaseErr
 
 
 class _Flow:
-    """Releases on their way; each waits for those that it needs, and for no others."""
+    """Releases in progress; each waits only for those that it depends on."""
 
     def __init__(
         self, ready: Mapping[NormalizedName, _PreparedRelease], *, fail_fast: bool
@@ -160,8 +160,8 @@ class _Flow:
         self._ended[name].set()
 
     def _blockers(self, name: NormalizedName) -> tuple[str, ...]:
-        """What failed of all that it needs, or of all where the first failure stops everything."""
-        # Who is blocked has no exit code, who is well has 0.
+        """The failures among its dependencies, or among all releases with `--fail-fast`."""
+        # A blocked release has no exit code, a good one has 0.
         failed = {other for other, verdict in self._verdicts.items() if verdict.exit_code}
         if not self._fail_fast:
             failed &= release_order.all_needed(name, self._needs)

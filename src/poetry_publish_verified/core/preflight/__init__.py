@@ -1,4 +1,4 @@
-"""Preflight: every fault of a release, before a byte leaves, all at once."""
+"""Preflight: find every fault of a release at once, before a byte leaves."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _whole(
 
 
 def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterator[Problem]:
-    """Credentials that are surely not enough; many servers of companies need none."""
+    """Credentials that cannot be enough; many company servers need none."""
     if repository is None:
         return
     if repository.half_login:
@@ -90,7 +90,7 @@ def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterat
 
 
 def _in_the_clear(circumstances: Circumstances) -> Iterator[Problem]:
-    """What anyone on the way can read, credentials included, and change."""
+    """Traffic, credentials included, that anyone on the way can read and change."""
     urls = [circumstances.repository.url] if circumstances.repository else []
     for url in dict.fromkeys([*urls, *circumstances.indexes]):
         if goes_in_the_clear(url):

@@ -22,7 +22,7 @@ _Range = tuple[NormalizedName, frozenset[NormalizedName], SpecifierSet]
 
 
 def between(distributions: Iterable[Distribution]) -> Iterator[Problem]:
-    """Where a wheel asks for something else than the sdist, or than the first wheel.
+    """Where a wheel's requirements differ from the sdist's, or from the first wheel's.
 
     What the sdist declares Dynamic may differ; before metadata 2.2 it could not declare that,
     and is not held to what it says.
@@ -47,7 +47,7 @@ def between(distributions: Iterable[Distribution]) -> Iterator[Problem]:
 
 
 def with_project(distributions: Iterable[Distribution], declared: Declared) -> Iterator[Problem]:
-    """Where a file says something else than Poetry would now write into it.
+    """Where a file differs from what Poetry would write into it now.
 
     Another Poetry may write version ranges differently, so these alone are no reason to refuse.
     """
@@ -90,7 +90,7 @@ def _specifiers(text: str | None) -> object:
 
 
 def _parsed(line: str) -> Requirement | None:
-    """A requirement; None where it is none, which is told as invalid metadata."""
+    """A requirement; None if it is invalid, which is reported as invalid metadata."""
     try:
         requirement = Requirement(line)
         hash(requirement)  # the same

@@ -1,4 +1,4 @@
-"""Faults of an archive's form: names, folders, where its files would be unpacked, licences."""
+"""Faults of an archive's layout: names, folders, where its files would go, license files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the metadata: what the specification forbids, and what PyPI refuses besides."""
+"""Faults of the metadata: what the specification forbids, and what PyPI also refuses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def of_one(release: Identity, distribution: Distribution) -> Iterator[Problem]:
 
 
 def of_all(distributions: Iterable[Distribution], *, public: bool) -> Iterator[Problem]:
-    """Faults that all files of a release have in common as a rule: each is told once."""
+    """Faults that all files of a release usually share: each is reported once."""
     finders = (_classifiers, _direct_urls, _summary, _size)
     found: dict[Problem, list[str]] = {}
     for distribution in distributions:
@@ -42,7 +42,7 @@ def of_all(distributions: Iterable[Distribution], *, public: bool) -> Iterator[P
 
 
 def _disagreements(release: Identity, distribution: Distribution) -> Iterator[Problem]:
-    """Where METADATA says another name or version than the file name and the project."""
+    """Where METADATA has a different name or version than the file name and the project."""
     raw = distribution.raw_metadata
     said_name, said_version = raw.get("name", ""), raw.get("version", "")
     try:
@@ -82,7 +82,7 @@ def _invalid_metadata(distribution: Distribution) -> Iterator[Problem]:
 
 
 def _classifiers(distribution: Distribution, public: bool) -> Iterator[Problem]:
-    """Classifiers that PyPI refuses: it takes those of its own list alone."""
+    """Classifiers that PyPI refuses: it accepts only those on its own list."""
     said = distribution.raw_metadata.get("classifiers")
     if not said:
         return

@@ -52,7 +52,7 @@ def _bare(text: str) -> Version | None:
 
 
 def is_changed(name: str, source: bytes, packed: bytes, version: Version) -> bool:
-    """Whether a source file is another than the packed one.
+    """Whether a source file differs from the packed one.
 
     What dynamic versioning replaces while it builds does not count: lines that hold the version,
     and a pyproject.toml's own fields for it.

@@ -1,4 +1,4 @@
-"""Faults of a wheel's RECORD: installers and indexes hold the wheel against it."""
+"""Faults of a wheel's RECORD: installers and indexes compare the wheel with it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
 def of_one(distribution: Distribution) -> Iterator[Problem]:
-    """All in which a wheel and its RECORD differ, one problem for each kind."""
+    """How a wheel and its RECORD differ, one problem for each kind."""
     contents = distribution.contents
     if contents is None or distribution.parsed.kind != "wheel":
         return

@@ -1,4 +1,4 @@
-"""What preflight is given beside the files themselves."""
+"""What preflight gets besides the files themselves."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def in_files(problem: Problem, filenames: Sequence[str]) -> Problem:
 
 
 def none_found(release: str, place: str, *, built: bool) -> Problem:
-    """No distribution of the release; `built`: though this very run has built it."""
+    """No distribution of the release is there; `built`: although this run built it."""
     if built:
         message = f"The build wrote no distribution of {release} to {place}."
         remedy = "Check which name and version the build backend gives the files."
@@ -37,7 +37,7 @@ def none_found(release: str, place: str, *, built: bool) -> Problem:
 
 
 def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
-    """An archive is broken, or unpacks to absurdly much."""
+    """An archive is broken, or unpacks to an absurd size."""
     return Problem(
         Code.ARCHIVE_BOMB if bomb else Code.ARCHIVE_BROKEN,
         f"Cannot read {filename}: {printable(str(error)) or type(error).__name__}.",
@@ -65,7 +65,7 @@ def local_version(version: str) -> Problem:
 
 
 def metadata_disagrees(filename: str, *, name: str, version: str, release: str) -> Problem:
-    """METADATA says another name or version than the project."""
+    """METADATA has a different name or version than the project."""
     return Problem(
         Code.METADATA_DISAGREES,
         f"{filename} contains the metadata of {printable(name, 80)!r} {printable(version, 80)!r},"
@@ -76,7 +76,7 @@ def metadata_disagrees(filename: str, *, name: str, version: str, release: str) 
 
 
 def metadata_invalid(filename: str, field: str, fault: object) -> Problem:
-    """A field is not what the core metadata specification allows."""
+    """A field violates the core metadata specification."""
     return Problem(
         Code.METADATA_INVALID,
         f"{filename}: invalid metadata field {field}: {printable(str(fault))}.",
@@ -86,7 +86,7 @@ def metadata_invalid(filename: str, field: str, fault: object) -> Problem:
 
 
 def metadata_too_new(filename: str, field: str, fault: object) -> Problem:
-    """Metadata of a version that is not in the installed list of classifiers."""
+    """A metadata version that is newer than this installation supports."""
     return Problem(
         Code.METADATA_UNKNOWN,
         f"{filename}: unknown metadata field {field}: {printable(str(fault))}.",
@@ -118,7 +118,7 @@ def classifier_private(classifier: str) -> Problem:
 
 
 def classifier_unknown(classifier: str) -> Problem:
-    """A classifier that the installed list does not have."""
+    """A classifier that is not in the installed list."""
     return Problem(
         Code.CLASSIFIER_UNKNOWN,
         f"the classifier {_shown(classifier)} is not in the installed list of classifiers.",
@@ -142,7 +142,7 @@ def summary_too_long(length: int, most: int, severity: Severity) -> Problem:
 
 
 def summary_of_several_lines(severity: Severity) -> Problem:
-    """The specification wants one line."""
+    """The specification requires one line."""
     return _summary("the summary has more than one line.", severity)
 
 
@@ -230,7 +230,7 @@ def no_wheel_file(filename: str) -> Problem:
 
 
 def license_files_missing(filename: str, names: Collection[str]) -> Problem:
-    """PEP 639: what License-File names must be there."""
+    """The files that License-File names must be in the archive (PEP 639)."""
     return Problem(
         Code.LICENSE_FILE_MISSING,
         f"{filename} lacks license files that its metadata names: {some(names)}.",
@@ -285,7 +285,7 @@ def record_wrong(filename: str, fault: RecordFault, names: Collection[str] = ())
 
 
 def files_disagree(filename: str, base: str, fields: Sequence[str]) -> Problem:
-    """Two files of one release have other requirements."""
+    """Two files of one release declare different requirements."""
     return Problem(
         Code.FILES_DISAGREE,
         f"{filename} and {base} differ in {' and '.join(fields)}, so what users get depends on"
@@ -312,7 +312,7 @@ def dependencies_have_changed(filename: str, names: Collection[str], severity: S
 
 
 def ranges_have_changed(filename: str, names: Collection[str]) -> Problem:
-    """Other version ranges, which another Poetry may merely write differently."""
+    """Different version ranges, which another version of Poetry may only write differently."""
     return _outdated(filename, f"it needs different versions or extras of {some(names)}", "warning")
 
 
@@ -327,7 +327,7 @@ def _outdated(filename: str, difference: str, severity: Severity) -> Problem:
 
 
 def changed_since_build(files: Collection[str], *, built: bool) -> Problem:
-    """Tracked files are not as they were packed; `built`: though this very run has built them."""
+    """Tracked files differ from what was packed; `built`: although this run built them."""
     return Problem(
         Code.CHANGED_SINCE_BUILD,
         f"These files have changed since the release was built: {some(files)}.",

@@ -8,7 +8,7 @@ from poetry_publish_verified.sanitize import printable
 
 
 def no_client() -> Problem:
-    """`--until installable`, and nobody to ask."""
+    """`--until installable` has no client to ask."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
         "--until installable has no client to ask: --clients names neither pip nor poetry, nor an"
@@ -38,7 +38,7 @@ def client_not_asked(client: str, fault: str) -> Problem:
 
 
 def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -> Problem:
-    """Neither beside Poetry nor with pip is there a pypiserver."""
+    """pypiserver is neither installed with Poetry nor installable with pip."""
     return Problem(
         Code.REHEARSAL_UNAVAILABLE,
         "A rehearsal needs pypiserver, which is not installed in Poetry's environment and which pip"

@@ -70,7 +70,7 @@ def build_failed(reason: object, folder: str | None = None) -> Problem:
 
 
 def build_declined() -> Problem:
-    """The question was answered with no."""
+    """The user answered no."""
     return Problem(
         Code.BUILD_DECLINED,
         "The build was declined.",

@@ -29,7 +29,7 @@ def unknown_repository(name: str, variable: str, error: object) -> Problem:
 
 
 def bad_repository_url(name: str, error: object) -> Problem:
-    """The repository's URL is none."""
+    """The repository's URL is invalid."""
     return Problem(
         Code.REPOSITORY_URL,
         f"The URL of repository {printable(name)} is unusable: {error}.",
@@ -76,12 +76,12 @@ def unknown_index(name: str) -> Problem:
 
 
 def bad_index_url(url: str, error: object) -> Problem:
-    """An index's URL is none; `url` without secrets."""
+    """An index's URL is invalid; `url` has no secrets in it."""
     return Problem(Code.INDEX_UNKNOWN, f"The index URL {url} is unusable: {error}.", _NAME_AN_INDEX)
 
 
 def bad_source_url(source: str, error: object) -> Problem:
-    """The URL of one of Poetry's sources is none."""
+    """The URL of one of Poetry's sources is invalid."""
     return Problem(
         Code.INDEX_UNKNOWN,
         f"The URL of Poetry source {printable(source)} is unusable: {error}.",
@@ -90,7 +90,7 @@ def bad_source_url(source: str, error: object) -> Problem:
 
 
 def index_state_unknown(index: str, detail: str, *, denied: bool = False) -> Problem:
-    """What the index holds is unknown, which is never absent."""
+    """The index does not say what it holds; unknown is never treated as absent."""
     if denied:
         remedy = (
             "Give Poetry credentials for this index: poetry config http-basic.<name> <user>, with"
@@ -147,7 +147,7 @@ def half_login(repository: str, variable: str) -> Problem:
 
 
 def no_credentials(repository: str, variable: str) -> Problem:
-    """PyPI and TestPyPI take no upload without any."""
+    """PyPI and TestPyPI accept no upload without credentials."""
     name = printable(repository)
     return Problem(
         Code.CREDENTIALS_MISSING,
@@ -158,7 +158,7 @@ def no_credentials(repository: str, variable: str) -> Problem:
 
 
 def plain_http(url: str) -> Problem:
-    """What goes over the network unencrypted."""
+    """Traffic that crosses the network unencrypted."""
     return Problem(
         Code.PLAIN_HTTP,
         f"{url} is plain HTTP: anyone on the network path can read and change credentials and"

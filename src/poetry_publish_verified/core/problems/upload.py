@@ -27,7 +27,7 @@ def refused(code: Code, filename: str, cause: str, *, words: str, remedy: str) -
 
 
 def file_changed(filename: str) -> Problem:
-    """The file is not what was read before."""
+    """The file changed after it was read."""
     return Problem(
         Code.FILE_CHANGED,
         f"{filename} was not uploaded: it changed after it was read, so another process is writing"
@@ -38,7 +38,7 @@ def file_changed(filename: str) -> Problem:
 
 
 def not_sent(filename: str, detail: str) -> Problem:
-    """No byte of it can have arrived."""
+    """The request cannot have reached the server."""
     return Problem(
         Code.UPLOAD_NOT_SENT,
         f"{filename} was not uploaded: {printable(detail)}.",
@@ -60,7 +60,7 @@ def state_unknown(filename: str, index: str, words: str) -> Problem:
 
 
 def conflict(filename: str, index: str, *, remote: str, local: str) -> Problem:
-    """Other bytes under the name; both sha256."""
+    """The index holds different content under the name; `remote` and `local` are sha256."""
     return Problem(
         Code.CONFLICT,
         f"{_differs(filename, index, remote, local)}.",
@@ -72,7 +72,7 @@ def conflict(filename: str, index: str, *, remote: str, local: str) -> Problem:
 
 
 def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Problem:
-    """The same, where `--skip-existing` asks for that."""
+    """The same with `--skip-existing`, which keeps what is there."""
     return Problem(
         Code.KEPT_REMOTE,
         f"{_differs(filename, index, remote, local)}. It was kept because of --skip-existing.",
@@ -84,7 +84,7 @@ def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Proble
 
 
 def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Problem:
-    """An index that compares before it says so, and does not list the file yet."""
+    """The index compared the bytes and says they differ, but does not list the file yet."""
     return Problem(
         Code.CONFLICT,
         f"{index} says that it already holds a different {filename} (not sha256 {local}), but does"
@@ -110,7 +110,7 @@ def same_bytes_elsewhere(
 
 
 def other_sources(release: str, index: str, commit: str | None) -> Problem:
-    """An earlier run, at `commit` where that is known, began to send files of other sources."""
+    """An earlier run (at `commit`, if known) began to send files built from other sources."""
     at = f" (commit {commit})" if commit else ""
     return Problem(
         Code.OTHER_SOURCES,
@@ -126,7 +126,7 @@ def version_spelled_otherwise(index: str, release: str, filenames: Collection[st
     return Problem(
         Code.VERSION_SPELLED_OTHERWISE,
         f"{index} already holds {release} under another spelling of the version"
-        f" ({some(filenames)}), which is the same release to it. Nothing was uploaded.",
+        f" ({some(filenames)}), and treats both as one release. Nothing was uploaded.",
         f"{_RAISE}, or spell the version as the index does.",
         index=index,
     )

@@ -1,4 +1,4 @@
-"""Wrong usage: settings, options, names, receipts; and faults of ours (PV1xx, PV209, PV217)."""
+"""Wrong usage: settings, options, names, receipts; and bugs of ours (PV1xx, PV209, PV217)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unknown_setting(name: str, meant: str | None, known: Iterable[str]) -> Probl
 
 
 def not_a_table() -> Problem:
-    """`tool.publish-verified` is something else than a table."""
+    """`tool.publish-verified` is not a table."""
     return Problem(
         Code.SETTING,
         "tool.publish-verified in pyproject.toml is not a table.",
@@ -35,7 +35,7 @@ def not_a_table() -> Problem:
 
 
 def not_awaitable(reason: object) -> Problem:
-    """A release that cannot be waited for, as it is named."""
+    """A release name that `wait` does not accept."""
     return Problem(Code.NOT_AWAITABLE, f"{reason}.", "Name releases as NAME==VERSION.")
 
 
@@ -77,7 +77,7 @@ def receipt_unreadable(path: str, reason: object) -> Problem:
 
 
 def receipt_not_writable(path: str, error: object) -> Problem:
-    """The receipt has no place."""
+    """The receipt cannot be written."""
     return Problem(
         Code.RECEIPT_NOT_WRITABLE,
         f"Cannot write the receipt {printable(path)}: {printable(str(error))}.",
@@ -86,7 +86,7 @@ def receipt_not_writable(path: str, error: object) -> Problem:
 
 
 def internal(error: BaseException) -> Problem:
-    """A fault of ours."""
+    """A bug in this plugin."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return Problem(

@@ -28,7 +28,7 @@ def quarantined(index: str, reason: str) -> Problem:
     """The project is quarantined, so its page lists nothing (PEP 792)."""
     why = f" ({printable(reason, 200)})" if reason else ""
     remedy = _REMEDIES[Code.QUARANTINED]
-    words = f"has put the project under quarantine{why}, so it shows none of its files"
+    words = f"has quarantined the project{why}, so it lists none of its files"
     return Problem(Code.QUARANTINED, f"{index} {words}.", remedy, index=index)
 
 
@@ -138,7 +138,7 @@ def encoded_in_transit(index: str, filename: str, coding: str) -> Problem:
 def other_digest_listed(
     index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
 ) -> Problem:
-    """A listed hash, other than sha256, is wrong."""
+    """A listed hash other than sha256 is wrong."""
     return Problem(
         Code.OTHER_DIGEST_LISTED,
         f"{index} lists {filename} with {algorithm} {listed}, but the file has {actual}, so"
@@ -150,7 +150,7 @@ def other_digest_listed(
 
 
 def other_metadata_served(index: str, filename: str, *, served: str, expected: str) -> Problem:
-    """The `.metadata` is not that of the file."""
+    """The `.metadata` differs from the file's own."""
     return Problem(
         Code.OTHER_METADATA_SERVED,
         f"{index} serves metadata for {filename} that differs from the file's own: sha256 {served}"
@@ -164,7 +164,7 @@ def other_metadata_served(index: str, filename: str, *, served: str, expected: s
 def other_metadata_listed(
     index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
 ) -> Problem:
-    """The `.metadata` is listed with another hash than it has."""
+    """The `.metadata` is listed with the wrong hash."""
     return Problem(
         Code.OTHER_METADATA_LISTED,
         f"{index} lists the metadata of {filename} with {algorithm} {listed}, but serves {actual},"
@@ -210,7 +210,7 @@ def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Prob
 
 
 def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Problem:
-    """A real client failed; `detail` has its own words."""
+    """A real client failed; `detail` quotes it."""
     return Problem(
         Code.CLIENT_CANNOT_INSTALL,
         f"{client} cannot install {filename} from {index}: {without_secrets(detail)}",

@@ -70,7 +70,7 @@ def listed_improperly(index: str, what: str, timeout: float, details: Iterable[s
 
 
 def copies_by_user_agent(index: str) -> Problem:
-    """An edge's cache varies by User-Agent: clients' copies are out of our sight."""
+    """A cache varies by User-Agent, so we cannot see the copies that clients get."""
     return Problem(
         Code.COPIES_BY_USER_AGENT,
         f"The cache in front of {index} keeps one copy of each page per User-Agent (Vary), so a"

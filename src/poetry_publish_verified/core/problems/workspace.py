@@ -1,4 +1,4 @@
-"""Many projects of one repository, and what they need of each other (PV240 to PV247)."""
+"""Projects of one repository and their dependencies on each other (PV240 to PV247)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def range_unsatisfied(
 
 
 def members_unknown() -> Problem:
-    """Nobody says which projects there are to wait for."""
+    """Nothing says which projects to wait for."""
     return Problem(
         Code.MEMBERS_UNKNOWN,
         "--wait-for-dependencies does not know which projects to wait for.",
@@ -95,7 +95,7 @@ def members_unknown() -> Problem:
 
 
 def not_a_member(project: str, patterns: Collection[str], root: str) -> Problem:
-    """The project is not among those that are named."""
+    """The project is not among those that `--projects` matches."""
     return Problem(
         Code.MEMBERS_UNKNOWN,
         f"{project} is not among the projects that {some(patterns)} matches in {root}.",
@@ -104,7 +104,7 @@ def not_a_member(project: str, patterns: Collection[str], root: str) -> Problem:
 
 
 def dependency_not_there(member: str, folder: str, problem: Problem) -> Problem:
-    """A project that this one needs is not proven; `problem` says why."""
+    """A project that this one needs could not be verified; `problem` says why."""
     return Problem(
         Code.NEEDED_NOT_THERE,
         f"{member}, which this project depends on, could not be verified, so nothing was uploaded:"

@@ -1,4 +1,4 @@
-"""How an upload ends: what came back, and what that proves."""
+"""How an upload ends: the answer, and what it proves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Again = Literal["no", "once", "later", "after-reset", "yes"]
 class Answered:
     """The server's answer to an upload; `reason` is the raw reason phrase, `body` its start.
 
-    `headers`: those that say when to come again, with lower-case names.
+    `headers` holds those that say when to retry, under lower-case names.
     """
 
     status: int
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """The answer never came; `sent` is False where the request surely never arrived.
+    """The answer never came; `sent` is False if the request certainly never arrived.
 
     `passing`: what was in the way may be gone a moment later, unlike a certificate's fault;
     `changed`: the file is no longer what was looked at.
@@ -43,12 +43,12 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The server says that it took the file."""
+    """The server says that it stored the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """The file may be there or not: only a look at the index tells."""
+    """The file may or may not be there: only the index can tell."""
 
     says_exists: bool
     words: str
@@ -56,7 +56,7 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server, or the way there, said no, and nothing was stored."""
+    """The server, or a proxy, refused the file, and nothing was stored."""
 
     problem: Problem
     again: Again = "no"

@@ -1,4 +1,4 @@
-"""What a refusal of an upload means, and what its user has to do."""
+"""What a refused upload means, and what the user has to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDS_LIMIT = 800
 
 
 def particular(status: int, words: str) -> Row | None:
-    """The row of the catalogue whose very words the server said; None where there is none."""
+    """The row of the catalog whose words the server used; None if there is none."""
     return _first(PARTICULAR, status, words)
 
 

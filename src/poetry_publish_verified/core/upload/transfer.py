@@ -51,11 +51,11 @@ class UploadTarget:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How far one goes: `retries` sends after the first, `timeout` seconds from the first failure.
+    """When to give up: after `retries` more sends, or `timeout` seconds after the first failure.
 
     `takes_identical`: the index is known to answer 200 to the same bytes again, so what it holds
-    need not be known for a file to be sent again. `exists_differs`: its "exists already" is its
-    word that the bytes differ. `keep`: other bytes there are kept, not a conflict.
+    need not be known before a file is sent again. `exists_differs`: its "already exists" means
+    that the bytes differ. `keep`: different bytes there are kept, and not a conflict.
     """
 
     retries: int

@@ -1,4 +1,4 @@
-"""The catalog of refusals: what servers say, what it means, what to do, and whether again.
+"""The catalog of refusals: what servers say, what it means, what to do, whether to retry.
 
 The words are those of PyPI's own server (https://github.com/pypi/warehouse, as of August 2026, in
 the file below `warehouse/` that stands above each group), which others imitate. They are looked

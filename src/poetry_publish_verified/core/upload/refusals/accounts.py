@@ -1,4 +1,4 @@
-"""Refusals because of who uploads: accounts, tokens, rights; and what is closed to everybody."""
+"""Refusals because of the uploader (account, token, rights), or because uploads are closed."""
 
 from __future__ import annotations
 

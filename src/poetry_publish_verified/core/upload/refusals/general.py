@@ -1,4 +1,4 @@
-"""Refusals recognized by little more than their status, and whatever else a server says."""
+"""Refusals recognized by little more than their status, and a row for everything else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from poetry_publish_verified.errors import Code
 
 _SET_URL = "Set the repository's upload URL: {set_url}. A simple index does not accept uploads."
 
-# What is left, from words to a status alone: the first that fits counts.
+# From words to a status alone: the first row that fits counts.
 GENERAL = (
     # forklift/legacy.py, macaroons/security_policy.py
     Row(
@@ -95,7 +95,7 @@ GENERAL = (
     ),
 )
 
-# Whatever else a server says.
+# Anything else a server says.
 UNKNOWN = Row(
     Code.UPLOAD_REFUSED,
     (),

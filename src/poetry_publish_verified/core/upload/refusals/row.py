@@ -1,4 +1,4 @@
-"""What a row of the catalog is, and the phrases that many of them share."""
+"""A row of the catalog, and the phrases that many rows share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
     beside: str = ""
 
     def fits(self, status: int, said: str) -> bool:
-        """Whether an answer is of this kind; `said` are the server's words."""
+        """Whether an answer matches this row; `said` is what the server said."""
         lower = said.lower()
         return (
             status in self.statuses
@@ -34,7 +34,7 @@ class Row:
         )
 
 
-# Pages for people: what they are, and their path on an index whose pages are known.
+# Web pages: a description, and the path on an index whose pages are known.
 PAGES = {
     "account": ("the index's account settings page", "manage/account/"),
     "tokens": ("the index's API token page", "manage/account/token/"),
@@ -64,6 +64,6 @@ PHRASES = {
     " version",
     "later": "Change nothing and {rerun} later. The index's status page may say when.",
 }
-# What PyPI puts before all that it says of an archive, and of attestations.
+# PyPI begins its messages about archives and attestations with these.
 INVALID = "Invalid distribution file."
 ATTESTED = "Invalid attestations supplied during upload:"
