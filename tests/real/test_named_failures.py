@@ -184,7 +184,7 @@ def test_quarantine_in_json(
     edit_json(proxy, edit)
     ended(publish(poetry, project, index), 7)
     assert len(proxy.pages) <= AT_ONCE
-    assert "quarantine (holes in the hull)" in failed(project, "PV709")["message"]
+    assert "quarantined the project (holes in the hull)" in failed(project, "PV709")["message"]
 
 
 def test_quarantine_in_html(
@@ -198,7 +198,7 @@ def test_quarantine_in_html(
     )
     edit_html(proxy, lambda page: page.replace("<head>", f"<head>{tags}", 1))
     ended(publish(poetry, project, index), 7)
-    assert "quarantine (holes in the hull)" in failed(project, "PV709")["message"]
+    assert "quarantined the project (holes in the hull)" in failed(project, "PV709")["message"]
 
 
 @pytest.mark.parametrize("status", ["archived", "deprecated"])
@@ -212,7 +212,7 @@ def test_archived_or_deprecated_project(
     ended(run, 0)
     (problem,) = problems(project.receipt())
     assert (problem["code"], problem["severity"]) == ("PV714", "warning")
-    assert f"the project is {status}" in run.err
+    assert f"marks the project as {status}" in run.err
 
 
 @pytest.mark.parametrize("right", [True, False])
