@@ -146,6 +146,58 @@ def test_missing_credentials(access: Access, half: bool, in_public: bool, elsewh
         assert all("MY_INDEX" in problem.remedy for problem in found)
 
 
+TOKEN = "pypi-AgEIcHlwaS5vcmc"
+
+
+@pytest.mark.parametrize(
+    ("repository", "public", "severity", "words"),
+    [
+        (Access("me", TOKEN), True, "error", "__token__"),
+        (Access("me", TOKEN), False, None, ""),
+        (Access("__token__", TOKEN), True, None, ""),
+        (Access("me", "secret\n"), False, "warning", "line break"),
+        (Access("me", "\r\nsecret"), False, "warning", "line break"),
+        (Access("me", ""), False, None, ""),
+    ],
+)
+def test_unlikely_credentials(
+    repository: Access, public: bool, severity: str | None, words: str
+) -> None:
+    """A token of another user name and a line break are found before the upload."""
+    target = RepositoryTarget("harbour", "https://index.example/", repository)
+    found = check(LANTERN, [wheel()], Circumstances(repository=target), public=public)
+    assert [problem.severity for problem in found] == ([severity] if severity else [])
+    assert all(words in problem.message for problem in found)
+    assert not any("secret" in each.message or TOKEN in each.message for each in found)
+
+
+@pytest.mark.parametrize(
+    ("access", "half", "public", "severity"),
+    [
+        (Access(), False, False, "warning"),
+        (Access(), False, True, "error"),
+        (Access("me"), True, False, "error"),
+        (Access("me", "secret"), False, False, None),
+    ],
+)
+def test_empty_variables(access: Access, half: bool, public: bool, severity: str | None) -> None:
+    """Variables that are set to nothing are named where credentials are missing."""
+    empty = ("POETRY_HTTP_BASIC_HARBOUR_PASSWORD",)
+    target = RepositoryTarget("harbour", "https://index.example/", access, half, empty)
+    found = check(LANTERN, [wheel()], Circumstances(repository=target), public=public)
+    assert [problem.severity for problem in found] == ([severity] if severity else [])
+    assert all(f"{empty[0]} is set but empty" in problem.message for problem in found)
+
+
+def test_missing_credentials_of_a_name_with_dots() -> None:
+    """Poetry reads no variable for such a name, so none is suggested."""
+    for half in (True, False):
+        target = RepositoryTarget("my.index", "https://index.example/", Access(), half)
+        (found,) = check(LANTERN, [wheel()], Circumstances(repository=target), public=True)
+        assert "POETRY_" not in found.remedy
+        assert ".my.index <" in found.remedy
+
+
 def test_broken_files_are_reported_with_other_faults() -> None:
     """Unreadable files are reported together with other faults, not as missing."""
     broken = Problem(Code.ARCHIVE_BROKEN, "It is cut off.", "Build again.", filename=SDIST)

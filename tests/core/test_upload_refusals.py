@@ -173,6 +173,41 @@ def test_project_links_use_the_normalised_name() -> None:
     assert "{" not in problem.message + problem.remedy
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, b"Unauthorized"), (403, b"Invalid or non-existent authentication")]
+)
+def test_refusal_without_credentials(status: int, reason: bytes) -> None:
+    """If none were sent, no password is called wrong: it says where none were found."""
+    judged = judge(Answered(status, reason), WHEEL, OTHER, repository="my-index", anonymous=True)
+    assert isinstance(judged, Refused)
+    assert judged.problem.code is Code.CREDENTIALS_MISSING
+    said = judged.problem.message
+    assert "POETRY_HTTP_BASIC_MY_INDEX_USERNAME, POETRY_HTTP_BASIC_MY_INDEX_PASSWORD" in said
+    for place in ("http-basic.my-index", "pypi-token.my-index", "keyring", "netrc"):
+        assert place in said
+    assert "wrong" not in said
+    assert "http-basic.my-index <user> <password>" in judged.problem.remedy
+
+
+def test_other_refusal_without_credentials() -> None:
+    """A refusal that names another cause keeps it."""
+    answer = Answered(403, b"New uploads are temporarily disabled.")
+    judged = judge(answer, WHEEL, OTHER, repository=NAME, anonymous=True)
+    assert isinstance(judged, Refused)
+    assert judged.problem.code is Code.CLOSED
+
+
+@pytest.mark.parametrize("anonymous", [True, False])
+def test_name_with_dots(anonymous: bool) -> None:
+    """Poetry reads no variable for such a name, so none is suggested."""
+    answer = Answered(403, b"Invalid or non-existent authentication")
+    judged = judge(answer, WHEEL, OTHER, repository="my.index", anonymous=anonymous)
+    assert isinstance(judged, Refused)
+    assert "POETRY_" not in judged.problem.message + judged.problem.remedy
+    assert ".my.index <" in judged.problem.remedy
+    assert not anonymous or "Poetry reads no variable" in judged.problem.message
+
+
 def test_missing_slash_has_a_command() -> None:
     """The remedy for a missing slash is a command with the corrected URL."""
     answer = Answered(308, b"the expected upload URL is /legacy/ (with a trailing slash)")

@@ -264,3 +264,27 @@ def test_user_name_without_a_password(tmp_path: Path, monkeypatch: pytest.Monkey
     ).half_login
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", encoding="utf-8")
     assert not repository(poetry, "harbour", Credentials(username="me")).half_login
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "sent"),
+    [("__token__", "pypi-abc\n", "pypi-abc"), ("me", "secret\n", "secret\n")],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_token_with_a_line_break(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, username: str, password: str, sent: str
+) -> None:
+    """It is sent without; a password is sent as it is."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.poetry_api.repositories import Credentials
+    from poetry_publish_verified.poetry_api.repositories import repository
+
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("POETRY_REPOSITORIES_HARBOUR_URL", "http://127.0.0.1/")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_HARBOUR_PASSWORD", "")
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    poetry = Factory().create_poetry(tmp_path)
+    found = repository(poetry, "harbour", Credentials(username=username, password=password))
+    assert found.access.password == sent
+    assert found.empty == ("POETRY_HTTP_BASIC_HARBOUR_PASSWORD",)

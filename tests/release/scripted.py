@@ -129,6 +129,7 @@ class ScriptedIndex:
     algorithms: list[frozenset[str]] = field(default_factory=list)
     certain: bool = True
     guessed: bool = False
+    name: str | None = None
     vary: frozenset[str] = frozenset({"accept"})
     pypi: bool = False
     access: Hashable = None
@@ -215,6 +216,7 @@ class ScriptedRepository:
     shows_on: list[ScriptedIndex]
     name: str = "harbour"
     url: str = "https://upload.example.org/legacy/"
+    anonymous: bool = False
     script: list[ScriptedAnswer] = field(default_factory=list)
     scripts: dict[str, list[ScriptedAnswer]] = field(default_factory=dict)
     takes: float = 0.0

@@ -83,6 +83,11 @@ class SimpleIndex:
         return self._target.certain
 
     @property
+    def name(self) -> str | None:
+        """Poetry's name for its credentials, where it has one."""
+        return self._target.name
+
+    @property
     def guessed(self) -> bool:
         """Whether only the shape of the upload URL suggests its address."""
         return self._target.guessed

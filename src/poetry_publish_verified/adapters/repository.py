@@ -39,6 +39,11 @@ class HttpRepository:
         """The upload URL, without credentials."""
         return self._target.url
 
+    @property
+    def anonymous(self) -> bool:
+        """Whether no credentials were found, so none are sent."""
+        return self._target.access.basic is None
+
     async def unreachable(self) -> str | None:
         """Why no server can be reached there, in words; None where one answers."""
         try:

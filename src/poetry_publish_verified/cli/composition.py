@@ -46,8 +46,8 @@ from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
@@ -117,7 +117,7 @@ async def run_workspace(
 
 
 def _targets(source: DistDirRelease) -> list[IndexTarget]:
-    _check_certificates(source.targets.repository.access)
+    _check_certificates(source.targets.repository)
     return [source.targets.indexes.own, *source.targets.indexes.shown_by]
 
 
@@ -182,7 +182,7 @@ class _Adapters:
     ) -> _Adapters:
         by_url = {target.url: target for target in targets}
         for target in by_url.values():
-            _check_certificates(target.access)
+            _check_certificates(target)
         clock = SystemClock()
         pace = Pace(clock)
         clients = _clients(stack, by_url, plan, pace, proxies=proxies)
@@ -284,9 +284,10 @@ def user_agent() -> str:
     )
 
 
-def _check_certificates(access: Access) -> None:
+def _check_certificates(target: RepositoryTarget | IndexTarget) -> None:
+    access = target.access
     try:
         tls_context(access)
     except OSError as error:
         path = access.client_cert if access.ca is None else access.ca
-        raise ReleaseError.refused(bad_certificate(path, error)) from error
+        raise ReleaseError.refused(bad_certificate(path, error, target.name)) from error

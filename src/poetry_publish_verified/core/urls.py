@@ -39,27 +39,37 @@ class Access:
         return self.username or "", self.password or ""
 
 
-def in_variables(name: str) -> str:
-    """A repository's name as it appears in Poetry's environment variables."""
-    return name.upper().replace("-", "_").replace(".", "_")
+def in_variables(name: str) -> str | None:
+    """A repository's name as it appears in Poetry's environment variables.
+
+    None for a name that cannot be in one, as Poetry leaves dots as they are.
+    """
+    fits = re.fullmatch(r"[A-Za-z0-9_-]+", name)
+    return name.upper().replace("-", "_") if fits else None
+
+
+def credential_variables(repository: str) -> tuple[str, ...]:
+    """The environment variables that Poetry reads a repository's credentials from."""
+    variable = in_variables(repository)
+    if variable is None:
+        return ()
+    basic = f"POETRY_HTTP_BASIC_{variable}"
+    return f"POETRY_PYPI_TOKEN_{variable}", f"{basic}_USERNAME", f"{basic}_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryTarget:
     """A repository by Poetry's name for it, its upload URL (no credentials) and access.
 
-    `half_login`: there is a user name for it, without a password anywhere.
+    `half_login`: there is a user name for it, without a password anywhere; `empty`: environment
+    variables for credentials that are set to nothing.
     """
 
     name: str
     url: str
     access: Access
     half_login: bool = False
-
-    @property
-    def variable(self) -> str:
-        """The name as it appears in Poetry's environment variables."""
-        return in_variables(self.name)
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class IndexTarget:
 
     `certain`: its address is known from the kind of server, not a person's word and not a guess;
     `guessed`: only the shape of the upload URL suggests it; `pypi`: it is PyPI, which Poetry reads
-    in a way of its own.
+    in a way of its own; `name`: that under which Poetry has its credentials, if any.
     """
 
     url: str
@@ -76,6 +86,7 @@ class IndexTarget:
     certain: bool = False
     guessed: bool = False
     pypi: bool = False
+    name: str | None = None
 
 
 def split_credentials(url: str) -> tuple[str, str | None, str | None]:

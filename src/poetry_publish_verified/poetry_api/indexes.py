@@ -154,17 +154,20 @@ class _Finder:
         if urlsplit(url).query:
             raise InvalidUrlError("it has a query, which the address of an index cannot have")
         url = url.rstrip("/") + "/"
+        source = source or next(
+            (name for name, at in self._sources.items() if _same_index(at, url)), None
+        )
         access = self._access(url, username, password, source)
+        upload = self._upload
+        beside = upload is not None and origin(url) == origin(upload.url)
+        name = upload.name if upload and beside and source is None else source
         pypi = url == pypi_index()
         certain = pypi or self.implied == ImpliedIndex(url, certain=True)
-        return IndexTarget(url, access, certain, pypi=pypi)
+        return IndexTarget(url, access, certain, pypi=pypi, name=name)
 
     def _access(
         self, url: str, username: str | None, password: str | None, source: str | None
     ) -> Access:
-        source = source or next(
-            (name for name, at in self._sources.items() if _same_index(at, url)), None
-        )
         upload = self._upload
         own = upload.access if upload and origin(url) == origin(upload.url) else None
         cert: Path | bool = True

@@ -16,11 +16,11 @@ from poetry_publish_verified.core.problems import repository as problems
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.urls import InvalidUrlError
 from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.core.urls import in_variables
 from poetry_publish_verified.core.urls import looks_like_an_index
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.sanitize import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     try:
         publisher.publish(name, given.username, given.password, given.cert, given.client_cert)
     except RuntimeError as error:
-        unknown = problems.unknown_repository(label, in_variables(printable(label)), error)
+        unknown = problems.unknown_repository(label, in_variables(label), error)
         raise ReleaseError.refused(unknown) from error
     try:
         url, username, password = split_credentials(recorder.url)
@@ -94,10 +94,14 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
         raise ReleaseError.refused(problems.repository_is_an_index(label, url))
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
+    if username == "__token__" and password is not None:
+        # A secret of a CI often ends with the line break of the file it came from.
+        password = password.strip()
     access = access_to(url, username, password, recorder.cert, recorder.client_cert)
     # Poetry itself forgets a user name that comes without a password.
     half = bool(given.username or recorder.username) and access.password is None
-    return RepositoryTarget(label, url, access, half_login=half)
+    empty = tuple(name for name in credential_variables(label) if os.environ.get(name) == "")
+    return RepositoryTarget(label, url, access, half_login=half, empty=empty)
 
 
 def access_to(

@@ -46,6 +46,10 @@ class Index(Protocol):
         """Whether the index is known to exist: its address is neither a user's nor a guess."""
 
     @property
+    def name(self) -> str | None:
+        """Poetry's name for its credentials, where it has one."""
+
+    @property
     def guessed(self) -> bool:
         """Whether only the shape of the upload URL suggests its address."""
 
@@ -98,6 +102,10 @@ class Repository(Protocol):
     @property
     def url(self) -> str:
         """The upload URL, without credentials."""
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether no credentials were found, so none are sent."""
 
     async def unreachable(self) -> str | None:
         """Why no server can be reached there, in words; None if one answers."""

@@ -266,7 +266,7 @@ class IndexPoller:
     def _end(self, variant: Variant, watch: Watch, step: object) -> None:
         match step:
             case Denied():
-                problem = problems.denied(self._index.url, watch.last.detail)
+                problem = problems.denied(self._index.url, watch.last.detail, self._index.name)
                 if not self.failures:
                     self._fail(Verdict.NOT_VISIBLE, problem)
             case Wrong(faults):

@@ -221,7 +221,9 @@ def _unknown_state(index: Index, seen: Observation, *, denied: bool = False) -> 
     detail = seen.detail
     if seen.retry_after:
         detail += f"; it asks to wait {in_words(seen.retry_after)}"
-    problem = repository_problems.index_state_unknown(index.url, detail, denied=denied)
+    problem = repository_problems.index_state_unknown(
+        index.url, detail, name=index.name, denied=denied
+    )
     return ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
 
 
@@ -300,7 +302,7 @@ async def _fault_of_index(index: Index) -> Problem | None:
     state, said = await index.root()
     match state:
         case "denied":
-            return problems.denied(index.url, said)
+            return problems.denied(index.url, said, index.name)
         case "unreachable":
             return repository_problems.index_unreachable(index.url, said)
         case "none":

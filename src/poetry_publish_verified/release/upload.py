@@ -142,7 +142,13 @@ class _Sending:
             )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
         repository = self._context.repository
-        outcome = judge(answer, filename, repository.url, repository=repository.name)
+        outcome = judge(
+            answer,
+            filename,
+            repository.url,
+            repository=repository.name,
+            anonymous=repository.anonymous,
+        )
         now = self._context.clock.monotonic()
         step = transfer.answered(outcome, now, rest)
         if not isinstance(outcome, Stored):

@@ -16,10 +16,14 @@ from poetry_publish_verified.core.preflight.values import Circumstances
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
+from poetry_publish_verified.core.problems.repository import empty_credentials
 from poetry_publish_verified.core.problems.repository import half_login
+from poetry_publish_verified.core.problems.repository import line_break_in_password
 from poetry_publish_verified.core.problems.repository import no_credentials
 from poetry_publish_verified.core.problems.repository import plain_http
+from poetry_publish_verified.core.problems.repository import token_without_its_user
 from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.core.urls import goes_in_the_clear
 from poetry_publish_verified.errors import Problem
 
@@ -83,10 +87,19 @@ def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterat
     """Credentials that cannot be enough; many company servers need none."""
     if repository is None:
         return
+    name, access = repository.name, repository.access
+    variables = credential_variables(name)
     if repository.half_login:
-        yield half_login(repository.name, repository.variable)
-    elif public and not repository.access.password:
-        yield no_credentials(repository.name, repository.variable)
+        yield half_login(name, variables, repository.empty)
+    elif public and not access.password:
+        yield no_credentials(name, variables, repository.empty)
+    elif access.basic is None and repository.empty:
+        yield empty_credentials(name, repository.empty)
+    password = access.password or ""
+    if public and password.startswith("pypi-") and access.username != "__token__":
+        yield token_without_its_user(name)
+    if set(password) & {"\r", "\n"}:
+        yield line_break_in_password(name)
 
 
 def _in_the_clear(circumstances: Circumstances) -> Iterator[Problem]:

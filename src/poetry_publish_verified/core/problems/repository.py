@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Sequence
+
 from poetry_publish_verified.core.problems.words import RERUN
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
@@ -17,14 +20,18 @@ def url_for_a_name() -> Problem:
     )
 
 
-def unknown_repository(name: str, variable: str, error: object) -> Problem:
-    """Poetry does not know the repository; `variable` is its name in environment variables."""
+def unknown_repository(name: str, variable: str | None, error: object) -> Problem:
+    """Poetry does not know the repository; `variable` is its name in environment variables.
+
+    None where it cannot be in one.
+    """
+    setting = f", or set POETRY_REPOSITORIES_{variable}_URL" if variable else ""
     return Problem(
         Code.REPOSITORY_UNKNOWN,
         f"{printable(str(error)).rstrip('.')}.",
         "Leave out --repository to publish to PyPI."
         if name.lower() == "pypi"
-        else f"{_set_url(name)}, or set POETRY_REPOSITORIES_{variable}_URL.",
+        else f"{_set_url(name)}{setting}.",
     )
 
 
@@ -89,18 +96,14 @@ def bad_source_url(source: str, error: object) -> Problem:
     )
 
 
-def index_state_unknown(index: str, detail: str, *, denied: bool = False) -> Problem:
-    """The index does not say what it holds; unknown is never treated as absent."""
+def index_state_unknown(
+    index: str, detail: str, *, name: str | None, denied: bool = False
+) -> Problem:
+    """The index does not say what it holds, which is never absent; `name` is that of its login."""
     if denied:
-        remedy = (
-            "Give Poetry credentials for this index: poetry config http-basic.<name> <user>, with"
-            " the name of the repository or of a Poetry source for it as <name>."
-        )
+        remedy = f"{give_credentials(name)}."
     elif "certificate" in detail.lower():
-        remedy = (
-            "Pass the certificates to trust with --cert, or set them with poetry config"
-            " certificates.<name>.cert."
-        )
+        remedy = f"{trust_certificate(name)}."
     else:
         remedy = (
             "Check the index's URL, the proxy, and that the index is up, then run the same command"
@@ -125,36 +128,104 @@ def index_unreachable(index: str, said: str) -> Problem:
     )
 
 
-def bad_certificate(path: object, error: object) -> Problem:
-    """A certificate file cannot be used."""
+def give_credentials(name: str | None) -> str:
+    """Advice: an index by the name of its login, or one that has none."""
+    if name is None:
+        return (
+            "Give Poetry credentials for this index: add a Poetry source for it (poetry source"
+            " add), and run poetry config http-basic.<its name> <user> <password>"
+        )
+    return (
+        "Give Poetry credentials that may read this index: poetry config"
+        f" http-basic.{printable(name)} <user> <password>"
+    )
+
+
+def trust_certificate(name: str | None) -> str:
+    """Advice: the same for a certificate that is not trusted."""
+    if name is None:
+        return (
+            "Have the certificate trusted: set REQUESTS_CA_BUNDLE, or add a Poetry source for the"
+            " index (poetry source add), and run poetry config certificates.<its name>.cert <file>"
+        )
+    return (
+        "Have the certificate trusted: pass --cert, or run poetry config"
+        f" certificates.{printable(name)}.cert <file>"
+    )
+
+
+def bad_certificate(path: object, error: object, name: str | None) -> Problem:
+    """A certificate file cannot be used; `name` is that of the repository or source."""
+    setting = f", or set one with poetry config certificates.{printable(name)}.cert" if name else ""
     return Problem(
         Code.CERTIFICATE,
         f"Cannot use the certificate file {printable(str(path))}: {printable(str(error))}.",
-        "Pass a PEM file with --cert or --client-cert, or set one with poetry config"
-        " certificates.<repository>.cert.",
+        f"Pass a PEM file with --cert or --client-cert{setting}.",
     )
 
 
-def half_login(repository: str, variable: str) -> Problem:
-    """A user name without a password; the name is not repeated: it may be a token."""
+def half_login(repository: str, variables: Sequence[str], empty: Collection[str]) -> Problem:
+    """A user name without a password; the name is not repeated: it may be a token.
+
+    `variables` are those that Poetry reads, `empty` those of them that are set to nothing.
+    """
     name = printable(repository)
+    setting = f", set {variables[-1]}" if variables else ""
     return Problem(
         Code.CREDENTIALS_MISSING,
-        f"Repository {name} has a user name but no password.",
-        f"Pass --password, set POETRY_HTTP_BASIC_{variable}_PASSWORD, or run poetry config"
-        f" http-basic.{name} <user> <password>.",
+        f"Repository {name} has a user name but no password.{_set_but_empty(empty)}",
+        f"Pass --password{setting}, or run poetry config http-basic.{name} <user> <password>.",
     )
 
 
-def no_credentials(repository: str, variable: str) -> Problem:
+def no_credentials(repository: str, variables: Sequence[str], empty: Collection[str]) -> Problem:
     """PyPI and TestPyPI accept no upload without credentials."""
     name = printable(repository)
+    setting = f", or set {variables[0]}" if variables else ""
     return Problem(
         Code.CREDENTIALS_MISSING,
-        f"Repository {name} requires credentials, and none are set.",
-        f"Create an API token on its website and run poetry config pypi-token.{name} <token>, or"
-        f" set POETRY_PYPI_TOKEN_{variable}.",
+        f"Repository {name} requires credentials, and none are set.{_set_but_empty(empty)}",
+        f"Create an API token on its website and run poetry config pypi-token.{name} <token>"
+        f"{setting}.",
     )
+
+
+def empty_credentials(repository: str, empty: Collection[str]) -> Problem:
+    """Variables for credentials that are set to nothing; the repository may need none."""
+    return Problem(
+        Code.CREDENTIALS_MISSING,
+        f"No credentials were found for repository {printable(repository)}.{_set_but_empty(empty)}",
+        "If the repository needs none, unset them. A CI system sets a secret that a job may not"
+        " read to nothing.",
+        severity="warning",
+    )
+
+
+def token_without_its_user(repository: str) -> Problem:
+    """PyPI accepts an API token as the password of one user name only."""
+    name = printable(repository)
+    return Problem(
+        Code.CREDENTIALS_MISSING,
+        f"The password of repository {name} is an API token, which belongs to the user name"
+        " __token__, and the user name is another.",
+        f"Run poetry config pypi-token.{name} <token>, or pass --username __token__.",
+    )
+
+
+def line_break_in_password(repository: str) -> Problem:
+    """Passwords rarely have one, files that hold them do."""
+    return Problem(
+        Code.CREDENTIALS_MISSING,
+        f"The password of repository {printable(repository)} contains a line break.",
+        "If the repository refuses it, store it again without the line break.",
+        severity="warning",
+    )
+
+
+def _set_but_empty(variables: Collection[str]) -> str:
+    if not variables:
+        return ""
+    return f" {' and '.join(variables)} {'is' if len(variables) == 1 else 'are'} set but empty."
 
 
 def plain_http(url: str) -> Problem:

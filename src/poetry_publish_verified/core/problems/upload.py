@@ -6,6 +6,7 @@ What servers say when they refuse a file has a catalog of its own: `core/upload/
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Sequence
 
 from poetry_publish_verified.core.problems.words import RERUN
 from poetry_publish_verified.core.problems.words import some
@@ -22,6 +23,29 @@ def refused(code: Code, filename: str, cause: str, *, words: str, remedy: str) -
         code,
         f"{filename} was refused: {cause}. The server said: {words}",
         remedy,
+        filename=filename,
+    )
+
+
+def no_credentials_sent(
+    filename: str, repository: str, variables: Sequence[str], *, words: str
+) -> Problem:
+    """The server wants credentials, and Poetry found none; `variables` are those it reads."""
+    name = printable(repository)
+    environment = (
+        f"the environment ({', '.join(variables)})"
+        if variables
+        else "the environment (Poetry reads no variable for a name like this one)"
+    )
+    return Problem(
+        Code.CREDENTIALS_MISSING,
+        f"{filename} was refused: no credentials were sent, because there are none for repository"
+        f" {name} on the command line, in {environment}, in Poetry's configuration"
+        f" (http-basic.{name}, pypi-token.{name}), in the keyring or in ~/.netrc. The server said:"
+        f" {words}",
+        f"Run poetry config http-basic.{name} <user> <password>"
+        + (f", or set {variables[-2]} and {variables[-1]}" if variables else "")
+        + f", then {RERUN}.",
         filename=filename,
     )
 

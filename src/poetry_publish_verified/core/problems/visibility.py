@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from poetry_publish_verified.core.problems.repository import give_credentials
 from poetry_publish_verified.core.problems.words import RERUN
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import Problem
 
 
-def denied(index: str, said: str) -> Problem:
-    """An index refuses to be read."""
+def denied(index: str, said: str, name: str | None) -> Problem:
+    """An index refuses to be read; `name` is that of its login."""
     return Problem(
         Code.INDEX_DENIED,
         f"{index} denies access ({said}).",
-        "Give Poetry credentials for this index (poetry config http-basic.<source name> <user>),"
-        f" then {RERUN}.",
+        f"{give_credentials(name)}, then {RERUN}.",
         index=index,
     )
 

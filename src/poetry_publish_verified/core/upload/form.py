@@ -19,6 +19,8 @@ from poetry_publish_verified.core.upload.outcomes import UploadOutcome
 from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT
 from poetry_publish_verified.core.upload.refusal import explain
 from poetry_publish_verified.core.upload.refusal import particular
+from poetry_publish_verified.core.urls import credential_variables
+from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.sanitize import words_of_html
 
@@ -79,11 +81,17 @@ _DEPTH = 5
 
 
 def judge(
-    answer: Answered | NoAnswer, filename: str, upload_url: str, *, repository: str
+    answer: Answered | NoAnswer,
+    filename: str,
+    upload_url: str,
+    *,
+    repository: str,
+    anonymous: bool = False,
 ) -> UploadOutcome:
     """What an answer proves about `filename`: stored, refused, or neither.
 
-    `repository` is Poetry's name for what is at `upload_url`.
+    `repository` is Poetry's name for what is at `upload_url`; `anonymous`: no credentials
+    were sent.
     """
     if isinstance(answer, NoAnswer):
         if answer.changed:
@@ -102,7 +110,12 @@ def judge(
     by_status = answer.status == 409 and particular(answer.status, words) is None
     if by_status or any(answer.status == known and text in lower for known, text in _EXISTS):
         return Doubtful(says_exists=True, words=words)
-    return explain(answer, words, filename, upload_url, repository=repository)
+    refused = explain(answer, words, filename, upload_url, repository=repository)
+    if anonymous and refused.problem.code is Code.CREDENTIALS_REFUSED:
+        looked_in = credential_variables(repository)
+        problem = problems.no_credentials_sent(filename, repository, looked_in, words=words)
+        return Refused(problem)
+    return refused
 
 
 def server_words(answer: Answered) -> str:

@@ -18,7 +18,7 @@ from poetry_publish_verified.core.upload.refusals.row import PAGES
 from poetry_publish_verified.core.upload.refusals.row import PHRASES
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.core.urls import InvalidUrlError
-from poetry_publish_verified.core.urls import in_variables
+from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.core.urls import split_credentials
 from poetry_publish_verified.core.urls import without_credentials
 from poetry_publish_verified.sanitize import printable
@@ -54,11 +54,16 @@ def in_full(row: Row, filename: str, upload_url: str, *, repository: str) -> tup
     """
     home = _home(upload_url)
     name = _project(filename)
+    variables = credential_variables(repository)
     known = {
         "name": name or "this project",
         "url": _slashed(upload_url),
         "repository": printable(repository),
-        "variable": in_variables(printable(repository)),
+        "or_variable": f", or {variables[0]}" if variables else "",
+        "older": f" Check that {variables[0]} and {variables[-1]} do not hold an older one: they"
+        " take precedence."
+        if variables
+        else "",
     }
     for page, (words, path) in PAGES.items():
         if name is None and "{name}" in path:

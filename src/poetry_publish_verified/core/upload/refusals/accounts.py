@@ -20,8 +20,7 @@ ACCOUNT = (
         (403,),
         ("Invalid or non-existent authentication",),
         "the token or password is wrong or was deleted, or the account is disabled",
-        "{new_token} Check that POETRY_PYPI_TOKEN_{variable} and"
-        " POETRY_HTTP_BASIC_{variable}_PASSWORD do not hold an older one: they take precedence.",
+        "{new_token}{older}",
     ),
     # accounts/security_policy.py
     Row(

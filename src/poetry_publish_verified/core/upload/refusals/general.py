@@ -69,7 +69,7 @@ GENERAL = (
         (),
         "the credentials were refused, or do not allow uploads",
         "Check the user name and password (poetry config http-basic.{repository} <user>) or the"
-        " token ({set_token}, or POETRY_PYPI_TOKEN_{variable}); with a token, the user name is"
+        " token ({set_token}{or_variable}); with a token, the user name is"
         " __token__. Then check whether that user may write to this repository.",
     ),
     Row(
