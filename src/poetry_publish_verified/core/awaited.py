@@ -77,7 +77,7 @@ def pinned(text: str) -> AwaitedRelease:
 def of_receipt(receipt: Any) -> list[AwaitedRelease]:
     """The releases of a publisher's receipt, with exactly its files and hashes.
 
-    Raises NotAwaitableError where it is no receipt, or one without any file.
+    Raises NotAwaitableError if it is not a receipt, or lists no file.
     """
     if not isinstance(receipt, Mapping) or receipt.get("schema") != SCHEMA:
         raise NotAwaitableError(f"it is not a receipt ({SCHEMA})")

@@ -13,7 +13,7 @@ _LONGEST = 7 * 86400.0
 
 
 def expires_in(headers: Mapping[str, str]) -> float | None:
-    """Seconds for which a cache on the way will go on giving this answer; None where unsaid.
+    """Seconds for which a cache on the way will go on giving this answer; None if unsaid.
 
     `headers` have lower-case names. `max-age` alone announces nothing: without `Age` it tells how
     long the *client* may keep the page, not that anyone on the way has done so. 0 or less: the
@@ -30,7 +30,7 @@ def expires_in(headers: Mapping[str, str]) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to leave the server alone: `Retry-After`, in seconds or as a date (RFC 9110)."""
+    """Seconds to wait before asking again: `Retry-After`, in seconds or as a date (RFC 9110)."""
     text = headers.get("retry-after", "").strip()
     if (seconds := _seconds(text)) is not None:
         return min(seconds, _LONGEST)

@@ -36,7 +36,7 @@ class ArchiveMember:
 class Contents:
     """The files of an archive in their order (folders left out), and `unpacked` bytes in all.
 
-    `record` and `wheel` are a wheel's RECORD and WHEEL, None where it has none.
+    `record` and `wheel` are a wheel's RECORD and WHEEL, None if it has none.
     """
 
     members: tuple[ArchiveMember, ...]

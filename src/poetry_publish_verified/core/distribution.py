@@ -102,7 +102,7 @@ def _without_zeros(release: list[int]) -> list[int]:
 class Distribution:
     """One built file. `metadata` holds the bytes of its METADATA or PKG-INFO; `size` in bytes.
 
-    Digests are lower-case hexadecimal. `contents` is None where nobody looked.
+    Digests are lower-case hexadecimal. `contents` is None if nobody looked.
     """
 
     filename: str

@@ -81,7 +81,7 @@ class TargetsFound:
     """Where the release goes and which indexes must show it. URLs hold no credentials.
 
     `project_page` is the project's page for people on the repository's own site, with a slash at
-    the end; None where the site is not known.
+    the end; None if the site is not known.
     """
 
     repository_url: str | None
@@ -230,7 +230,7 @@ class IndexEnded:
 
 @dataclass(frozen=True, slots=True)
 class FileListed:
-    """An index lists a file under this hash; None where its page gives none."""
+    """An index lists a file under this hash; None if its page gives none."""
 
     index: str
     filename: str

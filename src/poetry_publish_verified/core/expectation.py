@@ -34,8 +34,8 @@ class BuiltMetadata:
 class ExpectedFile:
     """One file as every index must show it.
 
-    `sha256` is None where only the name is known, `size` where the bytes are not at hand, and
-    `built` where the archive is not.
+    `sha256` is None if only the name is known, `size` if the bytes are not at hand, and `built`
+    if the archive is not.
     """
 
     filename: str

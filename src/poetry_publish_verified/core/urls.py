@@ -92,7 +92,7 @@ class IndexTarget:
 def split_credentials(url: str) -> tuple[str, str | None, str | None]:
     """`url` without `user:password@`, the user name and the password.
 
-    Raises InvalidUrlError where it is no absolute http(s) URL.
+    Raises InvalidUrlError if it is not an absolute http(s) URL.
     """
     try:
         parts = urlsplit(url.strip())
@@ -177,7 +177,7 @@ class ImpliedIndex:
 
 
 def index_of(upload_url: str) -> ImpliedIndex | None:
-    """The simple index that shows what `upload_url` takes; None where that is not known.
+    """The simple index that shows what `upload_url` takes; None if that is not known.
 
     PyPI's shape is not certain by itself: only its own host makes it so.
     """

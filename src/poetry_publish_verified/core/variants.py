@@ -83,7 +83,7 @@ def _decodable(accept_encoding: str, encodings: Encodings) -> str:
 def told_apart(one: Variant, other: Variant, vary: frozenset[str] | None) -> bool:
     """Whether a server that says `Vary: …` may have different copies for two variants.
 
-    `vary` holds lower-case header names; None where nothing is known of the server yet.
+    `vary` holds lower-case header names; None if nothing is known of the server yet.
     """
     if one.page != other.page or vary is None or "*" in vary:
         return one != other

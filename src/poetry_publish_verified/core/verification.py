@@ -72,8 +72,8 @@ class ClientAbstains:
 class PipTarget:
     """The machine a wheel is for, in pip's words.
 
-    `any_python`: what the wheel requires of Python is not known here, so the version named may
-    not meet it.
+    `any_python`: the wheel's Requires-Python is not known here, so the version named may not
+    satisfy it.
     """
 
     python_version: str
@@ -115,7 +115,7 @@ class ClientRequest:
 def pip_target(wheel: ParsedFilename, requires_python: str | None) -> PipTarget | None:
     """A machine that the wheel's own tags name and its `Requires-Python` allows.
 
-    `requires_python` is None where it has none, or none is known. None where there is no such
+    `requires_python` is None if it has none, or none is known. None if there is no such
     machine: the wheel can then be installed nowhere.
     """
     try:

@@ -1,6 +1,6 @@
 """When to look at an index again, and when a release counts as visible: a state machine.
 
-Pure: fed with observations and the time, it says when to look next, or how the wait has ended.
+Pure: from observations and the time, it decides when to look next, or how the wait has ended.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.expectation import PageFault
 from poetry_publish_verified.core.simple import ProjectPage
 
-# A look follows the last one after a share of the time waited so far, so that a release is seen
-# at most that share too late, however long it takes; no sooner and no later than these.
+# The pause before each look is a share of the time waited so far, so that a release is seen at
+# most that share too late, however long it takes; it stays between these bounds.
 SHORTEST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 _FIRST_PAUSE = 0.35
 _GROWTH = 0.08
-# Pauses are shortened by up to so much, lest many runs that began together look together.
+# Pauses are shortened by up to this share, so that runs that began together do not look together.
 _JITTER = 0.1
 # `Age` is in whole seconds; a look right after an announced expiry must not come before it.
 _AFTER_EXPIRY = 0.05
-# What an edge announces may be short and come again and again: it gets so many looks of its own.
+# A cache may announce short lifetimes again and again, so only this many extra looks follow them.
 _EXPIRY_LOOKS = 6
 _EXPIRY_PERIOD = 600.0
-# An edge that gives an answer past its time is fetching the new one meanwhile.
+# A cache that serves an expired answer is fetching the new one meanwhile.
 _REVALIDATION = 0.5
 _FIRST_BACK_OFF = 0.5
-# So many good observations in a row; the last may come after the deadline. An index that took a
-# release back has servers that do not have it yet, and whose turn is chance: each time it takes
+# How many good observations in a row it takes; the last may come after the deadline. If a release
+# disappears again, some servers of the index lack it and answer at random, so each time it takes
 # two more.
 _STEADY = 2
 _MORE_STEADY = 2
 _STEADIEST = 8
 
 
-# What an index's own root says: it is there, it is not, it refuses; no server is reached; or none
-# of that is known.
+# What an index's root page says: it exists, it does not, it denies access, no server can be
+# reached, or none of that is known.
 RootState = Literal["there", "none", "denied", "unreachable", "unknown"]
 
 
@@ -53,7 +53,7 @@ class Observation:
     says why). *No answer is unknown, never absent.* `edge` holds the headers that name the edge
     that answered; `serial` is the index's own count of changes (`X-PyPI-Last-Serial`,
     `X-Devpi-Serial`); `expires_in` the seconds for which a cache will go on saying so, where it
-    says that; `retry_after` the seconds for which the server wants to be left alone; `vary` what
+    says that; `retry_after` the seconds that the server asks clients to wait; `vary` what
     the server's copies differ by; `reached` whether there was a server at all.
     """
 
@@ -88,7 +88,7 @@ class OutOfTime:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The index does not let us look: waiting longer changes nothing."""
+    """The index denies access: waiting longer changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ class _Pace:
         added = now < self._planned - SHORTEST_PAUSE
         if not added or self._errors or seen.retry_after:
             self._planned = now + self._pause(seen, now)
-        # The last look falls on the deadline itself, unless that would be too soon.
+        # The last look is at the deadline itself, unless that would be too soon.
         planned = max(min(self._planned, self._deadline), now + SHORTEST_PAUSE)
         return planned if seen.retry_after else min(self._after_expiry(now, planned), planned)
 
@@ -266,10 +266,10 @@ class _Pace:
         if self.expires_at <= now:
             wanted = now + _REVALIDATION
         wanted = max(wanted, now + SHORTEST_PAUSE)
-        # A look that is planned for so soon will do, and could not keep its own time besides.
+        # A look that is planned for so soon is good enough.
         if wanted >= planned - SHORTEST_PAUSE:
             return planned
-        # One that is still to come is put off or made anew here, not counted twice.
+        # A look that is still to come is replaced here, not counted twice.
         self._expiry_looks = [at for at in self._expiry_looks if now - _EXPIRY_PERIOD < at <= now]
         if len(self._expiry_looks) >= _EXPIRY_LOOKS:
             return planned

@@ -70,7 +70,7 @@ class Text:
     """Describes a run, event by event.
 
     Each event comes with its moment (seconds of a monotonic clock), and with any text that tells
-    the releases of a run apart; None where there is just one.
+    the releases of a run apart; None if there is just one.
     """
 
     def __init__(self, terminal: Terminal, kind: summary.Kind) -> None:

@@ -73,7 +73,7 @@ class WaitTable:
         self._waits: dict[tuple[str, str], _Wait] = {}
 
     def apply(self, event: events.Event, now: float, release: str) -> None:
-        """Take in one event of a release (empty where there is just one), which happened `now`."""
+        """Take in one event of a release (empty if there is just one), which happened `now`."""
         match event:
             case events.WaitStarted(index, timeout, variants):
                 rows = {variant: _VariantRow() for variant in variants}

@@ -158,7 +158,7 @@ class _Asked:
         )
 
     def why_skipped(self, filename: str) -> str | None:
-        """Why the client was not asked for a file; None where it was."""
+        """Why the client was not asked for a file; None if it was."""
         return next((why for why, files in self.skipped.items() if filename in files), None)
 
     async def warn_of_a_stale_cache(self) -> None:

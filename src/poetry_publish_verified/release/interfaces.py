@@ -145,7 +145,7 @@ class Client(Protocol):
     ) -> str | None:
         """The command after which the user's own client sees the release, where it now does not.
 
-        None where its cache is not in the way.
+        None if its cache is not in the way.
         """
 
 

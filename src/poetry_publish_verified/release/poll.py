@@ -44,8 +44,8 @@ _LAST_ANSWER = 1.0
 class IndexPoller:
     """Polls one index as each client sees it.
 
-    After `run`, and after `still_there`, `pages` holds the page that satisfied by the variant
-    that saw it, and `failures` what went wrong, nothing where all see the release.
+    After `run`, and after `still_there`, `pages` holds the complete page by the variant
+    that saw it, and `failures` what went wrong, empty if all see the release.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class IndexPoller:
         return await self._see_it()
 
     async def still_there(self, expected: ExpectedRelease) -> bool:
-        """One last look by every client; where one sees an old page again, the wait goes on.
+        """Take one last look as every client; if one sees an old page again, the wait goes on.
 
-        `subject` may know more of the files than the wait did.
+        `expected` may know more about the files than the wait did.
         """
         self._expected = expected
         gone = 0
@@ -221,7 +221,7 @@ class IndexPoller:
                     str(expected.version),
                     variant,
                     fresh=fresh,
-                    # However long a rest the server asks for, the last look is made.
+                    # The last look is made, however long the server asks to wait.
                     patience=max(left - _LAST_ANSWER, 0.0),
                 )
         finally:
@@ -230,9 +230,9 @@ class IndexPoller:
         return seen
 
     def _share(self, variant: Variant, seen: Observation) -> None:
-        """Tell those who read the same copy what it lacks; that it is there each sees itself.
+        """Tell the variants that read the same copy what it lacks; each must see it whole itself.
 
-        `Vary` may be wrong, or stand for what an edge does not do.
+        `Vary` may be wrong, or name what a cache does not vary by.
         """
         if seen.state not in {"page", "absent"}:
             return

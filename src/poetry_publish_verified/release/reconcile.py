@@ -73,8 +73,8 @@ async def first_look(
 ) -> Observation:
     """What the repository's own index shows: a page, or that there is none.
 
-    One look for all files, through a copy that no installer reads; more only where that says
-    nothing. Raises ReleaseError where the index does not tell: no answer is unknown, never absent.
+    One look for all files, through a copy that no installer reads; more only if that says
+    nothing. Raises ReleaseError if the index does not tell: no answer is unknown, never absent.
     """
     clock = context.clock
     start, attempt = clock.monotonic(), 0
@@ -129,7 +129,7 @@ async def reconcile(
 ) -> Reconciled:
     """Compare what was built with what the repository's own index holds, as seen at first.
 
-    Raises ReleaseError where the index does not tell (nothing has been sent), and for every
+    Raises ReleaseError if the index does not tell (nothing has been sent), and for every
     conflict at once.
     """
     remote: dict[str, str] = {}
@@ -236,7 +236,7 @@ async def remote_sha256(
 ) -> str | None:
     """The hash under which an index holds a file; fetched and counted where the page has none.
 
-    Raises NotToldError where the file is needed and does not come within `patience` seconds.
+    Raises NotToldError if the file is needed and does not come within `patience` seconds.
     """
     file = page.files.get(distribution.filename)
     if file is None:
@@ -262,7 +262,7 @@ async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patie
     """Look whether the upload URL and the other indexes are there at all, before anything is sent.
 
     Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
-    Raises ReleaseError where one cannot be reached or refuses to be read.
+    Raises ReleaseError if one cannot be reached or refuses to be read.
     """
     found: list[Problem] = []
 

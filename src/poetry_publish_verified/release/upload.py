@@ -82,7 +82,7 @@ class _Sending:
         self._failures: list[ReleaseError] = []
 
     def there(self) -> Mapping[str, str]:
-        """File names to sha256; raises ReleaseError where a file failed."""
+        """File names to sha256; raises ReleaseError if a file failed."""
         if self._failures:
             raise ReleaseError.combine(self._failures)
         return self._there

@@ -177,7 +177,7 @@ class Verification:
         pause = 1.0
         while True:
             got: Download | NotDownloaded = NotDownloaded("no complete answer in time")
-            # However long a rest the server asks for, the last try is made.
+            # The last try is made, however long the server asks to wait.
             patience = max(self._left() - _LAST_ANSWER, 0.0)
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
                 got = await downloads.fetch(self._index, url, size, algorithms, patience)

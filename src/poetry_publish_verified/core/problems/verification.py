@@ -111,7 +111,7 @@ def metadata_not_downloadable(index: str, filename: str, detail: str) -> Problem
 
 
 def other_bytes(index: str, filename: str, *, served: str, size: int, expected: str) -> Problem:
-    """An index serves other bytes; `served` is their sha256, empty where the file is longer."""
+    """An index serves other bytes; `served` is their sha256, empty if the file is longer."""
     found = f"sha256 {served}" if served else "a longer file"
     return Problem(
         Code.OTHER_BYTES_SERVED,

@@ -46,7 +46,7 @@ def media_type(content_type: str) -> str:
 def parse_page(project: str, body: bytes, content_type: str, url: str) -> ProjectPage:
     """Read the page of `project` (its normalised name) that came from `url`.
 
-    Raises UnreadablePageError where it is not such a page.
+    Raises UnreadablePageError if it is not such a page.
     """
     kind = media_type(content_type)
     if kind == _JSON:
@@ -59,7 +59,7 @@ def parse_page(project: str, body: bytes, content_type: str, url: str) -> Projec
 def parse_version_page(body: bytes, content_type: str, url: str) -> ProjectPage:
     """Read PyPI's JSON page of one version, as far as its files go.
 
-    Raises UnreadablePageError where it is not one.
+    Raises UnreadablePageError if it is not one.
     """
     return read_version_json(_text(body, content_type), url)
 

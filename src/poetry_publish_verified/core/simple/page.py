@@ -45,13 +45,13 @@ class UnreadablePageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """One file of a page. `url` is absolute; None is what the page does not give.
+    """One file of a page. `url` is absolute; what the page does not say is None.
 
-    `yanked` (PEP 592) is the reason, an empty text where none is given, None where the file is
-    not yanked; `metadata_sha256` is that of the `.metadata` file beside it (PEP 658, 714), if
-    there is one (`has_metadata`) and its hash is given. `digests` and `metadata_digests` are the
-    other hashes, by algorithm. `flaw` says why the standards do not allow this entry, and is
-    empty where the file is properly listed; only then `url` can be relied on.
+    `yanked` (PEP 592) is the reason, empty if none is given, None if the file is not yanked;
+    `metadata_sha256` is that of the `.metadata` file beside it (PEP 658, 714), if there is one
+    (`has_metadata`) and its hash is given. `digests` and `metadata_digests` are the other hashes,
+    by algorithm. `flaw` says why the standards do not allow this entry, and is empty if the file
+    is properly listed; only then can `url` be relied on.
     """
 
     filename: str
@@ -102,7 +102,7 @@ class Listing:
     def add(self, file: IndexFile) -> None:
         """Take an entry in, whose `url` is as the page gives it.
 
-        Raises UnreadablePageError where there are too many.
+        Raises UnreadablePageError if there are too many.
         """
         self.count += 1
         if self.count > MAX_FILES:
@@ -187,7 +187,7 @@ def read_hash(text: str) -> Hashes:
 def last_segment(address: str) -> str:
     """The name at the end of a URL's path.
 
-    Raises UnreadablePageError where the URL is malformed, or the name is not UTF-8.
+    Raises UnreadablePageError if the URL is malformed, or the name is not UTF-8.
     """
     try:
         return unquote(urlsplit(address).path.rpartition("/")[2], errors="strict")
@@ -208,7 +208,7 @@ def _is_specifier(requires_python: str) -> bool:
 
 
 def absolute(base: str, address: str) -> str | None:
-    """The http(s) URL of an address that has no fragment; None where it is not a valid one."""
+    """The http(s) URL of an address that has no fragment; None if it is not a valid one."""
     if not _ADDRESS.fullmatch(address):
         return None
     try:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from poetry_publish_verified.errors import Problem
 
-# Whether what was refused may be sent again as it is, without anybody doing anything: never; once,
-# as it may have been chance; when the index is open again; when its limit is reset; after a pause.
+# Whether a refused file may be sent again unchanged, without user action: never; once, as it may
+# have been chance; when the index is open again; when its limit is reset; after a pause.
 Again = Literal["no", "once", "later", "after-reset", "yes"]
 
 

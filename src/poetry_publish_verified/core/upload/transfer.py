@@ -1,8 +1,8 @@
 """One file on its way to an index: when to send it, when to look, how it ended. A state machine.
 
-Pure: fed with the judged answers, with what the index shows and with the time, it says what to do
-next. After a doubtful answer nothing is sent before the index was looked at, and a file that was
-seen there is never sent again.
+Pure: from the judged answers, what the index shows and the time, it decides what to do next. After
+a doubtful answer nothing is sent before the index is checked, and a file that was seen there is
+never sent again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from poetry_publish_verified.core.upload.outcomes import UploadOutcome
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import Verdict
 
-# Pauses before a file is sent again: doubled each time, each shortened by up to a half, lest the
-# jobs of a matrix come back together.
+# Pauses before a file is sent again: doubled each time, each shortened by up to a half, so that
+# the jobs of a matrix do not retry together.
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 # Pauses between looks at an index that does not show yet what became of a file.
 _FIRST_LOOK = 0.5
 _LONGEST_LOOK = 5.0
 _LOOKS_GROW = 1.5
-# How long that is looked into: an index that says "exists" surely lists it soon; one that gives
-# no answer has to come back first; a page without the file after the last try tells most.
+# How long to look: an index that says "exists" surely lists the file soon; one that gives no
+# answer must recover first; a page without the file after the last try says most.
 _PATIENCE_EXISTS = 60.0
 _PATIENCE_UNKNOWN = 60.0
 _PATIENCE_ABSENT = 15.0
@@ -105,7 +105,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The file is not there, or nobody knows."""
+    """The file is not there, or that is unknown."""
 
     upload: Upload
     verdict: Verdict
@@ -137,7 +137,7 @@ class _Lost:
 
 @dataclass(frozen=True, slots=True)
 class _Announced:
-    """State: the index says, in these `words`, that it has the file, and has to list it."""
+    """State: the index says, in these `words`, that it has the file, but must still list it."""
 
     words: str
     until: float
@@ -145,7 +145,7 @@ class _Announced:
 
 
 class Transfer:
-    """One file's way. `begin`, then `answered` after each send and `looked` after each look."""
+    """The transfer of one file: `begin`, then `answered` and `looked` after each send and look."""
 
     def __init__(
         self, target: UploadTarget, policy: RetryPolicy, jitter: Callable[[], float]
@@ -261,7 +261,7 @@ class Transfer:
         return Send(at, self._attempts)
 
     def _when_to_send(self, now: float, rest: float | None) -> float | None:
-        """The moment for another send; None where there is to be none."""
+        """When to send again; None for never."""
         if self._attempts > self._policy.retries or self._deadline is None:
             return None
         pause = min(_FIRST_PAUSE * 2 ** (self._attempts - 1), _LONGEST_PAUSE)
