@@ -395,6 +395,21 @@ def test_hostile_markup_is_read_once(piece: str) -> None:
     assert refusal(piece * (1_200_000 if THOROUGH else 60_000))
 
 
+@pytest.mark.parametrize("piece", ["<li>", "<p></q>", "<x/>", "<ul><li></li>", "<P>"])
+def test_more_open_elements_than_any_page_has(piece: str) -> None:
+    """uv has a limit as well, and drops a page beyond it."""
+    assert not refusal(piece * 100 + LINK)
+    assert refusal(piece * 201 + LINK) == "more than 200 elements are open at once"
+
+
+@pytest.mark.parametrize(
+    "piece", ["<br>", "<hr/>", "<a href=x>", "<li>x</li>", "<ul><li>x<li>y</UL>", "</p>", "<P></p>"]
+)
+def test_elements_that_do_not_stay_open(piece: str) -> None:
+    """Those that are never closed, and those that another closes."""
+    assert not refusal(piece * 5000 + LINK)
+
+
 @pytest.mark.parametrize("last", [b'"a": 1', b'"0": 1'])
 def test_hostile_objects_are_read_once(last: bytes) -> None:
     """The same for keys of one object, all different or not."""

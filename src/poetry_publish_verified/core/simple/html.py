@@ -7,8 +7,8 @@ a page has besides: its layout, and the text of its links, which directory listi
 Unreadable is what parsers recover from in ways of their own: a `<` that begins no tag, a tag that
 does not end, attributes without white space between them, two values for one attribute of a link,
 comments that end in another way than `-->`, CDATA, markup in a title, elements whose links may be
-text (such as `textarea`), character references without their semicolon where that matters, and a
-`<base>` that is relative, not the only one, or behind a link.
+text (such as `textarea`), character references without their semicolon where that matters, a
+`<base>` that is relative, not the only one, or behind a link, and more than 200 open elements.
 
 A tokenizer, because the standard library's parser takes quadratic time over broken markup and
 recovers in another way with each version of Python; this one refuses what does not fit.
@@ -33,7 +33,7 @@ from poetry_publish_verified.core.simple.page import read_hash
 
 _S = r"[ \t\n\r\f]"
 _MARKUP = re.compile(
-    rf"<(?:!doctype(?:{_S}[^<>\[]*)?|\?[^<>]*|/[a-z][a-z0-9:-]*{_S}*|(?P<name>[a-z][a-z0-9:-]*)"
+    rf"<(?:!doctype(?:{_S}[^<>\[]*)?|\?[^<>]*|/(?P<end>[a-z][a-z0-9:-]*){_S}*|(?P<name>[a-z][a-z0-9:-]*)"
     rf"""(?P<attributes>(?:{_S}+[^\s"'<>/=]+"""
     rf"""(?:{_S}*={_S}*(?:"[^"]*"|'[^']*'|[^\s"'=<>`][^\s"'<>`]*))?)*+){_S}*/?)>""",
     re.IGNORECASE,
@@ -49,6 +49,10 @@ _TEXTS = {
 }
 # Whether there are links in these depends on who reads.
 _UNSURE = {"textarea", "xmp", "iframe", "noembed", "noframes", "plaintext", "template"}
+# Never closed; and links, as one ends where the next begins.
+_EMPTY = {"a", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"}
+# Parsers with a limit of their own have a higher one, and refuse a page that exceeds it.
+_MAX_DEPTH = 200
 # On login pages and the like, and on every whole page.
 _APPLICATION = {"form", "input", "script"}
 _DOCUMENT = {"html", "head", "body", "title", "h1", "!doctype"}
@@ -126,6 +130,7 @@ def _read_metadata(value: str) -> Hashes:
 def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
     """The name of every tag and, where they matter, its attributes; names in lower case."""
     at = 0
+    depth = _Depth()
     while (at := text.find("<", at)) >= 0:
         if text.startswith("<!--", at):
             at = _after_comment(text, at + 4)
@@ -140,6 +145,25 @@ def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
         yield name, _attributes(found["attributes"]) if name in {"a", "base", "meta"} else {}
         if name in _TEXTS:
             at = _after_text(text, at, name)
+        else:
+            depth.count(found["name"], found["end"])
+
+
+class _Depth:
+    """The elements that are open."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+
+    def count(self, begun: str | None, ended: str | None) -> None:
+        """Take a tag in; raises UnreadablePageError where too many elements are open."""
+        if begun and begun.lower() not in _EMPTY:
+            self._open.append(begun.lower())
+        elif ended and ended.lower() in self._open:
+            while self._open.pop() != ended.lower():
+                pass
+        if len(self._open) > _MAX_DEPTH:
+            raise UnreadablePageError(f"more than {_MAX_DEPTH} elements are open at once")
 
 
 def _why_malformed(text: str, at: int) -> str:
