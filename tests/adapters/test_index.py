@@ -38,6 +38,7 @@ from tests.beds.processes import HANG
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from poetry_publish_verified.core.distribution import Kind
     from poetry_publish_verified.core.simple import ProjectPage
     from poetry_publish_verified.core.variants import Client
     from poetry_publish_verified.core.variants import Variant
@@ -328,6 +329,29 @@ def test_large_page_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
             (seen,) = await looks(server.url, PIP)
         assert seen.page is not None
         assert went_on.is_set()
+
+    run(story())
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_login_page_in_place_of_an_archive(kind: Kind) -> None:
+    """What is opened says its own name and version, or why it is no archive."""
+
+    async def story() -> None:
+        page = answer(body=b"<html><title>Sign in</title></html>", headers=("X: y",))
+        async with (
+            serving(page) as server,
+            Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            index = SimpleIndex(http, IndexTarget(f"{server.url}simple/", Access()), HANG)
+            got = await index.fetch(f"{server.url}a.whl", None, opened=kind)
+            assert isinstance(got, Download)
+            assert got.metadata is not None
+            assert f"it is not a sound {kind}" in got.metadata.flaw
+            plain = await index.fetch(f"{server.url}a.whl", None)
+            assert isinstance(plain, Download)
+            assert plain.metadata is None
+            assert plain.sha256 == got.sha256
 
     run(story())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 from typing import Any
@@ -18,6 +19,7 @@ from tests.beds.projects import make_project
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
 from tests.beds.proxy import edit_page
+from tests.beds.proxy import is_file
 from tests.beds.proxy import is_page
 from tests.beds.release import TOO_SHORT
 from tests.beds.release import ended
@@ -422,3 +424,32 @@ def test_dist_dir_without_distributions(poetry: Poetry, outside: Path) -> None:
     run = wait(poetry, outside, "--dist-dir", ".")
     ended(run, 3)
     assert codes(outside) == ["PV203"]
+
+
+@pytest.mark.parametrize("garbage", [True, False])
+def test_archives_without_a_hash(
+    poetry: Poetry,
+    outside: Path,
+    there: Project,
+    pypi: Index,
+    make_proxy: MakeProxy,
+    garbage: bool,
+) -> None:
+    """A login page in place of an archive proves nothing, even where no hash is listed."""
+    proxy = make_proxy(pypi.origin)
+
+    def bare(exchange: Exchange) -> Answer:
+        answer = exchange.forward()
+        assert isinstance(answer.body, bytes)
+        return Answer(200, re.sub(rb"#sha256=[0-9a-f]+", b"", answer.body), headers=answer.headers)
+
+    proxy.on(is_page, bare)
+    wheel = next(name for name in there.filenames if name.endswith(".whl"))
+    if garbage:
+        login = Answer(200, b"<html><title>Sign in</title></html>")
+        proxy.answer(is_file(wheel), login)
+    words = ("lantern==1.0", "--index", f"{proxy.origin}/simple/", "--until", "downloadable")
+    run = wait(poetry, outside, *words)
+    ended(run, 7 if garbage else 0)
+    if garbage:
+        assert f"serves something else as {wheel}" in run.said

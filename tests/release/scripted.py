@@ -22,6 +22,7 @@ import anyio.lowlevel
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.events import DistributionsRead
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.events import FileFacts
@@ -44,6 +45,7 @@ from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import ClientFile
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.core.verification import NotDownloaded
+from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.core.visibility import RootState
 from poetry_publish_verified.errors import Code
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from poetry_publish_verified.core.distribution import Distribution
+    from poetry_publish_verified.core.distribution import Kind
     from poetry_publish_verified.core.variants import Variant
     from poetry_publish_verified.core.verification import ClientRequest
 
@@ -183,6 +186,7 @@ class ScriptedIndex:
         algorithms: frozenset[str] = frozenset(),
         *,
         patience: float = math.inf,
+        opened: Kind | None = None,
     ) -> Download | NotDownloaded:
         """What the index serves for a file."""
         assert patience >= 0
@@ -193,6 +197,9 @@ class ScriptedIndex:
         if self.fetches[filename]:
             return self.fetches[filename].pop(0)
         served = self.shelf[filename].served
+        if opened is not None:
+            parsed = parse_filename(filename)
+            served = replace(served, metadata=OwnMetadata(parsed.name, str(parsed.version)))
         if limit is not None and served.size > limit:
             return Download(limit + 1, {"sha256": "cut"}, cut=True)
         return served

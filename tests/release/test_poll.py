@@ -24,6 +24,7 @@ from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.core.verification import NotDownloaded
+from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.errors import ReleaseError
@@ -497,6 +498,27 @@ def test_files_without_hashes_must_be_equal_everywhere(world: World) -> None:
     assert verdict is Verdict.VERIFICATION_FAILED
     assert "ff" * 32 in message
     assert OTHER in message
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        (OwnMetadata(flaw="it is not a sound wheel (no zip)"), "not a sound wheel"),
+        (OwnMetadata("lamp", "1.0"), "lamp 1.0"),
+        (OwnMetadata("lantern", "1.1"), "lantern 1.1"),
+        (OwnMetadata("", "soon"), "soon"),
+        (OwnMetadata("Lantern", "1.0.0"), ""),
+    ],
+)
+def test_archive_without_a_hash_is_opened(world: World, metadata: OwnMetadata, words: str) -> None:
+    """Where no hash is known, the archive's own name and version must be the expected ones."""
+    world.index.hides_hashes = True
+    world.index.put(BUILT_WHEEL)
+    served = world.index.shelf[WHEEL].served
+    world.index.fetches[WHEEL] = [replace(served, metadata=metadata)]
+    verdict, messages = wait_until(world, PLAN)
+    assert verdict is (Verdict.VERIFICATION_FAILED if words else Verdict.VERIFIED)
+    assert all(words in message for message in messages)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -15,9 +15,14 @@ from pathlib import Path
 from pathlib import PurePosixPath
 from typing import IO
 
+from packaging.metadata import parse_email
+
 from poetry_publish_verified.core.contents import ArchiveMember
 from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.contents import algorithms
+from poetry_publish_verified.core.distribution import Kind
+from poetry_publish_verified.core.verification import OwnMetadata
+from poetry_publish_verified.sanitize import printable
 
 _CHUNK = 1024 * 1024
 # Metadata is a page of text with a README in it; more is an accident or an attack.
@@ -75,6 +80,16 @@ def wheel(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
                 members.append(_hashed(info.filename, stream, hashed_by, budget.take))
         about = _of_dist_info(archive, files, "WHEEL", _MAX_METADATA)
     return metadata, Contents(tuple(members), budget.used, record, about)
+
+
+def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
+    """What an archive says of itself, read to its end; `kind` is what its file name says."""
+    try:
+        content, _ = wheel(path) if kind == "wheel" else sdist(path)
+        found, _ = parse_email(content)
+    except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
+        return OwnMetadata(flaw=f"it is not a sound {kind} ({printable(str(error), 200)})")
+    return OwnMetadata(found.get("name", ""), found.get("version", ""))
 
 
 def _of_dist_info(

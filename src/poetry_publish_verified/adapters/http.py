@@ -25,6 +25,7 @@ from http.cookiejar import CookieJar
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 from typing import Any
 from urllib.parse import urljoin
 
@@ -199,8 +200,9 @@ class Http:
         algorithms: Iterable[str],
         *,
         patience: float = math.inf,
+        to: IO[bytes] | None = None,
     ) -> Download:
-        """GET a file's raw bytes, at most `limit` of them, and compute digests of them.
+        """GET a file's raw bytes, at most `limit` of them, compute digests, and write them `to`.
 
         The file may be anywhere; `access` is used only on the origin of `home`. Raises
         HttpError where the transfer broke off. `patience` is that of `Asked`.
@@ -212,7 +214,7 @@ class Http:
                 with _Progress(self._stretch).or_error() as progress:
                     async with self._stream(url, headers, access, home) as response:
                         if response.status_code not in _REDIRECTS:
-                            return await _download(response, limit, algorithms, progress)
+                            return await _download(response, limit, algorithms, progress, to)
                         url = urljoin(url, response.headers.get("location", ""))
         raise HttpError("it redirects without end")
 
@@ -426,6 +428,7 @@ async def _download(
     limit: int | None,
     algorithms: Iterable[str],
     progress: _Progress,
+    to: IO[bytes] | None,
 ) -> Download:
     hashers = {each: hashlib.new(each, usedforsecurity=False) for each in algorithms}
     size, cut = 0, False
@@ -438,6 +441,8 @@ async def _download(
         progress.moved(len(chunk))
         for each in hashers.values():
             each.update(chunk)
+        if to is not None:
+            to.write(chunk)
         if limit is not None and size > limit:
             cut = True
             break

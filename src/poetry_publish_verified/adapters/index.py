@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Awaitable
+from collections.abc import Callable
 from collections.abc import Hashable
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
 import anyio
 import anyio.to_thread
 
+from poetry_publish_verified.adapters.archives import own_metadata
 from poetry_publish_verified.adapters.http import GIVEN
 from poetry_publish_verified.adapters.http import Asked
 from poetry_publish_verified.adapters.http import Http
@@ -25,6 +30,7 @@ from poetry_publish_verified.adapters.http import UnreachableError
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.caching import vary
+from poetry_publish_verified.core.distribution import Kind
 from poetry_publish_verified.core.simple import MAX_PAGE_BYTES
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.simple import UnreadablePageError
@@ -176,18 +182,18 @@ class SimpleIndex:
         algorithms: frozenset[str] = frozenset(),
         *,
         patience: float = math.inf,
+        opened: Kind | None = None,
     ) -> Download | NotDownloaded:
         """Download a file and hash it; of one longer than `limit` bytes only the start.
 
         `algorithms` are further ones, as `IndexFile.digests` names them; `patience` is that of
-        `look`.
+        `look`. With `opened`, it is kept for a moment, and read as such an archive.
         """
         access, home, algorithms = self._target.access, self._target.url, algorithms | {"sha256"}
         patience = min(patience, self._timeout)
+        get = partial(self._http.download, url, access, home, limit, algorithms, patience=patience)
         try:
-            return await self._http.download(
-                url, access, home, limit, algorithms, patience=patience
-            )
+            return await get() if opened is None else await _opened(get, opened)
         except StatusError as error:
             return NotDownloaded(str(error), final=error.status in {401, 403})
         except HttpError as error:
@@ -250,6 +256,14 @@ class SimpleIndex:
 
 def _sha256(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
+
+
+async def _opened(get: Callable[..., Awaitable[Download]], kind: Kind) -> Download:
+    with NamedTemporaryFile(prefix="publish-verified-") as file:
+        got = await get(to=file)
+        file.flush()
+        metadata = await anyio.to_thread.run_sync(own_metadata, Path(file.name), kind)
+    return replace(got, metadata=metadata)
 
 
 def _without_page(answer: Page) -> Observation:

@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
+from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import ParsedFilename
+from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.sanitize import printable
 
 _INTERPRETER = re.compile(r"([a-z]+)(\d)(\d*)")
 # Beyond any released Python, so that `>=3.x` of a new project finds one.
@@ -20,17 +25,41 @@ _NEWEST_PATCH = 30
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMetadata:
+    """The name and version in an archive's own metadata; `flaw` is why they cannot be read."""
+
+    name: str = ""
+    version: str = ""
+    flaw: str = ""
+
+    def flaw_as(self, filename: str) -> str:
+        """Why this is not the archive that a file name promises; empty where it is."""
+        if self.flaw:
+            return self.flaw
+        parsed = parse_filename(filename)
+        try:
+            version: Version | None = Version(self.version)
+        except InvalidVersion:
+            version = None
+        if (canonicalize_name(self.name), version) == (parsed.name, parsed.version):
+            return ""
+        said = f"{printable(self.name, 100)} {printable(self.version, 100)}".strip()
+        return f"its own metadata is that of {said or 'no project'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Download:
     """A file as a server sent it: `size` bytes, and their digests in hex, by algorithm.
 
     `cut` where it was longer than it may be; `coding` is the Content-Encoding under which it came,
-    where clients would undo that.
+    where clients would undo that; `metadata` is the archive's own, where it was asked for.
     """
 
     size: int
     digests: Mapping[str, str]
     cut: bool = False
     coding: str = ""
+    metadata: OwnMetadata | None = None
 
     @property
     def sha256(self) -> str:

@@ -17,6 +17,7 @@ from packaging.version import Version
 from poetry_publish_verified.core import preflight
 from poetry_publish_verified.core import variants
 from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import Kind
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.former_build import FormerBuild
@@ -85,10 +86,11 @@ class Index(Protocol):
         algorithms: frozenset[str] = frozenset(),
         *,
         patience: float = math.inf,
+        opened: Kind | None = None,
     ) -> Download | NotDownloaded:
         """Download a file, at most `limit` bytes of it, and hash it; by other `algorithms` too.
 
-        `patience` is that of `look`.
+        `patience` is that of `look`; with `opened` it is also read as such an archive.
         """
 
 

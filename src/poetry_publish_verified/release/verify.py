@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import anyio
 
+from poetry_publish_verified.core.distribution import Kind
 from poetry_publish_verified.core.events import FileListed
 from poetry_publish_verified.core.events import FileVerified
 from poetry_publish_verified.core.events import MetadataVerified
@@ -55,13 +56,15 @@ class Downloads:
         limit: int | None,
         algorithms: frozenset[str],
         patience: float,
+        opened: Kind | None = None,
     ) -> Download | NotDownloaded:
         """Download a file as `Index.fetch` does, or return what came before."""
         key = (url, index.access)
         async with self._locks.setdefault(key, anyio.Lock()):
             known = self._done.get(key)
-            if known is None or not algorithms <= known.digests.keys():
-                got = await index.fetch(url, limit, algorithms, patience=patience)
+            unopened = known is not None and opened is not None and known.metadata is None
+            if known is None or unopened or not algorithms <= known.digests.keys():
+                got = await index.fetch(url, limit, algorithms, patience=patience, opened=opened)
                 if isinstance(got, NotDownloaded):
                     return got
                 self._done[key] = got
@@ -154,7 +157,9 @@ class Verification:
         for url, entries in places.items():
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:
-                got = await self._fetch(url, file.size, downloads, algorithms)
+                # Without a sha256 anything could be there, such as a login page.
+                opened = file.parsed.kind if file.sha256 is None else None
+                got = await self._fetch(url, file.size, downloads, algorithms, opened)
             if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
                 self._fail(problem, Verdict.NOT_VISIBLE)
@@ -172,7 +177,12 @@ class Verification:
                 await self._verify_metadata(file, entry, downloads)
 
     async def _fetch(
-        self, url: str, size: int | None, downloads: Downloads, algorithms: frozenset[str]
+        self,
+        url: str,
+        size: int | None,
+        downloads: Downloads,
+        algorithms: frozenset[str],
+        opened: Kind | None = None,
     ) -> Download | NotDownloaded:
         pause = 1.0
         while True:
@@ -180,7 +190,7 @@ class Verification:
             # The last try is made, however long the server asks to wait.
             patience = max(self._left() - _LAST_ANSWER, 0.0)
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
-                got = await downloads.fetch(self._index, url, size, algorithms, patience)
+                got = await downloads.fetch(self._index, url, size, algorithms, patience, opened)
             if isinstance(got, Download) or got.final or self._left() == 0.0:
                 return got
             await self._context.clock.sleep(min(pause, max(self._left(), 0.1)))
@@ -195,6 +205,9 @@ class Verification:
             self._fail(
                 problems.other_bytes(url, name, served=served, size=got.size, expected=wanted)
             )
+            return False
+        if not file.sha256 and got.metadata and (flaw := got.metadata.flaw_as(name)):
+            self._fail(problems.not_the_archive(url, name, flaw))
             return False
         self._served.setdefault(name, got)
         self._context.report(FileVerified(url, name, got.sha256, "http"))

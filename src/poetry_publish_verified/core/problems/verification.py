@@ -123,6 +123,17 @@ def other_bytes(index: str, filename: str, *, served: str, size: int, expected: 
     )
 
 
+def not_the_archive(index: str, filename: str, flaw: str) -> Problem:
+    """No hash is known, and what is served is not what the file name says."""
+    return Problem(
+        Code.OTHER_BYTES_SERVED,
+        f"{index} serves something else as {filename}: {flaw}.",
+        _do_not_use(index),
+        filename=filename,
+        index=index,
+    )
+
+
 def encoded_in_transit(index: str, filename: str, coding: str) -> Problem:
     """An archive is served under a Content-Encoding, which some clients undo."""
     return Problem(
