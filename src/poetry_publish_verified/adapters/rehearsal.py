@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -51,20 +52,7 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
         port = _free_port()
         # Unique, so that no other server that took the port answers for this one.
         health = f"/health-{secrets.token_hex(8)}"
-        process = subprocess.Popen(
-            [
-                *(*server, "run", "--interface", "127.0.0.1"),
-                *("--port", str(port), "--health-endpoint", health),
-                *("--passwords", ".", "--authenticate", "."),
-                *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
-            ],
-            cwd=isolated_python.NEUTRAL,
-            # It looks for its user's home, and an id without a name has none.
-            env=isolated_python.surroundings(os.environ) | {"HOME": str(folder)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = _start([*server, *_options(port, health, folder)], home=folder)
         try:
             if _answers(process, f"http://127.0.0.1:{port}{health}"):
                 yield f"http://127.0.0.1:{port}/"
@@ -77,6 +65,26 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
                 process.kill()
                 process.wait()
     raise ReleaseError.refused(rehearsal_index_not_started(server[0]))
+
+
+def _options(port: int, health: str, folder: Path) -> list[str]:
+    return [
+        *("run", "--interface", "127.0.0.1", "--port", str(port), "--health-endpoint", health),
+        *("--passwords", ".", "--authenticate", "."),
+        *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
+    ]
+
+
+def _start(command: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=isolated_python.NEUTRAL,
+        # It looks for its user's home, and an id without a name has none.
+        env=isolated_python.surroundings(os.environ) | {"HOME": str(home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _server(kept_in: Path) -> list[str]:

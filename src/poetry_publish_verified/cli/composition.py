@@ -96,7 +96,8 @@ async def run_release(
         return publish(source, plan, adapters.to_publish(source), needed)
 
     proxies = source.targets.proxies
-    return await _run(use, _targets(source), plan, source.report, ticking, proxies=proxies)
+    report = source.report
+    return await _run(use, _targets(source), plan, report=report, ticking=ticking, proxies=proxies)
 
 
 async def run_workspace(
@@ -113,7 +114,8 @@ async def run_workspace(
 
     targets = [target for each in requests for target in _targets(each.source)]
     proxies = requests[0].source.targets.proxies
-    return await _run(use, targets, requests[0].plan, report, ticking, proxies=proxies)
+    plan = requests[0].plan
+    return await _run(use, targets, plan, report=report, ticking=ticking, proxies=proxies)
 
 
 def _targets(source: DistDirRelease) -> list[IndexTarget]:
@@ -128,16 +130,17 @@ async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> 
         return wait_for([(each.expected, adapters.to_wait(each)) for each in awaited], plan)
 
     targets = [target for each in awaited for target in each.indexes]
-    return await _run(use, targets, plan, awaited[0].report, ticking, proxies=True)
+    report = awaited[0].report
+    return await _run(use, targets, plan, report=report, ticking=ticking, proxies=True)
 
 
 async def _run(
     use: Callable[[_Adapters], Awaitable[Verdict]],
     targets: Iterable[IndexTarget],
     plan: Plan,
+    *,
     report: Report,
     ticking: Ticking,
-    *,
     proxies: bool,
 ) -> Verdict:
     """Run a use case while clients are set up, and `ticking` keeps the terminal up to date."""

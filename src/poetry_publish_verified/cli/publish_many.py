@@ -87,7 +87,8 @@ class ManyProjects:
         faults: list[Problem] = []
         for project, member in self._workspace.checkouts:
             try:
-                releases.append(start(project, self._report.of(member.name), member=member))
+                report = self._report.of(member.name)
+                releases.append(start(project, report=report, member=member))
             except ReleaseError as error:
                 faults += error.problems
         if faults:

@@ -45,7 +45,9 @@ class OneProject:
             built_from = sources(project.root, project.root / options.dist_dir)
             report(RunStarted(options.until(settings), options.rehearsal, built_from))
             rehearsal = rehearsal_targets(stack) if options.rehearsal else None
-            release = start_release(options, settings, project, report, stack, rehearsal=rehearsal)
+            release = start_release(
+                options, settings, project, report=report, stack=stack, rehearsal=rehearsal
+            )
             needed = self._needed(project)
             if options.build and not options.rehearsal:
                 build.confirm_build(command, [release])

@@ -69,9 +69,9 @@ def start_release(
     options: PublishOptions,
     settings: Settings,
     project: Project,
+    *,
     report: Callable[[events.Event], None],
     stack: ExitStack,
-    *,
     rehearsal: Targets | None,
     member: WorkspaceMember | None = None,
 ) -> StartedRelease:

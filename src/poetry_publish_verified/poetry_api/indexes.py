@@ -187,7 +187,7 @@ class _Finder:
                 username, password = own.username, own.password
             if cert is True and client_cert is None:
                 return replace(own, username=username, password=password)
-        return access_to(url, username, password, cert, client_cert)
+        return access_to(url, username, password, cert=cert, client_cert=client_cert)
 
 
 def _implied_by(upload_url: str) -> ImpliedIndex | None:

@@ -97,7 +97,8 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     if username == "__token__" and password is not None:
         # A secret of a CI often ends with the line break of the file it came from.
         password = password.strip()
-    access = access_to(url, username, password, recorder.cert, recorder.client_cert)
+    cert, client_cert = recorder.cert, recorder.client_cert
+    access = access_to(url, username, password, cert=cert, client_cert=client_cert)
     # Poetry itself forgets a user name that comes without a password.
     half = bool(given.username or recorder.username) and access.password is None
     empty = tuple(name for name in credential_variables(label) if os.environ.get(name) == "")
@@ -108,6 +109,7 @@ def access_to(
     url: str,
     username: str | None,
     password: str | None,
+    *,
     cert: Path | bool,
     client_cert: Path | None,
 ) -> Access:
