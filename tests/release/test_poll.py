@@ -132,6 +132,29 @@ def test_relapse_after_the_downloads(world: World) -> None:
     assert not ending.release["indexes"][0]["proven"]
 
 
+def at_another_place() -> Observation:
+    """The release as it is listed by default, with the wheel's link elsewhere."""
+    page = listing().page
+    assert page is not None
+    moved = replace(page.files[WHEEL], url="https://files.example/moved")
+    return replace(listing(), page=replace(page, files={**page.files, WHEEL: moved}))
+
+
+@pytest.mark.parametrize("served", [BUILT_WHEEL.sha256, OTHER])
+def test_links_that_move_after_the_downloads(world: World, served: str) -> None:
+    """What the last look links to is downloaded too."""
+    good = listing()
+    world.index.answers["pip"] = [good, good, at_another_place()]
+    world.index.fetches["moved"] = [Download(BUILT_WHEEL.size, {"sha256": served})]
+    ending = world.publish(replace(PLAN, clients=("pip",)), *BUILT)
+    assert world.index.fetches["moved"] == []
+    if served == OTHER:
+        assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_BYTES_SERVED)
+    else:
+        assert_outcome(ending, Verdict.VERIFIED)
+    assert ending.release["indexes"][0]["proven"] is (served != OTHER)
+
+
 def test_older_serial_confirms_nothing(world: World) -> None:
     """A page with an older serial does not confirm a newer one."""
     good = listing()

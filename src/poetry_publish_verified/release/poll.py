@@ -105,13 +105,13 @@ class IndexPoller:
             seen = await self._look(self._variants[name], fresh=True)
             self._watches[name].requests += 1
             self._context.report(Rechecked(self._index.url, name, self._watches[name].requests))
-            if seen.state == "absent" or (
-                seen.page is not None and not self._expected.expectation.judge(seen.page).satisfied
-            ):
+            if seen.page is not None and expected.expectation.judge(seen.page).satisfied:
+                self.pages[name] = seen.page
+            elif seen.page is not None or seen.state == "absent":
                 gone += 1
 
         async with anyio.create_task_group() as group:
-            for name in self.pages:
+            for name in tuple(self.pages):
                 group.start_soon(look, name)
         if not gone:
             return True

@@ -105,7 +105,9 @@ class _Proof:
         wait = self._pollers[index.url]
         # Another server of the index may answer by now, or a copy may be old again.
         downloaded = self._plan.until is not Until.LISTED and not failures
-        if downloaded and not await wait.still_there(self._expected):
+        if downloaded and await wait.still_there(self._expected):
+            failures = await verification.follow_links(wait.pages, self._downloads)
+        elif downloaded:
             failures = wait.failures
         self._failures += failures
         lacking = tuple(not_offered(page, files))

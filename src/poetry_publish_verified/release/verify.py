@@ -94,6 +94,7 @@ class Verification:
         self._failures: list[ReleaseError] = []
         # What came first, by filename.
         self._served: dict[str, Download] = {}
+        self._followed: set[IndexFile] = set()
 
     async def run(
         self, pages: Mapping[str, ProjectPage], downloads: Downloads
@@ -108,11 +109,21 @@ class Verification:
         self._judge_missing_hashes(page)
         if self._plan.until is Until.LISTED:
             return self._failures
+        await self.follow_links(pages, downloads)
+        if self._plan.until is Until.INSTALLABLE and not self._failures:
+            await self._ask_clients(page)
+        return self._failures
+
+    async def follow_links(
+        self, pages: Mapping[str, ProjectPage], downloads: Downloads
+    ) -> list[ReleaseError]:
+        """Verify what these pages link to and was not verified before; what failed so far.
+
+        Some indexes sign links anew for each page, so nobody can wait until they stay the same.
+        """
         async with anyio.create_task_group() as group:
             for file in self._files:
                 group.start_soon(self._verify_file, file, pages, downloads)
-        if self._plan.until is Until.INSTALLABLE and not self._failures:
-            await self._ask_clients(page)
         return self._failures
 
     def _fail(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
@@ -151,9 +162,9 @@ class Verification:
         places: dict[str, list[IndexFile]] = {}
         for page in pages.values():
             entry = page.files[file.filename]
-            known = places.setdefault(entry.url, [])
-            if entry not in known:
-                known.append(entry)
+            if entry not in self._followed:
+                self._followed.add(entry)
+                places.setdefault(entry.url, []).append(entry)
         for url, entries in places.items():
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:
