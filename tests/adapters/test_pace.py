@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 import pytest
 
+from poetry_publish_verified.adapters.clients.setup import Turns
 from poetry_publish_verified.adapters.pace import Pace
 from tests.release.scripted import VirtualClock
 
@@ -96,3 +97,33 @@ def test_uploads_ignore_the_pages_rest() -> None:
 
     anyio.run(send)
     assert clock.now == pytest.approx(0.27)
+
+
+def test_clients_share_the_pace() -> None:
+    """A client's turn leaves room for its requests, and few clients have one at a time."""
+    clock = VirtualClock()
+    pace = Pace(clock)
+    turns = Turns(pace)
+    held: list[int] = []
+    begun: list[float] = []
+    now_held = 0
+
+    async def ask() -> None:
+        nonlocal now_held
+        async with turns.at("https://index.example/simple/", 20.0):
+            begun.append(clock.now)
+            now_held += 1
+            held.append(now_held)
+            await clock.sleep(5.0)
+            now_held -= 1
+
+    async def all_at_once() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(7):
+                group.start_soon(ask)
+
+    anyio.run(all_at_once)
+    assert max(held) == 3
+    assert begun[:3] == pytest.approx([0.0, 0.81, 1.62])
+    assert begun[3] == pytest.approx(5.0)
+    assert moments("https://index.example/", pace=pace, clock=clock)[0] >= begun[-1] + 0.81

@@ -45,14 +45,14 @@ def uv_target(target: PipTarget) -> UvTarget | ClientAbstains:
     that interpreter's own.
     """
     if target.implementation not in {"py", "cp"}:
-        return ClientAbstains(f"uv cannot target the interpreter {target.implementation!r}.")
+        return ClientAbstains(f"uv cannot target the interpreter {target.implementation!r}")
     if not _own_abis(target) & set(target.abis):
-        return ClientAbstains(f"uv cannot target the ABI {', '.join(target.abis)}.")
+        return ClientAbstains(f"uv cannot target the ABI {', '.join(target.abis)}")
     for platform in target.platforms:
         found = _platform(platform, target.python_version)
         if found is not None:
             return found
-    return ClientAbstains(f"uv cannot target the platform {', '.join(target.platforms)}.")
+    return ClientAbstains(f"uv cannot target the platform {', '.join(target.platforms)}")
 
 
 def _own_abis(target: PipTarget) -> set[str]:

@@ -14,7 +14,7 @@ import anyio.to_thread
 from packaging.version import InvalidVersion
 from packaging.version import Version
 
-from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified import isolated_python
 from poetry_publish_verified.adapters.clients.setup import ClientSetup
 from poetry_publish_verified.adapters.clients.setup import absolute
 from poetry_publish_verified.adapters.clients.setup import deleted_at_once
@@ -49,7 +49,7 @@ class Pip:
         self._setup = setup
         self._command: list[str] = []
         # Its own home too: pip and what it asks about the machine would write into the user's.
-        self._environment = home_in(setup.folder) | children.surroundings(
+        self._environment = home_in(setup.folder) | isolated_python.surroundings(
             setup.environment, network=True, proxies=setup.proxies
         )
 
@@ -76,15 +76,8 @@ class Pip:
         """`pip download` of one wheel from one index, for the machine of its target."""
         async with deleted_at_once(self._setup.folder) as place:
             goal = place / "downloaded"
-            arguments = [
-                "download",
-                *_COMMON,
-                "--no-deps",
-                "--progress-bar=off",
-                "--dest",
-                str(goal),
-            ]
-            arguments += [*_target(request), request.requirement]
+            arguments = ["download", *_COMMON, "--no-deps", "--progress-bar=off"]
+            arguments += ["--dest", str(goal), *_target(request), request.requirement]
             done = await self._ask(arguments, place, index_url, timeout)
             if isinstance(done, ClientFailure):
                 return done

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified import isolated_python
 from poetry_publish_verified.adapters.clients.setup import ClientSetup
 from poetry_publish_verified.adapters.clients.setup import absolute
 from poetry_publish_verified.adapters.clients.setup import deleted_at_once
@@ -70,7 +70,7 @@ class Uv:
         network = {k: v for k, v in setup.environment.items() if k.upper() in _NETWORK}
         self._environment = (
             network
-            | children.surroundings(setup.environment, network=True, proxies=setup.proxies)
+            | isolated_python.surroundings(setup.environment, network=True, proxies=setup.proxies)
             | home_in(setup.folder)
         )
 
