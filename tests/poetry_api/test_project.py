@@ -288,3 +288,26 @@ def test_token_with_a_line_break(
     found = repository(poetry, "harbour", Credentials(username=username, password=password))
     assert found.access.password == sent
     assert found.empty == ("POETRY_HTTP_BASIC_HARBOUR_PASSWORD",)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_index_knows_whose_credentials_it_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index has the name of the source, or of the repository, that has its credentials."""
+    from poetry.factory import Factory
+
+    from poetry_publish_verified.poetry_api.indexes import indexes
+    from poetry_publish_verified.poetry_api.repositories import Credentials
+    from poetry_publish_verified.poetry_api.repositories import repository
+
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setenv("POETRY_REPOSITORIES_GUNI_URL", "http://127.0.0.1:8000/")
+    source = '[[tool.poetry.source]]\nname = "mirror"\nurl = "http://127.0.0.1:9000/simple/"\n'
+    (tmp_path / "pyproject.toml").write_text(PROJECT + source, encoding="utf-8")
+    poetry = Factory().create_poetry(tmp_path)
+    target = repository(poetry, "guni", Credentials())
+    named = ("guni", "http://127.0.0.1:9000/simple", "http://127.0.0.1:7000/simple/")
+    found = indexes(poetry, target, named)
+    assert found.own.name == "guni"
+    assert [index.name for index in found.shown_by] == ["guni", "mirror", None]

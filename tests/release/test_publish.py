@@ -478,9 +478,12 @@ def test_index_that_recovers_during_the_wait(world: World) -> None:
 
 
 def test_denied_during_the_wait(world: World) -> None:
-    """An index that installers may not read ends the wait at once."""
+    """An index that installers may not read ends the wait at once; the remedy names it."""
     world.index.answers[PIP.name] = [DENIED]
-    assert_outcome(world.publish(PLAN, *BUILT), Verdict.NOT_VISIBLE, Code.INDEX_DENIED)
+    world.index.name = "guni"
+    ending = world.publish(PLAN, *BUILT)
+    assert_outcome(ending, Verdict.NOT_VISIBLE, Code.INDEX_DENIED)
+    assert "poetry config http-basic.guni <user>" in ending.problems[0].remedy
     assert world.clock.now == 0.0
 
 

@@ -126,11 +126,12 @@ class Verification:
                 group.start_soon(self._verify_file, file, pages, downloads)
         return self._failures
 
-    def _fail(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
-        self._failures.append(ReleaseError(verdict, problem))
-
-    def _warn(self, problem: Problem) -> None:
-        self._context.report(ProblemFound(problem))
+    def _tell(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
+        """Report a warning at once; an error, once everything else is verified too."""
+        if problem.severity == "warning":
+            self._context.report(ProblemFound(problem))
+        else:
+            self._failures.append(ReleaseError(verdict, problem))
 
     def _left(self) -> float:
         return max(self._deadline - self._context.clock.monotonic(), 0.0)
@@ -138,22 +139,19 @@ class Verification:
     def _warn_of_extra_files(self, pages: Iterable[ProjectPage]) -> None:
         name, version = self._expected.name, self._expected.version
         extra = sorted({f for p in pages for f in extra_files(p, name, version, self._files)})
-        if extra and self._plan.strict:
-            self._fail(problems.extra_files_refused(self._index.url, extra))
-        elif extra:
-            self._warn(problems.extra_files(self._index.url, extra))
+        if extra:
+            self._tell(problems.extra_files(self._index.url, extra, strict=self._plan.strict))
 
     def _warn_of_the_status(self, page: ProjectPage) -> None:
         if page.status in {"archived", "deprecated"}:
-            self._warn(problems.project_status(self._index.url, page.status, page.status_reason))
+            self._tell(problems.project_status(self._index.url, page.status, page.status_reason))
 
     def _judge_missing_hashes(self, page: ProjectPage) -> None:
         """Without a sha256 a listing proves nothing, but the bytes themselves still can."""
         bare = [f.filename for f in self._files if page.files[f.filename].sha256 is None]
-        if bare and self._plan.until is Until.LISTED:
-            self._fail(problems.no_hash_proves_nothing(self._index.url, bare))
-        elif bare:
-            self._warn(problems.no_hash(self._index.url, bare))
+        if bare:
+            compared = self._plan.until is not Until.LISTED
+            self._tell(problems.no_hash(self._index.url, bare, compared=compared))
 
     async def _verify_file(
         self, file: ExpectedFile, pages: Mapping[str, ProjectPage], downloads: Downloads
@@ -173,7 +171,7 @@ class Verification:
                 got = await self._fetch(url, file.size, downloads, algorithms, opened)
             if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
-                self._fail(problem, Verdict.NOT_VISIBLE)
+                self._tell(problem, Verdict.NOT_VISIBLE)
             elif self._same_bytes(file, got):
                 self._judge_the_coding(file, got)
                 for entry in entries:
@@ -213,12 +211,12 @@ class Verification:
         wanted = file.sha256 or self._served.setdefault(name, got).sha256
         if got.cut or got.sha256 != wanted:
             served = "" if got.cut else got.sha256
-            self._fail(
+            self._tell(
                 problems.other_bytes(url, name, served=served, size=got.size, expected=wanted)
             )
             return False
         if not file.sha256 and got.metadata and (flaw := got.metadata.flaw_as(name)):
-            self._fail(problems.not_the_archive(url, name, flaw))
+            self._tell(problems.not_the_archive(url, name, flaw))
             return False
         self._served.setdefault(name, got)
         self._context.report(FileVerified(url, name, got.sha256, "http"))
@@ -227,13 +225,13 @@ class Verification:
     def _judge_the_coding(self, file: ExpectedFile, got: Download) -> None:
         if got.coding:
             name = file.filename
-            self._fail(problems.encoded_in_transit(self._index.url, name, got.coding))
+            self._tell(problems.encoded_in_transit(self._index.url, name, got.coding))
 
     def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Download) -> None:
         """Check the hashes that are listed beside or instead of the sha256."""
         wrong = [each for each in listed.digests if got.digests.get(each[0]) != each[1]]
         for algorithm, claimed in wrong:
-            self._fail(
+            self._tell(
                 problems.other_digest_listed(
                     self._index.url,
                     file.filename,
@@ -253,16 +251,16 @@ class Verification:
         algorithms = frozenset(algorithm for algorithm, _ in others)
         got = await self._fetch(f"{listed.url}.metadata", _MAX_METADATA, downloads, algorithms)
         if isinstance(got, NotDownloaded):
-            problem = problems.metadata_not_downloadable(url, name, got.detail)
-            self._fail(problem, Verdict.NOT_VISIBLE)
+            problem = problems.not_downloadable(url, name, got.detail, metadata=True)
+            self._tell(problem, Verdict.NOT_VISIBLE)
         elif wanted is not None and got.sha256 != wanted:
-            self._fail(
+            self._tell(
                 problems.other_metadata_served(url, name, served=got.sha256, expected=wanted)
             )
         elif wrong := [each for each in others if got.digests.get(each[0]) != each[1]]:
             algorithm, listed_as = wrong[0]
             actual = got.digests.get(algorithm)
-            self._fail(
+            self._tell(
                 problems.other_metadata_listed(
                     url, name, algorithm=algorithm, listed=listed_as, actual=actual
                 )
@@ -289,7 +287,7 @@ class Verification:
             requires = file.built.requires_python if file.built else listed.requires_python
             target = pip_target(parsed, requires)
             if target is None:
-                self._fail(problems.fits_no_python(self._index.url, file.filename))
+                self._tell(problems.fits_no_python(self._index.url, file.filename))
                 return None
         sha256 = self._served[file.filename].sha256
         return ClientRequest(file.filename, sha256, parsed.name, str(parsed.version), target)

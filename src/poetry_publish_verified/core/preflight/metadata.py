@@ -115,10 +115,8 @@ def _direct_urls(distribution: Distribution, public: bool) -> Iterator[Problem]:
 
 def _summary(distribution: Distribution, public: bool) -> Iterator[Problem]:
     summary = distribution.raw_metadata.get("summary", "")
-    if len(summary) > _MAX_SUMMARY:
-        yield problems.summary_too_long(len(summary), _MAX_SUMMARY, _severity(public))
-    elif len(summary.splitlines()) > 1:
-        yield problems.summary_of_several_lines(_severity(public))
+    if len(summary) > _MAX_SUMMARY or len(summary.splitlines()) > 1:
+        yield problems.summary_unfit(len(summary), _MAX_SUMMARY, _severity(public))
 
 
 def _size(distribution: Distribution, public: bool) -> Iterator[Problem]:

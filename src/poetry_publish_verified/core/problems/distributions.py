@@ -37,7 +37,6 @@ def none_found(release: str, place: str, *, built: bool) -> Problem:
 
 
 def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
-    """An archive is broken, or unpacks to an absurd size."""
     return Problem(
         Code.ARCHIVE_BOMB if bomb else Code.ARCHIVE_BROKEN,
         f"Cannot read {filename}: {printable(str(error)) or type(error).__name__}.",
@@ -47,7 +46,6 @@ def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
 
 
 def several_sdists(release: str, filenames: Collection[str]) -> Problem:
-    """An index takes one sdist per release."""
     return Problem(
         Code.MORE_THAN_ONE_SDIST,
         f"{release} has more than one sdist: {', '.join(filenames)}.",
@@ -65,7 +63,6 @@ def local_version(version: str) -> Problem:
 
 
 def metadata_disagrees(filename: str, *, name: str, version: str, release: str) -> Problem:
-    """METADATA has a different name or version than the project."""
     return Problem(
         Code.METADATA_DISAGREES,
         f"{filename} contains the metadata of {printable(name, 80)!r} {printable(version, 80)!r},"
@@ -76,7 +73,6 @@ def metadata_disagrees(filename: str, *, name: str, version: str, release: str) 
 
 
 def metadata_invalid(filename: str, field: str, fault: object) -> Problem:
-    """A field violates the core metadata specification."""
     return Problem(
         Code.METADATA_INVALID,
         f"{filename}: invalid metadata field {field}: {printable(str(fault))}.",
@@ -86,7 +82,6 @@ def metadata_invalid(filename: str, field: str, fault: object) -> Problem:
 
 
 def metadata_too_new(filename: str, field: str, fault: object) -> Problem:
-    """A metadata version that is newer than this installation supports."""
     return Problem(
         Code.METADATA_UNKNOWN,
         f"{filename}: unknown metadata field {field}: {printable(str(fault))}.",
@@ -118,7 +113,6 @@ def classifier_private(classifier: str) -> Problem:
 
 
 def classifier_unknown(classifier: str) -> Problem:
-    """A classifier that is not in the installed list."""
     return Problem(
         Code.CLASSIFIER_UNKNOWN,
         f"the classifier {_shown(classifier)} is not in the installed list of classifiers.",
@@ -136,20 +130,13 @@ def direct_url(dependency: str) -> Problem:
     )
 
 
-def summary_too_long(length: int, most: int, severity: Severity) -> Problem:
-    """PyPI limits the summary."""
-    return _summary(f"the summary has {length} characters; at most {most} are allowed.", severity)
-
-
-def summary_of_several_lines(severity: Severity) -> Problem:
-    """The specification requires one line."""
-    return _summary("the summary has more than one line.", severity)
-
-
-def _summary(message: str, severity: Severity) -> Problem:
+def summary_unfit(length: int, most: int, severity: Severity) -> Problem:
+    """PyPI limits the summary to `most` characters; the specification, to one line."""
     return Problem(
         Code.SUMMARY,
-        message,
+        f"the summary has {length} characters; at most {most} are allowed."
+        if length > most
+        else "the summary has more than one line.",
         "Shorten the description in pyproject.toml to one sentence, and build again.",
         severity=severity,
     )
@@ -179,7 +166,6 @@ def filename_not_normalised(filename: str, normalised: str, severity: Severity) 
 
 
 def leads_out(filename: str, members: Collection[str]) -> Problem:
-    """Files that would be unpacked elsewhere, or links that lead there."""
     return Problem(
         Code.MEMBER_LEADS_OUT,
         f"{filename} contains files or links that lead outside its folder: {some(members)}.",
@@ -189,7 +175,6 @@ def leads_out(filename: str, members: Collection[str]) -> Problem:
 
 
 def poetrys_files_packed(filename: str, members: Collection[str]) -> Problem:
-    """Plugins and locks that Poetry keeps in the project."""
     return Problem(
         Code.POETRYS_FILES_PACKED,
         f"{filename} contains Poetry's own working files: {some(members)}. They belong to this"
@@ -206,7 +191,6 @@ def wheel_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
 
 
 def sdist_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
-    """An sdist has one folder, with everything in it."""
     return _layout(filename, f"must contain everything in one folder {stem}", found)
 
 
@@ -220,7 +204,6 @@ def _layout(filename: str, rule: str, found: Collection[str]) -> Problem:
 
 
 def no_wheel_file(filename: str) -> Problem:
-    """A wheel without WHEEL."""
     return Problem(
         Code.ARCHIVE_LAYOUT,
         f"{filename} has no WHEEL file next to its METADATA.",
@@ -240,7 +223,6 @@ def license_files_missing(filename: str, names: Collection[str]) -> Problem:
 
 
 def wheel_tags(filename: str, tags: Collection[str]) -> Problem:
-    """WHEEL has other tags than the file name."""
     return Problem(
         Code.WHEEL_TAGS,
         f"The tags in the WHEEL file of {filename} do not match its name:"
@@ -285,7 +267,6 @@ def record_wrong(filename: str, fault: RecordFault, names: Collection[str] = ())
 
 
 def files_disagree(filename: str, base: str, fields: Sequence[str]) -> Problem:
-    """Two files of one release declare different requirements."""
     return Problem(
         Code.FILES_DISAGREE,
         f"{filename} and {base} differ in {' and '.join(fields)}, so what users get depends on"
@@ -299,7 +280,6 @@ def files_disagree(filename: str, base: str, fields: Sequence[str]) -> Problem:
 def python_has_changed(
     filename: str, then: str | None, now: str | None, severity: Severity
 ) -> Problem:
-    """Requires-Python in a file, and as Poetry would write it now."""
     said, wanted = (f"{printable(text, 80)!r}" if text else "none" for text in (then, now))
     return _outdated(
         filename, f"its Requires-Python is {said}, but the project's is now {wanted}", severity
@@ -307,12 +287,10 @@ def python_has_changed(
 
 
 def dependencies_have_changed(filename: str, names: Collection[str], severity: Severity) -> Problem:
-    """Dependencies that a file has and the project has not, or the other way round."""
     return _outdated(filename, f"its dependencies differ in {some(names)}", severity)
 
 
 def ranges_have_changed(filename: str, names: Collection[str]) -> Problem:
-    """Different version ranges, which another version of Poetry may only write differently."""
     return _outdated(filename, f"it needs different versions or extras of {some(names)}", "warning")
 
 
@@ -339,7 +317,6 @@ def changed_since_build(files: Collection[str], *, built: bool) -> Problem:
 
 
 def tag_disagrees(tags: Collection[str], version: str) -> Problem:
-    """The commit has a tag of another version."""
     return Problem(
         Code.TAG_DISAGREES,
         f"The commit is tagged {some(tags)}, but the release is {version}.",

@@ -18,7 +18,6 @@ def no_client() -> Problem:
 
 
 def client_unavailable(client: str, fault: str) -> Problem:
-    """A client that must be asked cannot be set up."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
         f"Cannot set up {client} for --until installable: {fault}.",
@@ -28,7 +27,6 @@ def client_unavailable(client: str, fault: str) -> Problem:
 
 
 def client_not_asked(client: str, fault: str) -> Problem:
-    """A client that a machine may lack cannot be used."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
         f"{client} is skipped for --until installable: {fault}.",
@@ -38,7 +36,6 @@ def client_not_asked(client: str, fault: str) -> Problem:
 
 
 def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -> Problem:
-    """pypiserver is neither installed with Poetry nor installable with pip."""
     return Problem(
         Code.REHEARSAL_UNAVAILABLE,
         "A rehearsal needs pypiserver, which is not installed in Poetry's environment and which pip"
@@ -49,7 +46,6 @@ def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -
 
 
 def rehearsal_index_not_started(python: str) -> Problem:
-    """The throwaway index does not start."""
     return Problem(
         Code.REHEARSAL_UNAVAILABLE,
         "The rehearsal's local index did not start.",

@@ -11,7 +11,6 @@ from poetry_publish_verified.sanitize import printable
 
 
 def no_project(error: object) -> Problem:
-    """Poetry finds no project, or cannot read it."""
     return Problem(
         Code.NO_PROJECT,
         f"There is no project to publish: {printable(str(error))}",
@@ -21,7 +20,6 @@ def no_project(error: object) -> Problem:
 
 
 def unreadable(file: str, error: object) -> Problem:
-    """A pyproject.toml that cannot be read."""
     return Problem(
         Code.NO_PROJECT,
         f"Cannot read {printable(file)}: {printable(str(error))}",
@@ -30,7 +28,6 @@ def unreadable(file: str, error: object) -> Problem:
 
 
 def member_unreadable(folder: str, error: object) -> Problem:
-    """One of several projects cannot be read."""
     folder = printable(folder)
     return Problem(
         Code.NO_PROJECT,
@@ -41,7 +38,6 @@ def member_unreadable(folder: str, error: object) -> Problem:
 
 
 def not_a_package(file: str) -> Problem:
-    """The project is in non-package mode."""
     return Problem(
         Code.NOT_A_PACKAGE,
         f"There is nothing to publish: {printable(file)} sets package-mode = false.",
@@ -50,7 +46,6 @@ def not_a_package(file: str) -> Problem:
 
 
 def plugins_not_active(plugins: Collection[str]) -> Problem:
-    """Plugins that the project requires are not active."""
     return Problem(
         Code.PLUGINS_NOT_ACTIVE,
         f"Poetry plugins that the project requires are not active: {printable(', '.join(plugins))}."
@@ -70,7 +65,6 @@ def build_failed(reason: object, folder: str | None = None) -> Problem:
 
 
 def build_declined() -> Problem:
-    """The user answered no."""
     return Problem(
         Code.BUILD_DECLINED,
         "The build was declined.",
@@ -79,7 +73,6 @@ def build_declined() -> Problem:
 
 
 def dist_dir_unreadable(folder: str, error: object) -> Problem:
-    """The dist folder is there and cannot be read."""
     return Problem(
         Code.DIST_DIR_UNREADABLE,
         f"Cannot read the dist folder {printable(folder)}: {printable(str(error))}.",
@@ -88,7 +81,6 @@ def dist_dir_unreadable(folder: str, error: object) -> Problem:
 
 
 def no_distributions_in(folder: str) -> Problem:
-    """A folder to wait for holds no distribution at all."""
     return Problem(
         Code.NO_DISTRIBUTIONS,
         f"{printable(folder)} contains no wheel and no sdist.",

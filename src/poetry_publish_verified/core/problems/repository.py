@@ -36,7 +36,6 @@ def unknown_repository(name: str, variable: str | None, error: object) -> Proble
 
 
 def bad_repository_url(name: str, error: object) -> Problem:
-    """The repository's URL is invalid."""
     return Problem(
         Code.REPOSITORY_URL,
         f"The URL of repository {printable(name)} is unusable: {error}.",
@@ -45,7 +44,6 @@ def bad_repository_url(name: str, error: object) -> Problem:
 
 
 def repository_is_an_index(name: str, url: str) -> Problem:
-    """The repository's URL is that of a simple API, which takes no uploads."""
     return Problem(
         Code.NOT_AN_UPLOAD_URL,
         f"The URL of repository {printable(name)}, {url}, belongs to a simple index, which does not"
@@ -55,7 +53,6 @@ def repository_is_an_index(name: str, url: str) -> Problem:
 
 
 def repository_unreachable(name: str, url: str, said: str) -> Problem:
-    """No server answers at the upload URL."""
     where = "" if name.lower() == "pypi" else f"the URL ({_config_url(name)}), "
     return Problem(
         Code.REPOSITORY_NOT_REACHED,
@@ -78,7 +75,6 @@ def unknown_index_of(
 
 
 def unknown_index(name: str) -> Problem:
-    """A name that is neither a source nor a repository."""
     return Problem(Code.INDEX_UNKNOWN, f"There is no index named {name!r}.", _NAME_AN_INDEX)
 
 
@@ -88,7 +84,6 @@ def bad_index_url(url: str, error: object) -> Problem:
 
 
 def bad_source_url(source: str, error: object) -> Problem:
-    """The URL of one of Poetry's sources is invalid."""
     return Problem(
         Code.INDEX_UNKNOWN,
         f"The URL of Poetry source {printable(source)} is unusable: {error}.",
@@ -118,7 +113,6 @@ def index_state_unknown(
 
 
 def index_unreachable(index: str, said: str) -> Problem:
-    """No server answers where the release must show."""
     return Problem(
         Code.INDEX_NOT_REACHED,
         f"Cannot reach {index} ({said}), so the release could not be verified there. Nothing was"
@@ -129,7 +123,6 @@ def index_unreachable(index: str, said: str) -> Problem:
 
 
 def give_credentials(name: str | None) -> str:
-    """Advice: an index by the name of its login, or one that has none."""
     if name is None:
         return (
             "Give Poetry credentials for this index: add a Poetry source for it (poetry source"
@@ -142,7 +135,6 @@ def give_credentials(name: str | None) -> str:
 
 
 def trust_certificate(name: str | None) -> str:
-    """Advice: the same for a certificate that is not trusted."""
     if name is None:
         return (
             "Have the certificate trusted: set REQUESTS_CA_BUNDLE, or add a Poetry source for the"
@@ -179,7 +171,6 @@ def half_login(repository: str, variables: Sequence[str], empty: Collection[str]
 
 
 def no_credentials(repository: str, variables: Sequence[str], empty: Collection[str]) -> Problem:
-    """PyPI and TestPyPI accept no upload without credentials."""
     name = printable(repository)
     setting = f", or set {variables[0]}" if variables else ""
     return Problem(
@@ -191,7 +182,6 @@ def no_credentials(repository: str, variables: Sequence[str], empty: Collection[
 
 
 def empty_credentials(repository: str, empty: Collection[str]) -> Problem:
-    """Variables for credentials that are set to nothing; the repository may need none."""
     return Problem(
         Code.CREDENTIALS_MISSING,
         f"No credentials were found for repository {printable(repository)}.{_set_but_empty(empty)}",
@@ -213,7 +203,6 @@ def token_without_its_user(repository: str) -> Problem:
 
 
 def line_break_in_password(repository: str) -> Problem:
-    """Passwords rarely have one, files that hold them do."""
     return Problem(
         Code.CREDENTIALS_MISSING,
         f"The password of repository {printable(repository)} contains a line break.",
@@ -229,7 +218,6 @@ def _set_but_empty(variables: Collection[str]) -> str:
 
 
 def plain_http(url: str) -> Problem:
-    """Traffic that crosses the network unencrypted."""
     return Problem(
         Code.PLAIN_HTTP,
         f"{url} is plain HTTP: anyone on the network path can read and change credentials and"

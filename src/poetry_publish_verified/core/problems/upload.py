@@ -51,7 +51,6 @@ def no_credentials_sent(
 
 
 def file_changed(filename: str) -> Problem:
-    """The file changed after it was read."""
     return Problem(
         Code.FILE_CHANGED,
         f"{filename} was not uploaded: it changed after it was read, so another process is writing"
@@ -62,7 +61,6 @@ def file_changed(filename: str) -> Problem:
 
 
 def not_sent(filename: str, detail: str) -> Problem:
-    """The request cannot have reached the server."""
     return Problem(
         Code.UPLOAD_NOT_SENT,
         f"{filename} was not uploaded: {printable(detail)}.",
@@ -146,7 +144,6 @@ def other_sources(release: str, index: str, commit: str | None) -> Problem:
 
 
 def version_spelled_otherwise(index: str, release: str, filenames: Collection[str]) -> Problem:
-    """An index that takes 1.0 and 1.0.0 for one release has it as the other."""
     return Problem(
         Code.VERSION_SPELLED_OTHERWISE,
         f"{index} already holds {release} under another spelling of the version"

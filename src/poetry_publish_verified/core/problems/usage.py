@@ -49,7 +49,6 @@ def nothing_to_wait_for() -> Problem:
 
 
 def not_among_those(releases: Collection[str]) -> Problem:
-    """Releases that the receipt or folder does not hold."""
     return Problem(
         Code.NOT_AWAITABLE,
         f"The receipt or folder does not contain {some(releases)}.",
@@ -58,7 +57,6 @@ def not_among_those(releases: Collection[str]) -> Problem:
 
 
 def receipt_would_be_lost() -> Problem:
-    """The receipt to read and the one to write are the same."""
     return Problem(
         Code.NOT_AWAITABLE,
         "--receipt would overwrite the file that --from-receipt reads.",
@@ -67,7 +65,6 @@ def receipt_would_be_lost() -> Problem:
 
 
 def receipt_unreadable(path: str, reason: object) -> Problem:
-    """A receipt that cannot be read, or holds nothing to wait for."""
     return Problem(
         Code.RECEIPT_UNREADABLE,
         f"Cannot use the receipt {printable(path)}: {printable(str(reason)).rstrip('.')}.",
@@ -77,7 +74,6 @@ def receipt_unreadable(path: str, reason: object) -> Problem:
 
 
 def receipt_not_writable(path: str, error: object) -> Problem:
-    """The receipt cannot be written."""
     return Problem(
         Code.RECEIPT_NOT_WRITABLE,
         f"Cannot write the receipt {printable(path)}: {printable(str(error))}.",
@@ -86,7 +82,6 @@ def receipt_not_writable(path: str, error: object) -> Problem:
 
 
 def internal(error: BaseException) -> Problem:
-    """A bug in this plugin."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return Problem(

@@ -32,24 +32,16 @@ def quarantined(index: str, reason: str) -> Problem:
     return Problem(Code.QUARANTINED, f"{index} {words}.", remedy, index=index)
 
 
-def extra_files(index: str, filenames: Collection[str]) -> Problem:
-    """An index lists unexpected files of this version; tolerated."""
+def extra_files(index: str, filenames: Collection[str], *, strict: bool) -> Problem:
+    found = f"{index} lists unexpected files of this version: {some(filenames, _NAMES)}."
+    if strict:
+        remedy = "Find out who published them. If another job does, run without --strict."
+        return Problem(Code.EXTRA_FILE, found, remedy, index=index)
     return Problem(
         Code.EXTRA_FILE,
-        f"{index} lists unexpected files of this version: {some(filenames, _NAMES)}. They were not"
-        " checked.",
+        f"{found} They were not checked.",
         "No action needed if another job publishes them.",
         severity="warning",
-        index=index,
-    )
-
-
-def extra_files_refused(index: str, filenames: Collection[str]) -> Problem:
-    """The same, with `--strict`."""
-    return Problem(
-        Code.EXTRA_FILE,
-        f"{index} lists unexpected files of this version: {some(filenames, _NAMES)}.",
-        "Find out who published them. If another job does, run without --strict.",
         index=index,
     )
 
@@ -66,44 +58,28 @@ def project_status(index: str, status: str, reason: str | None) -> Problem:
     )
 
 
-def no_hash_proves_nothing(index: str, filenames: Collection[str]) -> Problem:
-    """Without a sha256 a listing alone proves nothing."""
+def no_hash(index: str, filenames: Collection[str], *, compared: bool) -> Problem:
+    """Files without a sha256; `compared`: their content is compared all the same."""
+    found = f"{index} lists {some(filenames)} without a sha256, so"
+    if not compared:
+        remedy = "Use --until downloadable, which compares the files themselves."
+        message = f"{found} the listing alone proves nothing."
+        return Problem(Code.NO_HASH_LISTED, message, remedy, index=index)
     return Problem(
         Code.NO_HASH_LISTED,
-        f"{index} lists {some(filenames)} without a sha256, so the listing alone proves nothing.",
-        "Use --until downloadable, which compares the files themselves.",
-        index=index,
-    )
-
-
-def no_hash(index: str, filenames: Collection[str]) -> Problem:
-    """Without a sha256, but the bytes are compared."""
-    return Problem(
-        Code.NO_HASH_LISTED,
-        f"{index} lists {some(filenames)} without a sha256, so installers cannot check what they"
-        " download.",
+        f"{found} installers cannot check what they download.",
         "No action needed for this release: its files are downloaded and compared.",
         severity="warning",
         index=index,
     )
 
 
-def not_downloadable(index: str, filename: str, detail: str) -> Problem:
-    """A file that is listed cannot be downloaded."""
+def not_downloadable(index: str, filename: str, detail: str, *, metadata: bool = False) -> Problem:
+    """A file, or its `.metadata` (PEP 658), is offered and cannot be downloaded."""
+    what = f"offers the metadata of {filename}" if metadata else f"lists {filename}"
     return Problem(
         Code.NOT_FETCHED_IN_TIME,
-        f"{index} lists {filename}, but it cannot be downloaded: {detail}.",
-        RERUN_LATER,
-        filename=filename,
-        index=index,
-    )
-
-
-def metadata_not_downloadable(index: str, filename: str, detail: str) -> Problem:
-    """The `.metadata` that is offered cannot be downloaded (PEP 658)."""
-    return Problem(
-        Code.NOT_FETCHED_IN_TIME,
-        f"{index} offers the metadata of {filename}, but it cannot be downloaded: {detail}.",
+        f"{index} {what}, but it cannot be downloaded: {detail}.",
         RERUN_LATER,
         filename=filename,
         index=index,
@@ -135,7 +111,6 @@ def not_the_archive(index: str, filename: str, flaw: str) -> Problem:
 
 
 def encoded_in_transit(index: str, filename: str, coding: str) -> Problem:
-    """An archive is served under a Content-Encoding, which some clients undo."""
     return Problem(
         Code.ENCODED_IN_TRANSIT,
         f"{index} serves {filename} with 'Content-Encoding: {coding}'. The bytes are the published"
@@ -187,7 +162,6 @@ def other_metadata_listed(
 
 
 def nothing_to_install() -> Problem:
-    """A release without a wheel."""
     return Problem(
         Code.NOT_INSTALLABLE_BY_NATURE,
         "The release has no wheel, so --until installable has nothing to install.",
@@ -197,7 +171,6 @@ def nothing_to_install() -> Problem:
 
 
 def fits_no_python(index: str, filename: str) -> Problem:
-    """No Python satisfies both the wheel's tags and its Requires-Python."""
     return Problem(
         Code.CLIENT_CANNOT_INSTALL,
         f"{filename} cannot be installed: no Python version matches both its tags and its"
@@ -209,7 +182,6 @@ def fits_no_python(index: str, filename: str) -> Problem:
 
 
 def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Problem:
-    """None of the clients can be asked for this wheel."""
     return Problem(
         Code.CLIENT_UNAVAILABLE,
         f"No client could be asked for {filename}: {'; '.join(reasons)}.",
@@ -245,7 +217,6 @@ def client_got_other_bytes(
 
 
 def client_prefers_another(client: str, filename: str, index: str, *, got: str) -> Problem:
-    """Two wheels differ in the build tag alone."""
     return Problem(
         Code.CLIENT_TAKES_ANOTHER,
         f"{client} was asked for {filename} but takes {got}: they differ only in the build tag, so"

@@ -32,7 +32,6 @@ def no_index(index: str, said: str, timeout: float) -> Problem:
 
 
 def perhaps_no_index(index: str, said: str) -> Problem:
-    """There may be none: some indexes have no root page."""
     return Problem(
         Code.NO_INDEX_THERE,
         f"There may be no index at {index}: {said}.",
@@ -70,7 +69,6 @@ def listed_improperly(index: str, what: str, timeout: float, details: Iterable[s
 
 
 def copies_by_user_agent(index: str) -> Problem:
-    """A cache varies by User-Agent, so we cannot see the copies that clients get."""
     return Problem(
         Code.COPIES_BY_USER_AGENT,
         f"The cache in front of {index} keeps one copy of each page per User-Agent (Vary), so a"
@@ -82,7 +80,6 @@ def copies_by_user_agent(index: str) -> Problem:
 
 
 def completeness_unknown() -> Problem:
-    """Only a name and a version are known."""
     return Problem(
         Code.COMPLETENESS_UNKNOWN,
         "Only the files that the indexes list are checked (completeness unknown).",

@@ -23,7 +23,6 @@ def no_match(pattern: str, base: str) -> Problem:
 
 
 def nothing_to_publish(folders: Collection[str]) -> Problem:
-    """All projects are in non-package mode."""
     return Problem(
         Code.NO_PROJECTS,
         f"There is nothing to publish: {some(folders)} set package-mode = false.",
@@ -32,7 +31,6 @@ def nothing_to_publish(folders: Collection[str]) -> Problem:
 
 
 def same_name(name: str, folders: Sequence[str]) -> Problem:
-    """Several projects have one name."""
     return Problem(
         Code.NAME_TWICE,
         f"{len(folders)} projects are named {name}: {printable(', '.join(folders))}.",
@@ -52,7 +50,6 @@ def cycle(names: Sequence[str]) -> Problem:
 
 
 def built_with_member(project: str, other: str) -> Problem:
-    """A project whose build needs another one of the same run."""
     return Problem(
         Code.BUILDS_WITH_MEMBER,
         f"{project} needs {other} to build (build-system.requires), but {other} is released in the"
@@ -62,7 +59,6 @@ def built_with_member(project: str, other: str) -> Problem:
 
 
 def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
-    """A Requires-Dist that is a path of this machine."""
     return Problem(
         Code.PATH_DEPENDENCY,
         f"{project} would be released with a dependency on a path on this machine:"
@@ -75,7 +71,6 @@ def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
 def range_unsatisfied(
     project: str, folder: str, *, requirement: str, other: str, version: str
 ) -> Problem:
-    """A dependency on another project of the run that nothing will satisfy."""
     return Problem(
         Code.RANGE_UNSATISFIED,
         f"{project} needs {printable(requirement)}, but this run releases {other} {version},"
@@ -85,7 +80,6 @@ def range_unsatisfied(
 
 
 def members_unknown() -> Problem:
-    """Nothing says which projects to wait for."""
     return Problem(
         Code.MEMBERS_UNKNOWN,
         "--wait-for-dependencies does not know which projects to wait for.",
