@@ -169,7 +169,7 @@ def test_log_has_one_line_per_change() -> None:
     ]
     assert screen.table == []
     show(screen, (0.0, STARTED), (1.0, late()), (2.0, late(expires_in=250.0)))
-    assert "a cache serves the old page for another 4 min 10 s" in screen.said[-1]
+    assert "a cache may serve the old page for another 4 min 10 s" in screen.said[-1]
 
 
 def proven(*more: Event) -> list[Event]:

@@ -133,6 +133,23 @@ def test_certificate_authority(
     assert open_pypi.stored("lantern") == project.hashes()
 
 
+def test_untrusted_certificate_ends_a_wait(
+    poetry: Poetry,
+    tmp_path: Path,
+    open_pypi: Index,
+    make_proxy: MakeProxy,
+    authority: tuple[ssl.SSLContext, Path],
+) -> None:
+    """A wait of 15 minutes ends at once, with the cause and what to do."""
+    proxy = make_proxy(open_pypi.origin, authority[0])
+    index = f"{proxy.origin}/simple/"
+    run = poetry.run("publish-verified", "wait", "lantern==1.0", "--index", index, cwd=tmp_path)
+    ended(run, 6)
+    assert "PV605" in run.said
+    assert "certificate is not trusted" in run.said
+    assert "REQUESTS_CA_BUNDLE" in run.said
+
+
 def test_invalid_certificate_file(
     poetry: Poetry, project: Project, pypi: Index, tmp_path: Path
 ) -> None:

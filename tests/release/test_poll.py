@@ -556,6 +556,34 @@ def test_clients_are_asked_without_a_listed_hash(world: World, fails: bool) -> N
     assert [("it will not" in message) for message in messages] == [True] * fails
 
 
+@pytest.mark.parametrize(
+    ("seen", "waited", "remedy"),
+    [
+        (Observation("unknown", detail="it answered 503"), PLAN.timeout, "the proxy"),
+        (
+            Observation("unknown", detail="the certificate is not trusted", untrusted=True),
+            0.0,
+            "certificates.harbour.cert",
+        ),
+    ],
+)
+def test_nothing_but_errors(world: World, seen: Observation, waited: float, remedy: str) -> None:
+    """The cause and its remedy are given, at once where asking again is useless."""
+    world.index.name = "harbour"
+    world.index.answers[UNSEEN.name] = [seen] * 9999
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [seen] * 9999
+    expected = ExpectedRelease(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
+    context = replace(world.context(), report=world.events.append)
+    with pytest.raises(ReleaseError) as caught:
+        anyio.run(prove_everywhere, expected, PLAN, context)
+    (problem,) = caught.value.problems
+    assert (caught.value.verdict, problem.code) == (Verdict.NOT_VISIBLE, Code.INDEX_NOT_REACHED)
+    assert seen.detail in problem.message
+    assert remedy in problem.remedy
+    assert waited <= world.clock.now <= waited + 1
+
+
 def test_no_client_copy_is_touched_before_the_upload(world: World) -> None:
     """Until something is there, only the copy that no client reads is looked at."""
     world.index.delay = 20.0

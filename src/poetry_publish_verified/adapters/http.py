@@ -100,6 +100,10 @@ class UnreachableError(HttpError):
     """No server was reached: a name without an address, a refused connection, bad TLS."""
 
 
+class UntrustedError(UnreachableError):
+    """The server's certificate is not trusted, which asking again does not change."""
+
+
 class MovedError(HttpError):
     """The page is said to be on another server, where it is not looked for."""
 
@@ -481,7 +485,9 @@ def _errors_told() -> Iterator[None]:
     try:
         yield
     except _NEVER_ARRIVED as error:
-        raise UnreachableError(_said(error)) from error
+        untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        kind = UntrustedError if untrusted else UnreachableError
+        raise kind(_said(error)) from error
     except httpx.HTTPError as error:
         raise HttpError(_said(error)) from error
     except _UNUSABLE as error:

@@ -27,6 +27,7 @@ from poetry_publish_verified.adapters.http import MovedError
 from poetry_publish_verified.adapters.http import Page
 from poetry_publish_verified.adapters.http import StatusError
 from poetry_publish_verified.adapters.http import UnreachableError
+from poetry_publish_verified.adapters.http import UntrustedError
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.caching import vary
@@ -147,7 +148,8 @@ class SimpleIndex:
             return Observation("moved", detail=str(error))
         except HttpError as error:
             reached = not isinstance(error, UnreachableError)
-            return Observation("unknown", detail=str(error), reached=reached)
+            untrusted = isinstance(error, UntrustedError)
+            return Observation("unknown", detail=str(error), reached=reached, untrusted=untrusted)
         if variant.page == "version" and answer.status < 500 and not self._is_pypis(answer):
             return Observation("not-offered")
         try:

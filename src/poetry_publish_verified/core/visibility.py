@@ -54,7 +54,8 @@ class Observation:
     that answered; `serial` is the index's own count of changes (`X-PyPI-Last-Serial`,
     `X-Devpi-Serial`); `expires_in` the seconds for which a cache will go on saying so, where it
     says that; `retry_after` the seconds that the server asks clients to wait; `vary` what
-    the server's copies differ by; `reached` whether there was a server at all.
+    the server's copies differ by; `reached` whether there was a server at all;
+    `untrusted` that its certificate is not trusted, which no further look changes.
     """
 
     state: Literal["page", "absent", "moved", "denied", "not-offered", "unknown"]
@@ -66,6 +67,7 @@ class Observation:
     retry_after: float | None = None
     vary: frozenset[str] | None = None
     reached: bool = True
+    untrusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class OutOfTime:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The index denies access: waiting longer changes nothing."""
+    """The index denies access, or cannot be trusted: waiting longer changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,9 @@ class Watch:
         if seen.state in {"denied", "not-offered"}:
             self.last = seen
             return Denied() if seen.state == "denied" else NotOffered()
+        if seen.untrusted:
+            self.last = seen
+            return Denied()
         went_back = _went_back(self.last, seen)
         self._take_in(seen, now)
         self._state = self._state_after(seen, went_back=went_back)

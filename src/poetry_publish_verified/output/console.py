@@ -231,6 +231,6 @@ class Text:
         seen_by = "" if event.variant == UNSEEN.name else f" as seen by {event.variant}"
         words = [self._waits.elapsed(title, event.index, seconds), event.detail]
         if left is not None:
-            words.append(f"a cache serves the old page for another {durations.in_words(left)}")
+            words.append(f"a cache may serve the old page for another {durations.in_words(left)}")
         missing, why = escaped(some(event.missing)), escaped("; ".join(filter(None, words)))
         yield f" - {of}{_index(event.index)} does not list {missing} yet{seen_by} ({why})"

@@ -267,6 +267,8 @@ class IndexPoller:
         match step:
             case Denied():
                 problem = problems.denied(self._index.url, watch.last.detail, self._index.name)
+                if watch.last.untrusted:
+                    problem = self._unreadable(watch)
                 if not self.failures:
                     self._fail(Verdict.NOT_VISIBLE, problem)
             case Wrong(faults):
@@ -326,6 +328,9 @@ class IndexPoller:
             problem = problems.no_index(self._index.url, self._no_root, self._plan.timeout)
             self._fail(Verdict.NOT_VISIBLE, problem)
             return
+        if all(watch.errors == watch.requests for watch in self._watches.values()):
+            self._fail(Verdict.NOT_VISIBLE, self._unreadable(watches[0]))
+            return
         flaws = list(dict.fromkeys(flaw for w in watches for flaw in w.judgement.flaws))
         last = max(watches, key=lambda watch: (watch.expires_at or 0.0, bool(watch.last.detail)))
         what, details = ", ".join(missing) or "the release", self._details(watches, last)
@@ -339,6 +344,12 @@ class IndexPoller:
                 self._index.url, what, self._plan.timeout, details, moved=moved
             )
         self._fail(Verdict.NOT_VISIBLE, problem)
+
+    def _unreadable(self, watch: Watch) -> Problem:
+        waited = self._clock.monotonic() - self._start
+        return problems.unreadable(
+            self._index.url, watch.last.detail, waited, name=self._index.name
+        )
 
     def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
         """What is known about why the release was not listed; `last` is the best-informed watch."""
@@ -357,7 +368,7 @@ class IndexPoller:
             yield f"the server asked for a pause of {durations.in_words(last.rest)}"
         left = (last.expires_at or 0.0) - self._clock.monotonic()
         if left > 0:
-            yield f"a cache serves the old page for another {durations.in_words(left)}"
+            yield f"a cache may serve the old page for another {durations.in_words(left)}"
 
     def _fail(self, verdict: Verdict, problem: Problem) -> None:
         self.failures.append(ReleaseError(verdict, problem))

@@ -91,7 +91,7 @@ async def first_look(
         # there is none, the address is more likely to be wrong.
         few = attempt < _TRIES and waited + pause <= plan.timeout
         worth_it = few or (seen.reached and waited + pause <= _patience(plan))
-        if seen.state == "denied" or not worth_it or not await patient():
+        if seen.state == "denied" or seen.untrusted or not worth_it or not await patient():
             raise _unknown_state(context.own, seen, denied=seen.state == "denied")
         pause = max(pause - (clock.monotonic() - start - waited), 0.0)
         context.report(FirstLookDelayed(context.own.url, seen.detail, pause))

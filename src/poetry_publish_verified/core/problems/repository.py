@@ -95,15 +95,7 @@ def index_state_unknown(
     index: str, detail: str, *, name: str | None, denied: bool = False
 ) -> Problem:
     """The index does not say what it holds, which is never absent; `name` is that of its login."""
-    if denied:
-        remedy = f"{give_credentials(name)}."
-    elif "certificate" in detail.lower():
-        remedy = f"{trust_certificate(name)}."
-    else:
-        remedy = (
-            "Check the index's URL, the proxy, and that the index is up, then run the same command"
-            " again. To use another index, pass --index."
-        )
+    remedy = f"{give_credentials(name)}." if denied else get_an_answer(detail, name)
     return Problem(
         Code.INDEX_STATE_UNKNOWN,
         f"Cannot tell what {index} holds of this release ({detail}), so nothing was uploaded.",
@@ -143,6 +135,16 @@ def trust_certificate(name: str | None) -> str:
     return (
         "Have the certificate trusted: pass --cert, or run poetry config"
         f" certificates.{printable(name)}.cert <file>"
+    )
+
+
+def get_an_answer(detail: str, name: str | None) -> str:
+    """Advice: an index whose answers are errors; `detail` is the last one."""
+    if "certificate" in detail.lower():
+        return f"{trust_certificate(name)}, then {RERUN}."
+    return (
+        f"Check the index's URL, the proxy, and that the index is up, then {RERUN}. To use another"
+        " index, pass --index."
     )
 
 

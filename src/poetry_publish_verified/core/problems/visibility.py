@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from poetry_publish_verified.core.problems.repository import get_an_answer
 from poetry_publish_verified.core.problems.repository import give_credentials
 from poetry_publish_verified.core.problems.words import RERUN
 from poetry_publish_verified.errors import Code
@@ -16,6 +17,16 @@ def denied(index: str, said: str, name: str | None) -> Problem:
         Code.INDEX_DENIED,
         f"{index} denies access ({said}).",
         f"{give_credentials(name)}, then {RERUN}.",
+        index=index,
+    )
+
+
+def unreadable(index: str, said: str, waited: float, *, name: str | None) -> Problem:
+    """Every answer within `waited` seconds was an error; `name` is that of the index's login."""
+    return Problem(
+        Code.INDEX_NOT_REACHED,
+        f"Cannot read {index}: no usable answer within {waited:.0f} s ({said}).",
+        get_an_answer(said, name),
         index=index,
     )
 
