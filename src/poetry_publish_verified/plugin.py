@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from poetry.plugins.application_plugin import ApplicationPlugin
 
-from poetry_publish_verified.guard.entry import put_up
+from poetry_publish_verified.guard.entry import install_guard
 
 if TYPE_CHECKING:
     from poetry.console.application import Application
@@ -53,4 +53,4 @@ class PublishVerifiedPlugin(ApplicationPlugin):
             subcommand = f"publish-verified {name}"
             register(subcommand, factory)
             register(f"help {subcommand}", partial(_help, subcommand))
-        put_up(application)
+        install_guard(application)

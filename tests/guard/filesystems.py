@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard.processes import ProcessId
 
 OLD = b'value = "old"\n'
 NEW = b'value = "new, and longer than before"\r\n'
@@ -44,23 +44,23 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def dead_builder() -> Builder:
+def dead_builder() -> ProcessId:
     """A process of this host that has ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    mine = Builder.this_process()
-    return Builder(mine.host, ended.pid, "1")
+    mine = ProcessId.current()
+    return ProcessId(mine.host, ended.pid, "1")
 
 
 def as_another_user(code: str, *args: Path) -> subprocess.CompletedProcess[str]:
-    """Run code that has `caches`, `paths` and `write` as a user other than root."""
+    """Run code that has `atomic_files`, `paths` and `write` as a user other than root."""
     head = (
         "import os, sys; from pathlib import Path\n"
-        "from poetry_publish_verified.guard import atomic_files as caches\n"
+        "from poetry_publish_verified.guard import atomic_files, processes\n"
         "paths = [Path(arg) for arg in sys.argv[1:]]\n"
         f"write = lambda path: path.write_bytes({NEW!r})\n"
         # Modules that are imported on first use would not be readable later.
-        "caches.Builder.this_process(); os.setegid(65534); os.seteuid(65534)\n"
+        "processes.ProcessId.current(); os.setegid(65534); os.seteuid(65534)\n"
     )
     command = [sys.executable, "-c", head + code, *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from poetry.utils.cache import FileCache
 
-from poetry_publish_verified.guard.seams.storage import storage_made_atomic
+from poetry_publish_verified.guard.seams.storage import atomic_storage
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         if Path(directory).exists():
             cache.flush()
 
-    ours = storage_made_atomic(lambda *_: contextlib.nullcontext(True))
+    ours = atomic_storage(lambda *_: contextlib.nullcontext(True))
     with ours if whose == "ours" else contextlib.nullcontext():
         print("ready", flush=True)  # noqa: T201
         sys.stdin.readline()

@@ -12,12 +12,12 @@ from poetry_publish_verified.guard.locks.resource import Resource
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.resource import Order, Resource
 path, order, *then = sys.argv[1:]
 def say(text):
     print(text, file=sys.stderr)
-with held(Resource("a thing", Path(path), Order[order]), say) as ours:
+with acquire(Resource("a thing", Path(path), Order[order]), say) as ours:
     print("held" if ours else "without", flush=True)
     if then:
         sys.exit(subprocess.run(then).returncode)

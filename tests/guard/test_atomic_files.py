@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard import atomic_files as caches
-from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard import atomic_files
+from poetry_publish_verified.guard.processes import ProcessId
 from tests.beds.processes import HANG
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD
@@ -40,7 +40,7 @@ def test_put_recreates_a_removed_directory(tmp_path: Path) -> None:
         if len(calls) == 1:
             shutil.rmtree(tmp_path / "cache")
 
-    caches.put(path, write)
+    atomic_files.put(path, write)
     assert path.read_bytes() == NEW
     assert names(path.parent) == ["entry"]
     assert len(calls) == 2
@@ -55,7 +55,7 @@ def test_failed_put_leaves_nothing(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "full")
 
     with pytest.raises(OSError, match="full"):
-        caches.put(tmp_path / "entry", fail)
+        atomic_files.put(tmp_path / "entry", fail)
     assert names(tmp_path) == ["entry"]
     assert (tmp_path / "entry").read_bytes() == OLD
 
@@ -69,7 +69,7 @@ def test_write_unless_cleared() -> None:
         if len(calls) < 3:
             raise FileNotFoundError
 
-    caches.write_unless_cleared(vanishing)
+    atomic_files.write_unless_cleared(vanishing)
     assert len(calls) == 3
 
     def always(error: OSError) -> Callable[[], None]:
@@ -79,11 +79,11 @@ def test_write_unless_cleared() -> None:
 
         return write
 
-    caches.write_unless_cleared(always(FileNotFoundError()))
+    atomic_files.write_unless_cleared(always(FileNotFoundError()))
     assert len(calls) < 30
     for other in (PermissionError(), FileExistsError(), OSError(errno.ENOSPC, "full")):
         with pytest.raises(type(other)):
-            caches.write_unless_cleared(always(other))
+            atomic_files.write_unless_cleared(always(other))
 
 
 def stock_flush(directory: Path) -> Callable[[], None]:
@@ -102,9 +102,9 @@ def test_flush(tmp_path: Path) -> None:
     (cache / "index" / "aa").mkdir(parents=True)
     left = tmp_path / "cache" / ".poetry-trash-left"
     (left / "bb").mkdir(parents=True)
-    caches.flush(cache, tmp_path / "cache", never)
+    atomic_files.flush(cache, tmp_path / "cache", never)
     assert names(tmp_path / "cache") == []
-    caches.flush(cache, tmp_path / "cache", never)
+    atomic_files.flush(cache, tmp_path / "cache", never)
 
 
 def test_flush_beside_a_writer(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_flush_beside_a_writer(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    caches.flush(cache, tmp_path, never)
+    atomic_files.flush(cache, tmp_path, never)
     writer.join()
     assert not cache.exists()
 
@@ -135,7 +135,7 @@ def test_flush_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "cache").symlink_to("real")
     with pytest.raises(OSError, match="symbolic link"):
-        caches.flush(tmp_path / "cache", tmp_path, stock_flush(tmp_path / "cache"))
+        atomic_files.flush(tmp_path / "cache", tmp_path, stock_flush(tmp_path / "cache"))
     assert names(tmp_path) == ["cache", "real"]
 
 
@@ -147,7 +147,7 @@ def test_flush_of_a_mount_point(tmp_path: Path) -> None:
     with mounted(cache, "-t", "tmpfs", "tmpfs"):
         (cache / "entry").touch()
         with pytest.raises(OSError, match="busy"):
-            caches.flush(cache, tmp_path, stock_flush(cache))
+            atomic_files.flush(cache, tmp_path, stock_flush(cache))
         assert names(cache) == []
 
 
@@ -160,7 +160,7 @@ def test_flush_reports_what_it_cannot_delete() -> None:
         (cache / "theirs" / "entry").touch()
         # Otherwise it could not be renamed, because that changes its `..`.
         cache.chmod(0o777)
-        done = as_another_user("caches.flush(paths[0], paths[0].parent, None)", cache)
+        done = as_another_user("atomic_files.flush(paths[0], paths[0].parent, None)", cache)
         assert "PermissionError" in done.stderr
         assert not cache.exists()
 
@@ -177,7 +177,7 @@ def test_fetch(tmp_path: Path) -> None:
         private.write_bytes(NEW)
 
     (tmp_path / "usual").touch()
-    caches.fetch(archive, download)
+    atomic_files.fetch(archive, download)
     assert archive.read_bytes() == NEW
     assert archive.stat().st_mode == (tmp_path / "usual").stat().st_mode
     assert names(archive.parent) == [archive.name]
@@ -193,7 +193,7 @@ def test_failed_fetch_beside_a_finished_one(tmp_path: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        caches.fetch(archive, fail)
+        atomic_files.fetch(archive, fail)
     assert archive.read_bytes() == NEW
     assert names(tmp_path) == ["demo.whl"]
 
@@ -203,10 +203,10 @@ def test_killed_fetch(tmp_path: Path) -> None:
     archive = tmp_path / "demo.whl"
     code = (
         "import sys; from pathlib import Path\n"
-        "from poetry_publish_verified.guard import atomic_files as caches\n"
+        "from poetry_publish_verified.guard import atomic_files\n"
         "def download(path):\n"
         "    path.write_text('half'); print('begun', flush=True); sys.stdin.read()\n"
-        "caches.fetch(Path(sys.argv[1]), download)"
+        "atomic_files.fetch(Path(sys.argv[1]), download)"
     )
     command = [sys.executable, "-c", code, str(archive)]
     pipe = subprocess.PIPE
@@ -214,22 +214,22 @@ def test_killed_fetch(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         # Not swept while it is alive: a slow download is not a dead one.
-        caches.fetch(tmp_path / "other.whl", write_new)
+        atomic_files.fetch(tmp_path / "other.whl", write_new)
         assert len(names(tmp_path)) == 2
         process.send_signal(signal.SIGKILL)
     assert not archive.exists()
-    caches.fetch(archive, write_new)
+    atomic_files.fetch(archive, write_new)
     assert names(tmp_path) == ["demo.whl", "other.whl"]
 
 
 def test_private_directory_of_another_host_is_kept_for_a_day(tmp_path: Path) -> None:
     """Another host's process cannot be checked."""
-    builder = Builder("0123456789ab", 1, "1")
+    builder = ProcessId("0123456789ab", 1, "1")
     young, old = (tmp_path / f".private-{builder}-{name}" for name in ("young", "old"))
     young.mkdir()
     old.mkdir()
     os.utime(old, (1, 1))
-    caches.fetch(tmp_path / "demo.whl", write_new)
+    atomic_files.fetch(tmp_path / "demo.whl", write_new)
     assert names(tmp_path) == [young.name, "demo.whl"]
 
 
@@ -242,7 +242,7 @@ def test_build(tmp_path: Path) -> None:
         (private / "demo.whl").write_bytes(NEW)
         return private / "demo.whl"
 
-    assert caches.build(tmp_path / "new", make) == tmp_path / "new" / "demo.whl"
+    assert atomic_files.build(tmp_path / "new", make) == tmp_path / "new" / "demo.whl"
     assert names(tmp_path / "new") == ["demo.whl"]
 
     def fail(private: Path) -> Path:
@@ -250,7 +250,7 @@ def test_build(tmp_path: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        caches.build(tmp_path / "new", fail)
+        atomic_files.build(tmp_path / "new", fail)
     assert names(tmp_path / "new") == ["demo.whl"]
 
 

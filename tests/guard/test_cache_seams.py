@@ -268,10 +268,10 @@ _READ = """
     from packaging.utils import canonicalize_name
     from poetry.core.constraints.version import Version
     from poetry.repositories.legacy_repository import LegacyRepository
-    from poetry_publish_verified.guard.seams.storage import storage_made_atomic
+    from poetry_publish_verified.guard.seams.storage import atomic_storage
 
     name = canonicalize_name("lantern")
-    with storage_made_atomic(None) as left:
+    with atomic_storage(None) as left:
         assert left == [], left
         print("ready", flush=True)
         sys.stdin.readline()
@@ -387,4 +387,4 @@ def test_unknown_cache_layout(
 def test_foreign_names_are_sanitized() -> None:
     """Other projects name cache directories, so control characters are removed."""
     warning = cache_seams.Forgotten(0, ("a\x1b[2Jb c",), "full").warning
-    assert "`poetry cache clear 'a?[2Jb c' --all`" in str(warning)
+    assert "`poetry cache clear 'a [2Jb c' --all`" in str(warning)

@@ -8,9 +8,9 @@ import pytest
 from cleo.testers.command_tester import CommandTester
 
 from poetry_publish_verified.cli.doctor import DoctorCommand
-from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.locks.places import user_lock_directory
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.seams import application as poetry_seams
 from tests.guard.holding import holder_of
@@ -59,7 +59,7 @@ def clean(project: Path) -> tuple[int, str]:
 def test_everything_but_held_locks_is_removed(home: Path, project: Path) -> None:
     """Each item is named; a held lock stays, with the reason, until it is released."""
     before = files(home), files(project)
-    places = Places(personal_directory())
+    places = LockPlaces(user_lock_directory())
     sets = PluginSets.of_project(project)
     assert build(sets, BASE) is not None
     elsewhere = places.environment(home / "elsewhere" / "one")
@@ -68,10 +68,10 @@ def test_everything_but_held_locks_is_removed(home: Path, project: Path) -> None
         places.config(home / "config"),
         places.poetry_environment(home / "prefix"),
         places.environment(home / "virtualenvs" / "demo-py3.12"),
-        elsewhere._replace(path=elsewhere.fallback or home, ground=None),
+        elsewhere._replace(path=elsewhere.fallback or home, base=None),
         sets.lock(BASE),
     ):
-        with held(resource, print) as ours:
+        with acquire(resource, print) as ours:
             assert ours
     (home / "cache" / "publish-verified").mkdir()
     (home / "cache" / "publish-verified" / "x").touch()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.command_guard import NEEDS
-from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces
 from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.plugins import OFFLINE
 from tests.beds.plugins import write_project
@@ -39,9 +39,9 @@ def project(tmp_path: Path, index: SimpleIndex) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> LockPlaces:
     """The lock places of the test's own Poetry."""
-    return Places(tmp_path / "home" / ".local/share/poetry-publish-verified/locks")
+    return LockPlaces(tmp_path / "home" / ".local/share/poetry-publish-verified/locks")
 
 
 def without_lock(poetry: Poetry, *command: str) -> bool:
@@ -52,7 +52,7 @@ def without_lock(poetry: Poetry, *command: str) -> bool:
     return WITHOUT in done.err
 
 
-def test_project_lock(poetry: Poetry, places: Places) -> None:
+def test_project_lock(poetry: Poetry, places: LockPlaces) -> None:
     """Commands that rewrite pyproject.toml or poetry.lock wait for each other; others do not."""
     poetry.run("install").ok()
     with holder_of(places.project(poetry.project)):
@@ -70,7 +70,7 @@ def test_project_lock(poetry: Poetry, places: Places) -> None:
 
 
 @pytest.mark.parametrize("in_project", ["true", "false"])
-def test_environment_lock(poetry: Poetry, places: Places, in_project: str) -> None:
+def test_environment_lock(poetry: Poetry, places: LockPlaces, in_project: str) -> None:
     """Commands that install into it wait for each other; those that use it do not."""
     variables = {"POETRY_VIRTUALENVS_IN_PROJECT": in_project}
     poetry.run("install", cwd=None, **variables).ok()
@@ -85,7 +85,7 @@ def test_environment_lock(poetry: Poetry, places: Places, in_project: str) -> No
             assert (WITHOUT in done.err) == waits, command
 
 
-def test_active_environment_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+def test_active_environment_lock(poetry: Poetry, places: LockPlaces, tmp_path: Path) -> None:
     """An active environment has its lock next to it, wherever it is."""
     active = tmp_path / "elsewhere" / "active"
     poetry.run("install").ok()
@@ -101,7 +101,7 @@ def test_active_environment_lock(poetry: Poetry, places: Places, tmp_path: Path)
 
 
 @pytest.mark.seam
-def test_settings_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+def test_settings_lock(poetry: Poetry, places: LockPlaces, tmp_path: Path) -> None:
     """Commands that write a setting wait for each other; readers do not."""
     with holder_of(places.config(tmp_path / "home" / "config")):
         assert without_lock(poetry, "config", "virtualenvs.prompt", "x")
@@ -120,7 +120,7 @@ def test_settings_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
     assert poetry.run("config", "virtualenvs.prompt").ok() == "y\n"
 
 
-def test_no_lock_during_a_question(newest: Poetry, places: Places, tmp_path: Path) -> None:
+def test_no_lock_during_a_question(newest: Poetry, places: LockPlaces, tmp_path: Path) -> None:
     """While Poetry asks for a password, others may write settings."""
     terminal, inside = pty.openpty()
     asking = newest.start(
@@ -131,7 +131,7 @@ def test_no_lock_during_a_question(newest: Poetry, places: Places, tmp_path: Pat
     while b"Password:" not in said:
         said += os.read(terminal, 1000)
     config = places.config(tmp_path / "home" / "config")
-    with held(config, print, only_if_free=True) as ours:
+    with acquire(config, print, only_if_free=True) as ours:
         assert ours
     # Input typed before Poetry turns off the echo is discarded.
     wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "no echo")
@@ -142,7 +142,7 @@ def test_no_lock_during_a_question(newest: Poetry, places: Places, tmp_path: Pat
 
 
 @pytest.mark.seam
-def test_poetrys_own_lock(poetry: Poetry, places: Places, tmp_path: Path) -> None:
+def test_poetrys_own_lock(poetry: Poetry, places: LockPlaces, tmp_path: Path) -> None:
     """Commands that change Poetry (here `self lock`) hold its settings and environment."""
     changing = {name for name, needs in NEEDS.items() if needs.poetry}
     assert changing == {
@@ -173,7 +173,7 @@ def test_half_made_environment_is_recreated(poetry: Poetry) -> None:
 
 
 @pytest.mark.seam
-def test_env_remove_and_use(poetry: Poetry, places: Places) -> None:
+def test_env_remove_and_use(poetry: Poetry, places: LockPlaces) -> None:
     """`env remove` waits for installs, `env use` for changes to the list."""
     variables = {"POETRY_VIRTUALENVS_IN_PROJECT": "false", **AT_ONCE}
     poetry.run("install", cwd=None, **variables).ok()
@@ -190,7 +190,7 @@ def test_env_remove_and_use(poetry: Poetry, places: Places) -> None:
 
 
 @pytest.mark.real_start
-def test_nested_commands(poetry: Poetry, places: Places) -> None:
+def test_nested_commands(poetry: Poetry, places: LockPlaces) -> None:
     """`poetry run` holds nothing, and a nested command never waits for an earlier lock."""
     show = "import os; print(os.environ.get('POETRY_PUBLISH_VERIFIED_LOCKS_HELD'))"
     poetry.run("install").ok()
@@ -216,7 +216,7 @@ def test_nested_commands(poetry: Poetry, places: Places) -> None:
         assert inside(environment, "self", "show", "plugins").returncode == 0
 
 
-def test_waiting_message(poetry: Poetry, places: Places) -> None:
+def test_waiting_message(poetry: Poetry, places: LockPlaces) -> None:
     """It names the resource, the process, its command and host, and the variable."""
     with holder_of(places.project(poetry.project)) as holder:
         off = poetry.run("lock", POETRY_PUBLISH_VERIFIED_GUARD="off")
@@ -242,7 +242,7 @@ def release(holder: subprocess.Popen[str]) -> None:
 
 @pytest.mark.seam
 def test_project_is_reread_after_a_wait(
-    poetry: Poetry, places: Places, wheels: Path, tmp_path: Path
+    poetry: Poetry, places: LockPlaces, wheels: Path, tmp_path: Path
 ) -> None:
     """A project that a plugin read before the wait is read again after it."""
     from tests.guard.test_seams import unpacked
@@ -271,7 +271,7 @@ def read_only(poetry: Poetry, *command: str, **environ: str) -> subprocess.Compl
 
 
 @pytest.mark.parametrize("command", ["install", "sync"])
-def test_install_after_a_concurrent_add(poetry: Poetry, places: Places, command: str) -> None:
+def test_install_after_a_concurrent_add(poetry: Poetry, places: LockPlaces, command: str) -> None:
     """An install that waited for an `add` installs the new dependency."""
     poetry.run("install").ok()
     with holder_of(places.environment(poetry.project / ".venv")) as holder:
@@ -286,7 +286,7 @@ def test_install_after_a_concurrent_add(poetry: Poetry, places: Places, command:
 
 
 @pytest.mark.seam
-def test_environment_that_vanished_during_a_wait(poetry: Poetry, places: Places) -> None:
+def test_environment_that_vanished_during_a_wait(poetry: Poetry, places: LockPlaces) -> None:
     """A command that waited for an environment checks again: its maker may have failed."""
     half = poetry.project / ".venv"
     half.mkdir()
@@ -308,7 +308,7 @@ def test_command_that_calls_a_command(poetry: Poetry) -> None:
     assert "Building demo" in done.out
 
 
-def test_read_only_project(poetry: Poetry, places: Places) -> None:
+def test_read_only_project(poetry: Poetry, places: LockPlaces) -> None:
     """A project that cannot be changed needs no lock, and there is no warning."""
     tried = ["unshare", "-m", "true"]
     if shutil.which("unshare") is None or subprocess.run(tried, check=False).returncode:

@@ -20,9 +20,9 @@ places += [(SelfCommand, "generate_system_pyproject"), (FileConfigSource, "secur
 before = [vars(owner)[name] for owner, name in places]
 around = lambda _: nullcontext(True)
 with (
-    seams.environments_watched(SimpleNamespace()) as one,
-    seams.system_project_watched(around) as two,
-    seams.settings_watched(around) as three,
+    seams.environments_locked(SimpleNamespace()) as one,
+    seams.system_project_locked(around) as two,
+    seams.settings_locked(around) as three,
 ):
     assert one + two + three == [], (one, two, three)
     during = [vars(owner)[name] for owner, name in places]
@@ -32,9 +32,9 @@ assert [vars(owner)[name] for owner, name in places] == before
 
 def foreign(self): ...
 FileConfigSource.secure = foreign
-with seams.settings_watched(around) as left:
+with seams.settings_locked(around) as left:
     assert FileConfigSource.secure is foreign
-    assert left == ["FileConfigSource.secure is not Poetry's"]
+    assert left == ["FileConfigSource.secure is not its own"]
 assert FileConfigSource.secure is foreign
 """
 

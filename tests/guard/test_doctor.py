@@ -13,11 +13,11 @@ import pytest
 
 from poetry_publish_verified.guard.doctor.lock_trial import Trial
 from poetry_publish_verified.guard.doctor.lock_trial import try_locks
-from poetry_publish_verified.guard.doctor.locks import Tried
+from poetry_publish_verified.guard.doctor.locks import FilesystemCheck
 from poetry_publish_verified.guard.doctor.plugins import diagnose
 from poetry_publish_verified.guard.locks.filesystems import Filesystem
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.places import Places
+from poetry_publish_verified.guard.locks.places import LockPlaces
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
@@ -180,7 +180,7 @@ def test_invalid_path(newest: Poetry, path: str) -> None:
 def test_locks_and_holders(newest: Poetry) -> None:
     """The locks in use are tried, and holders, alive or killed, are named."""
     newest.run("install").ok()
-    place = Places(None).project(newest.project)
+    place = LockPlaces(None).project(newest.project)
     with holder_of(place) as holder:
         told = newest.run("publish-verified", "doctor").ok()
         assert f"a thing is in use by `-c {place.path}" in told.replace("\n", " ")
@@ -253,7 +253,7 @@ def test_mount_options_without_locks(
     assert found.option_without_locks == alone
     trial = Trial(found, excludes=True, frees=True)
     assert trial.is_sound == (not alone)
-    assert ("work on this host only" in Tried(("a cache",), trial).words) == bool(alone)
+    assert ("work on this host only" in FilesystemCheck(("a cache",), trial).words) == bool(alone)
 
 
 def test_escaped_mount_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,16 +15,18 @@ import pytest
 from cleo.testers.command_tester import CommandTester
 
 from poetry_publish_verified.cli.doctor import DoctorCommand
+from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.doctor import lock_trial
 from poetry_publish_verified.guard.doctor import locks as locks_in_use
 from poetry_publish_verified.guard.doctor.lock_trial import Trial
 from poetry_publish_verified.guard.doctor.lock_trial import try_locks
-from poetry_publish_verified.guard.doctor.locks import Tried
+from poetry_publish_verified.guard.doctor.locks import FilesystemCheck
+from poetry_publish_verified.guard.locks import attempt
 from poetry_publish_verified.guard.locks import lock as locks
-from poetry_publish_verified.guard.locks.lock import Answer
-from poetry_publish_verified.guard.locks.lock import State
-from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.lock import tried
+from poetry_publish_verified.guard.locks.attempt import LockState
+from poetry_publish_verified.guard.locks.attempt import Outcome
+from poetry_publish_verified.guard.locks.attempt import try_lock
+from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.resource import Order
 from poetry_publish_verified.guard.locks.resource import Resource
 
@@ -46,7 +48,7 @@ DEATH = "os._exit(0)\n"
 @pytest.fixture(autouse=True)
 def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test sees messages that are printed once per process."""
-    monkeypatch.setattr(locks, "_SAID", set())
+    monkeypatch.setattr(locks, "_REPORTED", set())
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ class Stalled:
         self.may_go_on = threading.Event()
         self.threads: list[threading.Thread] = []
         self.made: list[Any] = []
-        self._file_lock = locks._file_lock  # noqa: SLF001
+        self._file_lock = attempt._file_lock  # noqa: SLF001
 
     def __call__(self, path: Path) -> Any:
         """Make one, finally."""
@@ -94,7 +96,7 @@ class Stalled:
 def stalled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stalled]:
     """All attempts of this process hang, and go on when the test ends."""
     file_lock = Stalled()
-    monkeypatch.setattr(locks, "_file_lock", file_lock)
+    monkeypatch.setattr(attempt, "_file_lock", file_lock)
     yield file_lock
     file_lock.go_on()
 
@@ -124,20 +126,21 @@ class Starved(threading.Thread):
 def starved(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine under load: no attempt gets the CPU at first."""
     monkeypatch.setattr(threading, "Thread", Starved)
-    monkeypatch.setenv(locks.TIMEOUT_VARIABLE, str(_HANG_GUARD))
-    for waiting in ("_FIRST_WORD_AFTER", "_NEXT_WORD_AFTER", "_PATIENCE"):
-        monkeypatch.setattr(locks, waiting, _HANG_GUARD)
+    monkeypatch.setenv(problems.TIMEOUT_VARIABLE, str(_HANG_GUARD))
+    monkeypatch.setattr(locks, "_GRACE", _HANG_GUARD)
+    for waiting in ("_FIRST_REPORT_AFTER", "_NEXT_REPORT_AFTER"):
+        monkeypatch.setattr(attempt, waiting, _HANG_GUARD)
 
 
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this process lock another file than the second one, as through another mount."""
-    file_lock = locks._file_lock  # noqa: SLF001
-    monkeypatch.setattr(locks, "_file_lock", lambda path: file_lock(path.with_name("another")))
+    file_lock = attempt._file_lock  # noqa: SLF001
+    monkeypatch.setattr(attempt, "_file_lock", lambda path: file_lock(path.with_name("another")))
 
 
 def words_of(trial: Trial) -> str:
     """The doctor's message."""
-    return Tried(("a cache",), trial).words
+    return FilesystemCheck(("a cache",), trial).words
 
 
 def test_other_output_is_ignored(tmp_path: Path, at_start: Callable[[str], None]) -> None:
@@ -183,7 +186,7 @@ def test_command_output(
     says: str,
 ) -> None:
     """Both are failures, but only broken locks are described as such."""
-    monkeypatch.setattr(locks_in_use, "directories", lambda _: {"a cache": tmp_path})
+    monkeypatch.setattr(locks_in_use, "lock_directories", lambda _: {"a cache": tmp_path})
     if is_known:
         apart(monkeypatch)
     else:
@@ -205,13 +208,13 @@ def test_second_process_that_released_early(
         + ANSWER
         + DEATH
     )
-    file_lock = locks._file_lock  # noqa: SLF001
+    file_lock = attempt._file_lock  # noqa: SLF001
 
     def after_its_end(path: Path) -> Any:
         os.waitid(os.P_PID, int(note.read_text()), os.WEXITED | os.WNOWAIT)
         return file_lock(path)
 
-    monkeypatch.setattr(locks, "_file_lock", after_its_end)
+    monkeypatch.setattr(attempt, "_file_lock", after_its_end)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, unknown="the second process ended early")
 
@@ -227,7 +230,7 @@ def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("stalled")
 def test_no_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An attempt that was not made does not prove that the lock was refused."""
-    monkeypatch.setattr(lock_trial, "_PATIENCE", 0.0)
+    monkeypatch.setattr(lock_trial, "_GRACE", 0.0)
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, unknown="no answer within 0 s")
     assert "Could not test the locks" in words_of(trial)
@@ -250,7 +253,7 @@ def test_errors_of_the_first_process(
     """Only a refusal proves exclusion, and only a lock proves that it was freed."""
     script = iter(answers)
     monkeypatch.setattr(
-        lock_trial, "tried", lambda *_: nullcontext(Answer(State(next(script)), "why"))
+        lock_trial, "try_lock", lambda *_: nullcontext(Outcome(LockState(next(script)), "why"))
     )
     trial = try_locks(tmp_path)
     assert trial == Trial(trial.filesystem, **found)
@@ -276,13 +279,13 @@ def test_errors_of_the_second_process(
 
 def test_lock_states(resource: Resource, tmp_path: Path) -> None:
     """Acquired, in use, and impossible are distinguished."""
-    with tried(resource, _HANG_GUARD, _HANG_GUARD) as answer:
-        assert answer.state is State.HELD
-        with tried(resource, 0, _HANG_GUARD) as second:
-            assert second.state is State.BUSY
+    with try_lock(resource, _HANG_GUARD, _HANG_GUARD) as answer:
+        assert answer.state is LockState.HELD
+        with try_lock(resource, 0, _HANG_GUARD) as second:
+            assert second.state is LockState.BUSY
     (tmp_path / "file").touch()
-    with tried(Resource("x", tmp_path / "file" / "lock"), 0, _HANG_GUARD) as answer:
-        assert answer.state is State.FAILED
+    with try_lock(Resource("x", tmp_path / "file" / "lock"), 0, _HANG_GUARD) as answer:
+        assert answer.state is LockState.FAILED
         assert "file" in answer.why
 
 
@@ -292,34 +295,34 @@ def test_filesystem_timeout(resource: Resource, monkeypatch: pytest.MonkeyPatch)
     def fail(**_: Any) -> None:
         raise TimeoutError(110, "Connection timed out")
 
-    monkeypatch.setattr(locks, "_file_lock", lambda _: SimpleNamespace(acquire=fail))
-    with tried(resource, 0, _HANG_GUARD) as answer:
-        assert answer == Answer(State.FAILED, "[Errno 110] Connection timed out")
+    monkeypatch.setattr(attempt, "_file_lock", lambda _: SimpleNamespace(acquire=fail))
+    with try_lock(resource, 0, _HANG_GUARD) as answer:
+        assert answer == Outcome(LockState.FAILED, "[Errno 110] Connection timed out")
 
 
 def test_abandoned_attempt(
     resource: Resource, stalled: Stalled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits forever; a late lock is released, and the message names no holder."""
-    monkeypatch.setattr(locks, "_PATIENCE", 0.0)
+    monkeypatch.setattr(locks, "_GRACE", 0.0)
     said: list[str] = []
-    with held(resource, said.append, only_if_free=True) as ours:
+    with acquire(resource, said.append, only_if_free=True) as ours:
         assert not ours
     (only,) = said
     assert only.startswith("Continuing without a lock: a thing (")
     assert only.endswith("could not be locked: no answer within 0 s.")
-    with tried(resource, 0, 0) as answer:
-        assert answer == Answer(State.UNKNOWN, "no answer within 0 s")
+    with try_lock(resource, 0, 0) as answer:
+        assert answer == Outcome(LockState.UNKNOWN, "no answer within 0 s")
     stalled.go_on()
-    with tried(resource, 0, _HANG_GUARD) as answer:
-        assert answer.state is State.HELD
+    with try_lock(resource, 0, _HANG_GUARD) as answer:
+        assert answer.state is LockState.HELD
 
 
 @pytest.mark.usefixtures("starved")
 def test_only_if_free_under_load(resource: Resource) -> None:
     """An attempt without CPU is waited for silently."""
     said: list[str] = []
-    with held(resource, said.append, only_if_free=True) as ours:
+    with acquire(resource, said.append, only_if_free=True) as ours:
         assert ours
     assert said == []
 
@@ -328,7 +331,7 @@ def test_only_if_free_under_load(resource: Resource) -> None:
 def test_waiting_under_load(resource: Resource) -> None:
     """The message says that there is no answer yet, and names no holder."""
     said: list[str] = []
-    with held(resource, said.append) as ours:
+    with acquire(resource, said.append) as ours:
         assert ours
     assert len(said) == 2
     assert all("Waiting for a thing, no answer yet; at most " in line for line in said)

@@ -17,28 +17,29 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.guard.locks import attempt
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks import lock as locks
 from poetry_publish_verified.guard.locks import nesting
-from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.lock import timeout_from_environment
 from poetry_publish_verified.guard.locks.resource import LockRefusedError
 from poetry_publish_verified.guard.locks.resource import Order
 from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.ownership import Ground
-from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard.ownership import SharedDirectory
+from poetry_publish_verified.guard.processes import ProcessId
 from tests.beds.processes import HANG
 from tests.guard.holding import holder_of
 
 NESTED = """
 import sys
 from pathlib import Path
-from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
 def say(text):
     print(text, file=sys.stderr)
 try:
-    with held(Resource("another", Path(sys.argv[1]), Order[sys.argv[2]]), say) as ours:
+    with acquire(Resource("another", Path(sys.argv[1]), Order[sys.argv[2]]), say) as ours:
         print("nested", ours, flush=True)
 except LockRefusedError as error:
     print("refused", error.problem.code, flush=True)
@@ -48,7 +49,7 @@ except LockRefusedError as error:
 @pytest.fixture(autouse=True)
 def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test sees messages that are printed once per process."""
-    monkeypatch.setattr(locks, "_SAID", set())
+    monkeypatch.setattr(locks, "_REPORTED", set())
     yield
     assert nesting.TOKEN_VARIABLE not in os.environ
 
@@ -63,19 +64,19 @@ def test_free_lock_is_acquired_silently(resource: Resource) -> None:
     """A free lock is acquired at once, and again after its release, without a message."""
     said: list[str] = []
     for _ in range(2):
-        with held(resource, said.append) as ours:
+        with acquire(resource, said.append) as ours:
             assert ours
-            assert holders.read(resource.path) is not None
-        assert holders.read(resource.path) is None
+            assert holders.read_record(resource.path) is not None
+        assert holders.read_record(resource.path) is None
     assert said == []
 
 
 def test_unexported_lock(resource: Resource) -> None:
     """It is held, but child processes do not learn about it."""
-    with held(resource, print, needed=True, shown=False) as got:
+    with acquire(resource, print, required=True, export=False) as got:
         assert got
         assert nesting.TOKEN_VARIABLE not in os.environ
-        assert holders.read(resource.path) is not None
+        assert holders.read_record(resource.path) is not None
 
 
 def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +84,9 @@ def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.Mo
     with holder_of(resource) as process:
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "2.5")
         # Long enough for the first message.
-        monkeypatch.setattr(locks, "_FIRST_WORD_AFTER", 0.01)
+        monkeypatch.setattr(attempt, "_FIRST_REPORT_AFTER", 0.01)
         said: list[str] = []
-        with held(resource, said.append) as ours:
+        with acquire(resource, said.append) as ours:
             assert not ours
         waiting, going_on = said
         assert "Waiting for a thing" in waiting
@@ -94,20 +95,20 @@ def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.Mo
         assert "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT" in waiting
         assert "not free within 2.5 s" in going_on
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0.1")
-        with pytest.raises(LockRefusedError) as refused, held(resource, said.append, needed=True):
+        with pytest.raises(LockRefusedError) as refused, acquire(resource, print, required=True):
             pytest.fail("It has what another process holds")
         assert refused.value.problem.code is Code.LOCK_NOT_FREE
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0")
-        monkeypatch.setattr(locks, "_SAID", set())
+        monkeypatch.setattr(locks, "_REPORTED", set())
         said.clear()
-        with held(resource, said.append) as ours:
+        with acquire(resource, said.append) as ours:
             assert not ours
         assert [line.partition(":")[0] for line in said] == ["Continuing without a lock"]
         process.send_signal(signal.SIGSTOP)
-        with held(resource, said.append, only_if_free=True) as ours:
+        with acquire(resource, said.append, only_if_free=True) as ours:
             assert not ours
-    assert holders.read(resource.path) is not None
-    with held(resource, said.append) as ours:
+    assert holders.read_record(resource.path) is not None
+    with acquire(resource, said.append) as ours:
         assert ours
 
 
@@ -118,27 +119,24 @@ def test_without_threads(resource: Resource, monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    monkeypatch.setattr(locks, "_FIRST_WORD_AFTER", 0.01)
+    monkeypatch.setattr(attempt, "_FIRST_REPORT_AFTER", 0.01)
     said: list[str] = []
-    with held(resource, said.append) as ours:
+    with acquire(resource, said.append) as ours:
         assert ours
     assert said == []
     with holder_of(resource) as process:
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0.5")
-        with held(resource, said.append) as ours:
+        with acquire(resource, said.append) as ours:
             assert not ours
         assert [line.partition(" a ")[0] for line in said] == [
             "Waiting for", "Continuing without",
         ]  # fmt: skip
         monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", str(HANG))
-        waits = locks._Attempt._say_waiting  # noqa: SLF001
 
-        def let_go(*args: object) -> None:
+        def let_go(_: str) -> None:
             process.kill()
-            waits(*args)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(locks._Attempt, "_say_waiting", let_go)  # noqa: SLF001
-        with held(resource, said.append) as ours:
+        with acquire(resource, let_go) as ours:
             assert ours
 
 
@@ -153,11 +151,11 @@ def test_lock_path_is_not_a_file(resource: Resource, tmp_path: Path, what: str) 
     else:
         resource.path.symlink_to("/dev/tty")
     said: list[str] = []
-    with held(resource, said.append) as ours:
+    with acquire(resource, said.append) as ours:
         assert not ours
     assert len(said) == 1
     other = tmp_path / "own" / "thing"
-    with held(resource._replace(thing=tmp_path, fallback=other), said.append) as ours:
+    with acquire(resource._replace(protects=tmp_path, fallback=other), said.append) as ours:
         assert ours
 
 
@@ -175,16 +173,16 @@ OF_ANOTHER = """
 import os, sys
 from pathlib import Path
 import filelock
-from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
 thing = Path(sys.argv[1], "thing")
 os.setgroups([])
 os.setuid(4242)
-resource = Resource("x", thing / "locks" / "x", thing=thing, ground=thing)
-with held(resource, print) as ours:
+resource = Resource("x", thing / "locks" / "x", protects=thing, base=thing)
+with acquire(resource, print) as ours:
     print(ours)
 try:
-    with held(resource, print, needed=True) as ours:
+    with acquire(resource, print, required=True) as ours:
         print(ours)
 except LockRefusedError as error:
     print(error.problem.code)
@@ -200,13 +198,13 @@ def test_full_or_read_only_disk(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Ground, "make_file", refuse)
+    monkeypatch.setattr(SharedDirectory, "make_file", refuse)
     said: list[str] = []
-    resource = Resource("x", tmp_path / "x", thing=tmp_path, fallback=tmp_path / "own" / "x")
-    with held(resource, said.append) as ours:
+    resource = Resource("x", tmp_path / "x", protects=tmp_path, fallback=tmp_path / "own" / "x")
+    with acquire(resource, said.append) as ours:
         assert not ours
     assert len(said) == (number == errno.EACCES)
-    with pytest.raises(LockRefusedError), held(resource, said.append, needed=True):
+    with pytest.raises(LockRefusedError), acquire(resource, said.append, required=True):
         pytest.fail("It has what cannot be made")
 
 
@@ -215,10 +213,16 @@ def test_lock_file_of_a_lost_host(resource: Resource) -> None:
     with holder_of(resource):
         file = resource.path.with_name("thing.holder")
         away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far"}
-        with pytest.raises(LockRefusedError) as here, held(resource, print, needed=True, usual=0):
+        with (
+            pytest.raises(LockRefusedError) as here,
+            acquire(resource, print, required=True, default_timeout=0),
+        ):
             pytest.fail("It has what another process holds")
         file.write_text(json.dumps(away))
-        with pytest.raises(LockRefusedError) as there, held(resource, print, needed=True, usual=0):
+        with (
+            pytest.raises(LockRefusedError) as there,
+            acquire(resource, print, required=True, default_timeout=0),
+        ):
             pytest.fail("It has what another process holds")
     assert "delete" not in here.value.problem.remedy
     assert f"If far is gone for good, delete {resource.path}." in there.value.problem.remedy
@@ -227,32 +231,32 @@ def test_lock_file_of_a_lost_host(resource: Resource) -> None:
 def test_record_of_a_killed_holder(resource: Resource) -> None:
     """A stale record is recognized, even if its process id is reused."""
     with holder_of(resource) as process:
-        alive = holders.read(resource.path)
+        alive = holders.read_record(resource.path)
         assert alive is not None
         assert (alive.pid, alive.is_gone) == (process.pid, False)
-    left = holders.read(resource.path)
+    left = holders.read_record(resource.path)
     assert left is not None
     assert left.is_gone
     started = left.process.rpartition("-")
     reused = f"{started[0].rpartition('-')[0]}-{os.getpid()}-{started[2]}"
     file = resource.path.with_name("thing.holder")
     file.write_text(json.dumps({**json.loads(file.read_text()), "process": reused}))
-    again = holders.read(resource.path)
+    again = holders.read_record(resource.path)
     assert again is not None
     assert again.is_gone
 
 
 def test_holder_on_another_host(resource: Resource) -> None:
     """The message names its host, and never claims that it has ended."""
-    with held(resource, print):
+    with acquire(resource, print):
         file = resource.path.with_name("thing.holder")
         away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far\x1b[1m"}
         file.write_text(json.dumps(away))
-        found = holders.read(resource.path)
+        found = holders.read_record(resource.path)
         assert found is not None
         assert found.is_elsewhere
         assert not found.is_gone
-        assert "on far?[1m, another host or container" in str(found)
+        assert "on far [1m, another host or container" in str(found)
 
 
 RECORD = {
@@ -267,7 +271,7 @@ RECORD = {
         *("", "[]", "{}", '{"pid": "x"}', "\udcff", "[" * 100_000),
         *(json.dumps({**RECORD, "since": since}) for since in (1e300, math.inf, math.nan, -1e18)),
         json.dumps({**RECORD, "pid": 10**30}),
-        json.dumps({**RECORD, "process": f"{Builder.this_process().host}-9999999999-1"}),
+        json.dumps({**RECORD, "process": f"{ProcessId.current().host}-9999999999-1"}),
     ],
 )
 def test_invalid_holder_record(
@@ -279,10 +283,10 @@ def test_invalid_holder_record(
         record = resource.path.with_name("thing.holder")
         record.write_bytes(content.encode("utf-8", "surrogateescape"))
         said: list[str] = []
-        with held(resource, said.append) as ours:
+        with acquire(resource, said.append) as ours:
             assert not ours
         assert "in use by a process that left no name" in said[0]
-    with held(resource, print) as ours:
+    with acquire(resource, print) as ours:
         assert ours
 
 
@@ -298,8 +302,8 @@ def test_holder_record_is_not_a_file(resource: Resource, tmp_path: Path, kind: s
         record.symlink_to(tmp_path / "away")
     else:
         record.mkdir()
-    assert holders.read(resource.path) is None
-    with held(resource, print) as ours:
+    assert holders.read_record(resource.path) is None
+    with acquire(resource, print) as ours:
         assert ours
 
 
@@ -310,12 +314,15 @@ def test_no_locks_available(tmp_path: Path, needed: bool) -> None:
     nowhere = Resource("a thing", tmp_path / "file" / "lock")
     said: list[str] = []
     if needed:
-        with pytest.raises(LockRefusedError) as refused, held(nowhere, said.append, needed=True):
+        with (
+            pytest.raises(LockRefusedError) as refused,
+            acquire(nowhere, said.append, required=True),
+        ):
             pytest.fail("There can be no such lock")
         assert refused.value.problem.code is Code.LOCK_UNAVAILABLE
         return
     for _ in range(2):
-        with held(nowhere, said.append) as ours:
+        with acquire(nowhere, said.append) as ours:
             assert not ours
     (only,) = said
     assert re.search(r"a thing \(\w+ at /.*\) cannot be locked", only)
@@ -325,9 +332,9 @@ def test_fallback_place(tmp_path: Path) -> None:
     """If no lock file can be made next to the resource, the fallback is used."""
     (tmp_path / "file").touch()
     lock, other = tmp_path / "file" / "lock", tmp_path / "other" / "lock"
-    away = Resource("a thing", lock, thing=tmp_path, fallback=other)
+    away = Resource("a thing", lock, protects=tmp_path, fallback=other)
     said: list[str] = []
-    with held(away, said.append) as ours:
+    with acquire(away, said.append) as ours:
         assert ours
         assert (tmp_path / "other" / "lock").exists()
     assert said == []
@@ -337,7 +344,7 @@ def test_fallback_place(tmp_path: Path) -> None:
 def test_symlink_is_not_followed(resource: Resource, tmp_path: Path, what: str) -> None:
     """A link in the lock's place is not followed: its target stays as it is."""
     target = tmp_path / "target"
-    resource = resource._replace(path=tmp_path / "locks" / "ours" / "thing", ground=tmp_path)
+    resource = resource._replace(path=tmp_path / "locks" / "ours" / "thing", base=tmp_path)
     if what == "directory":
         target.mkdir()
         resource.path.parent.parent.mkdir()
@@ -347,7 +354,7 @@ def test_symlink_is_not_followed(resource: Resource, tmp_path: Path, what: str) 
         target.write_text("precious")
         resource.path.symlink_to(target)
     said: list[str] = []
-    with held(resource, said.append) as ours:
+    with acquire(resource, said.append) as ours:
         assert not ours
     assert len(said) == 1
     assert list(target.iterdir()) == [] if what == "directory" else target.read_text() == "precious"
@@ -358,7 +365,7 @@ def test_lock_is_open_to_directory_writers(resource: Resource, tmp_path: Path) -
     tmp_path.chmod(0o2777)
     before = os.umask(0o077)
     try:
-        with held(resource._replace(ground=tmp_path), print):
+        with acquire(resource._replace(base=tmp_path), print):
             record = resource.path.with_name("thing.holder")
             assert resource.path.parent.stat().st_mode & 0o7777 == 0o2777
             assert resource.path.stat().st_mode & 0o777 == 0o666
@@ -369,18 +376,18 @@ def test_lock_is_open_to_directory_writers(resource: Resource, tmp_path: Path) -
 
 def test_errors_release_the_lock(resource: Resource) -> None:
     """An error under the lock is raised, and the lock is released."""
-    with pytest.raises(KeyError), held(resource, print):
+    with pytest.raises(KeyError), acquire(resource, print):
         raise KeyError
-    with held(resource, print) as ours:
+    with acquire(resource, print) as ours:
         assert ours
 
 
 def test_lock_is_reentrant(resource: Resource) -> None:
     """A process can acquire its lock again, and keeps it until the outermost release."""
-    with held(resource, print):
-        with held(resource, print, only_if_free=True) as ours:
+    with acquire(resource, print):
+        with acquire(resource, print, only_if_free=True) as ours:
             assert ours
-        assert holders.read(resource.path) is not None
+        assert holders.read_record(resource.path) is not None
 
 
 def test_threads_exclude_each_other(resource: Resource) -> None:
@@ -389,7 +396,7 @@ def test_threads_exclude_each_other(resource: Resource) -> None:
     inside, done = threading.Event(), threading.Event()
 
     def work() -> None:
-        with held(resource, print):
+        with acquire(resource, print):
             inside.set()
             assert done.wait(HANG)
 
@@ -397,7 +404,7 @@ def test_threads_exclude_each_other(resource: Resource) -> None:
     thread.start()
     try:
         assert inside.wait(HANG)
-        with held(resource, found.append, only_if_free=True) as ours:
+        with acquire(resource, found.append, only_if_free=True) as ours:
             assert not ours
     finally:
         done.set()
@@ -422,7 +429,7 @@ def test_nested_process(
     path = resource.path if busy is None else tmp_path / "locks" / "another"
     another = Resource("another", path, order)
     with (
-        holder_of(another) if busy else held(Resource("x", tmp_path / "x"), print),
+        holder_of(another) if busy else acquire(Resource("x", tmp_path / "x"), print),
         holder_of(resource, sys.executable, "-c", NESTED, str(path), order.name) as parent,
     ):
         assert parent.stdout is not None
@@ -432,22 +439,22 @@ def test_nested_process(
 def test_stale_token(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token does not count without its ancestor, or once the lock is released."""
     with holder_of(resource) as process:
-        holder = holders.read(resource.path)
+        holder = holders.read_record(resource.path)
         assert holder is not None
         path = str(resource.path)
         token = [path, 3, holder.process, holder.nonce, path]
         # Alive, but not an ancestor of this process.
         monkeypatch.setenv(nesting.TOKEN_VARIABLE, json.dumps([token]))
-        with held(resource, print, only_if_free=True) as ours:
+        with acquire(resource, print, only_if_free=True) as ours:
             assert not ours
         assert process.poll() is None
     own = holders.Holder.this_process("a thing").process
     parent = json.dumps([[path, 3, own, holder.nonce, path], [path, "x", own, 1, None], 5, "abcde"])
     for made_up in ("nonsense", "{}", '["x"]', "[" * 100_000, "5", parent):
         monkeypatch.setenv(nesting.TOKEN_VARIABLE, made_up)
-        with held(resource, print) as ours:
+        with acquire(resource, print) as ours:
             assert ours
-            assert holders.read(resource.path) is not None
+            assert holders.read_record(resource.path) is not None
     monkeypatch.delenv(nesting.TOKEN_VARIABLE, raising=False)
 
 
@@ -467,12 +474,12 @@ def test_stale_token(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> Non
         ("poetry source add x https://h/s?token=s3", "poetry source add x https://h/…"),
         ("poetry run curl -H Authorization:s3cret", "poetry run …"),
         ("poetry -n run API_KEY=s3cret", "poetry -n run …"),
-        ("poetry add a\x1b[2Jb", "poetry add a?[2Jb"),
+        ("poetry add a\x1b[2Jb", "poetry add a [2Jb"),
     ],
 )
 def test_command_lines_without_secrets(line: str, shown: str) -> None:
     """The displayed command has no password and no token."""
-    assert holders.command_line(line.split(" ")) == shown
+    assert holders.redacted_command(line.split(" ")) == shown
 
 
 def test_timeout_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:

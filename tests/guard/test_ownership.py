@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.doctor import cleaning
-from poetry_publish_verified.guard.locks.legacy import tidy_locks
-from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.ownership import Ground
-from poetry_publish_verified.guard.ownership import NotBelievedError
-from poetry_publish_verified.guard.plugin_sets.legacy import tidy_sets
+from poetry_publish_verified.guard.locks.legacy import remove_lock_directory
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.ownership import SharedDirectory
+from poetry_publish_verified.guard.ownership import UntrustedPathError
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.plugin_sets.store import remove_legacy_sets
 from tests.beds.poetry import Poetry
 from tests.guard.test_plugin_sets import BASE
 from tests.guard.test_plugin_sets import build
@@ -62,7 +62,7 @@ def test_files_made_by_root(checkout: Path, tmp_path: Path) -> None:
     """They belong to the checkout's owner, who can remove them; others cannot write."""
     sets = PluginSets.of_project(checkout)
     assert build(sets, BASE) is not None
-    with held(sets.lock(BASE), print), held(Places(tmp_path).project(checkout), print):
+    with acquire(sets.lock(BASE), print), acquire(LockPlaces(tmp_path).project(checkout), print):
         made = [checkout / ".poetry", *(checkout / ".poetry").rglob("*")]
         assert len(made) > 10
         assert {(one.stat().st_uid, one.stat().st_gid) for one in made} == {(OWNER, OWNER)}
@@ -74,11 +74,11 @@ def test_links_keep_their_owner(checkout: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("")
     sets = PluginSets.of_project(checkout)
-    with sets.private() as private:
+    with sets.build_directory() as private:
         (private / "soft").symlink_to(precious)
         (private / "hard").hardlink_to(precious)
         (private / "own").touch()
-        Ground.of(checkout).give_tree(private)
+        SharedDirectory.at(checkout).share_tree(private)
         assert (private / "own").stat().st_uid == OWNER
         assert (private / "soft").lstat().st_uid == OWNER
     assert precious.stat().st_uid == 0
@@ -93,12 +93,12 @@ def test_sticky_checkout(checkout: Path) -> None:
     assert sets.find(BASE) is not None
     give(checkout / ".poetry", STRANGER)
     assert sets.find(BASE) is None
-    assert sets.newest_serving(BASE.interpreter, BASE.environment) is None
-    assert f"user id {STRANGER}" in sets.not_believed
-    assert f"user id {STRANGER}" in sets.prepared()
+    assert sets.newest_compatible(BASE.interpreter, BASE.environment) is None
+    assert f"user id {STRANGER}" in sets.untrusted
+    assert f"user id {STRANGER}" in sets.prepare()
     os.chown(checkout / "pyproject.toml", STRANGER, STRANGER)
     assert sets.find(BASE) is not None
-    assert sets.prepared() == ""
+    assert sets.prepare() == ""
 
 
 def test_strangers_lock_in_a_sticky_checkout(checkout: Path, tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_strangers_lock_in_a_sticky_checkout(checkout: Path, tmp_path: Path) -> 
     (checkout / ".poetry").mkdir()
     give(checkout / ".poetry", STRANGER)
     said: list[str] = []
-    resource = Places(tmp_path / "personal").project(checkout)
+    resource = LockPlaces(tmp_path / "personal").project(checkout)
     for _ in range(2):
-        with held(resource, said.append) as ours:
+        with acquire(resource, said.append) as ours:
             assert ours
             assert resource.fallback is not None
             assert resource.fallback.exists()
@@ -137,7 +137,7 @@ def test_group_shared_checkout(checkout: Path) -> None:
     assert sets.find(BASE) is not None
     (checkout / ".poetry" / ".nox").chmod(0o2777)
     assert sets.find(BASE) is None
-    assert "is writable by others" in sets.not_believed
+    assert "is writable by others" in sets.untrusted
 
 
 def test_too_open_directory(checkout: Path) -> None:
@@ -150,7 +150,7 @@ def test_too_open_directory(checkout: Path) -> None:
     assert stat.S_IMODE(kept.stat().st_mode) == 0o755
     kept.chmod(0o777)
     assert sets.find(BASE) is None
-    assert "is writable by others" in sets.hindrance()
+    assert "is writable by others" in sets.obstacle()
 
 
 @pytest.mark.parametrize("name", [".poetry/.nox", ".poetry/.nox/plugin-sets", "set"])
@@ -163,7 +163,7 @@ def test_links_below_dot_poetry(checkout: Path, tmp_path: Path, name: str) -> No
     shutil.move(moved, tmp_path / "moved")
     moved.symlink_to(tmp_path / "moved")
     assert sets.find(BASE) is None
-    assert "symbolic link" in sets.not_believed
+    assert "symbolic link" in sets.untrusted
     moved.unlink()
     shutil.move(tmp_path / "moved", moved)
     (checkout / ".poetry").rename(tmp_path / "kept")
@@ -203,10 +203,10 @@ def test_sweep_ignores_strangers_links(checkout: Path, tmp_path: Path, at: str) 
             os.chown(one, STRANGER, STRANGER, follow_symlinks=False)
     sets = PluginSets.of_project(checkout)
     sets.sweep(None)
-    with pytest.raises(NotBelievedError):
+    with pytest.raises(UntrustedPathError):
         sets.retire_stock()
-    tidy_sets(checkout)
-    list(cleaning._checkout(checkout))  # noqa: SLF001 - the rest is this machine's user's
+    remove_legacy_sets(checkout)
+    list(cleaning._clean_checkout(checkout))  # noqa: SLF001 - the rest is this machine's user's
     assert (sets.damaged(), sets.abandoned()) == ([], [])
     assert len(list(victim.iterdir())) == 4
 
@@ -218,11 +218,11 @@ def test_legacy_directory_of_a_stranger(tmp_path: Path) -> None:
     former.mkdir()
     (former / "lock").touch()
     give(former, STRANGER)
-    tidy_locks(former, lambda _: True)
+    remove_lock_directory(former, lambda _: True)
     assert (former / "lock").exists()
     give(former, 0)
     (former / "lock").write_text("no lock of ours")
-    tidy_locks(former, lambda _: True)
+    remove_lock_directory(former, lambda _: True)
     assert (former / "lock").exists()
 
 
@@ -238,10 +238,10 @@ def test_opened_set_is_rebuilt(checkout: Path) -> None:
     assert build(sets, BASE) is not None
     assert sets.find(BASE) is not None
     said: list[str] = []
-    lock = Places(None).project(checkout)
-    with held(lock, print):
+    lock = LockPlaces(None).project(checkout)
+    with acquire(lock, print):
         lock.path.chmod(0o666)
-    with held(lock, said.append) as ours:
+    with acquire(lock, said.append) as ours:
         assert ours
     assert said == []
 
@@ -281,8 +281,8 @@ def test_lock_beside_an_environment(tmp_path: Path) -> None:
     environment.mkdir(parents=True)
     environment.chmod(0o775)
     os.chown(environment, OWNER, OWNER)
-    resource = Places(tmp_path / "personal").environment(environment)
-    with held(resource, print):
+    resource = LockPlaces(tmp_path / "personal").environment(environment)
+    with acquire(resource, print):
         found = resource.path.stat()
         assert (found.st_uid, found.st_gid) == (OWNER, OWNER)
         assert stat.S_IMODE(found.st_mode) == 0o664
@@ -290,8 +290,8 @@ def test_lock_beside_an_environment(tmp_path: Path) -> None:
     venvs.chmod(0o1777)
     resource.path.touch()
     os.chown(resource.path, STRANGER, STRANGER)
-    with pytest.raises(NotBelievedError):
-        Ground.of(venvs, environment).believe(resource.path)
+    with pytest.raises(UntrustedPathError):
+        SharedDirectory.at(venvs, environment).require_trusted(resource.path)
 
 
 def test_root_runs_no_strangers_code(newest: Poetry) -> None:

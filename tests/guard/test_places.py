@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 from hatchling.builders.sdist import SdistBuilder
 
-from poetry_publish_verified.guard.layout import IN_PROJECT
-from poetry_publish_verified.guard.layout import UNPACKED
-from poetry_publish_verified.guard.locks.files import is_locked_apart
-from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard.layout import LOCKS_DIR
+from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.locks.files import is_locked_privately
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.locks.places import user_lock_directory
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> LockPlaces:
     """Lock places with this user's own directory."""
-    return Places(tmp_path / "personal")
+    return LockPlaces(tmp_path / "personal")
 
 
 def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
     """It reads only the root's .gitignore, and packs everything that this does not name."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "lantern"\nversion = "1.0"\n')
-    for folder in (tmp_path / IN_PROJECT, tmp_path / UNPACKED, tmp_path / "lantern"):
+    for folder in (tmp_path / LOCKS_DIR, tmp_path / STATE_DIR, tmp_path / "lantern"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "file.py").write_text("", encoding="utf-8")
     packed = {file.relative_path for file in SdistBuilder(str(tmp_path)).recurse_included_files()}
@@ -35,7 +35,7 @@ def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
     assert not [name for name in packed if name.startswith(".poetry")]
 
 
-def test_one_lock_per_real_path(places: Places, tmp_path: Path) -> None:
+def test_one_lock_per_real_path(places: LockPlaces, tmp_path: Path) -> None:
     """An environment has one lock, whatever its role and whatever path is used."""
     project = tmp_path / "project"
     project.mkdir()
@@ -43,7 +43,7 @@ def test_one_lock_per_real_path(places: Places, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     (repository / ".git").mkdir(parents=True)
     deeper = places.environment(project / "envs" / "dev").path
-    assert deeper.parent == project / IN_PROJECT
+    assert deeper.parent == project / LOCKS_DIR
     assert deeper != places.environment(project / "dev").path
     link = tmp_path / "link"
     link.symlink_to(project)
@@ -54,10 +54,10 @@ def test_one_lock_per_real_path(places: Places, tmp_path: Path) -> None:
     (poetrys_own / "pyvenv.cfg").touch()
     venvs = tmp_path / "virtualenvs"
     for path, lock in {
-        project / ".venv": project / IN_PROJECT / "environment-.venv",
-        link / ".venv": project / IN_PROJECT / "environment-.venv",
+        project / ".venv": project / LOCKS_DIR / "environment-.venv",
+        link / ".venv": project / LOCKS_DIR / "environment-.venv",
         # git and hatchling would find a file next to it.
-        repository / ".venv": repository / IN_PROJECT / "environment-.venv",
+        repository / ".venv": repository / LOCKS_DIR / "environment-.venv",
         # pipx, uv and pyenv list the directories next to it.
         poetrys_own: poetrys_own / ".poetry-lock",
         # It may not exist yet, or be cleared while others wait.
@@ -68,7 +68,7 @@ def test_one_lock_per_real_path(places: Places, tmp_path: Path) -> None:
         assert places.poetry_environment(path).path == lock
 
 
-def test_system_python(places: Places, tmp_path: Path) -> None:
+def test_system_python(places: LockPlaces, tmp_path: Path) -> None:
     """Nothing is created in or next to it, in this process or another."""
     conda = tmp_path / "conda" / "envs" / "x"
     (conda / "lib/python3.12").mkdir(parents=True)
@@ -77,44 +77,44 @@ def test_system_python(places: Places, tmp_path: Path) -> None:
         resource = places.environment(path)
         assert resource.path.parent == places.personal
         assert resource.path == places.poetry_environment(path).path
-        assert is_locked_apart(resource)
-    assert not is_locked_apart(places.environment(tmp_path / "x"))
-    with held(places.environment(conda), print) as ours:
+        assert is_locked_privately(resource)
+    assert not is_locked_privately(places.environment(tmp_path / "x"))
+    with acquire(places.environment(conda), print) as ours:
         assert ours
     assert sorted(path.name for path in conda.parent.iterdir()) == ["x"]
 
 
 def test_personal_directory(
-    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: LockPlaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is in the user's data directory, separate per host; without a home there is none."""
     before = places.environment(tmp_path / "x").fallback
     monkeypatch.setattr(socket, "gethostname", lambda: "another")
     assert places.environment(tmp_path / "x").fallback != before
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert personal_directory() == tmp_path / "data" / "poetry-publish-verified" / "locks"
+    assert user_lock_directory() == tmp_path / "data" / "poetry-publish-verified" / "locks"
     monkeypatch.setenv("XDG_DATA_HOME", "")
     # As for a user id that is not in /etc/passwd.
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    assert personal_directory() is None
-    assert Places(None).environment(tmp_path / "x").fallback is None
+    assert user_lock_directory() is None
+    assert LockPlaces(None).environment(tmp_path / "x").fallback is None
 
 
-def test_legacy_lock_directories(places: Places, tmp_path: Path) -> None:
+def test_legacy_lock_directories(places: LockPlaces, tmp_path: Path) -> None:
     """They are removed unless somebody holds one of their locks."""
     former = tmp_path / ".poetry-locks-1"
     former.mkdir()
     for name in (".gitignore", "x", "x.holder", "y"):
         (former / name).touch()
     resource = places.environment(tmp_path / "x")
-    old = resource._replace(path=former / "y", ground=former, thing=former, fallback=None)
-    with held(old, print), held(resource, print):
+    old = resource._replace(path=former / "y", base=former, protects=former, fallback=None)
+    with acquire(old, print), acquire(resource, print):
         assert sorted(path.name for path in former.iterdir())[:2] == [".gitignore", "x"]
-    with held(resource, print):
+    with acquire(resource, print):
         assert not former.exists()
 
 
-def test_legacy_gitignore(places: Places, tmp_path: Path) -> None:
+def test_legacy_gitignore(places: LockPlaces, tmp_path: Path) -> None:
     """The .gitignore in `.poetry`, which some backends pack, is removed if it is only ours."""
     ignore = tmp_path / ".poetry" / ".gitignore"
     for content, beside, stays in (
@@ -124,6 +124,6 @@ def test_legacy_gitignore(places: Places, tmp_path: Path) -> None:
         ignore.write_text(content)
         if beside:
             (ignore.parent / beside).mkdir()
-        with held(places.project(tmp_path), print) as ours:
+        with acquire(places.project(tmp_path), print) as ours:
             assert ours
         assert ignore.exists() == stays

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet
+from poetry_publish_verified.guard.plugin_sets.plugin_set import SetKey
+from poetry_publish_verified.guard.plugin_sets.plugin_set import finish
 from poetry_publish_verified.guard.plugin_sets.store import UNUSED_AFTER
-from poetry_publish_verified.guard.plugin_sets.store import PluginSet
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
-from poetry_publish_verified.guard.plugin_sets.store import SetKey
-from poetry_publish_verified.guard.plugin_sets.store import finish
-from poetry_publish_verified.guard.python_environment import Builder
-from poetry_publish_verified.guard.python_environment import distributions
-from poetry_publish_verified.guard.python_environment import interpreter
+from poetry_publish_verified.guard.processes import ProcessId
+from poetry_publish_verified.guard.python_environment import installed_distributions
+from poetry_publish_verified.guard.python_environment import interpreter_identity
 
 BASE = SetKey(
     interpreter={"python": "3.11.7 (main)", "extensions": ".so", "machine": "m", "libc": "g"},
@@ -38,7 +38,7 @@ def key(**changed: object) -> SetKey:
 
 def build(sets: PluginSets, of: SetKey, text: str = "x = 1\n") -> PluginSet | None:
     """Build and publish a set with one module."""
-    with sets.private() as private:
+    with sets.build_directory() as private:
         (private / "site-packages").mkdir()
         (private / "site-packages" / "module.py").write_text(text)
         finish(private, of, sets.directory / of.directory)
@@ -87,7 +87,7 @@ def test_first_to_publish_wins(sets: PluginSets) -> None:
     barrier = threading.Barrier(8)
 
     def publish(number: int) -> None:
-        with sets.private() as private:
+        with sets.build_directory() as private:
             finish(private, key(sources=number), Path("x"))
             barrier.wait()
             used.append(sets.publish(BASE, private))
@@ -131,10 +131,10 @@ def test_substitute_set(sets: PluginSets) -> None:
     build(sets, key(sources=1))
     newer = build(sets, key(sources=2))
     build(sets, key(interpreter={**BASE.interpreter, "libc": "musl"}))
-    assert sets.newest_serving(BASE.interpreter, BASE.environment) == newer
+    assert sets.newest_compatible(BASE.interpreter, BASE.environment) == newer
     more = {**BASE.environment, "click": "8"}
-    assert sets.newest_serving(BASE.interpreter, more) == newer
-    assert sets.newest_serving(BASE.interpreter, {"poetry": "2.5.1"}) is None
+    assert sets.newest_compatible(BASE.interpreter, more) == newer
+    assert sets.newest_compatible(BASE.interpreter, {"poetry": "2.5.1"}) is None
     assert newer is not None
     common = PluginSet(newer.path, {**newer.record, "distributions": {"click": "8"}})
     assert common.serves(BASE.interpreter, more)
@@ -156,9 +156,9 @@ def test_sweep(sets: PluginSets) -> None:
     long_ago = time.time() - UNUSED_AFTER - 60
     for one in (old, other, newest):
         os.utime(one.path / "set.json", (long_ago, long_ago))
-    me = Builder.this_process()
-    dead = Builder(me.host, _dead_pid(), "1")
-    far = Builder("0" * 12, 1, "1")
+    me = ProcessId.current()
+    dead = ProcessId(me.host, _dead_pid(), "1")
+    far = ProcessId("0" * 12, 1, "1")
     for builder in (me, dead, far):
         (sets.directory / f".building-{builder}-00000000").mkdir()
     silent = sets.directory / f".building-{far}-11111111"
@@ -182,13 +182,13 @@ def _dead_pid() -> int:
 
 def test_process_liveness() -> None:
     """Alive, dead, a reused id, and unknown are distinguished."""
-    me = Builder.this_process()
-    assert Builder.parse(str(me)) == me
-    assert Builder.parse("else") is None
+    me = ProcessId.current()
+    assert ProcessId.parse(str(me)) == me
+    assert ProcessId.parse("else") is None
     assert me.is_dead() is False
-    assert Builder(me.host, me.pid, "1").is_dead() is True
-    assert Builder(me.host, _dead_pid(), "1").is_dead() is True
-    assert Builder("0" * 12, me.pid, me.started).is_dead() is None
+    assert ProcessId(me.host, me.pid, "1").is_dead() is True
+    assert ProcessId(me.host, _dead_pid(), "1").is_dead() is True
+    assert ProcessId("0" * 12, me.pid, me.started).is_dead() is None
 
 
 def test_use_is_recorded_once_a_day(sets: PluginSets) -> None:
@@ -247,7 +247,7 @@ def test_copy_for_a_changed_environment(sets: PluginSets) -> None:
     used = build(sets, BASE)
     assert used is not None
     other = key(environment={**BASE.environment, "click": "8"})
-    copy = sets.adopt(used, other)
+    copy = sets.copy_for(other, used)
     assert copy is not None
     assert copy == sets.find(other)
     assert copy.is_whole()
@@ -260,9 +260,9 @@ def test_bytecode_for_other_optimization_levels(tmp_path: Path) -> None:
     """A builder with -O compiles for itself and for readers without."""
     script = (
         "import sys, pathlib\n"
-        "from poetry_publish_verified.guard.plugin_sets import files as set_files\n"
+        "from poetry_publish_verified.guard.plugin_sets import plugin_set\n"
         "site = pathlib.Path(sys.argv[1])\n"
-        "set_files.compile_modules(site, site)\n"
+        "plugin_set.compile_modules(site, site)\n"
     )
     (tmp_path / "module.py").write_text("x = 1\n")
     subprocess.run([sys.executable, "-O", "-c", script, str(tmp_path)], check=True)
@@ -279,10 +279,10 @@ def test_distributions_from_directory_names(tmp_path: Path) -> None:
     egg = tmp_path / "Egg.egg-info"
     egg.mkdir()
     (egg / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: Egg\nVersion: 2\n")
-    assert distributions([str(tmp_path), "/nowhere"]) == {"foo-bar": "1.0", "egg": "2"}
+    assert installed_distributions([str(tmp_path), "/nowhere"]) == {"foo-bar": "1.0", "egg": "2"}
 
 
 def test_interpreter_identity() -> None:
     """It is identified by everything its compiled code depends on."""
-    assert interpreter()["python"] == sys.version
-    assert all(interpreter().values())
+    assert interpreter_identity()["python"] == sys.version
+    assert all(interpreter_identity().values())

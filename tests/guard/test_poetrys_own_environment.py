@@ -114,4 +114,4 @@ def test_rebuild_failure_is_a_warning(
     run = make("stamp-helper==1.1", helper, plugin='stamp-plugin = "1.5"')
     done = run("install")
     assert done.ok().count("Building") == 2
-    assert done.err.count("could not be built for what is in Poetry's environment now") == 1
+    assert done.err.count("could not be built for Poetry's environment as it is now") == 1

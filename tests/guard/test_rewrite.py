@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard import atomic_files as caches
-from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard import atomic_files
+from poetry_publish_verified.guard.processes import ProcessId
 from tests.guard.filesystems import NEW
 from tests.guard.filesystems import OLD
 from tests.guard.filesystems import as_another_user
@@ -37,7 +37,7 @@ def target(tmp_path: Path) -> Path:
 def test_rewrite_replaces_the_file(target: Path) -> None:
     """A reader with the old file open keeps reading it, complete."""
     with target.open("rb") as reader:
-        caches.rewrite(target, write_new)
+        atomic_files.rewrite(target, write_new)
         assert reader.read() == OLD
     assert target.read_bytes() == NEW
     assert names(target.parent) == ["config.toml"]
@@ -53,7 +53,7 @@ def test_rewrite_keeps_the_mode(target: Path, mode: int) -> None:
         seen.append(stat.S_IMODE(path.stat().st_mode))
         write_new(path)
 
-    caches.rewrite(target, write)
+    atomic_files.rewrite(target, write)
     assert seen == [0o600]
     assert stat.S_IMODE(target.stat().st_mode) == mode
 
@@ -63,8 +63,9 @@ def test_new_file_follows_the_umask(tmp_path: Path, umask: int) -> None:
     """As if stock Poetry created it."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from poetry_publish_verified.guard import atomic_files as caches\n"
-        f"os.umask({umask}); caches.rewrite(Path(sys.argv[1]), lambda path: path.write_text('x'))"
+        "from poetry_publish_verified.guard import atomic_files\n"
+        f"os.umask({umask})\n"
+        "atomic_files.rewrite(Path(sys.argv[1]), lambda path: path.write_text('x'))"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "new")], check=True)
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o666 & ~umask
@@ -77,7 +78,7 @@ def test_rewrite_follows_links(target: Path, tmp_path: Path, exists: bool) -> No
     link.symlink_to("home/config.toml")
     if not exists:
         target.unlink()
-    caches.rewrite(link, write_new)
+    atomic_files.rewrite(link, write_new)
     assert link.readlink() == Path("home/config.toml")
     assert target.read_bytes() == NEW
     assert names(target.parent) == ["config.toml"]
@@ -87,9 +88,9 @@ def test_rewrite_keeps_hard_links(target: Path, tmp_path: Path) -> None:
     """The file's other name shows the new content too."""
     other = tmp_path / "other"
     other.hardlink_to(target)
-    caches.rewrite(target, write_new)
+    atomic_files.rewrite(target, write_new)
     assert other.read_bytes() == NEW
-    caches.rewrite(target, lambda path: path.write_bytes(OLD))
+    atomic_files.rewrite(target, lambda path: path.write_bytes(OLD))
     assert other.read_bytes() == OLD
     assert other.samefile(target)
     assert names(target.parent) == ["config.toml"]
@@ -101,7 +102,7 @@ def test_rewrite_keeps_attributes(target: Path) -> None:
         os.setxattr(target, "user.note", b"mine")
     except OSError as error:
         pytest.skip(f"no extended attributes here: {error}")
-    caches.rewrite(target, write_new)
+    atomic_files.rewrite(target, write_new)
     assert (target.read_bytes(), os.getxattr(target, "user.note")) == (NEW, b"mine")
 
 
@@ -113,7 +114,7 @@ def test_rewrite_of_a_special_file(tmp_path: Path) -> None:
     (tmp_path / "config.toml").symlink_to(pipe)
     reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
     try:
-        caches.rewrite(tmp_path / "config.toml", write_new)
+        atomic_files.rewrite(tmp_path / "config.toml", write_new)
         assert pipe.is_fifo()
         assert os.read(reader, 1000) == NEW
     finally:
@@ -127,7 +128,7 @@ def test_rewrite_of_a_bind_mounted_file(target: Path, tmp_path: Path) -> None:
     mountpoint = tmp_path / "mounted.toml"
     mountpoint.touch()
     with mounted(mountpoint, "--bind", str(target)):
-        caches.rewrite(mountpoint, write_new)
+        atomic_files.rewrite(mountpoint, write_new)
         assert mountpoint.read_bytes() == NEW
         assert "mounted.toml" in names(tmp_path)
         assert names(tmp_path) == ["home", "mounted.toml"]
@@ -149,11 +150,11 @@ def test_rewrite_on_a_full_disk(tmp_path: Path, bound: bool) -> None:
             target.touch()
             with mounted(target, "--bind", str(disk / "config.toml")):
                 with pytest.raises(OSError, match="No space left") as caught:
-                    caches.rewrite(target, lambda path: path.write_bytes(big))
+                    atomic_files.rewrite(target, lambda path: path.write_bytes(big))
                 assert target.read_bytes() == OLD
         else:
             with pytest.raises(OSError, match="No space left") as caught:
-                caches.rewrite(disk / "config.toml", lambda path: path.write_bytes(big))
+                atomic_files.rewrite(disk / "config.toml", lambda path: path.write_bytes(big))
         assert caught.value.errno == errno.ENOSPC
         assert (disk / "config.toml").read_bytes() == OLD
         assert names(disk) == ["config.toml"]
@@ -167,7 +168,7 @@ def test_rewrite_without_room_for_a_private_file(tmp_path: Path) -> None:
     # The root directory and one file.
     with mounted(disk, "-t", "tmpfs", "-o", "nr_inodes=2", "tmpfs"):
         (disk / "config.toml").write_bytes(OLD)
-        caches.rewrite(disk / "config.toml", write_new)
+        atomic_files.rewrite(disk / "config.toml", write_new)
         assert (disk / "config.toml").read_bytes() == NEW
         assert names(disk) == ["config.toml"]
 
@@ -184,14 +185,14 @@ def shared() -> Iterator[Path]:
 def test_rewrite_keeps_the_owner(shared: Path) -> None:
     """Another user's file is overwritten and stays theirs; root's new file is handed over."""
     shared.chmod(0o666)
-    done = as_another_user("caches.rewrite(paths[0], write)", shared)
+    done = as_another_user("atomic_files.rewrite(paths[0], write)", shared)
     assert done.returncode == 0, done.stderr
     assert (shared.read_bytes(), shared.stat().st_uid) == (NEW, 0)
     assert names(shared.parent) == ["config.toml"]
 
     os.chown(shared, 65534, 65534)
     with shared.open("rb") as reader:
-        caches.rewrite(shared, lambda path: path.write_bytes(OLD))
+        atomic_files.rewrite(shared, lambda path: path.write_bytes(OLD))
         assert reader.read() == NEW
     assert (shared.stat().st_uid, shared.stat().st_gid) == (65534, 65534)
 
@@ -201,7 +202,7 @@ def test_rewrite_of_a_read_only_file(shared: Path) -> None:
     """A read-only file is not replaced, because stock Poetry may not write it."""
     os.chown(shared, 65534, 65534)
     shared.chmod(0o444)
-    done = as_another_user("caches.rewrite(paths[0], write)", shared)
+    done = as_another_user("atomic_files.rewrite(paths[0], write)", shared)
     assert "PermissionError" in done.stderr
     assert shared.read_bytes() == OLD
     assert names(shared.parent) == ["config.toml"]
@@ -213,9 +214,9 @@ def test_rewrite_in_a_closed_directory(shared: Path) -> None:
     shared.chmod(0o666)
     shared.parent.chmod(0o755)
     code = (
-        "caches.rewrite(paths[0], write)\n"
+        "atomic_files.rewrite(paths[0], write)\n"
         "def fail(path):\n    path.write_text('half'); raise KeyboardInterrupt\n"
-        "caches.rewrite(paths[0], fail)"
+        "atomic_files.rewrite(paths[0], fail)"
     )
     done = as_another_user(code, shared)
     assert "KeyboardInterrupt" in done.stderr
@@ -231,7 +232,7 @@ def test_failed_rewrite_leaves_nothing(target: Path, error: type[BaseException])
         raise error
 
     with pytest.raises(error):
-        caches.rewrite(target, fail)
+        atomic_files.rewrite(target, fail)
     assert target.read_bytes() == OLD
     assert names(target.parent) == ["config.toml"]
 
@@ -239,9 +240,9 @@ def test_failed_rewrite_leaves_nothing(target: Path, error: type[BaseException])
 def test_killed_rewrite_is_swept(target: Path) -> None:
     """The next one removes what it left, but not what a live process writes."""
     left = target.with_name(f".config.toml.{dead_builder()}-abcd")
-    alive = target.with_name(f".config.toml.{Builder.this_process()}-abcd")
+    alive = target.with_name(f".config.toml.{ProcessId.current()}-abcd")
     foreign = target.with_name(".config.toml.swp")
     for file in (left, alive, foreign):
         file.touch()
-    caches.rewrite(target, write_new)
+    atomic_files.rewrite(target, write_new)
     assert names(target.parent) == sorted([alive.name, foreign.name, "config.toml"])

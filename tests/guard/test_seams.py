@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.layout import IN_PROJECT
+from poetry_publish_verified.guard.layout import LOCKS_DIR
 from tests.beds.environments import built_wheel
 from tests.beds.environments import environment
 from tests.beds.plugins import write_project
@@ -150,7 +150,7 @@ def test_plugin_in_poetrys_own_environment(
     assert done.err.count("poetry self update stamp-plugin") == 1
     assert "Installing Poetry plugins only for the current project" in done.out
     assert not poetry.sets
-    assert (poetry.project / IN_PROJECT / "plugins").exists()
+    assert (poetry.project / LOCKS_DIR / "plugins").exists()
 
 
 @pytest.mark.parametrize("develop", ["false", "true"])
@@ -208,7 +208,7 @@ def test_stock_directory_is_retired(poetry: Poetry) -> None:
     shutil.copytree(only / "site-packages", stock)
     reader = poetry.run("-v", "version")
     assert reader.ok().endswith("demo 9.1.0\n")
-    assert "a Poetry without poetry-publish-verified made it" in reader.err
+    assert "a Poetry without poetry-publish-verified created it" in reader.err
     done = poetry.run("-v", "install")
     done.ok()
     assert not stock.exists()
@@ -235,7 +235,7 @@ def test_edited_plugin_list(poetry: Poetry, index: SimpleIndex) -> None:
     write_project(poetry.project, index.url, 'stamp-plugin = ">=2"')
     reader = poetry.run("version")
     assert reader.ok() == "demo 9.1.0\n"
-    assert reader.err.count("an older set is used") == 1
+    assert reader.err.count("an older set is in use") == 1
     poetry.run("install").ok()
     assert poetry.run("version").ok() == "demo 9.2.0\n"
     assert len(poetry.sets) == 2

@@ -81,7 +81,7 @@ def test_unreadable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def refuse(*_: object) -> bytes:
         raise PermissionError
 
-    monkeypatch.setattr(set_record, "read_regular", refuse)
+    monkeypatch.setattr(set_record, "read_regular_file", refuse)
     assert set_record.read(tmp_path)[0] is State.HIDDEN
 
 

@@ -138,7 +138,7 @@ def test_no_place_for_sets(newest: Poetry, link: bool) -> None:
         kept.touch()
     done = newest.run("install", POETRY_VIRTUALENVS_IN_PROJECT="false")
     done.ok()
-    assert f"as {kept} is not a directory" in done.err
+    assert f"{kept} is not a directory" in done.err
     after = newest.run("version")
     assert after.ok() == "demo 0.0.0\n"
     assert after.err.count("\n") == 1
@@ -198,8 +198,8 @@ application.create_io(ArgvInput(["poetry", "version"]))
 application._configure_io(application._io)
 del tomllib.loads
 before = set(sys.modules)
-from poetry_publish_verified.guard.entry import put_up
-put_up(application)
+from poetry_publish_verified.guard.entry import install_guard
+install_guard(application)
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
     newest.real = True

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
+from poetry_publish_verified.guard.seams.replacement import Seam
 from poetry_publish_verified.guard.seams.storage import SEAMS
-from poetry_publish_verified.guard.seams.storage import Seam
-from poetry_publish_verified.guard.seams.storage import storage_made_atomic
-from poetry_publish_verified.guard.seams.storage import unlike
+from poetry_publish_verified.guard.seams.storage import atomic_storage
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ _CHANGES = [
     (seam, change)
     for seam in SEAMS
     for change in (
-        *((_other_code,) if seam.reads else ()),
+        *((_other_code,) if seam.uses else ()),
         *(() if seam.may_take_more else (_another_parameter,)),
         _renamed_parameter,
         _somebody_elses,
@@ -92,7 +91,7 @@ def test_unexpected_attribute_is_left_alone(
     """Each is checked separately; the others are replaced and restored."""
     monkeypatch.setattr(seam.find_owner(), seam.name, change(getattr(seam.find_owner(), seam.name)))
     before = [getattr(one.find_owner(), one.name) for one in SEAMS]
-    with storage_made_atomic(no_lock) as left:
+    with atomic_storage(no_lock) as left:
         (reason,) = left
         assert reason.startswith(str(seam))
         during = [getattr(one.find_owner(), one.name) for one in SEAMS]
@@ -105,8 +104,8 @@ def test_unexpected_attribute_is_left_alone(
 def test_missing_module_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module that is not loaded is named, and stays unloaded."""
     monkeypatch.delitem(sys.modules, "poetry.installation.chef")
-    with storage_made_atomic(no_lock) as left:
-        assert left == ["Chef._prepare is not there"]
+    with atomic_storage(no_lock) as left:
+        assert left == ["Chef._prepare is missing"]
         assert "poetry.installation.chef" not in sys.modules
 
 
@@ -118,8 +117,8 @@ def test_restored_after_an_error() -> None:
     before = [getattr(one.find_owner(), one.name) for one in SEAMS]
 
     def interrupted() -> None:
-        with storage_made_atomic(no_lock):
-            with storage_made_atomic(no_lock) as left:
+        with atomic_storage(no_lock):
+            with atomic_storage(no_lock) as left:
                 # A command that is called by another command.
                 assert left == []
             assert "write" in vars(TOMLFile)
@@ -137,8 +136,8 @@ def test_foreign_replacement_is_kept() -> None:
     from poetry.utils.cache import FileCache
 
     stock = vars(FileCache)["forget"]
-    with storage_made_atomic(no_lock):
+    with atomic_storage(no_lock):
         type.__setattr__(FileCache, "forget", os.getpid)
     assert vars(FileCache)["forget"] is os.getpid
     type.__setattr__(FileCache, "forget", stock)
-    assert [unlike(seam) for seam in SEAMS] == [None] * len(SEAMS)
+    assert [seam.mismatch() for seam in SEAMS] == [None] * len(SEAMS)

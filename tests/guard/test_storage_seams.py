@@ -23,17 +23,17 @@ from tests.beds.simple_index import SimpleIndex
 _GUARDED = """
     import json, sys
     from cleo.application import Application
-    from poetry_publish_verified.guard.locks.lock import held
-    from poetry_publish_verified.guard.locks.places import archive
-    from poetry_publish_verified.guard.seams.storage import storage_made_atomic
+    from poetry_publish_verified.guard.locks.lock import acquire
+    from poetry_publish_verified.guard.locks.places import archive_lock
+    from poetry_publish_verified.guard.seams.storage import atomic_storage
 
     stock = Application._run_command
 
     def run_command(self, command, io):
         def lock(cache, file):
-            return held(archive(cache, file), io.write_error_line)
+            return acquire(archive_lock(cache, file), io.write_error_line)
 
-        with storage_made_atomic(lock) as left:
+        with atomic_storage(lock) as left:
             io.write_error_line(f"left as stock: {left}")
             return stock(self, command, io)
 
@@ -174,9 +174,9 @@ _EXERCISE = """
     from filelock import FileLock
     from poetry.core.packages.utils.link import Link
     from poetry.utils.cache import ArtifactCache, FileCache
-    from poetry_publish_verified.guard.locks.lock import held
-    from poetry_publish_verified.guard.locks.places import archive
-    from poetry_publish_verified.guard.seams.storage import storage_made_atomic
+    from poetry_publish_verified.guard.locks.lock import acquire
+    from poetry_publish_verified.guard.locks.places import archive_lock
+    from poetry_publish_verified.guard.seams.storage import atomic_storage
 
     here = Path(sys.argv[1])
     facts, said = {}, []
@@ -187,9 +187,9 @@ _EXERCISE = """
         return cache.get_cached_archive_for_link(link, strict=strict, download_func=download)
 
     def lock(cache, file):
-        return held(archive(cache, file), said.append)
+        return acquire(archive_lock(cache, file), said.append)
 
-    with storage_made_atomic(lock) as left:
+    with atomic_storage(lock) as left:
         facts["left"] = left
 
         responses = SeparateBodyFileCache(here / "http")

@@ -45,7 +45,7 @@ def test_fresh_stock_plugins_stay(offline: Poetry) -> None:
     """If no set can be built, stock Poetry's fresh plugins stay, with one warning."""
     done = offline.run("install")
     done.ok()
-    assert done.err.count("go on as stock Poetry left them") == 1
+    assert done.err.count("stock Poetry's plugins stay in use") == 1
     assert "leaves the project's plugins to Poetry" not in done.err
     assert stock_of(offline).is_dir()
     assert not offline.sets
@@ -59,7 +59,7 @@ def test_stale_stock_plugins_fail(offline: Poetry) -> None:
     file.write_text(file.read_text().replace("plugins-hash = ", "else = "))
     done = offline.run("install")
     assert done.code == 1
-    assert "go on as" not in done.err
+    assert "stay in use" not in done.err
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a directory closed to root")
@@ -67,5 +67,5 @@ def test_fresh_stock_plugins_in_a_read_only_checkout(offline: Poetry) -> None:
     """With nowhere to write, `install` just runs with them."""
     done = offline.run("install", POETRY_PUBLISH_VERIFIED_PLUGIN_SETS=UNWRITABLE)
     assert "Building" not in done.ok()
-    assert "plugin" not in done.err
+    assert "plugin" not in done.err.replace(str(offline.project), "")
     assert stock_of(offline).is_dir()

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from pathlib import Path
 
-from poetry_publish_verified.guard.locks.lock import held
+from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.resource import Resource
 from tests.stress.bed import Bed
 from tests.stress.packages import consumer
@@ -85,7 +85,7 @@ def one_lock(times: int) -> None:
             return (time.perf_counter() - begun) / _LOCKS * 1000
 
         pairs = [
-            (timed(lambda: held(resource, say)), timed(lambda: nullcontext(enter_result=True)))
+            (timed(lambda: acquire(resource, say)), timed(lambda: nullcontext(enter_result=True)))
             for _ in range(times)
         ]
         locked, none = (statistics.median(side) for side in zip(*pairs, strict=True))

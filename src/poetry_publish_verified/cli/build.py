@@ -23,9 +23,9 @@ from poetry_publish_verified.core import former_build
 from poetry_publish_verified.core.problems.project import build_declined
 from poetry_publish_verified.core.problems.project import build_failed
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.guard.layout import UNPACKED
-from poetry_publish_verified.guard.ownership import keep_in_checkout
-from poetry_publish_verified.guard.ownership import of_checkout
+from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.ownership import checkout_directory
+from poetry_publish_verified.guard.ownership import make_in_checkout
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import build as poetry_build
 from poetry_publish_verified.poetry_api import project as poetry_project
@@ -61,7 +61,7 @@ class ReleaseBuild:
         """Record what is about to be sent, sha256 by name; where that fails, it is built again."""
         with suppress(OSError):
             path = _record_of(self.project)
-            keep_in_checkout(self.project.root, path.parent)
+            make_in_checkout(self.project.root, path.parent)
             if not path.is_file():  # a pipe would be written to, and wait for a reader
                 path.unlink(missing_ok=True)
             receipt_file.write(path, replace(self.record, files=files).as_dict())
@@ -204,7 +204,7 @@ def _is_of_sources(former: FormerBuild, now: Mapping[str, str]) -> bool:
 def _former(project: Project) -> FormerBuild | None:
     record = _record_of(project)
     with suppress(OSError):
-        of_checkout(project.root).believe(record)
+        checkout_directory(project.root).require_trusted(record)
         if record.is_file():
             return former_build.former_build(receipt_file.read(record))
     return None
@@ -234,7 +234,7 @@ def default_receipt(dist_dir: Path, project: Project) -> Path:
 
 
 def _record_of(project: Project) -> Path:
-    return project.root / UNPACKED / "builds-1" / _filename(project)
+    return project.root / STATE_DIR / "builds-1" / _filename(project)
 
 
 def _filename(project: Project) -> str:

@@ -45,7 +45,7 @@ class DoctorCommand(SuggestingCommand):
         With `--clean`: each thing that was removed; exit code 8 if something had to stay.
         """
         from poetry_publish_verified.guard.doctor.plugins import diagnose
-        from poetry_publish_verified.guard.python_environment import distributions
+        from poetry_publish_verified.guard.python_environment import installed_distributions
 
         given = Path(self.argument("path") or ".").absolute()
         if not given.is_dir():
@@ -54,7 +54,9 @@ class DoctorCommand(SuggestingCommand):
         root = next((one for one in (given, *given.parents) if _is_project(one)), given)
         if self.option("clean"):
             return self._clean(root if _is_project(root) else None)
-        own = distributions(entry for entry in sys.path if not _is_of_a_project(Path(entry)))
+        own = installed_distributions(
+            entry for entry in sys.path if not _is_of_a_project(Path(entry))
+        )
         findings = diagnose(root, own)
         for found in findings:
             style = "error" if found.stops else "warning"
@@ -86,15 +88,15 @@ class DoctorCommand(SuggestingCommand):
         return Verdict.LOCK_TIMEOUT.exit_code or 1 if any(one.kept for one in cleaned) else 0
 
     def _locks(self, root: Path | None) -> bool:
-        from poetry_publish_verified.guard.doctor.locks import directories
-        from poetry_publish_verified.guard.doctor.locks import holders_of
-        from poetry_publish_verified.guard.doctor.locks import locked_apart
-        from poetry_publish_verified.guard.doctor.locks import try_all
-        from poetry_publish_verified.guard.locks.holders import way_out
-        from poetry_publish_verified.guard.locks.lock import is_free
+        from poetry_publish_verified.guard.doctor.locks import check_filesystems
+        from poetry_publish_verified.guard.doctor.locks import holders_in
+        from poetry_publish_verified.guard.doctor.locks import lock_directories
+        from poetry_publish_verified.guard.doctor.locks import locked_privately
+        from poetry_publish_verified.guard.locks.attempt import is_free
+        from poetry_publish_verified.guard.problems import holder_host_gone
 
-        places = directories(root)
-        tried = try_all(places)
+        places = lock_directories(root)
+        tried = check_filesystems(places)
         # What cannot be written cannot be broken by two at once either.
         unproven = [one.trial for one in tried if one.trial and not one.trial.is_sound]
         for one in tried:
@@ -105,16 +107,16 @@ class DoctorCommand(SuggestingCommand):
                 "  Parallel Poetry processes can still break each other there, and publish-verified"
                 " refuses to run without a lock."
             )
-        for name in locked_apart(root):
+        for name in locked_privately(root):
             self.line(f"Only you use this lock of {name}: others who can change it do not see it.")
-        for lock, holder in holders_of(places).items():
+        for lock, holder in holders_in(places).items():
             what = f"<c1>{escaped(holder.resource)}</c1>"
             if holder.is_gone or not lock.exists() or is_free(lock):
                 self.line(f"{what} is free, because its holder was killed: {escaped(str(holder))}.")
                 continue
             self.line(f"{what} is in use by {escaped(str(holder))}.")
             if holder.is_elsewhere:
-                self.line(f"  {escaped(way_out(lock))}")
+                self.line(f"  {escaped(holder_host_gone(holder.host, lock))}")
         return not unproven
 
 

@@ -12,11 +12,11 @@ from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.core import events
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.guard.locks.lock import held
-from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.locks.places import user_lock_directory
 from poetry_publish_verified.guard.locks.resource import LockRefusedError
-from poetry_publish_verified.guard.seams.application import Voice
+from poetry_publish_verified.guard.seams.application import Notifier
 from poetry_publish_verified.poetry_api.repositories import project_page
 
 if TYPE_CHECKING:
@@ -52,14 +52,16 @@ class StartedRelease:
         To the end of `stack`, no other process releases this project to this repository.
         """
         stack.push(self.build_lock)
-        places, root = Places(personal_directory()), self.project.root
+        places, root = LockPlaces(user_lock_directory()), self.project.root
         locks = [(places.build(root), self.build_lock)]
         if to_send:
             locks.insert(0, (places.release(root, self.targets.repository.url), stack))
-        say, shown = Voice(command.io).warn, self.member is None
+        on_wait, export = Notifier(command.io).warn, self.member is None
         for resource, until in locks:
             try:
-                lock = held(resource, say, needed=True, usual=timeout, shown=shown)
+                lock = acquire(
+                    resource, on_wait, required=True, default_timeout=timeout, export=export
+                )
                 until.enter_context(lock)
             except LockRefusedError as error:
                 raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error

@@ -1,8 +1,8 @@
 """Files that many processes share, each published in one step: caches, archives, settings.
 
-What is written goes to a private place beside the target first, and gets the target's name by
-one rename: readers need no lock. Where a rename would lose something (links, owner, attributes)
-or is refused, the target is written in place, as stock Poetry does.
+The content goes to a private place beside the target first, and gets the target's name by one
+rename: readers need no lock. Where a rename would lose something (links, owner, attributes) or is
+refused, the target is written in place, as stock Poetry does.
 """
 
 from __future__ import annotations
@@ -13,58 +13,54 @@ import secrets
 import shutil
 import stat
 import tempfile
-import time
+from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard.python_environment import Builder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
-    from io import FileIO
+from poetry_publish_verified.guard.removal import abandoned
+from poetry_publish_verified.guard.removal import delete
+from poetry_publish_verified.guard.removal import delete_all
+from poetry_publish_verified.guard.removal import private_name
 
 _PRIVATE = ".private-"
 _TRASH = ".poetry-trash-"
-# As often as a peer may take a directory away between two steps of one write.
-_TRIES = 20
-_UNKNOWN_WRITER_AFTER = 24 * 3600.0
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+# As often as another process may remove a directory between two steps of one write.
+_ATTEMPTS = 20
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def put(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write(private)` make a file beside `path`, then give it that name.
+    """Let `write(private)` create a file beside `path`, then give it that name.
 
-    `write` makes the directories it needs: a peer that clears the cache may take them away at
-    any moment, then it is called again. Where nothing can be renamed to `path`,
-    `write(path)` is called. Raises what `write` raises.
+    `write` creates the directories that it needs: another process that clears the cache may remove
+    them at any moment, and then it is called again. `write(path)` is called where nothing can be
+    renamed to `path`. Raises what `write` raises.
     """
-    for _ in range(_TRIES):
+    for _ in range(_ATTEMPTS):
         private = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             write(private)
             private.replace(path)
             return
+        # mkdir raises the second where the directory is gone by the time it looks.
         except (FileNotFoundError, FileExistsError):
-            # mkdir raises the latter where the directory is gone by the time it looks.
-            _unlink(private)
+            continue
         except PermissionError:
-            _unlink(private)
             break
-        except BaseException:
-            _unlink(private)
-            raise
+        finally:
+            delete(private)
     write(path)
 
 
 def write_unless_cleared(write: Callable[[], None]) -> None:
-    """Call `write()` until no peer takes its directory away meanwhile; then give up silently.
+    """Call `write()` until no other process removes its directory meanwhile; then give up silently.
 
-    A cache that cannot be written is no error. Raises what else `write` raises.
+    A cache that cannot be written is no error. Raises anything else that `write` raises.
     """
-    for left in range(_TRIES, 0, -1):
+    for left in range(_ATTEMPTS, 0, -1):
         try:
             write()
             return
@@ -76,10 +72,10 @@ def write_unless_cleared(write: Callable[[], None]) -> None:
 
 
 def flush(directory: Path, trash: Path, stock: Callable[[], None]) -> None:
-    """Move `directory` aside into the directory `trash`, then delete it.
+    """Move `directory` into the directory `trash`, then delete it, and what others left there.
 
-    What another flush left there is deleted too. `stock()` is called where the move is
-    refused. Raises OSError where something could not be deleted, as stock does.
+    `stock()` is called where the move is refused. Raises OSError where something could not be
+    deleted, as stock does.
     """
     aside = trash / f"{_TRASH}{secrets.token_hex(8)}"
     try:
@@ -89,69 +85,67 @@ def flush(directory: Path, trash: Path, stock: Callable[[], None]) -> None:
             return
         directory.rename(aside)
     except FileNotFoundError:
-        # A peer was quicker.
+        # Another process was quicker.
         return
     except OSError:
         stock()
         return
-    _delete(aside)
-    with suppress(OSError):
-        for left in trash.glob(f"{_TRASH}*"):
-            shutil.rmtree(left, ignore_errors=True)
+    _delete_busy(aside)
+    delete_all(trash, _TRASH)
 
 
-def _delete(directory: Path) -> None:
-    for _ in range(_TRIES):
+def _delete_busy(directory: Path) -> None:
+    for _ in range(_ATTEMPTS):
         try:
             shutil.rmtree(directory)
             return
         except OSError as error:
             if not directory.exists():
                 return
-            # A peer still writes into it, or deletes it too.
+            # Another process still writes into it, or deletes it too.
             if error.errno not in {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}:
-                shutil.rmtree(directory, ignore_errors=True)
+                delete(directory)
                 raise
 
 
 def fetch(archive: Path, download: Callable[[Path], object]) -> None:
-    """Let `download(private)` make the file, then publish it as `archive`.
+    """Let `download(private)` create a file, then publish it as `archive`.
 
-    The file gets the mode that the umask gives new files, however private `download` made
-    it. Raises what `download` raises; `archive` is then as it was.
+    The file gets the mode that the umask gives new files, however private `download` made it.
+    Raises what `download` raises; `archive` is then unchanged.
     """
     with _private_directory(archive.parent) as private:
         made = private / archive.name
         download(made)
         with suppress(OSError):
             made.chmod(_mode_of_new_files(private))
-        _give(made, archive)
+        _give_name(made, archive)
 
 
 def build(destination: Path, make: Callable[[Path], Path]) -> Path:
-    """Let `make(private)` build files, publish them in `destination`; what was `made`, there.
+    """Let `make(private)` build files and publish them in `destination`; the path of its result.
 
-    Raises what `make` raises; nothing of it is in `destination` then.
+    Raises what `make` raises; nothing is in `destination` then.
     """
     with _private_directory(destination) as private:
         made = make(private)
         for file in private.iterdir():
             if file.is_file():
-                _give(file, destination / file.name)
+                _give_name(file, destination / file.name)
     return destination / made.name if made.parent == private else made
 
 
-def _give(private: Path, name: Path) -> None:
+def _give_name(private: Path, path: Path) -> None:
     try:
-        private.replace(name)
+        private.replace(path)
     except PermissionError:
         # Windows replaces no file that somebody reads: that one is as good.
-        if not name.exists():
+        if not path.exists():
             raise
 
 
 def _mode_of_new_files(directory: Path) -> int:
-    # os.umask could be asked only by setting it, for every thread of the process.
+    # os.umask can only be read by setting it, for every thread of the process.
     probe = directory / secrets.token_hex(4)
     os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return stat.S_IMODE(probe.stat().st_mode)
@@ -159,22 +153,22 @@ def _mode_of_new_files(directory: Path) -> int:
 
 @contextmanager
 def _private_directory(parent: Path) -> Iterator[Path]:
-    """A new directory, no name of a file in which is found by a search of `parent`."""
+    """A new directory whose files a search of `parent` does not find."""
     parent.mkdir(parents=True, exist_ok=True)
     _sweep(parent, _PRIVATE)
-    private = parent / f"{_PRIVATE}{Builder.this_process()}-{secrets.token_hex(4)}"
+    private = parent / private_name(_PRIVATE)
     private.mkdir()
     try:
         yield private
     finally:
-        shutil.rmtree(private, ignore_errors=True)
+        delete(private)
 
 
 def rewrite(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write(private)` make a file beside the target of `path`, then publish it there.
+    """Let `write(private)` create a file beside the target of `path`, then publish it there.
 
-    `write(path)` is called where nothing can be made beside it. Raises what `write` raises,
-    and OSError where the disk is too full for it: the target is then as it was.
+    `write(path)` is called where nothing can be created beside it. Raises what `write` raises, and
+    OSError where the disk is too full for it: the target is then unchanged.
     """
     target = Path(os.path.realpath(path))
     if not _is_replaceable(target):
@@ -182,25 +176,25 @@ def rewrite(path: Path, write: Callable[[Path], object]) -> None:
         return
     prefix = f".{target.name}."
     _sweep(target.parent, prefix)
-    private = target.with_name(f"{prefix}{Builder.this_process()}-{secrets.token_hex(4)}")
+    private = target.with_name(private_name(prefix))
     # Nobody else may read it before it has the target's mode.
-    mode, is_made = 0o600 if target.exists() else 0o666, False
+    mode, is_created = 0o600 if target.exists() else 0o666, False
     try:
         os.close(os.open(private, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-        is_made = True
+        is_created = True
         write(private)
-        publish(private, target)
+        _publish(private, target)
     except OSError as error:
-        _unlink(private)
-        if error.errno in _FULL:
-            # The room that the target has may do, as it does for stock.
+        delete(private)
+        if error.errno in _DISK_FULL:
+            # The target's own room may do, as it does for stock.
             _overwrite(target, _written_elsewhere(write, target))
-        elif is_made:
+        elif is_created:
             raise
         else:
             _write_or_restore(path, write)
     finally:
-        _unlink(private)
+        delete(private)
 
 
 def _written_elsewhere(write: Callable[[Path], object], target: Path) -> bytes:
@@ -211,14 +205,14 @@ def _written_elsewhere(write: Callable[[Path], object], target: Path) -> bytes:
         return private.read_bytes()
 
 
-def publish(private: Path, target: Path) -> None:
-    """Make the content of the file `private` that of `target`, which may not be a link.
+def _publish(private: Path, target: Path) -> None:
+    """Give `target`, which is not a link, the content of the file `private`.
 
-    Replaces it where mode, owner and attributes of `target` can be kept, else overwrites it.
-    Raises OSError where the disk is full: `target` is then as it was.
+    Replaces it where its mode, owner and attributes can be kept, else overwrites it. Raises
+    OSError where the disk is full: `target` is then unchanged.
     """
     content = private.read_bytes()
-    if _made_alike(private, target):
+    if _is_made_alike(private, target):
         # EBUSY where the file is a mount point, EACCES where Windows has it open, and more.
         with suppress(OSError):
             private.replace(target)
@@ -229,20 +223,20 @@ def publish(private: Path, target: Path) -> None:
 def _is_replaceable(target: Path) -> bool:
     """Whether `target` is absent or an ordinary file that this process may write.
 
-    Replacing takes no right to the file itself: a read-only one would be changed.
+    Replacing takes no right to the file itself: it would change a read-only one.
     """
     try:
-        ordinary = stat.S_ISREG(target.stat().st_mode)
+        is_ordinary = stat.S_ISREG(target.stat().st_mode)
     except FileNotFoundError:
         return True
     except OSError:
         return False
     effective = os.access in os.supports_effective_ids
-    return ordinary and os.access(target, os.W_OK, effective_ids=effective)
+    return is_ordinary and os.access(target, os.W_OK, effective_ids=effective)
 
 
-def _made_alike(private: Path, target: Path) -> bool:
-    """Give `private` mode and owner of `target`; whether replacing it loses nothing then."""
+def _is_made_alike(private: Path, target: Path) -> bool:
+    """Give `private` the mode and owner of `target`; whether replacing it loses nothing then."""
     try:
         present = target.stat()
     except FileNotFoundError:
@@ -260,7 +254,7 @@ def _made_alike(private: Path, target: Path) -> bool:
 
 
 def _attributes(path: Path) -> dict[str, bytes]:
-    """Extended attributes: access control lists are among them."""
+    """Extended attributes, access control lists among them."""
     if not hasattr(os, "listxattr"):
         return {}
     try:
@@ -278,7 +272,7 @@ def _overwrite(target: Path, content: bytes) -> None:
         try:
             target.write_bytes(content)
         except BaseException:
-            _unlink(target)
+            delete(target)
             raise
         return
     with file:
@@ -292,7 +286,7 @@ def _overwrite(target: Path, content: bytes) -> None:
 
 
 def _fill(file: FileIO, content: bytes) -> None:
-    # Not cut before the end: on a full disk others would take what was freed.
+    # Truncated last: on a full disk others would take what was freed.
     file.seek(0)
     view = memoryview(content)
     while view:
@@ -303,7 +297,7 @@ def _fill(file: FileIO, content: bytes) -> None:
 def _write_or_restore(path: Path, write: Callable[[Path], object]) -> None:
     before = None
     with suppress(OSError):
-        # A device or a pipe would not end.
+        # Reading a device or a pipe would not end.
         before = path.read_bytes() if path.is_file() else None
     try:
         write(path)
@@ -315,24 +309,5 @@ def _write_or_restore(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _sweep(directory: Path, prefix: str) -> None:
-    """Delete what killed processes left in `directory` under private names with this prefix."""
-    with suppress(OSError), os.scandir(directory) as listing:
-        for item in listing:
-            if not item.name.startswith(prefix):
-                continue
-            writer = Builder.parse(item.name[len(prefix) :].rpartition("-")[0])
-            if writer is None:
-                continue
-            dead = writer.is_dead()
-            if dead is None:
-                # Another host's process cannot be asked: a day without a word is enough.
-                dead = time.time() - item.stat().st_mtime > _UNKNOWN_WRITER_AFTER
-            if dead and item.is_dir(follow_symlinks=False):
-                shutil.rmtree(item.path, ignore_errors=True)
-            elif dead:
-                _unlink(Path(item.path))
-
-
-def _unlink(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+    for left in abandoned(directory, prefix):
+        delete(left)

@@ -1,29 +1,29 @@
-"""What one Poetry command holds while it runs: the locks of the table, and those of the moment."""
+"""What is put around one Poetry command: the locks it needs, and files written in one step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import ExitStack
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-from poetry_publish_verified.guard.locks.environments import Environments
-from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.places import archive
-from poetry_publish_verified.guard.locks.places import personal_directory
+from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.locks.environments import EnvironmentLocks
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.locks.places import archive_lock
+from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.seams import application as seams
-from poetry_publish_verified.guard.seams.environments import environments_watched
-from poetry_publish_verified.guard.seams.environments import settings_watched
-from poetry_publish_verified.guard.seams.environments import system_project_watched
-from poetry_publish_verified.guard.seams.storage import storage_made_atomic
+from poetry_publish_verified.guard.seams.environments import environments_locked
+from poetry_publish_verified.guard.seams.environments import settings_locked
+from poetry_publish_verified.guard.seams.environments import system_project_locked
+from poetry_publish_verified.guard.seams.storage import atomic_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from poetry_publish_verified.guard.locks.resource import Resource
     from poetry_publish_verified.guard.seams.application import IO
     from poetry_publish_verified.guard.seams.application import Application
     from poetry_publish_verified.guard.seams.application import Command
@@ -40,8 +40,8 @@ class Needs(NamedTuple):
     """The project's virtual environment, once it is known which."""
 
 
-# Whatever is not named here holds nothing for the whole of a command: a missing virtual
-# environment is made, a setting written, an archive fetched under a lock of its own.
+# A command that is not named here holds nothing for its whole duration: creating a missing virtual
+# environment, writing a setting and fetching an archive have locks of their own.
 NEEDS = {
     "self add": Needs(poetry=True),
     "self install": Needs(poetry=True),
@@ -59,29 +59,15 @@ NEEDS = {
     "source remove": Needs(project=True),
     "version": Needs(project=True),
 }
-# Commands of other plugins that install: as `update`, since they may rewrite everything.
-OF_OTHER_INSTALLERS = NEEDS["update"]
 
 
-def project_identity(file: Path) -> tuple[object, ...]:
-    """What tells pyproject.toml and the poetry.lock beside it from changed ones."""
-    found: list[object] = []
-    for one in (file, file.with_name("poetry.lock")):
-        try:
-            stat = one.stat()
-            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            found.append(None)
-    return tuple(found)
-
-
-def needs_of(command: Command, io: IO) -> Needs:
-    """What a command holds from beginning to end."""
+def _needs_of(command: Command, io: IO) -> Needs:
     name = command.name or ""
     needs = NEEDS.get(name)
     if needs is None:
-        is_installer = seams.is_installer(command) and not name.startswith("self ")
-        needs = OF_OTHER_INSTALLERS if is_installer else Needs()
+        # Another plugin's command that installs may rewrite as much as `update`.
+        installs = seams.is_installer(command) and not name.startswith("self ")
+        needs = NEEDS["update"] if installs else Needs()
     if needs.poetry:
         return needs
     if seams.has_option(io, "--dry-run"):
@@ -89,70 +75,74 @@ def needs_of(command: Command, io: IO) -> Needs:
     return needs._replace(environment=False) if seams.has_option(io, "--lock") else needs
 
 
-class CommandLocks:
-    """The locks of one command of one application."""
+class CommandGuard:
+    """Guards one command of one application."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self._file = seams.project_file(application)
-        self._before = project_identity(self._file) if self._file else ()
-        self._places = Places(personal_directory())
-        self._voice = seams.voice(application)
+        self._before = _identity(self._file)
+        self._places = LockPlaces(user_lock_directory())
+        self._notifier = seams.notifier_of(application)
 
     def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
         """Run a command under its locks."""
-        self._voice = seams.Voice(io)
+        self._notifier = seams.Notifier(io)
         with ExitStack() as stack:
             try:
                 self._prepare(command, io, stack)
             # A fault of the guard must never become one of Poetry.
             except Exception as error:  # noqa: BLE001
-                self._voice.step_aside(f"{type(error).__name__}: {error}")
+                self._notifier.warn(problems.stepped_aside(error))
             return run()
 
     def _prepare(self, command: Command, io: IO, stack: ExitStack) -> None:
-        needs, name = needs_of(command, io), command.name or ""
-        self._hold(needs, stack)
+        needs, name = _needs_of(command, io), command.name or ""
+        self._lock(needs, stack)
         left: list[str] = []
         if seams.uses_environment(command):
-            environments = Environments(
-                self._places, self._held, stack, self._reread_if_changed, fills=needs.environment
+            locks = EnvironmentLocks(
+                places=self._places,
+                acquire=self._acquire,
+                until_end=stack,
+                on_filling=self._reread_if_changed,
+                fills=needs.environment,
             )
-            left += stack.enter_context(environments_watched(environments))
+            left += stack.enter_context(environments_locked(locks))
         if name.startswith("self "):
-            left += stack.enter_context(system_project_watched(self._may_generate))
+            left += stack.enter_context(system_project_locked(self._writing_system_project))
         if name == "config":
-            left += stack.enter_context(settings_watched(self._writing_settings))
-        left += stack.enter_context(storage_made_atomic(self._archive_held))
+            left += stack.enter_context(settings_locked(self._writing_settings))
+        left += stack.enter_context(atomic_storage(self._lock_archive))
         for reason in left:
-            self._voice.explain(f"poetry-publish-verified leaves something to Poetry: {reason}.")
+            self._notifier.detail(problems.left_as_stock(reason))
 
-    def _held(
+    def _acquire(
         self, resource: Resource, *, only_if_free: bool = False
     ) -> AbstractContextManager[bool]:
-        # Loaded only now: most commands want no lock.
-        from poetry_publish_verified.guard.locks.lock import held
+        # Most commands need no lock.
+        from poetry_publish_verified.guard.locks.lock import acquire
 
-        return held(resource, self._voice.warn, only_if_free=only_if_free)
+        return acquire(resource, self._notifier.warn, only_if_free=only_if_free)
 
-    def _archive_held(self, cache: Path, file: Path) -> AbstractContextManager[bool]:
-        return self._held(archive(cache, file))
+    def _lock_archive(self, cache: Path, archive: Path) -> AbstractContextManager[bool]:
+        return self._acquire(archive_lock(cache, archive))
 
-    def _hold(self, needs: Needs, stack: ExitStack) -> None:
+    def _lock(self, needs: Needs, stack: ExitStack) -> None:
         if needs.poetry:
-            stack.enter_context(self._held(self._config()))
+            stack.enter_context(self._acquire(self._config()))
             own = self._places.poetry_environment(seams.poetry_prefix())
-            stack.enter_context(self._held(own))
+            stack.enter_context(self._acquire(own))
         if needs.project and self._file is not None:
-            stack.enter_context(self._held(self._places.project(self._file.parent)))
+            stack.enter_context(self._acquire(self._places.project(self._file.parent)))
             self._reread_if_changed()
 
     def _reread_if_changed(self) -> None:
-        """Forget the project where somebody has changed it since this command began.
+        """Have Poetry read the project again if somebody has changed it since the command began.
 
         Poetry reads pyproject.toml before it waits for anything, and poetry.lock after that.
         """
-        now = project_identity(self._file) if self._file else ()
+        now = _identity(self._file)
         if now != self._before:
             self._before = now
             self._application.reset_poetry()
@@ -161,20 +151,32 @@ class CommandLocks:
         return self._places.config(seams.config_directory())
 
     @contextmanager
-    def _may_generate(self, file: Path) -> Iterator[bool]:
+    def _writing_system_project(self, file: Path) -> Iterator[bool]:
         """Around the writing of Poetry's system project, which every `self` command does.
 
-        Those that only show something leave it to whoever is changing it at the moment.
+        One that only shows something leaves it to whoever is changing it now.
         """
-        with self._held(self._config(), only_if_free=True) as ours:
-            from poetry_publish_verified.guard.locks import holders
+        with self._acquire(self._config(), only_if_free=True) as is_held:
+            from poetry_publish_verified.guard.locks.holders import read_record
 
-            holder = None if ours else holders.read(self._config().path)
-            yield ours or holder is None or holder.is_gone or not file.exists()
+            holder = None if is_held else read_record(self._config().path)
+            yield is_held or holder is None or holder.is_gone or not file.exists()
 
     @contextmanager
     def _writing_settings(self, file: Path) -> Iterator[None]:
-        in_config = file.parent == seams.config_directory()
-        resource = self._config() if in_config else self._places.project(file.parent)
-        with self._held(resource):
+        is_global = file.parent == seams.config_directory()
+        resource = self._config() if is_global else self._places.project(file.parent)
+        with self._acquire(resource):
             yield
+
+
+def _identity(file: Path | None) -> tuple[object, ...]:
+    """Tells pyproject.toml and the poetry.lock beside it from changed ones."""
+    found: list[object] = []
+    for one in (file, file.with_name("poetry.lock")) if file is not None else ():
+        try:
+            stat = one.stat()
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)

@@ -1,135 +1,140 @@
-"""Puts up the guard: the little that every Poetry command pays for.
+"""Installs the guard: the little that every Poetry command pays for.
 
 In a project without project plugins this reads pyproject.toml once; what a command shares with
-other processes is found out when it is run.
+other processes is found out when it runs.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from poetry_publish_verified.guard.seams.application import IO
     from poetry_publish_verified.guard.seams.application import Application
     from poetry_publish_verified.guard.seams.application import Command
 
-SWITCH = "POETRY_PUBLISH_VERIFIED_GUARD"
 _OFF = ("off", "0", "false", "no")
 _ON = ("", "on", "1", "true", "yes")
 _SHARES_NOTHING = ("about", "help", "list")
-# Where nothing can be put around these, that is worth a word.
+# If these cannot be wrapped, that is worth a warning.
 _CHANGES_SOMETHING = (
     "add", "config", "env", "install", "lock", "remove", "self", "source", "sync", "update",
 )  # fmt: skip
 _PROJECT_PLUGINS = "/.poetry/plugins/"
-_PATIENCE = 10
+_READ_ATTEMPTS = 10
 
 
 class UnexpectedPoetryError(Exception):
-    """Poetry's inside is not as the guard knows it."""
+    """Poetry differs from what the guard relies on."""
 
 
-def put_up(application: Application) -> None:
+def install_guard(application: Application) -> None:
     """Guard what this process shares with others, unless the guard is switched off.
 
-    Whatever fails in the guard itself becomes one warning, and Poetry goes on as stock; the
-    errors of the project's plugins pass through, as they would without the guard.
+    A failure of the guard itself becomes one warning, and Poetry runs as stock; errors of the
+    project's plugins pass through, as they would without the guard.
     """
-    switch = os.environ.get(SWITCH, "").strip().lower()
+    # By name: most commands never need the module that has it.
+    switch = os.environ.get("POETRY_PUBLISH_VERIFIED_GUARD", "").strip().lower()
     if switch in _OFF:
         return
     if switch not in _ON:
-        _say_unknown(application, switch)
+        _warn_of_switch(application, switch)
     load = None
     try:
-        locks = _locks(application)
-        load = _project_plugins(application)
-        if locks is not None:
-            # The outermost of what is put around a command.
-            locks()
+        wrap = _command_wrapper(application)
+        load = _plugin_loader(application)
+        if wrap is not None:
+            # After the plugins, so that it is the outermost of what is around a command.
+            wrap()
     # A fault of the guard must never become one of Poetry.
     except Exception as error:  # noqa: BLE001
-        from poetry_publish_verified.guard.seams.application import voice
-
-        voice(application).step_aside(f"{type(error).__name__}: {error}")
+        _step_aside(application, error)
     if load is not None:
         load()
 
 
-def _say_unknown(application: Application, switch: str) -> None:
-    from poetry_publish_verified.guard.seams.application import voice
+def _warn_of_switch(application: Application, switch: str) -> None:
+    from poetry_publish_verified.guard import problems
+    from poetry_publish_verified.guard.seams.application import notifier_of
 
-    voice(application).warn(
-        f"{SWITCH} is {switch!r}, which is neither on nor off: the guard stays on."
-    )
+    notifier_of(application).warn(problems.unknown_switch(switch))
 
 
-def _project_plugins(application: Application) -> Callable[[], None] | None:
-    from poetry_publish_verified.guard.seams import application as poetry_seams
+def _step_aside(application: Application, error: Exception) -> None:
+    from poetry_publish_verified.guard import problems
+    from poetry_publish_verified.guard.seams.application import notifier_of
 
-    file = poetry_seams.project_file(application)
+    notifier_of(application).warn(problems.stepped_aside(error))
+
+
+def _plugin_loader(application: Application) -> Callable[[], None] | None:
+    """What loads the project's plugins; None where there are none to load."""
+    from poetry_publish_verified.guard.seams import application as seams
+
+    file = seams.project_file(application)
     settings = _settings(file) if file is not None else None
     if file is None or settings is None:
         return None
-    mismatch = poetry_seams.mismatch(application)
+    mismatch = seams.mismatch(application)
     if mismatch is not None:
         raise UnexpectedPoetryError(mismatch)
+    from poetry_publish_verified.guard import problems
     from poetry_publish_verified.guard.plugin_sets.activation import ProjectPlugins
 
     try:
         plugins = ProjectPlugins(application, file, settings)
     except (ValueError, TypeError) as error:
-        # An entry that is no dependency: `install` says so, and nothing else needs it.
-        poetry_seams.voice(application).explain(f"{file} is left to Poetry: {error}")
+        # `install` reports an entry that is not a dependency; nothing else needs it.
+        seams.notifier_of(application).detail(problems.project_left_to_poetry(file, error))
         return None
-    return plugins.begin()
+    return plugins.prepare_loading()
 
 
-def _locks(application: Application) -> Callable[[], None] | None:
-    """What puts each command under the locks it needs; None for those that share nothing."""
-    # A copy among the project's plugins came too late for the rest of them.
+def _command_wrapper(application: Application) -> Callable[[], None] | None:
+    """What puts each command under the locks it needs; None for one that shares nothing."""
+    # A copy among the project's plugins is loaded too late for the others.
     if _PROJECT_PLUGINS in __file__.replace(os.sep, "/"):
         return None
-    from poetry_publish_verified.guard.seams import application as poetry_seams
+    from poetry_publish_verified.guard.seams import application as seams
 
-    words = poetry_seams.command_words(application)
-    if not words or words[0] in _SHARES_NOTHING or poetry_seams.only_shows_version(application):
+    words = seams.command_words(application)
+    if not words or words[0] in _SHARES_NOTHING or seams.only_shows_version(application):
         return None
-    if not poetry_seams.runs_commands_as_cleo(application):
+    if not seams.runs_commands_as_cleo(application):
         if words[0] in _CHANGES_SOMETHING:
             raise UnexpectedPoetryError("Application._run_command is not cleo's")
         return None
 
     def around(run: Callable[[], int], command: Command, io: IO) -> int:
-        from poetry_publish_verified.guard.command_guard import CommandLocks
+        from poetry_publish_verified.guard.command_guard import CommandGuard
 
         try:
-            locks = CommandLocks(application)
+            guard = CommandGuard(application)
         # A fault of the guard must never become one of Poetry.
         except Exception as error:  # noqa: BLE001
-            poetry_seams.voice(application).step_aside(f"{type(error).__name__}: {error}")
+            _step_aside(application, error)
             return run()
-        return locks.around(run, command, io)
+        return guard.around(run, command, io)
 
-    return lambda: poetry_seams.put_around_commands(application, around)
+    return lambda: seams.wrap_commands(application, around)
 
 
 def _settings(file: Path) -> dict[str, Any] | None:
     """`[tool.poetry]` of a project that seems to require plugins, else None; always with a name.
 
-    Plugins that write pyproject.toml in place leave it empty or cut for a moment: it is read
-    again a few times before that is believed. None, too, where it cannot be read or is no TOML:
-    Poetry says so itself wherever that matters.
+    Plugins that write pyproject.toml in place leave it empty or cut off for a moment, so it is read
+    a few times. None, too, if it cannot be read or is not TOML: Poetry reports that itself
+    wherever it matters.
     """
-    for _ in range(_PATIENCE):
+    for _ in range(_READ_ATTEMPTS):
         try:
-            # A pipe would be waited for.
+            # Reading a pipe would not end.
             if not file.is_file():
                 return None
             content = file.read_bytes()
@@ -144,10 +149,8 @@ def _settings(file: Path) -> dict[str, Any] | None:
             try:
                 whole = tomllib.loads(content.decode())
                 poetry: dict[str, Any] = whole.get("tool", {}).get("poetry", {})
-                return {
-                    **poetry,
-                    "name": whole.get("project", {}).get("name") or poetry.get("name"),
-                }
+                name = whole.get("project", {}).get("name") or poetry.get("name")
+                return {**poetry, "name": name}
             except (ValueError, TypeError, AttributeError):
                 pass
         time.sleep(0.02)

@@ -1,12 +1,14 @@
-"""Where the guard keeps its files in a project, and in Poetry's cache."""
+"""Where the guard keeps its files, and what it calls them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# hatchling packs whatever the root's own .gitignore does not name, but nothing in a folder of this
-# name; nor do other build backends.
-UNPACKED = Path(".poetry", ".nox")
-IN_PROJECT = UNPACKED / "locks-1"
+# hatchling packs whatever the root's own .gitignore does not name, but nothing in a directory of
+# this name; nor do other build backends.
+STATE_DIR = Path(".poetry", ".nox")
+LOCKS_DIR = STATE_DIR / "locks-1"
 # In the cache's `artifacts`, which is Poetry's alone.
-LOCKS_OF_ARCHIVES = ".poetry-locks-1"
+ARCHIVE_LOCKS_DIR = ".poetry-locks-1"
+LOCK_SUFFIX = ".poetry-lock"
+HOLDER_SUFFIX = ".holder"

@@ -1,34 +1,33 @@
-"""Removes what the guard keeps: of a checkout, and of this user."""
+"""Removes what the guard keeps in a checkout and for this user."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-from poetry_publish_verified.guard.layout import IN_PROJECT
-from poetry_publish_verified.guard.layout import LOCKS_OF_ARCHIVES
-from poetry_publish_verified.guard.layout import UNPACKED
+from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.layout import ARCHIVE_LOCKS_DIR
+from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
+from poetry_publish_verified.guard.layout import LOCK_SUFFIX
+from poetry_publish_verified.guard.layout import LOCKS_DIR
+from poetry_publish_verified.guard.layout import STATE_DIR
 from poetry_publish_verified.guard.locks import holders
-from poetry_publish_verified.guard.locks.legacy import tidy_locks
-from poetry_publish_verified.guard.locks.lock import is_free
-from poetry_publish_verified.guard.locks.places import ENDING
-from poetry_publish_verified.guard.locks.places import Places
-from poetry_publish_verified.guard.locks.places import personal_directory
-from poetry_publish_verified.guard.ownership import of_checkout
-from poetry_publish_verified.guard.plugin_sets.files import delete
-from poetry_publish_verified.guard.plugin_sets.legacy import tidy_sets
+from poetry_publish_verified.guard.locks.attempt import is_free
+from poetry_publish_verified.guard.locks.legacy import remove_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.ownership import checkout_directory
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.plugin_sets.store import remove_legacy_sets
+from poetry_publish_verified.guard.removal import delete
 from poetry_publish_verified.guard.seams import application as seams
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Cleaned(NamedTuple):
-    """One thing that was there, and why it still is; empty where it is not."""
+    """Something that was there, and why it still is; empty if it is not."""
 
     path: Path
     kept: str = ""
@@ -37,77 +36,75 @@ class Cleaned(NamedTuple):
 def clean(root: Path | None, cache: Path) -> Iterator[Cleaned]:
     """Remove the sets, locks and records of a checkout, if any, and this user's locks.
 
-    `cache` is Poetry's cache directory. What somebody holds at the moment stays, and a checkout
-    with it.
+    `cache` is Poetry's cache directory. What somebody holds now stays, and the checkout with it.
     """
     if root is not None:
-        yield from _checkout(root)
+        yield from _clean_checkout(root)
     for lock in _locks_of_user():
-        yield _lock(lock)
-    archives = cache / "artifacts" / LOCKS_OF_ARCHIVES
+        yield _remove_lock(lock)
+    archives = cache / "artifacts" / ARCHIVE_LOCKS_DIR
     if archives.is_dir():
-        tidy_locks(archives, is_free)
-        yield Cleaned(archives, _why_there(archives))
+        remove_lock_directory(archives, is_free)
+        yield Cleaned(archives, _why_kept(archives))
 
 
-def _checkout(root: Path) -> Iterator[Cleaned]:
+def _clean_checkout(root: Path) -> Iterator[Cleaned]:
     try:
-        of_checkout(root).believe(root / ".poetry")
+        checkout_directory(root).require_trusted(root / ".poetry")
     except OSError as error:
         yield Cleaned(root / ".poetry", f"{error.filename} {error.strerror}")
         return
     sets = PluginSets.of_project(root)
-    kept = dict.fromkeys((root / UNPACKED, sets.directory, root / ".poetry" / "plugin-sets"))
     locks = [
         lock
-        for directory in (root / IN_PROJECT, sets.directory / ".locks-1")
+        for directory in (root / LOCKS_DIR, sets.directory / ".locks-1")
         for lock in (directory.iterdir() if directory.is_dir() else ())
-        if lock.suffix != holders.ENDING and lock.is_file() and not lock.is_symlink()
+        if lock.suffix != HOLDER_SUFFIX and lock.is_file() and not lock.is_symlink()
     ]
     held = next((lock for lock in locks if not is_free(lock)), None)
-    for path in kept:
+    for path in dict.fromkeys((root / STATE_DIR, sets.directory, root / ".poetry" / "plugin-sets")):
         if not path.exists():
             continue
         if held is None:
             delete(path)
-        yield Cleaned(path, _in_use(held) if held else _why_there(path))
+        yield Cleaned(path, _in_use(held) if held else _why_kept(path))
     if held is None:
-        tidy_sets(root)
+        remove_legacy_sets(root)
         # Poetry's own plugins may be there too.
         with suppress(OSError):
             (root / ".poetry").rmdir()
 
 
 def _locks_of_user() -> list[Path]:
-    places = Places(personal_directory())
+    places = LockPlaces(user_lock_directory())
     own = places.poetry_environment(seams.poetry_prefix()).path
     config = places.config(seams.config_directory()).path
-    found = [own, config, *sorted(seams.environments_directory().glob(f".*{ENDING}"))]
+    found = [own, config, *sorted(seams.environments_directory().glob(f".*{LOCK_SUFFIX}"))]
     if places.personal is not None and places.personal.is_dir():
-        found += [one for one in places.personal.iterdir() if one.suffix != holders.ENDING]
+        found += [one for one in places.personal.iterdir() if one.suffix != HOLDER_SUFFIX]
     return [lock for lock in dict.fromkeys(found) if lock.is_file()]
 
 
-def _lock(lock: Path) -> Cleaned:
+def _remove_lock(lock: Path) -> Cleaned:
     if not is_free(lock):
         return Cleaned(lock, _in_use(lock))
-    holders.erase(lock)
+    holders.erase_record(lock)
     delete(lock)
-    return Cleaned(lock, _why_there(lock))
+    return Cleaned(lock, _why_kept(lock))
 
 
 def remove(directory: Path) -> Iterator[Cleaned]:
     """Remove a directory that nobody locks, if it is there."""
     if directory.is_dir():
         delete(directory)
-        yield Cleaned(directory, _why_there(directory))
+        yield Cleaned(directory, _why_kept(directory))
 
 
 def _in_use(lock: Path) -> str:
     if not os.access(lock, os.R_OK | os.W_OK):
-        return f"{lock} cannot be opened, so whether somebody holds it is unknown"
-    return f"in use by {holders.read(lock) or 'a process that left no name'}"
+        return problems.kept_unopened(lock)
+    return problems.kept_in_use(holders.describe(lock))
 
 
-def _why_there(path: Path) -> str:
-    return "it could not be removed" if path.exists() else ""
+def _why_kept(path: Path) -> str:
+    return problems.NOT_REMOVED if path.exists() else ""

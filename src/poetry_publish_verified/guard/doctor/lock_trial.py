@@ -9,53 +9,50 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from poetry_publish_verified import isolated_python as children
+from poetry_publish_verified import isolated_python
+from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.locks.attempt import LockState
+from poetry_publish_verified.guard.locks.attempt import Outcome
+from poetry_publish_verified.guard.locks.attempt import try_lock
 from poetry_publish_verified.guard.locks.filesystems import Filesystem
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.lock import Answer
-from poetry_publish_verified.guard.locks.lock import State
-from poetry_publish_verified.guard.locks.lock import tried
 from poetry_publish_verified.guard.locks.resource import Resource
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _HOLDER = "from poetry_publish_verified.guard.doctor.lock_trial import hold; hold()"
 _KEY = "lock trial"
-# Seconds; only a machine that is far too busy, or a filesystem that hangs, needs so many.
-_PATIENCE = 60.0
+# Seconds; only an overloaded machine, or a filesystem that hangs, needs so many.
+_GRACE = 60.0
 # The second process gives up before that, unless Python itself hangs.
-_LONGEST = 3 * _PATIENCE
+_LONGEST = 3 * _GRACE
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(NamedTuple):
     """What two processes of this host found out."""
 
     filesystem: Filesystem
     unknown: str | None = None
-    """Why the trial could not be made: it says nothing of the locks then."""
+    """Why the trial failed; it says nothing about the locks then."""
     error: str | None = None
-    """Why no lock could be had at all."""
+    """Why no lock is available at all."""
     excludes: bool = False
-    """Whether the second process was kept out while the first one had the lock."""
+    """Whether the second process was kept out while the first one held the lock."""
     frees: bool = False
-    """Whether it had the lock once the first one was killed."""
+    """Whether it got the lock once the first one was killed."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether all was as it has to be."""
+        """Whether everything was as it should be."""
         return self.excludes and self.frees and not self.filesystem.option_without_locks
 
 
 def try_locks(directory: Path) -> Trial:
-    """Try a lock in `directory`, or in the nearest one above it that exists; nothing is left.
+    """Try a lock in `directory`, or in the nearest existing one above it, and leave nothing behind.
 
     Raises OSError where nothing can be written there.
     """
@@ -67,28 +64,28 @@ def try_locks(directory: Path) -> Trial:
         resource = Resource("a trial", path)
         with _holder_of(resource) as process:
             first = _answer_of(process)
-            if first.state is not State.HELD:
+            if first.state is not LockState.HELD:
                 return _without_lock(filesystem, first)
-            with tried(resource, 0, _PATIENCE) as second:
-                # Who has ended keeps nobody out.
+            with try_lock(resource, 0, _GRACE) as second:
+                # A process that has ended keeps nobody out.
                 has_ended = process.poll() is not None
         if has_ended:
-            return Trial(filesystem, unknown="the second process ended early")
-        if second.state is State.HELD:
+            return Trial(filesystem, unknown=problems.TRIAL_ENDED_EARLY)
+        if second.state is LockState.HELD:
             return Trial(filesystem)
-        if second.state is not State.BUSY:
+        if second.state is not LockState.BUSY:
             return _without_lock(filesystem, second)
-        # A server may take a moment to hear of it.
-        with tried(resource, _PATIENCE, _PATIENCE) as third:
-            if third.state in {State.BUSY, State.HELD}:
-                return Trial(filesystem, excludes=True, frees=third.state is State.HELD)
+        # A server may learn of it a moment later.
+        with try_lock(resource, _GRACE, _GRACE) as third:
+            if third.state in {LockState.BUSY, LockState.HELD}:
+                return Trial(filesystem, excludes=True, frees=third.state is LockState.HELD)
             return _without_lock(filesystem, third)
 
 
 def hold() -> None:
-    """Be the trial's other process: try for the lock, answer, and keep it until killed."""
-    with tried(Resource("a trial", Path(sys.argv[1])), 0, _PATIENCE) as answer:
-        line = json.dumps({_KEY: [answer.state.value, answer.why]})
+    """Be the trial's other process: try to get the lock, answer, and keep it until killed."""
+    with try_lock(Resource("a trial", Path(sys.argv[1])), 0, _GRACE) as outcome:
+        line = json.dumps({_KEY: [outcome.state.value, outcome.why]})
         # A line of its own, whatever else was written there.
         os.write(1, f"\n{line}\n".encode())
         sys.stdin.read()
@@ -96,7 +93,7 @@ def hold() -> None:
 
 @contextmanager
 def _lock_file(place: Path) -> Iterator[Path]:
-    # A file: whoever lists that directory may take a directory in it for one of his own.
+    # A file: whoever lists that directory may take a directory in it for one of their own.
     descriptor, name = tempfile.mkstemp(prefix=".poetry-lock-trial-", dir=place)
     os.close(descriptor)
     try:
@@ -108,12 +105,11 @@ def _lock_file(place: Path) -> Iterator[Path]:
 
 @contextmanager
 def _holder_of(resource: Resource) -> Iterator[subprocess.Popen[bytes]]:
+    modules = ["poetry_publish_verified", "filelock"]
     process = subprocess.Popen(
-        children.python(
-            ["poetry_publish_verified", "filelock"], _HOLDER, str(resource.path.absolute())
-        ),
-        cwd=children.NEUTRAL,
-        env=children.surroundings(os.environ),
+        isolated_python.python(modules, _HOLDER, str(resource.path.absolute())),
+        cwd=isolated_python.NEUTRAL,
+        env=isolated_python.surroundings(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -125,22 +121,22 @@ def _holder_of(resource: Resource) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def _answer_of(process: subprocess.Popen[bytes]) -> Answer:
-    """The first line that is an answer: what is loaded at Python's start may print others."""
+def _answer_of(process: subprocess.Popen[bytes]) -> Outcome:
+    """The first line that is an answer: what Python loads at its start may print others."""
     guard = threading.Timer(_LONGEST, process.kill)
     guard.start()
     try:
         for line in process.stdout or ():
             with suppress(ValueError, TypeError, LookupError, RecursionError):
                 state, why = json.loads(line)[_KEY]
-                return Answer(State(state), str(why))
+                return Outcome(LockState(state), str(why))
     finally:
         guard.cancel()
-    return Answer(State.UNKNOWN, "the second process did not answer")
+    return Outcome(LockState.UNKNOWN, problems.TRIAL_SILENT)
 
 
-def _without_lock(filesystem: Filesystem, answer: Answer) -> Trial:
-    if answer.state is State.UNKNOWN:
-        return Trial(filesystem, unknown=answer.why)
-    busy = "a new lock was refused as if it were in use"
-    return Trial(filesystem, error=busy if answer.state is State.BUSY else answer.why)
+def _without_lock(filesystem: Filesystem, outcome: Outcome) -> Trial:
+    if outcome.state is LockState.UNKNOWN:
+        return Trial(filesystem, unknown=outcome.why)
+    is_busy = outcome.state is LockState.BUSY
+    return Trial(filesystem, error=problems.TRIAL_BUSY if is_busy else outcome.why)

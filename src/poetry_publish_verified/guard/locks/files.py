@@ -1,4 +1,4 @@
-"""The lock file of a thing: where all look who can write the thing, or else where it can be."""
+"""Lock files: where everybody looks who can write what they protect, or else where one can be."""
 
 from __future__ import annotations
 
@@ -6,71 +6,70 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from poetry_publish_verified.guard.layout import UNPACKED
-from poetry_publish_verified.guard.ownership import Ground
-from poetry_publish_verified.guard.ownership import NotBelievedError
-from poetry_publish_verified.guard.ownership import keep_in_checkout
-from poetry_publish_verified.guard.ownership import nearest_existing
+from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.ownership import SharedDirectory
+from poetry_publish_verified.guard.ownership import UntrustedPathError
+from poetry_publish_verified.guard.ownership import make_in_checkout
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from poetry_publish_verified.guard.locks.resource import Resource
-
-# Whatever would be locked for fails by itself then, or has nothing to write.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What the lock is for then fails by itself, or has nothing to write.
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class NeedlessError(OSError):
-    """Who asks cannot write what the lock is for, or can do without it: nobody need hear of it."""
+class LockNotNeededError(OSError):
+    """This process cannot write what the lock protects, or works without it: say nothing."""
 
 
-def usable(resource: Resource, *, needed: bool) -> tuple[Path, str]:
-    """The lock file to take, made if need be; why not the first one, if others may have made it.
+def prepare_lock_file(resource: Resource, *, required: bool) -> tuple[Path, str]:
+    """Create the lock file if need be; its path, and why another one's entry is not trusted.
 
-    Raises NeedlessError, or OSError where there is no place for one.
+    Raises LockNotNeededError, or OSError where there is no place for one.
     """
-    not_believed = ""
+    untrusted = ""
     if resource.path != resource.fallback:
         try:
-            return _made(resource.path, resource.ground, resource.thing), ""
+            return _create(resource.path, resource.base, resource.protects), ""
         except OSError as error:
-            if resource.saves_work and isinstance(error, (PermissionError, NotBelievedError)):
-                raise NeedlessError from error
-            if resource.thing is None:
+            if not required and _is_not_needed(resource, error):
+                raise LockNotNeededError from error
+            if resource.protects is None or resource.fallback is None:
                 raise
-            is_full = error.errno in _FULL
-            if not needed and (is_full or not _may_write(resource.thing)):
-                raise NeedlessError from error
-            if resource.fallback is None:
-                raise
-            if isinstance(error, NotBelievedError):
-                not_believed = str(error)
-    # Nobody else's business, whatever the umask.
+            untrusted = str(error) if isinstance(error, UntrustedPathError) else ""
     own = resource.fallback.parent
     try:
-        nearest_existing(own).make_directories(own, private=True)
-        return _made(resource.fallback, own, None), not_believed
+        # Private, whatever the umask.
+        existing = next(one for one in (own, *own.parents) if one.is_dir())
+        SharedDirectory.at(existing).make_directories(own, private=True)
+        return _create(resource.fallback, own, None), untrusted
     except OSError as error:
-        if error.errno in (*_FULL, errno.EROFS) and not needed:
-            raise NeedlessError from error
+        if error.errno in (*_DISK_FULL, errno.EROFS) and not required:
+            raise LockNotNeededError from error
         raise
 
 
-def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
-    """The lock file at `path`, which is there and can be used then; OSError where it cannot."""
+def _is_not_needed(resource: Resource, error: OSError) -> bool:
+    if resource.saves_work and isinstance(error, (PermissionError, UntrustedPathError)):
+        return True
+    if resource.protects is None:
+        return False
+    return error.errno in _DISK_FULL or not _can_write(resource.protects)
+
+
+def _create(path: Path, base: Path | None, protects: Path | None) -> Path:
+    """Create the lock file at `path` if need be, and return it; OSError if it cannot be used."""
     base = base or path.parent
-    _make_as_poetry(base)
-    if base / UNPACKED in path.parents:
-        ground = keep_in_checkout(base, path.parent)
+    _create_like_poetry(base)
+    if base / STATE_DIR in path.parents:
+        directory = make_in_checkout(base, path.parent)
     else:
-        # What lies deeper is for whatever is in `base`.
-        ground = Ground.of(base, thing if path.parent == base else None, base / "pyproject.toml")
-        ground.make_directories(path.parent)
-    ground.make_file(path)
-    ground.believe(path)
+        # Whatever lies deeper protects what is in `base`.
+        subject = protects if path.parent == base else None
+        directory = SharedDirectory.at(base, subject, base / "pyproject.toml")
+        directory.make_directories(path.parent)
+    directory.make_file(path)
+    directory.require_trusted(path)
     if not stat.S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EINVAL, "is not a file", str(path))
     if not os.access(path, os.R_OK | os.W_OK):
@@ -78,8 +77,8 @@ def _made(path: Path, base: Path | None, thing: Path | None) -> Path:
     return path
 
 
-def _make_as_poetry(directory: Path) -> None:
-    """Make a directory of Poetry's, as private at the top as virtualenv does, which comes next."""
+def _create_like_poetry(directory: Path) -> None:
+    """Create a directory of Poetry's, as private at the top as virtualenv, which comes next."""
     if directory.is_dir():
         return
     with suppress(RuntimeError):
@@ -89,18 +88,18 @@ def _make_as_poetry(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
 
 
-def is_locked_apart(resource: Resource) -> bool:
-    """Whether this user's lock of what they can change is where nobody else looks."""
-    if resource.thing is None or not _may_write(resource.thing):
+def is_locked_privately(resource: Resource) -> bool:
+    """Whether this user's lock of something they can change is where nobody else looks."""
+    if resource.protects is None or not _can_write(resource.protects):
         return False
-    return resource.path == resource.fallback or not _may_write(resource.path)
+    return resource.path == resource.fallback or not _can_write(resource.path)
 
 
-def _may_write(thing: Path) -> bool:
-    """Whether this process could change `thing`, or make it where it is not there yet."""
+def _can_write(path: Path) -> bool:
+    """Whether this process could change `path`, or create it."""
     try:
-        while not thing.exists() and thing != thing.parent:
-            thing = thing.parent
+        while not path.exists() and path != path.parent:
+            path = path.parent
     except PermissionError:
         return False
-    return os.access(thing, os.W_OK)
+    return os.access(path, os.W_OK)

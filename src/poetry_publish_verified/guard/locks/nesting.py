@@ -1,7 +1,8 @@
-"""Which locks a process has by way of its ancestors: a token in the environment names them.
+"""The locks that a process has through its ancestors: a token in the environment names each.
 
 A token counts only while the ancestor lives and still holds the lock: `poetry run` becomes the
-program it starts, under the same process id, and must not leave behind what nobody holds.
+program that it starts, under the same process id, and must not leave a lock behind that nobody
+holds.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from poetry_publish_verified.guard.locks import holders
-from poetry_publish_verified.guard.python_environment import Builder
+from poetry_publish_verified.guard.processes import ProcessId
 
-# Set for the processes that a holder starts; it takes its part out again when it lets go.
-TOKEN_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCKS_HELD"  # noqa: S105 - no secret
+# Set for the processes that a holder starts; it removes its part again when it releases the lock.
+TOKEN_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCKS_HELD"  # noqa: S105 - not a secret
 _CHANGING = threading.Lock()
 
 
@@ -26,35 +27,35 @@ class Token(NamedTuple):
     lock: str
     order: int
     process: str
-    """`str(Builder)` of the holder."""
+    """`str(ProcessId)` of the holder."""
     nonce: str
     record: str
-    """The lock file beside which the holder's record lies; empty where it could leave none."""
+    """The lock file beside which the holder's record lies; empty where there is none."""
 
 
-def of_ancestors() -> list[Token]:
-    """The locks that this process's ancestors hold at this moment."""
+def inherited_locks() -> list[Token]:
+    """The locks that this process's ancestors hold now."""
     found = []
     for token in _tokens():
-        process = Builder.parse(token.process)
-        if process is None or process.pid == os.getpid() or not holders.is_ancestor(process):
+        process = ProcessId.parse(token.process)
+        if process is None or process.pid == os.getpid() or not process.is_ancestor():
             continue
-        record = holders.read(Path(token.record)) if token.record else None
-        # Let go meanwhile, perhaps taken by somebody else.
+        record = holders.read_record(Path(token.record)) if token.record else None
+        # Released since, perhaps taken by somebody else.
         if token.record and (record is None or record.nonce != token.nonce):
             continue
         found.append(token)
     return found
 
 
-def show(token: Token) -> None:
-    """Let the processes that are started from now on see it."""
+def export(token: Token) -> None:
+    """Pass a token to the processes that are started from now on."""
     with _CHANGING:
         _write([*_tokens(), token])
 
 
-def hide(nonce: str) -> None:
-    """Take a token out again."""
+def withdraw(nonce: str) -> None:
+    """Stop passing a token on."""
     with _CHANGING:
         _write([token for token in _tokens() if token.nonce != nonce])
 
@@ -68,7 +69,7 @@ def _tokens() -> list[Token]:
             for fields in found
             if len(fields) == len(types) and all(map(isinstance, fields, types))
         ]
-    # Not written by us, then.
+    # Somebody else wrote it.
     except (ValueError, TypeError, RecursionError):
         return []
 

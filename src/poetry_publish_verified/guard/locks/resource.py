@@ -1,7 +1,6 @@
-"""What Poetry processes share.
+"""What Poetry processes share and lock.
 
-Loaded by every command, so it is light: no dataclasses, whose making takes longer than most of
-what is here.
+Loaded by every command, so it is light: creating a dataclass takes longer than all of this.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Order(IntEnum):
-    """In which order locks are taken, by one process and by what it starts."""
+    """The order in which a process, and what it starts, takes locks."""
 
     CONFIG = 1
     POETRY = 2
@@ -27,23 +26,23 @@ class Order(IntEnum):
 
 
 class Resource(NamedTuple):
-    """What is locked: its name for people, its lock file, its place in the order."""
+    """Something that is locked: its name for people, its lock file, its place in the order."""
 
     name: str
     path: Path
     order: Order = Order.PROJECT
-    thing: Path | None = None
-    """What is protected: who can write it may lock it, and nobody else need."""
-    ground: Path | None = None
-    """The directory below which all is the guard's own; `path.parent` where it is not given."""
+    protects: Path | None = None
+    """What the lock is for: whoever can write it may lock it, and nobody else needs to."""
+    base: Path | None = None
+    """The directory below which everything is the guard's own; by default `path.parent`."""
     fallback: Path | None = None
-    """The lock file of whoever cannot have one at `path`."""
+    """The lock file of a user who cannot have one at `path`."""
     saves_work: bool = False
-    """Whether all is right without the lock, too, and only something is done twice."""
+    """Whether everything is right without the lock too, and only some work is done twice."""
 
 
 class LockRefusedError(Exception):
-    """A lock that is needed is not to be had; `problem` says why."""
+    """A required lock is not available; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)

@@ -1,4 +1,4 @@
-"""The story of one Poetry process in a project that requires plugins."""
+"""One Poetry process in a project that requires plugins: which set it loads, and builds."""
 
 from __future__ import annotations
 
@@ -8,48 +8,41 @@ import shutil
 import sys
 import tempfile
 import tomllib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.layout import IN_PROJECT
+from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.layout import LOCKS_DIR
 from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.plugin_sets import installer as requiring
-from poetry_publish_verified.guard.plugin_sets.import_path import absolute
-from poetry_publish_verified.guard.plugin_sets.import_path import entries_of
-from poetry_publish_verified.guard.plugin_sets.import_path import is_in_use
-from poetry_publish_verified.guard.plugin_sets.import_path import is_installed_from
-from poetry_publish_verified.guard.plugin_sets.import_path import with_new_entries
-from poetry_publish_verified.guard.plugin_sets.importing import read_only_imports
-from poetry_publish_verified.guard.plugin_sets.legacy import tidy_sets
-from poetry_publish_verified.guard.plugin_sets.store import PluginSet
+from poetry_publish_verified.guard.plugin_sets import import_path
+from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet
+from poetry_publish_verified.guard.plugin_sets.plugin_set import SetKey
+from poetry_publish_verified.guard.plugin_sets.plugin_set import finish
+from poetry_publish_verified.guard.plugin_sets.required import required_plugins
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
-from poetry_publish_verified.guard.plugin_sets.store import SetKey
-from poetry_publish_verified.guard.plugin_sets.store import finish
-from poetry_publish_verified.guard.plugin_sets.store import way_out
-from poetry_publish_verified.guard.python_environment import canonical
-from poetry_publish_verified.guard.python_environment import distributions
-from poetry_publish_verified.guard.python_environment import interpreter
+from poetry_publish_verified.guard.plugin_sets.store import remove_legacy_sets
+from poetry_publish_verified.guard.python_environment import canonical_name
+from poetry_publish_verified.guard.python_environment import installed_distributions
+from poetry_publish_verified.guard.python_environment import interpreter_identity
 from poetry_publish_verified.guard.seams import application as seams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
-    from collections.abc import Mapping
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
-
     from poetry_publish_verified.guard.seams.application import IO
     from poetry_publish_verified.guard.seams.application import Application
     from poetry_publish_verified.guard.seams.application import Command
 
-OWN_NAME = "poetry-publish-verified"
 _INSTALLING = ("install", "sync")
-# These have no use for the project's plugins: no word about missing ones.
-# `publish-verified` says so itself.
-_WITHOUT_PROJECT = (
+# These have no use for the project's plugins and do not warn of missing ones; `publish-verified`
+# does so itself.
+_WITHOUT_PLUGINS = (
     "about", "cache", "config", "help", "init", "list", "new", "publish-verified", "python", "self",
 )  # fmt: skip
 
@@ -58,33 +51,32 @@ class ProjectPlugins:
     """Decides which plugin set this process uses, and lets `install` and `sync` build it."""
 
     def __init__(self, application: Application, file: Path, settings: Mapping[str, Any]) -> None:
-        """Read what decides; `settings` is `[tool.poetry]` of the project's `file`.
+        """Read what the decision depends on; `settings` is `[tool.poetry]` of the project's `file`.
 
-        Raises ValueError or TypeError where an entry of `requires-plugins` is no dependency.
+        Raises ValueError or TypeError where an entry of `requires-plugins` is not a dependency.
         """
         self._application = application
-        self._voice = seams.voice(application)
+        self._notifier = seams.notifier_of(application)
         self._words = seams.command_words(application)
+        self._is_installing = bool(self._words) and self._words[0] in _INSTALLING
         self._root = file.parent
         self._sets = PluginSets.of_project(self._root)
-        self._stale = entries_of(self._sets.stock)
+        self._stale_entries = import_path.entries_of(self._sets.stock)
         self._section: dict[str, Any] = settings.get("requires-plugins", {})
         self._settings = settings
-        self._judge(sys.path, quiet=self._words[:1] not in [(word,) for word in _INSTALLING])
+        self._examine(sys.path, quiet=not self._is_installing)
         self._stock_in_use = False
         self._keeps_stock = False
         self._loaded: PluginSet | None = None
 
-    def _judge(self, path: Sequence[str], *, quiet: bool = True) -> None:
-        """Find out which plugins are missing, and the key, for an environment on `path`."""
+    def _examine(self, path: Sequence[str], *, quiet: bool = True) -> None:
+        """Find the missing plugins, and the key, for an environment on `path`."""
         path = [entry for entry in path if not self._is_stale(entry)]
-        self._environment = distributions(path)
-        self._required = requiring.required_plugins(
-            self._section, self._root, self._environment, quiet=quiet
-        )
+        self._environment = installed_distributions(path)
+        self._required = required_plugins(self._section, self._root, self._environment, quiet=quiet)
         self._own = self._own_distribution(path)
         self._key = SetKey(
-            interpreter=interpreter(),
+            interpreter=interpreter_identity(),
             poetry=seams.poetry_version(),
             plugins=self._section,
             sources=self._settings.get("source", []),
@@ -95,203 +87,185 @@ class ProjectPlugins:
         )
 
     def _own_distribution(self, path: Sequence[str]) -> str | None:
-        """The name of the project itself, where it is installed in Poetry's own environment.
+        """The name of the project itself, if it is installed in Poetry's own environment.
 
         No set is built upon it: its version changes all the time, and may be a plugin's work.
         """
-        name = canonical(self._settings.get("name") or "")
-        required = {canonical(plugin) for plugin in self._section}
+        name = canonical_name(self._settings.get("name") or "")
+        required = {canonical_name(plugin) for plugin in self._section}
         if name not in self._environment or name in required:
             return None
-        # Poetry's own packages are projects too: one of them here may come from an index.
-        return name if is_installed_from(name, self._root, path) else None
+        # Poetry's own packages are projects too: one of them may come from an index.
+        return name if import_path.is_installed_from(name, self._root, path) else None
 
-    def begin(self) -> Callable[[], None] | None:
-        """Decide what this process loads; the answer loads it, with the plugins' own errors.
+    def prepare_loading(self) -> Callable[[], None] | None:
+        """Decide what this process loads; the result loads it, with the plugins' own errors.
 
-        None where nothing is to be loaded.
+        None where there is nothing to load.
         """
         if not self._section:
             return None
         if self._is_project_plugin():
-            self._voice.explain(
-                f"{OWN_NAME} is installed as a project plugin only, where it cannot protect"
-                f" the project's plugins: install it with `poetry self add {OWN_NAME}`."
-            )
+            self._notifier.detail(problems.project_plugin_only())
             return None
+        found = None
         if self._required.unsatisfied:
             if self._words[:1] != ("self",):
-                self._say_unsatisfied()
+                self._warn_of_unsatisfied()
         elif self._takes_over_from_stock():
             found = self._choose()
-            if found is not None:
-                seams.put_around_commands(self._application, self.around)
-                return lambda: self._load(found)
-        seams.put_around_commands(self._application, self.around)
-        return None
+        seams.wrap_commands(self._application, self.around)
+        return (lambda: self._load(found)) if found is not None else None
 
     def _is_project_plugin(self) -> bool:
         if Path(__file__).is_relative_to(self._sets.stock):
             return True
-        stock = distributions([str(self._sets.stock)])
-        return OWN_NAME in stock and OWN_NAME not in self._environment
+        stock = installed_distributions([str(self._sets.stock)])
+        return problems.PLUGIN in stock and problems.PLUGIN not in self._environment
 
-    def _say_unsatisfied(self) -> None:
+    def _warn_of_unsatisfied(self) -> None:
         for plugin, version in self._required.unsatisfied:
-            self._voice.warn(
-                f"Poetry's own environment holds {plugin.name} {version}, but the project"
-                f" requires {plugin.pretty_constraint}: run `poetry self update {plugin.name}`."
-                " Until then parallel Poetry processes of this project are not protected."
-            )
+            constraint = plugin.pretty_constraint
+            self._notifier.warn(problems.unsatisfied_plugin(plugin.name, version, constraint))
 
     def _takes_over_from_stock(self) -> bool:
-        """Whether this process is free to load a set: Poetry has taken nothing from its own."""
-        on_path = [entry for entry in sys.path if self._is_stale(entry)]
+        """Whether this process may load a set: Poetry has taken nothing from its own directory."""
+        is_on_path = any(self._is_stale(entry) for entry in sys.path)
         if self._sets.stock.exists() and self._sets.directory.is_dir():
-            self._voice.explain(
-                f"There is {self._sets.stock} beside plugin sets: a Poetry without"
-                f" {OWN_NAME} made it; the next `poetry install` with it removes it."
-            )
-        if not on_path:
+            self._notifier.detail(problems.stock_beside_sets(self._sets.stock))
+        if not is_on_path:
             return True
-        self._stock_in_use = is_in_use(self._sets.stock)
+        self._stock_in_use = import_path.is_in_use(self._sets.stock)
         if not self._stock_in_use:
             # An empty husk: what a killed `install` without the guard leaves behind.
             sys.path[:] = [entry for entry in sys.path if not self._is_stale(entry)]
         return not self._stock_in_use
 
     def _choose(self) -> PluginSet | None:
+        # `self add` would take the set's distributions for installed in Poetry's environment.
         changes_poetry = self._words[:1] == ("self",) and self._words[1:] != ("show",)
-        # `self add` would see the set's distributions as installed in Poetry's environment.
         # It has to be able to say what is wrong with a set that cannot even be imported.
-        looks_from_outside = self._words[:2] == ("publish-verified", "doctor")
-        if not self._required.missing or changes_poetry or looks_from_outside:
+        is_doctor = self._words[:2] == ("publish-verified", "doctor")
+        if not self._required.missing or changes_poetry or is_doctor:
             return None
         found = self._sets.find(self._key)
-        if self._words[:1] and self._words[0] in _INSTALLING:
+        if self._is_installing:
             return found if found is not None and found.is_whole() else None
         if found is not None:
             return found
-        names = ", ".join(plugin.name for plugin in self._required.missing)
-        found = self._sets.newest_serving(self._key.interpreter, self._environment)
-        if not self._words or self._words[0] in _WITHOUT_PROJECT:
-            return found
-        hindrance = self._sets.not_believed or self._sets.hindrance()
-        if found is not None:
-            self._voice.warn(
-                "The project's plugins have changed and are not built yet: an older set is"
-                " used. Run `poetry install`."
-            )
-        elif hindrance:
-            self._voice.warn(
-                f"The project's plugins are not active: {names}. Sets of them cannot be kept, as"
-                f" {hindrance}. {way_out(hindrance)}"
-            )
-        else:
-            self._voice.warn(
-                "The project's plugins are not built yet for this Poetry and Python, and are"
-                f" not active: {names}. Run `poetry install`."
-            )
+        found = self._sets.newest_compatible(self._key.interpreter, self._environment)
+        if self._words and self._words[0] not in _WITHOUT_PLUGINS:
+            self._notifier.warn(self._not_active(found))
         return found
+
+    def _not_active(self, stand_in: PluginSet | None) -> str:
+        if stand_in is not None:
+            return problems.older_set_in_use()
+        names = ", ".join(plugin.name for plugin in self._required.missing)
+        if obstacle := self._sets.untrusted or self._sets.obstacle():
+            return problems.plugins_without_place(names, obstacle)
+        return problems.plugins_not_built(names)
 
     def _load(self, found: PluginSet) -> None:
         self._loaded = found
         found.touch()
-        # Whatever Poetry's environment has, Poetry has loaded.
-        read_only_imports(found.site)
-        seams.load_plugins(self._application, found.site, without=[OWN_NAME, *self._environment])
-        self._stale |= entries_of(found.site)
+        import_path.make_imports_read_only(found.site)
+        # Poetry has loaded whatever its own environment has.
+        without = [problems.PLUGIN, *self._environment]
+        seams.load_plugins(self._application, found.site, without=without)
+        self._stale_entries |= import_path.entries_of(found.site)
 
     def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
-        """Run a command; `install` and `sync` build the set first that is missing."""
+        """Run a command; `install` and `sync` first build the set that is missing."""
         if command.name not in _INSTALLING:
             return run()
-        self._voice = seams.Voice(io)
+        self._notifier = seams.Notifier(io)
         if self._required.unsatisfied:
-            with seams.stock_step_replaced(self._stock_under_lock):
+            with seams.plugin_step_replaced(self._run_stock_step):
                 return run()
-        if self._loaded is None and not seams.binds(command, io):
-            # It will say so; should a listener make it known, the set is built then.
-            with seams.stock_step_replaced(lambda _: self._late(io)):
+        if self._loaded is None and not seams.accepts_arguments(command, io):
+            # Poetry will say so; should a listener make them known, the set is built then.
+            with seams.plugin_step_replaced(lambda _: self._build_late(io)):
                 return run()
         try:
-            found = self._ensure(io)
+            found = self._ensure_set(io)
         except Exception as error:
-            if self._stock_serves(io):
-                self._voice.warn(f"The project's plugins go on as stock Poetry left them: {error}.")
+            if self._goes_on_with_stock(io):
+                self._notifier.warn(problems.keeping_stock_plugins(error))
                 self._keeps_stock, found = True, None
             elif isinstance(error, (AttributeError, ImportError, KeyError, TypeError)):
-                # Ours, not the network's or the project's: Poetry is not as expected.
-                self._voice.warn(f"{OWN_NAME} leaves the project's plugins to Poetry: {error!r}.")
+                # Ours, not the network's or the project's: Poetry differs.
+                self._notifier.warn(problems.leaving_plugins_to_poetry(error))
                 return run()
             else:
                 raise
+        return self._run_with(found, run, io)
+
+    def _run_with(self, found: PluginSet | None, run: Callable[[], int], io: IO) -> int:
         if found is not None and self._loaded is None and not self._stock_in_use:
-            # Whatever was read of the project so far was read without its plugins.
+            # What was read of the project so far was read without its plugins.
             self._application.reset_poetry()
             self._load(found)
         if not self._stock_in_use:
-            self._tidy(found)
-        with seams.stock_step_replaced(lambda _: None):
+            self._clean_up(found)
+        with seams.plugin_step_replaced(lambda _: None):
             code = run()
         if code == 0 and not self._keeps_stock:
-            found = self._follow(found, io)
+            found = self._follow_environment(found, io)
         if self._stock_in_use:
-            # Not earlier: this process may still import from there.
-            self._tidy(found)
+            # Only now: this process may have imported from there.
+            self._clean_up(found)
         return code
 
-    def _late(self, io: IO) -> None:
-        found = self._ensure(io)
+    def _build_late(self, io: IO) -> None:
+        found = self._ensure_set(io)
         if not self._stock_in_use:
-            self._tidy(found)
+            self._clean_up(found)
 
-    def _stock_serves(self, io: IO) -> bool:
+    def _goes_on_with_stock(self, io: IO) -> bool:
         """Whether Poetry has its plugins from its own directory, and would go on with it."""
         return self._stock_in_use and seams.stock_is_fresh(self._application, io)
 
-    def _follow(self, used: PluginSet | None, io: IO) -> PluginSet | None:
-        """Have a set for the environment as the command left it, where that was Poetry's own.
+    def _follow_environment(self, used: PluginSet | None, io: IO) -> PluginSet | None:
+        """Have a set for the environment as the command left it, where that is Poetry's own.
 
-        The next command would find none for its key. Resolving again is only needed where
-        something has gone that the set was built upon, or one of its plugins has come.
+        The next command would find none for its key. Resolving again is only needed if something
+        is gone that the set was built upon, or one of its plugins has come.
         """
         before = self._key
         try:
             importlib.invalidate_caches()
-            self._judge(with_new_entries(sys.path))
+            self._examine(import_path.with_new_entries(sys.path))
             if self._key == before or not self._required.missing or self._required.unsatisfied:
                 return used
-            if self._sets.prepared():
+            if self._sets.prepare():
                 return used
-            with self._held(self._sets.lock(self._key)):
+            with self._acquire(self._sets.lock(self._key)):
                 return self._sets.find(self._key) or self._renew(used, io)
         # The command has done its work.
         except Exception as error:  # noqa: BLE001
-            self._voice.warn(
-                "The project's plugins could not be built for what is in Poetry's environment"
-                f" now: {error}. The next `poetry install` builds them."
-            )
+            self._notifier.warn(problems.set_not_renewed(error))
         return used
 
     def _renew(self, used: PluginSet | None, io: IO) -> PluginSet | None:
         if used is None or not used.serves(self._key.interpreter, self._environment):
             return self._build(self._sets, io)
-        self._voice.explain(f"Poetry's own environment has changed: {used.path} is taken over.")
-        return self._sets.adopt(used, self._key)
+        self._notifier.detail(problems.copying_set(used.path))
+        return self._sets.copy_for(self._key, used)
 
-    def _held(self, resource: Resource) -> AbstractContextManager[bool]:
-        from poetry_publish_verified.guard.locks.lock import held
+    def _acquire(self, resource: Resource) -> AbstractContextManager[bool]:
+        # Most commands need no lock.
+        from poetry_publish_verified.guard.locks.lock import acquire
 
-        return held(resource, self._voice.warn)
+        return acquire(resource, self._notifier.warn)
 
-    def _stock_under_lock(self, stock: Callable[[], None]) -> None:
-        path = self._root / IN_PROJECT / "plugins"
-        lock = Resource("the project's plugins", path, ground=self._root, saves_work=True)
-        with self._held(lock):
+    def _run_stock_step(self, stock: Callable[[], None]) -> None:
+        path = self._root / LOCKS_DIR / "plugins"
+        lock = Resource("the project's plugins", path, base=self._root, saves_work=True)
+        with self._acquire(lock):
             stock()
 
-    def _ensure(self, io: IO) -> PluginSet | None:
+    def _ensure_set(self, io: IO) -> PluginSet | None:
         """The set for the present key, built if need be; None where none is needed."""
         if not self._required.missing:
             return None
@@ -299,46 +273,44 @@ class ProjectPlugins:
         if found is not None and found.is_whole():
             return found
         if found is not None:
-            self._voice.warn(f"{found.path} has lost files and is built again.")
+            self._notifier.warn(problems.set_lost_files(found.path))
             self._sets.discard(found)
-        hindrance = self._sets.prepared()
-        if hindrance:
-            if self._stock_serves(io):
-                self._voice.explain(
-                    f"Plugin sets cannot be kept, as {hindrance}: {self._sets.stock} stays in use."
-                )
-                self._keeps_stock = True
-                return None
-            self._voice.warn(
-                f"Plugin sets cannot be kept, as {hindrance}: the plugins are built for this"
-                f" process alone. {way_out(hindrance)}"
-            )
-            return self._build(self._temporary(), io)
-        with self._held(self._sets.lock(self._key)):
+        obstacle = self._sets.prepare()
+        if obstacle and self._goes_on_with_stock(io):
+            self._notifier.detail(problems.stock_stays_in_use(obstacle, self._sets.stock))
+            self._keeps_stock = True
+            return None
+        if obstacle:
+            self._notifier.warn(problems.building_for_this_process(obstacle))
+            return self._build(self._temporary_sets(), io)
+        with self._acquire(self._sets.lock(self._key)):
             found = self._sets.find(self._key) or self._build(self._sets, io)
-        return found or self._build(self._temporary(), io)
+        return found or self._build(self._temporary_sets(), io)
 
-    def _temporary(self) -> PluginSets:
+    def _temporary_sets(self) -> PluginSets:
         directory = tempfile.mkdtemp(prefix="poetry-plugin-sets-")
         atexit.register(shutil.rmtree, directory, ignore_errors=True)
         return PluginSets(self._root, Path(directory))
 
     def _build(self, sets: PluginSets, io: IO) -> PluginSet | None:
+        # Nothing else needs Poetry's installer.
+        from poetry_publish_verified.guard.plugin_sets.installer import install_plugins
+
         plugins = self._required.missing
         names = ", ".join(f"{plugin.name} ({plugin.pretty_constraint})" for plugin in plugins)
-        self._voice.inform(f"Building the plugin set that the project requires: {names}")
+        self._notifier.progress(problems.building_set(names))
         final = sets.directory / self._key.directory
-        with sets.private() as private:
+        with sets.build_directory() as private:
             with self._without_stale_entries():
-                requiring.install_plugins(self._root, io, plugins, private, without=self._own)
+                install_plugins(self._root, io, plugins, private, without=self._own)
             finish(private, self._key, final)
             published = sets.publish(self._key, private)
-        self._voice.inform("")
+        self._notifier.progress("")
         return published
 
     @contextmanager
     def _without_stale_entries(self) -> Iterator[None]:
-        # Else Poetry finds the old plugins installed already, and the new set stays empty.
+        # Or Poetry finds the old plugins installed already, and the new set stays empty.
         before = sys.path[:]
         sys.path[:] = [entry for entry in before if not self._is_stale(entry)]
         try:
@@ -346,46 +318,42 @@ class ProjectPlugins:
         finally:
             sys.path[:] = before
 
-    def _tidy(self, found: PluginSet | None) -> None:
+    def _clean_up(self, found: PluginSet | None) -> None:
         if self._keeps_stock:
             return
-        # Whatever is found there, it is no reason for the command to fail.
+        # Nothing found there is a reason for the command to fail.
         try:
             if self._sets.retire_stock():
-                self._voice.warn(
-                    f"Removed {self._sets.stock}: plugin sets replace it. A Poetry without"
-                    f" {OWN_NAME} in this checkout has its plugins again after a `poetry install`"
-                    " of its own."
-                )
+                self._notifier.warn(problems.stock_removed(self._sets.stock))
             self._sets.sweep(found)
-            tidy_sets(self._root)
+            remove_legacy_sets(self._root)
         except Exception as error:  # noqa: BLE001
-            self._voice.explain(f"{self._sets.directory} could not be tidied up: {error!r}.")
+            self._notifier.detail(problems.not_cleaned_up(self._sets.directory, error))
 
     def _is_stale(self, entry: str) -> bool:
-        return absolute(entry) in self._stale
+        return import_path.absolute(entry) in self._stale_entries
 
 
 def missing_plugins(file: Path) -> list[str]:
     """The plugins that the project at `file` requires and this process does not have active.
 
-    `NAME (constraint)` each. Right with the guard and without: it asks what is on `sys.path`
-    in a fitting version and, where that has plugins, whether they are loaded.
+    `NAME (constraint)` each. Right with the guard and without it: what counts is what is on
+    `sys.path` in a fitting version and, if that has plugins, whether they are loaded.
     """
     settings = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
     section = settings.get("poetry", {}).get("requires-plugins", {})
     if not section:
         return []
-    present = distributions(sys.path)
-    required = requiring.required_plugins(section, file.parent, present)
+    present = installed_distributions(sys.path)
+    required = required_plugins(section, file.parent, present)
     wrong = [*required.missing, *(plugin for plugin, _ in required.unsatisfied)]
-    idle = [canonical(name) for name in section if _is_idle(canonical(name), present)]
+    idle = [canonical_name(name) for name in section if _is_idle(canonical_name(name), present)]
     named = [f"{plugin.name} ({plugin.pretty_constraint})" for plugin in wrong]
     return named + [name for name in idle if name not in {plugin.name for plugin in wrong}]
 
 
 def _is_idle(name: str, present: Mapping[str, str]) -> bool:
-    """Whether a distribution is there, with plugins, none of which is imported."""
+    """Whether a distribution with plugins is there, and none of them is imported."""
     if name not in present:
         return False
     points = metadata.distribution(name).entry_points

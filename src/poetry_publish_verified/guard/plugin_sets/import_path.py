@@ -1,4 +1,4 @@
-"""What is on `sys.path`, what would be, and what of Poetry's own plugin directory is in use."""
+"""What is on `sys.path`, what Poetry uses of its own plugins, and imports that write nothing."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import json
 import os
 import site
 import sys
+from collections.abc import Sequence
+from importlib import machinery
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from poetry_publish_verified.guard.seams.application import PLUGIN_GROUPS
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 def entries_of(directory: Path) -> set[str]:
-    """What Poetry puts on `sys.path` for a plugin directory: itself, what its .pth name."""
+    """What Poetry puts on `sys.path` for a plugin directory: it, and what its .pth files name."""
     entries = {absolute(directory)}
-    # A pipe would be waited for.
+    # Reading a pipe would not end.
     for file in filter(Path.is_file, directory.glob("*.pth")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.strip() and not line.startswith(("#", "import ", "import\t")):
@@ -31,17 +30,15 @@ def entries_of(directory: Path) -> set[str]:
 
 def absolute(path: str | Path) -> str:
     """A path as entries are compared."""
-    # Links stay as they are: Poetry compares and imports by the path as written.
+    # Links stay: Poetry compares paths, and imports, as they are written.
     return os.path.normpath(Path(path).absolute())
 
 
 def is_in_use(stock: Path) -> bool:
     """Whether Poetry has taken, or will take, anything from its own plugin directory."""
     inside = str(stock) + os.sep
-    if any(
-        str(getattr(module, "__file__", None) or "").startswith(inside)
-        for module in list(sys.modules.values())
-    ):
+    files = [str(getattr(module, "__file__", "")) for module in list(sys.modules.values())]
+    if any(file.startswith(inside) for file in files):
         return True
     return any(
         found.group in PLUGIN_GROUPS
@@ -51,7 +48,7 @@ def is_in_use(stock: Path) -> bool:
 
 
 def with_new_entries(path: Sequence[str]) -> list[str]:
-    """`path`, and what .pth files would add to it now: they are read when Python starts."""
+    """`path`, and what .pth files would add to it now: Python reads them only at its start."""
     known = {absolute(entry) for entry in path}
     user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
     sites = {absolute(directory) for directory in [*site.getsitepackages(), *user]}
@@ -68,3 +65,30 @@ def is_installed_from(name: str, root: Path, path: Sequence[str]) -> bool:
         except (OSError, ValueError, AttributeError):
             return False
     return False
+
+
+class _LoaderWithoutCache(machinery.SourceFileLoader):
+    # It would write byte-code; sys.dont_write_bytecode would affect all other modules too.
+    def set_data(self, *_: Any, **__: Any) -> None:
+        """Write nothing."""
+
+
+def make_imports_read_only(directory: Path) -> None:
+    """From now on, write no byte-code when something in `directory` is imported.
+
+    A set is compiled, but not for each of Python's levels of optimization.
+    """
+    root = str(directory)
+    make = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (_LoaderWithoutCache, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+
+    def hook(path: str) -> Any:
+        if path != root and not path.startswith(root + os.sep):
+            raise ImportError
+        return make(path)
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.pop(root, None)

@@ -1,28 +1,25 @@
-"""Every touch of Poetry's private behaviour, and every attribute of Poetry's that is replaced.
+"""Everything of Poetry's private behaviour that is used, beside what the other seams replace.
 
-Tried with Poetry 2.0, 2.1, 2.2, 2.3, 2.4 and 2.5. `mismatch` checks at start what is relied
-upon; where Poetry is not as expected the guard steps aside with one warning, and Poetry goes
-on as stock. What is replaced for locks stands in `command_seams`, and to keep Poetry's files
-whole in `storage_seams`. What is touched, and why:
+Read in Poetry 2.0 to 2.5. `mismatch` checks at start what is relied upon; where Poetry differs the
+guard steps aside with one warning, and Poetry runs as stock.
 
-`Application._run_command`, replaced on the application object
-    The only place around a whole command from which a `with` reaches and an exit code can be
-    chosen; a listener can do neither, and one added during dispatch is never called. It is
-    cleo's method in all versions tried; if anyone replaced it, we do not.
+`Application._run_command` of cleo 2.1, replaced on the application object
+    The only place around a whole command that a `with` can span, and where an exit code can be
+    chosen; a listener can do neither, and one added during dispatch is never called. If anyone
+    else has replaced it, we do not.
 `PluginManager.ensure_project_plugins`, replaced while `install` or `sync` runs
-    Stock's own step, which removes and fills `.poetry/plugins`. Called by both commands on
-    the class, hence replaced there; put back at the end.
+    Stock's own step, which removes and fills `.poetry/plugins`. Both commands call it on the class.
 `ProjectPluginCache._is_fresh`, called where a set cannot be built
-    Only Poetry can say whether it would go on with its own directory. Not checked at start:
-    without it no such directory counts as fresh.
+    Only Poetry knows whether it would go on with its own directory. Not checked at start: without
+    it no such directory counts as fresh.
 `Application._poetry`, read
-    Plugins of the group `poetry.plugin` are activated while Poetry's project object is made:
-    if another plugin had it made already, ours must be activated on it.
+    Plugins of the group `poetry.plugin` are activated when Poetry's project object is created: if
+    another plugin had it created already, ours have to be activated on it.
 `Application._io`, `Application._project_directory`, `ArgvInput._tokens`, read
     `activate` is given no input. Poetry 2.0 has no public `project_directory`.
 `Env.paths` of an environment object of our own, changed before anything else reads it
-    `Env.set_paths` came with 2.1 and knows neither `scripts` nor `data`; without those,
-    console scripts of project plugins overwrite those in Poetry's own bin directory.
+    `Env.set_paths` came with 2.1 and knows neither `scripts` nor `data`; without those, console
+    scripts of project plugins overwrite those in Poetry's own bin directory.
 """
 
 # Poetry's private names are what this file is for.
@@ -33,30 +30,28 @@ import importlib
 import inspect
 import site
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from poetry_publish_verified.guard.python_environment import canonical
+from poetry_publish_verified.guard.python_environment import canonical_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Collection
-    from collections.abc import Iterator
-
     # By these names the rest of the guard knows them.
     from cleo.io.io import IO as IO  # noqa: PLC0414
     from poetry.console.application import Application as Application  # noqa: PLC0414
     from poetry.console.commands.command import Command as Command  # noqa: PLC0414
 
 PLUGIN_GROUPS = ("poetry.application.plugin", "poetry.plugin")
+_MAX_TEXT = 4000
 
 
 def mismatch(application: Application) -> str | None:
-    """What of Poetry is not as expected, in a few words; None if all is."""
+    """How Poetry differs from what is relied upon, in a few words; None if it does not."""
     from poetry.installation import Installer
     from poetry.installation.executor import Executor
     from poetry.plugins.plugin_manager import PluginManager
@@ -67,10 +62,9 @@ def mismatch(application: Application) -> str | None:
     step = getattr(PluginManager, "ensure_project_plugins", None)
     if getattr(step, "__module__", "") != "poetry.plugins.plugin_manager":
         return "PluginManager.ensure_project_plugins is not Poetry's"
-    if getattr(ProjectPluginCache, "PATH", None) is None:
-        return "project plugins have no path"
-    if ProjectPluginCache.PATH.parts != (".poetry", "plugins"):
-        return f"project plugins live in {ProjectPluginCache.PATH}"
+    path = getattr(ProjectPluginCache, "PATH", None)
+    if path is None or path.parts != (".poetry", "plugins"):
+        return f"project plugins live in {path}"
     if not {"_poetry", "_io"} <= vars(application).keys():
         return "Application keeps its project elsewhere"
     if not {"installed", "executor", "pool"} <= inspect.signature(Installer).parameters.keys():
@@ -81,10 +75,10 @@ def mismatch(application: Application) -> str | None:
 
 
 def runs_commands_as_cleo(application: Application) -> bool:
-    """Whether nobody has put anything around the application's commands yet."""
+    """Whether nobody has wrapped the application's commands yet."""
     run = getattr(application, "_run_command", None)
-    replaced = "_run_command" in vars(application)
-    return getattr(run, "__module__", "") == "cleo.application" and not replaced
+    is_replaced = "_run_command" in vars(application)
+    return getattr(run, "__module__", "") == "cleo.application" and not is_replaced
 
 
 def poetry_version() -> str:
@@ -95,7 +89,7 @@ def poetry_version() -> str:
 
 
 def project_file(application: Application) -> Path | None:
-    """The pyproject.toml Poetry would use, `-C` and `-P` heeded; None outside a project."""
+    """The pyproject.toml that Poetry uses, with `-C` and `-P`; None outside a project."""
     from poetry.factory import Factory
 
     # 2.0 has only the private name; from 2.1 on that may be None.
@@ -107,27 +101,27 @@ def project_file(application: Application) -> Path | None:
 
 
 def command_words(application: Application) -> tuple[str, ...]:
-    """The command line's command: its first word, and after `self` and our own the second.
+    """The command line's command: its first word, and the second after `self` or our own name.
 
     Empty where no command runs: `poetry`, `poetry --version`.
     """
     io = application._io
     given = io.input if io is not None else None
     first = given.first_argument if given is not None else None
-    if given is None or first is None or given.has_parameter_option(["--version", "-V"], True):
+    if io is None or given is None or first is None:
+        return ()
+    if given.has_parameter_option(["--version", "-V"], True):
         return ()
     if first not in ("self", "publish-verified"):
         return (first,)
-    tokens: list[str] = getattr(given, "_tokens", [])
-    rest = tokens[tokens.index(first) + 1 :] if first in tokens else []
-    return (first, *[word for word in rest if not word.startswith("-")][:1])
+    return (first, *arguments_after(io, first)[:1])
 
 
-def arguments_given(io: IO, command: str) -> list[str]:
-    """What follows a command's name on the command line and is no option."""
+def arguments_after(io: IO, word: str) -> list[str]:
+    """What follows a word on the command line and is not an option."""
     tokens: list[str] = getattr(io.input, "_tokens", [])
-    rest = tokens[tokens.index(command) + 1 :] if command in tokens else []
-    return [word for word in rest if not word.startswith("-")]
+    rest = tokens[tokens.index(word) + 1 :] if word in tokens else []
+    return [token for token in rest if not token.startswith("-")]
 
 
 def only_shows_version(application: Application) -> bool:
@@ -135,7 +129,7 @@ def only_shows_version(application: Application) -> bool:
     io = application._io
     if io is None or command_words(application)[:1] != ("version",):
         return False
-    return not arguments_given(io, "version")
+    return not arguments_after(io, "version")
 
 
 def has_option(io: IO, name: str) -> bool:
@@ -149,13 +143,13 @@ def is_installer(command: Command) -> bool:
 
 
 def uses_environment(command: Command) -> bool:
-    """Whether the command may make, change or remove the project's virtual environment."""
+    """Whether the command may create, change or remove the project's virtual environment."""
     is_of_env = _inherits(command, "poetry.console.commands.env_command")
     return is_of_env or (command.name or "").startswith("env ")
 
 
 def _inherits(command: Command, module: str) -> bool:
-    # By name: importing these would cost the commands that have nothing to do with them.
+    # By name: an import would slow down the commands that have nothing to do with these.
     return any(one.__module__ == module for one in type(command).__mro__)
 
 
@@ -167,7 +161,7 @@ def config_directory() -> Path:
 
 
 def environments_directory() -> Path:
-    """Where Poetry makes virtual environments that are not in their project."""
+    """Where Poetry creates virtual environments that are not in their project."""
     from poetry.config.config import Config
 
     return Config.create().virtualenvs_path
@@ -178,46 +172,43 @@ def poetry_prefix() -> Path:
     return Path(sys.prefix)
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Says something to people on standard error, by Poetry's own formatter."""
+class Notifier:
+    """Says something to people by Poetry's own formatter, on standard error unless noted."""
 
-    io: IO
+    def __init__(self, io: IO) -> None:
+        self.io = io
 
     def warn(self, text: str) -> None:
         """One line that everybody sees."""
-        self.io.write_error_line(f"<warning>{self._plain(text)}</warning>")
+        self.io.write_error_line(f"<warning>{_harmless(text)}</warning>")
 
-    def step_aside(self, reason: str) -> None:
-        """Say that the guard leaves everything to Poetry, and how to silence that."""
-        self.warn(
-            f"poetry-publish-verified steps aside, and Poetry goes on without it: {reason}."
-            " (POETRY_PUBLISH_VERIFIED_GUARD=off silences this.)"
-        )
-
-    def explain(self, text: str) -> None:
-        """One line that is seen at `-v`."""
+    def detail(self, text: str) -> None:
+        """One line that `-v` shows."""
         if self.io.is_verbose():
-            self.io.write_error_line(self._plain(text))
+            self.io.write_error_line(_harmless(text))
 
-    def inform(self, text: str) -> None:
-        """One line among those of `install`."""
-        self.io.write_line(f"<info>{self._plain(text)}</info>")
-
-    def _plain(self, text: str) -> str:
-        from cleo.formatters.formatter import Formatter
-
-        return Formatter.escape(text)
+    def progress(self, text: str) -> None:
+        """One line on standard output, among those of `install`."""
+        self.io.write_line(f"<info>{_harmless(text)}</info>")
 
 
-def voice(application: Application) -> Voice:
-    """The voice of the application's present input and output."""
+def _harmless(text: str) -> str:
+    # Most commands say nothing.
+    from cleo.formatters.formatter import Formatter
+
+    from poetry_publish_verified.sanitize import printable
+
+    return Formatter.escape(printable(text, _MAX_TEXT))
+
+
+def notifier_of(application: Application) -> Notifier:
+    """A notifier for the application's present input and output."""
     from cleo.io.null_io import NullIO
 
-    return Voice(application._io or NullIO())
+    return Notifier(application._io or NullIO())
 
 
-def put_around_commands(
+def wrap_commands(
     application: Application, around: Callable[[Callable[[], int], Command, IO], int]
 ) -> None:
     """From now on `around(run, command, io)` runs each command of this application."""
@@ -229,26 +220,21 @@ def put_around_commands(
     application._run_command = guarded  # type: ignore[method-assign, assignment]
 
 
-@contextmanager
-def stock_step_replaced(
+def plugin_step_replaced(
     replacement: Callable[[Callable[[], None]], None],
-) -> Iterator[None]:
+) -> AbstractContextManager[list[str]]:
     """Run `replacement(stock)` where `install` would run stock's own plugin step."""
-    from poetry.plugins.plugin_manager import PluginManager
+    from poetry_publish_verified.guard.seams.replacement import Seam
+    from poetry_publish_verified.guard.seams.replacement import replaced
 
-    stock = vars(PluginManager)["ensure_project_plugins"]
+    def step(stock: Any, _: object, *args: Any, **kwargs: Any) -> None:
+        replacement(lambda: stock(*args, **kwargs))
 
-    def step(cls: type[PluginManager], *args: Any, **kwargs: Any) -> None:
-        replacement(lambda: stock.__get__(None, cls)(*args, **kwargs))
-
-    PluginManager.ensure_project_plugins = classmethod(step)  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        PluginManager.ensure_project_plugins = stock  # type: ignore[method-assign]
+    module = "poetry.plugins.plugin_manager"
+    return replaced([Seam(module, "PluginManager", "ensure_project_plugins", step)], None)
 
 
-def binds(command: Command, io: IO) -> bool:
+def accepts_arguments(command: Command, io: IO) -> bool:
     """Whether the command knows all options and arguments that it is given."""
     from cleo.exceptions import CleoError
 
@@ -267,17 +253,17 @@ def stock_is_fresh(application: Application, io: IO) -> bool:
 
     try:
         return bool(ProjectPluginCache(application.poetry, io)._is_fresh())
-    # No such method, or the directory's record cannot be read: in doubt it is not.
+    # There is no such method, or the directory's record cannot be read.
     except Exception:  # noqa: BLE001
         return False
 
 
-def redirect(paths: Any, into: Path) -> None:
-    """Install into this directory: modules into `into/site-packages`, all else beside it."""
-    lib = str(into / "site-packages")
-    paths.update(purelib=lib, platlib=lib)
+def redirect_installation(paths: Any, into: Path) -> None:
+    """Install modules into `into/site-packages`, and everything else beside it."""
+    modules = str(into / "site-packages")
+    paths.update(purelib=modules, platlib=modules)
     paths.update(scripts=str(into / "bin"), data=str(into), include=str(into / "include"))
-    # Where the user's own site directory is enabled Poetry would fall back on it.
+    # Poetry would fall back on the user's own site directory where that is enabled.
     for user in ("usersite", "userbase"):
         paths.pop(user, None)
 
@@ -285,32 +271,32 @@ def redirect(paths: Any, into: Path) -> None:
 def load_plugins(application: Application, directory: Path, without: Collection[str]) -> None:
     """Put `directory` on `sys.path` and load its plugins as Poetry does its own.
 
-    Distributions named in `without` are not loaded. A plugin's own errors pass through.
+    Not those of distributions named in `without`. A plugin's own errors pass through.
     """
     from poetry.plugins.application_plugin import ApplicationPlugin
     from poetry.plugins.plugin import Plugin
     from poetry.plugins.plugin_manager import PluginManager
 
     sys.path.insert(0, str(directory))
-    # For the .pth files; Poetry does this from 2.3 on, editable plugins need it before too.
+    # For the .pth files. Poetry does this from 2.3 on; editable plugins need it before, too.
     site.addsitedir(str(directory))
     importlib.invalidate_caches()
     entry_points = [
         entry_point
         for distribution in metadata.distributions(path=[str(directory)])
-        if canonical(distribution.name) not in without
+        if canonical_name(distribution.name) not in without
         for entry_point in distribution.entry_points
     ]
 
-    class OfThisSet(PluginManager):
+    class SetPluginManager(PluginManager):
         def get_plugin_entry_points(self) -> list[metadata.EntryPoint]:
             return [found for found in entry_points if found.group == self._group]
 
     if application._poetry is not None:
-        # Made before this set was on sys.path, by another plugin's activate.
-        manager = OfThisSet(Plugin.group)
+        # Another plugin's `activate` had it created, before this set was on sys.path.
+        manager = SetPluginManager(Plugin.group)
         manager.load_plugins()
         manager.activate(application._poetry, application._io)
-    manager = OfThisSet(ApplicationPlugin.group)
+    manager = SetPluginManager(ApplicationPlugin.group)
     manager.load_plugins()
     manager.activate(application)

@@ -1,34 +1,34 @@
-"""What Poetry's own caches keep of one release, dropped, so that the next `poetry lock` asks.
+"""Drops what Poetry's own caches hold of one release, so that the next `poetry lock` asks again.
 
-Poetry makes no request for a page as long as its max-age lasts, and its cache of releases never
-expires: a version that was seen with one wheel keeps one wheel. Tried with Poetry 2.0, 2.1, 2.2,
-2.3, 2.4 and 2.5. `mismatch` looks at what is relied upon, each time; where Poetry is not as
-expected nothing is touched, and the answer says which command helps. What is touched, and why:
+Poetry requests no page again while its max-age lasts, and its cache of releases never expires: a
+version that was seen with one wheel keeps one wheel. Read in Poetry 2.0 to 2.5 and cachecontrol
+0.14. `mismatch` checks each time what is relied upon; where Poetry differs nothing is touched, and
+the answer names the command that helps.
 
-`Config.repository_cache_directory`, one directory in it for each name of a source, read
-    `poetry cache list` goes by the same, and there is no list of the sources of other projects.
+`Config.repository_cache_directory`, which has one directory for each name of a source, read
+    `poetry cache list` does the same, and nothing lists the sources of other projects.
 `Authenticator._cache_control`: `_http` before 2.4, `_http_` since, in the source's directory
-    `Authenticator.delete_cache` knows only that of the Poetry that runs, and deletes the body
-    too: who has read the metadata by then takes the page for empty. So cachecontrol's
-    `FileCache` is given the directory: its `delete` leaves the body, which nobody reads alone.
-The keys: a page's URL as requests sends it, with the credentials that a source's URL has
-    Poetry asks for `<index>/<name>/`, of PyPI also for `/pypi/<name>/<version>/json`. What
-    cachecontrol writes has host and credentials in lower case, what it reads has not.
-`Serializer.loads` of cachecontrol, asked about pages of a source that has none under such a key
-    Other projects' credentials are not known; such a page is known by the files it lists.
+    `Authenticator.delete_cache` knows only that of the running Poetry, and deletes the body too:
+    whoever has read the metadata by then takes the page for empty. So cachecontrol's `FileCache`
+    gets the directory: its `delete` leaves the body, which nobody reads alone.
+The keys: a page's URL as requests sends it, with the credentials that the source's URL has
+    Poetry asks for `<index>/<name>/`, and PyPI also for `/pypi/<name>/<version>/json`.
+    cachecontrol writes host and credentials in lower case, and reads them as they are.
+`Serializer.loads` of cachecontrol, for pages of a source that has none under such a key
+    The credentials of other projects are unknown; the files that a page lists identify it.
 `CachedRepository._release_cache`: a `FileCache` in the source's directory, `<name>:<version>`
-    `CachedRepository.forget` came with 2.3. The release is dropped whatever the source's URL:
-    it costs who needs it one request.
+    `CachedRepository.forget` came with 2.3. The release is dropped whatever the source's URL: that
+    costs one request where it is needed.
 
-A reader meets an entry or none. Who has asked the index before, and writes the answer after, still
-writes an old page.
+A reader finds an entry or none. Whoever has asked the index before, and writes the answer after,
+still writes an old page.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
+from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import suppress
 from pathlib import Path
@@ -38,23 +38,23 @@ from typing import Any
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from poetry_publish_verified.guard import problems
 
+if TYPE_CHECKING:
     from cachecontrol.caches import FileCache
 
 _RESPONSES = "_http*"
-# Poetry's own names of what has no credentials in its URL, and most of the entries.
+# Poetry's own names of sources that have no credentials in their URL, but most of the entries.
 _WITHOUT_CREDENTIALS = ("PyPI", "_default_cache")
-# Four thousand files are on a page of this size; archives are in the same cache.
-_LARGEST_PAGE = 1024 * 1024
+# A page of this size lists four thousand files; archives are in the same cache.
+_MAX_PAGE = 1024 * 1024
 # Enough to know whose files a page lists.
 _HEAD = 64 * 1024
 _LISTED = re.compile(rb'([\w.+!-]+\.(?:whl|tar\.gz|zip))(?:"|\s*</a>)', re.IGNORECASE)
 
 
 class Forgotten(NamedTuple):
-    """How many entries were dropped; whose caches may hold old ones still, and why."""
+    """How many entries were dropped; which sources may still have old ones, and why."""
 
     entries: int = 0
     kept: tuple[str, ...] = ()
@@ -63,37 +63,28 @@ class Forgotten(NamedTuple):
 
     @property
     def warning(self) -> str | None:
-        """One line with the commands that help, where something may be left."""
-        if not self.reason:
-            return None
-        names = [shlex.quote(_shown(name)) for name in self.kept] or ["<source>"]
-        commands = ", ".join(f"`poetry cache clear {name} --all`" for name in names)
-        return (
-            f"Poetry's own cache may still hold an older page of this project"
-            f" ({_shown(self.reason)}): {commands} empties it."
-        )
+        """One line with the commands that help, if something may be left."""
+        return problems.cache_not_cleared(self.kept, self.reason) if self.reason else None
 
 
 def forget_release(index_url: str, name: str, version: str) -> Forgotten:
-    """Drop a project's pages and one release of it from the caches of Poetry on this machine.
+    """Drop a project's pages and one release of it from Poetry's cache on this machine.
 
     `index_url` is that of the simple API, with or without credentials; `name` is normalised;
-    `version` is as in the names of the files. It is the cache of the Poetry that runs, by
-    `cache-dir` or POETRY_CACHE_DIR, and all sources in it, by whatever name. Other projects'
-    entries and other releases stay. Raises nothing: what goes wrong is in the answer.
+    `version` is as in file names. It is the cache of the running Poetry, by `cache-dir` or
+    POETRY_CACHE_DIR, and every source in it, by whatever name. Other projects and releases stay.
+    Raises nothing: errors are in the answer.
     """
     try:
         reason = mismatch()
-        if reason is not None:
-            return Forgotten(reason=reason)
-        return _forget(_Release(index_url, name, version))
-    # Nothing in a cache can make a proven release a failure.
+        return Forgotten(reason=reason) if reason else _forget(_Release(index_url, name, version))
+    # Nothing in a cache can make a failure of a proven release.
     except Exception as error:  # noqa: BLE001
-        return Forgotten(reason=_told(error))
+        return Forgotten(reason=_reason(error))
 
 
 def mismatch() -> str | None:
-    """How Poetry's caches differ from what was tried, in a few words; None if they do not."""
+    """How Poetry's caches differ from what was read, in a few words; None if they do not."""
     from cachecontrol.caches import FileCache as Responses
     from cachecontrol.caches import SeparateBodyFileCache
     from poetry.config.config import Config
@@ -103,7 +94,7 @@ def mismatch() -> str | None:
 
     config = Config.create()
     directory = config.repository_cache_directory / "any"
-    # Makes no file and no request.
+    # Creates no file and sends no request.
     source = LegacyRepository("any", "https://index.invalid/simple", config=config)
     responses = getattr(source.session, "_cache_control", None)
     if not isinstance(responses, Responses | SeparateBodyFileCache):
@@ -112,10 +103,9 @@ def mismatch() -> str | None:
     if kept_in.parent != directory or not kept_in.match(_RESPONSES):
         return f"Poetry keeps pages in {kept_in}"
     releases = getattr(source, "_release_cache", None)
-    if not isinstance(releases, FileCache) or releases.path != directory:
-        return "Poetry keeps releases otherwise"
     code = getattr(CachedRepository.get_release_info, "__code__", None)
-    if code is None or not {"_release_cache", "remember"} <= set(code.co_names):
+    is_known = code is not None and {"_release_cache", "remember"} <= set(code.co_names)
+    if not is_known or not isinstance(releases, FileCache) or releases.path != directory:
         return "Poetry keeps releases otherwise"
     return None
 
@@ -130,12 +120,14 @@ def _forget(release: _Release) -> Forgotten:
     except (FileNotFoundError, NotADirectoryError):
         sources = []
     for source in sources:
-        try:
-            dropped += release.forget_in(source)
-        except OSError as error:
-            kept.append(source.name)
-            reason = reason or _told(error)
-    return Forgotten(dropped, tuple(kept), reason)
+        # A failure in one place is no reason to keep what is in another.
+        for forget in (release.forget_metadata, release.forget_pages):
+            try:
+                dropped += forget(source)
+            except OSError as error:
+                kept.append(source.name)
+                reason = reason or _reason(error)
+    return Forgotten(dropped, tuple(dict.fromkeys(kept)), reason)
 
 
 class _Release:
@@ -146,32 +138,20 @@ class _Release:
         self._release = f"{name}:{version}"
         self._keys = set(_keys(index_url, name, version))
 
-    def forget_in(self, source: Path) -> int:
-        """Drop it from one source's cache; how many entries there were. Raises OSError."""
-        failed: list[OSError] = []
-        dropped = 0
-        for drop in (self._forget_release, self._forget_pages):
-            # One that cannot be dropped is no reason to keep the other.
-            try:
-                dropped += drop(source)
-            except OSError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
-        return dropped
-
-    def _forget_release(self, source: Path) -> int:
+    def forget_metadata(self, source: Path) -> int:
+        """Drop what a source's cache knows of the release; the number of entries."""
         from poetry.utils.cache import FileCache
 
         cache: FileCache[Any] = FileCache(path=source)
-        # A peer drops it too.
+        # Another process may drop it too.
         with suppress(FileNotFoundError):
             if cache.has(self._release):
                 cache.forget(self._release)
                 return 1
         return 0
 
-    def _forget_pages(self, source: Path) -> int:
+    def forget_pages(self, source: Path) -> int:
+        """Drop the project's pages from a source's cache; the number of entries."""
         from cachecontrol.caches import FileCache
 
         dropped = 0
@@ -189,10 +169,9 @@ class _Release:
         dropped = 0
         for path in _responses(Path(cache.directory)):
             with suppress(FileNotFoundError):
-                if not _is_page_of(self._name, path):
-                    continue
-                path.unlink()
-                dropped += 1
+                if _is_page_of(self._name, path):
+                    path.unlink()
+                    dropped += 1
         return dropped
 
 
@@ -205,7 +184,7 @@ def _keys(index_url: str, name: str, version: str) -> Iterator[str]:
     for index in (index_url.rstrip("/"), bare.geturl().rstrip("/")):
         urls = [f"{index}/{name}/", f"{index}/{name}"]
         if index.endswith("/simple"):
-            # PyPI's own, and whatever stands in for it.
+            # PyPI, and whatever stands in for it.
             root = index.removesuffix("/simple")
             urls += [f"{root}/pypi/{name}/json", f"{root}/pypi/{name}/{version}/json"]
         for url in urls:
@@ -215,7 +194,7 @@ def _keys(index_url: str, name: str, version: str) -> Iterator[str]:
 
 
 def _responses(directory: Path) -> Iterator[Path]:
-    """The metadata of all responses, or metadata and body in one before Poetry 2.4."""
+    """The metadata of every response; before Poetry 2.4, metadata and body in one file."""
     for parent, _, files in os.walk(directory):
         for name in files:
             if not name.endswith((".body", ".lock")):
@@ -238,27 +217,27 @@ def _is_page_of(name: str, path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    """How the response begins that is kept at `path`; empty where it can be no page."""
+    """How the response at `path` begins; empty if it cannot be a page."""
     from cachecontrol.serialize import Serializer
 
     body = path.with_name(f"{path.name}.body")
     with path.open("rb") as file, ExitStack() as stack:
         content = stack.enter_context(body.open("rb")) if body.exists() else None
-        if max(os.fstat(one.fileno()).st_size for one in (file, content or file)) > _LARGEST_PAGE:
+        if max(os.fstat(one.fileno()).st_size for one in (file, content or file)) > _MAX_PAGE:
             return b""
-        request: Any = SimpleNamespace(headers=_WhateverWasAsked())
+        request: Any = SimpleNamespace(headers=_AnyHeaders())
         try:
             response = Serializer().loads(request, file.read(), content)
             return response.read(_HEAD, decode_content=True) if response else b""
-        # What cannot be read is no page to Poetry either.
+        # Nor can Poetry read it as a page.
         except Exception:  # noqa: BLE001
             return b""
 
 
-class _WhateverWasAsked:
-    """Headers of a request that fit every `Vary`."""
+class _AnyHeaders:
+    """Headers of a request that match every `Vary`."""
 
-    def get(self, *_: object) -> _WhateverWasAsked:
+    def get(self, *_: object) -> _AnyHeaders:
         return self
 
     def __eq__(self, _: object) -> bool:
@@ -267,10 +246,5 @@ class _WhateverWasAsked:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-
-
-def _shown(text: str) -> str:
-    # Names of directories are other projects' words.
-    return "".join(one if one.isprintable() else "?" for one in text)

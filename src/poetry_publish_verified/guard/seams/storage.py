@@ -1,119 +1,66 @@
 """Every attribute of Poetry's that is replaced while a command runs, so that its files stay whole.
 
-Tried with Poetry 2.0, 2.1, 2.2, 2.3, 2.4 and 2.5. Each is checked on its own (`unlike`); one that
-is not as expected stays stock and keeps its races, the others are replaced. Nothing is imported
-for this: all of these modules are loaded whenever a command runs. Where a stock method has to
-write elsewhere it is called on a copy of its object that answers another path, so that what it
-writes stays stock's.
+What is not as it was read stays stock and keeps its races; the others are replaced. Nothing is
+imported for this: all of these modules are loaded whenever a command runs. Where a stock method
+has to write elsewhere, it is called on a copy of its object that answers another path, so that
+the content stays stock's.
 
 `FileCache.put`, `forget`, `_get_payload`
-    Truncate in place, or look and then open or unlink. A file now gets its name when it is
-    whole, and one that a peer has removed is a miss.
+    Truncate in place, or check and then open or unlink. Now a file gets its name when it is
+    complete, and one that another process has removed is a miss.
 `FileCache.flush`
-    What `cache clear` calls: deletes in place, and fails where a peer writes or deletes. The
-    directory is now moved aside first: out of `repositories`, where `cache list` would name it.
+    What `cache clear` calls: deletes in place, and fails where others write or delete. Now the
+    directory is moved aside first, out of `repositories`, where `cache list` would name it.
 `_FileCacheMixin._write` of cachecontrol
-    Fails where a peer clears the cache between its steps. That is tried again.
+    Fails where another process clears the cache between its steps. Now it is retried.
 `CacheController._cache_set` of cachecontrol
-    Writes metadata before the body: a reader between the two, or after a kill, takes the page
-    for empty. The body now comes first.
+    Writes metadata before the body: a reader in between, or after a kill, takes the page for
+    empty. Now the body comes first.
 `ArtifactCache.get_cached_archive_for_link`
     Two processes download one archive twice, one that fails removes what the other has finished,
-    and the file can be read by its owner alone. Now there is a lock for each archive, a private
-    directory to download into, and the umask's mode.
+    and only the owner can read the file. Now each archive has a lock, the download a private
+    directory, and the file the umask's mode.
 `Chef._prepare`
-    Builds wheels where others look for them. It now builds in a private directory.
+    Builds wheels where others look for them. Now it builds in a private directory.
 `TOMLFile.write` (tomlkit's, set on Poetry's subclass), `Locker._write_lock_data`
-    Truncate config.toml, auth.toml, envs.toml, pyproject.toml and poetry.lock in place. A new
-    file now replaces the old one.
+    Truncate config.toml, auth.toml, envs.toml, pyproject.toml and poetry.lock in place. Now a new
+    file replaces the old one.
 """
 
+# Poetry's private names are what this file is for.
+# ruff: noqa: SLF001
 from __future__ import annotations
 
 import copy
 import shutil
 import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from contextlib import suppress
 from pathlib import Path
-from types import FunctionType
-from typing import TYPE_CHECKING
 from typing import Any
-from typing import NamedTuple
 
-from poetry_publish_verified.guard import atomic_files as caches
+from poetry_publish_verified.guard import atomic_files
+from poetry_publish_verified.guard.seams.replacement import Seam
+from poetry_publish_verified.guard.seams.replacement import replaced
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-    LockArchive = Callable[[Path, Path], AbstractContextManager[bool]]
+ArchiveLock = Callable[[Path, Path], AbstractContextManager[bool]]
 
 
 @contextmanager
-def storage_made_atomic(lock_archive: LockArchive) -> Iterator[list[str]]:
+def atomic_storage(lock_archive: ArchiveLock) -> Iterator[list[str]]:
     """Replace the attributes listed above; yields those left as stock, in a few words each.
 
-    `lock_archive(cache, archive)` is around each download of an archive.
-    Commands that call commands come here again: what is replaced stays so until the first ends.
+    `lock_archive(cache, archive)` is around each download. Commands that call commands come here
+    again: what is replaced stays so until the first ends.
     """
-    if any(seam.is_ours() for seam in SEAMS):
+    if any(seam.is_replaced() for seam in SEAMS):
         yield []
         return
-    left = []
-    replaced: list[tuple[type, str, Any, Any]] = []
-    try:
-        for seam in SEAMS:
-            reason = unlike(seam)
-            if reason is not None:
-                left.append(reason)
-                continue
-            owner = seam.find_owner()
-            before = vars(owner).get(seam.name)
-            ours = seam.wrap(getattr(owner, seam.name), lock_archive)
-            ours.__module__ = __name__
-            try:
-                setattr(owner, seam.name, ours)
-            except (AttributeError, TypeError) as error:
-                left.append(f"{seam}: {error}")
-                continue
-            replaced.append((owner, seam.name, before, ours))
+    with replaced(SEAMS, lock_archive) as left:
         yield left
-    finally:
-        for owner, name, before, ours in reversed(replaced):
-            # Who replaced ours meanwhile puts it back, or calls it.
-            if vars(owner).get(name) is not ours:
-                continue
-            if before is None:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
-
-
-def unlike(seam: Seam) -> str | None:
-    """How the attribute differs from what was tried, in a few words; None if it does not.
-
-    A stand-in works only where stock's code reads what the stand-in answers: that is looked
-    for in the code itself.
-    """
-    try:
-        stock = getattr(seam.find_owner(), seam.name)
-    except (AttributeError, KeyError):
-        return f"{seam} is not there"
-    if not isinstance(stock, FunctionType) or stock.__module__ != seam.home:
-        return f"{seam} is not its own"
-    code = stock.__code__
-    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    expected = tuple(seam.parameters.split())
-    if parameters[: len(expected)] != expected:
-        return f"{seam} takes other arguments"
-    if parameters != expected and not seam.may_take_more:
-        return f"{seam} takes more arguments"
-    lost = set(seam.reads.split()) - set(code.co_names)
-    if lost:
-        return f"{seam} does without {', '.join(sorted(lost))}"
-    return None
 
 
 def _stand_in(original: Any, **attributes: Any) -> Any:
@@ -122,176 +69,141 @@ def _stand_in(original: Any, **attributes: Any) -> Any:
     return made
 
 
-def _put(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def put(self: Any, key: str, value: Any, minutes: int | None = None) -> None:
-        def write(place: Path) -> None:
-            stock(_stand_in(self, _path=lambda _: place), key, value, minutes)
+def _put(
+    stock: Any, _: object, cache: Any, key: str, value: Any, minutes: int | None = None
+) -> None:
+    def write(place: Path) -> None:
+        stock(_stand_in(cache, _path=lambda _: place), key, value, minutes)
 
-        caches.put(self._path(key), write)
-
-    return put
-
-
-def _forget(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def forget(self: Any, key: str) -> None:
-        with suppress(FileNotFoundError):
-            stock(self, key)
-
-    return forget
+    atomic_files.put(cache._path(key), write)
 
 
-def _get_payload(stock: Callable[..., Any], _: LockArchive) -> Callable[..., Any]:
-    def get_payload(self: Any, key: str) -> Any:
+def _forget(stock: Any, _: object, cache: Any, key: str) -> None:
+    with suppress(FileNotFoundError):
+        stock(cache, key)
+
+
+def _get_payload(stock: Any, _: object, cache: Any, key: str) -> Any:
+    try:
+        return stock(cache, key)
+    except FileNotFoundError:
+        return None
+
+
+def _flush(stock: Any, _: object, cache: Any) -> None:
+    trash = cache.path.parent
+    # `cache clear` has read it, to find what to flush.
+    with suppress(AttributeError, KeyError):
+        config = sys.modules["poetry.config.config"].Config.create()
+        listed = config.repository_cache_directory
+        if cache.path == listed or listed in cache.path.parents:
+            trash = listed.parent
+    atomic_files.flush(cache.path, trash, lambda: stock(cache))
+
+
+def _write_response(stock: Any, _: object, cache: Any, path: str, data: bytes) -> None:
+    atomic_files.write_unless_cleared(lambda: stock(cache, path, data))
+
+
+def _store_response(stock: Any, _: object, controller: Any, *args: Any, **kwargs: Any) -> None:
+    later: list[tuple[Any, Any]] = []
+    cache = _stand_in(controller.cache, set=lambda *args, **kwargs: later.append((args, kwargs)))
+    stock(_stand_in(controller, cache=cache), *args, **kwargs)
+    for metadata, options in later:
+        controller.cache.set(*metadata, **options)
+
+
+def _get_archive(
+    stock: Any,
+    lock: ArchiveLock,
+    cache: Any,
+    link: Any,
+    *,
+    download_func: Any = None,
+    **kwargs: Any,
+) -> Any:
+    if download_func is None:
+        return stock(cache, link, **kwargs)
+    failed: list[BaseException] = []
+
+    def download(url: str, archive: Path) -> None:
+        # Stock unlinks whatever it sees fail, no matter who finished it.
         try:
-            return stock(self, key)
-        except FileNotFoundError:
-            return None
+            with lock(cache._cache_dir, archive):
+                if not archive.exists():
+                    atomic_files.fetch(archive, lambda private: download_func(url, private))
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
 
-    return get_payload
-
-
-def _flush(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def flush(self: Any) -> None:
-        trash = self.path.parent
-        # `cache clear` has read it, to find what to flush.
-        with suppress(AttributeError, KeyError):
-            config = sys.modules["poetry.config.config"].Config.create()
-            listed = config.repository_cache_directory
-            if self.path == listed or listed in self.path.parents:
-                trash = listed.parent
-        caches.flush(self.path, trash, lambda: stock(self))
-
-    return flush
+    archive = stock(cache, link, download_func=download, **kwargs)
+    if failed:
+        raise failed[0]
+    return archive
 
 
-def _write_response(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def write(self: Any, path: str, data: bytes) -> None:
-        caches.write_unless_cleared(lambda: stock(self, path, data))
-
-    return write
-
-
-def _store_response(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def store(self: Any, *args: Any, **kwargs: Any) -> None:
-        later: list[tuple[Any, Any]] = []
-        cache = _stand_in(self.cache, set=lambda *args, **kwargs: later.append((args, kwargs)))
-        stock(_stand_in(self, cache=cache), *args, **kwargs)
-        for metadata, options in later:
-            self.cache.set(*metadata, **options)
-
-    return store
+def _prepare(
+    stock: Any, _: object, chef: Any, directory: Path, destination: Path, **kwargs: Any
+) -> Path:
+    return atomic_files.build(
+        destination, lambda private: stock(chef, directory, private, **kwargs)
+    )
 
 
-def _get_archive(stock: Callable[..., Any], lock: LockArchive) -> Callable[..., Any]:
-    def get_archive(self: Any, link: Any, *, download_func: Any = None, **kwargs: Any) -> Any:
-        if download_func is None:
-            return stock(self, link, **kwargs)
-        failed: list[BaseException] = []
-
-        def download(url: str, archive: Path) -> None:
-            # What stock sees fail, it unlinks, whoever finished it.
-            try:
-                with lock(self._cache_dir, archive):
-                    if not archive.exists():
-                        caches.fetch(archive, lambda private: download_func(url, private))
-            except BaseException as error:  # noqa: BLE001
-                failed.append(error)
-
-        archive = stock(self, link, download_func=download, **kwargs)
-        if failed:
-            raise failed[0]
-        return archive
-
-    return get_archive
+def _write_toml(stock: Any, _: object, file: Any, data: Any) -> None:
+    path = Path(file._path)
+    atomic_files.rewrite(path, lambda place: stock(_stand_in(file, _path=place), data))
 
 
-def _prepare(stock: Callable[..., Path], _: LockArchive) -> Callable[..., Path]:
-    def prepare(self: Any, directory: Path, destination: Path, **kwargs: Any) -> Path:
-        return caches.build(destination, lambda private: stock(self, directory, private, **kwargs))
+def _write_lock_data(stock: Any, _: object, locker: Any, data: Any) -> None:
+    # TOMLFile writes a new one.
+    if not locker.lock.exists():
+        stock(locker, data)
+        return
 
-    return prepare
+    def write(place: Path) -> None:
+        if place != locker.lock:
+            # For its line endings.
+            shutil.copyfile(locker.lock, place)
+        stock(_stand_in(locker, _lock=place), data)
 
-
-def _write_toml(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def write(self: Any, data: Any) -> None:
-        caches.rewrite(Path(self._path), lambda place: stock(_stand_in(self, _path=place), data))
-
-    return write
-
-
-def _write_lock_data(stock: Callable[..., None], _: LockArchive) -> Callable[..., None]:
-    def write_lock_data(self: Any, data: Any) -> None:
-        # A new one is written by TOMLFile.
-        if not self.lock.exists():
-            stock(self, data)
-            return
-
-        def write(place: Path) -> None:
-            if place != self.lock:
-                # For its line endings.
-                shutil.copyfile(self.lock, place)
-            stock(_stand_in(self, _lock=place), data)
-
-        caches.rewrite(self.lock, write)
-        self._lock_data = None
-
-    return write_lock_data
-
-
-class Seam(NamedTuple):
-    """A method of `owner` in `module`: its parameters, and the names its code has to read."""
-
-    module: str
-    owner: str
-    name: str
-    wrap: Callable[[Callable[..., Any], LockArchive], Callable[..., Any]]
-    parameters: str
-    reads: str = ""
-    may_take_more: bool = False
-    defined_in: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.owner}.{self.name}"
-
-    @property
-    def home(self) -> str:
-        """The module whose code the method is."""
-        return self.defined_in or self.module
-
-    def is_ours(self) -> bool:
-        """Whether the method is replaced already."""
-        owner = getattr(sys.modules.get(self.module), self.owner, None)
-        return getattr(getattr(owner, self.name, None), "__module__", None) == __name__
-
-    def find_owner(self) -> type:
-        """The class; raises KeyError or AttributeError where it is not loaded."""
-        found: type = getattr(sys.modules[self.module], self.owner)
-        return found
+    atomic_files.rewrite(locker.lock, write)
+    locker._lock_data = None
 
 
 _CACHE = "poetry.utils.cache"
+_ARCHIVE = "get_cached_archive_for_link"
 _RESPONSES = "cachecontrol.caches.file_cache"
+_CACHECONTROL = "cachecontrol 0.14"
+_TOMLKIT = "Poetry 2.0 to 2.5, tomlkit 0.13 to 0.15"
 SEAMS = (
     Seam(_CACHE, "FileCache", "put", _put, "self key value minutes", "_path"),
     Seam(_CACHE, "FileCache", "forget", _forget, "self key"),
     Seam(_CACHE, "FileCache", "_get_payload", _get_payload, "self key"),
     Seam(_CACHE, "FileCache", "flush", _flush, "self", "rmtree path"),
-    Seam(_RESPONSES, "_FileCacheMixin", "_write", _write_response, "self path data"),
+    Seam(
+        _RESPONSES,
+        "_FileCacheMixin",
+        "_write",
+        _write_response,
+        "self path data",
+        read_in=_CACHECONTROL,
+    ),
     Seam(
         "cachecontrol.controller",
         "CacheController",
         "_cache_set",
         _store_response,
-        "self cache_url request response body expires_time",
-        "cache set set_body",
+        parameters="self cache_url request response body expires_time",
+        uses="cache set set_body",
+        read_in=_CACHECONTROL,
     ),
     Seam(
         _CACHE,
         "ArtifactCache",
-        "get_cached_archive_for_link",
+        _ARCHIVE,
         _get_archive,
-        "self link strict env download_func",
-        "get_cache_directory_for_link",
+        parameters="self link strict env download_func",
+        uses="get_cache_directory_for_link",
     ),
     Seam(
         "poetry.installation.chef",
@@ -309,13 +221,14 @@ SEAMS = (
         "self data",
         "_path",
         defined_in="tomlkit.toml_file",
+        read_in=_TOMLKIT,
     ),
     Seam(
         "poetry.packages.locker",
         "Locker",
         "_write_lock_data",
         _write_lock_data,
-        "self data",
-        "lock _lock_data",
+        parameters="self data",
+        uses="lock _lock_data",
     ),
 )

@@ -1,0 +1,191 @@
+"""One attempt to get one lock, with a time-out. The only importer of filelock."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.locks.files import LockNotNeededError
+from poetry_publish_verified.guard.locks.files import prepare_lock_file
+from poetry_publish_verified.guard.locks.resource import Resource
+
+_FIRST_REPORT_AFTER = 1.0
+_NEXT_REPORT_AFTER = 30.0
+_POLL_INTERVAL = 0.05
+
+
+class LockState(Enum):
+    """How far an attempt has come."""
+
+    UNKNOWN = "unknown"
+    BUSY = "busy"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended."""
+
+    state: LockState
+    why: str
+    """Why there is no lock, where the state is UNKNOWN or FAILED."""
+
+
+@contextmanager
+def try_lock(resource: Resource, timeout: float, grace: float) -> Iterator[Outcome]:
+    """Try to get a lock, silently and without a record; hold it inside if that succeeds.
+
+    Waits `timeout` seconds while it is busy, and `grace` more for any answer at all.
+    """
+    attempt = LockAttempt(resource, timeout, grace, required=True)
+    try:
+        attempt.wait(lambda _: None)
+        yield Outcome(attempt.state, attempt.why)
+    finally:
+        attempt.end()
+
+
+class LockAttempt:
+    """An attempt to get a lock, in a thread of its own.
+
+    On a mount whose server is dead even opening the file can hang, and no signal ends that: the
+    thread is then left behind, and releases the lock should it ever get it.
+    """
+
+    def __init__(self, resource: Resource, timeout: float, grace: float, *, required: bool) -> None:
+        """`timeout` and `grace` are in seconds, as for `try_lock`."""
+        self.path = resource.path
+        self.state = LockState.UNKNOWN
+        self.untrusted = ""
+        """Why the lock file's usual place is not used, though something is there."""
+        self.error: Exception | None = None
+        self.timeout = timeout
+        self._grace = grace
+        self._required = required
+        self._resource = resource
+        self._deciding = threading.Lock()
+        self._is_abandoned = False
+        self._lock: Any = None
+        self._thread = threading.Thread(target=self._take, args=(timeout,), daemon=True)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether this process misses anything without the lock."""
+        return not isinstance(self.error, LockNotNeededError)
+
+    @property
+    def why(self) -> str:
+        """Why there is no lock, unless because others hold it."""
+        return str(self.error or problems.no_answer(self.timeout + self._grace))
+
+    def wait(self, report: Callable[[float], None]) -> None:
+        """Wait until the attempt ends; `report` gets the seconds left, once in a while."""
+        until = time.monotonic() + self.timeout
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # No more threads, as in some containers. Nothing ends a hanging filesystem then.
+            self._poll(until, report)
+            return
+        pause = _FIRST_REPORT_AFTER
+        # The thread ends by itself unless something hangs.
+        while (left := until + self._grace - time.monotonic()) > 0:
+            self._thread.join(min(pause, left))
+            if not self._thread.is_alive():
+                return
+            report(until - time.monotonic())
+            pause = _NEXT_REPORT_AFTER
+
+    def _poll(self, until: float, report: Callable[[float], None]) -> None:
+        next_report = time.monotonic() + _FIRST_REPORT_AFTER
+        self._take(0)
+        while self.state is LockState.BUSY and (now := time.monotonic()) < until:
+            if now > next_report:
+                report(until - now)
+                next_report = now + _NEXT_REPORT_AFTER
+            time.sleep(_POLL_INTERVAL)
+            self._take(0)
+
+    def end(self) -> None:
+        """Release the lock, now or as soon as the thread gets it."""
+        with self._deciding:
+            self._is_abandoned = True
+            lock, self._lock = self._lock, None
+        if lock is not None:
+            with suppress(OSError):
+                lock.release()
+
+    def _take(self, timeout: float) -> None:
+        try:
+            self.path, self.untrusted = prepare_lock_file(self._resource, required=self._required)
+            lock = _file_lock(self.path)
+            if not _is_acquired(lock, 0):
+                self.state = LockState.BUSY
+                if not timeout or not _is_acquired(lock, timeout):
+                    return
+        # Whoever asked for the lock reports what went wrong.
+        except Exception as error:  # noqa: BLE001
+            self.error = error
+            self.state = LockState.FAILED
+            return
+        with self._deciding:
+            if not self._is_abandoned:
+                self._lock = lock
+                self.state = LockState.HELD
+                return
+        with suppress(OSError):
+            lock.release()
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds this lock file."""
+    try:
+        lock = _file_lock(path)
+        if not _is_acquired(lock, 0):
+            return False
+        lock.release()
+    except OSError:
+        return False
+    return True
+
+
+def _is_acquired(lock: Any, timeout: float) -> bool:
+    """Acquire it; False where others hold it. A server's own time-out is an error."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=timeout, poll_interval=_POLL_INTERVAL)
+    except Timeout:
+        return False
+    return True
+
+
+def _file_lock(path: Path) -> Any:
+    from filelock import FileLock
+
+    options: dict[str, Any] = {
+        # Other users of the directory must be able to open the file too.
+        "mode": path.stat().st_mode & 0o777 if path.exists() else 0o600,
+        # Another thread releases it than the one that acquired it.
+        "thread_local": False,
+    }
+    # A soft lock would survive a kill -9. filelock can be told so from 3.30 on.
+    if _can_refuse_soft(FileLock):
+        options["fallback_to_soft"] = False
+    return FileLock(path, **options)
+
+
+@functools.cache
+def _can_refuse_soft(lock: type) -> bool:
+    return "fallback_to_soft" in inspect.signature(lock).parameters
