@@ -63,7 +63,7 @@ def entry(**more: object) -> dict[str, object]:
 
 @pytest.mark.parametrize(("body", "kind"), WITH_HASHES.values(), ids=WITH_HASHES)
 def test_pages_of_each_index(body: str, kind: str) -> None:
-    """Both files are properly listed, under their hashes, at URLs that end in their names."""
+    """Both files are properly listed with their hashes, at URLs that end in their names."""
     page = read(body, kind)
     assert {name: file.sha256 for name, file in page.files.items()} == {
         WHEEL: WHEEL_SHA256, SDIST: SDIST_SHA256,
@@ -83,7 +83,7 @@ def test_directory_listings(body: str, kind: str) -> None:
     }
 
 
-def test_both_forms_of_one_page_say_the_same() -> None:
+def test_html_and_json_of_pypi_agree() -> None:
     """Only sizes are in JSON alone."""
     in_json = read(PYPI_JSON, JSON).files
     assert {file.size for file in in_json.values()} == {5, 7}
@@ -110,8 +110,8 @@ OLD_FILES: list[dict[str, object]] = [
 ]
 
 
-def test_old_releases_are_passed_over() -> None:
-    """What is odd about other files does not keep ours from being listed, in either form."""
+def test_odd_old_files_do_not_matter() -> None:
+    """Odd entries of other files do not affect the listed file, in either form."""
     files = [entry(), *({**entry(url=f"../../f/{e['filename']}"), **e} for e in OLD_FILES)]
     in_json = json_page(*files)
     links = [f'"{WHEEL}#sha256={HASH}"']
@@ -154,7 +154,7 @@ def escaped(value: object) -> str:
         (f"/%41/{WHEEL}&#35;sha256&equals;{HASH}", f"https://index.example/%41/{WHEEL}"),
     ],
 )
-def test_links_of_html(href: str, url: str | None) -> None:
+def test_link_urls_and_hashes(href: str, url: str | None) -> None:
     """Absolute and relative links lead to the file, and the fragment gives its hash."""
     files = {} if url is None else {WHEEL: IndexFile(WHEEL, url, HASH)}
     assert html(f'"{href}"').files == files
@@ -168,8 +168,8 @@ def test_links_of_html(href: str, url: str | None) -> None:
         '<a href="W" class=x rel=internal href="W">', '<a data-x href="W">',
     ],
 )  # fmt: skip
-def test_ways_to_write_a_link(tag: str) -> None:
-    """With or without quotes, in any case, with other attributes, never closed."""
+def test_link_syntax(tag: str) -> None:
+    """Quotes, case, other attributes and closing tags do not matter."""
     page = read(tag.replace("W", f"/f/{WHEEL}#sha256={HASH}"))
     assert page.files == {WHEEL: IndexFile(WHEEL, f"https://index.example/f/{WHEEL}", HASH)}
 
@@ -189,33 +189,33 @@ def test_ways_to_write_a_link(tag: str) -> None:
         '<meta name="pypi:repository-version" content="1.99">',
     ],
 )  # fmt: skip
-def test_links_after_other_markup(markup: str) -> None:
-    """Whatever else a page has, its links are those to files."""
+def test_other_markup_is_ignored(markup: str) -> None:
+    """Other markup does not hide the link to a file."""
     page = read(f'{markup}<a href="/f/{WHEEL}#sha256={HASH}">x</a>')
     assert page.files == {WHEEL: IndexFile(WHEEL, f"https://index.example/f/{WHEEL}", HASH)}
 
 
 @pytest.mark.parametrize("fragment", ["", "#", "#md5=" + "ab" * 16, "#sha512=" + SHA512])
-def test_html_without_a_sha256(fragment: str) -> None:
+def test_link_without_sha256(fragment: str) -> None:
     """A link without a sha256 is listed without one."""
     file = html(f'"{WHEEL}{fragment}"').files[WHEEL]
     assert (file.sha256, file.flaw) == (None, "")
 
 
-def test_an_escaped_name() -> None:
+def test_name_is_unescaped() -> None:
     """A name with a + is the same name where the link escapes it."""
     name = "lantern-1.0+dark-py3-none-any.whl"
     file = html(f'"{name.replace("+", "%2B")}"').files[name]
     assert (file.url, file.flaw) == (URL + name.replace("+", "%2B"), "")
 
 
-def test_a_base_moves_relative_links() -> None:
-    """Relative links start from <base>."""
+def test_relative_links_follow_base() -> None:
+    """Relative links are relative to <base>."""
     page = html(f'"{WHEEL}"', head='<base href="https://files.example/f/">')
     assert page.files[WHEEL].url == f"https://files.example/f/{WHEEL}"
 
 
-def test_names_that_only_begin_alike() -> None:
+def test_files_beside_a_file_are_not_listed() -> None:
     """Signatures and metadata beside a file are not the file."""
     page = html(f'"{WHEEL}.metadata#sha256={HASH}"', f'"{SDIST}.asc"')
     assert page.files == {}
@@ -224,7 +224,7 @@ def test_names_that_only_begin_alike() -> None:
 # Fields.
 
 
-def test_other_hashes_are_kept() -> None:
+def test_all_hashes_are_kept() -> None:
     """All that can be compared with the bytes, of a file and of its metadata."""
     page = json_page(entry(hashes={"sha256": HASH, "sha512": SHA512, "md5": "ab" * 16}))
     assert page.files[WHEEL].sha256 == HASH
@@ -296,14 +296,14 @@ def test_optional_fields_of_html(attributes: str, file: dict[str, Any]) -> None:
     }
 
 
-def test_the_same_entry_twice() -> None:
-    """Two entries that say the same are one."""
+def test_equal_entries_count_once() -> None:
+    """Two equal entries are no flaw."""
     assert not html(*[f'"{WHEEL}#sha256={HASH}"'] * 2).files[WHEEL].flaw
     assert not json_page(entry(), entry()).files[WHEEL].flaw
 
 
-def test_a_projects_status() -> None:
-    """What a page says of the whole project, in both forms; active where it says nothing."""
+def test_project_status() -> None:
+    """Both forms give the project's status, active by default."""
     status = {"status": "Quarantined", "reason": "malware"}
     meta = (
         '<meta name="pypi:project-status" content="quarantined">'
@@ -321,7 +321,7 @@ def test_a_projects_status() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.99"])
-def test_versions_of_the_api(version: str) -> None:
+def test_later_minor_versions_are_readable(version: str) -> None:
     """A later minor version is readable."""
     assert set(json_page(entry(), meta={"api-version": version}).files) == {WHEEL}
     meta = f'<meta name="pypi:repository-version" content="{version}">'
@@ -329,7 +329,7 @@ def test_versions_of_the_api(version: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["lantern", "Lantern", "LANTERN"])
-def test_a_projects_name(name: str) -> None:
+def test_project_name_is_normalized(name: str) -> None:
     """The name need not be normalised."""
     assert set(json_page(entry(), name=name).files) == {WHEEL}
 
@@ -342,7 +342,7 @@ def test_a_projects_name(name: str) -> None:
         "<title>Links for lantern</title>",
     ],
 )
-def test_a_project_without_files(body: str) -> None:
+def test_page_without_files(body: str) -> None:
     """A whole page that lists nothing."""
     assert read(body).files == {}
     assert json_page().files == {}
@@ -357,7 +357,7 @@ def test_a_project_without_files(body: str) -> None:
     ],
 )  # fmt: skip
 def test_content_types_of_html(kind: str) -> None:
-    """Each type that the standards have; and any charset that is UTF-8 for the page's bytes."""
+    """Every standard type, and every charset that equals UTF-8 for the page's bytes."""
     assert set(read(f'<a href="{WHEEL}">', kind).files) == {WHEEL}
     assert set(read(json.dumps(page_of(entry())), f"{JSON}; charset=utf-8").files) == {WHEEL}
 
@@ -390,8 +390,8 @@ def version_page(*files: object) -> ProjectPage:
     return parse_version_page(json.dumps(page).encode(), "application/json", URL)
 
 
-def test_a_versions_page() -> None:
-    """It has the same fields under other names, and never metadata."""
+def test_version_page() -> None:
+    """It has the same fields under other names, without metadata."""
     url = f"https://files.example/{WHEEL}"
     listed = IndexFile(WHEEL, url, HASH, 5, ">=3.8", digests=(("md5", "ab" * 16),))
     assert version_page(VERSION_ENTRY).files == {WHEEL: listed}
@@ -406,7 +406,7 @@ def test_a_versions_page() -> None:
         ({"yanked_reason": "broken"}, None),
     ],
 )
-def test_a_yank_on_a_versions_page(fields: dict[str, object], yanked: str | None) -> None:
+def test_yanked_on_version_page(fields: dict[str, object], yanked: str | None) -> None:
     """The reason is beside it."""
     assert version_page(VERSION_ENTRY | fields).files[WHEEL].yanked == yanked
 
@@ -420,8 +420,8 @@ def test_a_yank_on_a_versions_page(fields: dict[str, object], yanked: str | None
         json.dumps({"urls": [VERSION_ENTRY | {"yanked": None}]}),
     ],
 )
-def test_no_versions_page(page: str) -> None:
-    """What lists no files at all is refused, not taken for a version without files."""
+def test_unreadable_version_page(page: str) -> None:
+    """A page without a file list is refused, not read as a version without files."""
     with pytest.raises(UnreadablePageError):
         parse_version_page(page.encode(), "application/json", URL)
 
@@ -455,7 +455,7 @@ PAGE_URLS = st.sampled_from([URL, "http://index.example:8080/a", "https://index.
 
 
 @given(st.binary(), CONTENT_TYPES, PAGE_URLS)
-def test_any_bytes(body: bytes, content_type: str, url: str) -> None:
+def test_any_bytes_are_safe_or_refused(body: bytes, content_type: str, url: str) -> None:
     """Any bytes of any kind are a safe page or refused."""
     is_safe_or_refused(body, content_type, url)
 
@@ -501,7 +501,7 @@ FILES = st.lists(
     ),
     PAGE_URLS,
 )
-def test_any_json(page: object, url: str) -> None:
+def test_any_json_is_safe_or_refused(page: object, url: str) -> None:
     """Any JSON value is a safe page or refused."""
     is_safe_or_refused(json.dumps(page).encode(), JSON, url)
 
@@ -521,6 +521,6 @@ PIECES = st.one_of(
 @given(st.lists(PIECES, max_size=12).map("".join), PAGE_URLS)
 @example("<![foo[", URL)
 @example('<base href="http://["><a href="a.whl">', URL)
-def test_any_html(page: str, url: str) -> None:
+def test_any_html_is_safe_or_refused(page: str, url: str) -> None:
     """Any mixture of markup is a safe page or refused."""
     is_safe_or_refused(page.encode("utf-8", "surrogatepass"), HTML, url)

@@ -102,21 +102,21 @@ def flaw(page: ProjectPage) -> str:
         ("upload_time", "\uff12024-01-01T00:00:00Z"),
     ],
 )  # fmt: skip
-def test_a_wrong_type_anywhere(key: str, value: object) -> None:
-    """One wrong type, or a value that is not one of its kind, and the page cannot be read."""
+def test_wrong_value_in_any_entry(key: str, value: object) -> None:
+    """A wrong type or a malformed value in any entry makes the page unreadable."""
     odd = {"filename": SDIST, "url": f"/f/{SDIST}", "core_metadata": False} | {key: value}
     assert refusal(page_of(entry(), entry(**odd)), JSON)
 
 
-def test_a_reason_names_field_and_file() -> None:
+def test_reason_names_field_and_file() -> None:
     """Fit to print."""
     reason = refusal(page_of(entry(size="5", filename="x\x1b[31m.whl")), JSON)
     assert reason == "'size' of x [31m.whl has the wrong type"
 
 
 @pytest.mark.parametrize("odd", [None, "x", 5, [], {}])
-def test_entries_that_are_none(odd: object) -> None:
-    """One entry that is not one, and the page cannot be read."""
+def test_entry_of_wrong_type(odd: object) -> None:
+    """One entry that is no file makes the page unreadable."""
     assert refusal(page_of(entry(), odd), JSON)
 
 
@@ -149,19 +149,19 @@ PAGE = page_of(entry())
         (PAGE[:-1] + b', "x": "\xe9"}', "not in UTF-8"),
         (PAGE[:-1] + b', "x": NaN}', "NaN is not valid JSON"),
         (PAGE[:-1] + b', "x": [-Infinity]}', "-Infinity is not valid JSON"),
-        (PAGE[:-1] + b', "x": {"y": 1, "y": 1}}', "the key 'y' is twice"),
-        (PAGE[:-1] + b', "name": "lantern"}', "the key 'name' is twice"),
+        (PAGE[:-1] + b', "x": {"y": 1, "y": 1}}', "the key 'y' appears twice"),
+        (PAGE[:-1] + b', "name": "lantern"}', "the key 'name' appears twice"),
         (PAGE[:-1] + b', "x": "\\ud800"}', "half of a surrogate pair"),
         (PAGE[:-1] + b', "\\uDFFF": 1}', "half of a surrogate pair"),
     ],
 )  # fmt: skip
-def test_json_to_the_letter(body: bytes, reason: str) -> None:
-    """Only JSON, only in UTF-8, and only with the keys and the types that the standards have."""
+def test_malformed_json(body: bytes, reason: str) -> None:
+    """The page must be JSON, in UTF-8, with the keys and types that the standards require."""
     assert reason in refusal(body, JSON)
 
 
-def test_json_that_only_looks_odd() -> None:
-    """A surrogate pair, one that is written out, and numbers of any size are allowed."""
+def test_odd_but_valid_json() -> None:
+    """Surrogate pairs, escaped backslashes and numbers of any size are allowed."""
     more = b', "x": ["\\ud83d\\ude00", "\\\\ud800", 1e999, -0, 99999999999999999999]}'
     assert not refusal(PAGE[:-1] + more + b"\n", JSON)
 
@@ -177,8 +177,8 @@ def test_json_that_only_looks_odd() -> None:
         "application/vnd.pypi.simple.v2+json", "application/vnd.pypi.simple.latest+json",
     ],
 )  # fmt: skip
-def test_another_content_type(kind: str) -> None:
-    """A page of another kind is not guessed at; caches and clients compare types to the letter."""
+def test_unknown_content_type(kind: str) -> None:
+    """Other types are refused; caches and clients compare types literally."""
     assert "content type" in refusal(LINK, kind)
 
 
@@ -192,8 +192,8 @@ def test_another_content_type(kind: str) -> None:
         (b"", "text/html; charset*=utf-8''utf-8"),
     ],
 )  # fmt: skip
-def test_charsets(body: bytes, kind: str) -> None:
-    """A page is in UTF-8, and is not said to be in anything else."""
+def test_charset_other_than_utf_8(body: bytes, kind: str) -> None:
+    """A page must be in UTF-8, and its header must not contradict that."""
     assert refusal(body + LINK.encode(), kind)
 
 
@@ -227,7 +227,7 @@ def test_charsets(body: bytes, kind: str) -> None:
     ],
 )  # fmt: skip
 def test_malformed_markup(markup: str) -> None:
-    """What parsers recover from in ways of their own makes the page unreadable."""
+    """Markup that parsers repair differently makes the page unreadable."""
     assert not refusal(LINK)
     assert refusal(markup + LINK)
 
@@ -235,16 +235,16 @@ def test_malformed_markup(markup: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("", "empty"), ("  \n", "empty"), ("just words", "not a whole HTML page"),
-        ("<p>x</p>", "not a whole HTML page"), ("<!DOCTYPE html><body>\n<a hr", "breaks off"),
-        (LINK + "<a hr", "breaks off"), (LINK + "<!-- x", "breaks off"),
+        ("", "empty"), ("  \n", "empty"), ("just words", "not a complete HTML page"),
+        ("<p>x</p>", "not a complete HTML page"), ("<!DOCTYPE html><body>\n<a hr", "ends in"),
+        (LINK + "<a hr", "ends in"), (LINK + "<!-- x", "ends in"),
         ("<html><form action='/login'><input name=u></form></html>", "a form"),
-        ("<!doctype html><html><script src=app.js></script></html>", "a form or an application"),
+        ("<!doctype html><html><script src=app.js></script></html>", "a form or a web application"),
         (LINK + "<p\x1b>", r"malformed at '<p\x1b>'"),
     ],
 )  # fmt: skip
-def test_a_page_that_is_none(body: str, reason: str) -> None:
-    """A login form or half a page lists nothing, and is no index that has nothing."""
+def test_reason_why_html_is_no_page(body: str, reason: str) -> None:
+    """A login form or half a page does not mean that the index has no files."""
     assert reason in refusal(body)
 
 
@@ -258,8 +258,8 @@ def test_a_page_that_is_none(body: str, reason: str) -> None:
         "<html><a href='a%0A.whl'>", "<html><a href='%1B.whl'>", "<html><a href='a%5Cb.whl'>",
     ],
 )  # fmt: skip
-def test_links_that_are_none(page: str) -> None:
-    """Links in comments, attributes and scripts, and those to another name, list nothing."""
+def test_not_a_link_to_a_file(page: str) -> None:
+    """Links in comments and attributes, and links to other names, list nothing."""
     assert read(page + "<h1>").files == {}
 
 
@@ -294,8 +294,8 @@ def test_links_that_are_none(page: str) -> None:
         ({"core_metadata": {"sha256": HASH.upper()}}, "lower case"),
     ],
 )  # fmt: skip
-def test_flaws_of_a_file_in_json(more: dict[str, object], reason: str) -> None:
-    """An entry that is not as it should be spoils its own file only."""
+def test_flawed_json_entry(more: dict[str, object], reason: str) -> None:
+    """A flaw affects only the entry's own file."""
     page = read(page_of(entry(**more), entry(filename=SDIST, url=f"/f/{SDIST}")), JSON)
     assert reason in flaw(page)
     assert page.files[SDIST].flaw == ""
@@ -312,8 +312,8 @@ def test_flaws_of_a_file_in_json(more: dict[str, object], reason: str) -> None:
         ("' data-core-metadata='sha256=zz", "'zz'"), ("' data-core-metadata='foo=zz", "'foo=zz'"),
     ],
 )  # fmt: skip
-def test_flaws_of_a_file_in_html(tail: str, reason: str) -> None:
-    """The same in HTML."""
+def test_flawed_link(tail: str, reason: str) -> None:
+    """A flaw affects only the link's own file."""
     page = read(f"<a href='/f/{WHEEL}{tail}'><a href='/f/{SDIST}#sha256={HASH}'>")
     assert reason in flaw(page)
     assert page.files[SDIST].flaw == ""
@@ -322,8 +322,8 @@ def test_flaws_of_a_file_in_html(tail: str, reason: str) -> None:
 @pytest.mark.parametrize(
     "scheme", ["ftp://f.example/", "javascript:/", "data:/", "http://h:99999/"]
 )
-def test_links_that_lead_nowhere(scheme: str) -> None:
-    """A file whose link leads nowhere is listed, though not properly, and without a URL."""
+def test_link_without_usable_url(scheme: str) -> None:
+    """Such a file is listed improperly, without a URL."""
     page = read(f'<a href="{scheme}{WHEEL}">')
     assert (page.files[WHEEL].url, bool(flaw(page))) == ("", True)
 
@@ -340,10 +340,10 @@ def test_links_that_lead_nowhere(scheme: str) -> None:
         ([entry(), entry(size=6), entry()], False),
     ],
 )  # fmt: skip
-def test_a_file_that_is_listed_twice(pages: list[dict[str, object]], ambiguous: bool) -> None:
-    """PEP 503 has one entry for each file; two that differ are a flaw, hashes that differ worse."""
+def test_file_listed_twice(pages: list[dict[str, object]], ambiguous: bool) -> None:
+    """Two different entries are a flaw, two different hashes are ambiguous (PEP 503)."""
     page = read(page_of(*pages), JSON)
-    assert flaw(page) == "it is listed twice, and not in the same way"
+    assert flaw(page) == "it is listed twice with different details"
     assert page.ambiguous == ({WHEEL} if ambiguous else set())
     assert page.files[WHEEL].size == 5
 
@@ -355,8 +355,8 @@ def test_a_file_that_is_listed_twice(pages: list[dict[str, object]], ambiguous: 
         *("a\nb.whl", "\x1b[31m.whl", "a\u202eb.whl", "a" * 300 + ".whl", " a.whl", "é.whl"),
     ],
 )
-def test_a_file_name_with_a_path_or_worse(filename: str) -> None:
-    """A name that leads elsewhere or cannot be printed is passed over."""
+def test_unsafe_file_names_are_ignored(filename: str) -> None:
+    """Names with a path or unprintable characters are ignored."""
     assert set(read(page_of(entry(filename=filename), entry()), JSON).files) == {WHEEL}
 
 
@@ -371,8 +371,8 @@ KEYS = st.sampled_from([*entry(), "dist-info-metadata", "provenance", "gpg-sig"]
 
 
 @given(st.dictionaries(KEYS, VALUES | st.dictionaries(st.sampled_from(["sha256", "md5"]), VALUES)))
-def test_any_entry(odd: dict[str, object]) -> None:
-    """Whatever an entry holds, what is made of it is fit to print."""
+def test_any_entry_is_printable(odd: dict[str, object]) -> None:
+    """Whatever an entry contains, its refusal or flaw is printable."""
     body = page_of({**entry(), **odd})
     if not refusal(body, JSON) and WHEEL in (page := read(body, JSON)).files:
         flaw(page)
@@ -390,14 +390,14 @@ def test_any_entry(odd: dict[str, object]) -> None:
         *("<script></script>", "<a x='&amp;'>", "<p a \n\n", "&amp"),
     ],
 )
-def test_hostile_markup_is_read_once(piece: str) -> None:
-    """However much it is, it comes to an end: what looks at all of it for each piece never does."""
+def test_hostile_markup_takes_linear_time(piece: str) -> None:
+    """A quadratic parser would not finish within the test's time limit."""
     assert refusal(piece * (1_200_000 if THOROUGH else 60_000))
 
 
 @pytest.mark.parametrize("piece", ["<li>", "<p></q>", "<x/>", "<ul><li></li>", "<P>"])
-def test_more_open_elements_than_any_page_has(piece: str) -> None:
-    """uv has a limit as well, and drops a page beyond it."""
+def test_too_many_open_elements(piece: str) -> None:
+    """uv has a limit as well, and ignores pages beyond it."""
     assert not refusal(piece * 100 + LINK)
     assert refusal(piece * 201 + LINK) == "more than 200 elements are open at once"
 
@@ -405,20 +405,20 @@ def test_more_open_elements_than_any_page_has(piece: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["<br>", "<hr/>", "<a href=x>", "<li>x</li>", "<ul><li>x<li>y</UL>", "</p>", "<P></p>"]
 )
-def test_elements_that_do_not_stay_open(piece: str) -> None:
-    """Those that are never closed, and those that another closes."""
+def test_closed_elements_do_not_count(piece: str) -> None:
+    """Void elements and elements that another end tag closes are not open."""
     assert not refusal(piece * 5000 + LINK)
 
 
 @pytest.mark.parametrize("last", [b'"a": 1', b'"0": 1'])
-def test_hostile_objects_are_read_once(last: bytes) -> None:
-    """The same for keys of one object, all different or not."""
+def test_hostile_object_takes_linear_time(last: bytes) -> None:
+    """The same for the keys of one object, distinct or not."""
     keys = b"".join(b'"%d": 1, ' % number for number in range(1_000_000 if THOROUGH else 100_000))
     assert bool(refusal(PAGE[:-1] + b', "x": {' + keys + last + b"}}", JSON)) is (b"0" in last)
 
 
-def test_more_files_than_any_project_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entries are counted, whatever their names."""
+def test_too_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All entries count, whatever their names."""
     monkeypatch.setattr(simple_page, "MAX_FILES", 3)
     assert not refusal(LINK * 3)
     assert refusal(LINK * 4) == "the page lists more than 3 files"

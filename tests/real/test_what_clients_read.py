@@ -1,4 +1,4 @@
-"""What is said to be listed is found by real clients; what is not so, is not."""
+"""Real clients find what counts as listed; what does not count is waited for."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ METADATA = b"Metadata-Version: 2.1\nName: lantern\nVersion: 1.0\n"
 
 
 def is_found_by_all(poetry: Poetry, folder: Path, url: str) -> None:
-    """See that pip, uv and Poetry each get the wheel."""
+    """Check that pip, uv and Poetry each get the wheel."""
     assert pip_finds(folder, url, "lantern", "1.0")
     assert uv_finds(folder, url, "lantern", "1.0")
     assert poetry_finds(poetry, folder, url, "lantern", "1.0")
@@ -132,7 +132,7 @@ if not THOROUGH:
 def test_pages_of_each_index(
     poetry: Poetry, index: FaultProxy, tmp_path: Path, page: str, kind: str
 ) -> None:
-    """As each index writes its pages, the wheel is listed, and real clients get it."""
+    """The wheel on each index's kind of page counts as listed, and real clients get it."""
     body = here(page, index.origin).encode()
     url = shows(index, Answer(200, body, headers={"Content-Type": kind}))
     index.answer(is_file(f"{WHEEL}.metadata"), Answer(200, METADATA))
@@ -166,8 +166,10 @@ ODD = {
 
 
 @pytest.mark.parametrize("page", list(ODD.values()), ids=list(ODD))
-def test_odd_pages(poetry: Poetry, index: FaultProxy, tmp_path: Path, page: Answer) -> None:
-    """Pages that are odd to look at, and as the standards allow."""
+def test_odd_but_valid_pages(
+    poetry: Poetry, index: FaultProxy, tmp_path: Path, page: Answer
+) -> None:
+    """Unusual pages that the standards allow."""
     url = shows(index, page)
     ended(wait(poetry, tmp_path, url), 0)
     is_found_by_all(poetry, tmp_path, url)
@@ -188,10 +190,10 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("page", "reason"), list(UNREADABLE.values()), ids=list(UNREADABLE))
-def test_pages_that_cannot_be_read(
+def test_unreadable_page_is_waited_for(
     poetry: Poetry, index: FaultProxy, tmp_path: Path, page: Answer, reason: str
 ) -> None:
-    """The wait goes on until the time is up, and says why."""
+    """The wait ends at the deadline with the reason."""
     run = wait(poetry, tmp_path, shows(index, page), *TOO_SHORT)
     ended(run, 6)
     assert codes(tmp_path) == ["PV601"]
@@ -208,10 +210,10 @@ IMPROPER = {
 
 
 @pytest.mark.parametrize(("page", "reason"), list(IMPROPER.values()), ids=list(IMPROPER))
-def test_files_that_are_not_properly_listed(
+def test_improperly_listed_file_is_waited_for(
     poetry: Poetry, index: FaultProxy, tmp_path: Path, page: Answer, reason: str
 ) -> None:
-    """The same for one file."""
+    """The wait ends at the deadline with the file's flaw."""
     run = wait(poetry, tmp_path, shows(index, page), *TOO_SHORT)
     ended(run, 6)
     assert codes(tmp_path) == ["PV608"]
@@ -233,10 +235,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("page", "code"), list(WRONG.values()), ids=list(WRONG))
-def test_what_is_listed_wrongly(
+def test_wrong_listing_fails_at_once(
     poetry: Poetry, index: FaultProxy, tmp_path: Path, page: Answer, code: str
 ) -> None:
-    """A fault has its own code."""
+    """A listing that contradicts the wheel fails without waiting."""
     index.answer(is_file(f"{WHEEL}.metadata"), Answer(200, METADATA))
     ended(wait(poetry, tmp_path, shows(index, page)), 7)
     assert codes(tmp_path) == [code]
@@ -252,8 +254,10 @@ def test_bytes_under_a_content_encoding(poetry: Poetry, index: FaultProxy, tmp_p
     assert not uv_finds(tmp_path, url, "lantern", "1.0")
 
 
-def test_a_page_in_pieces(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> None:
-    """gzip of several members is not read to its end by every client."""
+def test_gzip_of_several_members_is_unreadable(
+    poetry: Poetry, index: FaultProxy, tmp_path: Path
+) -> None:
+    """Not every client reads all members."""
     page = json_page(entry())
     assert isinstance(page.body, bytes)
     page.body = gzip.compress(page.body[:40]) + gzip.compress(page.body[40:])

@@ -210,7 +210,7 @@ class SimpleIndex:
             return None
         kind = media_type(answer.headers.get("content-type", ""))
         if kind not in variant.accept and "*/*" not in variant.accept:
-            raise UnreadablePageError(f"it answered with {kind[:80]!r}, which was not asked for")
+            raise UnreadablePageError(f"the content type {kind[:80]!r} was not requested")
         return await self._read(project, answer, variant)
 
     async def _read(self, project: str, answer: Page, variant: Variant) -> ProjectPage:

@@ -2,9 +2,9 @@
 
 Specification: https://packaging.python.org/en/latest/specifications/simple-repository-api/
 (PEP 503, 592, 629, 658, 691, 700, 714, 792), and PyPI's JSON page of one version ("JSON API" in
-PyPI's own documentation). A page whose structure is malformed is unreadable as a whole; an entry
-that the standards do not allow has a flaw, which matters for the files that are looked for and is
-passed over in others. What one client makes of a page beyond that is not known here: it is asked.
+PyPI's own documentation). A page whose structure is malformed is unreadable. An entry that violates
+the standards has a flaw, which counts for the expected files and is ignored in others. What a
+client makes of a page beyond that is not emulated here; the real clients are asked.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _CHARSET = re.compile(r""";[ \t]*charset=["']?([^\s;"']*)""", re.IGNORECASE)
 _UTF8 = {"", "utf-8", "utf8"}
-# Those in which ASCII is what it is in UTF-8.
+# Encodings that agree with UTF-8 on ASCII.
 _ASCII = {"us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252"}
 
 
 def media_type(content_type: str) -> str:
-    """A Content-Type without its parameters, to the letter, as clients compare it."""
+    """A Content-Type without its parameters, unchanged: clients compare it literally."""
     return content_type.split(";", 1)[0]
 
 
@@ -65,10 +65,10 @@ def parse_version_page(body: bytes, content_type: str, url: str) -> ProjectPage:
 
 
 def _text(body: bytes, content_type: str) -> str:
-    """A page is in UTF-8; clients differ on other encodings, and on which one is declared where."""
+    """A page must be in UTF-8; clients disagree on other encodings and where to find them."""
     declared = _CHARSET.findall(content_type)
     if content_type.lower().count("charset") != len(declared) or len(declared) > 1:
-        raise UnreadablePageError("its Content-Type does not declare one charset")
+        raise UnreadablePageError("its Content-Type declares no single charset")
     charset = "".join(declared).lower()
     if charset not in _UTF8 and not (charset in _ASCII and body.isascii()):
         raise UnreadablePageError(f"the page is encoded as {charset[:40]!r}, not as UTF-8")

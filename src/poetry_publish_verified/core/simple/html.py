@@ -1,17 +1,17 @@
 """A page in HTML (PEP 503, 592, 629, 658, 714, 792): its links, as every parser sees them.
 
-Accepted are pages without a doctype, `html`, `head` and `body`, tags that are never closed, other
-elements and links, attributes in single quotes or without any, and any case of names. So is what
-a page has besides: its layout, and the text of its links, which directory listings cut short.
+A page may lack the doctype, `html`, `head` and `body`, leave tags unclosed, quote attributes with
+either quote or not at all, write names in any case, and contain other elements and links. The text
+of a link is ignored, because directory listings truncate it.
 
-Unreadable is what parsers recover from in ways of their own: a `<` that begins no tag, a tag that
-does not end, attributes without white space between them, two values for one attribute of a link,
-comments that end in another way than `-->`, CDATA, markup in a title, elements whose links may be
-text (such as `textarea`), character references without their semicolon where that matters, a
-`<base>` that is relative, not the only one, or behind a link, and more than 200 open elements.
+A page is unreadable if it contains what parsers repair differently: a `<` that starts no tag, a tag
+without an end, attributes without white space in between, two values for one attribute of a link, a
+comment that ends with anything but `-->`, CDATA, markup in a title, elements whose links may be
+text (such as `textarea`), a character reference without the semicolon where that matters, a
+`<base>` that is relative, not the only one, or after a link, and more than 200 open elements.
 
-A tokenizer, because the standard library's parser takes quadratic time over broken markup and
-recovers in another way with each version of Python; this one refuses what does not fit.
+This is a tokenizer because the standard library's parser needs quadratic time for broken markup,
+and each version of Python repairs it differently.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
 _TEXTS = {
     name: re.compile(rf"</{name}({_S}*>)?", re.IGNORECASE) for name in ("title", "script", "style")
 }
-# Whether there are links in these depends on who reads.
+# Parsers disagree on whether these contain links.
 _UNSURE = {"textarea", "xmp", "iframe", "noembed", "noframes", "plaintext", "template"}
 # Never closed; and links, as one ends where the next begins.
 _EMPTY = {"a", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"}
 # Parsers with a limit of their own have a higher one, and refuse a page that exceeds it.
 _MAX_DEPTH = 200
-# On login pages and the like, and on every whole page.
+# What login pages and the like contain, and what every complete page contains.
 _APPLICATION = {"form", "input", "script"}
 _DOCUMENT = {"html", "head", "body", "title", "h1", "!doctype"}
 # What a link to a file ends in, now or once.
@@ -75,7 +75,9 @@ def read_html(text: str, url: str) -> ProjectPage:
         elif name == "base" and "href" in attributes:
             base = absolute("", attributes["href"])
             if base is None or "a" in seen or "base" in seen:
-                raise UnreadablePageError("its <base> is not one absolute URL before all links")
+                raise UnreadablePageError(
+                    "its <base> is not a single absolute URL before the first link"
+                )
             listing = Listing(base)
         seen.add(name)
     if not listing.count:
@@ -85,13 +87,13 @@ def read_html(text: str, url: str) -> ProjectPage:
 
 
 def _refuse_other_pages(text: str, seen: set[str]) -> None:
-    """A login form, an empty answer or some words list nothing either, and prove nothing."""
+    """A login form or an empty answer lists no files either, but proves nothing."""
     if not text.strip():
         raise UnreadablePageError("the page is empty")
     if seen & _APPLICATION:
-        raise UnreadablePageError("the page is a form or an application, and lists nothing")
+        raise UnreadablePageError("the page is a form or a web application and lists no files")
     if not seen & _DOCUMENT:
-        raise UnreadablePageError("the page is not a whole HTML page")
+        raise UnreadablePageError("the page is not a complete HTML page")
 
 
 def _read_link(attributes: _Attributes, listing: Listing) -> None:
@@ -124,7 +126,7 @@ def _read_metadata(value: str) -> Hashes:
     try:
         return Hashes() if value == "true" else read_hash(value)
     except UnreadablePageError as error:
-        return Hashes(flaw=f"of its metadata, {error}")
+        return Hashes(flaw=f"in its metadata, {error}")
 
 
 def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
@@ -141,7 +143,7 @@ def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
         at = found.end()
         name = (found["name"] or found.group()[1:9]).lower()
         if name in _UNSURE:
-            raise UnreadablePageError(f"there is a <{name}> on the page")
+            raise UnreadablePageError(f"the page contains a <{name}>")
         yield name, _attributes(found["attributes"]) if name in {"a", "base", "meta"} else {}
         if name in _TEXTS:
             at = _after_text(text, at, name)
@@ -156,7 +158,7 @@ class _Depth:
         self._open: list[str] = []
 
     def count(self, begun: str | None, ended: str | None) -> None:
-        """Take a tag in; raises UnreadablePageError where too many elements are open."""
+        """Count a tag; raises UnreadablePageError if too many elements are open."""
         if begun and begun.lower() not in _EMPTY:
             self._open.append(begun.lower())
         elif ended and ended.lower() in self._open:
@@ -168,16 +170,16 @@ class _Depth:
 
 def _why_malformed(text: str, at: int) -> str:
     if ">" not in text[at:]:
-        return "the page breaks off in the middle of a tag"
+        return "the page ends in the middle of a tag"
     return f"its markup is malformed at {text[at : at + 40]!r}"
 
 
 def _after_comment(text: str, at: int) -> int:
     end = text.find("-->", at)
     if end < 0:
-        raise UnreadablePageError("the page breaks off in the middle of a comment")
+        raise UnreadablePageError("the page ends in the middle of a comment")
     if _ODD_COMMENT.match(text, at, end + 1):
-        raise UnreadablePageError("where a comment on the page ends is not certain")
+        raise UnreadablePageError("it is ambiguous where a comment on the page ends")
     return end + 3
 
 
@@ -186,7 +188,7 @@ def _after_text(text: str, at: int, name: str) -> int:
     end = found.start() if found and found.group(1) else -1
     markup = {"title": "<", "script": "<!--", "style": "</"}[name]
     if found is None or end < 0 or text[at - 2] == "/" or text.find(markup, at, end) >= 0:
-        raise UnreadablePageError(f"where a <{name}> on the page ends is not certain")
+        raise UnreadablePageError(f"it is ambiguous where a <{name}> on the page ends")
     return found.end()
 
 

@@ -1,8 +1,8 @@
 """A page in JSON (PEP 691, 700, 714, 740, 792), and PyPI's page of one version.
 
-JSON as RFC 8259 has it, in UTF-8 without a byte order mark; no key twice, no value of another type
-than the standards give it, no NaN or Infinity and no half of a surrogate pair anywhere: clients
-drop a page whole for any of these, or disagree on what it says.
+A page must be JSON according to RFC 8259, in UTF-8 without a byte order mark, NaN, Infinity, lone
+surrogates, duplicate keys, or values of a type that the standards do not allow. For any of these,
+even in entries of other files, clients ignore the whole page or disagree on what it says.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PAGE: _Types = {"meta": (dict,), "name": (str,), "files": (list,)}
 _PAGE_MORE: _Types = {"versions": (list,), "project-status": (dict,)}
 _STATUS: _Types = {"status": (str,), "reason": (str, _NULL)}
 _FILE: _Types = {"filename": (str,), "url": (str,), "hashes": (dict,)}
-# null where every client takes it for nothing; PEP 691 leaves such keys out.
+# null where every client accepts it; PEP 691 omits such keys.
 _FILE_MORE: _Types = {
     "size": (int,),
     "yanked": (bool, str),
@@ -43,7 +43,7 @@ _FILE_MORE: _Types = {
     "gpg-sig": (bool, _NULL),
     "provenance": (str, _NULL),
 }
-# What the page of one version calls the same.
+# Their names on the page of one version.
 _VERSION_KEYS = {
     **{key: key for key in ("filename", "url", "size", "yanked")},
     "hashes": "digests",
@@ -58,7 +58,7 @@ def read_json(text: str, url: str, project: str) -> ProjectPage:
     page = _loaded(text)
     _check(page, _PAGE, _PAGE_MORE, "the page")
     if canonicalize_name(page["name"]) != project:
-        raise UnreadablePageError(f"the page is of another project, {page['name']!r}")
+        raise UnreadablePageError(f"the page is for another project, {page['name']!r}")
     _check(page["meta"], {"api-version": (str,)}, {}, "meta")
     check_version(page["meta"]["api-version"])
     status = page.get("project-status", {})
@@ -77,7 +77,7 @@ def read_version_json(text: str, url: str) -> ProjectPage:
     for entry in page["urls"]:
         _check(entry, {"filename": (str,), "digests": (dict,)}, {}, "an entry")
         file = {key: entry[other] for key, other in _VERSION_KEYS.items() if other in entry}
-        # It has one that is called blake2b_256 besides.
+        # Without blake2b_256, which is not a name of hashlib's.
         file["hashes"] = {k: v for k, v in entry["digests"].items() if k in {"md5", "sha256"}}
         if file.get("yanked") is True:
             file["yanked"] = entry.get("yanked_reason") or True
@@ -91,7 +91,7 @@ def _loaded(text: str) -> dict[str, Any]:
         if _SURROGATE.search(text):
             json.dumps(page, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise UnreadablePageError("the page holds half of a surrogate pair") from None
+        raise UnreadablePageError("the page contains half of a surrogate pair") from None
     except UnreadablePageError:
         raise
     except (ValueError, RecursionError):
@@ -105,7 +105,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(key for key, count in Counter(k for k, _ in pairs).items() if count > 1)
-        raise UnreadablePageError(f"the key {twice!r} is twice in one object")
+        raise UnreadablePageError(f"the key {twice!r} appears twice in one object")
     return found
 
 
@@ -134,7 +134,7 @@ def _read_file(entry: Any, listing: Listing) -> None:
     if "upload-time" in entry and not _is_time(entry["upload-time"]):
         raise UnreadablePageError(f"the upload-time of {what} is not a time")
     place, _, fragment = entry["url"].partition("#")
-    # Clients differ on whether a hash may be there as well.
+    # Clients disagree on whether a hash there counts.
     flaw = read_hash(fragment).flaw or "its URL has a fragment" if fragment else ""
     hashes = _read_hashes(entry["hashes"], what)
     metadata, has_metadata = Hashes(), False
@@ -150,7 +150,7 @@ def _read_file(entry: Any, listing: Listing) -> None:
             hashes.sha256,
             entry.get("size"),
             entry.get("requires-python"),
-            # An empty text is neither a reason nor a no; uv takes the file for yanked.
+            # An empty string is neither a reason nor false; uv counts the file as yanked.
             None if yanked is False else "" if yanked is True else yanked,
             has_metadata,
             metadata.sha256,

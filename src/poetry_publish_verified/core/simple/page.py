@@ -1,4 +1,4 @@
-"""A project's page as values, and what the standards ask of every entry, HTML or JSON."""
+"""A project's page as values, and what the standards require of every entry, HTML or JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from poetry_publish_verified.sanitize import printable
 # Several times what the largest projects have.
 MAX_FILES = 200_000
 _MAX_SPECIFIER = 1000
-# The hashes that all installers compare, with the number of their hexadecimal digits. hashlib has
-# more, but clients disagree on what those are called and how long they are.
+# The hash algorithms that all installers know, with their hexadecimal digits. hashlib has more, but
+# clients disagree on their names and lengths.
 _DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,299}")
@@ -37,7 +37,7 @@ Digests = tuple[tuple[str, str], ...]
 
 
 class UnreadablePageError(ValueError):
-    """A page that the standards do not allow as a whole; the message is printable."""
+    """The page violates the standards; the message is printable."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(printable(reason, 300))
@@ -82,7 +82,7 @@ class ProjectPage:
 
 @dataclass(frozen=True, slots=True)
 class Hashes:
-    """The hashes of one file; `flaw` says why the standards do not allow them."""
+    """The hashes of one file; `flaw` says how they violate the standards."""
 
     sha256: str | None = None
     others: Digests = ()
@@ -90,10 +90,10 @@ class Hashes:
 
 
 class Listing:
-    """The files of a page while it is read; `count` is that of its entries."""
+    """The files of a page while it is read; `count` is the number of entries so far."""
 
     def __init__(self, base: str) -> None:
-        """Relative addresses start from `base`."""
+        """`base` is what relative URLs are relative to."""
         self._base = base
         self._files: dict[str, IndexFile] = {}
         self._ambiguous: set[str] = set()
@@ -118,11 +118,11 @@ class Listing:
         if _contradict(known, file):
             self._ambiguous.add(file.filename)
         # PEP 503: one anchor for each file.
-        twice = "it is listed twice, and not in the same way"
+        twice = "it is listed twice with different details"
         self._files[file.filename] = replace(known, flaw=twice)
 
     def page(self, status: str | None = None, reason: str | None = None) -> ProjectPage:
-        """All that was taken in, and the project's status."""
+        """The page with all entries, and the project's status."""
         status = (status or "active").strip().lower()
         return ProjectPage(self._files, frozenset(self._ambiguous), status, reason or "")
 
@@ -130,12 +130,12 @@ class Listing:
 def check_version(version: str) -> None:
     """Raises UnreadablePageError for another major version than 1 (PEP 629)."""
     if not _VERSION.fullmatch(version):
-        raise UnreadablePageError(f"the page is of simple API version {version[:20]!r}")
+        raise UnreadablePageError(f"the page has simple API version {version[:20]!r}")
 
 
 def _flaw(file: IndexFile, url: str | None, segment: str) -> str:
     if url is None:
-        return "its URL is not a valid http or https URL, or holds credentials"
+        return "its URL is not a valid http or https URL, or contains credentials"
     if segment != file.filename:
         return "its URL does not end in the file's name"
     if file.requires_python is not None and not _is_specifier(file.requires_python):
@@ -154,13 +154,13 @@ def _contradict(one: IndexFile, other: IndexFile) -> bool:
 def read_hashes(given: Mapping[str, str]) -> Hashes:
     """Hashes by algorithm: lower-case hexadecimal (PEP 503, 691).
 
-    Raises UnreadablePageError for a value that is not a hash at all.
+    Raises UnreadablePageError if a value is not a hash at all.
     """
     found: dict[str, str] = {}
     flaw = ""
     for algorithm, value in given.items():
         if algorithm not in _DIGITS:
-            flaw = f"{printable(algorithm, 40)!r} is not one of the hashes that installers know"
+            flaw = f"{printable(algorithm, 40)!r} is not a hash algorithm that all installers know"
             continue
         if len(value) != _DIGITS[algorithm] or not _HEX.fullmatch(value):
             raise UnreadablePageError(f"{value[:200]!r} on the page is not a {algorithm} hash")
@@ -172,9 +172,9 @@ def read_hashes(given: Mapping[str, str]) -> Hashes:
 
 
 def read_hash(text: str) -> Hashes:
-    """One hash as fragments and attributes have it: `sha256=…`.
+    """One hash as in fragments and attributes: `sha256=…`.
 
-    Raises UnreadablePageError for a name and a value that are not a hash.
+    Raises UnreadablePageError if a name and a value are not a hash.
     """
     if "=" not in text:
         return Hashes(flaw=f"{printable(text, 100)!r} is not a hash")
@@ -199,7 +199,7 @@ def last_segment(address: str) -> str:
 
 @functools.lru_cache(4096)
 def _is_specifier(requires_python: str) -> bool:
-    """PEP 440. An empty one allows every Python, as without one."""
+    """Whether it is valid (PEP 440). An empty one allows every Python."""
     try:
         SpecifierSet(requires_python[:_MAX_SPECIFIER])
     except InvalidSpecifier:
