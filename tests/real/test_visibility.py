@@ -145,7 +145,9 @@ def test_only_selected_clients(
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")
         asked = len(edge.requests_for("/simple/lantern/"))
-        ended(publish(poetry, next_one, open_pypi, "--index", url, "--clients", "uv"), 0)
+        # The repository's own index is requested in a way of its own before the upload.
+        both = ("--index", open_pypi.simple_url, "--index", url)
+        ended(publish(poetry, next_one, open_pypi, *both, "--clients", "uv"), 0)
         looks = edge.requests_for("/simple/lantern/")[asked:]
         assert {look.headers["accept-encoding"] for look in looks} == {"gzip, deflate, zstd"}
 
@@ -300,14 +302,12 @@ def test_mirror_with_other_bytes(
     assert url in run.err
 
 
-@pytest.mark.parametrize("named", [True, False])
 def test_mirror_is_asked_after_the_own_index(
     poetry: Poetry,
     project: Project,
     pypi: Index,
     proxy: FaultProxy,
     make_proxy: MakeProxy,
-    named: bool,
 ) -> None:
     """Until the own index is complete, only the mirror's root is requested."""
     project.build()
@@ -315,8 +315,8 @@ def test_mirror_is_asked_after_the_own_index(
     own = pypi.behind(proxy.origin)
     hidden = 6
     proxy.hide(project.wheel, pages=hidden)
-    options = ("--index", own.simple_url) if named else ()
-    ended(publish(poetry, project, own, *options, "--index", f"{mirror.origin}/simple/"), 0)
+    both = ("--index", own.simple_url, "--index", f"{mirror.origin}/simple/")
+    ended(publish(poetry, project, own, *both), 0)
     looks = sorted(page.at for page in proxy.pages if page.at > proxy.uploads[-1].at)
     before = [r for r in mirror.requests if r.at < looks[hidden - 1]]
     assert [r.path for r in before] == ["/simple/"]
@@ -333,8 +333,8 @@ def test_mirror_is_not_asked_if_the_own_index_fails(
     mirror = make_proxy(pypi.origin)
     proxy.hide(project.wheel)
     own = pypi.behind(proxy.origin)
-    named = ("--index", f"{mirror.origin}/simple/")
-    run = publish(poetry, project, own, *named, *TOO_SHORT)
+    both = ("--index", own.simple_url, "--index", f"{mirror.origin}/simple/")
+    run = publish(poetry, project, own, *both, *TOO_SHORT)
     ended(run, 6)
     assert mirror.pages == []
     assert own.simple_url in run.err
