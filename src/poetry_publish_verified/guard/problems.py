@@ -6,12 +6,13 @@ its code. Foreign text is made harmless where it is printed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from poetry_publish_verified.errors import Problem
 
 PLUGIN = "poetry-publish-verified"
