@@ -1,4 +1,4 @@
-"""Concurrent tasks whose ReleaseErrors are raised together."""
+"""The ReleaseErrors of concurrent tasks: raised together, or reported each with its release."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TypeVarTuple
 
 import anyio
 
+from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.errors import ReleaseError
 
 Args = TypeVarTuple("Args")
@@ -45,3 +47,9 @@ async def collecting() -> AsyncIterator[Start]:
         yield start
     if errors:
         raise ReleaseError.combine(errors)
+
+
+def report_problems(error: ReleaseError, report: Callable[[Event], None]) -> None:
+    """Report each problem of a release that ends while others go on."""
+    for problem in error.problems:
+        report(ProblemFound(problem))

@@ -13,6 +13,7 @@ from poetry_publish_verified.core.problems.visibility import completeness_unknow
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.collect import report_problems
 from poetry_publish_verified.release.interfaces import ExpectedRelease
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import VerifyContext
@@ -36,8 +37,7 @@ async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan:
             await prove_everywhere(expected, plan, context)
         except ReleaseError as error:
             verdict = error.verdict
-            for problem in error.problems:
-                context.report(ProblemFound(problem))
+            report_problems(error, context.report)
         context.report(ReleaseEnded(verdict))
         verdicts.append(verdict)
 

@@ -23,6 +23,7 @@ from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.release.collect import report_problems
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.interfaces import PublishContext
 from poetry_publish_verified.release.interfaces import Release
@@ -120,8 +121,7 @@ def _refuse(planned: PlannedRelease, refused: Mapping[NormalizedName, ReleaseErr
             planned.context.report(ReleaseBlocked(tuple(sorted(refused))))
         planned.context.report(ReleaseEnded(Verdict.BLOCKED))
         return
-    for problem in error.problems:
-        planned.context.report(ProblemFound(problem))
+    report_problems(error, planned.context.report)
     planned.context.report(ReleaseEnded(error.verdict))
 
 
@@ -174,6 +174,5 @@ class _Flow:
         try:
             return await send_and_prove(ready.release, ready.found, planned.plan, planned.context)
         except ReleaseError as error:
-            for problem in error.problems:
-                planned.context.report(ProblemFound(problem))
+            report_problems(error, planned.context.report)
             return error.verdict
