@@ -232,7 +232,7 @@ class Http:
         *,
         sha256: str,
     ) -> Answered | NoAnswer:
-        """POST a form, the file before the `fields`; `on_sent` is told how much has been read.
+        """POST a form, the file before the `fields`; `on_sent` gets the bytes read so far.
 
         A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
         """

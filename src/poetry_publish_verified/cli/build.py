@@ -224,7 +224,7 @@ def _is_current(former: FormerBuild | None, release: StartedRelease) -> bool:
     found = dist_dir_adapter.look(dist_dir, name, version).distributions
     if {each.filename: each.sha256 for each in found} != former.files:
         return False
-    # Git lists neither files of submodules nor those that it is told to ignore.
+    # Git lists neither the files of submodules nor ignored ones.
     return not changed_since(project.root, dist_dir, found, version, untracked=True)
 
 
