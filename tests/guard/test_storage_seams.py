@@ -252,12 +252,12 @@ _EXERCISE = """
         threads = [threading.Thread(target=get, args=[download]) for _ in range(2)]
         threads[0].start()
         begun.wait()
-        acquire = FileLock.acquire
+        original = FileLock.acquire
         def noting(self, timeout=None, **options):
             # Only a process that finds it taken waits at all.
             if timeout:
                 waiting.set()
-            return acquire(self, timeout, **options)
+            return original(self, timeout, **options)
         FileLock.acquire = noting
         threads[1].start()
         waiting.wait()

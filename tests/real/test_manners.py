@@ -16,6 +16,7 @@ from tests.beds.processes import HANG
 from tests.beds.proxy import Answer
 from tests.beds.proxy import FaultProxy
 from tests.beds.proxy import is_page
+from tests.beds.release import TOO_SHORT
 from tests.beds.release import ended
 from tests.beds.release import holds
 from tests.beds.release import problems
@@ -176,11 +177,11 @@ def test_mirror_with_wrong_credentials(
 def test_path_without_an_index(
     poetry: Poetry, project: Project, devpi: Index, beside: bool
 ) -> None:
-    """A wrong path ends in 6 at once, and the remedy is to name the right one."""
+    """A wrong path ends in 6 at the deadline, and the remedy is to name the right one."""
     project.build()
     wrong = devpi.simple_url.replace("+simple/", "simpel/")
     named = ("--index", devpi.simple_url) if beside else ()
-    run = publish(poetry, project, devpi, *named, "--index", wrong)
+    run = publish(poetry, project, devpi, *named, "--index", wrong, *TOO_SHORT)
     ended(run, 6)
     release = holds(project.receipt(), "not-visible", 6)
     assert set(uploads(release).values()) == {"uploaded"}

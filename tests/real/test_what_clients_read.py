@@ -196,7 +196,7 @@ def test_unreadable_page_is_waited_for(
     """The wait ends at the deadline with the reason."""
     run = wait(poetry, tmp_path, shows(index, page), *TOO_SHORT)
     ended(run, 6)
-    assert codes(tmp_path) == ["PV601"]
+    assert codes(tmp_path) == ["PV605"]
     assert reason in run.err
 
 
