@@ -5,8 +5,7 @@ from __future__ import annotations
 from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.core.upload.refusal import in_full
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
-from poetry_publish_verified.core.upload.refusals.general import GENERAL
-from poetry_publish_verified.core.upload.refusals.general import UNKNOWN
+from poetry_publish_verified.core.upload.refusals.general import GENERAL, UNKNOWN
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
 

@@ -6,8 +6,7 @@ import contextlib
 import signal
 import ssl
 import uuid
-from typing import TYPE_CHECKING
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 import trustme
@@ -16,8 +15,7 @@ from tests import hypothesis_profiles
 from tests.beds import indexes
 from tests.beds.environments import environment
 from tests.beds.poetry import Poetry
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
+from tests.beds.projects import Project, make_project
 from tests.beds.proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -25,8 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.environments import PoetryEnvironment
-    from tests.beds.indexes import Devpi
-    from tests.beds.indexes import Index
+    from tests.beds.indexes import Devpi, Index
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,9 +9,7 @@ import sys
 from collections.abc import Generator
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import is_hypothesis_test
-from hypothesis import settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants

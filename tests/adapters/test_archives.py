@@ -13,18 +13,12 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.adapters import archives
-from poetry_publish_verified.adapters import dist_dir
-from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.adapters import archives, dist_dir
+from poetry_publish_verified.core.preflight import Identity, check
 from poetry_publish_verified.errors import Code
-from tests.adapters.archives import IN_SDIST
-from tests.adapters.archives import NOISE
-from tests.adapters.archives import sdist
-from tests.adapters.archives import tar
+from tests.adapters.archives import IN_SDIST, NOISE, sdist, tar
 from tests.beds.projects import make_project
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from tests.core.distributions import SDIST, WHEEL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,13 +14,10 @@ from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import RepositoryTarget
-from tests.adapters.loopback import Request
-from tests.adapters.loopback import serving
+from poetry_publish_verified.core.urls import Access, RepositoryTarget
+from tests.adapters.loopback import Request, serving
 from tests.beds.processes import HANG
-from tests.core.distributions import WHEEL
-from tests.core.distributions import distribution
+from tests.core.distributions import WHEEL, distribution
 
 if TYPE_CHECKING:
     from pathlib import Path

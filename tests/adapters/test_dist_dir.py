@@ -15,19 +15,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.adapters import dist_dir
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from tests.adapters.archives import IN_SDIST
-from tests.adapters.archives import IN_WHEEL
-from tests.adapters.archives import METADATA
-from tests.adapters.archives import NOISE
-from tests.adapters.archives import sdist
-from tests.adapters.archives import tar
-from tests.adapters.archives import wheel
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
+from tests.adapters.archives import IN_SDIST, IN_WHEEL, METADATA, NOISE, sdist, tar, wheel
+from tests.core.distributions import SDIST, WHEEL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,22 +14,15 @@ import pytest
 import trustme
 
 from poetry_publish_verified.adapters.clock import SystemClock
-from poetry_publish_verified.adapters.http import Http
-from poetry_publish_verified.adapters.http import HttpError
+from poetry_publish_verified.adapters.http import Http, HttpError
 from poetry_publish_verified.adapters.pace import Pace
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import Access
-from tests.adapters.loopback import Answer
-from tests.adapters.loopback import Request
-from tests.adapters.loopback import serving
-from tests.adapters.loopback import silence
+from tests.adapters.loopback import Answer, Request, serving, silence
 from tests.beds.processes import HANG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Coroutine
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
 MiB = 1024 * 1024

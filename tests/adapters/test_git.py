@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.adapters.git import sources
-from poetry_publish_verified.adapters.git import tags_at_head
-from poetry_publish_verified.adapters.git import tracked
+from poetry_publish_verified.adapters.git import sources, tags_at_head, tracked
 
 
 @pytest.fixture(autouse=True)

@@ -12,38 +12,32 @@ import os
 import ssl
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import trustme
 
 from poetry_publish_verified.adapters.clock import SystemClock
-from poetry_publish_verified.adapters.http import Asked
-from poetry_publish_verified.adapters.http import Http
-from poetry_publish_verified.adapters.http import HttpError
-from poetry_publish_verified.adapters.http import MovedError
-from poetry_publish_verified.adapters.http import Page
-from poetry_publish_verified.adapters.http import StatusError
+from poetry_publish_verified.adapters.http import (
+    Asked,
+    Http,
+    HttpError,
+    MovedError,
+    Page,
+    StatusError,
+)
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.poetry_api.repositories import proxy_for
 from poetry_publish_verified.sanitize import printable
-from tests.adapters.loopback import Answer
-from tests.adapters.loopback import Request
-from tests.adapters.loopback import answer
-from tests.adapters.loopback import raw
-from tests.adapters.loopback import serving
-from tests.adapters.loopback import silence
+from tests.adapters.loopback import Answer, Request, answer, raw, serving, silence
 from tests.beds.processes import HANG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
 ResultT = TypeVar("ResultT")

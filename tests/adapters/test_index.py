@@ -7,10 +7,8 @@ import gzip
 import json
 import threading
 import zlib
-from collections.abc import Awaitable
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
+from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,18 +19,10 @@ from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.simple import parse_page
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.variants import PIP
-from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.variants import Encodings
-from poetry_publish_verified.core.variants import variants
-from poetry_publish_verified.core.variants import version_variant
+from poetry_publish_verified.core.urls import Access, IndexTarget
+from poetry_publish_verified.core.variants import PIP, UNSEEN, Encodings, variants, version_variant
 from poetry_publish_verified.core.verification import Download
-from tests.adapters.loopback import Request
-from tests.adapters.loopback import answer
-from tests.adapters.loopback import raw
-from tests.adapters.loopback import serving
+from tests.adapters.loopback import Request, answer, raw, serving
 from tests.beds.processes import HANG
 
 if TYPE_CHECKING:
@@ -40,8 +30,7 @@ if TYPE_CHECKING:
 
     from poetry_publish_verified.core.distribution import Kind
     from poetry_publish_verified.core.simple import ProjectPage
-    from poetry_publish_verified.core.variants import Client
-    from poetry_publish_verified.core.variants import Variant
+    from poetry_publish_verified.core.variants import Client, Variant
     from poetry_publish_verified.core.visibility import Observation
 
 JSON = "Content-Type: application/vnd.pypi.simple.v1+json"

@@ -16,10 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.beds import edges
-from tests.beds import indexes
-from tests.beds.environments import POETRY_MINORS
-from tests.beds.environments import environment
+from tests.beds import edges, indexes
+from tests.beds.environments import POETRY_MINORS, environment
 from tests.beds.poetry import isolated
 from tests.beds.release import REPOSITORY
 

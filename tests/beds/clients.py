@@ -9,20 +9,16 @@ import sys
 import urllib.parse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
-from poetry_publish_verified.adapters.clients.setup import ClientSetup
-from poetry_publish_verified.adapters.clients.setup import Turns
+from poetry_publish_verified.adapters.clients.setup import ClientSetup, Turns
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.core.verification import pip_target
+from poetry_publish_verified.core.urls import Access, IndexTarget
+from poetry_publish_verified.core.verification import ClientRequest, pip_target
 from tests.beds.distributions import WheelSource
 from tests.beds.processes import HANG
 

@@ -6,17 +6,14 @@ import base64
 import hashlib
 import textwrap
 import zipfile
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.adapters.archives import sdist
-from tests.adapters.archives import wheel
+from tests.adapters.archives import sdist, wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tests.beds.projects import Project

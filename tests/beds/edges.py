@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.beds.indexes import fetch
-from tests.beds.processes import free_port
-from tests.beds.processes import program
-from tests.beds.processes import running
+from tests.beds.processes import free_port, program, running
 from tests.beds.proxy import FaultProxy
 
 if TYPE_CHECKING:

@@ -16,16 +16,12 @@ import urllib.request
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.beds.processes import HANG
-from tests.beds.processes import free_port
-from tests.beds.processes import running
+from tests.beds.processes import HANG, free_port, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.beds.projects import Project
 

@@ -13,8 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.beds.processes import HANG
-from tests.beds.processes import program
+from tests.beds.processes import HANG, program
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
+from tests.beds.projects import Project, make_project, read_receipt
 
 _ROOT = """\
 [tool.poetry]

@@ -8,21 +8,15 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.beds import forking
-from tests.beds.processes import HANG
-from tests.beds.processes import end_group
+from tests.beds.processes import HANG, end_group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from collections.abc import Mapping
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.beds.environments import PoetryEnvironment
 

@@ -24,9 +24,7 @@ import pytest
 from tests.beds import forking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # No test waits for a fixed time; this only ends what would hang forever, even on a busy machine.
 HANG = 600.0

@@ -13,19 +13,12 @@ import json
 import re
 import threading
 import urllib.parse
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.beds.processes import HANG
-from tests.beds.processes import free_port
-from tests.beds.wire import Answer
-from tests.beds.wire import CutError
-from tests.beds.wire import Raw
-from tests.beds.wire import Request
-from tests.beds.wire import Server
-from tests.beds.wire import handler_for
+from tests.beds.processes import HANG, free_port
+from tests.beds.wire import Answer, CutError, Raw, Request, Server, handler_for
 
 if TYPE_CHECKING:
     import ssl

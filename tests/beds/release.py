@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
 
 REPOSITORY = "harbour"

@@ -6,24 +6,18 @@ import contextlib
 import secrets
 import threading
 import urllib.parse
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.beds.indexes import Devpi
-from tests.beds.indexes import Index
-from tests.beds.indexes import ask
-from tests.beds.indexes import devpi
+from tests.beds.indexes import Devpi, Index, ask, devpi
 from tests.beds.processes import HANG
-from tests.beds.proxy import CutError
-from tests.beds.proxy import FaultProxy
+from tests.beds.proxy import CutError, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.beds.proxy import Answer
-    from tests.beds.proxy import Exchange
+    from tests.beds.proxy import Answer, Exchange
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,9 @@ import struct
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
-from typing import TYPE_CHECKING
-from typing import ClassVar
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from tests.beds.processes import HANG
 

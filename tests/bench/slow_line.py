@@ -15,8 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.beds.processes import HANG
-from tests.beds.processes import free_port
+from tests.beds.processes import HANG, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

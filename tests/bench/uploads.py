@@ -20,34 +20,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from collections.abc import Mapping
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from tests.beds.clients import UV
-from tests.beds.clients import clean_environment
-from tests.beds.distributions import PLATFORMS
-from tests.beds.distributions import write_wheel
-from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import environment
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import USER
-from tests.beds.indexes import Index
-from tests.beds.indexes import pypiserver
+from tests.beds.clients import UV, clean_environment
+from tests.beds.distributions import PLATFORMS, write_wheel
+from tests.beds.environments import PoetryEnvironment, environment
+from tests.beds.indexes import PASSWORD, USER, Index, pypiserver
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
+from tests.beds.projects import Project, make_project
 from tests.beds.release import REPOSITORY
-from tests.bench.slow_line import Line
-from tests.bench.slow_line import measured
-from tests.bench.slow_line import slow_line
+from tests.bench.slow_line import Line, measured, slow_line
 from tests.stress.rounds import say
 
 _LINE = Line(latency=0.040, rate=5e6)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from poetry_publish_verified.core.contents import ArchiveMember
-from poetry_publish_verified.core.contents import Contents
+from poetry_publish_verified.core.contents import ArchiveMember, Contents
 from poetry_publish_verified.core.distribution import Distribution
 
 WHEEL = "lantern-1.0-py3-none-any.whl"

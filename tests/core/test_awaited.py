@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,24 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from poetry_publish_verified.core.awaited import NotAwaitableError
-from poetry_publish_verified.core.awaited import of_receipt
-from poetry_publish_verified.core.awaited import pinned
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.awaited import NotAwaitableError, of_receipt, pinned
+from poetry_publish_verified.core.events import (
+    DistributionsRead,
+    Event,
+    FileFacts,
+    ReleaseStarted,
+    RunStarted,
+    Sources,
+    TargetsFound,
+    UploadEnded,
+)
+from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, ExpectedFile
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.sanitize import printable
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from tests.core.distributions import SDIST, WHEEL
 
 INDEX = "https://index.example/simple/"
 HASHES = ("aa" * 32, "bb" * 32)

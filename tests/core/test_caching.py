@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.caching import expires_in
-from poetry_publish_verified.core.caching import retry_after
-from poetry_publish_verified.core.caching import vary
+from poetry_publish_verified.core.caching import expires_in, retry_after, vary
 
 DATE = "Fri, 02 Jan 2026 12:00:00 GMT"
 LATER = "Fri, 02 Jan 2026 12:01:30 GMT"

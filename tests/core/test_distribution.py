@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import InvalidFilenameError
-from poetry_publish_verified.core.distribution import belongs_to
-from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.core.distribution import (
+    InvalidFilenameError,
+    belongs_to,
+    in_upload_order,
+    parse_filename,
+)
+from poetry_publish_verified.core.preflight import Identity, check
 from poetry_publish_verified.core.upload.form import form_fields
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
 
 LANTERN = canonicalize_name("lantern")
 

@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict, gravest
 
 # 130, 1, 7, 5, 4, 6, 8, 3: the documented order.
 ORDER = [

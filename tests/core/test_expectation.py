@@ -9,24 +9,21 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.expectation import BuiltMetadata
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.expectation import PageAssessment
-from poetry_publish_verified.core.expectation import PageFault
-from poetry_publish_verified.core.expectation import as_built
-from poetry_publish_verified.core.expectation import extra_files
-from poetry_publish_verified.core.expectation import not_offered
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.expectation import (
+    AnyFiles,
+    BuiltMetadata,
+    ExactFiles,
+    ExpectedFile,
+    PageAssessment,
+    PageFault,
+    as_built,
+    extra_files,
+    not_offered,
+)
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
-from tests.core.distributions import sha256
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution, sha256
 
 NAME, VERSION = canonicalize_name("lantern"), Version("1.0")
 METADATA = core_metadata("Requires-Python: >=3.8")

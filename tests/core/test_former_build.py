@@ -8,11 +8,8 @@ import pytest
 from packaging.tags import Tag
 
 from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.former_build import FormerBuild
-from poetry_publish_verified.core.former_build import former_build
-from poetry_publish_verified.core.former_build import lack_one_for
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from poetry_publish_verified.core.former_build import FormerBuild, former_build, lack_one_for
+from tests.core.distributions import SDIST, WHEEL
 
 BUILD = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "aa" * 32, SDIST: "bb" * 32}, (), "d1")
 LINUX = "lantern-1.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"

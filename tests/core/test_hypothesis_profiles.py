@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import core
-from hypothesis import settings
+from hypothesis import core, settings
 
 
 def test_profile_and_seed_are_active(pytestconfig: pytest.Config) -> None:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.preflight import Circumstances
-from poetry_publish_verified.core.preflight import Declared
-from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.preflight import check
+from poetry_publish_verified.core.preflight import Circumstances, Declared, Identity, check
 from poetry_publish_verified.core.preflight.origin import is_changed
 from poetry_publish_verified.errors import Code
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
 
 LANTERN = Identity(canonicalize_name("lan-tern"), Version("1.2.3"))
 ONE = Identity(canonicalize_name("lantern"), Version("1.0"))

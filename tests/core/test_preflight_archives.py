@@ -5,29 +5,26 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.contents import ArchiveMember
-from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import algorithms
-from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.preflight import check
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from tests.core.distributions import IN_WHEEL
-from tests.core.distributions import RECORD_NAME
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
-from tests.core.distributions import in_sdist
-from tests.core.distributions import in_wheel
-from tests.core.distributions import member
-from tests.core.distributions import record_line
+from poetry_publish_verified.core.contents import ArchiveMember, Contents, algorithms
+from poetry_publish_verified.core.preflight import Identity, check
+from poetry_publish_verified.errors import Code, Problem
+from tests.core.distributions import (
+    IN_WHEEL,
+    RECORD_NAME,
+    SDIST,
+    WHEEL,
+    core_metadata,
+    distribution,
+    in_sdist,
+    in_wheel,
+    member,
+    record_line,
+)
 
 LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 LINES = [record_line(*item) for item in IN_WHEEL.items()]

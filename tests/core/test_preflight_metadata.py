@@ -8,17 +8,10 @@ from packaging.version import Version
 from trove_classifiers import deprecated_classifiers
 
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.preflight import Circumstances
-from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.preflight import check
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
+from poetry_publish_verified.core.preflight import Circumstances, Identity, check
+from poetry_publish_verified.core.urls import Access, RepositoryTarget
+from poetry_publish_verified.errors import Code, Problem
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
 
 LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 URL = "git+https://me:topsecret@code.example/oil.git"

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
-from datetime import timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileCompared
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import FileListed
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunEnded
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadProgressed
-from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.events import WaitStarted
-from poetry_publish_verified.core.receipt import DURABLE
-from poetry_publish_verified.core.receipt import Receipt
-from poetry_publish_verified.core.receipt import iso
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from poetry_publish_verified.core.events import (
+    BecameVisible,
+    DistributionsRead,
+    Event,
+    FileCompared,
+    FileFacts,
+    FileListed,
+    FileVerified,
+    IndexEnded,
+    NotYetVisible,
+    ProblemFound,
+    ReleaseEnded,
+    ReleaseStarted,
+    RunEnded,
+    RunStarted,
+    Sources,
+    TargetsFound,
+    UploadEnded,
+    UploadProgressed,
+    UploadStarted,
+    VersionSet,
+    WaitStarted,
+)
+from poetry_publish_verified.core.receipt import DURABLE, Receipt, iso
+from poetry_publish_verified.errors import Code, Problem, Verdict
+from tests.core.distributions import SDIST, WHEEL
 
 UNPROVEN = {"proven": False, "not_offered": []}
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)

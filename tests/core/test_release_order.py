@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.release_order import WorkspaceMember
-from poetry_publish_verified.core.release_order import all_needed
-from poetry_publish_verified.core.release_order import faults
-from poetry_publish_verified.core.release_order import in_order
-from poetry_publish_verified.core.release_order import needs
-from poetry_publish_verified.core.release_order import unsatisfied
+from poetry_publish_verified.core.release_order import (
+    WorkspaceMember,
+    all_needed,
+    faults,
+    in_order,
+    needs,
+    unsatisfied,
+)
 from poetry_publish_verified.errors import Code
 
 if TYPE_CHECKING:

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified import sanitize as foreign
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import printable_lines
-from poetry_publish_verified.sanitize import without_secrets
-from poetry_publish_verified.sanitize import words_of_html
+from poetry_publish_verified.sanitize import (
+    printable,
+    printable_lines,
+    without_secrets,
+    words_of_html,
+)
 
 ANYTHING = st.one_of(
     st.text(st.characters(codec=None)),

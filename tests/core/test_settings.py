@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from poetry_publish_verified.core.settings import Origin
-from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.settings import resolve
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.settings import Origin, Settings, Until, resolve
+from poetry_publish_verified.errors import Code, ReleaseError, Verdict
 
 
 def test_defaults() -> None:

@@ -6,29 +6,30 @@ import json
 import string
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import example
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.simple import UnreadablePageError
-from poetry_publish_verified.core.simple import parse_page
-from poetry_publish_verified.core.simple import parse_version_page
+from poetry_publish_verified.core.simple import (
+    IndexFile,
+    ProjectPage,
+    UnreadablePageError,
+    parse_page,
+    parse_version_page,
+)
 from poetry_publish_verified.sanitize import printable
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.vendor_pages import JSON
-from tests.core.vendor_pages import PYPI
-from tests.core.vendor_pages import PYPI_JSON
-from tests.core.vendor_pages import SDIST_SHA256
-from tests.core.vendor_pages import WHEEL_SHA256
-from tests.core.vendor_pages import WITH_HASHES
-from tests.core.vendor_pages import WITHOUT_HASHES
+from tests.core.distributions import SDIST, WHEEL
+from tests.core.vendor_pages import (
+    JSON,
+    PYPI,
+    PYPI_JSON,
+    SDIST_SHA256,
+    WHEEL_SHA256,
+    WITH_HASHES,
+    WITHOUT_HASHES,
+)
 
 URL = "https://index.example/simple/lantern/"
 HTML = "text/html; charset=utf-8"

@@ -8,20 +8,9 @@ from functools import cache
 import pytest
 
 from tests.simulation.__main__ import DOCS
-from tests.simulation.copies import KINDS
-from tests.simulation.copies import Cached
-from tests.simulation.copies import Kind
-from tests.simulation.copies import Late
-from tests.simulation.copies import SoftlyPurged
-from tests.simulation.measuring import Measured
-from tests.simulation.measuring import Target
-from tests.simulation.measuring import measure
-from tests.simulation.measuring import percentile
-from tests.simulation.measuring import targets
-from tests.simulation.measuring import together
-from tests.simulation.policies import OURS
-from tests.simulation.policies import POLICIES
-from tests.simulation.policies import every
+from tests.simulation.copies import KINDS, Cached, Kind, Late, SoftlyPurged
+from tests.simulation.measuring import Measured, Target, measure, percentile, targets, together
+from tests.simulation.policies import OURS, POLICIES, every
 from tests.simulation.report import row
 from tests.thorough import THOROUGH
 

@@ -7,8 +7,7 @@ import tarfile
 import zipfile
 from importlib.metadata import version
 from io import BytesIO
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -21,20 +20,17 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 
 from poetry_publish_verified import sanitize as foreign
 from poetry_publish_verified.adapters import dist_dir
-from poetry_publish_verified.core.upload.form import form_fields
-from poetry_publish_verified.core.upload.form import judge
-from poetry_publish_verified.core.upload.form import server_words
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
-from poetry_publish_verified.core.upload.outcomes import Refused
-from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.form import form_fields, judge, server_words
+from poetry_publish_verified.core.upload.outcomes import (
+    Answered,
+    Doubtful,
+    NoAnswer,
+    Refused,
+    Stored,
+)
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,25 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.upload.form import judge
-from poetry_publish_verified.core.upload.form import server_words
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
-from poetry_publish_verified.core.upload.outcomes import Refused
-from poetry_publish_verified.core.upload.outcomes import Stored
+from poetry_publish_verified.core.upload.form import judge, server_words
+from poetry_publish_verified.core.upload.outcomes import (
+    Answered,
+    Doubtful,
+    NoAnswer,
+    Refused,
+    Stored,
+)
 from poetry_publish_verified.core.upload.refusal import explain
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
 from poetry_publish_verified.core.upload.refusals.general import GENERAL
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from tests.core.distributions import SDIST, WHEEL
 from tests.core.rows import each
-from tests.core.server_messages import CASES
-from tests.core.server_messages import PYPI_LIKE
-from tests.core.server_messages import USER
-from tests.core.server_messages import Case
+from tests.core.server_messages import CASES, PYPI_LIKE, USER, Case
 
 NAME = "harbour"
 OTHER = "https://nexus.example.org/repository/local/"

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import Refused
-from poetry_publish_verified.core.upload.outcomes import Stored
-from poetry_publish_verified.core.upload.outcomes import UploadOutcome
-from poetry_publish_verified.core.upload.transfer import Arrived
-from poetry_publish_verified.core.upload.transfer import Failed
-from poetry_publish_verified.core.upload.transfer import IndexLookup
-from poetry_publish_verified.core.upload.transfer import RetryPolicy
-from poetry_publish_verified.core.upload.transfer import Send
-from poetry_publish_verified.core.upload.transfer import Transfer
-from poetry_publish_verified.core.upload.transfer import TransferStep
-from poetry_publish_verified.core.upload.transfer import UploadTarget
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.upload.outcomes import Doubtful, Refused, Stored, UploadOutcome
+from poetry_publish_verified.core.upload.transfer import (
+    Arrived,
+    Failed,
+    IndexLookup,
+    RetryPolicy,
+    Send,
+    Transfer,
+    TransferStep,
+    UploadTarget,
+)
+from poetry_publish_verified.errors import Code, Problem, Verdict
 
 OURS, THEIRS = "a" * 64, "b" * 64
 CARGO = UploadTarget("lantern-1.0-py3-none-any.whl", OURS, "https://index.example/simple/")

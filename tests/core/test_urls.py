@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import ImpliedIndex
-from poetry_publish_verified.core.urls import InvalidUrlError
-from poetry_publish_verified.core.urls import index_of
-from poetry_publish_verified.core.urls import looks_like_an_index
-from poetry_publish_verified.core.urls import origin
-from poetry_publish_verified.core.urls import own_index
-from poetry_publish_verified.core.urls import same_host
-from poetry_publish_verified.core.urls import split_credentials
-from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.core.urls import (
+    Access,
+    ImpliedIndex,
+    InvalidUrlError,
+    index_of,
+    looks_like_an_index,
+    origin,
+    own_index,
+    same_host,
+    split_credentials,
+    without_credentials,
+)
 
 
 @pytest.mark.parametrize(

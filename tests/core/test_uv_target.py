@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.uv_target import UvTarget
-from poetry_publish_verified.core.uv_target import uv_target
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import pip_target
+from poetry_publish_verified.core.uv_target import UvTarget, uv_target
+from poetry_publish_verified.core.verification import ClientAbstains, pip_target
 
 
 def found(tags: str) -> UvTarget | ClientAbstains:

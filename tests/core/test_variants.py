@@ -6,16 +6,18 @@ import itertools
 
 import pytest
 
-from poetry_publish_verified.core.variants import CLIENTS
-from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
-from poetry_publish_verified.core.variants import PIP
-from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.variants import Client
-from poetry_publish_verified.core.variants import Encodings
-from poetry_publish_verified.core.variants import Variant
-from poetry_publish_verified.core.variants import told_apart
-from poetry_publish_verified.core.variants import variants
-from poetry_publish_verified.core.variants import version_variant
+from poetry_publish_verified.core.variants import (
+    CLIENTS,
+    DEFAULT_CLIENTS,
+    PIP,
+    UNSEEN,
+    Client,
+    Encodings,
+    Variant,
+    told_apart,
+    variants,
+    version_variant,
+)
 
 ALL = variants(CLIENTS, Encodings(zstd=True), pypi=False)
 

@@ -6,14 +6,10 @@ import itertools
 
 import pytest
 from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag
-from packaging.tags import compatible_tags
-from packaging.tags import cpython_tags
-from packaging.tags import generic_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags
 
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.verification import PipTarget
-from poetry_publish_verified.core.verification import pip_target
+from poetry_publish_verified.core.verification import PipTarget, pip_target
 from tests.core.rows import each
 
 

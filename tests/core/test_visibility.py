@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.visibility import LONGEST_PAUSE
-from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
-from poetry_publish_verified.core.visibility import Denied
-from poetry_publish_verified.core.visibility import LookAgain
-from poetry_publish_verified.core.visibility import NotOffered
-from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.core.visibility import OutOfTime
-from poetry_publish_verified.core.visibility import Visible
-from poetry_publish_verified.core.visibility import Watch
-from poetry_publish_verified.core.visibility import WatchStep
-from poetry_publish_verified.core.visibility import Wrong
+from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.visibility import (
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    Denied,
+    LookAgain,
+    NotOffered,
+    Observation,
+    OutOfTime,
+    Visible,
+    Watch,
+    WatchStep,
+    Wrong,
+)
 from poetry_publish_verified.errors import Code
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from tests.core.distributions import SDIST, WHEEL
 
 HASHES = {WHEEL: "aa" * 32, SDIST: "bb" * 32}
 EXPECTED = ExactFiles(tuple(ExpectedFile(name, sha256) for name, sha256 in HASHES.items()))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
+from tests.core.distributions import SDIST, WHEEL
 
 WHEEL_SHA256 = "ab" * 32
 SDIST_SHA256 = "cd" * 32

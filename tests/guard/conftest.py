@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.beds.distributions import WheelSource
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import POETRY_MINORS
-from tests.beds.plugins import guarded
-from tests.beds.plugins import stamp_helper
-from tests.beds.plugins import stamp_plugin
-from tests.beds.plugins import write_project
+from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, POETRY_MINORS
+from tests.beds.plugins import guarded, stamp_helper, stamp_plugin, write_project
 from tests.beds.poetry import Poetry
 from tests.beds.simple_index import SimpleIndex
 from tests.thorough import THOROUGH

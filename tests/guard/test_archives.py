@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.beds.environments import NEWEST_POETRY
-from tests.beds.plugins import guarded
-from tests.beds.plugins import write_project
+from tests.beds.plugins import guarded, write_project
 from tests.beds.simple_index import SimpleIndex
 
 # What each backend needs besides [project], in pyproject.toml and as files.

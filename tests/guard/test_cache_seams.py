@@ -6,8 +6,7 @@ import json
 import subprocess
 import textwrap
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,9 @@ from tests.beds.distributions import WheelSource
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
-from tests.beds.proxy import Answer
-from tests.beds.proxy import FaultProxy
-from tests.beds.proxy import is_page
+from tests.beds.proxy import Answer, FaultProxy, is_page
 from tests.beds.simple_index import SimpleIndex
-from tests.guard.filesystems import mounted
-from tests.guard.filesystems import needs_root
+from tests.guard.filesystems import mounted, needs_root
 
 _FRESH = {"Cache-Control": "max-age=86400"}
 _FORGET = """

@@ -9,13 +9,11 @@ from cleo.testers.command_tester import CommandTester
 
 from poetry_publish_verified.cli.doctor import DoctorCommand
 from poetry_publish_verified.guard.locks.lock import acquire
-from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.seams import application as poetry_seams
 from tests.guard.holding import holder_of
-from tests.guard.test_plugin_sets import BASE
-from tests.guard.test_plugin_sets import build
+from tests.guard.test_plugin_sets import BASE, build
 
 
 @pytest.fixture

@@ -15,14 +15,11 @@ from poetry_publish_verified.guard.command_guard import NEEDS
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces
 from poetry_publish_verified.guard.locks.resource import Resource
-from tests.beds.plugins import OFFLINE
-from tests.beds.plugins import write_project
+from tests.beds.plugins import OFFLINE, write_project
 from tests.beds.poetry import Poetry
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
+from tests.beds.processes import HANG, wait_until
 from tests.beds.simple_index import SimpleIndex
-from tests.guard.holding import holder_argv
-from tests.guard.holding import holder_of
+from tests.guard.holding import holder_argv, holder_of
 
 AT_ONCE = {"POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT": "0.2"}
 WITHOUT = "Continuing without a lock"

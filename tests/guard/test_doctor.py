@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.doctor.lock_trial import Trial
-from poetry_publish_verified.guard.doctor.lock_trial import try_locks
+from poetry_publish_verified.guard.doctor.lock_trial import Trial, try_locks
 from poetry_publish_verified.guard.doctor.locks import FilesystemCheck
 from poetry_publish_verified.guard.doctor.plugins import diagnose
-from poetry_publish_verified.guard.locks.filesystems import Filesystem
-from poetry_publish_verified.guard.locks.filesystems import filesystem_of
+from poetry_publish_verified.guard.locks.filesystems import Filesystem, filesystem_of
 from poetry_publish_verified.guard.locks.places import LockPlaces
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,17 +17,13 @@ from poetry_publish_verified.cli.doctor import DoctorCommand
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.doctor import lock_trial
 from poetry_publish_verified.guard.doctor import locks as locks_in_use
-from poetry_publish_verified.guard.doctor.lock_trial import Trial
-from poetry_publish_verified.guard.doctor.lock_trial import try_locks
+from poetry_publish_verified.guard.doctor.lock_trial import Trial, try_locks
 from poetry_publish_verified.guard.doctor.locks import FilesystemCheck
 from poetry_publish_verified.guard.locks import attempt
 from poetry_publish_verified.guard.locks import lock as locks
-from poetry_publish_verified.guard.locks.attempt import LockState
-from poetry_publish_verified.guard.locks.attempt import Outcome
-from poetry_publish_verified.guard.locks.attempt import try_lock
+from poetry_publish_verified.guard.locks.attempt import LockState, Outcome, try_lock
 from poetry_publish_verified.guard.locks.lock import acquire
-from poetry_publish_verified.guard.locks.resource import Order
-from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.locks.resource import Order, Resource
 
 # One of Poetry's dependencies warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -17,15 +17,10 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.guard.locks import attempt
-from poetry_publish_verified.guard.locks import holders
+from poetry_publish_verified.guard.locks import attempt, holders, nesting
 from poetry_publish_verified.guard.locks import lock as locks
-from poetry_publish_verified.guard.locks import nesting
-from poetry_publish_verified.guard.locks.lock import acquire
-from poetry_publish_verified.guard.locks.lock import timeout_from_environment
-from poetry_publish_verified.guard.locks.resource import LockRefusedError
-from poetry_publish_verified.guard.locks.resource import Order
-from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.locks.lock import acquire, timeout_from_environment
+from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
 from poetry_publish_verified.guard.ownership import SharedDirectory
 from poetry_publish_verified.guard.processes import ProcessId
 from tests.beds.processes import HANG

@@ -14,13 +14,10 @@ from poetry_publish_verified.guard.doctor import cleaning
 from poetry_publish_verified.guard.locks.legacy import remove_lock_directory
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.ownership import SharedDirectory
-from poetry_publish_verified.guard.ownership import UntrustedPathError
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets
-from poetry_publish_verified.guard.plugin_sets.store import remove_legacy_sets
+from poetry_publish_verified.guard.ownership import SharedDirectory, UntrustedPathError
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets, remove_legacy_sets
 from tests.beds.poetry import Poetry
-from tests.guard.test_plugin_sets import BASE
-from tests.guard.test_plugin_sets import build
+from tests.guard.test_plugin_sets import BASE, build
 
 OWNER, STRANGER = 4201, 4202
 

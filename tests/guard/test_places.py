@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 from hatchling.builders.sdist import SdistBuilder
 
-from poetry_publish_verified.guard.layout import LOCKS_DIR
-from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.layout import LOCKS_DIR, STATE_DIR
 from poetry_publish_verified.guard.locks.files import is_locked_privately
 from poetry_publish_verified.guard.locks.lock import acquire
-from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 
 
 @pytest.fixture

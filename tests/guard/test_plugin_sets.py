@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet
-from poetry_publish_verified.guard.plugin_sets.plugin_set import SetKey
-from poetry_publish_verified.guard.plugin_sets.plugin_set import finish
-from poetry_publish_verified.guard.plugin_sets.store import UNUSED_AFTER
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet, SetKey, finish
+from poetry_publish_verified.guard.plugin_sets.store import UNUSED_AFTER, PluginSets
 from poetry_publish_verified.guard.processes import ProcessId
-from poetry_publish_verified.guard.python_environment import installed_distributions
-from poetry_publish_verified.guard.python_environment import interpreter_identity
+from poetry_publish_verified.guard.python_environment import (
+    installed_distributions,
+    interpreter_identity,
+)
 
 BASE = SetKey(
     interpreter={"python": "3.11.7 (main)", "extensions": ".so", "machine": "m", "libc": "g"},

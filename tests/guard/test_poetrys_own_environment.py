@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,8 @@ import pytest
 
 from tests.beds.distributions import WheelSource
 from tests.beds.environments import environment
-from tests.beds.plugins import VENV_IN_PROJECT
-from tests.beds.plugins import stamp_helper
-from tests.beds.plugins import stamp_plugin
-from tests.beds.plugins import write_project
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import Run
+from tests.beds.plugins import VENV_IN_PROJECT, stamp_helper, stamp_plugin, write_project
+from tests.beds.poetry import Poetry, Run
 from tests.beds.simple_index import SimpleIndex
 
 

@@ -14,15 +14,17 @@ import pytest
 
 from poetry_publish_verified.guard import atomic_files
 from poetry_publish_verified.guard.processes import ProcessId
-from tests.guard.filesystems import NEW
-from tests.guard.filesystems import OLD
-from tests.guard.filesystems import as_another_user
-from tests.guard.filesystems import dead_builder
-from tests.guard.filesystems import mounted
-from tests.guard.filesystems import names
-from tests.guard.filesystems import needs_root
-from tests.guard.filesystems import open_directory
-from tests.guard.filesystems import write_new
+from tests.guard.filesystems import (
+    NEW,
+    OLD,
+    as_another_user,
+    dead_builder,
+    mounted,
+    names,
+    needs_root,
+    open_directory,
+    write_new,
+)
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.layout import LOCKS_DIR
-from tests.beds.environments import built_wheel
-from tests.beds.environments import environment
+from tests.beds.environments import built_wheel, environment
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
 from tests.beds.simple_index import SimpleIndex

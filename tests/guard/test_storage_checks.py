@@ -7,16 +7,14 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from poetry_publish_verified.guard.seams.replacement import Seam
-from poetry_publish_verified.guard.seams.storage import SEAMS
-from poetry_publish_verified.guard.seams.storage import atomic_storage
+from poetry_publish_verified.guard.seams.storage import SEAMS, atomic_storage
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.beds.environments import environment
-from tests.beds.plugins import VENV_IN_PROJECT
-from tests.beds.plugins import write_project
+from tests.beds.plugins import VENV_IN_PROJECT, write_project
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
 from tests.beds.simple_index import SimpleIndex

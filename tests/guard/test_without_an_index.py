@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.beds.plugins import guarded
-from tests.beds.plugins import write_project
+from tests.beds.plugins import guarded, write_project
 from tests.beds.poetry import Poetry
 
 # Where not even root can create a directory.

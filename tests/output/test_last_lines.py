@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import FileListed
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ProjectsFound
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.events import (
+    DistributionsRead,
+    Event,
+    FileFacts,
+    FileListed,
+    FileVerified,
+    ProblemFound,
+    ProjectsFound,
+    ReleaseEnded,
+    ReleaseStarted,
+    SendingStarted,
+    TargetsFound,
+    UploadEnded,
+    UploadStarted,
+    VersionSet,
+)
+from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.summary import Kind
-from tests.output.test_text import INDEX
-from tests.output.test_text import SDIST
-from tests.output.test_text import WHEEL
-from tests.output.test_text import Screen
+from tests.output.test_text import INDEX, SDIST, WHEEL, Screen
 
 STARTED = ReleaseStarted("lantern", "1.0", "harbour")
 FOUND = TargetsFound("https://upload.example.org/", (INDEX,))

@@ -7,29 +7,28 @@ import json
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import BuildStarted
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ProjectsFound
-from poetry_publish_verified.core.events import ReleaseBlocked
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import ReleaseWaiting
-from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.events import TargetsFound
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import VersionSet
-from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core.events import (
+    BecameVisible,
+    BuildStarted,
+    DistributionsRead,
+    Event,
+    FileFacts,
+    ProblemFound,
+    ProjectsFound,
+    ReleaseBlocked,
+    ReleaseEnded,
+    ReleaseStarted,
+    ReleaseWaiting,
+    SendingStarted,
+    TargetsFound,
+    UploadEnded,
+    VersionSet,
+    WaitStarted,
+)
 from poetry_publish_verified.core.release_order import WorkspaceMember
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output.console import Text
-from poetry_publish_verified.output.plan import as_json
-from poetry_publish_verified.output.plan import as_tree
+from poetry_publish_verified.output.plan import as_json, as_tree
 from tests.output.test_text import Screen
 
 INDEX, MIRROR = "https://index.example/simple/", "https://mirror.example/simple/"

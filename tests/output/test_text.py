@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import pytest
 
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileListed
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core.events import (
+    BecameVisible,
+    Event,
+    FileListed,
+    FileVerified,
+    IndexEnded,
+    NotYetVisible,
+    ProblemFound,
+    ReleaseEnded,
+    ReleaseStarted,
+    UploadEnded,
+    WaitStarted,
+)
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.words import escaped
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadProgressed
-from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.events import UploadUncertain
-from tests.output.test_text import LONG
-from tests.output.test_text import SDIST
-from tests.output.test_text import WHEEL
-from tests.output.test_text import Screen
-from tests.output.test_text import show
+from poetry_publish_verified.core.events import (
+    UploadDelayed,
+    UploadEnded,
+    UploadProgressed,
+    UploadStarted,
+    UploadUncertain,
+)
+from tests.output.test_text import LONG, SDIST, WHEEL, Screen, show
 
 
 def test_bar_per_file() -> None:

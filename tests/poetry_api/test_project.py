@@ -20,11 +20,8 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
     from poetry.factory import Factory
 
     from poetry_publish_verified.core.urls import index_of
-    from poetry_publish_verified.poetry_api.indexes import indexes
-    from poetry_publish_verified.poetry_api.indexes import indexes_to_read
-    from poetry_publish_verified.poetry_api.repositories import Credentials
-    from poetry_publish_verified.poetry_api.repositories import pypi_index
-    from poetry_publish_verified.poetry_api.repositories import repository
+    from poetry_publish_verified.poetry_api.indexes import indexes, indexes_to_read
+    from poetry_publish_verified.poetry_api.repositories import Credentials, pypi_index, repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
@@ -88,8 +85,7 @@ def test_own_index(
     """It is a source of that name, a certain one, a named one, or a guess, in this order."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.core.urls import Access
-    from poetry_publish_verified.core.urls import RepositoryTarget
+    from poetry_publish_verified.core.urls import Access, RepositoryTarget
     from poetry_publish_verified.poetry_api.indexes import indexes
     from poetry_publish_verified.poetry_api.repositories import pypi_index
 
@@ -127,8 +123,7 @@ def test_own_index(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_public_indexes(url: str, public: bool) -> None:
     """PyPI and TestPyPI are recognized by host, and no other host is."""
-    from poetry_publish_verified.poetry_api.repositories import is_public
-    from poetry_publish_verified.poetry_api.repositories import pypi_index
+    from poetry_publish_verified.poetry_api.repositories import is_public, pypi_index
 
     host = pypi_index().split("/")[2]
     assert is_public(url.format(host)) is public
@@ -146,8 +141,7 @@ def test_public_indexes(url: str, public: bool) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_project_web_page(index: str, page: str | None) -> None:
     """PyPI and TestPyPI have one at a known address; other indexes may have none."""
-    from poetry_publish_verified.poetry_api.repositories import project_page
-    from poetry_publish_verified.poetry_api.repositories import pypi_index
+    from poetry_publish_verified.poetry_api.repositories import project_page, pypi_index
 
     host = pypi_index().split("/")[2]
     assert project_page(index.format(host), "lantern") == (page and page.format(host))
@@ -249,8 +243,7 @@ def test_user_name_without_a_password(tmp_path: Path, monkeypatch: pytest.Monkey
     """Only a user name without any password is reported."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.poetry_api.repositories import Credentials
-    from poetry_publish_verified.poetry_api.repositories import repository
+    from poetry_publish_verified.poetry_api.repositories import Credentials, repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -277,8 +270,7 @@ def test_token_with_a_line_break(
     """It is sent without; a password is sent as it is."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.poetry_api.repositories import Credentials
-    from poetry_publish_verified.poetry_api.repositories import repository
+    from poetry_publish_verified.poetry_api.repositories import Credentials, repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("POETRY_REPOSITORIES_HARBOUR_URL", "http://127.0.0.1/")
@@ -298,8 +290,7 @@ def test_index_knows_whose_credentials_it_uses(
     from poetry.factory import Factory
 
     from poetry_publish_verified.poetry_api.indexes import indexes
-    from poetry_publish_verified.poetry_api.repositories import Credentials
-    from poetry_publish_verified.poetry_api.repositories import repository
+    from poetry_publish_verified.poetry_api.repositories import Credentials, repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("POETRY_REPOSITORIES_GUNI_URL", "http://127.0.0.1:8000/")

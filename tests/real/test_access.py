@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING
 import certifi
 import pytest
 
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import USER
-from tests.beds.indexes import Index
-from tests.beds.indexes import pypiserver
+from tests.beds.indexes import PASSWORD, USER, Index, pypiserver
 from tests.beds.projects import make_project
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import publish
+from tests.beds.release import ended, holds, publish
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,10 +22,7 @@ from tests.beds.indexes import fetch
 from tests.beds.monorepo import make_monorepo
 from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
-from tests.beds.proxy import JSON_PAGE
-from tests.beds.proxy import Answer
-from tests.beds.proxy import is_page
-from tests.beds.proxy import is_upload
+from tests.beds.proxy import JSON_PAGE, Answer, is_page, is_upload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.beds.proxy import Answer
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.release import ended, holds, publish, uploads
 
 if TYPE_CHECKING:
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
-    from tests.beds.proxy import FaultProxy
-    from tests.beds.proxy import Request
+    from tests.beds.proxy import FaultProxy, Request
 
 
 @pytest.fixture

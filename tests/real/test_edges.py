@@ -10,12 +10,9 @@ import pytest
 
 from tests.beds import edges
 from tests.beds.indexes import ask
-from tests.beds.installers import pip_finds
-from tests.beds.installers import poetry_finds
-from tests.beds.installers import uv_finds
+from tests.beds.installers import pip_finds, poetry_finds, uv_finds
 from tests.beds.poetry import Poetry
-from tests.beds.processes import program
-from tests.beds.processes import wait_until
+from tests.beds.processes import program, wait_until
 from tests.beds.proxy import JSON_PAGE
 from tests.beds.replicas import replicated_devpi
 
@@ -24,8 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.environments import PoetryEnvironment
-    from tests.beds.indexes import Devpi
-    from tests.beds.indexes import Index
+    from tests.beds.indexes import Devpi, Index
     from tests.beds.projects import Project
     from tests.beds.proxy import Request
     from tests.beds.replicas import Replicated

@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified import isolated_python as children
-from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import environment
-from tests.beds.environments import run_checked
-from tests.beds.environments import uv
+from tests.beds.environments import PoetryEnvironment, environment, run_checked, uv
 from tests.beds.indexes import Index
 from tests.beds.poetry import Poetry
 from tests.beds.projects import Project

@@ -7,19 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.beds import fork_server
-from tests.beds import forking
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import POETRY_MINORS
-from tests.beds.environments import environment
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import isolated
+from tests.beds import fork_server, forking
+from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, POETRY_MINORS, environment
+from tests.beds.poetry import Poetry, isolated
 from tests.beds.processes import HANG
 from tests.thorough import THOROUGH
 

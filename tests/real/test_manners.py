@@ -13,22 +13,14 @@ import pytest
 
 from tests.beds import processes
 from tests.beds.processes import HANG
-from tests.beds.proxy import Answer
-from tests.beds.proxy import FaultProxy
-from tests.beds.proxy import is_page
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.proxy import Answer, FaultProxy, is_page
+from tests.beds.release import TOO_SHORT, ended, holds, problems, publish, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
     from tests.beds.proxy import Exchange
     from tests.conftest import MakeProxy

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.beds.monorepo import add_member
-from tests.beds.monorepo import by_name
-from tests.beds.monorepo import make_monorepo
-from tests.beds.monorepo import make_root
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
+from tests.beds.monorepo import add_member, by_name, make_monorepo, make_root
+from tests.beds.processes import HANG, wait_until
+from tests.beds.projects import make_project, read_receipt
 from tests.beds.proxy import Answer
-from tests.beds.release import REPOSITORY
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import problems
-from tests.beds.release import uploads
+from tests.beds.release import REPOSITORY, TOO_SHORT, ended, problems, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
-    from tests.beds.proxy import FaultProxy
-    from tests.beds.proxy import Request
+    from tests.beds.proxy import FaultProxy, Request
 
 CALL = ("publish-verified", "-n", "-r", REPOSITORY, "--until", "downloadable")
 ALL = ("--projects", "packages/*")

@@ -7,20 +7,12 @@ import hashlib
 import html
 import json
 import zipfile
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.beds.proxy import JSON_PAGE
-from tests.beds.proxy import Answer
-from tests.beds.proxy import is_file
-from tests.beds.proxy import is_page
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
+from tests.beds.proxy import JSON_PAGE, Answer, is_file, is_page
+from tests.beds.release import TOO_SHORT, ended, holds, problems, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +20,7 @@ if TYPE_CHECKING:
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
-    from tests.beds.proxy import Exchange
-    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Exchange, FaultProxy
     from tests.conftest import MakeProxy
 
 OTHER = "0" * 64

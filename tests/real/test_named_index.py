@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.beds.indexes import Index
 from tests.beds.proxy import Answer
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
+from tests.beds.release import ended, holds, problems, publish
 
 if TYPE_CHECKING:
     from tests.beds.poetry import Poetry

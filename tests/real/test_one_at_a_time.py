@@ -9,16 +9,13 @@ from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.building import make_builds_differ
 from tests.beds.indexes import Index
 from tests.beds.projects import read_receipt
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import publish
+from tests.beds.release import ended, holds, publish
 from tests.guard.holding import holder_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
 
 

@@ -10,22 +10,16 @@ import re
 import signal
 import struct
 import termios
-from datetime import datetime
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.beds.indexes import PASSWORD
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
+from tests.beds.processes import HANG, wait_until
+from tests.beds.projects import make_project, read_receipt
 from tests.beds.proxy import is_upload
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.release import ended, holds, publish, uploads
 
 if TYPE_CHECKING:
     from pathlib import Path

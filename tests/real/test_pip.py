@@ -13,20 +13,18 @@ import anyio
 import pytest
 
 from poetry_publish_verified.adapters.clients.pip import Pip
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from tests.beds.clients import put_wheel
-from tests.beds.clients import sdist_wanted
-from tests.beds.clients import setup
-from tests.beds.clients import target_of
-from tests.beds.clients import visible_command_lines
-from tests.beds.clients import wheel_wanted
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import Index
+from poetry_publish_verified.core.verification import ClientFailure, ClientFile
+from tests.beds.clients import (
+    put_wheel,
+    sdist_wanted,
+    setup,
+    target_of,
+    visible_command_lines,
+    wheel_wanted,
+)
+from tests.beds.indexes import PASSWORD, Index
 from tests.beds.processes import HANG
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import is_page
+from tests.beds.proxy import Answer, Exchange, is_page
 
 if TYPE_CHECKING:
     from poetry_publish_verified.core.urls import IndexTarget

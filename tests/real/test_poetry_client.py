@@ -16,26 +16,21 @@ import anyio
 import pytest
 
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
+from poetry_publish_verified.core.urls import Access, IndexTarget
+from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
 from poetry_publish_verified.poetry_api.repositories import pypi_index
-from tests.beds.clients import clean_environment
-from tests.beds.clients import put_wheel
-from tests.beds.clients import sdist_wanted
-from tests.beds.clients import setup
-from tests.beds.clients import target_of
-from tests.beds.clients import wheel_bytes
-from tests.beds.clients import wheel_wanted
+from tests.beds.clients import (
+    clean_environment,
+    put_wheel,
+    sdist_wanted,
+    setup,
+    target_of,
+    wheel_bytes,
+    wheel_wanted,
+)
 from tests.beds.indexes import Index
 from tests.beds.processes import HANG
-from tests.beds.proxy import JSON_PAGE
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import is_file
-from tests.beds.proxy import is_page
+from tests.beds.proxy import JSON_PAGE, Answer, Exchange, is_file, is_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.beds.projects import make_project
 from tests.beds.proxy import is_page
-from tests.beds.release import ended
-from tests.beds.release import publish
+from tests.beds.release import ended, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
-    from tests.beds.proxy import Answer
-    from tests.beds.proxy import Exchange
-    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Answer, Exchange, FaultProxy
     from tests.conftest import MakeProxy
 
 

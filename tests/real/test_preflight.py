@@ -12,14 +12,9 @@ import pytest
 from tests.beds.environments import environment
 from tests.beds.indexes import Index
 from tests.beds.poetry import Poetry
-from tests.beds.processes import HANG
-from tests.beds.processes import free_port
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
-from tests.beds.release import ended
-from tests.beds.release import problems
-from tests.beds.release import publish
+from tests.beds.processes import HANG, free_port
+from tests.beds.projects import Project, make_project, read_receipt
+from tests.beds.release import ended, problems, publish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

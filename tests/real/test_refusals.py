@@ -6,26 +6,19 @@ import json
 import re
 import shutil
 import socket
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.beds.indexes import Index
 from tests.beds.processes import free_port
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.projects import make_project, read_receipt
+from tests.beds.release import ended, holds, problems, publish, uploads
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
 

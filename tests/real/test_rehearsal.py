@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import PYPISERVER
-from tests.beds.environments import environment
-from tests.beds.environments import wheels_of
+from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, PYPISERVER, environment, wheels_of
 from tests.beds.indexes import PASSWORD
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import Run
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
+from tests.beds.poetry import Poetry, Run
+from tests.beds.processes import HANG, wait_until
 from tests.beds.projects import read_receipt
 from tests.beds.proxy import Answer
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import uploads
+from tests.beds.release import ended, holds, problems, uploads
 from tests.beds.simple_index import SimpleIndex
 
 if TYPE_CHECKING:

@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import pypiserver
+from tests.beds.indexes import PASSWORD, pypiserver
 from tests.beds.poetry import Poetry
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.projects import make_project, read_receipt
+from tests.beds.release import ended, holds, problems, publish, uploads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +21,7 @@ if TYPE_CHECKING:
     from tests.beds.environments import PoetryEnvironment
     from tests.beds.indexes import Index
     from tests.beds.projects import Project
-    from tests.beds.proxy import FaultProxy
-    from tests.beds.proxy import Request
+    from tests.beds.proxy import FaultProxy, Request
     from tests.conftest import MakeProxy
 
 

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import fetch
-from tests.beds.indexes import pypiserver
-from tests.beds.proxy import Answer
-from tests.beds.proxy import endless
-from tests.beds.proxy import is_upload
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.indexes import PASSWORD, fetch, pypiserver
+from tests.beds.proxy import Answer, endless, is_upload
+from tests.beds.release import TOO_SHORT, ended, holds, problems, publish, uploads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +17,7 @@ if TYPE_CHECKING:
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
-    from tests.beds.proxy import Exchange
-    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Exchange, FaultProxy
     from tests.conftest import MakeProxy
 
 

@@ -12,27 +12,27 @@ import anyio
 import pytest
 
 from poetry_publish_verified.adapters.clients.uv import Uv
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
-from tests.beds.clients import UV
-from tests.beds.clients import clean_environment
-from tests.beds.clients import put_wheel
-from tests.beds.clients import sdist_wanted
-from tests.beds.clients import setup
-from tests.beds.clients import target_of
-from tests.beds.clients import visible_command_lines
-from tests.beds.clients import wheel_bytes
-from tests.beds.clients import wheel_wanted
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import Index
+from poetry_publish_verified.core.urls import Access, IndexTarget
+from poetry_publish_verified.core.verification import (
+    ClientAbstains,
+    ClientFailure,
+    ClientFile,
+    ClientRequest,
+)
+from tests.beds.clients import (
+    UV,
+    clean_environment,
+    put_wheel,
+    sdist_wanted,
+    setup,
+    target_of,
+    visible_command_lines,
+    wheel_bytes,
+    wheel_wanted,
+)
+from tests.beds.indexes import PASSWORD, Index
 from tests.beds.processes import HANG
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import is_page
+from tests.beds.proxy import Answer, Exchange, is_page
 
 if TYPE_CHECKING:
     from tests.beds.proxy import FaultProxy

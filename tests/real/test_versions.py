@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import environment
-from tests.beds.environments import interpreters
+from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, environment, interpreters
 from tests.beds.poetry import Poetry
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.release import ended, holds, publish, uploads
 
 if TYPE_CHECKING:
     from pathlib import Path

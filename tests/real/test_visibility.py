@@ -11,28 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
-from poetry_publish_verified.core.variants import Encodings
-from poetry_publish_verified.core.variants import variants
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, Encodings, variants
 from tests.beds import edges
 from tests.beds.indexes import ask
 from tests.beds.installers import pip_finds
 from tests.beds.processes import wait_until
-from tests.beds.proxy import Answer
-from tests.beds.proxy import is_page
-from tests.beds.proxy import is_upload
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
+from tests.beds.proxy import Answer, is_page, is_upload
+from tests.beds.release import TOO_SHORT, ended, holds, problems, publish
 from tests.beds.replicas import replicated_devpi
-from tests.stress.visibility_round import KINDS
-from tests.stress.visibility_round import PROVEN
-from tests.stress.visibility_round import Bed
-from tests.stress.visibility_round import Scenario
-from tests.stress.visibility_round import is_ours
-from tests.stress.visibility_round import run_round
+from tests.stress.visibility_round import KINDS, PROVEN, Bed, Scenario, is_ours, run_round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +27,10 @@ if TYPE_CHECKING:
 
     from tests.beds.edges import Edge
     from tests.beds.environments import PoetryEnvironment
-    from tests.beds.indexes import Devpi
-    from tests.beds.indexes import Index
+    from tests.beds.indexes import Devpi, Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
-    from tests.beds.proxy import Exchange
-    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Exchange, FaultProxy
     from tests.conftest import MakeProxy
     from tests.stress.visibility_round import Kind
 

@@ -6,36 +6,24 @@ import json
 import os
 import re
 import signal
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.beds.clients import wheel_bytes
 from tests.beds.installers import pip_finds
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
-from tests.beds.projects import make_project
-from tests.beds.projects import read_receipt
-from tests.beds.proxy import Answer
-from tests.beds.proxy import edit_page
-from tests.beds.proxy import is_file
-from tests.beds.proxy import is_page
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
+from tests.beds.processes import HANG, wait_until
+from tests.beds.projects import make_project, read_receipt
+from tests.beds.proxy import Answer, edit_page, is_file, is_page
+from tests.beds.release import TOO_SHORT, ended, holds, problems, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
-    from tests.beds.proxy import Exchange
-    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Exchange, FaultProxy
     from tests.conftest import MakeProxy
 
 UNKNOWN = "PV606"

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.beds.indexes import PASSWORD
-from tests.beds.indexes import pypiserver
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
-from tests.beds.proxy import Answer
-from tests.beds.proxy import endless
-from tests.beds.proxy import gzip_bomb
-from tests.beds.proxy import is_file
-from tests.beds.proxy import is_page
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import holds
-from tests.beds.release import problems
-from tests.beds.release import publish
-from tests.beds.release import uploads
+from tests.beds.indexes import PASSWORD, pypiserver
+from tests.beds.processes import HANG, wait_until
+from tests.beds.proxy import Answer, endless, gzip_bomb, is_file, is_page
+from tests.beds.release import TOO_SHORT, ended, holds, problems, publish, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

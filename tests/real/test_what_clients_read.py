@@ -6,24 +6,16 @@ import gzip
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from poetry_publish_verified.core.simple import parse_page
 from tests.beds.clients import wheel_bytes
-from tests.beds.installers import pip_finds
-from tests.beds.installers import poetry_finds
-from tests.beds.installers import uv_finds
+from tests.beds.installers import pip_finds, poetry_finds, uv_finds
 from tests.beds.projects import read_receipt
-from tests.beds.proxy import JSON_PAGE
-from tests.beds.proxy import Answer
-from tests.beds.proxy import is_file
-from tests.beds.proxy import is_page
-from tests.beds.release import TOO_SHORT
-from tests.beds.release import ended
-from tests.beds.release import problems
+from tests.beds.proxy import JSON_PAGE, Answer, is_file, is_page
+from tests.beds.release import TOO_SHORT, ended, problems
 from tests.core import vendor_pages
 from tests.core.distributions import SDIST
 from tests.thorough import THOROUGH
@@ -31,8 +23,7 @@ from tests.thorough import THOROUGH
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.beds.poetry import Poetry
-    from tests.beds.poetry import Run
+    from tests.beds.poetry import Poetry, Run
     from tests.beds.proxy import FaultProxy
     from tests.conftest import MakeProxy
 

@@ -6,16 +6,10 @@ import math
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -23,46 +17,41 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunEnded
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.events import (
+    DistributionsRead,
+    Event,
+    FileFacts,
+    ProblemFound,
+    ReleaseStarted,
+    RunEnded,
+    RunStarted,
+    Sources,
+    TargetsFound,
+)
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.variants import Encodings
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
-from poetry_publish_verified.core.verification import OwnMetadata
-from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.core.visibility import RootState
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.verification import (
+    ClientAbstains,
+    ClientFailure,
+    ClientFile,
+    Download,
+    NotDownloaded,
+    OwnMetadata,
+)
+from poetry_publish_verified.core.visibility import Observation, RootState
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.install import Clients
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release
 from poetry_publish_verified.release.publish import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from poetry_publish_verified.core.distribution import Distribution
-    from poetry_publish_verified.core.distribution import Kind
+    from poetry_publish_verified.core.distribution import Distribution, Kind
     from poetry_publish_verified.core.variants import Variant
     from poetry_publish_verified.core.verification import ClientRequest
 

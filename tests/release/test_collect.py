@@ -6,10 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.collect import collecting
 
 

@@ -7,24 +7,19 @@ from dataclasses import replace
 import pytest
 
 from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.events import ClientAsked
-from poetry_publish_verified.core.events import FileVerified
+from poetry_publish_verified.core.events import ClientAsked, FileVerified
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.verification import (
+    ClientAbstains,
+    ClientFailure,
+    ClientFile,
+    Download,
+)
+from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release import install
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
-from tests.release.scripted import ScriptedClient
-from tests.release.scripted import World
-from tests.release.scripted import assert_outcome
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
+from tests.release.scripted import ScriptedClient, World, assert_outcome
 
 BUILT_WHEEL = distribution(WHEEL, b"light in a wheel")
 BUILT_SDIST = distribution(SDIST, b"light")

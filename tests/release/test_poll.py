@@ -11,36 +11,29 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import MetadataVerified
-from poetry_publish_verified.core.events import NotYetVisible
+from poetry_publish_verified.core.events import (
+    BecameVisible,
+    IndexEnded,
+    MetadataVerified,
+    NotYetVisible,
+)
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
-from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
-from poetry_publish_verified.core.verification import OwnMetadata
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, UNSEEN
+from poetry_publish_verified.core.verification import (
+    ClientFailure,
+    Download,
+    NotDownloaded,
+    OwnMetadata,
+)
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.errors import Code, ReleaseError, Verdict
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan
 from poetry_publish_verified.release.prove import prove_everywhere
 from tests.core.distributions import WHEEL
-from tests.release.scripted import ScriptedIndex
-from tests.release.scripted import World
-from tests.release.scripted import assert_outcome
-from tests.release.test_publish import BUILT
-from tests.release.test_publish import BUILT_WHEEL
-from tests.release.test_publish import MIRROR
-from tests.release.test_publish import OTHER
-from tests.release.test_publish import PLAN
+from tests.release.scripted import ScriptedIndex, World, assert_outcome
+from tests.release.test_publish import BUILT, BUILT_WHEEL, MIRROR, OTHER, PLAN
 
 EMPTY = Observation("page", ProjectPage({}))
 QUICK = Plan(Until.DOWNLOADABLE, 20.0)

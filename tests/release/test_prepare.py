@@ -7,23 +7,14 @@ from typing import Literal
 
 import pytest
 
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
-from tests.release.scripted import ScriptedAnswer
-from tests.release.scripted import World
-from tests.release.scripted import assert_outcome
-from tests.release.test_publish import BUILT
-from tests.release.test_publish import EXISTS
-from tests.release.test_publish import OTHER
-from tests.release.test_publish import PLAN
-from tests.release.test_publish import UNKNOWN
+from tests.core.distributions import core_metadata, distribution
+from tests.release.scripted import ScriptedAnswer, World, assert_outcome
+from tests.release.test_publish import BUILT, EXISTS, OTHER, PLAN, UNKNOWN
 
 BROKEN = distribution("lantern-1.0-py3-none-any.whl", b"", core_metadata("Name: lamp"))
 

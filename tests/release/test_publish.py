@@ -10,36 +10,25 @@ import anyio
 import pytest
 
 from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import FirstLookDelayed
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadProgressed
-from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import (
+    BecameVisible,
+    FileVerified,
+    FirstLookDelayed,
+    NotYetVisible,
+    UploadEnded,
+    UploadProgressed,
+    UploadStarted,
+)
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
-from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
-from poetry_publish_verified.core.variants import PIP
-from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, PIP, UNSEEN
+from poetry_publish_verified.core.verification import ClientFile, Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
-from tests.release.scripted import Outcome
-from tests.release.scripted import ScriptedAnswer
-from tests.release.scripted import World
-from tests.release.scripted import assert_outcome
-from tests.release.scripted import changed
+from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
+from tests.release.scripted import Outcome, ScriptedAnswer, World, assert_outcome, changed
 
 if TYPE_CHECKING:
     from poetry_publish_verified.core.distribution import Distribution

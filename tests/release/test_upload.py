@@ -9,28 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadStarted
+from poetry_publish_verified.core.events import (
+    SendingStarted,
+    Sources,
+    UploadDelayed,
+    UploadStarted,
+)
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release.interfaces import Plan
-from tests.core.distributions import SDIST
-from tests.core.distributions import WHEEL
-from tests.core.distributions import distribution
-from tests.release.scripted import OK
-from tests.release.scripted import ScriptedAnswer
-from tests.release.scripted import World
-from tests.release.scripted import changed
+from tests.core.distributions import SDIST, WHEEL, distribution
+from tests.release.scripted import OK, ScriptedAnswer, World, changed
 
 WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-linux_x86_64.whl" for n in range(10, 16)]
 # Later ones are larger.

@@ -13,15 +13,11 @@ from poetry_publish_verified.core.events import ReleaseWaiting
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import Release
+from poetry_publish_verified.errors import Code, ReleaseError, Verdict
+from poetry_publish_verified.release.interfaces import Plan, Release
 from poetry_publish_verified.release.publish import publish
 from tests.core.distributions import distribution
-from tests.release.scripted import InMemoryRelease
-from tests.release.scripted import World
+from tests.release.scripted import InMemoryRelease, World
 from tests.release.test_publish import BUILT
 
 LIB = WorkspaceMember(canonicalize_name("lib"), Version("1.0"), "packages/lib")

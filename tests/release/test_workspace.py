@@ -4,48 +4,44 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import ReleaseStarted
-from poetry_publish_verified.core.events import RunEnded
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.core.events import Sources
-from poetry_publish_verified.core.events import TargetsFound
+from poetry_publish_verified.core.events import (
+    DistributionsRead,
+    FileFacts,
+    ReleaseStarted,
+    RunEnded,
+    RunStarted,
+    Sources,
+    TargetsFound,
+)
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.variants import Encodings
+from poetry_publish_verified.core.variants import UNSEEN, Encodings
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release.install import Clients
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.workspace import PlannedRelease
-from poetry_publish_verified.release.workspace import publish_all
-from tests.core.distributions import core_metadata
-from tests.core.distributions import distribution
-from tests.release.scripted import InMemoryRelease
-from tests.release.scripted import ScriptedAnswer
-from tests.release.scripted import ScriptedClient
-from tests.release.scripted import ScriptedIndex
-from tests.release.scripted import ScriptedRepository
-from tests.release.scripted import VirtualClock
+from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release
+from poetry_publish_verified.release.workspace import PlannedRelease, publish_all
+from tests.core.distributions import core_metadata, distribution
+from tests.release.scripted import (
+    InMemoryRelease,
+    ScriptedAnswer,
+    ScriptedClient,
+    ScriptedIndex,
+    ScriptedRepository,
+    VirtualClock,
+)
 
 if TYPE_CHECKING:
     from poetry_publish_verified.core.distribution import Distribution

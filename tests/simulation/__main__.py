@@ -13,15 +13,10 @@ import sys
 from pathlib import Path
 
 from tests.simulation.copies import KINDS
-from tests.simulation.measuring import DELAYS
-from tests.simulation.measuring import measure
-from tests.simulation.measuring import targets
-from tests.simulation.measuring import together
+from tests.simulation.measuring import DELAYS, measure, targets, together
 from tests.simulation.plot import plot
-from tests.simulation.policies import OURS
-from tests.simulation.policies import POLICIES
-from tests.simulation.report import table
-from tests.simulation.report import verdicts
+from tests.simulation.policies import OURS, POLICIES
+from tests.simulation.report import table, verdicts
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- figures: make simulate -->\n", "<!-- end of figures -->"

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.simulation.copies import Kind
-from tests.simulation.policies import POLICIES
-from tests.simulation.policies import Wait
+from tests.simulation.policies import POLICIES, Wait
 
 DELAYS = 10_000
 _TEN_MINUTE_WAITS = 1000

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from tests.simulation.measuring import Measured
-from tests.simulation.measuring import percentile
+from tests.simulation.measuring import Measured, percentile
 
 _WIDTH, _HEIGHT = 860, 480
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 610, 40, 420

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from poetry_publish_verified.core.caching import expires_in
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.visibility import LookAgain
-from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.core.visibility import Visible
-from poetry_publish_verified.core.visibility import Watch
+from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.visibility import LookAgain, Observation, Visible, Watch
 from tests.simulation.copies import Copy
 
 _WHEEL = "lantern-1.0-py3-none-any.whl"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tests.simulation.measuring import Measured
-from tests.simulation.measuring import Target
-from tests.simulation.measuring import percentile
+from tests.simulation.measuring import Measured, Target, percentile
 
 _HEAD = (
     "delay",

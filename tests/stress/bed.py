@@ -9,27 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds.distributions import WheelSource
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import environment
-from tests.beds.environments import uv
-from tests.beds.plugins import VENV_IN_PROJECT
-from tests.beds.plugins import stamp_helper
-from tests.beds.plugins import stamp_plugin
-from tests.beds.plugins import write_project
+from tests.beds.environments import NEWEST_POETRY, PoetryEnvironment, environment, uv
+from tests.beds.plugins import VENV_IN_PROJECT, stamp_helper, stamp_plugin, write_project
 from tests.beds.poetry import isolated
 from tests.beds.processes import HANG
 from tests.beds.simple_index import SimpleIndex
-from tests.stress.racing import Finished
-from tests.stress.racing import Start
-from tests.stress.racing import Tally
+from tests.stress.racing import Finished, Start, Tally
 
 TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
 NO_WRITING = "POETRY_DYNAMIC_VERSIONING_COMMANDS_NO_IO"

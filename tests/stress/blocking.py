@@ -14,23 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds.processes import HANG
-from tests.stress.bed import TIMEOUT_VARIABLE
-from tests.stress.bed import Bed
-from tests.stress.bed import require_tools
+from tests.stress.bed import TIMEOUT_VARIABLE, Bed, require_tools
 from tests.stress.hostile import on_host
 from tests.stress.packages import consumer
-from tests.stress.racing import Finished
-from tests.stress.racing import Start
-from tests.stress.racing import Tally
-from tests.stress.racing import begin
-from tests.stress.racing import finish
-from tests.stress.racing import run
-from tests.stress.racing import run_and_kill
-from tests.stress.shared_state import for_each_kind
-from tests.stress.shared_state import installed
-from tests.stress.shared_state import locked
-from tests.stress.shared_state import lost
-from tests.stress.shared_state import source_of_poetry
+from tests.stress.racing import Finished, Start, Tally, begin, finish, run, run_and_kill
+from tests.stress.shared_state import for_each_kind, installed, locked, lost, source_of_poetry
 
 WITHOUT = re.compile(r"without (?:the|a|its|that) lock", re.IGNORECASE)
 _WAITING = "Waiting for "

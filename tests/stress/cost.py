@@ -13,20 +13,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.resource import Resource
 from tests.stress.bed import Bed
 from tests.stress.packages import consumer
-from tests.stress.racing import race
-from tests.stress.racing import run
-from tests.stress.rounds import say
-from tests.stress.rounds import set_up
+from tests.stress.racing import race, run
+from tests.stress.rounds import say, set_up
 
 _OFF = {"POETRY_PUBLISH_VERIFIED_GUARD": "off"}
 _LOCKS = 300

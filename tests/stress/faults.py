@@ -16,32 +16,21 @@ import hashlib
 import random
 import sys
 import traceback
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.beds.distributions import write_release
 from tests.beds.indexes import Index
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import Run
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
+from tests.beds.poetry import Poetry, Run
+from tests.beds.projects import Project, make_project
 from tests.beds.proxy import FaultProxy
 from tests.beds.release import uploads
 from tests.stress.rounds import say
-from tests.stress.upload_bed import PUBLISH
-from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import index_faults
-from tests.stress.upload_bed import remove
-from tests.stress.upload_bed import sent
-from tests.stress.upload_bed import set_up
-from tests.stress.upload_faults import FAULTS
-from tests.stress.upload_faults import Fault
-from tests.stress.upload_faults import Site
+from tests.stress.upload_bed import PUBLISH, Bed, index_faults, remove, sent, set_up
+from tests.stress.upload_faults import FAULTS, Fault, Site
 
 # In the order in which they are sent: wheels first, by size.
 _SIZES = (200_000, 300_000, 400_000, 500_000)

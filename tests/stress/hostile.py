@@ -10,15 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.stress.bed import Bed
-from tests.stress.bed import UnavailableError
-from tests.stress.bed import check_leftovers
-from tests.stress.bed import require_tools
-from tests.stress.bed import run_tool
-from tests.stress.racing import Start
-from tests.stress.racing import Tally
-from tests.stress.racing import race
-from tests.stress.racing import run
+from tests.stress.bed import Bed, UnavailableError, check_leftovers, require_tools, run_tool
+from tests.stress.racing import Start, Tally, race, run
 
 
 def two_mounts(bed: Bed) -> list[Tally]:

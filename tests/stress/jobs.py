@@ -14,31 +14,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from tests.beds.building import log_builds
-from tests.beds.building import make_builds_differ
-from tests.beds.distributions import PLATFORMS
-from tests.beds.distributions import write_wheel
+from tests.beds.building import log_builds, make_builds_differ
+from tests.beds.distributions import PLATFORMS, write_wheel
 from tests.beds.indexes import Index
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import Run
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
+from tests.beds.poetry import Poetry, Run
+from tests.beds.projects import Project, make_project
 from tests.beds.proxy import FaultProxy
 from tests.stress.rounds import say
-from tests.stress.upload_bed import PUBLISH
-from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import index_faults
-from tests.stress.upload_bed import remove
-from tests.stress.upload_bed import sent
-from tests.stress.upload_bed import set_up
+from tests.stress.upload_bed import PUBLISH, Bed, index_faults, remove, sent, set_up
 
 _KINDS = ("pypiserver", "devpi")
 _JOBS = 10

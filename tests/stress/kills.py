@@ -22,23 +22,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.beds.building import make_builds_differ
-from tests.beds.distributions import PLATFORMS
-from tests.beds.distributions import write_wheel
+from tests.beds.distributions import PLATFORMS, write_wheel
 from tests.beds.processes import HANG
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import FaultProxy
-from tests.beds.proxy import is_upload
+from tests.beds.projects import Project, make_project
+from tests.beds.proxy import Answer, Exchange, FaultProxy, is_upload
 from tests.beds.release import uploads
 from tests.stress.rounds import say
-from tests.stress.upload_bed import PUBLISH
-from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import index_faults
-from tests.stress.upload_bed import remove
-from tests.stress.upload_bed import sent
-from tests.stress.upload_bed import set_up
+from tests.stress.upload_bed import PUBLISH, Bed, index_faults, remove, sent, set_up
 
 _KINDS = ("pypiserver", "devpi")
 _ROUNDS = 30

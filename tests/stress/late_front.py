@@ -5,18 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import FaultProxy
-from tests.beds.proxy import Request
-from tests.beds.proxy import edit_page
-from tests.beds.proxy import is_page
-from tests.beds.proxy import is_upload
+from tests.beds.proxy import Answer, Exchange, FaultProxy, Request, edit_page, is_page, is_upload
 
 _UPLOADED = re.compile(rb' filename="([^"]+)"')
 _LISTED = re.compile(rb'(?:>|"filename":\s*")\s*([\w.+!-]+\.(?:whl|tar\.gz))\s*[<"]')

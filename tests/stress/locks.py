@@ -13,28 +13,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tests.stress.blocking import killed
-from tests.stress.blocking import killed_anywhere
-from tests.stress.blocking import on_another_host
-from tests.stress.blocking import stopped
-from tests.stress.lying_locks import refused
-from tests.stress.lying_locks import two_mounts
-from tests.stress.lying_locks import two_users
-from tests.stress.nested import in_backend
-from tests.stress.nested import in_build_script
-from tests.stress.nested import in_run
-from tests.stress.nested import in_tox
+from tests.stress.blocking import killed, killed_anywhere, on_another_host, stopped
+from tests.stress.lying_locks import refused, two_mounts, two_users
+from tests.stress.nested import in_backend, in_build_script, in_run, in_tox
 from tests.stress.racing import Tally
-from tests.stress.rounds import Scenarios
-from tests.stress.rounds import parse_options
-from tests.stress.rounds import run_scenarios
-from tests.stress.rounds import say
-from tests.stress.rounds import set_up
-from tests.stress.shared_state import KINDS
-from tests.stress.shared_state import cleared_cache
-from tests.stress.shared_state import one_environment
-from tests.stress.shared_state import self_add
-from tests.stress.shared_state import settings
+from tests.stress.rounds import Scenarios, parse_options, run_scenarios, say, set_up
+from tests.stress.shared_state import KINDS, cleared_cache, one_environment, self_add, settings
 
 SCENARIOS: Scenarios = {
     "a": (self_add,),

@@ -8,24 +8,12 @@ import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.stress.bed import TIMEOUT_VARIABLE
-from tests.stress.bed import Bed
-from tests.stress.bed import require_tools
+from tests.stress.bed import TIMEOUT_VARIABLE, Bed, require_tools
 from tests.stress.blocking import WITHOUT
-from tests.stress.hostile import as_user
-from tests.stress.hostile import mounted
-from tests.stress.hostile import python_of_all
-from tests.stress.packages import PACKAGES
-from tests.stress.packages import consumer
-from tests.stress.packages import damage
-from tests.stress.racing import Finished
-from tests.stress.racing import Start
-from tests.stress.racing import Tally
-from tests.stress.racing import race
-from tests.stress.racing import run
-from tests.stress.shared_state import KINDS
-from tests.stress.shared_state import for_each_kind
-from tests.stress.shared_state import source_of_poetry
+from tests.stress.hostile import as_user, mounted, python_of_all
+from tests.stress.packages import PACKAGES, consumer, damage
+from tests.stress.racing import Finished, Start, Tally, race, run
+from tests.stress.shared_state import KINDS, for_each_kind, source_of_poetry
 
 _ERRORS = ("ENOLCK", "EACCES", "EIO")
 # How many warnings each may give; a command that only reads may not notice the lock.

@@ -20,14 +20,10 @@ from collections.abc import Iterator
 
 from tests.beds.processes import own_address
 from tests.stress import monorepo_flow
-from tests.stress.monorepo_bed import KINDS
-from tests.stress.monorepo_bed import Size
-from tests.stress.monorepo_faults import Kill
-from tests.stress.monorepo_faults import killed
-from tests.stress.monorepo_faults import refused
+from tests.stress.monorepo_bed import KINDS, Size
+from tests.stress.monorepo_faults import Kill, killed, refused
 from tests.stress.rounds import say
-from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import set_up
+from tests.stress.upload_bed import Bed, set_up
 
 _ROUNDS = 20
 # Seconds for building ten projects, and for sending them.

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from tests.beds.indexes import Index
-from tests.beds.monorepo import Monorepo
-from tests.beds.monorepo import make_monorepo
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import Run
+from tests.beds.monorepo import Monorepo, make_monorepo
+from tests.beds.poetry import Poetry, Run
 from tests.beds.projects import Project
-from tests.stress.late_front import LateFront
-from tests.stress.late_front import late_front
-from tests.stress.upload_bed import PUBLISH
-from tests.stress.upload_bed import Bed
-from tests.stress.upload_bed import index_faults
-from tests.stress.upload_bed import remove
+from tests.stress.late_front import LateFront, late_front
+from tests.stress.upload_bed import PUBLISH, Bed, index_faults, remove
 
 PUBLISH_ALL = (*PUBLISH, "--projects", "packages/*")
 KINDS = ("pypiserver", "devpi")

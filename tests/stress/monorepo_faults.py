@@ -6,26 +6,22 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Collection
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from tests.beds.building import make_builds_differ
-from tests.beds.processes import HANG
-from tests.beds.processes import wait_until
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import Match
-from tests.beds.proxy import Request
-from tests.beds.proxy import is_upload
+from tests.beds.processes import HANG, wait_until
+from tests.beds.proxy import Answer, Exchange, Match, Request, is_upload
 from tests.beds.release import uploads
-from tests.stress.monorepo_bed import Setup
-from tests.stress.monorepo_bed import Size
-from tests.stress.monorepo_bed import exit_faults
-from tests.stress.monorepo_bed import faults_of
-from tests.stress.monorepo_bed import faults_of_all
-from tests.stress.monorepo_bed import order_faults
-from tests.stress.monorepo_bed import set_up_monorepo
+from tests.stress.monorepo_bed import (
+    Setup,
+    Size,
+    exit_faults,
+    faults_of,
+    faults_of_all,
+    order_faults,
+    set_up_monorepo,
+)
 from tests.stress.upload_bed import Bed
 
 # Seconds before and after the index has a file, and the age of its pages.

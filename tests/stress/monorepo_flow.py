@@ -10,15 +10,16 @@ from statistics import median
 
 from tests.beds.poetry import Run
 from tests.beds.release import REPOSITORY
-from tests.stress.monorepo_bed import LOOPBACK
-from tests.stress.monorepo_bed import Setup
-from tests.stress.monorepo_bed import Size
-from tests.stress.monorepo_bed import exit_faults
-from tests.stress.monorepo_bed import faults_of_all
-from tests.stress.monorepo_bed import order_faults
-from tests.stress.monorepo_bed import set_up_monorepo
-from tests.stress.upload_bed import PUBLISH
-from tests.stress.upload_bed import Bed
+from tests.stress.monorepo_bed import (
+    LOOPBACK,
+    Setup,
+    Size,
+    exit_faults,
+    faults_of_all,
+    order_faults,
+    set_up_monorepo,
+)
+from tests.stress.upload_bed import PUBLISH, Bed
 
 LATE = 2.0
 TARGET = 1.3

@@ -8,14 +8,9 @@ import textwrap
 from pathlib import Path
 
 from tests.beds.environments import uv
-from tests.stress.bed import Bed
-from tests.stress.bed import UnavailableError
-from tests.stress.packages import MODULES
-from tests.stress.packages import PACKAGES
-from tests.stress.packages import consumer
-from tests.stress.packages import damage
-from tests.stress.racing import Tally
-from tests.stress.racing import run
+from tests.stress.bed import Bed, UnavailableError
+from tests.stress.packages import MODULES, PACKAGES, consumer, damage
+from tests.stress.racing import Tally, run
 from tests.stress.rounds import say
 from tests.stress.shared_state import for_each_kind
 

@@ -27,37 +27,21 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import as_completed
-from contextlib import ExitStack
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds.environments import NEWEST_POETRY
 from tests.stress.bed import UnavailableError
 from tests.stress.parity_allowed import allowed
-from tests.stress.parity_commands import COMMANDS
-from tests.stress.parity_commands import Command
+from tests.stress.parity_commands import COMMANDS, Command
 from tests.stress.parity_cost import cost
-from tests.stress.parity_packages import VersionFixtures
-from tests.stress.parity_packages import version_fixtures
-from tests.stress.parity_snapshots import Outcome
-from tests.stress.parity_snapshots import changes
-from tests.stress.parity_snapshots import differences
-from tests.stress.parity_snapshots import outermost
-from tests.stress.parity_snapshots import snapshot
-from tests.stress.parity_worlds import ENVIRONMENTS
-from tests.stress.parity_worlds import Environment
-from tests.stress.parity_worlds import World
-from tests.stress.racing import Finished
-from tests.stress.racing import Start
-from tests.stress.racing import begin
-from tests.stress.racing import finish
+from tests.stress.parity_packages import VersionFixtures, version_fixtures
+from tests.stress.parity_snapshots import Outcome, changes, differences, outermost, snapshot
+from tests.stress.parity_worlds import ENVIRONMENTS, Environment, World
+from tests.stress.racing import Finished, Start, begin, finish
 from tests.stress.rounds import say
 
 _NEW_MOUNT_NAMESPACE = 0x00020000

@@ -6,18 +6,14 @@ import re
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import environment
+from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, environment
 from tests.beds.poetry import isolated
 from tests.stress.parity_layouts import interpreter
 from tests.stress.parity_packages import VersionFixtures
-from tests.stress.racing import Start
-from tests.stress.racing import run
+from tests.stress.racing import Start, run
 
 _COMMANDS = ("--version", "version", "check", "show")
 _PAIRS = 9

@@ -9,20 +9,21 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import build_once
-from tests.beds.environments import built_wheel
-from tests.beds.environments import cache_key
-from tests.beds.environments import environment
-from tests.beds.environments import interpreters
-from tests.beds.environments import pythons
-from tests.beds.environments import run_checked
-from tests.beds.environments import uv
+from tests.beds.environments import (
+    PoetryEnvironment,
+    build_once,
+    built_wheel,
+    cache_key,
+    environment,
+    interpreters,
+    pythons,
+    run_checked,
+    uv,
+)
 from tests.stress.bed import UnavailableError
 from tests.stress.hostile import python_of_all
 

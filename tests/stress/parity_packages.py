@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable
-from collections.abc import Iterator
-from contextlib import ExitStack
-from contextlib import contextmanager
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.beds.distributions import WheelSource
-from tests.beds.environments import build_once
-from tests.beds.environments import cache_key
-from tests.beds.environments import environment
-from tests.beds.environments import run_checked
-from tests.beds.environments import uv
+from tests.beds.environments import build_once, cache_key, environment, run_checked, uv
 from tests.beds.plugins import PLUGIN_GROUP
 from tests.beds.poetry import isolated
 from tests.beds.simple_index import SimpleIndex
-from tests.stress.bed import replace_stub
-from tests.stress.bed import write_stubs
+from tests.stress.bed import replace_stub, write_stubs
 from tests.stress.parity_layouts import interpreter
 
 _BACKENDS = (

@@ -7,30 +7,22 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.beds.environments import NEWEST_POETRY
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import POETRY_MINORS
-from tests.beds.environments import uv
+from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, POETRY_MINORS, uv
 from tests.stress import threadless
-from tests.stress.bed import UnavailableError
-from tests.stress.bed import require_tools
-from tests.stress.bed import run_tool
-from tests.stress.parity_commands import BACKENDS
-from tests.stress.parity_commands import PLUGIN_COMMANDS
-from tests.stress.parity_commands import Command
-from tests.stress.parity_layouts import LAYOUTS
-from tests.stress.parity_layouts import interpreter
-from tests.stress.parity_layouts import pipx
-from tests.stress.parity_layouts import pipx_variables
-from tests.stress.parity_layouts import pyenv
-from tests.stress.parity_layouts import uv_variables
+from tests.stress.bed import UnavailableError, require_tools, run_tool
+from tests.stress.parity_commands import BACKENDS, PLUGIN_COMMANDS, Command
+from tests.stress.parity_layouts import (
+    LAYOUTS,
+    interpreter,
+    pipx,
+    pipx_variables,
+    pyenv,
+    uv_variables,
+)
 
 _ENDS = (OLDEST_POETRY, NEWEST_POETRY)
 _SOMEBODY = 23_456

@@ -18,27 +18,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.beds.environments import OLDEST_POETRY
-from tests.beds.environments import pythons
+from tests.beds.environments import OLDEST_POETRY, pythons
 from tests.beds.plugins import write_project
-from tests.stress.bed import NEW_LIST
-from tests.stress.bed import NO_WRITING
-from tests.stress.bed import OLD_LIST
-from tests.stress.bed import Bed
-from tests.stress.bed import UnavailableError
-from tests.stress.bed import check_leftovers
-from tests.stress.hostile import full_and_read_only
-from tests.stress.hostile import two_mounts
-from tests.stress.hostile import two_users
-from tests.stress.racing import Tally
-from tests.stress.racing import race
-from tests.stress.racing import run
-from tests.stress.racing import run_and_kill
-from tests.stress.rounds import Scenarios
-from tests.stress.rounds import parse_options
-from tests.stress.rounds import run_scenarios
-from tests.stress.rounds import say
-from tests.stress.rounds import set_up
+from tests.stress.bed import NEW_LIST, NO_WRITING, OLD_LIST, Bed, UnavailableError, check_leftovers
+from tests.stress.hostile import full_and_read_only, two_mounts, two_users
+from tests.stress.racing import Tally, race, run, run_and_kill
+from tests.stress.rounds import Scenarios, parse_options, run_scenarios, say, set_up
 
 
 def dynamic(checkout: Path) -> None:

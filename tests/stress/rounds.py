@@ -5,21 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds.plugins import write_project
 from tests.beds.simple_index import SimpleIndex
-from tests.stress.bed import Bed
-from tests.stress.bed import UnavailableError
-from tests.stress.bed import fill_index
-from tests.stress.racing import Tally
-from tests.stress.racing import run
+from tests.stress.bed import Bed, UnavailableError, fill_index
+from tests.stress.racing import Tally, run
 
 Scenarios = Mapping[str, Sequence[Callable[[Bed], list[Tally]]]]
 

@@ -14,18 +14,16 @@ from typing import Any
 
 from tests.beds.environments import NEWEST_POETRY
 from tests.stress.bed import Bed
-from tests.stress.packages import ADDONS
-from tests.stress.packages import MODULES
-from tests.stress.packages import PACKAGES
-from tests.stress.packages import SHARED_ADDON
-from tests.stress.packages import add_packages
-from tests.stress.packages import consumer
-from tests.stress.packages import damage
-from tests.stress.racing import Finished
-from tests.stress.racing import Start
-from tests.stress.racing import Tally
-from tests.stress.racing import race
-from tests.stress.racing import run
+from tests.stress.packages import (
+    ADDONS,
+    MODULES,
+    PACKAGES,
+    SHARED_ADDON,
+    add_packages,
+    consumer,
+    damage,
+)
+from tests.stress.racing import Finished, Start, Tally, race, run
 
 Check = Callable[[Finished], str | None]
 KINDS = ("stock", "guarded")

@@ -6,27 +6,22 @@ import re
 import shutil
 import tempfile
 import uuid
-from contextlib import ExitStack
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.beds import indexes
-from tests.beds.environments import PoetryEnvironment
-from tests.beds.environments import environment
+from tests.beds.environments import PoetryEnvironment, environment
 from tests.beds.indexes import fetch
 from tests.beds.poetry import Poetry
 from tests.beds.release import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from collections.abc import Mapping
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.beds.indexes import Index
-    from tests.beds.proxy import FaultProxy
-    from tests.beds.proxy import Request
+    from tests.beds.proxy import FaultProxy, Request
 
 PUBLISH = ("publish-verified", "--no-interaction", "-r", REPOSITORY, "--until", "downloadable")
 _FILENAME = re.compile(rb' filename="([^"]+)"')

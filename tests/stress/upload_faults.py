@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from tests.beds.proxy import Answer
-from tests.beds.proxy import CutError
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import Raw
-from tests.beds.proxy import is_page
+from tests.beds.proxy import Answer, CutError, Exchange, Raw, is_page
 
 if TYPE_CHECKING:
-    from tests.beds.proxy import Act
-    from tests.beds.proxy import FaultProxy
-    from tests.beds.proxy import Request
+    from tests.beds.proxy import Act, FaultProxy, Request
 
 # How often a file is sent at most: once, plus five retries.
 MOST = 6

@@ -16,10 +16,8 @@ import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,13 +25,15 @@ import pytest
 from tests.beds import indexes
 from tests.beds.environments import environment
 from tests.stress.rounds import say
-from tests.stress.visibility_round import INSTALLERS
-from tests.stress.visibility_round import KINDS
-from tests.stress.visibility_round import SHORTEST_GAP
-from tests.stress.visibility_round import Bed
-from tests.stress.visibility_round import RoundResult
-from tests.stress.visibility_round import Scenario
-from tests.stress.visibility_round import run_round
+from tests.stress.visibility_round import (
+    INSTALLERS,
+    KINDS,
+    SHORTEST_GAP,
+    Bed,
+    RoundResult,
+    Scenario,
+    run_round,
+)
 
 _ROUNDS = 20
 _SHORT = 4

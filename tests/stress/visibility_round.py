@@ -6,38 +6,22 @@ import itertools
 import shutil
 import time
 import uuid
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from contextlib import ExitStack
-from contextlib import contextmanager
-from dataclasses import dataclass
-from dataclasses import field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from tests.beds import edges
 from tests.beds.edges import Edge
 from tests.beds.environments import PoetryEnvironment
-from tests.beds.indexes import Devpi
-from tests.beds.indexes import Index
-from tests.beds.indexes import ask
-from tests.beds.installers import Found
-from tests.beds.installers import pip_finds
-from tests.beds.installers import poetry_finds
-from tests.beds.installers import uv_finds
-from tests.beds.poetry import Poetry
-from tests.beds.poetry import Run
+from tests.beds.indexes import Devpi, Index, ask
+from tests.beds.installers import Found, pip_finds, poetry_finds, uv_finds
+from tests.beds.poetry import Poetry, Run
 from tests.beds.processes import wait_until
-from tests.beds.projects import Project
-from tests.beds.projects import make_project
-from tests.beds.proxy import Answer
-from tests.beds.proxy import Exchange
-from tests.beds.proxy import FaultProxy
-from tests.beds.proxy import Request
-from tests.beds.proxy import is_upload
+from tests.beds.projects import Project, make_project
+from tests.beds.proxy import Answer, Exchange, FaultProxy, Request, is_upload
 from tests.beds.release import REPOSITORY
 
 INSTALLERS = ("pip", "uv", "poetry")

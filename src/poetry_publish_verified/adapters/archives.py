@@ -6,20 +6,14 @@ import gzip
 import hashlib
 import tarfile
 import zipfile
-from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from io import BytesIO
-from pathlib import Path
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from packaging.metadata import parse_email
 
-from poetry_publish_verified.core.contents import ArchiveMember
-from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import algorithms
+from poetry_publish_verified.core.contents import ArchiveMember, Contents, algorithms
 from poetry_publish_verified.core.distribution import Kind
 from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.sanitize import printable

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import AsyncIterable
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 from poetry_publish_verified.sanitize import printable
 

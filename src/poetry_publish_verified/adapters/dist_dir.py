@@ -15,15 +15,16 @@ from packaging.version import Version
 
 from poetry_publish_verified.adapters import archives
 from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.distribution import InvalidFilenameError
-from poetry_publish_verified.core.distribution import belongs_to
-from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.distribution import (
+    Distribution,
+    InvalidFilenameError,
+    belongs_to,
+    in_upload_order,
+    parse_filename,
+)
 from poetry_publish_verified.core.problems.distributions import unreadable
 from poetry_publish_verified.core.problems.project import dist_dir_unreadable
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Problem, ReleaseError
 
 _CHUNK = 1024 * 1024
 _MAX_THREADS = 4

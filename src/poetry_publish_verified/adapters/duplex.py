@@ -11,8 +11,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import anyio
@@ -20,8 +19,7 @@ import anyio.abc
 import anyio.lowlevel
 import httpcore
 import httpx
-from anyio.streams.tls import TLSAttribute
-from anyio.streams.tls import TLSStream
+from anyio.streams.tls import TLSAttribute, TLSStream
 
 # Pause before the next address of a host is tried beside the last one (RFC 8305, section 5).
 _NEXT_ADDRESS = 0.25

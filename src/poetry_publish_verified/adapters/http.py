@@ -11,42 +11,27 @@ import hashlib
 import logging
 import math
 import ssl
-from collections.abc import AsyncIterator
-from collections.abc import Callable
-from collections.abc import Hashable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.cookiejar import CookieJar
-from http.cookiejar import DefaultCookiePolicy
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
-from typing import IO
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urljoin
 
 import anyio
 import httpx
 
-from poetry_publish_verified.adapters.decoding import UNDONE
-from poetry_publish_verified.adapters.decoding import DecodingError
-from poetry_publish_verified.adapters.decoding import decoded
+from poetry_publish_verified.adapters.decoding import UNDONE, DecodingError, decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
-from poetry_publish_verified.adapters.outgoing import ChangedError
-from poetry_publish_verified.adapters.outgoing import OutgoingFile
+from poetry_publish_verified.adapters.outgoing import ChangedError, OutgoingFile
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import origin
-from poetry_publish_verified.core.urls import same_host
-from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
+from poetry_publish_verified.core.urls import Access, origin, same_host, without_credentials
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.sanitize import printable
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Hashable
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -19,33 +16,31 @@ import anyio
 import anyio.to_thread
 
 from poetry_publish_verified.adapters.archives import own_metadata
-from poetry_publish_verified.adapters.http import GIVEN
-from poetry_publish_verified.adapters.http import Asked
-from poetry_publish_verified.adapters.http import Http
-from poetry_publish_verified.adapters.http import HttpError
-from poetry_publish_verified.adapters.http import MovedError
-from poetry_publish_verified.adapters.http import Page
-from poetry_publish_verified.adapters.http import StatusError
-from poetry_publish_verified.adapters.http import UnreachableError
-from poetry_publish_verified.adapters.http import UntrustedError
-from poetry_publish_verified.core.caching import expires_in
-from poetry_publish_verified.core.caching import retry_after
-from poetry_publish_verified.core.caching import vary
+from poetry_publish_verified.adapters.http import (
+    GIVEN,
+    Asked,
+    Http,
+    HttpError,
+    MovedError,
+    Page,
+    StatusError,
+    UnreachableError,
+    UntrustedError,
+)
+from poetry_publish_verified.core.caching import expires_in, retry_after, vary
 from poetry_publish_verified.core.distribution import Kind
-from poetry_publish_verified.core.simple import MAX_PAGE_BYTES
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.simple import UnreadablePageError
-from poetry_publish_verified.core.simple import media_type
-from poetry_publish_verified.core.simple import parse_page
-from poetry_publish_verified.core.simple import parse_version_page
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.urls import origin
-from poetry_publish_verified.core.variants import PIP
-from poetry_publish_verified.core.variants import Variant
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
-from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.core.visibility import RootState
+from poetry_publish_verified.core.simple import (
+    MAX_PAGE_BYTES,
+    ProjectPage,
+    UnreadablePageError,
+    media_type,
+    parse_page,
+    parse_version_page,
+)
+from poetry_publish_verified.core.urls import IndexTarget, origin
+from poetry_publish_verified.core.variants import PIP, Variant
+from poetry_publish_verified.core.verification import Download, NotDownloaded
+from poetry_publish_verified.core.visibility import Observation, RootState
 from poetry_publish_verified.sanitize import printable
 
 _EDGE_HEADERS = ("x-served-by", "x-cache", "age", "via", "x-pypi-last-serial", "x-devpi-serial")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from typing import IO
-from typing import Any
+from typing import IO, Any
 
 
 class ChangedError(Exception):

@@ -6,8 +6,7 @@ import math
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from poetry_publish_verified.core.urls import is_loopback
-from poetry_publish_verified.core.urls import origin
+from poetry_publish_verified.core.urls import is_loopback, origin
 
 # Four requests a second, and a little less, as they do not arrive as evenly as they leave.
 _SECONDS_BETWEEN = 0.27

@@ -10,8 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,10 +18,11 @@ import anyio
 from packaging.requirements import Requirement
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.environments import SetUpError
-from poetry_publish_verified.adapters.environments import kept
-from poetry_publish_verified.core.problems.machine import rehearsal_index_not_started
-from poetry_publish_verified.core.problems.machine import rehearsal_index_unavailable
+from poetry_publish_verified.adapters.environments import SetUpError, kept
+from poetry_publish_verified.core.problems.machine import (
+    rehearsal_index_not_started,
+    rehearsal_index_unavailable,
+)
 from poetry_publish_verified.errors import ReleaseError
 
 _PYPISERVER = Requirement("pypiserver>=2.4,<3")

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from poetry_publish_verified.adapters.http import Asked
-from poetry_publish_verified.adapters.http import Http
-from poetry_publish_verified.adapters.http import HttpError
-from poetry_publish_verified.adapters.http import UnreachableError
+from poetry_publish_verified.adapters.http import Asked, Http, HttpError, UnreachableError
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.upload.form import form_fields
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import RepositoryTarget
 from poetry_publish_verified.sanitize import printable
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,27 +12,21 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
-from poetry_publish_verified.adapters import git
-from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.adapters import git, receipt_file
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.cli.signals import interrupts_recorded
-from poetry_publish_verified.core import events
-from poetry_publish_verified.core import former_build
-from poetry_publish_verified.core.problems.project import build_declined
-from poetry_publish_verified.core.problems.project import build_failed
+from poetry_publish_verified.core import events, former_build
+from poetry_publish_verified.core.problems.project import build_declined, build_failed
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.guard.layout import STATE_DIR
-from poetry_publish_verified.guard.ownership import checkout_directory
-from poetry_publish_verified.guard.ownership import make_in_checkout
+from poetry_publish_verified.guard.ownership import checkout_directory, make_in_checkout
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import build as poetry_build
 from poetry_publish_verified.poetry_api import project as poetry_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Mapping
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from poetry.console.commands.command import Command
 

@@ -7,16 +7,8 @@ import os
 import platform
 import random
 import shutil
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Coroutine
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,8 +19,7 @@ from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
-from poetry_publish_verified.adapters.clients.setup import ClientSetup
-from poetry_publish_verified.adapters.clients.setup import Turns
+from poetry_publish_verified.adapters.clients.setup import ClientSetup, Turns
 from poetry_publish_verified.adapters.clients.uv import Uv
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
@@ -37,8 +28,7 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
-from poetry_publish_verified.cli.rehearsal import kept_in
-from poetry_publish_verified.cli.rehearsal import temporary_folder
+from poetry_publish_verified.cli.rehearsal import kept_in, temporary_folder
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.problems.machine import no_client
@@ -46,21 +36,16 @@ from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.poetry_api.repositories import accept_encoding
-from poetry_publish_verified.poetry_api.repositories import proxy_for
-from poetry_publish_verified.poetry_api.repositories import pypi_index
+from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.poetry_api.repositories import accept_encoding, proxy_for, pypi_index
 from poetry_publish_verified.release import interfaces
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
 from poetry_publish_verified.release.wait import wait_for
-from poetry_publish_verified.release.workspace import PlannedRelease
-from poetry_publish_verified.release.workspace import publish_all
+from poetry_publish_verified.release.workspace import PlannedRelease, publish_all
 
 Report = Callable[[Event], None]
 Ticking = Callable[[], Coroutine[Any, Any, None]]

@@ -6,10 +6,8 @@ import os
 import shutil
 import sys
 import traceback
-from contextlib import contextmanager
-from contextlib import suppress
-from datetime import UTC
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +18,9 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.core import events
-from poetry_publish_verified.core import receipt
+from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.json_lines import JsonLines
 from poetry_publish_verified.output.summary import Kind
@@ -32,8 +28,7 @@ from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.sanitize import printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cleo.io.io import IO
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from cleo.helpers import argument
-from cleo.helpers import option
+from cleo.helpers import argument, option
 
 from poetry_publish_verified.cli.options import SuggestingCommand
 from poetry_publish_verified.errors import Verdict
@@ -72,8 +70,7 @@ class DoctorCommand(SuggestingCommand):
         from poetry.config.config import Config
 
         from poetry_publish_verified.adapters.kept_folder import KEPT
-        from poetry_publish_verified.guard.doctor.cleaning import clean
-        from poetry_publish_verified.guard.doctor.cleaning import remove
+        from poetry_publish_verified.guard.doctor.cleaning import clean, remove
 
         cache = Path(Config.create().get("cache-dir")).expanduser()
         cleaned = [*clean(root, cache), *remove(cache / KEPT)]
@@ -88,10 +85,12 @@ class DoctorCommand(SuggestingCommand):
         return Verdict.LOCK_TIMEOUT.exit_code or 1 if any(one.kept for one in cleaned) else 0
 
     def _locks(self, root: Path | None) -> bool:
-        from poetry_publish_verified.guard.doctor.locks import check_filesystems
-        from poetry_publish_verified.guard.doctor.locks import holders_in
-        from poetry_publish_verified.guard.doctor.locks import lock_directories
-        from poetry_publish_verified.guard.doctor.locks import locked_privately
+        from poetry_publish_verified.guard.doctor.locks import (
+            check_filesystems,
+            holders_in,
+            lock_directories,
+            locked_privately,
+        )
         from poetry_publish_verified.guard.locks.attempt import is_free
         from poetry_publish_verified.guard.problems import holder_host_gone
 

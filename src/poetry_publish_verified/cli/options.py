@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cleo.exceptions import CleoError
-from cleo.exceptions import CleoNoSuchOptionError
+from cleo.exceptions import CleoError, CleoNoSuchOptionError
 from cleo.helpers import option
 from poetry.console.commands.command import Command
 
-from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.core.settings import closest
+from poetry_publish_verified.core.settings import Settings, closest
 
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -14,25 +12,18 @@ from poetry.console.commands.command import Command
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.open_files import make_room_for_files
-from poetry_publish_verified.cli.build import ReleaseBuild
-from poetry_publish_verified.cli.build import build_apart
-from poetry_publish_verified.cli.build import confirm_build
-from poetry_publish_verified.cli.composition import ReleaseRequest
-from poetry_publish_verified.cli.composition import run_workspace
+from poetry_publish_verified.cli.build import ReleaseBuild, build_apart, confirm_build
+from poetry_publish_verified.cli.composition import ReleaseRequest, run_workspace
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.publish_options import PublishOptions
 from poetry_publish_verified.cli.rehearsal import rehearsal_targets
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
-from poetry_publish_verified.cli.started_release import StartedRelease
-from poetry_publish_verified.cli.started_release import start_release
+from poetry_publish_verified.cli.started_release import StartedRelease, start_release
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import Workspace
-from poetry_publish_verified.core.events import ProjectsFound
-from poetry_publish_verified.core.events import RunStarted
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.events import ProjectsFound, RunStarted
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.collect import collecting
 
 RECEIPT = "run.json"

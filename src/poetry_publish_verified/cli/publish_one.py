@@ -22,8 +22,7 @@ from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import needed_by
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.release_order import WorkspaceMember
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.poetry_api.project import Project
 
 

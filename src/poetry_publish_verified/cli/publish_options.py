@@ -8,11 +8,9 @@ from pathlib import Path
 from poetry.console.commands.command import Command
 from poetry.poetry import Poetry
 
-from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.poetry_api import repositories
-from poetry_publish_verified.poetry_api.indexes import Targets
-from poetry_publish_verified.poetry_api.indexes import indexes
+from poetry_publish_verified.poetry_api.indexes import Targets, indexes
 from poetry_publish_verified.release.interfaces import Plan
 
 

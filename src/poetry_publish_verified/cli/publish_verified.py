@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from cleo.helpers import option
@@ -12,17 +11,14 @@ from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import SuggestingCommand
-from poetry_publish_verified.cli.options import release_options
+from poetry_publish_verified.cli.options import SuggestingCommand, release_options
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
 from poetry_publish_verified.cli.run import run_and_report
-from poetry_publish_verified.cli.settings import RunSettings
-from poetry_publish_verified.cli.settings import read_settings
+from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.cli.workspace_members import workspace_of
 from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.output import plan as plan_output
 from poetry_publish_verified.output.summary import Kind
 

@@ -10,11 +10,8 @@ from poetry.config.config import Config
 
 from poetry_publish_verified.adapters.kept_folder import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.poetry_api.indexes import Indexes
-from poetry_publish_verified.poetry_api.indexes import Targets
+from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTarget
+from poetry_publish_verified.poetry_api.indexes import Indexes, Targets
 
 
 def rehearsal_targets(stack: ExitStack) -> Targets:

@@ -12,14 +12,10 @@ import anyio.to_thread
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.adapters.git import tags_at_head
-from poetry_publish_verified.cli.build import ReleaseBuild
-from poetry_publish_verified.cli.build import recording_build
+from poetry_publish_verified.cli.build import ReleaseBuild, recording_build
 from poetry_publish_verified.cli.started_release import StartedRelease
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.preflight import Circumstances
-from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.events import DistributionsRead, Event, FileFacts
+from poetry_publish_verified.core.preflight import Circumstances, Identity
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.project import Project
 from poetry_publish_verified.release.interfaces import Release

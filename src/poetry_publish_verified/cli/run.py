@@ -6,10 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.signals import interrupts_ignored
-from poetry_publish_verified.cli.signals import termination_as_interrupt
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.cli.signals import interrupts_ignored, termination_as_interrupt
+from poetry_publish_verified.errors import ReleaseError, Verdict
 
 
 def run_and_report(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:

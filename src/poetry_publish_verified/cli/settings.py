@@ -9,17 +9,14 @@ from cleo.io.outputs.output import Verbosity
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.core.problems.project import unreadable
-from poetry_publish_verified.core.settings import KEYS
-from poetry_publish_verified.core.settings import Origin
-from poetry_publish_verified.core.settings import ResolvedSettings
-from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.core.settings import resolve
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.core.settings import KEYS, Origin, ResolvedSettings, Settings, resolve
+from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.output.words import escaped
-from poetry_publish_verified.poetry_api.project import environment_settings
-from poetry_publish_verified.poetry_api.project import project_file
-from poetry_publish_verified.poetry_api.project import settings_table
+from poetry_publish_verified.poetry_api.project import (
+    environment_settings,
+    project_file,
+    settings_table,
+)
 
 
 @dataclass(frozen=True, slots=True)

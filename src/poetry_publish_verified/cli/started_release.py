@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.cli.rehearsal import temporary_folder
 from poetry_publish_verified.core import events
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
-from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import LockRefusedError
 from poetry_publish_verified.guard.seams.application import Notifier
 from poetry_publish_verified.poetry_api.repositories import project_page

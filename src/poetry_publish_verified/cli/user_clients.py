@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from poetry_publish_verified.cli.release_source import DistDirRelease
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.problems.machine import poetry_cache_not_cleared
 from poetry_publish_verified.guard.seams.cache import forget_release
 

@@ -4,50 +4,40 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import anyio
-from cleo.helpers import argument
-from cleo.helpers import option
+from cleo.helpers import argument, option
 from cleo.io.inputs.argument import Argument
 from cleo.io.inputs.option import Option
 
-from poetry_publish_verified.adapters import dist_dir
-from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.cli.composition import Awaited
-from poetry_publish_verified.cli.composition import run_wait
+from poetry_publish_verified.adapters import dist_dir, receipt_file
+from poetry_publish_verified.cli.composition import Awaited, run_wait
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import SuggestingCommand
-from poetry_publish_verified.cli.options import release_options
-from poetry_publish_verified.cli.projects import config_of
-from poetry_publish_verified.cli.projects import poetry_if_any
+from poetry_publish_verified.cli.options import SuggestingCommand, release_options
+from poetry_publish_verified.cli.projects import config_of, poetry_if_any
 from poetry_publish_verified.cli.run import run_and_report
-from poetry_publish_verified.cli.settings import RunSettings
-from poetry_publish_verified.cli.settings import read_settings
+from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
 from poetry_publish_verified.core import events
-from poetry_publish_verified.core.awaited import AwaitedRelease
-from poetry_publish_verified.core.awaited import NotAwaitableError
-from poetry_publish_verified.core.awaited import of_receipt
-from poetry_publish_verified.core.awaited import pinned
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import as_built
+from poetry_publish_verified.core.awaited import (
+    AwaitedRelease,
+    NotAwaitableError,
+    of_receipt,
+    pinned,
+)
+from poetry_publish_verified.core.expectation import ExactFiles, as_built
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
-from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.poetry_api.indexes import indexes_to_read
-from poetry_publish_verified.poetry_api.indexes import sources
+from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.poetry_api.indexes import indexes_to_read, sources
 from poetry_publish_verified.poetry_api.repositories import project_page
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan
 
 # Whoever waits installs the release next, with clients of their own.
 _DEFAULTS = Settings(until=Until.DOWNLOADABLE)

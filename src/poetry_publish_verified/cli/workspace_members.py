@@ -12,16 +12,14 @@ from typing import NamedTuple
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters.folders import with_projects
-from poetry_publish_verified.cli.projects import poetry_in
-from poetry_publish_verified.cli.projects import refuse_missing_plugins
+from poetry_publish_verified.cli.projects import poetry_in, refuse_missing_plugins
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.core.problems.project import member_unreadable
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import resolve
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
 

@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.utils import NormalizedName
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import Expectation
-from poetry_publish_verified.core.expectation import ExpectedFile
+from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expectation, ExpectedFile
 from poetry_publish_verified.core.receipt import SCHEMA
-from poetry_publish_verified.core.urls import index_of
-from poetry_publish_verified.core.urls import own_index
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.core.urls import index_of, own_index
+from poetry_publish_verified.sanitize import printable, without_secrets
 
 
 class NotAwaitableError(ValueError):

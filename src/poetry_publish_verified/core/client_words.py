@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from poetry_publish_verified.sanitize import decoded
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.sanitize import decoded, printable, without_secrets
 
 _LIMIT = 1000
 # Where uv's error begins; before that it reports on the interpreter. It draws a tree of causes

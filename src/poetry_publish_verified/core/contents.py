@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from installer.records import Hash
-from installer.records import InvalidRecordEntry
-from installer.records import RecordEntry
-from installer.records import parse_record_file
+from installer.records import Hash, InvalidRecordEntry, RecordEntry, parse_record_file
 
 # What the wheel specification lets a RECORD use: sha256 or better.
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from packaging.metadata import RawMetadata
-from packaging.metadata import parse_email
+from packaging.metadata import RawMetadata, parse_email
 from packaging.tags import Tag
-from packaging.utils import NormalizedName
-from packaging.utils import parse_sdist_filename
-from packaging.utils import parse_wheel_filename
+from packaging.utils import NormalizedName, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
 from poetry_publish_verified.core.contents import Contents

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Problem, Verdict
 
 Upload = Literal["uploaded", "already-there", "kept-remote", "not-sent", "failed", "unknown"]
 

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from packaging.specifiers import InvalidSpecifier
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.distribution import ParsedFilename
-from poetry_publish_verified.core.distribution import belongs_to
-from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.distribution import (
+    Distribution,
+    ParsedFilename,
+    belongs_to,
+    parse_filename,
+)
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 

@@ -6,16 +6,13 @@ one under the same name, which no index takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from packaging.tags import Tag
 
-from poetry_publish_verified.core.distribution import InvalidFilenameError
-from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.distribution import InvalidFilenameError, parse_filename
 from poetry_publish_verified.core.events import Sources
 
 SCHEMA = "publish-verified.build/1"

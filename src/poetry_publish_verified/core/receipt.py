@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Problem, Verdict
 
 TOOL = "poetry-publish-verified"
 SCHEMA = "publish-verified.receipt/1"

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.problems import usage as problems
-from poetry_publish_verified.core.variants import CLIENTS
-from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
-from poetry_publish_verified.core.variants import Client
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.core.variants import CLIENTS, DEFAULT_CLIENTS, Client
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.sanitize import printable, without_secrets
 
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 _TABLE = "[tool.publish-verified]"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import PipTarget
+from poetry_publish_verified.core.verification import ClientAbstains, PipTarget
 
 # Values of `--python-platform`, as `uv pip install --help` lists them. A glibc between two
 # of them is asked for with the next one up, which takes everything older too.

@@ -7,8 +7,7 @@ letters (`Vary`, RFC 9110, 12.5.5).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 _JSON = "application/vnd.pypi.simple.v1+json"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from packaging.specifiers import InvalidSpecifier
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
-from poetry_publish_verified.core.distribution import ParsedFilename
-from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.distribution import ParsedFilename, parse_filename
 from poetry_publish_verified.sanitize import printable
 
 _INTERPRETER = re.compile(r"([a-z]+)(\d)(\d*)")

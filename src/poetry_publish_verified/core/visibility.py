@@ -5,13 +5,11 @@ Pure: from observations and the time, it decides when to look next, or how the w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from poetry_publish_verified.core.expectation import Expectation
-from poetry_publish_verified.core.expectation import PageFault
+from poetry_publish_verified.core.expectation import Expectation, PageFault
 from poetry_publish_verified.core.simple import ProjectPage
 
 # The pause before each look is a share of the time waited so far, so that a release is seen at

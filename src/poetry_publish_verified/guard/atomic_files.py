@@ -13,17 +13,12 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from poetry_publish_verified.guard.removal import abandoned
-from poetry_publish_verified.guard.removal import delete
-from poetry_publish_verified.guard.removal import delete_all
-from poetry_publish_verified.guard.removal import private_name
+from poetry_publish_verified.guard.removal import abandoned, delete, delete_all, private_name
 
 _PRIVATE = ".private-"
 _TRASH = ".poetry-trash-"

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.locks.environments import EnvironmentLocks
-from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.locks.places import archive_lock
-from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, archive_lock, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.seams import application as seams
-from poetry_publish_verified.guard.seams.environments import environments_locked
-from poetry_publish_verified.guard.seams.environments import settings_locked
-from poetry_publish_verified.guard.seams.environments import system_project_locked
+from poetry_publish_verified.guard.seams.environments import (
+    environments_locked,
+    settings_locked,
+    system_project_locked,
+)
 from poetry_publish_verified.guard.seams.storage import atomic_storage
 
 if TYPE_CHECKING:
-    from poetry_publish_verified.guard.seams.application import IO
-    from poetry_publish_verified.guard.seams.application import Application
-    from poetry_publish_verified.guard.seams.application import Command
+    from poetry_publish_verified.guard.seams.application import IO, Application, Command
 
 
 class Needs(NamedTuple):

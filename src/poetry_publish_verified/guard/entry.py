@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from poetry_publish_verified.guard.seams.application import IO
-    from poetry_publish_verified.guard.seams.application import Application
-    from poetry_publish_verified.guard.seams.application import Command
+    from poetry_publish_verified.guard.seams.application import IO, Application, Command
 
 _OFF = ("off", "0", "false", "no")
 _ON = ("", "on", "1", "true", "yes")

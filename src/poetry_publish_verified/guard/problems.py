@@ -6,8 +6,7 @@ its code. Foreign text is made harmless where it is printed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -278,8 +277,7 @@ def lock_out_of_order(reason: str, if_host_gone: str) -> Problem:
 
 def _problem(code: str, message: str, *remedy: str) -> Problem:
     # Most commands never need it.
-    from poetry_publish_verified.errors import Code
-    from poetry_publish_verified.errors import Problem
+    from poetry_publish_verified.errors import Code, Problem
 
     return Problem(Code[code], message, " ".join(filter(None, remedy)))
 

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
 
-from poetry_publish_verified.core import durations
-from poetry_publish_verified.core import events
+from poetry_publish_verified.core import durations, events
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output import summary
 from poetry_publish_verified.output.progress import WaitTable
 from poetry_publish_verified.output.projects import project_rows

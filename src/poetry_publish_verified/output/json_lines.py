@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import UploadProgressed
+from poetry_publish_verified.core.events import Event, UploadProgressed
 from poetry_publish_verified.core.receipt import iso
 
 

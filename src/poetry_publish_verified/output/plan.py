@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.release_order import WorkspaceMember

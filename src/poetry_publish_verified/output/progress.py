@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poetry_publish_verified.core import durations
-from poetry_publish_verified.core import events
+from poetry_publish_verified.core import durations, events
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.output.words import row
-from poetry_publish_verified.output.words import shortened
-from poetry_publish_verified.output.words import unstyled
+from poetry_publish_verified.output.words import row, shortened, unstyled
 
 
 @dataclass(slots=True)

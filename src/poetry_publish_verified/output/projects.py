@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.output.releases import Release
-from poetry_publish_verified.output.releases import Releases
-from poetry_publish_verified.output.words import shortened
-from poetry_publish_verified.output.words import unstyled
+from poetry_publish_verified.output.releases import Release, Releases
+from poetry_publish_verified.output.words import shortened, unstyled
 
 # What moves is above what waits.
 _ORDER = ("uploading", "visible", "building", "built", "waiting", "ready")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.variants import CLIENTS
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output.words import plural
 
 

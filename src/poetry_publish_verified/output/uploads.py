@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poetry_publish_verified.core import durations
-from poetry_publish_verified.core import events
-from poetry_publish_verified.output.words import shortened
-from poetry_publish_verified.output.words import unstyled
+from poetry_publish_verified.core import durations, events
+from poetry_publish_verified.output.words import shortened, unstyled
 
 _BAR = 12
 

@@ -18,8 +18,7 @@ import anyio.abc
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.sanitize import decoded
-from poetry_publish_verified.sanitize import printable_lines
+from poetry_publish_verified.sanitize import decoded, printable_lines
 
 # Seconds for a build to end after a signal.
 _GRACE = 5.0

@@ -6,8 +6,7 @@ Tried with Poetry 2.0 to 2.5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,23 +15,21 @@ from poetry.poetry import Poetry
 from poetry.utils.authenticator import Authenticator
 
 from poetry_publish_verified.core.problems import repository as problems
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import ImpliedIndex
-from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.urls import InvalidUrlError
-from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.core.urls import index_of
-from poetry_publish_verified.core.urls import origin
-from poetry_publish_verified.core.urls import own_index
-from poetry_publish_verified.core.urls import split_credentials
-from poetry_publish_verified.core.urls import without_credentials
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.poetry_api.repositories import access_to
-from poetry_publish_verified.poetry_api.repositories import is_public
-from poetry_publish_verified.poetry_api.repositories import pypi_index
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.core.urls import (
+    Access,
+    ImpliedIndex,
+    IndexTarget,
+    InvalidUrlError,
+    RepositoryTarget,
+    index_of,
+    origin,
+    own_index,
+    split_credentials,
+    without_credentials,
+)
+from poetry_publish_verified.errors import Problem, ReleaseError
+from poetry_publish_verified.poetry_api.repositories import access_to, is_public, pypi_index
+from poetry_publish_verified.sanitize import printable, without_secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from poetry.poetry import Poetry
 
-from poetry_publish_verified.core.preflight import Declared
-from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.preflight import Declared, Identity
 from poetry_publish_verified.core.problems.project import not_a_package
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX

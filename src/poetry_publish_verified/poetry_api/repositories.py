@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.problems import repository as problems
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import InvalidUrlError
-from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.core.urls import credential_variables
-from poetry_publish_verified.core.urls import in_variables
-from poetry_publish_verified.core.urls import looks_like_an_index
-from poetry_publish_verified.core.urls import split_credentials
+from poetry_publish_verified.core.urls import (
+    Access,
+    InvalidUrlError,
+    RepositoryTarget,
+    credential_variables,
+    in_variables,
+    looks_like_an_index,
+    split_credentials,
+)
 from poetry_publish_verified.errors import ReleaseError
 
 
@@ -141,9 +143,7 @@ def accept_encoding() -> str:
 
 def proxy_for(url: str) -> str | None:
     """The proxy that Poetry would use for a URL: `*_proxy`, `no_proxy`, the system's settings."""
-    from requests.utils import get_environ_proxies
-    from requests.utils import prepend_scheme_if_needed
-    from requests.utils import select_proxy
+    from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url))
     return prepend_scheme_if_needed(proxy, "http") if proxy else None

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from collections.abc import Awaitable
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
-from typing import TypeVarTuple
+from typing import Protocol, TypeVarTuple
 
 import anyio
 
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.errors import ReleaseError
 
 Args = TypeVarTuple("Args")

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import anyio
 
-from poetry_publish_verified.core.events import ClientAsked
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import ClientAsked, Event, FileVerified, ProblemFound
 from poetry_publish_verified.core.problems import verification as problems
-from poetry_publish_verified.core.problems.machine import client_not_asked
-from poetry_publish_verified.core.problems.machine import client_unavailable
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Client
-from poetry_publish_verified.release.interfaces import VerifyContext
+from poetry_publish_verified.core.problems.machine import client_not_asked, client_unavailable
+from poetry_publish_verified.core.verification import (
+    ClientAbstains,
+    ClientFailure,
+    ClientFile,
+    ClientRequest,
+)
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.release.interfaces import Client, VerifyContext
 
 DOWNLOADED_AT_MOST = 200 * 1024 * 1024
 """Bytes of one release that each client downloads from one index; at least one wheel."""

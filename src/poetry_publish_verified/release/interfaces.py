@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from poetry_publish_verified.core import preflight
-from poetry_publish_verified.core import variants
-from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.distribution import Kind
+from poetry_publish_verified.core import preflight, variants
+from poetry_publish_verified.core.distribution import Distribution, Kind
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.variants import Variant
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
-from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.core.visibility import RootState
+from poetry_publish_verified.core.verification import (
+    ClientAbstains,
+    ClientFailure,
+    ClientFile,
+    ClientRequest,
+    Download,
+    NotDownloaded,
+)
+from poetry_publish_verified.core.visibility import Observation, RootState
 
 
 class Index(Protocol):

@@ -8,34 +8,35 @@ import anyio
 import anyio.abc
 
 from poetry_publish_verified.core import durations
-from poetry_publish_verified.core.events import BecameVisible
-from poetry_publish_verified.core.events import NotYetVisible
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import Rechecked
-from poetry_publish_verified.core.events import WaitStarted
+from poetry_publish_verified.core.events import (
+    BecameVisible,
+    NotYetVisible,
+    ProblemFound,
+    Rechecked,
+    WaitStarted,
+)
 from poetry_publish_verified.core.problems import visibility as problems
 from poetry_publish_verified.core.problems.verification import page_fault
 from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.variants import Variant
-from poetry_publish_verified.core.variants import told_apart
-from poetry_publish_verified.core.variants import variants
-from poetry_publish_verified.core.variants import version_variant
-from poetry_publish_verified.core.visibility import SHORTEST_PAUSE
-from poetry_publish_verified.core.visibility import Denied
-from poetry_publish_verified.core.visibility import LookAgain
-from poetry_publish_verified.core.visibility import NotOffered
-from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.core.visibility import Visible
-from poetry_publish_verified.core.visibility import Watch
-from poetry_publish_verified.core.visibility import Wrong
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Index
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import VerifyContext
+from poetry_publish_verified.core.variants import (
+    UNSEEN,
+    Variant,
+    told_apart,
+    variants,
+    version_variant,
+)
+from poetry_publish_verified.core.visibility import (
+    SHORTEST_PAUSE,
+    Denied,
+    LookAgain,
+    NotOffered,
+    Observation,
+    Visible,
+    Watch,
+    Wrong,
+)
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
 
 # Every answer gets at least this long, even after the deadline.
 _LAST_ANSWER = 1.0

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Literal
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 
 from poetry_publish_verified.core import preflight
 from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.interfaces import ReleaseSource
-from poetry_publish_verified.release.reconcile import Reconciled
-from poetry_publish_verified.release.reconcile import first_look
-from poetry_publish_verified.release.reconcile import reconcile
-from poetry_publish_verified.release.reconcile import refuse_unreachable
+from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release, ReleaseSource
+from poetry_publish_verified.release.reconcile import (
+    Reconciled,
+    first_look,
+    reconcile,
+    refuse_unreachable,
+)
 
 _T = TypeVar("_T")
 _Kind = Literal["preflight", "files", "servers"]

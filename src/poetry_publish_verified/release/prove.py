@@ -8,25 +8,20 @@ from dataclasses import replace
 import anyio
 import anyio.abc
 
-from poetry_publish_verified.core.events import DistributionsRead
-from poetry_publish_verified.core.events import FileFacts
-from poetry_publish_verified.core.events import IndexEnded
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.expectation import not_offered
+from poetry_publish_verified.core.events import (
+    DistributionsRead,
+    FileFacts,
+    IndexEnded,
+    ProblemFound,
+)
+from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, ExpectedFile, not_offered
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Index
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
 from poetry_publish_verified.release.poll import IndexPoller
-from poetry_publish_verified.release.verify import Downloads
-from poetry_publish_verified.release.verify import Verification
+from poetry_publish_verified.release.verify import Downloads, Verification
 
 Pages = Mapping[str, ProjectPage]
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from poetry_publish_verified.core.events import SendingStarted
-from poetry_publish_verified.core.expectation import ExactFiles
-from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.expectation import as_built
+from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile, as_built
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.interfaces import ReleaseSource
+from poetry_publish_verified.release.interfaces import (
+    ExpectedRelease,
+    Plan,
+    PublishContext,
+    Release,
+    ReleaseSource,
+)
 from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.prove import prove_everywhere
 from poetry_publish_verified.release.reconcile import Reconciled

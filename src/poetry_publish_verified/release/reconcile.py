@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.distribution import belongs_to
-from poetry_publish_verified.core.distribution import parse_filename
-from poetry_publish_verified.core.distribution import versions_among
+from poetry_publish_verified.core.distribution import (
+    Distribution,
+    belongs_to,
+    parse_filename,
+    versions_among,
+)
 from poetry_publish_verified.core.durations import in_words
-from poetry_publish_verified.core.events import FileCompared
-from poetry_publish_verified.core.events import FirstLookDelayed
-from poetry_publish_verified.core.events import ProblemFound
+from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed, ProblemFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import repository as repository_problems
 from poetry_publish_verified.core.problems import upload as upload_problems
@@ -30,18 +26,16 @@ from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
+from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.interfaces import Index
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.interfaces import Repository
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
+from poetry_publish_verified.release.interfaces import (
+    Index,
+    Plan,
+    PublishContext,
+    Release,
+    Repository,
+)
 
 # How often somebody is asked before the first upload, should there be no answer at once.
 _TRIES = 3

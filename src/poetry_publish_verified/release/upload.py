@@ -8,37 +8,38 @@ from collections.abc import Mapping
 import anyio
 
 from poetry_publish_verified.core.caching import limit_reset
-from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.distribution import upload_batches
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import UploadDelayed
-from poetry_publish_verified.core.events import UploadEnded
-from poetry_publish_verified.core.events import UploadProgressed
-from poetry_publish_verified.core.events import UploadStarted
-from poetry_publish_verified.core.events import UploadUncertain
+from poetry_publish_verified.core.distribution import Distribution, upload_batches
+from poetry_publish_verified.core.events import (
+    ProblemFound,
+    UploadDelayed,
+    UploadEnded,
+    UploadProgressed,
+    UploadStarted,
+    UploadUncertain,
+)
 from poetry_publish_verified.core.problems.upload import kept_remote
 from poetry_publish_verified.core.problems.verification import quarantined
 from poetry_publish_verified.core.upload.form import judge
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import Stored
-from poetry_publish_verified.core.upload.transfer import Arrived
-from poetry_publish_verified.core.upload.transfer import Failed
-from poetry_publish_verified.core.upload.transfer import IndexLookup
-from poetry_publish_verified.core.upload.transfer import Look
-from poetry_publish_verified.core.upload.transfer import RetryPolicy
-from poetry_publish_verified.core.upload.transfer import Send
-from poetry_publish_verified.core.upload.transfer import Transfer
-from poetry_publish_verified.core.upload.transfer import TransferStep
+from poetry_publish_verified.core.upload.outcomes import Answered, Doubtful, Stored
+from poetry_publish_verified.core.upload.transfer import (
+    Arrived,
+    Failed,
+    IndexLookup,
+    Look,
+    RetryPolicy,
+    Send,
+    Transfer,
+    TransferStep,
+)
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.reconcile import NotToldError
-from poetry_publish_verified.release.reconcile import Reconciled
-from poetry_publish_verified.release.reconcile import remote_sha256
-from poetry_publish_verified.release.reconcile import upload_target
+from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release
+from poetry_publish_verified.release.reconcile import (
+    NotToldError,
+    Reconciled,
+    remote_sha256,
+    upload_target,
+)
 
 
 async def send_missing(

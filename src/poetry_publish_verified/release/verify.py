@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import anyio
 
 from poetry_publish_verified.core.distribution import Kind
-from poetry_publish_verified.core.events import FileListed
-from poetry_publish_verified.core.events import FileVerified
-from poetry_publish_verified.core.events import MetadataVerified
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.expectation import ExpectedFile
-from poetry_publish_verified.core.expectation import extra_files
+from poetry_publish_verified.core.events import (
+    FileListed,
+    FileVerified,
+    MetadataVerified,
+    ProblemFound,
+)
+from poetry_publish_verified.core.expectation import ExpectedFile, extra_files
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import IndexFile
-from poetry_publish_verified.core.simple import ProjectPage
-from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.core.verification import Download
-from poetry_publish_verified.core.verification import NotDownloaded
-from poetry_publish_verified.core.verification import pip_target
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.release.install import WheelsAsked
-from poetry_publish_verified.release.install import ask_clients
-from poetry_publish_verified.release.install import within_the_bound
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Index
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import VerifyContext
+from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.verification import (
+    ClientRequest,
+    Download,
+    NotDownloaded,
+    pip_target,
+)
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.release.install import WheelsAsked, ask_clients, within_the_bound
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
 
 _DOWNLOADS_AT_ONCE = 4
 _MAX_METADATA = 16 * 1024 * 1024

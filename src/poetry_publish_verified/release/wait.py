@@ -6,17 +6,12 @@ from collections.abc import Iterable
 
 import anyio
 
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ReleaseEnded
+from poetry_publish_verified.core.events import ProblemFound, ReleaseEnded
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.problems.visibility import completeness_unknown
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan, VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
 

@@ -10,12 +10,9 @@ from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.problems.workspace import dependency_not_there
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.release.collect import collecting
-from poetry_publish_verified.release.interfaces import ExpectedRelease
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan, VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import anyio
 from packaging.utils import NormalizedName
 
 from poetry_publish_verified.core import release_order
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.events import ProblemFound
-from poetry_publish_verified.core.events import ReleaseBlocked
-from poetry_publish_verified.core.events import ReleaseEnded
-from poetry_publish_verified.core.events import ReleaseWaiting
-from poetry_publish_verified.core.release_order import Needs
-from poetry_publish_verified.core.release_order import WorkspaceMember
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.errors import gravest
+from poetry_publish_verified.core.events import (
+    Event,
+    ProblemFound,
+    ReleaseBlocked,
+    ReleaseEnded,
+    ReleaseWaiting,
+)
+from poetry_publish_verified.core.release_order import Needs, WorkspaceMember
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
-from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.release.interfaces import PublishContext
-from poetry_publish_verified.release.interfaces import Release
-from poetry_publish_verified.release.interfaces import ReleaseSource
+from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release, ReleaseSource
 from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.publish import send_and_prove
 from poetry_publish_verified.release.reconcile import Reconciled

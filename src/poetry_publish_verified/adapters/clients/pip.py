@@ -11,26 +11,24 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-from packaging.version import InvalidVersion
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.clients.setup import ClientSetup
-from poetry_publish_verified.adapters.clients.setup import absolute
-from poetry_publish_verified.adapters.clients.setup import deleted_at_once
-from poetry_publish_verified.adapters.clients.setup import home_in
-from poetry_publish_verified.adapters.clients.setup import run
-from poetry_publish_verified.adapters.clients.setup import sha256_of
-from poetry_publish_verified.adapters.clients.setup import temporary_files_in
-from poetry_publish_verified.adapters.clients.setup import with_credentials
+from poetry_publish_verified.adapters.clients.setup import (
+    ClientSetup,
+    absolute,
+    deleted_at_once,
+    home_in,
+    run,
+    sha256_of,
+    temporary_files_in,
+    with_credentials,
+)
 from poetry_publish_verified.adapters.kept_folder import make_once
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
-from poetry_publish_verified.sanitize import decoded
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
+from poetry_publish_verified.sanitize import decoded, printable
 
 _COMMON = ("--no-input", "--no-cache-dir", "--disable-pip-version-check")
 _WHEELS = "--only-binary=:all:"

@@ -8,24 +8,18 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from poetry_publish_verified.adapters.clients.setup import ClientSetup
-from poetry_publish_verified.adapters.clients.setup import sha256_of
+from poetry_publish_verified.adapters.clients.setup import ClientSetup, sha256_of
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
+from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
 from poetry_publish_verified.sanitize import printable
 
 if TYPE_CHECKING:

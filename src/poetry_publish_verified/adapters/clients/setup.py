@@ -6,23 +6,18 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
-from urllib.parse import urlsplit
-from urllib.parse import urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import anyio
 import anyio.to_thread
 
-from poetry_publish_verified.core.urls import Access
-from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.core.urls import Access, IndexTarget
 
 # Of all clients together: each is a process, or a thread that hashes.
 _AT_ONCE = 3

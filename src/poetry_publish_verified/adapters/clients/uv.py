@@ -16,21 +16,24 @@ from urllib.parse import urlsplit
 import anyio
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.clients.setup import ClientSetup
-from poetry_publish_verified.adapters.clients.setup import absolute
-from poetry_publish_verified.adapters.clients.setup import deleted_at_once
-from poetry_publish_verified.adapters.clients.setup import home_in
-from poetry_publish_verified.adapters.clients.setup import run
-from poetry_publish_verified.adapters.clients.setup import temporary_files_in
-from poetry_publish_verified.adapters.clients.setup import with_credentials
+from poetry_publish_verified.adapters.clients.setup import (
+    ClientSetup,
+    absolute,
+    deleted_at_once,
+    home_in,
+    run,
+    temporary_files_in,
+    with_credentials,
+)
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.core.uv_target import UvTarget
-from poetry_publish_verified.core.uv_target import uv_target
-from poetry_publish_verified.core.verification import ClientAbstains
-from poetry_publish_verified.core.verification import ClientFailure
-from poetry_publish_verified.core.verification import ClientFile
-from poetry_publish_verified.core.verification import ClientRequest
+from poetry_publish_verified.core.uv_target import UvTarget, uv_target
+from poetry_publish_verified.core.verification import (
+    ClientAbstains,
+    ClientFailure,
+    ClientFile,
+    ClientRequest,
+)
 from poetry_publish_verified.sanitize import printable
 
 # 0.4 does not know some of the variables below and would ask PyPI instead; 0.5 may take

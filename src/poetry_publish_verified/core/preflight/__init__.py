@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.preflight import agreement
-from poetry_publish_verified.core.preflight import layout
-from poetry_publish_verified.core.preflight import metadata
-from poetry_publish_verified.core.preflight import origin
-from poetry_publish_verified.core.preflight import record
-from poetry_publish_verified.core.preflight.values import Circumstances
-from poetry_publish_verified.core.preflight.values import Declared
-from poetry_publish_verified.core.preflight.values import Identity
+from poetry_publish_verified.core.preflight import agreement, layout, metadata, origin, record
+from poetry_publish_verified.core.preflight.values import Circumstances, Declared, Identity
 from poetry_publish_verified.core.problems import distributions as problems
-from poetry_publish_verified.core.problems.repository import empty_credentials
-from poetry_publish_verified.core.problems.repository import half_login
-from poetry_publish_verified.core.problems.repository import line_break_in_password
-from poetry_publish_verified.core.problems.repository import no_credentials
-from poetry_publish_verified.core.problems.repository import plain_http
-from poetry_publish_verified.core.problems.repository import token_without_its_user
-from poetry_publish_verified.core.urls import RepositoryTarget
-from poetry_publish_verified.core.urls import credential_variables
-from poetry_publish_verified.core.urls import goes_in_the_clear
+from poetry_publish_verified.core.problems.repository import (
+    empty_credentials,
+    half_login,
+    line_break_in_password,
+    no_credentials,
+    plain_http,
+    token_without_its_user,
+)
+from poetry_publish_verified.core.urls import (
+    RepositoryTarget,
+    credential_variables,
+    goes_in_the_clear,
+)
 from poetry_publish_verified.errors import Problem
 
 __all__ = ["Circumstances", "Declared", "Identity", "check"]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from packaging.metadata import RawMetadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.problems import distributions as problems
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Severity
+from poetry_publish_verified.errors import Problem, Severity
 
 _Range = tuple[NormalizedName, frozenset[NormalizedName], SpecifierSet]
 

@@ -7,18 +7,14 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from packaging.tags import Tag
-from packaging.tags import parse_tag
+from packaging.tags import Tag, parse_tag
 from packaging.version import Version
 
-from poetry_publish_verified.core.contents import ArchiveMember
-from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.distribution import belongs_to
+from poetry_publish_verified.core.contents import ArchiveMember, Contents
+from poetry_publish_verified.core.distribution import Distribution, belongs_to
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Severity
+from poetry_publish_verified.errors import Problem, Severity
 
 # PyPI's own rule for zip bombs: more than 50 times as much, and more than 64 MiB.
 _MOST_FOLD = 50

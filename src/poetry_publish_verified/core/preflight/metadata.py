@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from packaging.metadata import InvalidMetadata
-from packaging.metadata import Metadata
+from packaging.metadata import InvalidMetadata, Metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -15,8 +13,7 @@ from packaging.version import Version
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Severity
+from poetry_publish_verified.errors import Problem, Severity
 
 # PyPI's own limits.
 _MAX_SUMMARY = 512
@@ -86,8 +83,7 @@ def _classifiers(distribution: Distribution, public: bool) -> Iterator[Problem]:
     said = distribution.raw_metadata.get("classifiers")
     if not said:
         return
-    from trove_classifiers import classifiers
-    from trove_classifiers import deprecated_classifiers
+    from trove_classifiers import classifiers, deprecated_classifiers
 
     for classifier in said:
         if classifier in deprecated_classifiers:

@@ -11,8 +11,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.preflight.values import Circumstances
-from poetry_publish_verified.core.preflight.values import Identity
+from poetry_publish_verified.core.preflight.values import Circumstances, Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
 

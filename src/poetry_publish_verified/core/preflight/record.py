@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Collection
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from installer.records import RecordEntry
 
-from poetry_publish_verified.core.contents import ArchiveMember
-from poetry_publish_verified.core.contents import Contents
-from poetry_publish_verified.core.contents import InvalidRecordError
-from poetry_publish_verified.core.contents import parse_record
-from poetry_publish_verified.core.contents import strong_hash
+from poetry_publish_verified.core.contents import (
+    ArchiveMember,
+    Contents,
+    InvalidRecordError,
+    parse_record,
+    strong_hash,
+)
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.core.problems.distributions import RecordFault

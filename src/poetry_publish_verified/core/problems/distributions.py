@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Severity
+from poetry_publish_verified.errors import Code, Problem, Severity
 from poetry_publish_verified.sanitize import printable
 
 _REBUILD = "Delete the file and build again."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.sanitize import printable
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from poetry_publish_verified.core.problems.words import RERUN
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.sanitize import printable
 
 

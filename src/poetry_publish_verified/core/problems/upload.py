@@ -5,13 +5,10 @@ What servers say when they refuse a file has a catalog of its own: `core/upload/
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from poetry_publish_verified.core.problems.words import RERUN
-from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.core.problems.words import RERUN, some
+from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.sanitize import printable
 
 _RAISE = "Bump the version and build again"

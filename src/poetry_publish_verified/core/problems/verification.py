@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from poetry_publish_verified.core.problems.words import RERUN_LATER
-from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.core.problems.words import RERUN_LATER, some
+from poetry_publish_verified.errors import Code, Problem
+from poetry_publish_verified.sanitize import printable, without_secrets
 
 _NAMES = 10
 _REMEDIES = {

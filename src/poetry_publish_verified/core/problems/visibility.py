@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from poetry_publish_verified.core.problems.repository import get_an_answer
-from poetry_publish_verified.core.problems.repository import give_credentials
+from poetry_publish_verified.core.problems.repository import get_an_answer, give_credentials
 from poetry_publish_verified.core.problems.words import RERUN
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.errors import Code, Problem
 
 
 def denied(index: str, said: str, name: str | None) -> Problem:

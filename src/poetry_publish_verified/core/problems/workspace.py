@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from poetry_publish_verified.core.problems.words import RERUN
-from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.errors import Code
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.core.problems.words import RERUN, some
+from poetry_publish_verified.errors import Code, Problem
+from poetry_publish_verified.sanitize import printable, without_secrets
 
 
 def no_match(pattern: str, base: str) -> Problem:

@@ -12,11 +12,8 @@ from __future__ import annotations
 import re
 
 from poetry_publish_verified.core.simple.html import read_html
-from poetry_publish_verified.core.simple.json import read_json
-from poetry_publish_verified.core.simple.json import read_version_json
-from poetry_publish_verified.core.simple.page import IndexFile
-from poetry_publish_verified.core.simple.page import ProjectPage
-from poetry_publish_verified.core.simple.page import UnreadablePageError
+from poetry_publish_verified.core.simple.json import read_json, read_version_json
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage, UnreadablePageError
 
 __all__ = [
     "MAX_PAGE_BYTES",

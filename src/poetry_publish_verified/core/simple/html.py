@@ -18,18 +18,19 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from poetry_publish_verified.core.simple.page import Hashes
-from poetry_publish_verified.core.simple.page import IndexFile
-from poetry_publish_verified.core.simple.page import Listing
-from poetry_publish_verified.core.simple.page import ProjectPage
-from poetry_publish_verified.core.simple.page import UnreadablePageError
-from poetry_publish_verified.core.simple.page import absolute
-from poetry_publish_verified.core.simple.page import check_version
-from poetry_publish_verified.core.simple.page import last_segment
-from poetry_publish_verified.core.simple.page import read_hash
+from poetry_publish_verified.core.simple.page import (
+    Hashes,
+    IndexFile,
+    Listing,
+    ProjectPage,
+    UnreadablePageError,
+    absolute,
+    check_version,
+    last_segment,
+    read_hash,
+)
 
 _S = r"[ \t\n\r\f]"
 _MARKUP = re.compile(

@@ -12,19 +12,20 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from packaging.utils import canonicalize_name
 
-from poetry_publish_verified.core.simple.page import Hashes
-from poetry_publish_verified.core.simple.page import IndexFile
-from poetry_publish_verified.core.simple.page import Listing
-from poetry_publish_verified.core.simple.page import ProjectPage
-from poetry_publish_verified.core.simple.page import UnreadablePageError
-from poetry_publish_verified.core.simple.page import check_version
-from poetry_publish_verified.core.simple.page import read_hash
-from poetry_publish_verified.core.simple.page import read_hashes
+from poetry_publish_verified.core.simple.page import (
+    Hashes,
+    IndexFile,
+    Listing,
+    ProjectPage,
+    UnreadablePageError,
+    check_version,
+    read_hash,
+    read_hashes,
+)
 
 _NULL = type(None)
 _Types = Mapping[str, tuple[type, ...]]

@@ -9,20 +9,19 @@ import json
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import upload as problems
-from poetry_publish_verified.core.upload.outcomes import Again
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import NoAnswer
-from poetry_publish_verified.core.upload.outcomes import Refused
-from poetry_publish_verified.core.upload.outcomes import Stored
-from poetry_publish_verified.core.upload.outcomes import UploadOutcome
-from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT
-from poetry_publish_verified.core.upload.refusal import explain
-from poetry_publish_verified.core.upload.refusal import particular
+from poetry_publish_verified.core.upload.outcomes import (
+    Again,
+    Answered,
+    Doubtful,
+    NoAnswer,
+    Refused,
+    Stored,
+    UploadOutcome,
+)
+from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT, explain, particular
 from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.sanitize import printable
-from poetry_publish_verified.sanitize import words_of_html
+from poetry_publish_verified.sanitize import printable, words_of_html
 
 # Metadata fields whose form field has another name.
 _FORM_NAMES = {

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from poetry_publish_verified.core import caching
-from poetry_publish_verified.core import durations
-from poetry_publish_verified.core.distribution import InvalidFilenameError
-from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core import caching, durations
+from poetry_publish_verified.core.distribution import InvalidFilenameError, parse_filename
 from poetry_publish_verified.core.problems.upload import refused
-from poetry_publish_verified.core.upload.outcomes import Answered
-from poetry_publish_verified.core.upload.outcomes import Refused
+from poetry_publish_verified.core.upload.outcomes import Answered, Refused
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
-from poetry_publish_verified.core.upload.refusals.general import GENERAL
-from poetry_publish_verified.core.upload.refusals.general import UNKNOWN
-from poetry_publish_verified.core.upload.refusals.row import PAGES
-from poetry_publish_verified.core.upload.refusals.row import PHRASES
-from poetry_publish_verified.core.upload.refusals.row import Row
-from poetry_publish_verified.core.urls import InvalidUrlError
-from poetry_publish_verified.core.urls import credential_variables
-from poetry_publish_verified.core.urls import split_credentials
-from poetry_publish_verified.core.urls import without_credentials
+from poetry_publish_verified.core.upload.refusals.general import GENERAL, UNKNOWN
+from poetry_publish_verified.core.upload.refusals.row import PAGES, PHRASES, Row
+from poetry_publish_verified.core.urls import (
+    InvalidUrlError,
+    credential_variables,
+    split_credentials,
+    without_credentials,
+)
 from poetry_publish_verified.sanitize import printable
 
 # How much of a server's words is shown.

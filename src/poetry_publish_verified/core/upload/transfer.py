@@ -8,18 +8,13 @@ never sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from poetry_publish_verified.core.events import Upload
 from poetry_publish_verified.core.problems import upload as problems
-from poetry_publish_verified.core.upload.outcomes import Doubtful
-from poetry_publish_verified.core.upload.outcomes import Refused
-from poetry_publish_verified.core.upload.outcomes import Stored
-from poetry_publish_verified.core.upload.outcomes import UploadOutcome
-from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.core.upload.outcomes import Doubtful, Refused, Stored, UploadOutcome
+from poetry_publish_verified.errors import Problem, Verdict
 
 # Pauses before a file is sent again: doubled each time, each shortened by up to a half, so that
 # the jobs of a matrix do not retry together.

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.layout import ARCHIVE_LOCKS_DIR
-from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
-from poetry_publish_verified.guard.layout import LOCK_SUFFIX
-from poetry_publish_verified.guard.layout import LOCKS_DIR
-from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.layout import (
+    ARCHIVE_LOCKS_DIR,
+    HOLDER_SUFFIX,
+    LOCK_SUFFIX,
+    LOCKS_DIR,
+    STATE_DIR,
+)
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks.attempt import is_free
 from poetry_publish_verified.guard.locks.legacy import remove_lock_directory
-from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.ownership import checkout_directory
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets
-from poetry_publish_verified.guard.plugin_sets.store import remove_legacy_sets
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets, remove_legacy_sets
 from poetry_publish_verified.guard.removal import delete
 from poetry_publish_verified.guard.seams import application as seams
 

@@ -10,18 +10,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from poetry_publish_verified import isolated_python
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.locks.attempt import LockState
-from poetry_publish_verified.guard.locks.attempt import Outcome
-from poetry_publish_verified.guard.locks.attempt import try_lock
-from poetry_publish_verified.guard.locks.filesystems import Filesystem
-from poetry_publish_verified.guard.locks.filesystems import filesystem_of
+from poetry_publish_verified.guard.locks.attempt import LockState, Outcome, try_lock
+from poetry_publish_verified.guard.locks.filesystems import Filesystem, filesystem_of
 from poetry_publish_verified.guard.locks.resource import Resource
 
 _HOLDER = "from poetry_publish_verified.guard.doctor.lock_trial import hold; hold()"

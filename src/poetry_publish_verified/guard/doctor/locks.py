@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.doctor.lock_trial import Trial
-from poetry_publish_verified.guard.doctor.lock_trial import try_locks
+from poetry_publish_verified.guard.doctor.lock_trial import Trial, try_locks
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks.files import is_locked_privately
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.holders import Holder
-from poetry_publish_verified.guard.locks.places import LockPlaces
-from poetry_publish_verified.guard.locks.places import user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.seams import application as seams
 

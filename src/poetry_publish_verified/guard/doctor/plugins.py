@@ -7,22 +7,17 @@ so this looks from outside, and imports nothing from the checkout.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.plugin_sets.required import names_required
-from poetry_publish_verified.guard.plugin_sets.required import required_plugins
+from poetry_publish_verified.guard.plugin_sets.required import names_required, required_plugins
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.problems import Finding
-from poetry_publish_verified.guard.python_environment import canonical_name
-from poetry_publish_verified.guard.python_environment import interpreter_identity
+from poetry_publish_verified.guard.python_environment import canonical_name, interpreter_identity
 from poetry_publish_verified.guard.seams.application import PLUGIN_GROUPS
 
 

@@ -6,18 +6,14 @@ import functools
 import inspect
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.locks.files import LockNotNeededError
-from poetry_publish_verified.guard.locks.files import prepare_lock_file
+from poetry_publish_verified.guard.locks.files import LockNotNeededError, prepare_lock_file
 from poetry_publish_verified.guard.locks.resource import Resource
 
 _FIRST_REPORT_AFTER = 1.0

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from poetry_publish_verified.guard.layout import STATE_DIR
 from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.ownership import SharedDirectory
-from poetry_publish_verified.guard.ownership import UntrustedPathError
-from poetry_publish_verified.guard.ownership import make_in_checkout
+from poetry_publish_verified.guard.ownership import (
+    SharedDirectory,
+    UntrustedPathError,
+    make_in_checkout,
+)
 
 # What the lock is for then fails by itself, or has nothing to write.
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -13,14 +13,12 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
-from poetry_publish_verified.guard.ownership import SharedDirectory
-from poetry_publish_verified.guard.ownership import read_regular_file
+from poetry_publish_verified.guard.ownership import SharedDirectory, read_regular_file
 from poetry_publish_verified.guard.processes import ProcessId
 from poetry_publish_verified.sanitize import printable
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
-from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.layout import HOLDER_SUFFIX, STATE_DIR
 from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.ownership import SharedDirectory
-from poetry_publish_verified.guard.ownership import checkout_directory
-from poetry_publish_verified.guard.ownership import read_regular_file
+from poetry_publish_verified.guard.ownership import (
+    SharedDirectory,
+    checkout_directory,
+    read_regular_file,
+)
 
 # Locks used to lie in a directory beside what they protect, which pipx took for one of its own.
 _LOCKS_DIR = ".poetry-locks-1"

@@ -9,23 +9,16 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.locks import holders
-from poetry_publish_verified.guard.locks import nesting
-from poetry_publish_verified.guard.locks.attempt import LockAttempt
-from poetry_publish_verified.guard.locks.attempt import LockState
-from poetry_publish_verified.guard.locks.attempt import is_free
+from poetry_publish_verified.guard.locks import holders, nesting
+from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState, is_free
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.legacy import remove_legacy_around
-from poetry_publish_verified.guard.locks.resource import LockRefusedError
-from poetry_publish_verified.guard.locks.resource import Order
-from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
 
 DEFAULT_TIMEOUT = 300.0
 # Beyond the time-out. On a busy machine a thread can be without the CPU for seconds, and has then

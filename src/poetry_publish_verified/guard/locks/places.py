@@ -14,12 +14,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from poetry_publish_verified.guard.layout import ARCHIVE_LOCKS_DIR
-from poetry_publish_verified.guard.layout import LOCK_SUFFIX
-from poetry_publish_verified.guard.layout import LOCKS_DIR
+from poetry_publish_verified.guard.layout import ARCHIVE_LOCKS_DIR, LOCK_SUFFIX, LOCKS_DIR
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.resource import Order
-from poetry_publish_verified.guard.locks.resource import Resource
+from poetry_publish_verified.guard.locks.resource import Order, Resource
 
 _THIS_PLUGIN = "poetry_publish_verified/__init__.py"
 

@@ -8,36 +8,28 @@ import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import LOCKS_DIR
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.plugin_sets import import_path
-from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet
-from poetry_publish_verified.guard.plugin_sets.plugin_set import SetKey
-from poetry_publish_verified.guard.plugin_sets.plugin_set import finish
+from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet, SetKey, finish
 from poetry_publish_verified.guard.plugin_sets.required import required_plugins
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets
-from poetry_publish_verified.guard.plugin_sets.store import remove_legacy_sets
-from poetry_publish_verified.guard.python_environment import canonical_name
-from poetry_publish_verified.guard.python_environment import installed_distributions
-from poetry_publish_verified.guard.python_environment import interpreter_identity
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets, remove_legacy_sets
+from poetry_publish_verified.guard.python_environment import (
+    canonical_name,
+    installed_distributions,
+    interpreter_identity,
+)
 from poetry_publish_verified.guard.seams import application as seams
 
 if TYPE_CHECKING:
-    from poetry_publish_verified.guard.seams.application import IO
-    from poetry_publish_verified.guard.seams.application import Application
-    from poetry_publish_verified.guard.seams.application import Command
+    from poetry_publish_verified.guard.seams.application import IO, Application, Command
 
 _INSTALLING = ("install", "sync")
 # These have no use for the project's plugins and do not warn of missing ones; `publish-verified`

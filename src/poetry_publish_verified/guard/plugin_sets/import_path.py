@@ -7,8 +7,7 @@ import os
 import site
 import sys
 from collections.abc import Sequence
-from importlib import machinery
-from importlib import metadata
+from importlib import machinery, metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poetry_publish_verified.guard.plugin_sets.required import installed_packages
 from poetry_publish_verified.guard.python_environment import canonical_name

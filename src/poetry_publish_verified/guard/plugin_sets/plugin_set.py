@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from poetry_publish_verified.guard.plugin_sets import record as set_record
-from poetry_publish_verified.guard.plugin_sets.record import FORMAT
-from poetry_publish_verified.guard.plugin_sets.record import RECORD
-from poetry_publish_verified.guard.python_environment import canonical_name
-from poetry_publish_verified.guard.python_environment import installed_distributions
+from poetry_publish_verified.guard.plugin_sets.record import FORMAT, RECORD
+from poetry_publish_verified.guard.python_environment import canonical_name, installed_distributions
 from poetry_publish_verified.guard.removal import age
 from poetry_publish_verified.guard.seams.application import PLUGIN_GROUPS
 

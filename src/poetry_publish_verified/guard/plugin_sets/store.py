@@ -17,29 +17,24 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
-from collections.abc import Mapping
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard import removal
+from poetry_publish_verified.guard import problems, removal
 from poetry_publish_verified.guard.layout import STATE_DIR
 from poetry_publish_verified.guard.locks.legacy import remove_needless_gitignore
 from poetry_publish_verified.guard.locks.resource import Resource
-from poetry_publish_verified.guard.ownership import SharedDirectory
-from poetry_publish_verified.guard.ownership import UntrustedPathError
-from poetry_publish_verified.guard.ownership import checkout_directory
-from poetry_publish_verified.guard.ownership import make_in_checkout
+from poetry_publish_verified.guard.ownership import (
+    SharedDirectory,
+    UntrustedPathError,
+    checkout_directory,
+    make_in_checkout,
+)
 from poetry_publish_verified.guard.plugin_sets import record as set_record
-from poetry_publish_verified.guard.plugin_sets.plugin_set import SITE
-from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet
-from poetry_publish_verified.guard.plugin_sets.plugin_set import SetKey
-from poetry_publish_verified.guard.plugin_sets.plugin_set import read
-from poetry_publish_verified.guard.plugin_sets.record import RECORD
-from poetry_publish_verified.guard.plugin_sets.record import State
+from poetry_publish_verified.guard.plugin_sets.plugin_set import SITE, PluginSet, SetKey, read
+from poetry_publish_verified.guard.plugin_sets.record import RECORD, State
 
 UNUSED_AFTER = 30 * 86400
 _BUILDING = ".building-"

@@ -30,13 +30,11 @@ import importlib
 import inspect
 import site
 import sys
-from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poetry_publish_verified.guard.python_environment import canonical_name
 
@@ -54,8 +52,7 @@ def mismatch(application: Application) -> str | None:
     """How Poetry differs from what is relied upon, in a few words; None if it does not."""
     from poetry.installation import Installer
     from poetry.installation.executor import Executor
-    from poetry.plugins.plugin_manager import PluginManager
-    from poetry.plugins.plugin_manager import ProjectPluginCache
+    from poetry.plugins.plugin_manager import PluginManager, ProjectPluginCache
 
     if not runs_commands_as_cleo(application):
         return "Application._run_command is not cleo's"
@@ -224,8 +221,7 @@ def plugin_step_replaced(
     replacement: Callable[[Callable[[], None]], None],
 ) -> AbstractContextManager[list[str]]:
     """Run `replacement(stock)` where `install` would run stock's own plugin step."""
-    from poetry_publish_verified.guard.seams.replacement import Seam
-    from poetry_publish_verified.guard.seams.replacement import replaced
+    from poetry_publish_verified.guard.seams.replacement import Seam, replaced
 
     def step(stock: Any, _: object, *args: Any, **kwargs: Any) -> None:
         replacement(lambda: stock(*args, **kwargs))

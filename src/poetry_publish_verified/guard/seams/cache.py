@@ -29,13 +29,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from poetry_publish_verified.guard import problems
@@ -202,10 +199,12 @@ def _responses(directory: Path) -> Iterator[Path]:
 
 
 def _is_page_of(name: str, path: Path) -> bool:
-    from packaging.utils import InvalidSdistFilename
-    from packaging.utils import InvalidWheelFilename
-    from packaging.utils import parse_sdist_filename
-    from packaging.utils import parse_wheel_filename
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
 
     names: set[str] = set()
     for match in _LISTED.finditer(_head(path)):

@@ -15,16 +15,12 @@ What is not as it was read stays as it is, without a lock, and is named in what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from poetry_publish_verified.guard.seams.replacement import Seam
-from poetry_publish_verified.guard.seams.replacement import replaced
+from poetry_publish_verified.guard.seams.replacement import Seam, replaced
 
 if TYPE_CHECKING:
     from typing import TypeVar

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import FunctionType
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Seam(NamedTuple):

@@ -34,17 +34,13 @@ from __future__ import annotations
 import copy
 import shutil
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from contextlib import contextmanager
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from poetry_publish_verified.guard import atomic_files
-from poetry_publish_verified.guard.seams.replacement import Seam
-from poetry_publish_verified.guard.seams.replacement import replaced
+from poetry_publish_verified.guard.seams.replacement import Seam, replaced
 
 ArchiveLock = Callable[[Path, Path], AbstractContextManager[bool]]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import ATTESTED
-from poetry_publish_verified.core.upload.refusals.row import INVALID
-from poetry_publish_verified.core.upload.refusals.row import Row
+from poetry_publish_verified.core.upload.refusals.row import ATTESTED, INVALID, Row
 from poetry_publish_verified.errors import Code
 
 _SET_URL = "Set the repository's upload URL: {set_url}. A simple index does not accept uploads."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import ATTESTED
-from poetry_publish_verified.core.upload.refusals.row import Row
+from poetry_publish_verified.core.upload.refusals.row import ATTESTED, Row
 from poetry_publish_verified.errors import Code
 
 UPLOADS = (
