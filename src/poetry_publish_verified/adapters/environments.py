@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.kept_folder import make_once
+from poetry_publish_verified.adapters.kept_directory import make_once
 from poetry_publish_verified.core import client_words
 
 _SETUP_TIMEOUT = 120.0

@@ -69,7 +69,7 @@ class DoctorCommand(SuggestingCommand):
     def _clean(self, root: Path | None) -> int:
         from poetry.config.config import Config
 
-        from poetry_publish_verified.adapters.kept_folder import KEPT
+        from poetry_publish_verified.adapters.kept_directory import KEPT
         from poetry_publish_verified.guard.doctor.cleaning import clean, remove
 
         cache = Path(Config.create().get("cache-dir")).expanduser()

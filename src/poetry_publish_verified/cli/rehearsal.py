@@ -8,7 +8,7 @@ from pathlib import Path
 
 from poetry.config.config import Config
 
-from poetry_publish_verified.adapters.kept_folder import KEPT
+from poetry_publish_verified.adapters.kept_directory import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTarget
 from poetry_publish_verified.poetry_api.indexes import Indexes, Targets

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from poetry.console.commands.command import Command
 
-from poetry_publish_verified.adapters.folders import with_projects
+from poetry_publish_verified.adapters.directories import with_projects
 from poetry_publish_verified.cli.projects import poetry_in, refuse_missing_plugins
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core import release_order

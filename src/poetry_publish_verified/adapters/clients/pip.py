@@ -24,7 +24,7 @@ from poetry_publish_verified.adapters.clients.setup import (
     temporary_files_in,
     with_credentials,
 )
-from poetry_publish_verified.adapters.kept_folder import make_once
+from poetry_publish_verified.adapters.kept_directory import make_once
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest

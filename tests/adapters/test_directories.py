@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_publish_verified.adapters.folders import with_projects
+from poetry_publish_verified.adapters.directories import with_projects
 
 if TYPE_CHECKING:
     from pathlib import Path
