@@ -85,7 +85,7 @@ class Code(StrEnum):
     INTERNAL = "PV109", "A bug in this plugin."
     NO_PROJECT = "PV201", "There is no readable pyproject.toml."
     NOT_A_PACKAGE = "PV202", "The project is in non-package mode."
-    NO_DISTRIBUTIONS = "PV203", "The dist folder contains no file of this version."
+    NO_DISTRIBUTIONS = "PV203", "The dist directory contains no file of this version."
     BUILD_FAILED = "PV204", "The build failed."
     ARCHIVE_BROKEN = "PV205", "A wheel or sdist cannot be read."
     METADATA_DISAGREES = "PV206", "A file's metadata names another project or version."
@@ -96,7 +96,7 @@ class Code(StrEnum):
     MORE_THAN_ONE_SDIST = "PV211", "The release has more than one sdist."
     METADATA_UNKNOWN = "PV212", "The metadata version is newer than this installation supports."
     BUILD_DECLINED = "PV213", "The user declined to build over existing files."
-    DIST_DIR_UNREADABLE = "PV214", "The dist folder cannot be read."
+    DIST_DIR_UNREADABLE = "PV214", "The dist directory cannot be read."
     PLUGINS_NOT_ACTIVE = "PV215", "Poetry plugins that the project requires are not active."
     CLIENT_UNAVAILABLE = "PV216", "A client that should check the release cannot be set up."
     RECEIPT_UNREADABLE = "PV217", "A receipt cannot be read, or contains nothing to wait for."
@@ -108,9 +108,12 @@ class Code(StrEnum):
     FILE_LARGE = "PV223", "A file is larger than PyPI usually accepts."
     RECORD_WRONG = "PV224", "A wheel's RECORD does not match its contents."
     ARCHIVE_LAYOUT = "PV225", "The layout of a wheel or sdist is not what installers need."
-    MEMBER_LEADS_OUT = "PV226", "An archive contains files or links that lead outside its folder."
+    MEMBER_LEADS_OUT = (
+        "PV226",
+        "An archive contains files or links that lead outside its directory.",
+    )
     ARCHIVE_BOMB = "PV227", "An archive unpacks to an absurd size."
-    FILENAME_NOT_NORMALISED = "PV228", "A file name is not in the normalized form."
+    FILENAME_NOT_NORMALIZED = "PV228", "A file name is not in the normalized form."
     WHEEL_TAGS = "PV229", "A wheel's own tags do not match its file name."
     FILES_DISAGREE = "PV230", "The sdist and the wheels declare different requirements."
     BUILT_FROM_ANOTHER = "PV231", "The files were built from a different pyproject.toml."
@@ -173,7 +176,7 @@ class Code(StrEnum):
     ATTESTATIONS_REFUSED = "PV435", "The index does not accept the attestations."
     ATTESTATIONS_NOT_CHECKED = "PV436", "The index failed to check the attestations."
     CLIENT_FAULT = "PV437", "The upload was malformed, which is a bug in this plugin."
-    FILE_CHANGED = "PV438", "A file in the dist folder changed during the upload."
+    FILE_CHANGED = "PV438", "A file in the dist directory changed during the upload."
     CONFLICT = "PV501", "The index holds a different file under the same name."
     KEPT_REMOTE = "PV502", "The index holds a different file, which was kept as requested."
     SAME_BYTES_ELSEWHERE = "PV503", "The index holds the same content under another file name."

@@ -1,6 +1,6 @@
 """How other Pythons are started: with nothing of the working directory, and only what they need.
 
-A folder is not trusted for being the current one: its `json.py` must not run in a Python that is
+A directory is not trusted for being the current one: its `json.py` must not run in a Python that is
 started there, let alone with the user's tokens.
 """
 
@@ -92,7 +92,7 @@ def _is_in(name: str, places: Sequence[str]) -> bool:
 
 
 def _on_pythonpath() -> list[str]:
-    """What is on `sys.path` by PYTHONPATH; a dot there would be another folder to a child."""
+    """What is on `sys.path` by PYTHONPATH; a dot there would be another directory to a child."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     named = {os.path.abspath(entry) for entry in given if entry}  # noqa: PTH100 - as Python does
     return [entry for entry in sys.path if entry in named and entry not in _here()]

@@ -39,18 +39,18 @@ def built(tmp_path: Path) -> Project:
     return project
 
 
-def peak(folder: Path) -> tuple[DistDirContents, int]:
+def peak(directory: Path) -> tuple[DistDirContents, int]:
     """Run `look`; return its result and its peak memory in bytes."""
     tracemalloc.start()
     try:
-        return look(folder), tracemalloc.get_traced_memory()[1]
+        return look(directory), tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
-def look(folder: Path) -> DistDirContents:
+def look(directory: Path) -> DistDirContents:
     """Read lantern 1.0 from a directory."""
-    return dist_dir.look(folder, LANTERN.name, LANTERN.version)
+    return dist_dir.look(directory, LANTERN.name, LANTERN.version)
 
 
 def test_reading_can_be_stopped(built: Project) -> None:
@@ -60,9 +60,9 @@ def test_reading_can_be_stopped(built: Project) -> None:
     assert len(found.broken) == 2
 
 
-def codes(folder: Path) -> list[Code]:
+def codes(directory: Path) -> list[Code]:
     """The codes that preflight reports."""
-    found = look(folder)
+    found = look(directory)
     assert found.broken == ()
     return [problem.code for problem in check(LANTERN, found.distributions, public=True)]
 
@@ -132,7 +132,7 @@ def test_special_members_of_an_sdist(tmp_path: Path) -> None:
             ("lantern-1.0/soft", tarfile.SYMTYPE, "../../etc/passwd"),
             ("lantern-1.0/hard", tarfile.LNKTYPE, "/etc/passwd"),
             ("lantern-1.0/pipe", tarfile.FIFOTYPE, ""),
-            ("lantern-1.0/folder", tarfile.DIRTYPE, ""),
+            ("lantern-1.0/directory", tarfile.DIRTYPE, ""),
             ("lantern-1.0/twice", tarfile.REGTYPE, ""),
             ("lantern-1.0/twice", tarfile.REGTYPE, ""),
         ):
@@ -152,16 +152,16 @@ def test_special_members_of_an_sdist(tmp_path: Path) -> None:
     ]
 
 
-def write_zeros(folder: Path, filename: str, size: int) -> None:
+def write_zeros(directory: Path, filename: str, size: int) -> None:
     """A distribution that contains only zeros, this many MiB."""
     if filename.endswith(".whl"):
         with (
-            zipfile.ZipFile(folder / filename, "w", zipfile.ZIP_DEFLATED) as archive,
+            zipfile.ZipFile(directory / filename, "w", zipfile.ZIP_DEFLATED) as archive,
             archive.open("lantern-1.0.dist-info/METADATA", "w") as head,
         ):
             head.write(b"Name: lantern\n")
         with (
-            zipfile.ZipFile(folder / filename, "a", zipfile.ZIP_DEFLATED) as archive,
+            zipfile.ZipFile(directory / filename, "a", zipfile.ZIP_DEFLATED) as archive,
             archive.open("lantern/zeros", "w") as stream,
         ):
             for _ in range(size):
@@ -169,7 +169,7 @@ def write_zeros(folder: Path, filename: str, size: int) -> None:
         return
     info = tarfile.TarInfo("lantern-1.0/zeros")
     info.size = size * MIB
-    with gzip.open(folder / filename, "wb", 1) as packed:
+    with gzip.open(directory / filename, "wb", 1) as packed:
         packed.write(info.tobuf())
         for _ in range(size):
             packed.write(bytes(MIB))

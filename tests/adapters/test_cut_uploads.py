@@ -54,8 +54,8 @@ print(json.dumps(stored))
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
     """An upload as sent over the wire: its content type and its body."""
-    folder = tmp_path_factory.mktemp("dist")
-    (folder / WHEEL).write_bytes(CONTENT)
+    directory = tmp_path_factory.mktemp("dist")
+    (directory / WHEEL).write_bytes(CONTENT)
     got: list[tuple[str, bytes]] = []
 
     async def taking(request: Request) -> None:
@@ -68,7 +68,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
             Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http,
         ):
             target = RepositoryTarget("harbour", server.url, Access())
-            repository = HttpRepository(http, target, folder)
+            repository = HttpRepository(http, target, directory)
             await repository.upload(distribution(WHEEL, CONTENT), lambda _: None)
 
     asyncio.run(story())

@@ -25,7 +25,7 @@ def base(tmp_path: Path) -> Path:
 
 def found(base: Path, *patterns: str) -> list[str]:
     """The matches, relative to the base."""
-    return [os.path.relpath(folder, base) for folder in with_projects(base, patterns).found]
+    return [os.path.relpath(directory, base) for directory in with_projects(base, patterns).found]
 
 
 def test_patterns(base: Path) -> None:
@@ -56,6 +56,6 @@ def test_literal_pattern(base: Path) -> None:
 
 def test_patterns_without_a_match_are_named(base: Path) -> None:
     """Each pattern that finds no project is named."""
-    folders = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
-    assert folders.unmatched == ("libs/*", "packages/none", "[", "")
-    assert len(folders.found) == 2
+    directories = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
+    assert directories.unmatched == ("libs/*", "packages/none", "[", "")
+    assert len(directories.found) == 2

@@ -28,15 +28,15 @@ LANTERN = canonicalize_name("lantern")
 ONE = Version("1.0")
 
 
-def read(folder: Path) -> tuple[Distribution, ...]:
+def read(directory: Path) -> tuple[Distribution, ...]:
     """Read lantern 1.0 from a directory."""
-    return dist_dir.read(folder, LANTERN, ONE)
+    return dist_dir.read(directory, LANTERN, ONE)
 
 
-def broken(folder: Path) -> tuple[Problem, ...]:
+def broken(directory: Path) -> tuple[Problem, ...]:
     """Check that reading is refused because of broken archives; return their problems."""
     with pytest.raises(ReleaseError) as caught:
-        read(folder)
+        read(directory)
     assert caught.value.verdict is Verdict.PREFLIGHT_REFUSED
     assert {problem.code for problem in caught.value.problems} == {Code.ARCHIVE_BROKEN}
     return caught.value.problems
@@ -70,12 +70,12 @@ def test_other_files_are_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["missing", "file", "empty"])
 def test_missing_dist_directory(tmp_path: Path, kind: str) -> None:
     """A missing directory contains nothing."""
-    folder = tmp_path / "dist"
+    directory = tmp_path / "dist"
     if kind == "file":
-        folder.touch()
+        directory.touch()
     elif kind == "empty":
-        folder.mkdir()
-    assert read(folder) == ()
+        directory.mkdir()
+    assert read(directory) == ()
 
 
 def test_unreadable_dist_directory(tmp_path: Path) -> None:
@@ -216,12 +216,12 @@ def test_metadata_must_be_a_file(tmp_path: Path, kind: bytes, target: str) -> No
 
 def test_nothing_is_unpacked(tmp_path: Path) -> None:
     """Reading an archive writes nothing, wherever its members point."""
-    folder = tmp_path / "dist"
-    folder.mkdir()
+    directory = tmp_path / "dist"
+    directory.mkdir()
     outside = (("../outside", b"x"), (str(tmp_path / "absolute"), b"x"))
-    (folder / SDIST).write_bytes(sdist((*IN_SDIST, *outside)))
-    (folder / WHEEL).write_bytes(wheel((*IN_WHEEL, *outside)))
-    assert len(read(folder)) == 2
+    (directory / SDIST).write_bytes(sdist((*IN_SDIST, *outside)))
+    (directory / WHEEL).write_bytes(wheel((*IN_WHEEL, *outside)))
+    assert len(read(directory)) == 2
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["dist", WHEEL, SDIST]
 
 

@@ -141,12 +141,12 @@ def test_ignored_files_do_not_count(repository: Path) -> None:
     assert digest(repository) == before
 
 
-@pytest.mark.parametrize("folder", [".venv", "__pycache__", "node_modules", ".poetry"])
-def test_tool_directories_do_not_count(project: Path, folder: str) -> None:
+@pytest.mark.parametrize("directory", [".venv", "__pycache__", "node_modules", ".poetry"])
+def test_tool_directories_do_not_count(project: Path, directory: str) -> None:
     """Outside git, files left behind by tools do not count."""
     before = digest(project)
-    (project / folder).mkdir()
-    (project / folder / "x").touch()
+    (project / directory).mkdir()
+    (project / directory / "x").touch()
     assert digest(project) == before
 
 

@@ -139,10 +139,10 @@ def test_device_is_never_replaced(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-@pytest.mark.parametrize("place", ["folder", "under-a-file"])
+@pytest.mark.parametrize("place", ["directory", "under-a-file"])
 def test_impossible_path(tmp_path: Path, place: str) -> None:
     """A directory in its place, or a file as its directory, is an OSError and leaves nothing."""
-    if place == "folder":
+    if place == "directory":
         path = tmp_path / "receipt.json"
         path.mkdir()
     else:

@@ -29,8 +29,8 @@ def main() -> int:
     kind, *more = sys.argv[1:] or [""]
     # Supervisors stop a program with SIGTERM, and the servers must stop with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="bed-") as folder, contextlib.ExitStack() as stack:
-        work = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="bed-") as directory, contextlib.ExitStack() as stack:
+        work = Path(directory)
         if kind == "poetry" and set(more) <= set(POETRY_MINORS):
             return _shell(work, *more)
         if kind not in {"pypiserver", "devpi", "varnish", "nginx"} or more:

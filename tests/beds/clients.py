@@ -44,12 +44,12 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"HOME": str(home)} | more
 
 
-def setup(folder: Path, target: IndexTarget, **environment: str) -> ClientSetup:
-    """A client for one index, with its own home next to `folder`."""
+def setup(directory: Path, target: IndexTarget, **environment: str) -> ClientSetup:
+    """A client for one index, with its own home next to `directory`."""
     return ClientSetup(
-        folder=folder,
-        kept_in=folder.parent / "kept",
-        environment=clean_environment(folder.parent / "home", **environment),
+        directory=directory,
+        kept_in=directory.parent / "kept",
+        environment=clean_environment(directory.parent / "home", **environment),
         indexes={target.url: target},
         turns=Turns(Pace(SystemClock())),
     )

@@ -99,11 +99,11 @@ def write_wheel(project: Project, platform: str, size: int, build: int | None = 
 
 def write_sdist(project: Project, size: int) -> str:
     """Write an sdist with `size` incompressible bytes into the dist directory; return its name."""
-    folder = project.sdist.removesuffix(".tar.gz")
+    directory = project.sdist.removesuffix(".tar.gz")
     told = ("Metadata-Version: 2.1", f"Name: {project.name}", f"Version: {project.version}")
     members = (
-        (f"{folder}/PKG-INFO", "\n".join([*told, *_OF_PROJECTS, ""]).encode()),
-        (f"{folder}/light.bin", _noise(project.sdist, size)),
+        (f"{directory}/PKG-INFO", "\n".join([*told, *_OF_PROJECTS, ""]).encode()),
+        (f"{directory}/light.bin", _noise(project.sdist, size)),
     )
     project.dist.mkdir(exist_ok=True)
     (project.dist / project.sdist).write_bytes(sdist(members, level=1))

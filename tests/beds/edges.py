@@ -74,7 +74,7 @@ class Edge:
 
 @contextlib.contextmanager
 def varnish(
-    folder: Path,
+    directory: Path,
     upstream_origin: str,
     *,
     ttl: float,
@@ -93,9 +93,9 @@ def varnish(
     varies at most by Accept-Encoding.
     """
     command = program("varnishd")
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     host, port = upstream_origin.removeprefix("http://").split(":")
-    settings = folder / "edge.vcl"
+    settings = directory / "edge.vcl"
     settings.write_text(
         _vcl(
             host=host,
@@ -113,12 +113,12 @@ def varnish(
     arguments = [
         # No jail: only the test's own user may enter its directory.
         command, "-F", "-j", "none", "-T", "none", "-a", f"127.0.0.1:{own}",
-        "-f", str(settings), "-n", str(folder / "state"), "-s", "malloc,32m",
+        "-f", str(settings), "-n", str(directory / "state"), "-s", "malloc,32m",
         # Otherwise Varnish always requests gzip, whatever the client asked for.
         "-p", "http_gzip_support=off",
         "-p", "vsl_space=1M", "-p", "thread_pools=1", "-p", "thread_pool_min=10",
     ]  # fmt: skip
-    with _edge(arguments, folder, own) as edge:
+    with _edge(arguments, directory, own) as edge:
         yield edge
 
 
@@ -203,7 +203,7 @@ sub vcl_deliver {{
 
 @contextlib.contextmanager
 def nginx(
-    folder: Path,
+    directory: Path,
     upstream_origin: str,
     *,
     ttl: float,
@@ -218,7 +218,7 @@ def nginx(
     `not_found_ttl` (None: never).
     """
     command = program("nginx")
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     own = free_port()
     missing = f"proxy_cache_valid 404 {math.ceil(not_found_ttl)}s;" if not_found_ttl else ""
     told = (
@@ -231,10 +231,10 @@ def nginx(
         f"    {kind}_temp_path {kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    (folder / "nginx.conf").write_text(
+    (directory / "nginx.conf").write_text(
         f"""\
 daemon off;
-master_process off;  # as root it would serve as a user who may not enter this folder
+master_process off;  # as root it would serve as a user who may not enter this directory
 pid nginx.pid;
 events {{}}
 http {{
@@ -264,16 +264,18 @@ http {{
         encoding="utf-8",
     )
     # The prefix makes all of the above relative to the directory, whatever characters its name has.
-    arguments = [command, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-    with _edge(arguments, folder, own, kept=folder / "cache") as edge:
+    arguments = [command, "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
+    with _edge(arguments, directory, own, kept=directory / "cache") as edge:
         yield edge
 
 
 @contextlib.contextmanager
-def _edge(command: list[str], folder: Path, port: int, kept: Path | None = None) -> Iterator[Edge]:
+def _edge(
+    command: list[str], directory: Path, port: int, kept: Path | None = None
+) -> Iterator[Edge]:
     origin = f"http://127.0.0.1:{port}"
     with (
-        running(command, log=folder / "edge.log", health=f"{origin}{_HEALTH}"),
+        running(command, log=directory / "edge.log", health=f"{origin}{_HEALTH}"),
         FaultProxy(origin, keeps_encoding=True) as front,
     ):
         yield Edge(front, kept)

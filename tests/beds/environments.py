@@ -54,12 +54,14 @@ def interpreters() -> list[Interpreter]:
 
     One per minor version; for the running minor it is the running interpreter.
     """
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
-    folders += sorted((Path.home() / ".pyenv" / "versions").glob("*/bin"))
+    directories = [
+        Path(directory) for directory in os.environ.get("PATH", "").split(os.pathsep) if directory
+    ]
+    directories += sorted((Path.home() / ".pyenv" / "versions").glob("*/bin"))
     candidates = [Path(sys.executable)]
-    for folder in folders:
+    for directory in directories:
         with contextlib.suppress(OSError):
-            candidates += [p for p in folder.iterdir() if re.fullmatch(r"python3\.\d+", p.name)]
+            candidates += [p for p in directory.iterdir() if re.fullmatch(r"python3\.\d+", p.name)]
     found: dict[tuple[int, int], Interpreter] = {}
     for candidate in candidates:
         with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
@@ -112,20 +114,20 @@ class PoetryEnvironment:
         (info,) = self.site.glob("poetry-[0-9]*.dist-info")
         return info.name.removeprefix("poetry-").removesuffix(".dist-info")
 
-    def copy(self, folder: Path) -> PoetryEnvironment:
+    def copy(self, directory: Path) -> PoetryEnvironment:
         """A copy in a new directory that may be changed freely."""
         # Files are hard-linked: installers replace files and never write into existing ones.
         # A lock is not: holding the linked file would hold the lock of every copy.
         locks = shutil.ignore_patterns(".poetry-lock*")
-        shutil.copytree(self.path, folder, symlinks=True, ignore=locks, copy_function=_link)
-        before, after = str(self.path).encode(), str(folder).encode()
-        for file in (*(folder / "bin").iterdir(), folder / "pyvenv.cfg"):
+        shutil.copytree(self.path, directory, symlinks=True, ignore=locks, copy_function=_link)
+        before, after = str(self.path).encode(), str(directory).encode()
+        for file in (*(directory / "bin").iterdir(), directory / "pyvenv.cfg"):
             if not file.is_symlink() and before in (text := file.read_bytes()):
                 mode = file.stat().st_mode
                 file.unlink()
                 file.write_bytes(text.replace(before, after))
                 file.chmod(mode)
-        return PoetryEnvironment(folder)
+        return PoetryEnvironment(directory)
 
     def install(self, *requirements: str | Path, dependencies: bool = True) -> None:
         """Install into it; it must be your own copy."""
@@ -158,16 +160,16 @@ def run_checked(*command: str | Path) -> None:
 def built_wheel() -> Path:
     """The wheel of this checkout, as a release would contain it."""
 
-    def make(folder: Path) -> None:
-        run_checked(uv(), "build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
+    def make(directory: Path) -> None:
+        run_checked(uv(), "build", "--wheel", "--quiet", "--out-dir", directory, ROOT)
 
     (wheel,) = build_once(f"wheel-{cache_key(*_sources())}", make).glob("*.whl")
     return wheel
 
 
 def _sources() -> Iterator[Path]:
-    for folder in (ROOT, ROOT / "src"):
-        yield from sorted(folder.glob("*.md" if folder == ROOT else "**/*.py"))
+    for directory in (ROOT, ROOT / "src"):
+        yield from sorted(directory.glob("*.md" if directory == ROOT else "**/*.py"))
     yield from (ROOT / "pyproject.toml", ROOT / "LICENSE")
 
 
@@ -195,9 +197,9 @@ def _stock(poetry: str, python: Path) -> PoetryEnvironment:
     """Plain Poetry."""
     interpreter = _interpreter(python)
 
-    def make(folder: Path) -> None:
-        run_checked(uv(), "venv", "--quiet", "--python", interpreter.path, folder)
-        PoetryEnvironment(folder).install(f"poetry=={poetry}")
+    def make(directory: Path) -> None:
+        run_checked(uv(), "venv", "--quiet", "--python", interpreter.path, directory)
+        PoetryEnvironment(directory).install(f"poetry=={poetry}")
 
     name = f"python-{interpreter}-poetry-{poetry}-{cache_key(interpreter.path)}"
     return PoetryEnvironment(build_once(name, make))
@@ -208,8 +210,8 @@ def _with(
 ) -> PoetryEnvironment:
     """A copy of a kept environment with these requirements added."""
 
-    def make(folder: Path) -> None:
-        base.copy(folder).install(*requirements, dependencies=dependencies)
+    def make(directory: Path) -> None:
+        base.copy(directory).install(*requirements, dependencies=dependencies)
 
     stem, _, _ = base.path.name.rpartition("-")
     return PoetryEnvironment(build_once(f"{stem}-{cache_key(base.path.name, *requirements)}", make))
@@ -227,10 +229,10 @@ def _requirements(wheel: Path) -> list[str]:
 def wheels_of(requirement: str) -> Path:
     """A directory with the wheels this Python needs for a requirement, downloaded once."""
 
-    def make(folder: Path) -> None:
+    def make(directory: Path) -> None:
         run_checked(
             *(sys.executable, "-I", "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
-            *("--disable-pip-version-check", "--dest", folder, requirement),
+            *("--disable-pip-version-check", "--dest", directory, requirement),
         )
 
     return build_once(f"wheels-{cache_key(requirement, sys.version)}", make)

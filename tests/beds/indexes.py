@@ -181,7 +181,7 @@ def _form(project: Project, filename: str, content: bytes) -> tuple[bytes, str]:
 
 @contextlib.contextmanager
 def pypiserver(
-    folder: Path,
+    directory: Path,
     *,
     password: bool = True,
     protect: str = "update",
@@ -194,13 +194,13 @@ def pypiserver(
     and handles several. Without `--disable-fallback` in the options, requests for an unknown
     project are redirected to the public index.
     """
-    root = folder / "packages"
+    root = directory / "packages"
     root.mkdir(parents=True)
     port = free_port()
     if password:
         # The only hash that needs no library to compute; pypiserver checks it with passlib.
         digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()  # noqa: S324
-        users = folder / "htpasswd"
+        users = directory / "htpasswd"
         users.write_text(f"{USER}:{{SHA}}{digest}\n", encoding="utf-8")
         passwords = ["-a", protect, "-P", str(users)]
     else:
@@ -211,7 +211,7 @@ def pypiserver(
         *passwords, *options, str(root),
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}/"
-    with running(command, log=folder / "pypiserver.log", health=f"{base}healthz"):
+    with running(command, log=directory / "pypiserver.log", health=f"{base}healthz"):
         yield Index(
             base,
             f"{base}simple/",
@@ -270,22 +270,22 @@ class Devpi:
 
 @contextlib.contextmanager
 def devpi(
-    folder: Path, role: Sequence[str] = ("--role", "standalone"), options: Sequence[str] = ()
+    directory: Path, role: Sequence[str] = ("--role", "standalone"), options: Sequence[str] = ()
 ) -> Iterator[Devpi]:
     """Run devpi-server over an empty directory, with fast password hashing.
 
     `role` are arguments for both init and server, `options` for the server only.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     scripts = Path(sys.executable).parent
     quick = ["--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1"]
-    state = ["--serverdir", str(folder / "server")]
+    state = ["--serverdir", str(directory / "server")]
     port = free_port()
     command = [
         str(scripts / "devpi-server"), *state, *quick, "--host", "127.0.0.1",
         "--port", str(port), *role, *options,
     ]  # fmt: skip
-    with (folder / "devpi-init.log").open("wb") as log:
+    with (directory / "devpi-init.log").open("wb") as log:
         subprocess.run(
             [str(scripts / "devpi-init"), *state, *role, "--no-root-pypi"],
             stdin=subprocess.DEVNULL,
@@ -295,5 +295,5 @@ def devpi(
             timeout=HANG,
         )
     base = f"http://127.0.0.1:{port}/"
-    with running(command, log=folder / "devpi.log", health=f"{base}+api"):
+    with running(command, log=directory / "devpi.log", health=f"{base}+api"):
         yield Devpi(base)

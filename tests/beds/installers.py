@@ -32,9 +32,9 @@ class Found:
         return self.ok
 
 
-def pip_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
-    """Have pip download the wheel into a new directory below `folder`."""
-    goal = _empty(folder)
+def pip_finds(directory: Path, index_url: str, name: str, version: str) -> Found:
+    """Have pip download the wheel into a new directory below `directory`."""
+    goal = _empty(directory)
     command = [
         sys.executable, "-I", "-m", "pip", "--isolated", "download", "--no-deps", "--no-cache-dir",
         "--disable-pip-version-check", "--no-input", "--only-binary", ":all:",
@@ -43,9 +43,9 @@ def pip_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
     return _got(command, goal, {"PIP_CONFIG_FILE": os.devnull}, "*.whl")
 
 
-def uv_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
-    """Have uv install the wheel into a new directory below `folder`."""
-    goal = _empty(folder)
+def uv_finds(directory: Path, index_url: str, name: str, version: str) -> Found:
+    """Have uv install the wheel into a new directory below `directory`."""
+    goal = _empty(directory)
     command = [
         os.environ.get("UV") or program("uv"), "pip", "install", "--target", str(goal),
         "--no-deps", "--no-cache", "--no-config", "--only-binary", ":all:",
@@ -54,12 +54,12 @@ def uv_finds(folder: Path, index_url: str, name: str, version: str) -> Found:
     return _got(command, goal, {"UV_PYTHON_DOWNLOADS": "never"}, "*.dist-info")
 
 
-def poetry_finds(poetry: Poetry, folder: Path, index_url: str, name: str, version: str) -> Found:
+def poetry_finds(poetry: Poetry, directory: Path, index_url: str, name: str, version: str) -> Found:
     """Have Poetry lock a project whose only source is the index.
 
     Poetry reads the page, and as much of the wheel as it needs for its metadata.
     """
-    project = _empty(folder)
+    project = _empty(directory)
     (project / "pyproject.toml").write_text(
         f"""\
 [project]
@@ -82,8 +82,8 @@ priority = "primary"
     return Found(locked, run.said)
 
 
-def _empty(folder: Path) -> Path:
-    goal = folder / f"asked-{uuid.uuid4().hex[:8]}"
+def _empty(directory: Path) -> Path:
+    goal = directory / f"asked-{uuid.uuid4().hex[:8]}"
     goal.mkdir(parents=True)
     return goal
 

@@ -19,7 +19,7 @@ package-mode = false
 [tool.publish-verified]
 projects = ["packages/*"]
 """
-# Names as people write them; the index knows only their normalised form.
+# Names as people write them; the index knows only their normalized form.
 _SPELLINGS = ("{0}-lamp-{1:02}", "{0}.Wick.{1:02}", "{0}_oil_{1:02}", "{0}-Glass.Top_{1:02}")
 _RANGES = (">=1.{0},<2", "~=1.{0}.0", "==1.{0}.*", ">=1.{0}.0,!=1.99", "")
 _MARKERS = ("python_version >= '3.8'", "sys_platform == 'win32'", "python_version < '3.0'")
@@ -29,7 +29,7 @@ _MARKERS = ("python_version >= '3.8'", "sys_platform == 'win32'", "python_versio
 class Monorepo:
     """A repository of projects: `members`, and which other members each one `needs` directly.
 
-    All names are normalised. Every member comes after everything it needs.
+    All names are normalized. Every member comes after everything it needs.
     """
 
     root: Path
@@ -83,11 +83,11 @@ def add_member(
     name: str,
     *requires: str,
     version: str = "1.0",
-    folder: str | None = None,
+    directory: str | None = None,
     more: str = "",
 ) -> Project:
     """Add a project with these dependencies under `packages`."""
-    return make_project(root / "packages" / (folder or name), name, version, more, requires)
+    return make_project(root / "packages" / (directory or name), name, version, more, requires)
 
 
 def make_monorepo(

@@ -17,7 +17,7 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 
 @dataclass(frozen=True)
 class Project:
-    """A project with its own pyproject.toml; `name` is normalised."""
+    """A project with its own pyproject.toml; `name` is normalized."""
 
     path: Path
     name: str
@@ -100,8 +100,8 @@ def make_project(
     `requires` are its `[project] dependencies`.
     """
     dependencies = f"dependencies = {json.dumps(list(requires))}\n" if requires else ""
-    normalised = str(canonicalize_name(name))
-    module = normalised.replace("-", "_")
+    normalized = str(canonicalize_name(name))
+    module = normalized.replace("-", "_")
     (path / module).mkdir(parents=True)
     (path / module / "__init__.py").write_text('"""A lantern."""\n', encoding="utf-8")
     (path / "README.md").write_text(f"# {name}\n\nIt gives light: ä, ö, ü.\n", encoding="utf-8")
@@ -121,4 +121,4 @@ build-backend = "poetry.core.masonry.api"
 {more}""",
         encoding="utf-8",
     )
-    return Project(path, normalised, version)
+    return Project(path, normalized, version)

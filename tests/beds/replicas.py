@@ -63,19 +63,19 @@ class Replicated:
 
 
 @contextlib.contextmanager
-def replicated_devpi(folder: Path) -> Iterator[Replicated]:
+def replicated_devpi(directory: Path) -> Iterator[Replicated]:
     """Run a devpi and its replica over an empty directory; the replica does not lag at first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    secret = folder / "secret"
+    directory.mkdir(parents=True, exist_ok=True)
+    secret = directory / "secret"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_hex(32), encoding="ascii")
     shared = ["--secretfile", str(secret)]
     with (
-        devpi(folder / "primary", ["--role", "primary"], shared) as primary,
+        devpi(directory / "primary", ["--role", "primary"], shared) as primary,
         FaultProxy(primary.base.rstrip("/")) as between,
     ):
         role = ["--role", "replica", "--primary-url", between.origin]
-        with devpi(folder / "replica", role, shared) as replica:
+        with devpi(directory / "replica", role, shared) as replica:
             replicated = Replicated(primary, replica, between)
             replicated.thaw()
             between.on(lambda request: "/+changelog/" in request.path, replicated.hold)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "poetry_publish_verified"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-# `path/of/module.py`, or a package's folder, and what is named after it: `module.py`: `a`, `B.c`
+# `path/of/module.py`, or a package's directory, and what is named after it: `module.py`: `a`, `B.c`
 PLACE = re.compile(r"`((?:[a-z_]+/)*(?:[a-z_]+\.py|[a-z_]+/))`(?:: `([A-Za-z_.]+)`)?")
 
 
@@ -64,7 +64,7 @@ def test_links_between_pages_resolve(page: Path) -> None:
 
 
 def test_design_page_names_only_what_exists() -> None:
-    """Every file, folder and function that docs/design.md names is in the package."""
+    """Every file, directory and function that docs/design.md names is in the package."""
     named = PLACE.findall((ROOT / "docs" / "design.md").read_text(encoding="utf-8"))
     assert len(named) > 30
     missing = [

@@ -44,7 +44,7 @@ HASHES = ("aa" * 32, "bb" * 32)
     ],
 )
 def test_name_and_version_match_any_file(text: str, name: str, version: str) -> None:
-    """A normalised name and version accept any file of that version."""
+    """A normalized name and version accept any file of that version."""
     release = pinned(text)
     assert release.key == (name, Version(version))
     assert release.expectation == AnyFiles(release.name, Version(version))

@@ -106,7 +106,7 @@ def test_metadata_of_another_release_is_refused(name: str, version: str) -> None
 
 
 @pytest.mark.parametrize(("name", "version"), [("Lantern", "1.0.0"), ("LANTERN", "v1.0")])
-def test_names_and_versions_are_normalised(name: str, version: str) -> None:
+def test_names_and_versions_are_normalized(name: str, version: str) -> None:
     """Names and versions are compared by the packaging rules, not letter by letter."""
     found = faults(distribution(WHEEL, metadata=core_metadata(name=name, version=version)))
     assert Code.METADATA_DISAGREES not in [fault.code for fault in found]

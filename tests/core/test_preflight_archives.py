@@ -192,12 +192,12 @@ def test_sdist_has_one_directory(names: list[str], fits: bool) -> None:
     assert [problem.code for problem in found] == [Code.ARCHIVE_LAYOUT] * (not fits)
 
 
-@pytest.mark.parametrize("folder", ["lamp-1.0.dist-info", "lantern-2.0.dist-info"])
-def test_wheel_has_one_dist_info(folder: str) -> None:
+@pytest.mark.parametrize("directory", ["lamp-1.0.dist-info", "lantern-2.0.dist-info"])
+def test_wheel_has_one_dist_info(directory: str) -> None:
     """A wheel has exactly one .dist-info, of this release."""
-    (problem,) = wheel_faults(in_wheel({**IN_WHEEL, f"{folder}/METADATA": b"x"}))
+    (problem,) = wheel_faults(in_wheel({**IN_WHEEL, f"{directory}/METADATA": b"x"}))
     assert problem.code is Code.ARCHIVE_LAYOUT
-    assert folder in problem.message
+    assert directory in problem.message
 
 
 def test_wheel_file_is_required() -> None:
@@ -238,11 +238,11 @@ def test_compressed_tags_match_wheel() -> None:
     "filename",
     ["Lantern-1.0-py3-none-any.whl", "lantern-01.0-py3-none-any.whl", "Lantern-1.0.tar.gz"],
 )
-def test_file_name_must_be_normalised(filename: str) -> None:
+def test_file_name_must_be_normalized(filename: str) -> None:
     """PyPI refuses it, others accept it, and the message gives the right name."""
     for public, severity in ((True, "error"), (False, "warning")):
         (problem,) = check(LANTERN, [distribution(filename)], public=public)
-        assert (problem.code, problem.severity) == (Code.FILENAME_NOT_NORMALISED, severity)
+        assert (problem.code, problem.severity) == (Code.FILENAME_NOT_NORMALIZED, severity)
         assert (WHEEL if filename.endswith("whl") else SDIST) in problem.message
 
 
@@ -259,15 +259,15 @@ def test_build_numbers_and_underscores_are_valid() -> None:
 @pytest.mark.parametrize(
     ("there", "version", "fits"),
     [
-        (["LICENSE", "licences/OIL"], "2.4", True),
+        (["LICENSE", "licenses/OIL"], "2.4", True),
         (["LICENSE"], "2.4", False),
         (["LICENSE"], "2.3", True),
         (["LICENSE"], "2.10", False),
     ],
 )
 def test_licence_files_must_be_in_the_archive(there: list[str], version: str, fits: bool) -> None:
-    """From metadata 2.4, licence files named in the metadata must be in the archive."""
-    lines = ("License-File: LICENSE", "License-File: licences/OIL")
+    """From metadata 2.4, license files named in the metadata must be in the archive."""
+    lines = ("License-File: LICENSE", "License-File: licenses/OIL")
     metadata = core_metadata(*lines).replace(b"2.4", version.encode())
     sdist = in_sdist(*(f"lantern-1.0/{name}" for name in there))
     files = {f"lantern-1.0.dist-info/licenses/{name}": b"" for name in there}

@@ -34,7 +34,7 @@ def named(name: str) -> NormalizedName:
 def member(
     name: str, *requires: str, version: str = "1.0", builds_with: str = ""
 ) -> WorkspaceMember:
-    """A project in a folder of its name."""
+    """A project in a directory of its name."""
     return WorkspaceMember(
         named(name),
         Version(version),
@@ -86,7 +86,7 @@ def test_a_circle() -> None:
 
 
 def test_a_name_twice() -> None:
-    """Both folders are named."""
+    """Both directories are named."""
     other = WorkspaceMember(named("a"), Version("2.0"), "old/a")
     (fault,) = faults([member("a"), member("b", "a"), other])
     assert fault.code is Code.NAME_TWICE
@@ -94,7 +94,7 @@ def test_a_name_twice() -> None:
 
 
 @pytest.mark.parametrize("text", ["lib @ file:///work/lib", 'other @ FILE:///x ; extra == "y"'])
-def test_a_folder_of_this_machine(text: str) -> None:
+def test_a_directory_of_this_machine(text: str) -> None:
     """Nobody else has it; the remedy names the very dependency."""
     (fault,) = faults([member("app", text), member("lib")])
     assert fault.code is Code.PATH_DEPENDENCY

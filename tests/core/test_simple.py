@@ -331,7 +331,7 @@ def test_later_minor_versions_are_readable(version: str) -> None:
 
 @pytest.mark.parametrize("name", ["lantern", "Lantern", "LANTERN"])
 def test_project_name_is_normalized(name: str) -> None:
-    """The name need not be normalised."""
+    """The name need not be normalized."""
     assert set(json_page(entry(), name=name).files) == {WHEEL}
 
 

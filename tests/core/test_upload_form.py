@@ -151,9 +151,9 @@ def test_form_equals_poetrys(tmp_path: Path, maker: str) -> None:
         assert "dynamic" in fields or maker == "by-poetry"
 
 
-def write_by_hand(folder: Path) -> None:
+def write_by_hand(directory: Path) -> None:
     """A wheel and an sdist whose metadata has every field."""
-    dist = folder / "dist"
+    dist = directory / "dist"
     dist.mkdir()
     with zipfile.ZipFile(dist / WHEEL, "w") as wheel:
         wheel.writestr("lantern-1.0.dist-info/METADATA", UNUSUAL)
@@ -163,14 +163,14 @@ def write_by_hand(folder: Path) -> None:
         sdist.addfile(info, BytesIO(UNUSUAL))
 
 
-def build_with_poetry(folder: Path) -> None:
+def build_with_poetry(directory: Path) -> None:
     """A wheel and an sdist that poetry-core builds from unusual metadata."""
-    (folder / "lantern").mkdir()
-    (folder / "lantern" / "__init__.py").touch()
-    (folder / "README.md").write_text("# Größe\n", encoding="utf-8")
+    (directory / "lantern").mkdir()
+    (directory / "lantern" / "__init__.py").touch()
+    (directory / "README.md").write_text("# Größe\n", encoding="utf-8")
     for name in ("LICENSE", "AUTHORS.txt"):
-        (folder / name).write_text("free\n", encoding="utf-8")
-    (folder / "pyproject.toml").write_text(
+        (directory / name).write_text("free\n", encoding="utf-8")
+    (directory / "pyproject.toml").write_text(
         """\
 [project]
 name = "lantern"
@@ -202,9 +202,9 @@ build-backend = "poetry.core.masonry.api"
 """,
         encoding="utf-8",
     )
-    poetry = Factory().create_poetry(folder)
+    poetry = Factory().create_poetry(directory)
     for builder in (SdistBuilder(poetry), WheelBuilder(poetry)):
-        builder.build(folder / "dist")
+        builder.build(directory / "dist")
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

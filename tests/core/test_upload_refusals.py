@@ -160,8 +160,8 @@ def test_links_point_to_the_same_index(case: Case, url: str, home: str | None) -
         assert "the index's" in remedy
 
 
-def test_project_links_use_the_normalised_name() -> None:
-    """A project's pages are found under its normalised name."""
+def test_project_links_use_the_normalized_name() -> None:
+    """A project's pages are found under its normalized name."""
     answer = Answered(403, b"The user 'a' isn't allowed to upload to project 'Lan.Tern'.")
     problem = refusal(answer, "lan_tern-1.0-py3-none-any.whl").problem
     assert "https://example.org/manage/project/lan-tern/collaboration/" in problem.remedy

@@ -25,9 +25,9 @@ def places(tmp_path: Path) -> LockPlaces:
 def test_hatchling_packs_no_locks(tmp_path: Path) -> None:
     """It reads only the root's .gitignore, and packs everything that this does not name."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "lantern"\nversion = "1.0"\n')
-    for folder in (tmp_path / LOCKS_DIR, tmp_path / STATE_DIR, tmp_path / "lantern"):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "file.py").write_text("", encoding="utf-8")
+    for directory in (tmp_path / LOCKS_DIR, tmp_path / STATE_DIR, tmp_path / "lantern"):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "file.py").write_text("", encoding="utf-8")
     packed = {file.relative_path for file in SdistBuilder(str(tmp_path)).recurse_included_files()}
     assert "lantern/file.py" in packed
     assert not [name for name in packed if name.startswith(".poetry")]

@@ -208,9 +208,9 @@ def test_sets_in_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The variable moves them, into one directory per project."""
     monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_PLUGIN_SETS", str(tmp_path / "sets"))
     roots = [tmp_path / "one" / "app", tmp_path / "two" / "app"]
-    folders = {PluginSets.of_project(root).directory for root in roots}
-    assert len(folders) == 2
-    assert {folder.parent for folder in folders} == {tmp_path / "sets"}
+    directories = {PluginSets.of_project(root).directory for root in roots}
+    assert len(directories) == 2
+    assert {directory.parent for directory in directories} == {tmp_path / "sets"}
     sets = PluginSets.of_project(roots[0])
     assert build(sets, BASE) is not None
     assert not roots[0].exists()

@@ -204,10 +204,15 @@ def test_plan_as_json() -> None:
     assert json.loads(line) == {
         "schema": "publish-verified.plan/1",
         "projects": [
-            {"name": "base", "version": "1.0", "folder": "packages/base", "needs": []},
-            {"name": "draw", "version": "1.0", "folder": "packages/draw", "needs": ["base"]},
-            {"name": "lib", "version": "1.0", "folder": "packages/lib", "needs": ["base"]},
-            {"name": "app", "version": "1.0", "folder": "packages/app", "needs": ["draw", "lib"]},
+            {"name": "base", "version": "1.0", "directory": "packages/base", "needs": []},
+            {"name": "draw", "version": "1.0", "directory": "packages/draw", "needs": ["base"]},
+            {"name": "lib", "version": "1.0", "directory": "packages/lib", "needs": ["base"]},
+            {
+                "name": "app",
+                "version": "1.0",
+                "directory": "packages/app",
+                "needs": ["draw", "lib"],
+            },
         ],
         "left_out": ["packages/tool"],
     }

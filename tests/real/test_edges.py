@@ -109,12 +109,12 @@ def test_installers_have_their_own_copies(
     tmp_path: Path,
 ) -> None:
     """Only if pages vary by Accept are uv and Poetry unaffected by an early pip."""
-    folder = tmp_path / "edge"
+    directory = tmp_path / "edge"
     if kind == "varnish":
         vary = "Accept, Accept-Encoding" if separate else None
-        running = edges.varnish(folder, open_pypi.origin, ttl=LONG, vary=vary)
+        running = edges.varnish(directory, open_pypi.origin, ttl=LONG, vary=vary)
     else:
-        running = edges.nginx(folder, open_pypi.origin, ttl=LONG, key_on_accept=separate)
+        running = edges.nginx(directory, open_pypi.origin, ttl=LONG, key_on_accept=separate)
     with running as edge:
         url = open_pypi.behind(edge.origin).simple_url
         assert pip_finds(tmp_path, url, "lantern", "1.0")

@@ -60,11 +60,11 @@ def trapped(project: Project, tmp_path: Path) -> Trapped:
     return Trapped(project, mark)
 
 
-def lay_traps(folder: Path, mark: Path, *names: str) -> None:
+def lay_traps(directory: Path, mark: Path, *names: str) -> None:
     """Write a module of each name there."""
     code = f"with open({str(mark)!r}, 'a') as mark:\n    mark.write(__name__ + chr(10))\n"
     for name in names:
-        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+        (directory / f"{name}.py").write_text(code, encoding="utf-8")
 
 
 @pytest.mark.real_start

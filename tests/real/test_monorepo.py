@@ -38,9 +38,9 @@ def publish(poetry: Poetry, cwd: Path, index: Index, *options: str | Path) -> Ru
     return poetry.run(*CALL, *options, cwd=cwd)
 
 
-def receipt_in(folder: Path) -> dict[str, Any]:
+def receipt_in(directory: Path) -> dict[str, Any]:
     """The receipt of all, from its default place."""
-    return read_receipt(folder / "dist" / ".publish-verified" / "run.json")
+    return read_receipt(directory / "dist" / ".publish-verified" / "run.json")
 
 
 def verdicts(receipt: dict[str, Any]) -> dict[str, str]:
@@ -67,7 +67,7 @@ def test_release_order(poetry: Poetry, root: Path, pypi: Index, proxy: FaultProx
     wick = add_member(root, "big-wick", version="1.5")
     more = '\n[project.optional-dependencies]\nbright = ["A_lantern==1.0"]\n'
     last = add_member(root, "aa-lighthouse", more=more)
-    flint = add_member(root, "flint", folder="zz a ß")
+    flint = add_member(root, "flint", directory="zz a ß")
     ended(publish(poetry, root, pypi.behind(proxy.origin), "--build", *ALL), 0)
     receipt = receipt_in(root)
     assert (receipt["verdict"], receipt["exit_code"]) == ("verified", 0)
@@ -142,8 +142,8 @@ def cycle(root: Path) -> None:
 
 def duplicate_name(root: Path) -> None:
     """The same name in two spellings."""
-    add_member(root, "Oil.Lamp", folder="one")
-    add_member(root, "oil-lamp", folder="two")
+    add_member(root, "Oil.Lamp", directory="one")
+    add_member(root, "oil-lamp", directory="two")
 
 
 def broken(root: Path) -> None:
@@ -290,7 +290,7 @@ def test_plan_of_300_projects(poetry: Poetry, tmp_path: Path) -> None:
     for project in plan["projects"]:
         member = monorepo.members[project["name"]]
         assert project["version"] == member.version
-        assert monorepo.root / project["folder"] == member.path
+        assert monorepo.root / project["directory"] == member.path
     assert not list(monorepo.root.rglob("dist"))
 
 

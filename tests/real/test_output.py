@@ -206,8 +206,8 @@ def test_killed_run_leaves_a_receipt(
     release = holds(receipt, "running", None)
     assert receipt["finished"] is None
     assert set(uploads(release).values()) == {"uploaded"}
-    folder = project.receipt_file.parent
-    assert [path.name for path in folder.iterdir()] == [project.receipt_file.name]
+    directory = project.receipt_file.parent
+    assert [path.name for path in directory.iterdir()] == [project.receipt_file.name]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -37,7 +37,7 @@ ISOLATED = [sys.executable.encode(), b"-I", b"-S"]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     """Where pip is unpacked, in a path with a space and an umlaut."""
     path = tmp_path / "pips größe"
     path.mkdir()
@@ -45,10 +45,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(
-    folder: Path, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG, **more: str
+    directory: Path, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG, **more: str
 ) -> ClientFile | ClientFailure:
     """One download, in an environment with its own home."""
-    client = Pip(setup(folder, target, **more))
+    client = Pip(setup(directory, target, **more))
 
     async def prepared() -> ClientFile | ClientFailure:
         assert await client.prepare() is None
@@ -57,9 +57,9 @@ def ask(
     return anyio.run(prepared)
 
 
-def resolve(folder: Path, request: ClientRequest, target: IndexTarget) -> ClientFailure | None:
+def resolve(directory: Path, request: ClientRequest, target: IndexTarget) -> ClientFailure | None:
     """Ask pip for the versions it finds."""
-    client = Pip(setup(folder, target))
+    client = Pip(setup(directory, target))
 
     async def prepared() -> ClientFailure | None:
         assert await client.prepare() is None
@@ -69,41 +69,43 @@ def resolve(folder: Path, request: ClientRequest, target: IndexTarget) -> Client
 
 
 @pytest.mark.parametrize("tags", ["py3-none-any", "cp312-cp312-win_amd64", "cp39-abi3-win32"])
-def test_wheels_for_every_platform(closed: Index, folder: Path, tags: str) -> None:
+def test_wheels_for_every_platform(closed: Index, directory: Path, tags: str) -> None:
     """A wheel for any platform is downloaded with credentials."""
     wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
-    got = ask(folder, wheel, target_of(closed))
+    got = ask(directory, wheel, target_of(closed))
     assert got == ClientFile(wheel.filename, wheel.sha256)
-    assert not list((folder.parent / "home").rglob("*"))
-    assert not list(folder.rglob("*.whl"))
+    assert not list((directory.parent / "home").rglob("*"))
+    assert not list(directory.rglob("*.whl"))
 
 
 @pytest.mark.parametrize(
     ("tags", "found"), [("cp312-cp312-win_amd64", True), ("cp312-cp312-win_arm64", False)]
 )
 def test_resolve_without_download(
-    open_pypi: Index, make_proxy: MakeProxy, folder: Path, tags: str, *, found: bool
+    open_pypi: Index, make_proxy: MakeProxy, directory: Path, tags: str, *, found: bool
 ) -> None:
     """pip finds a wheel for its own platform without downloading it, and no other wheel."""
     put_wheel(open_pypi, "lantern-1.0rc1-cp312-cp312-win_amd64.whl")
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
     wheel = wheel_wanted(f"lantern-1.0rc1-{tags}.whl", b"")
-    got = resolve(folder, wheel, target)
+    got = resolve(directory, wheel, target)
     assert (got is None) is found
     assert proxy.requests == proxy.pages
 
 
-def test_version_that_is_not_listed(open_pypi: Index, folder: Path) -> None:
+def test_version_that_is_not_listed(open_pypi: Index, directory: Path) -> None:
     """If pip lists only other versions, the message shows them."""
     put_wheel(open_pypi, WHEEL)
-    got = resolve(folder, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(open_pypi))
+    got = resolve(
+        directory, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(open_pypi)
+    )
     assert isinstance(got, ClientFailure)
     assert "Available versions: 1.0" in got.detail
 
 
 def test_sdist_is_found_without_a_download(
-    open_pypi: Index, make_proxy: MakeProxy, folder: Path
+    open_pypi: Index, make_proxy: MakeProxy, directory: Path
 ) -> None:
     """An sdist is found whatever Python it requires, and nothing is downloaded."""
     sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
@@ -111,21 +113,21 @@ def test_sdist_is_found_without_a_download(
     link = f'<a href="/{sdist.filename}" data-requires-python="&lt;3">{sdist.filename}</a>'
     proxy.answer(is_page, Answer(200, link.encode(), headers={"Content-Type": "text/html"}))
     target = target_of(open_pypi.behind(proxy.origin))
-    assert resolve(folder, sdist, target) is None
+    assert resolve(directory, sdist, target) is None
     assert proxy.requests == proxy.pages
 
 
-def test_missing_version(closed: Index, folder: Path) -> None:
+def test_missing_version(closed: Index, directory: Path) -> None:
     """A missing version is a failure in pip's words, without the password."""
     put_wheel(closed, WHEEL)
-    got = ask(folder, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(closed))
+    got = ask(directory, wheel_wanted("lantern-1.1-py3-none-any.whl", b""), target_of(closed))
     assert got == ClientFailure(
         "Could not find a version that satisfies the requirement lantern===1.1"
         " (from versions: 1.0) No matching distribution found for lantern===1.1"
     )
 
 
-def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """While pip waits for the index it is isolated, and has no secrets but the index's."""
     wheel = put_wheel(closed, WHEEL)
     proxy = make_proxy(closed.origin)
@@ -138,12 +140,14 @@ def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, folder: Path) 
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it may have ended
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if words[:3] == ISOLATED and (process / "cwd").readlink() == folder:
+                if words[:3] == ISOLATED and (process / "cwd").readlink() == directory:
                     started.append((process / "environ").read_bytes())
         return exchange.forward()
 
     proxy.on(is_page, look)
-    got = ask(folder, wheel, target, TWINE_PASSWORD=SECRET, PIP_EXTRA_INDEX_URL="http://elsewhere/")
+    got = ask(
+        directory, wheel, target, TWINE_PASSWORD=SECRET, PIP_EXTRA_INDEX_URL="http://elsewhere/"
+    )
     assert isinstance(got, ClientFile)
     assert not [line for line in arguments if PASSWORD in line]
     (environment,) = started
@@ -152,39 +156,41 @@ def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, folder: Path) 
     assert b"elsewhere" not in environment
 
 
-def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """pip is ended when its time is up, while the server still hangs."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     proxy.stall(is_page)
     target = target_of(open_pypi.behind(proxy.origin))
-    assert ask(folder, wheel, target, timeout=2) == ClientFailure("pip did not finish within 2 s")
-    assert not [line for line in visible_command_lines() if str(folder) in line]
+    assert ask(directory, wheel, target, timeout=2) == ClientFailure(
+        "pip did not finish within 2 s"
+    )
+    assert not [line for line in visible_command_lines() if str(directory) in line]
 
 
-def test_pip_is_unpacked_once(open_pypi: Index, folder: Path) -> None:
+def test_pip_is_unpacked_once(open_pypi: Index, directory: Path) -> None:
     """It is kept for the next run, and unpacked again if a file is missing or cut."""
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
-    kept_in = setup(folder, target).kept_in
-    assert isinstance(ask(folder, wheel, target), ClientFile)
+    kept_in = setup(directory, target).kept_in
+    assert isinstance(ask(directory, wheel, target), ClientFile)
     (kept,) = kept_in.iterdir()
     before = kept.stat().st_ino
-    assert isinstance(ask(folder, wheel, target), ClientFile)
+    assert isinstance(ask(directory, wheel, target), ClientFile)
     assert kept.stat().st_ino == before
     for damage in (Path.unlink, Path.touch):
         (kept / "pip" / "__main__.py").unlink(missing_ok=True)
         damage(kept / "pip" / "__init__.py")
-        assert isinstance(ask(folder, wheel, target), ClientFile)
+        assert isinstance(ask(directory, wheel, target), ClientFile)
     assert list(kept_in.iterdir()) == [kept]
-    assert not (folder / kept.name).exists()
+    assert not (directory / kept.name).exists()
 
 
-def test_pip_cannot_be_kept(open_pypi: Index, folder: Path) -> None:
+def test_pip_cannot_be_kept(open_pypi: Index, directory: Path) -> None:
     """It is unpacked for this run, or the reason is given."""
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
-    setup(folder, target).kept_in.write_bytes(b"in the way")
-    assert isinstance(ask(folder, wheel, target), ClientFile)
-    in_the_way = setup(folder, target).kept_in
-    said = anyio.run(Pip(replace(setup(folder, target), folder=in_the_way)).prepare)
+    setup(directory, target).kept_in.write_bytes(b"in the way")
+    assert isinstance(ask(directory, wheel, target), ClientFile)
+    in_the_way = setup(directory, target).kept_in
+    said = anyio.run(Pip(replace(setup(directory, target), directory=in_the_way)).prepare)
     assert said is not None
     assert str(in_the_way) in said

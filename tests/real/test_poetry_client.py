@@ -67,18 +67,22 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     """Where the client may leave files."""
-    path = tmp_path / "poetry-folder"
+    path = tmp_path / "poetry-directory"
     path.mkdir()
     return path
 
 
 def ask(
-    folder: Path, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG, pypi: str = ""
+    directory: Path,
+    wheel: ClientRequest,
+    target: IndexTarget,
+    timeout: float = HANG,
+    pypi: str = "",
 ) -> object:
     """One download."""
-    client = PoetryClient(setup(folder, target), pypi or pypi_index())
+    client = PoetryClient(setup(directory, target), pypi or pypi_index())
     return anyio.run(client.download, wheel, target.url, timeout)
 
 
@@ -90,30 +94,30 @@ def ask(
     ],
 )
 def test_wheels_for_every_platform(
-    closed: Index, make_proxy: MakeProxy, folder: Path, tags: str
+    closed: Index, make_proxy: MakeProxy, directory: Path, tags: str
 ) -> None:
     """A wheel for any platform is fetched from where Poetry finds it linked."""
     wheel = put_wheel(closed, f"lantern-1.0-{tags}.whl")
     put_wheel(closed, "lantern-1.0-7-py2.py3-none-any.whl")
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
-    assert ask(folder, wheel, target) == ClientFile(wheel.filename, wheel.sha256)
+    assert ask(directory, wheel, target) == ClientFile(wheel.filename, wheel.sha256)
     assert [r for r in proxy.requests if r.path.endswith(wheel.filename)]
 
 
-def test_wheel_from_devpi(devpi: Index, folder: Path) -> None:
+def test_wheel_from_devpi(devpi: Index, directory: Path) -> None:
     """From devpi too, whose pages are JSON."""
     wheel = put_wheel(devpi, WHEEL)
-    assert ask(folder, wheel, target_of(devpi)) == ClientFile(WHEEL, wheel.sha256)
+    assert ask(directory, wheel, target_of(devpi)) == ClientFile(WHEEL, wheel.sha256)
 
 
-def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """Other bytes are reported by their hash."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     other = wheel_bytes("lantern-1.0-9-py3-none-any.whl")
     proxy.serve_other_bytes(WHEEL, other)
-    got = ask(folder, wheel, target_of(open_pypi.behind(proxy.origin)))
+    got = ask(directory, wheel, target_of(open_pypi.behind(proxy.origin)))
     assert got == ClientFile(WHEEL, hashlib.sha256(other).hexdigest())
 
 
@@ -125,57 +129,57 @@ def test_other_bytes(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> N
         ("beacon-1.0-py3-none-any.whl", "finds no beacon 1.0"),
     ],
 )
-def test_missing_release(open_pypi: Index, folder: Path, filename: str, word: str) -> None:
+def test_missing_release(open_pypi: Index, directory: Path, filename: str, word: str) -> None:
     """A missing project, version or file is a failure; 1.0+local is not 1.0."""
     put_wheel(open_pypi, WHEEL)
     put_wheel(open_pypi, "lantern-1.1+local-py3-none-any.whl")
     target = target_of(open_pypi)
     # pypiserver redirects requests for unknown projects, here to nowhere.
-    got = ask(folder, wheel_wanted(filename, b""), target)
+    got = ask(directory, wheel_wanted(filename, b""), target)
     assert isinstance(got, ClientFailure)
     assert word in got.detail
 
 
-def test_file_that_is_not_served(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_file_that_is_not_served(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """A listed file that the index does not serve is a failure in Poetry's words."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     proxy.answer(is_file(WHEEL), Answer(404))
-    got = ask(folder, wheel, target_of(open_pypi.behind(proxy.origin)))
+    got = ask(directory, wheel, target_of(open_pypi.behind(proxy.origin)))
     assert isinstance(got, ClientFailure)
     assert "404" in got.detail
 
 
-def test_wrong_password(closed: Index, folder: Path) -> None:
+def test_wrong_password(closed: Index, directory: Path) -> None:
     """Refused credentials are a failure and are not repeated."""
     wheel = put_wheel(closed, WHEEL)
-    got = ask(folder, wheel, IndexTarget(closed.simple_url, Access("harbour", "wrong-secret")))
+    got = ask(directory, wheel, IndexTarget(closed.simple_url, Access("harbour", "wrong-secret")))
     assert isinstance(got, ClientFailure)
     assert "wrong-secret" not in got.detail
 
 
 def test_certificate_authority(
-    closed: Index, make_proxy: MakeProxy, authority: tuple[ssl.SSLContext, Path], folder: Path
+    closed: Index, make_proxy: MakeProxy, authority: tuple[ssl.SSLContext, Path], directory: Path
 ) -> None:
     """A custom CA is trusted where it is configured, unless verification is off."""
     context, file = authority
     wheel = put_wheel(closed, WHEEL)
     through = closed.behind(make_proxy(closed.origin, context).origin)
     with pytest.warns(match="Unverified HTTPS"):
-        assert isinstance(ask(folder, wheel, target_of(through, verify=False)), ClientFile)
-    assert isinstance(ask(folder, wheel, target_of(through, ca=str(file))), ClientFile)
-    got = ask(folder, wheel, target_of(through), timeout=4)
+        assert isinstance(ask(directory, wheel, target_of(through, verify=False)), ClientFile)
+    assert isinstance(ask(directory, wheel, target_of(through, ca=str(file))), ClientFile)
+    got = ask(directory, wheel, target_of(through), timeout=4)
     assert isinstance(got, ClientFailure)
 
 
 def test_proxies_can_be_disabled(
-    open_pypi: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+    open_pypi: Index, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environment's proxies count unless they are disabled."""
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert isinstance(ask(folder, wheel, target, timeout=3), ClientFailure)
-    client = PoetryClient(replace(setup(folder, target), proxies=False), pypi_index())
+    assert isinstance(ask(directory, wheel, target, timeout=3), ClientFailure)
+    client = PoetryClient(replace(setup(directory, target), proxies=False), pypi_index())
     assert isinstance(anyio.run(client.download, wheel, target.url, HANG), ClientFile)
 
 
@@ -229,13 +233,13 @@ def pypi_like(proxy: FaultProxy, index: Index, wheel: ClientRequest) -> list[str
     return asked
 
 
-def test_pypi_version_page(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_pypi_version_page(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """PyPI is asked through Poetry's class for it, which takes links from the release's page."""
     wheel = put_wheel(open_pypi, WHEEL)
     proxy = make_proxy(open_pypi.origin)
     asked = pypi_like(proxy, open_pypi, wheel)
     target = IndexTarget(f"{proxy.origin}/simple/", Access())
-    got = ask(folder, wheel, target, pypi=target.url)
+    got = ask(directory, wheel, target, pypi=target.url)
     assert got == ClientFile(WHEEL, wheel.sha256)
     assert "/simple/lantern/" in asked
     assert "/pypi/lantern/1.0/json" in asked
@@ -244,7 +248,7 @@ def test_pypi_version_page(open_pypi: Index, make_proxy: MakeProxy, folder: Path
 def test_user_settings_do_not_count(
     open_pypi: Index,
     make_proxy: MakeProxy,
-    folder: Path,
+    directory: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A minimum release age in Poetry's settings does not hide a fresh release."""
@@ -253,11 +257,11 @@ def test_user_settings_do_not_count(
     pypi_like(proxy, open_pypi, wheel)
     monkeypatch.setenv("POETRY_SOLVER_MIN_RELEASE_AGE", "9")
     target = IndexTarget(f"{proxy.origin}/simple/", Access())
-    assert isinstance(ask(folder, wheel, target, pypi=target.url), ClientFile)
+    assert isinstance(ask(directory, wheel, target, pypi=target.url), ClientFile)
 
 
 def test_hash_that_poetry_would_not_find_again(
-    open_pypi: Index, make_proxy: MakeProxy, folder: Path
+    open_pypi: Index, make_proxy: MakeProxy, directory: Path
 ) -> None:
     """Poetry locks a hash as listed, and compares it letter by letter at installation."""
     wheel = put_wheel(open_pypi, WHEEL)
@@ -268,20 +272,20 @@ def test_hash_that_poetry_would_not_find_again(
         page = json.dumps({"meta": {"api-version": "1.0"}, "name": "lantern", "files": [entry]})
         headers = {"Content-Type": JSON_PAGE}
         proxy.answer(is_page, Answer(200, page.encode(), headers=headers))
-        got = ask(folder, wheel, target)
+        got = ask(directory, wheel, target)
         assert isinstance(got, ClientFile) is works
         if isinstance(got, ClientFailure):
             assert f"Poetry would lock sha256:{sha256}" in got.detail
             assert wheel.sha256 in got.detail
 
 
-def test_one_look_for_all_files(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_one_look_for_all_files(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """A release is read once for all its wheels, and again after a failure; nothing is left."""
     names = [f"lantern-1.0-cp3{minor}-none-any.whl" for minor in (11, 12, 13)]
     wheels = [put_wheel(open_pypi, name) for name in names]
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
-    client = PoetryClient(setup(folder, target), "")
+    client = PoetryClient(setup(directory, target), "")
     rule = proxy.answer(is_file(names[1]), Answer(404))
 
     async def ask_for_all() -> list[object]:
@@ -303,12 +307,12 @@ def test_one_look_for_all_files(open_pypi: Index, make_proxy: MakeProxy, folder:
     assert isinstance(failed, ClientFailure)
     assert again == ClientFile(names[1], wheels[1].sha256)
     assert pages == [1, 2]
-    assert not list(folder.rglob("*.whl"))
+    assert not list(directory.rglob("*.whl"))
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_sdist_is_not_built(
-    open_pypi: Index, make_proxy: MakeProxy, folder: Path, *, there: bool
+    open_pypi: Index, make_proxy: MakeProxy, directory: Path, *, there: bool
 ) -> None:
     """For a release without wheels, Poetry finds the link and downloads nothing."""
     sdist = sdist_wanted(wheel_wanted(WHEEL, b""))
@@ -317,7 +321,7 @@ def test_sdist_is_not_built(
     (open_pypi.root / name).write_bytes(b"no archive")
     proxy = make_proxy(open_pypi.origin)
     target = target_of(open_pypi.behind(proxy.origin))
-    client = PoetryClient(setup(folder, target), "")
+    client = PoetryClient(setup(directory, target), "")
     got = anyio.run(client.resolve, sdist, target.url, HANG)
     assert (got is None) is there
     assert proxy.requests == proxy.pages
@@ -335,12 +339,12 @@ print(anyio.run(client.download, wheel, target.url, 2.0))
 """
 
 
-def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -> None:
+def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
     """A hanging server does not keep the process alive beyond its time."""
     proxy = make_proxy(open_pypi.origin)
     proxy.stall(is_page)
     done = subprocess.run(
-        [sys.executable, "-c", HANGING, f"{proxy.origin}/simple/", str(folder)],
+        [sys.executable, "-c", HANGING, f"{proxy.origin}/simple/", str(directory)],
         cwd=Path(__file__).resolve().parents[2],
         # Poetry itself would not time out either.
         env=os.environ | {"POETRY_REQUESTS_TIMEOUT": str(int(2 * HANG))},
@@ -354,7 +358,7 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, folder: Path) -
 
 
 def test_password_is_not_sent_to_other_hosts(
-    closed: Index, open_pypi: Index, make_proxy: MakeProxy, folder: Path
+    closed: Index, open_pypi: Index, make_proxy: MakeProxy, directory: Path
 ) -> None:
     """The index's password is not sent to the host of its files."""
     wheel = put_wheel(closed, WHEEL)
@@ -362,6 +366,6 @@ def test_password_is_not_sent_to_other_hosts(
     elsewhere = make_proxy(open_pypi.origin)
     proxy = make_proxy(closed.origin)
     proxy.send_files_to(elsewhere.origin)
-    assert isinstance(ask(folder, wheel, target_of(closed.behind(proxy.origin))), ClientFile)
+    assert isinstance(ask(directory, wheel, target_of(closed.behind(proxy.origin))), ClientFile)
     assert elsewhere.requests
     assert not [r for r in elsewhere.requests if "authorization" in r.headers]

@@ -176,13 +176,13 @@ def test_pypi_only_refusals(poetry: Poetry, project: Project) -> None:
 @pytest.fixture(scope="session")
 def dynamic_poetry(tmp_path_factory: pytest.TempPathFactory) -> Poetry:
     """Poetry with this plugin and poetry-dynamic-versioning."""
-    folder = tmp_path_factory.mktemp("dynamic")
-    own = environment().copy(folder / "env")
+    directory = tmp_path_factory.mktemp("dynamic")
+    own = environment().copy(directory / "env")
     try:
         own.install("poetry-dynamic-versioning>=1,<2")
     except RuntimeError as error:
         pytest.skip(f"poetry-dynamic-versioning cannot be installed: {str(error)[-300:]}")
-    return Poetry(own, folder / "home")
+    return Poetry(own, directory / "home")
 
 
 @pytest.mark.parametrize("writing", [True, False], ids=["writing", "not-writing"])

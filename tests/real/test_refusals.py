@@ -72,12 +72,12 @@ def test_no_project(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[project\n", "[project]\nname = 3\n", "\x00"])
 def test_broken_pyproject(poetry: Poetry, pypi: Index, tmp_path: Path, text: str) -> None:
     """A pyproject.toml that Poetry cannot read is refused in one sentence."""
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    directory = tmp_path / "broken"
+    directory.mkdir()
+    (directory / "pyproject.toml").write_text(text, encoding="utf-8")
     file = tmp_path / "receipt.json"
     poetry = poetry.with_variables(**pypi.environment())
-    run = poetry.run("publish-verified", "-n", "-r", "harbour", "--receipt", file, cwd=folder)
+    run = poetry.run("publish-verified", "-n", "-r", "harbour", "--receipt", file, cwd=directory)
     refused(run, read_receipt(file), "pyproject.toml")
 
 

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 REHEARSE = ("publish-verified", "-n", "--rehearse")
 
 
-def tree(folder: Path) -> dict[str, str]:
+def tree(directory: Path) -> dict[str, str]:
     """Every file below a directory, with its sha256."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
         if path.is_file()
     }
 
 
 def is_kept(path: str) -> bool:
-    """Whether it is in the folder for what the next run needs, in Poetry's cache."""
+    """Whether it is in the directory for what the next run needs, in Poetry's cache."""
     return path.startswith("cache/publish-verified/")
 
 

@@ -74,9 +74,9 @@ def test_pip_asks_only_this_index(
     project.build()
     elsewhere = make_proxy(pypi.origin)
     other = f"extra-index-url = {elsewhere.origin}/simple/\nfind-links = {project.dist}\n"
-    for folder in (tmp_path / "xdg" / "pip", tmp_path / "home" / ".config" / "pip"):
-        folder.mkdir(parents=True)
-        (folder / "pip.conf").write_text(f"[global]\n{other}", encoding="utf-8")
+    for directory in (tmp_path / "xdg" / "pip", tmp_path / "home" / ".config" / "pip"):
+        directory.mkdir(parents=True)
+        (directory / "pip.conf").write_text(f"[global]\n{other}", encoding="utf-8")
     disturbed = poetry.with_variables(
         XDG_CONFIG_DIRS=str(tmp_path / "xdg"),
         PIP_INDEX_URL=f"{elsewhere.origin}/simple/",
@@ -189,10 +189,10 @@ def test_other_files_are_never_sent(poetry: Poetry, project: Project, pypi: Inde
 
 @pytest.mark.parametrize("name", ["Lan_tern.Oil", "LANTERN"])
 @pytest.mark.parametrize("kind", ["pypi", "devpi"])
-def test_names_are_normalised(
+def test_names_are_normalized(
     poetry: Poetry, tmp_path: Path, name: str, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """A name with capitals, dots and underscores is looked up in its normalised form."""
+    """A name with capitals, dots and underscores is looked up in its normalized form."""
     index: Index = request.getfixturevalue(kind)
     project = make_project(tmp_path / "odd", name, "1.0.0rc1")
     ended(publish(poetry, project, index, "--build"), 0)
@@ -205,7 +205,7 @@ def test_names_are_normalised(
 def test_dist_dir_and_receipt_options(poetry: Poetry, project: Project, pypi: Index) -> None:
     """`--dist-dir` says where the files are, `--receipt` where the receipt goes."""
     project.build(project.path / "out put")
-    file = project.path / "new folder" / "receipt.json"
+    file = project.path / "new directory" / "receipt.json"
     run = publish(poetry, project, pypi, "--dist-dir", "out put", "--receipt", file)
     ended(run, 0)
     holds(read_receipt(file), "verified", 0)

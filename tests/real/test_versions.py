@@ -77,5 +77,5 @@ def test_version_set_by_the_build(
     assert {name.split("-")[1].removesuffix(".tar.gz") for name in pypi.stored("lantern")} == {
         "3.2.1"
     }
-    folder = project.path / "dist" / ".publish-verified"
-    assert [path.name for path in folder.iterdir()] == ["lantern-3.2.1.json"]
+    directory = project.path / "dist" / ".publish-verified"
+    assert [path.name for path in directory.iterdir()] == ["lantern-3.2.1.json"]

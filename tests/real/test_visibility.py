@@ -67,8 +67,8 @@ def test_installers_succeed_after_exit_0(
     old: set[str] = set()
 
     @contextmanager
-    def start(folder: Path, origin: str, ttl: float) -> Iterator[Edge]:
-        with kind.start(folder, origin, ttl) as edge:
+    def start(directory: Path, origin: str, ttl: float) -> Iterator[Edge]:
+        with kind.start(directory, origin, ttl) as edge:
 
             def expire(exchange: Exchange) -> Answer:
                 answer = exchange.forward()

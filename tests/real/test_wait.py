@@ -32,10 +32,10 @@ UNKNOWN = "PV606"
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
     """A reader's directory, not inside any project."""
-    folder = tmp_path / "reader"
-    folder.mkdir()
-    assert not any((above / "pyproject.toml").exists() for above in (folder, *folder.parents))
-    return folder
+    directory = tmp_path / "reader"
+    directory.mkdir()
+    assert not any((above / "pyproject.toml").exists() for above in (directory, *directory.parents))
+    return directory
 
 
 @pytest.fixture
@@ -53,14 +53,14 @@ def wait(poetry: Poetry, cwd: Path, *words: str | Path) -> Run:
     )
 
 
-def receipt_of(folder: Path) -> dict[str, Any]:
+def receipt_of(directory: Path) -> dict[str, Any]:
     """The receipt of a wait in this directory."""
-    return read_receipt(folder / "receipt.json")
+    return read_receipt(directory / "receipt.json")
 
 
-def codes(folder: Path) -> list[str]:
+def codes(directory: Path) -> list[str]:
     """The codes of all problems in it."""
-    return [problem["code"] for problem in problems(receipt_of(folder))]
+    return [problem["code"] for problem in problems(receipt_of(directory))]
 
 
 def test_outside_a_project(poetry: Poetry, there: Project, pypi: Index, outside: Path) -> None:

@@ -76,29 +76,29 @@ def shows(index: FaultProxy, page: Answer) -> str:
     return f"{index.origin}/simple/"
 
 
-def wait(poetry: Poetry, folder: Path, url: str, *words: str) -> Run:
+def wait(poetry: Poetry, directory: Path, url: str, *words: str) -> Run:
     """Wait for the wheel."""
-    dist = folder / "dist"
+    dist = directory / "dist"
     dist.mkdir()
     (dist / WHEEL).write_bytes(BODY)
     named = ("--dist-dir", dist, "--index", url, "--receipt", "receipt.json")
-    return poetry.run("publish-verified", "wait", *named, *words, cwd=folder)
+    return poetry.run("publish-verified", "wait", *named, *words, cwd=directory)
 
 
-def codes(folder: Path) -> list[Any]:
+def codes(directory: Path) -> list[Any]:
     """The codes of the errors."""
-    found = problems(read_receipt(folder / "receipt.json"))
+    found = problems(read_receipt(directory / "receipt.json"))
     return [problem["code"] for problem in found if problem["severity"] == "error"]
 
 
 METADATA = b"Metadata-Version: 2.1\nName: lantern\nVersion: 1.0\n"
 
 
-def is_found_by_all(poetry: Poetry, folder: Path, url: str) -> None:
+def is_found_by_all(poetry: Poetry, directory: Path, url: str) -> None:
     """Check that pip, uv and Poetry each get the wheel."""
-    assert pip_finds(folder, url, "lantern", "1.0")
-    assert uv_finds(folder, url, "lantern", "1.0")
-    assert poetry_finds(poetry, folder, url, "lantern", "1.0")
+    assert pip_finds(directory, url, "lantern", "1.0")
+    assert uv_finds(directory, url, "lantern", "1.0")
+    assert poetry_finds(poetry, directory, url, "lantern", "1.0")
 
 
 # What is said to be listed, they find.

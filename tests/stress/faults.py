@@ -74,8 +74,8 @@ def set_up_cell(bed: Bed, cell: Cell) -> Iterator[Setup]:
     """Set up a cell and install its fault."""
     index = bed.indexes[cell.kind]
     with ExitStack() as stack:
-        folder = stack.enter_context(bed.folder())
-        project = make_project(folder / "project", folder.name)
+        directory = stack.enter_context(bed.directory())
+        project = make_project(directory / "project", directory.name)
         files = write_release(project, _SIZES)
         stack.callback(remove, index, project.name)
         proxy = stack.enter_context(FaultProxy(index.origin))
@@ -83,7 +83,7 @@ def set_up_cell(bed: Bed, cell: Cell) -> Iterator[Setup]:
         filename = files[_POSITIONS[cell.position]]
         site = Site(proxy, elsewhere, filename, (project.dist / filename).read_bytes())
         cell.fault.put(site)
-        poetry = bed.poetry(folder / "home", index.behind(proxy.origin))
+        poetry = bed.poetry(directory / "home", index.behind(proxy.origin))
         yield Setup(cell, index, poetry, project, files, project.hashes(), site)
 
 

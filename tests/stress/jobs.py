@@ -53,14 +53,16 @@ def run_round(bed: Bed, params: Round) -> tuple[str, list[str]]:
     """Run a round; return its figures, and what is wrong."""
     index = bed.indexes[params.kind]
     with ExitStack() as stack:
-        folder = stack.enter_context(bed.folder())
-        log = folder / "builds"
+        directory = stack.enter_context(bed.directory())
+        log = directory / "builds"
         log.touch()
-        stack.callback(remove, index, folder.name)
+        stack.callback(remove, index, directory.name)
         proxy = stack.enter_context(FaultProxy(index.origin))
         front = index.behind(proxy.origin)
-        places = [folder] if params.shared else [folder / f"job-{n}" for n in range(params.jobs)]
-        projects = [_checkout(place, folder.name, params, log) for place in places]
+        places = (
+            [directory] if params.shared else [directory / f"job-{n}" for n in range(params.jobs)]
+        )
+        projects = [_checkout(place, directory.name, params, log) for place in places]
         # Jobs on one machine share a home; machines share nothing.
         calls = [
             (bed.poetry(project.path.parent / "home", front), project)

@@ -62,16 +62,16 @@ def run_round(bed: Bed, params: Round, whole: float | None) -> tuple[str, list[s
     """
     index = bed.indexes[params.kind]
     with ExitStack() as stack:
-        folder = stack.enter_context(bed.folder())
-        project = make_project(folder / "project", folder.name)
+        directory = stack.enter_context(bed.directory())
+        project = make_project(directory / "project", directory.name)
         if params.differ:
-            make_builds_differ(project, folder / "builds")
+            make_builds_differ(project, directory / "builds")
         for platform in PLATFORMS[:2]:
             write_wheel(project, platform, 100_000)
         stack.callback(remove, index, project.name)
         proxy = stack.enter_context(FaultProxy(index.origin))
         proxy.on(is_upload, slow)
-        poetry = bed.poetry(folder / "home", index.behind(proxy.origin))
+        poetry = bed.poetry(directory / "home", index.behind(proxy.origin))
         came = "not killed"
         if whole is not None:
             with poetry.started(*PUBLISH, "--build", cwd=project.path) as process:
@@ -109,7 +109,7 @@ def faults_of(bed: Bed, params: Round, project: Project) -> Iterator[str]:
     if len(built) != 4:
         yield f"the release has these files: {sorted(built)}"
     if {f["filename"]: f["sha256"] for f in receipt["releases"][0]["distributions"]} != built:
-        yield "the receipt has other hashes than the dist folder"
+        yield "the receipt has other hashes than the dist directory"
     yield from index_faults(bed.indexes[params.kind], project.name, built)
 
 

@@ -63,16 +63,16 @@ def set_up_monorepo(
     index = bed.indexes[kind]
     prefix = f"m{uuid.uuid4().hex[:6]}"
     with ExitStack() as stack:
-        folder = stack.enter_context(bed.folder())
+        directory = stack.enter_context(bed.directory())
         monorepo = make_monorepo(
-            folder / "mono", prefix, count=size.count, layers=size.layers, seed=size.seed
+            directory / "mono", prefix, count=size.count, layers=size.layers, seed=size.seed
         )
         for name, project in monorepo.members.items():
             stack.callback(remove, index, name)
             if built:
                 project.build()
         front = stack.enter_context(late_front(index.origin, late, address))
-        poetry = bed.poetry(folder / "home", index.behind(front.proxy.origin))
+        poetry = bed.poetry(directory / "home", index.behind(front.proxy.origin))
         command = PUBLISH_ALL if built else (*PUBLISH_ALL, "--build")
         yield Setup(monorepo, index, front, poetry, command)
 
@@ -102,7 +102,7 @@ def faults_of(setup: Setup, verified: Collection[str]) -> Iterator[str]:
         if release["verdict"] != "verified" or not all(i["proven"] for i in release["indexes"]):
             yield f"the receipt says that {name} is {release['verdict']}"
         if {f["filename"]: f["sha256"] for f in release["distributions"]} != built:
-            yield f"the receipt has other hashes than the dist folder of {name}"
+            yield f"the receipt has other hashes than the dist directory of {name}"
         if len(built) != 2:
             yield f"{name} has these files: {sorted(built)}"
         yield from index_faults(setup.index, name, built)

@@ -53,7 +53,7 @@ def interpreter() -> str:
 class LayoutSpec:
     """What is needed to make a layout."""
 
-    folder: Path
+    directory: Path
     version: str
     stock: bool
 
@@ -80,18 +80,18 @@ def _environment_at(place: str, link: str = "home/.local/bin/poetry") -> MakeLay
     """A virtual environment at `place`, and a link to its `poetry`."""
 
     def make(spec: LayoutSpec) -> None:
-        (spec.folder / place).parent.mkdir(parents=True, exist_ok=True)
-        poetry = spec.kept.copy(spec.folder / place).poetry
+        (spec.directory / place).parent.mkdir(parents=True, exist_ok=True)
+        poetry = spec.kept.copy(spec.directory / place).poetry
         if link:
-            (spec.folder / link).parent.mkdir(parents=True, exist_ok=True)
-            (spec.folder / link).symlink_to(poetry)
+            (spec.directory / link).parent.mkdir(parents=True, exist_ok=True)
+            (spec.directory / link).symlink_to(poetry)
 
     return make
 
 
 def _popular_plugins(spec: LayoutSpec) -> None:
     _environment_at("opt/poetry")(spec)
-    own = PoetryEnvironment(spec.folder / "opt/poetry")
+    own = PoetryEnvironment(spec.directory / "opt/poetry")
     # Pinned: Poetry and the plugin must not change.
     own.install(*POPULAR_PLUGINS, f"poetry=={spec.version}")
 
@@ -100,15 +100,15 @@ def _in_a_python(place: str) -> MakeLayout:
     """Poetry in a full Python that is not a virtual environment, like conda's and pyenv's."""
 
     def make(spec: LayoutSpec) -> None:
-        folder = spec.folder / place
+        directory = spec.directory / place
         source = _movable_python()
         shutil.copytree(
-            source, folder, symlinks=True,
+            source, directory, symlinks=True,
             ignore=shutil.ignore_patterns("test", "tests", "site-packages", "__pycache__", "*.a"),
         )  # fmt: skip
-        (python,) = folder.glob("bin/python3.[0-9][0-9]")
-        own = PoetryEnvironment(folder)
-        (folder / "lib" / python.name / "site-packages").mkdir()
+        (python,) = directory.glob("bin/python3.[0-9][0-9]")
+        own = PoetryEnvironment(directory)
+        (directory / "lib" / python.name / "site-packages").mkdir()
         if not own.python.exists():
             own.python.symlink_to(python.name)
         target = ("--python", python, "--break-system-packages", "--quiet", "--no-deps")
@@ -132,7 +132,7 @@ def _wheel(spec: LayoutSpec) -> tuple[Path, ...]:
 
 
 def _pipx(spec: LayoutSpec) -> None:
-    home = spec.folder / "home"
+    home = spec.directory / "home"
     home.mkdir()
     # From uv's cache like the rest: pip takes half a minute.
     environ = {"PIPX_DEFAULT_BACKEND": "uv", **pipx_variables(home), "PATH": _path_with_uv()}
@@ -143,7 +143,7 @@ def _pipx(spec: LayoutSpec) -> None:
 
 
 def _uv_tool(spec: LayoutSpec) -> None:
-    home = spec.folder / "home"
+    home = spec.directory / "home"
     home.mkdir()
     more = [word for wheel in _wheel(spec) for word in ("--with", str(wheel))]
     environ = {**uv_variables(home), "UV_CACHE_DIR": _uv_cache()}
@@ -176,9 +176,9 @@ def pipx() -> str:
     if program:
         return program
 
-    def make(folder: Path) -> None:
-        run_checked(uv(), "venv", "--quiet", "--python", interpreter(), folder)
-        run_checked(uv(), "pip", "install", "--quiet", "--python", folder / "bin/python", _PIPX)
+    def make(directory: Path) -> None:
+        run_checked(uv(), "venv", "--quiet", "--python", interpreter(), directory)
+        run_checked(uv(), "pip", "install", "--quiet", "--python", directory / "bin/python", _PIPX)
 
     return str(build_once(f"parity-pipx-{cache_key(_PIPX, interpreter())}", make) / "bin" / "pipx")
 
@@ -229,9 +229,9 @@ class Layout:
         key = cache_key(of.kept.path.name, _how_made())
         kind = "stock" if stock else "guarded"
 
-        def make(folder: Path) -> None:
-            folder.mkdir(parents=True)
-            self.make(LayoutSpec(folder, version, stock))
+        def make(directory: Path) -> None:
+            directory.mkdir(parents=True)
+            self.make(LayoutSpec(directory, version, stock))
 
         return _skeleton(build_once(f"parity-{name}-{version}-{kind}-{key}", make))
 
@@ -258,14 +258,14 @@ LAYOUTS = {
 class Skeleton:
     """A finished layout, and the parts of it that contain its own path."""
 
-    folder: Path
+    directory: Path
     texts: tuple[str, ...]
     links: tuple[str, ...]
 
     def copy_to(self, world: Path) -> None:
         """Copy it into a world: files are hard-linked, except those that contain their path."""
-        subprocess.run(["cp", "-al", f"{self.folder}/.", str(world)], check=True)
-        before, after = str(self.folder).encode(), str(world).encode()
+        subprocess.run(["cp", "-al", f"{self.directory}/.", str(world)], check=True)
+        before, after = str(self.directory).encode(), str(world).encode()
         for name in self.texts:
             file = world / name
             text, mode = file.read_bytes(), file.stat().st_mode
@@ -274,20 +274,20 @@ class Skeleton:
             file.chmod(mode)
         for name in self.links:
             link = world / name
-            target = str(link.readlink()).replace(str(self.folder), str(world))
+            target = str(link.readlink()).replace(str(self.directory), str(world))
             link.unlink()
             link.symlink_to(target)
 
 
 @functools.cache
-def _skeleton(folder: Path) -> Skeleton:
-    grep = ["grep", "-rlIF", "--", str(folder), str(folder)]
+def _skeleton(directory: Path) -> Skeleton:
+    grep = ["grep", "-rlIF", "--", str(directory), str(directory)]
     # -I skips compiled code, whose paths Python corrects on import.
     texts = subprocess.run(grep, capture_output=True, text=True, check=False).stdout.splitlines()
-    find = ["find", str(folder), "-lname", f"{folder}*"]
+    find = ["find", str(directory), "-lname", f"{directory}*"]
     links = subprocess.run(find, capture_output=True, text=True, check=True).stdout.splitlines()
-    return Skeleton(folder, _named_in(folder, texts), _named_in(folder, links))
+    return Skeleton(directory, _named_in(directory, texts), _named_in(directory, links))
 
 
-def _named_in(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    return tuple(str(Path(path).relative_to(folder)) for path in paths)
+def _named_in(directory: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(Path(path).relative_to(directory)) for path in paths)

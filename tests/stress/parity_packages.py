@@ -108,27 +108,29 @@ def _fill(wheels: Path, version: str) -> None:
 def _backends() -> Path:
     """Real wheels of build backends and their dependencies, downloaded once."""
 
-    def make(folder: Path) -> None:
+    def make(directory: Path) -> None:
         download = (uv(), "tool", "run", "--python", interpreter(), "pip", "download", "--quiet")
-        run_checked(*download, "--only-binary", ":all:", "--dest", folder, *_BACKENDS)
+        run_checked(*download, "--only-binary", ":all:", "--dest", directory, *_BACKENDS)
 
     return build_once(f"parity-backends-{cache_key(*_BACKENDS, interpreter())}", make)
 
 
-def _project(folder: Path, version: str, known: VersionFixtures) -> Path:
-    (folder / "demo").mkdir(parents=True)
-    (folder / "demo/__init__.py").write_text("def main():\n    print('light')\n", encoding="utf-8")
-    (folder / "README.md").write_text("# A lamp\n", encoding="utf-8")
-    (folder / ".gitignore").write_text("/dist/\n/.venv/\n", encoding="utf-8")
+def _project(directory: Path, version: str, known: VersionFixtures) -> Path:
+    (directory / "demo").mkdir(parents=True)
+    (directory / "demo/__init__.py").write_text(
+        "def main():\n    print('light')\n", encoding="utf-8"
+    )
+    (directory / "README.md").write_text("# A lamp\n", encoding="utf-8")
+    (directory / ".gitignore").write_text("/dist/\n/.venv/\n", encoding="utf-8")
     text = _PYPROJECT.format(index=known.indexes[version])
-    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
-    home = folder.with_name(f"home-{version}")
+    (directory / "pyproject.toml").write_text(text, encoding="utf-8")
+    home = directory.with_name(f"home-{version}")
     stock = environment(version, python=interpreter(), plugin=False)
     subprocess.run(
-        [stock.poetry, "lock"], cwd=folder, env=isolated(home), check=True, capture_output=True
+        [stock.poetry, "lock"], cwd=directory, env=isolated(home), check=True, capture_output=True
     )
     shutil.rmtree(home)
     who = ["-c", "user.name=parity", "-c", "user.email=parity@example.org"]
     for command in (["init", "--template="], ["add", "--all"], [*who, "commit", "-m", "First"]):
-        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
-    return folder
+        subprocess.run(["git", *command], cwd=directory, check=True, capture_output=True)
+    return directory

@@ -86,21 +86,21 @@ class World:
         run_tool("mount", *options, str(where))
         self.mounts.append(where)
 
-    def read_only(self, folder: Path) -> None:
+    def read_only(self, directory: Path) -> None:
         """Make a directory read-only for everybody, including root."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.mount(folder, "--bind", str(folder))
-        run_tool("mount", "-o", "remount,bind,ro", str(folder))
+        directory.mkdir(parents=True, exist_ok=True)
+        self.mount(directory, "--bind", str(directory))
+        run_tool("mount", "-o", "remount,bind,ro", str(directory))
 
-    def full(self, folder: Path) -> None:
+    def full(self, directory: Path) -> None:
         """Put a directory on a full disk."""
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         kept = self.temporary / "kept"
-        shutil.copytree(folder, kept, symlinks=True)
-        self.mount(folder, "-t", "tmpfs", "-o", "size=600k", "tmpfs")
-        shutil.copytree(kept, folder, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(directory, kept, symlinks=True)
+        self.mount(directory, "-t", "tmpfs", "-o", "size=600k", "tmpfs")
+        shutil.copytree(kept, directory, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(kept)
-        filler = folder / "filler"
+        filler = directory / "filler"
         try:
             with filler.open("wb", buffering=0) as file:
                 while file.write(b"." * 4096):

@@ -36,7 +36,7 @@ class Bed:
     indexes: Mapping[str, Index]
 
     @contextmanager
-    def folder(self) -> Iterator[Path]:
+    def directory(self) -> Iterator[Path]:
         """A directory for the caller; its name can be part of a project's name."""
         path = self.work / f"lantern-{uuid.uuid4().hex[:8]}"
         path.mkdir()

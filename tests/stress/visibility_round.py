@@ -53,15 +53,15 @@ class Kind:
 
 
 def _varnish(**options: object) -> Start:
-    def start(folder: Path, origin: str, ttl: float) -> AbstractContextManager[Edge]:
-        return edges.varnish(folder, origin, **{"ttl": ttl, **options})  # type: ignore[arg-type]
+    def start(directory: Path, origin: str, ttl: float) -> AbstractContextManager[Edge]:
+        return edges.varnish(directory, origin, **{"ttl": ttl, **options})  # type: ignore[arg-type]
 
     return start
 
 
 def _nginx(*, key_on_accept: bool) -> Start:
-    def start(folder: Path, origin: str, ttl: float) -> AbstractContextManager[Edge]:
-        return edges.nginx(folder, origin, ttl=ttl, key_on_accept=key_on_accept)
+    def start(directory: Path, origin: str, ttl: float) -> AbstractContextManager[Edge]:
+        return edges.nginx(directory, origin, ttl=ttl, key_on_accept=key_on_accept)
 
     return start
 
@@ -132,7 +132,7 @@ class _Setup:
     """The servers of one round: the indexes that users name, and where uploads go."""
 
     bed: Bed
-    folder: Path
+    directory: Path
     project: Project
     repository: Index
     door: FaultProxy
@@ -167,15 +167,17 @@ def run_round(bed: Bed, scenario: Scenario, *, against_stock: bool = True) -> Ro
 @contextmanager
 def _set_up(bed: Bed, scenario: Scenario) -> Iterator[_Setup]:
     name = f"wave-{uuid.uuid4().hex[:8]}"
-    folder = bed.work / name
+    directory = bed.work / name
     index = bed.devpi.index(name) if scenario.on_devpi else bed.pypiserver
-    project = make_project(folder / "project", name, OLD)
+    project = make_project(directory / "project", name, OLD)
     project.build()
     index.upload(project)
     newer = project.set_version(PROVEN)
     newer.build()
     with ExitStack() as stack:
-        edge = stack.enter_context(scenario.kind.start(folder / "edge", index.origin, scenario.ttl))
+        edge = stack.enter_context(
+            scenario.kind.start(directory / "edge", index.origin, scenario.ttl)
+        )
         door = edge.front if scenario.through else stack.enter_context(FaultProxy(index.origin))
         watched = list(dict.fromkeys([edge.front, door]))
         shown_by = {"the edge": index.behind(edge.origin).simple_url}
@@ -188,8 +190,8 @@ def _set_up(bed: Bed, scenario: Scenario) -> Iterator[_Setup]:
             shown_by[MIRROR] = mirror.behind(front.origin).simple_url
             watched.append(front)
         repository = index.behind(door.origin)
-        yield _Setup(bed, folder, newer, repository, door, edge, watched, shown_by)
-    shutil.rmtree(folder, ignore_errors=True)
+        yield _Setup(bed, directory, newer, repository, door, edge, watched, shown_by)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _lists(url: str, filename: str) -> bool:
@@ -205,15 +207,15 @@ def _prime(setup: _Setup, version: str) -> None:
 
 def _ask(setup: _Setup, version: str) -> dict[str, Found]:
     """Ask all installers at all indexes in parallel; return what each found."""
-    name, folder = setup.project.name, setup.folder
+    name, directory = setup.project.name, setup.directory
     questions: dict[str, Callable[[], Found]] = {}
     for place, url in setup.shown_by.items():
-        home = folder / f"home-{uuid.uuid4().hex[:8]}"
+        home = directory / f"home-{uuid.uuid4().hex[:8]}"
         poetry = Poetry(setup.bed.stock, home)
         questions |= {
-            f"pip at {place}": partial(pip_finds, folder, url, name, version),
-            f"uv at {place}": partial(uv_finds, folder, url, name, version),
-            f"poetry at {place}": partial(poetry_finds, poetry, folder, url, name, version),
+            f"pip at {place}": partial(pip_finds, directory, url, name, version),
+            f"uv at {place}": partial(uv_finds, directory, url, name, version),
+            f"poetry at {place}": partial(poetry_finds, poetry, directory, url, name, version),
         }
     with ThreadPoolExecutor(len(questions)) as pool:
         asked = {who: pool.submit(question) for who, question in questions.items()}
@@ -260,7 +262,7 @@ def _crowd(setup: _Setup, scenario: Scenario) -> Iterator[None]:
 
 
 def _call(setup: _Setup, environment: PoetryEnvironment, *arguments: str) -> Run:
-    home = setup.folder / f"home-{uuid.uuid4().hex[:8]}"
+    home = setup.directory / f"home-{uuid.uuid4().hex[:8]}"
     poetry = Poetry(environment, home, variables=setup.repository.environment())
     return poetry.run(*arguments, "--no-interaction", "-r", REPOSITORY, cwd=setup.project.path)
 

@@ -78,7 +78,7 @@ def _of_sdist(
 
 
 def _of_wheel(members: Iterable[ArchiveMember], names: Iterable[str]) -> _Sources:
-    """By the end of the path: a wheel has packages without the folder that they come from."""
+    """By the end of the path: a wheel has packages without the directory that they come from."""
     ends: dict[str, list[str]] = {}
     for name in names:
         end = name

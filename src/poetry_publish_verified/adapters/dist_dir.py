@@ -1,4 +1,4 @@
-"""The dist folder: the distributions of a release, and what is in them."""
+"""The dist directory: the distributions of a release, and what is in them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_THREADS = 4
 def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[str]:
     """Names of the files in `dist_dir` that are distributions of this release.
 
-    Raises ReleaseError where the folder exists and cannot be read.
+    Raises ReleaseError where the directory exists and cannot be read.
     """
     return sorted(entry for entry in _files(dist_dir) if belongs_to(entry, name, version))
 
@@ -49,9 +49,9 @@ def _files(dist_dir: Path) -> list[str]:
 
 
 def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
-    """The releases that a folder has distributions of, sorted by name.
+    """The releases that a directory has distributions of, sorted by name.
 
-    Raises ReleaseError where the folder exists and cannot be read.
+    Raises ReleaseError where the directory exists and cannot be read.
     """
     found = set()
     for entry in _files(dist_dir):

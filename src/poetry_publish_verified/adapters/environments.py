@@ -38,12 +38,12 @@ class SetUpError(Exception):
 
 def _python_in(place: Path) -> Path:
     """The Python of an environment."""
-    folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return place / folder / name
+    directory, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return place / directory / name
 
 
 async def _make(place: Path, environment: Mapping[str, str]) -> None:
-    """Make an environment with pip in the new folder `place`; SetUpError where that fails.
+    """Make an environment with pip in the new directory `place`; SetUpError where that fails.
 
     `environment` is all that virtualenv sees, which fetches nothing and keeps its files beside.
     """
@@ -60,13 +60,15 @@ async def _make(place: Path, environment: Mapping[str, str]) -> None:
     await _run("virtualenv", command, {**environment, **own}, place.parent, _SETUP_TIMEOUT)
 
 
-async def kept(folder: Path, requirement: str, check: str, environment: Mapping[str, str]) -> Path:
+async def kept(
+    directory: Path, requirement: str, check: str, environment: Mapping[str, str]
+) -> Path:
     """The Python of an environment with `requirement`, in which the code `check` runs.
 
     It is made the first time, by the user's pip settings in `environment` (all variables), and
-    kept in `folder`. Raises SetUpError or OSError where it is not to be had.
+    kept in `directory`. Raises SetUpError or OSError where it is not to be had.
     """
-    place = folder / _name(requirement)
+    place = directory / _name(requirement)
 
     async def make(new: Path) -> None:
         home = dict.fromkeys(("HOME", "USERPROFILE"), str(new.parent))
@@ -113,14 +115,14 @@ async def _run(
     name: str,
     command: Sequence[str],
     environment: Mapping[str, str],
-    folder: Path | None,
+    directory: Path | None,
     timeout: float,
 ) -> None:
     try:
         with anyio.fail_after(timeout):
             done = await anyio.run_process(
                 command,
-                cwd=folder or isolated_python.NEUTRAL,
+                cwd=directory or isolated_python.NEUTRAL,
                 env=environment,
                 stderr=subprocess.STDOUT,
                 check=False,

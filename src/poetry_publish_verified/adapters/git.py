@@ -15,7 +15,7 @@ _NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry
 
 
 def sources(project: Path, dist_dir: Path) -> Sources:
-    """Commit and digest of the project in this folder, without what is built (`dist_dir`).
+    """Commit and digest of the project in this directory, without what is built (`dist_dir`).
 
     The digest is the sha256 over the names and contents of the files that git tracks or would
     offer to track, or, outside git, of all files except tools' own.
@@ -40,7 +40,7 @@ def digest_of(files: Mapping[str, str]) -> str:
 def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
     """The sha256 of each file that `sources` covers, by its path in the project, with slashes."""
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    # Nothing is listed in a folder that the repository around it ignores.
+    # Nothing is listed in a directory that the repository around it ignores.
     files = [project / name for name in listed.split("\0")] if listed else _walk(project)
     found = {}
     for file in sorted(set(files)):
@@ -56,7 +56,7 @@ def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
 
 
 def tracked(project: Path) -> tuple[str, ...]:
-    """The files that git tracks in this folder, relative to it; none outside git."""
+    """The files that git tracks in this directory, relative to it; none outside git."""
     listed = _git(project, "ls-files", "-z", "--cached")
     return tuple(name for name in (listed or "").split("\0") if name)
 
@@ -69,13 +69,13 @@ def tags_at_head(project: Path) -> tuple[str, ...]:
 def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:
     if not project.is_relative_to(dist_dir):
         return file.is_relative_to(dist_dir)
-    # The dist folder is the project's own or around it: only what is made there counts.
+    # The dist directory is the project's own or around it: only what is made there counts.
     return file.name.endswith((".whl", ".tar.gz")) or ".publish-verified" in file.parts
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
     try:
-        # With all of the user's variables: they also say whose folders git trusts.
+        # With all of the user's variables: they also say whose directories git trusts.
         done = subprocess.run(
             ["git", "-C", str(directory), *arguments],
             capture_output=True,

@@ -118,7 +118,7 @@ class SimpleIndex:
         fresh: bool = False,
         patience: float = math.inf,
     ) -> Observation:
-        """Ask for a page of `project` (its normalised name) as `variant` does.
+        """Ask for a page of `project` (its normalized name) as `variant` does.
 
         `fresh`: on a connection of its own and without a validator, as a stale replica's 304
         would confirm what that replica does not have. `patience`: for how many seconds at most

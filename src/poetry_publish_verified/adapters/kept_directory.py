@@ -1,4 +1,4 @@
-"""Folders that are made once and kept in Poetry's cache, so that the next run has them at once."""
+"""Directories that are made once and kept in Poetry's cache, for the next run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 KEPT = "publish-verified"
-"""The folder in Poetry's cache for all of these."""
+"""The directory in Poetry's cache for all of these."""
 _PRIVATE = ".new-"
 # Seconds after which no process is still making it.
 _LEFT_BEHIND = 86_400.0
@@ -44,9 +44,9 @@ async def make_once(
     return await works(place)
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(directory: Path) -> None:
     """Remove what killed processes left half-made."""
-    for private in folder.glob(f"{_PRIVATE}*"):
+    for private in directory.glob(f"{_PRIVATE}*"):
         with suppress(OSError):
             if time.time() - private.stat().st_mtime > _LEFT_BEHIND:
                 shutil.rmtree(private)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FOLDER = ".publish-verified"
-"""The folder for this tool's files in a dist folder."""
+DIRECTORY = ".publish-verified"
+"""The directory for this tool's files in a dist directory."""
 _LARGEST = 64 * 1024 * 1024
 
 
 def write(path: Path, receipt: Mapping[str, Any]) -> None:
-    """Replace `path` in one step, and make its folder if missing. Raises OSError.
+    """Replace `path` in one step, and make its directory if missing. Raises OSError.
 
     The umask decides the file's mode. A symlink at `path` is replaced, not followed; a pipe or
     a device (/dev/stdout) is written to.
@@ -27,10 +27,10 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         path.write_text(text, encoding="utf-8")
         return
     if path.is_dir() or not path.name:
-        raise IsADirectoryError(f"{path} is a folder")
-    if path.parent.name == FOLDER and path.parent.is_symlink():
+        raise IsADirectoryError(f"{path} is a directory")
+    if path.parent.name == DIRECTORY and path.parent.is_symlink():
         raise OSError(errno.ELOOP, "a symbolic link is not followed", str(path.parent))
-    _make_folder(path.parent)
+    _make_directory(path.parent)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -44,22 +44,22 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         raise
 
 
-def _make_folder(folder: Path) -> None:
-    if folder.is_dir():
+def _make_directory(directory: Path) -> None:
+    if directory.is_dir():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir()
+        directory.mkdir()
         if hasattr(os, "geteuid") and os.geteuid() == 0:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                _give(descriptor, folder.parent)
+                _give(descriptor, directory.parent)
             finally:
                 os.close(descriptor)
 
 
 def _give(descriptor: int, around: Path) -> None:
-    """Give what root makes to the owner of the folder around it, who may want to delete it.
+    """Give what root makes to the owner of the directory around it, who may want to delete it.
 
     By descriptor, as a name may be a link by now.
     """

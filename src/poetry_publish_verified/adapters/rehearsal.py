@@ -41,8 +41,8 @@ main(sys.argv[1:])
 
 
 @contextlib.contextmanager
-def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
-    """Run pypiserver on the empty `folder`; yields its upload URL, and stops it on exit.
+def throwaway_index(directory: Path, kept_in: Path) -> Iterator[str]:
+    """Run pypiserver on the empty `directory`; yields its upload URL, and stops it on exit.
 
     Where none is installed beside Poetry, it gets an environment of its own, kept in `kept_in`.
     Raises ReleaseError where it cannot be installed or does not start.
@@ -52,7 +52,7 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
         port = _free_port()
         # Unique, so that no other server that took the port answers for this one.
         health = f"/health-{secrets.token_hex(8)}"
-        process = _start([*server, *_options(port, health, folder)], home=folder)
+        process = _start([*server, *_options(port, health, directory)], home=directory)
         try:
             if _answers(process, f"http://127.0.0.1:{port}{health}"):
                 yield f"http://127.0.0.1:{port}/"
@@ -67,11 +67,11 @@ def throwaway_index(folder: Path, kept_in: Path) -> Iterator[str]:
     raise ReleaseError.refused(rehearsal_index_not_started(server[0]))
 
 
-def _options(port: int, health: str, folder: Path) -> list[str]:
+def _options(port: int, health: str, directory: Path) -> list[str]:
     return [
         *("run", "--interface", "127.0.0.1", "--port", str(port), "--health-endpoint", health),
         *("--passwords", ".", "--authenticate", "."),
-        *("--disable-fallback", "--hash-algo", "sha256", str(folder)),
+        *("--disable-fallback", "--hash-algo", "sha256", str(directory)),
     ]
 
 

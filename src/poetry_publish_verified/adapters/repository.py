@@ -20,7 +20,7 @@ class HttpRepository:
     """A repository that speaks the upload API."""
 
     def __init__(self, http: Http, target: RepositoryTarget, dist_dir: Path) -> None:
-        """`dist_dir` is the folder with the files."""
+        """`dist_dir` is the directory with the files."""
         self._http = http
         self._target = target
         self._dist_dir = dist_dir

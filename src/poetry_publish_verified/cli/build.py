@@ -95,7 +95,7 @@ def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
 
 
 def _outdated(release: StartedRelease) -> int:
-    """How many files of the release are in the dist folder, and would be built again."""
+    """How many files of the release are in the dist directory, and would be built again."""
     identity = release.project.identity
     there = dist_dir_adapter.filenames(release.dist_dir, identity.name, identity.version)
     reused = bool(there) and _is_current(_former(release.project), release)
@@ -139,10 +139,10 @@ async def build_apart(command: Command, release: StartedRelease) -> ReleaseBuild
 def _failed(
     command: Command, release: StartedRelease, error: poetry_build.BuildError
 ) -> ReleaseError:
-    folder = release.member.folder if release.member else None
+    directory = release.member.directory if release.member else None
     for line in error.output[-_LAST_LINES:]:
-        command.line_error(f"  {escaped(folder or '')}: {escaped(line)}")
-    return ReleaseError.refused(build_failed(error, folder))
+        command.line_error(f"  {escaped(directory or '')}: {escaped(line)}")
+    return ReleaseError.refused(build_failed(error, directory))
 
 
 def _reused(release: StartedRelease) -> ReleaseBuild | None:
@@ -204,7 +204,7 @@ def _former(project: Project) -> FormerBuild | None:
 
 
 def _is_current(former: FormerBuild | None, release: StartedRelease) -> bool:
-    """Whether the dist folder holds just what was built before, from the sources as they are."""
+    """Whether the dist directory holds just what was built before, from the sources as they are."""
     project, dist_dir = release.project, release.dist_dir
     name, version = project.identity.name, project.identity.version
     there = dist_dir_adapter.filenames(dist_dir, name, version)
@@ -223,7 +223,7 @@ def _is_current(former: FormerBuild | None, release: StartedRelease) -> bool:
 
 def default_receipt(dist_dir: Path, project: Project) -> Path:
     """Where the receipt of a release lies unless somebody names another place."""
-    return dist_dir / receipt_file.FOLDER / _filename(project)
+    return dist_dir / receipt_file.DIRECTORY / _filename(project)
 
 
 def _record_of(project: Project) -> Path:

@@ -28,7 +28,7 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
-from poetry_publish_verified.cli.rehearsal import kept_in, temporary_folder
+from poetry_publish_verified.cli.rehearsal import kept_in, temporary_directory
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.problems.machine import no_client
@@ -235,7 +235,7 @@ def _clients(
         return []
     stack.enter_context(_without_poetrys_log())
     setup = ClientSetup(
-        folder=Path(stack.enter_context(temporary_folder())),
+        directory=Path(stack.enter_context(temporary_directory())),
         kept_in=kept_in() / "clients",
         environment=os.environ,
         indexes=indexes,

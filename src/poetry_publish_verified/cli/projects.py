@@ -1,4 +1,4 @@
-"""Reads projects as Poetry does: the one at hand, or the one in a folder."""
+"""Reads projects as Poetry does: the one at hand, or the one in a directory."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def refuse_missing_plugins(poetry: Poetry) -> None:
         raise ReleaseError.refused(problems.plugins_not_active(missing))
 
 
-def poetry_in(command: Command, folder: Path) -> Poetry:
-    """The project in a folder as Poetry reads it, with this command's plugins."""
+def poetry_in(command: Command, directory: Path) -> Poetry:
+    """The project in a directory as Poetry reads it, with this command's plugins."""
     return Factory().create_poetry(
-        folder,
+        directory,
         io=command.io,
         # Looking for project plugins takes longer than all the rest.
         disable_plugins=bool(command.option("no-plugins")) or not _plugins_of_projects(),

@@ -49,7 +49,7 @@ class ManyProjects:
         options, root = self._options, self._workspace.root
         dist_dir = root / options.dist_dir
         if options.for_users and not self._receipt:
-            self._report.keep_receipt(dist_dir / receipt_file.FOLDER / RECEIPT)
+            self._report.keep_receipt(dist_dir / receipt_file.DIRECTORY / RECEIPT)
         until = options.until(self._settings)
         self._report(RunStarted(until, options.rehearsal, sources(root, dist_dir)))
         count = len(self._workspace.checkouts)

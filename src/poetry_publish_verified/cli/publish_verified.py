@@ -51,8 +51,8 @@ class PublishVerifiedCommand(SuggestingCommand):
         option(
             "projects",
             None,
-            "Publish several projects in the order of their dependencies: folders, or patterns such"
-            " as 'packages/*'.",
+            "Publish several projects in the order of their dependencies: directories, or patterns"
+            " such as 'packages/*'.",
             flag=False,
             multiple=True,
         ),

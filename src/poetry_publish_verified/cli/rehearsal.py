@@ -16,18 +16,18 @@ from poetry_publish_verified.poetry_api.indexes import Indexes, Targets
 
 def rehearsal_targets(stack: ExitStack) -> Targets:
     """Start an index on this machine, which runs to the end of `stack`."""
-    folder = Path(stack.enter_context(temporary_folder()))
-    url = stack.enter_context(throwaway_index(folder, kept_in() / "rehearsal"))
+    directory = Path(stack.enter_context(temporary_directory()))
+    url = stack.enter_context(throwaway_index(directory, kept_in() / "rehearsal"))
     index = IndexTarget(f"{url}simple/", Access())
     repository = RepositoryTarget("rehearsal", url, Access())
     return Targets(repository, Indexes(index, (index,)), proxies=False)
 
 
 def kept_in() -> Path:
-    """The folder in Poetry's cache for what the next run needs again."""
+    """The directory in Poetry's cache for what the next run needs again."""
     return Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
 
 
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is removed when its context ends."""
+def temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    """A directory that is removed when its context ends."""
     return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)

@@ -23,7 +23,7 @@ from poetry_publish_verified.release.interfaces import Release
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistDirRelease:
-    """The release in the dist folder, not read yet.
+    """The release in the dist directory, not read yet.
 
     What was `built` just now is not compared with pyproject.toml: a plugin may change metadata.
     """

@@ -21,7 +21,7 @@ from poetry_publish_verified.poetry_api.project import (
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """The settings of a run, and the folder of the pyproject.toml that has some of them.
+    """The settings of a run, and the directory of the pyproject.toml that has some of them.
 
     It need not be a Poetry project. `unreadable` says why the file cannot be read.
     """
@@ -57,7 +57,7 @@ class RunSettings:
         return self.resolved.origin(key) in {Origin.OPTION, Origin.ENVIRONMENT}
 
     def base(self, key: str) -> Path:
-        """The folder that paths in a setting are relative to."""
+        """The directory that paths in a setting are relative to."""
         return self.root if self.resolved.origin(key) is Origin.PYPROJECT else Path.cwd()
 
 
@@ -66,8 +66,8 @@ def read_settings(command: Command, defaults: Settings) -> RunSettings:
 
     `-v` shows where each one that is not the default comes from.
     """
-    folder = Path(command.option("project") or "").resolve()
-    file = project_file(folder)
+    directory = Path(command.option("project") or "").resolve()
+    file = project_file(directory)
     table: object = {}
     fault = None
     try:
@@ -78,4 +78,4 @@ def read_settings(command: Command, defaults: Settings) -> RunSettings:
     resolved = resolve(options, environment_settings(), table, defaults)
     for line in resolved.explained():
         command.line_error(escaped(line), verbosity=Verbosity.VERBOSE)
-    return RunSettings(file.parent if file else folder, resolved, fault)
+    return RunSettings(file.parent if file else directory, resolved, fault)

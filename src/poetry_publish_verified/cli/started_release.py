@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.cli.rehearsal import temporary_folder
+from poetry_publish_verified.cli.rehearsal import temporary_directory
 from poetry_publish_verified.core import events
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
@@ -83,8 +83,8 @@ def start_release(
     report(events.TargetsFound(targets.repository.url, shown_by, page))
     dist_dir = project.root / options.dist_dir
     if rehearsal and options.build:
-        # A rehearsal leaves the user's dist folder alone.
-        dist_dir = Path(stack.enter_context(temporary_folder()))
+        # A rehearsal leaves the user's dist directory alone.
+        dist_dir = Path(stack.enter_context(temporary_directory()))
     return StartedRelease(
         project=project, targets=targets, dist_dir=dist_dir, report=report, member=member
     )

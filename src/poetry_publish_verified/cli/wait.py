@@ -59,7 +59,7 @@ class WaitCommand(SuggestingCommand):
             "Wait for exactly the files and hashes in a publisher's receipt.",
             flag=False,
         ),
-        option("dist-dir", None, "Wait for exactly the distributions in a folder.", flag=False),
+        option("dist-dir", None, "Wait for exactly the distributions in a directory.", flag=False),
         *release_options(_DEFAULTS),
         option(
             "receipt",
@@ -119,7 +119,7 @@ Exit codes:
             report.keep_receipt(Path(named))
 
     def _releases(self) -> list[AwaitedRelease]:
-        """The releases to wait for; names choose among those of a receipt or a folder."""
+        """The releases to wait for; names choose among those of a receipt or a directory."""
         names, faults = [], []
         for text in self.argument("releases"):
             try:
@@ -153,13 +153,13 @@ Exit codes:
         named = self.option("dist-dir")
         if not named:
             return []
-        folder = Path(named)
-        releases = dist_dir.releases(folder)
+        directory = Path(named)
+        releases = dist_dir.releases(directory)
         if not releases:
             raise ReleaseError.refused(no_distributions_in(named))
         found = []
         for name, version in releases:
-            files = tuple(map(as_built, dist_dir.read(folder, name, version)))
+            files = tuple(map(as_built, dist_dir.read(directory, name, version)))
             found.append(AwaitedRelease(name, version, ExactFiles(files)))
         return found
 

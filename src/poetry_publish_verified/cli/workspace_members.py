@@ -33,7 +33,7 @@ class Checkout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Projects in the order of their release, and the folders with nothing to publish."""
+    """Projects in the order of their release, and the directories with nothing to publish."""
 
     root: Path
     checkouts: tuple[Checkout, ...]
@@ -54,15 +54,15 @@ def workspace_of(command: Command, settings: RunSettings) -> Workspace:
 def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
     """Find and read the projects; raises ReleaseError with everything wrong with any.
 
-    Folders are named relative to `root`; patterns are relative to `base`.
+    Directories are named relative to `root`; patterns are relative to `base`.
     """
-    folders = with_projects(base, patterns)
-    faults = [problems.no_match(pattern, str(base)) for pattern in folders.unmatched]
+    directories = with_projects(base, patterns)
+    faults = [problems.no_match(pattern, str(base)) for pattern in directories.unmatched]
     checkouts, left_out = [], []
-    for folder in folders.found:
-        shown = os.path.relpath(folder, root)
+    for directory in directories.found:
+        shown = os.path.relpath(directory, root)
         try:
-            checkout = _read(command, folder, shown)
+            checkout = _read(command, directory, shown)
         except ReleaseError as error:
             faults += error.problems
             continue
@@ -103,20 +103,20 @@ def needed_by(
     return tuple(by_name[name] for name in sorted(names))
 
 
-def _nearest_patterns(folder: Path) -> tuple[Path, tuple[str, ...]]:
-    """The nearest folder, from here up, whose pyproject.toml sets `projects`, and the setting."""
-    for place in (folder, *folder.parents):
+def _nearest_patterns(directory: Path) -> tuple[Path, tuple[str, ...]]:
+    """The nearest directory from here up whose pyproject.toml sets `projects`, and the setting."""
+    for place in (directory, *directory.parents):
         with suppress(OSError, ValueError):
             table = poetry_project.settings_table(place / "pyproject.toml")
             if patterns := resolve({}, {}, table).found.projects:
                 return place, patterns
-    return folder, ()
+    return directory, ()
 
 
-def _read(command: Command, folder: Path, shown: str) -> Checkout | None:
+def _read(command: Command, directory: Path, shown: str) -> Checkout | None:
     """A project; None where it is in non-package mode."""
     try:
-        poetry = poetry_in(command, folder)
+        poetry = poetry_in(command, directory)
     except Exception as error:
         # RuntimeError and errors of Poetry's own, tomlkit's and the schema's.
         raise ReleaseError.refused(member_unreadable(shown, error)) from error

@@ -30,7 +30,7 @@ class ArchiveMember:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files of an archive in their order (folders left out), and `unpacked` bytes in all.
+    """The files of an archive in their order (directories left out), and `unpacked` bytes in all.
 
     `record` and `wheel` are a wheel's RECORD and WHEEL, None if it has none.
     """

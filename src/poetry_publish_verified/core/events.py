@@ -41,7 +41,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class ProjectsFound:
-    """A run releases `count` projects; the folders `left_out` have nothing to publish."""
+    """A run releases `count` projects; the directories `left_out` have nothing to publish."""
 
     count: int
     left_out: tuple[str, ...]

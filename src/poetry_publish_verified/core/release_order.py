@@ -17,7 +17,7 @@ from poetry_publish_verified.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceMember:
-    """One of several projects: what it would release, from which folder, and what it needs.
+    """One of several projects: what it would release, from which directory, and what it needs.
 
     `requires` are its Requires-Dist, extras included and groups not; `builds_with` its
     `build-system.requires`, both as written (PEP 508).
@@ -25,7 +25,7 @@ class WorkspaceMember:
 
     name: NormalizedName
     version: Version
-    folder: str
+    directory: str
     requires: tuple[str, ...] = ()
     builds_with: tuple[str, ...] = ()
 
@@ -97,12 +97,12 @@ def faults(members: Sequence[WorkspaceMember]) -> list[Problem]:
 
 
 def _doubles(members: Sequence[WorkspaceMember]) -> list[Problem]:
-    folders: dict[NormalizedName, list[str]] = defaultdict(list)
+    directories: dict[NormalizedName, list[str]] = defaultdict(list)
     for member in members:
-        folders[member.name].append(member.folder)
+        directories[member.name].append(member.directory)
     return [
         problems.same_name(name, sorted(places))
-        for name, places in sorted(folders.items())
+        for name, places in sorted(directories.items())
         if len(places) > 1
     ]
 
@@ -157,7 +157,7 @@ def unsatisfied(
                 found.append(
                     problems.range_unsatisfied(
                         str(member),
-                        member.folder,
+                        member.directory,
                         requirement=str(requirement),
                         other=other.name,
                         version=str(other.version),

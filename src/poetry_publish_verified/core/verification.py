@@ -120,7 +120,7 @@ class PipTarget:
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """A file that a client is asked for: `name` normalised, `version` as PEP 440 writes it.
+    """A file that a client is asked for: `name` normalized, `version` as PEP 440 writes it.
 
     `target` is the machine of a wheel; None for an sdist, which no client is to build.
     """

@@ -182,8 +182,8 @@ class SharedDirectory(NamedTuple):
             top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _NO_FOLLOW)
             try:
                 # Bottom up: nobody else gets in before all is done.
-                for _, folders, files, parent in os.fwalk(".", topdown=False, dir_fd=top):
-                    for name in [*files, *folders]:
+                for _, directories, files, parent in os.fwalk(".", topdown=False, dir_fd=top):
+                    for name in [*files, *directories]:
                         self._share_entry(name, parent)
                 os.fchmod(top, self._shared_mode(os.fstat(top)))
                 self._give(top)

@@ -149,8 +149,8 @@ class Text:
         match event:
             case events.ProjectsFound(count, left_out):
                 yield from ("", f"{_VERBS[self._kind]} <c1>{count}</c1> projects")
-                for folder in left_out:
-                    yield f" - {escaped(folder)} has nothing to publish (package-mode = false)"
+                for directory in left_out:
+                    yield f" - {escaped(directory)} has nothing to publish (package-mode = false)"
             case events.ReleaseStarted(name, version, repository) if not many:
                 to = "to" if self._kind == "publish" else "for"
                 where = f" {to} {_index(repository)}" if repository else ""

@@ -19,7 +19,7 @@ def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> str:
         {
             "name": member.name,
             "version": str(member.version),
-            "folder": member.folder,
+            "directory": member.directory,
             "needs": list(needs[member.name]),
         }
         for member in members
@@ -43,7 +43,7 @@ def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> list
             also = f", also needs {escaped(', '.join(others))}" if others else ""
             lines.append(
                 f"{'  ' * depth}<c1>{escaped(member.name)}</c1>"
-                f" (<c2>{escaped(str(member.version))}</c2>) {escaped(member.folder)}{also}"
+                f" (<c2>{escaped(str(member.version))}</c2>) {escaped(member.directory)}{also}"
             )
             grow(member.name, depth + 1)
 

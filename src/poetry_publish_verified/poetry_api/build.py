@@ -61,7 +61,7 @@ def build_in_process(command: Command, dist_dir: Path) -> None:
 
 
 async def build_in_subprocess(project: Path, dist_dir: Path) -> None:
-    """Build the project in a folder with this very Poetry; raises BuildError where that fails.
+    """Build the project in a directory with this very Poetry; raises BuildError where that fails.
 
     All that it has started ends with it when this is cancelled. Raises OSError where no process
     can be started.

@@ -38,7 +38,7 @@ _NO_HAND_IN_IT = (
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project: Poetry's view of it, its folder, and the release it would make.
+    """One project: Poetry's view of it, its directory, and the release it would make.
 
     `declared` is what Poetry itself would write into the metadata; None where another build
     backend does that.
@@ -61,8 +61,8 @@ def read(poetry: Poetry) -> Project:
     return Project(poetry, root, identity, _declared(poetry))
 
 
-def member(project: Project, folder: str) -> WorkspaceMember:
-    """The project as one of several; `folder` is its place as people name it."""
+def member(project: Project, directory: str) -> WorkspaceMember:
+    """The project as one of several; `directory` is its place as people name it."""
     requires = tuple(
         dependency.to_pep_508()
         for dependency in project.poetry.package.requires
@@ -71,7 +71,7 @@ def member(project: Project, folder: str) -> WorkspaceMember:
     named = _build_system(project.poetry).get("requires")
     builds_with = tuple(map(str, named)) if isinstance(named, list) else ()
     return WorkspaceMember(
-        project.identity.name, project.identity.version, folder, requires, builds_with
+        project.identity.name, project.identity.version, directory, requires, builds_with
     )
 
 
@@ -83,7 +83,7 @@ def _declared(poetry: Poetry) -> Declared | None:
         return None
     try:
         metadata = Metadata.from_package(poetry.package)
-    except Exception:  # noqa: BLE001 - a missing README or licence: only a build has to say so
+    except Exception:  # noqa: BLE001 - a missing README or license: only a build has to say so
         return None
     surely = not _others_plugins(tuple(sys.path)) and not any(
         each.is_file() or each.is_directory() for each in poetry.package.all_requires
@@ -107,12 +107,12 @@ def _others_plugins(_path: tuple[str, ...]) -> bool:
     return any(not point.value.startswith(_NO_HAND_IN_IT) for point in points)
 
 
-def project_file(folder: Path) -> Path | None:
-    """The pyproject.toml that Poetry reads in a folder: the one there, or the nearest above."""
+def project_file(directory: Path) -> Path | None:
+    """The pyproject.toml that Poetry reads in a directory: the one there, or the nearest above."""
     from poetry.core.factory import Factory
 
     try:
-        return Factory.locate(folder)
+        return Factory.locate(directory)
     except RuntimeError:
         return None
 

@@ -38,7 +38,7 @@ async def wait_for_needed(
             await prove_everywhere(expected, listed, quiet)
         except ReleaseError as error:
             faults = (
-                dependency_not_there(str(member), member.folder, problem)
+                dependency_not_there(str(member), member.directory, problem)
                 for problem in error.problems
             )
             raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *faults) from error

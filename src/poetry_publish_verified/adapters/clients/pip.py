@@ -47,7 +47,7 @@ class Pip:
         self._setup = setup
         self._command: list[str] = []
         # Its own home too: pip and what it asks about the machine would write into the user's.
-        self._environment = home_in(setup.folder) | isolated_python.surroundings(
+        self._environment = home_in(setup.directory) | isolated_python.surroundings(
             setup.environment, network=True, proxies=setup.proxies
         )
 
@@ -57,9 +57,9 @@ class Pip:
         Run from its wheel it takes a second longer, each time.
         """
         fault = ""
-        for folder in (self._setup.kept_in, self._setup.folder):
+        for directory in (self._setup.kept_in, self._setup.directory):
             try:
-                place = await _unpacked(folder)
+                place = await _unpacked(directory)
             except _NOT_UNPACKED as error:
                 fault = printable(str(error))
                 continue
@@ -72,7 +72,7 @@ class Pip:
         self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure:
         """`pip download` of one wheel from one index, for the machine of its target."""
-        async with deleted_at_once(self._setup.folder) as place:
+        async with deleted_at_once(self._setup.directory) as place:
             goal = place / "downloaded"
             arguments = ["download", *_COMMON, "--no-deps", "--progress-bar=off"]
             arguments += ["--dest", str(goal), *_target(request), request.requirement]
@@ -88,7 +88,7 @@ class Pip:
         self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFailure | None:
         """`pip index versions`, which downloads nothing on any index, for the same machine."""
-        async with deleted_at_once(self._setup.folder) as place:
+        async with deleted_at_once(self._setup.directory) as place:
             arguments = ["index", "versions", *_COMMON, "--pre", *_target(request), request.name]
             done = await self._ask(arguments, place, index_url, timeout)
         if isinstance(done, ClientFailure):
@@ -110,7 +110,9 @@ class Pip:
         async with self._setup.turns.at(index_url, timeout):
             try:
                 with anyio.fail_after(timeout):
-                    done = await run([*self._command, *arguments], environment, self._setup.folder)
+                    done = await run(
+                        [*self._command, *arguments], environment, self._setup.directory
+                    )
             except TimeoutError:
                 return ClientFailure(f"pip did not finish within {timeout:.0f} s")
             except OSError as error:
@@ -147,10 +149,10 @@ def _wheel() -> Path:
     return Path(wheel.path)
 
 
-async def _unpacked(folder: Path) -> Path:
-    """The place in `folder` where pip is, whole."""
+async def _unpacked(directory: Path) -> Path:
+    """The place in `directory` where pip is, whole."""
     wheel = await anyio.to_thread.run_sync(_wheel)
-    place = folder / f"{wheel.stem}-{sha256_of(wheel)[:16]}"
+    place = directory / f"{wheel.stem}-{sha256_of(wheel)[:16]}"
     with zipfile.ZipFile(wheel) as archive:
 
         async def unpack(new: Path) -> None:

@@ -95,7 +95,7 @@ class PoetryClient:
         return self._use(request, index_url, lambda *_: None)
 
     def _download(self, request: ClientRequest, index_url: str) -> ClientFile | ClientFailure:
-        file = self._setup.folder / f"poetry-{os.urandom(4).hex()}.whl"
+        file = self._setup.directory / f"poetry-{os.urandom(4).hex()}.whl"
 
         def download(repository: HTTPRepository, found: _Found) -> ClientFile | ClientFailure:
             link = found.links[request.filename]
@@ -168,7 +168,7 @@ class PoetryClient:
         if access.client_cert is not None:
             certificates["client-cert"] = access.client_cert
         settings: dict[str, Any] = {
-            "cache-dir": str(self._setup.folder / "poetry-cache"),
+            "cache-dir": str(self._setup.directory / "poetry-cache"),
             "keyring": {"enabled": False},
             "certificates": {_SOURCE: certificates, _PYPI: certificates},
         }

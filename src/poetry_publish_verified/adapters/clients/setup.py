@@ -48,12 +48,12 @@ class Turns:
 class ClientSetup:
     """What a client is given.
 
-    `folder` may be thrown away, what is in `kept_in` is there for the next run; `environment` is
+    `directory` may be thrown away, what is in `kept_in` is there for the next run; `environment` is
     that of this process, `indexes` are those that may be asked, by URL; `proxies`: whether those
     of the environment are used.
     """
 
-    folder: Path
+    directory: Path
     kept_in: Path
     environment: Mapping[str, str]
     indexes: Mapping[str, IndexTarget]
@@ -62,9 +62,9 @@ class ClientSetup:
 
 
 @asynccontextmanager
-async def deleted_at_once(folder: Path) -> AsyncIterator[Path]:
-    """A new folder inside `folder` for what one client downloads once."""
-    place = Path(tempfile.mkdtemp(dir=folder))
+async def deleted_at_once(directory: Path) -> AsyncIterator[Path]:
+    """A new directory inside `directory` for what one client downloads once."""
+    place = Path(tempfile.mkdtemp(dir=directory))
     try:
         yield place
     finally:
@@ -74,22 +74,22 @@ async def deleted_at_once(folder: Path) -> AsyncIterator[Path]:
 
 
 async def run(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path | None
+    command: Sequence[str], environment: Mapping[str, str], directory: Path | None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program; standard error is in its output, as the errors are what matters."""
     return await anyio.run_process(
-        command, cwd=folder, env=environment, stderr=subprocess.STDOUT, check=False
+        command, cwd=directory, env=environment, stderr=subprocess.STDOUT, check=False
     )
 
 
-def temporary_files_in(folder: Path) -> dict[str, str]:
-    """Variables that keep a program's temporary files in `folder`, however it ends."""
-    return dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))
+def temporary_files_in(directory: Path) -> dict[str, str]:
+    """Variables that keep a program's temporary files in `directory`, however it ends."""
+    return dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(directory))
 
 
-def home_in(folder: Path) -> dict[str, str]:
+def home_in(directory: Path) -> dict[str, str]:
     """Variables that keep a program away from the user's home."""
-    return dict.fromkeys(("HOME", "USERPROFILE"), str(folder))
+    return dict.fromkeys(("HOME", "USERPROFILE"), str(directory))
 
 
 def sha256_of(file: Path) -> str:

@@ -74,14 +74,14 @@ class Uv:
         self._environment = (
             network
             | isolated_python.surroundings(setup.environment, network=True, proxies=setup.proxies)
-            | home_in(setup.folder)
+            | home_in(setup.directory)
         )
 
     async def prepare(self) -> str | None:
         """Learn uv's version; why it cannot be asked."""
         try:
             with anyio.fail_after(_VERSION_TIMEOUT):
-                done = await self._run(["--version"], self._environment, self._setup.folder)
+                done = await self._run(["--version"], self._environment, self._setup.directory)
         except TimeoutError:
             return f"uv --version did not finish within {_VERSION_TIMEOUT:.0f} s"
         except OSError as error:
@@ -126,7 +126,7 @@ class Uv:
         index = self._setup.indexes[index_url]
         environment = {k: v for k, v in self._users.items() if k.upper() not in _OTHER_INDEXES}
         environment |= _settings(index, environment)
-        goal = self._setup.folder / "not-installed"
+        goal = self._setup.directory / "not-installed"
         question = ["pip", "install", "--dry-run", "--no-deps", *_common(target, goal)]
         question.append(request.requirement)
         try:
@@ -154,7 +154,7 @@ class Uv:
         if target.macos is not None:
             environment["MACOSX_DEPLOYMENT_TARGET"] = target.macos
         async with (
-            deleted_at_once(self._setup.folder) as place,
+            deleted_at_once(self._setup.directory) as place,
             self._setup.turns.at(index_url, timeout),
         ):
             goal = place / "installed"
@@ -164,7 +164,7 @@ class Uv:
             environment |= temporary_files_in(place)
             try:
                 with anyio.fail_after(timeout):
-                    done = await self._run(arguments, environment, self._setup.folder)
+                    done = await self._run(arguments, environment, self._setup.directory)
             except TimeoutError:
                 return ClientFailure(f"uv did not finish within {timeout:.0f} s")
             except OSError as error:
@@ -191,9 +191,9 @@ class Uv:
         return ClientFailure(words)
 
     async def _run(
-        self, arguments: list[str], environment: Mapping[str, str], folder: Path | None = None
+        self, arguments: list[str], environment: Mapping[str, str], directory: Path | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        return await run([self._executable, *arguments], environment, folder)
+        return await run([self._executable, *arguments], environment, directory)
 
 
 def _target(request: ClientRequest) -> UvTarget | ClientAbstains:
@@ -228,10 +228,10 @@ def _settings(index: IndexTarget, environment: Mapping[str, str]) -> dict[str, s
     if not access.verify:
         settings["UV_INSECURE_HOST"] = urlsplit(index.url).netloc
     if access.ca is not None:
-        folder = Path(access.ca).is_dir()
-        settings["SSL_CERT_DIR" if folder else "SSL_CERT_FILE"] = absolute(access.ca)
+        directory = Path(access.ca).is_dir()
+        settings["SSL_CERT_DIR" if directory else "SSL_CERT_FILE"] = absolute(access.ca)
         # Else what the environment names counts beside or before it.
-        for other in ("SSL_CERT_FILE" if folder else "SSL_CERT_DIR",):
+        for other in ("SSL_CERT_FILE" if directory else "SSL_CERT_DIR",):
             if other in environment:
                 settings[other] = ""
         settings |= {"UV_NATIVE_TLS": "false", "UV_SYSTEM_CERTS": "false"}

@@ -1,4 +1,4 @@
-"""Faults of an archive's layout: names, folders, where its files would go, license files."""
+"""Faults of an archive's layout: names, directories, where its files would go, license files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def of_one(release: Identity, distribution: Distribution, *, public: bool) -> It
         return
     yield from _leading_out(distribution, contents)
     yield from _poetrys(distribution, contents)
-    yield from _folders(release, distribution, contents)
-    yield from _licences(distribution, contents)
+    yield from _directories(release, distribution, contents)
+    yield from _licenses(distribution, contents)
     if distribution.parsed.kind == "wheel":
         yield from _tags(distribution, contents)
         yield from _unpacked(distribution, contents, public=public)
@@ -44,16 +44,16 @@ def without_dot(name: str) -> str:
 
 
 def _filename(distribution: Distribution, *, public: bool) -> Iterator[Problem]:
-    """PEP 625 and the wheel specification: name and version in their normalised forms."""
+    """PEP 625 and the wheel specification: name and version in their normalized forms."""
     filename, parsed = distribution.filename, distribution.parsed
     name, version = parsed.name.replace("-", "_"), str(parsed.version)
     if parsed.kind == "wheel":
-        normalised = "-".join((name, version, *filename.split("-")[2:]))
+        normalized = "-".join((name, version, *filename.split("-")[2:]))
     else:
-        normalised = f"{name}-{version}.tar.gz"
-    if filename != normalised:
+        normalized = f"{name}-{version}.tar.gz"
+    if filename != normalized:
         severity: Severity = "error" if public else "warning"
-        yield problems.filename_not_normalised(filename, normalised, severity)
+        yield problems.filename_not_normalized(filename, normalized, severity)
 
 
 def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
@@ -63,7 +63,7 @@ def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Pro
 
 
 def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
-    """Plugins and locks, in a folder that Poetry keeps in the project, but for its .gitignore."""
+    """Plugins and locks, which Poetry keeps in the project, but for its .gitignore."""
     depth = 1 if distribution.parsed.kind == "sdist" else 0
     parts = (without_dot(member.name).split("/")[depth:] for member in contents.members)
     found = ["/".join(part) for part in parts if part[0:1] == [".poetry"] and len(part) > 1]
@@ -90,7 +90,7 @@ def _parts(name: str) -> list[str]:
     return name.replace("\\", "/").split("/")
 
 
-def _folders(
+def _directories(
     release: Identity, distribution: Distribution, contents: Contents
 ) -> Iterator[Problem]:
     names = [without_dot(member.name) for member in contents.members]
@@ -117,8 +117,8 @@ def _names(release: Identity, stem: str) -> bool:
     return belongs_to(f"{stem}.tar.gz", release.name, release.version)
 
 
-def _licences(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
-    """Licence files that the metadata names (PEP 639, from metadata 2.4 on)."""
+def _licenses(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
+    """License files that the metadata names (PEP 639, from metadata 2.4 on)."""
     raw = distribution.raw_metadata
     if not _at_least(raw.get("metadata_version", ""), "2.4"):
         return

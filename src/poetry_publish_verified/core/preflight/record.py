@@ -59,8 +59,8 @@ def _faults(contents: Contents) -> Iterator[tuple[RecordFault, Collection[str]]]
 
 
 def _is_unrecorded(name: str) -> bool:
-    folder, _, file = name.partition("/")
-    return folder.endswith(".dist-info") and file in _UNRECORDED
+    directory, _, file = name.partition("/")
+    return directory.endswith(".dist-info") and file in _UNRECORDED
 
 
 def _differs(member: ArchiveMember, said: RecordEntry) -> bool:

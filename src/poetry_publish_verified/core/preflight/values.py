@@ -42,7 +42,7 @@ class Circumstances:
     were looked for; `built`: this very run has built them.
     """
 
-    place: str = "the dist folder"
+    place: str = "the dist directory"
     built: bool = False
     repository: RepositoryTarget | None = None
     indexes: tuple[str, ...] = ()

@@ -151,11 +151,11 @@ def file_large(size: int, most: int) -> Problem:
     )
 
 
-def filename_not_normalised(filename: str, normalised: str, severity: Severity) -> Problem:
+def filename_not_normalized(filename: str, normalized: str, severity: Severity) -> Problem:
     """PEP 625 and the wheel specification."""
     return Problem(
-        Code.FILENAME_NOT_NORMALISED,
-        f"{filename} is not a normalized file name; it should be {normalised}.",
+        Code.FILENAME_NOT_NORMALIZED,
+        f"{filename} is not a normalized file name; it should be {normalized}.",
         "Build again with a newer version of the build backend.",
         severity=severity,
         filename=filename,
@@ -165,7 +165,7 @@ def filename_not_normalised(filename: str, normalised: str, severity: Severity) 
 def leads_out(filename: str, members: Collection[str]) -> Problem:
     return Problem(
         Code.MEMBER_LEADS_OUT,
-        f"{filename} contains files or links that lead outside its folder: {some(members)}.",
+        f"{filename} contains files or links that lead outside its directory: {some(members)}.",
         "Find out how they got into the archive, and build again.",
         filename=filename,
     )
@@ -183,12 +183,12 @@ def poetrys_files_packed(filename: str, members: Collection[str]) -> Problem:
 
 
 def wheel_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
-    """A wheel has one `.dist-info` folder."""
-    return _layout(filename, f"must contain one folder {stem}.dist-info", found)
+    """A wheel has one `.dist-info` directory."""
+    return _layout(filename, f"must contain one directory {stem}.dist-info", found)
 
 
 def sdist_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
-    return _layout(filename, f"must contain everything in one folder {stem}", found)
+    return _layout(filename, f"must contain everything in one directory {stem}", found)
 
 
 def _layout(filename: str, rule: str, found: Collection[str]) -> Problem:

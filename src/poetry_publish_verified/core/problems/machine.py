@@ -20,7 +20,7 @@ def client_unavailable(client: str, fault: str) -> Problem:
     return Problem(
         Code.CLIENT_UNAVAILABLE,
         f"Cannot set up {client} for --until installable: {fault}.",
-        "If the temporary folder (TMPDIR) is full, free some space there. Otherwise pass other"
+        "If the temporary directory (TMPDIR) is full, free some space there. Otherwise pass other"
         " clients with --clients, or use --until downloadable.",
     )
 

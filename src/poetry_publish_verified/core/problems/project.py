@@ -1,4 +1,4 @@
-"""The project, its plugins, its build and its dist folder (PV201 to PV215)."""
+"""The project, its plugins, its build and its dist directory (PV201 to PV215)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def no_project(error: object) -> Problem:
     return Problem(
         Code.NO_PROJECT,
         f"There is no project to publish: {printable(str(error))}",
-        "Run this in a folder with a valid pyproject.toml, or name one with -C. poetry check shows"
-        " what is wrong with it.",
+        "Run this in a directory with a valid pyproject.toml, or name one with -C. poetry check"
+        " shows what is wrong with it.",
     )
 
 
@@ -26,13 +26,13 @@ def unreadable(file: str, error: object) -> Problem:
     )
 
 
-def member_unreadable(folder: str, error: object) -> Problem:
-    folder = printable(folder)
+def member_unreadable(directory: str, error: object) -> Problem:
+    directory = printable(directory)
     return Problem(
         Code.NO_PROJECT,
-        f"Cannot read {folder}/pyproject.toml: {printable(str(error))}",
-        f"Correct the file (poetry check -C {folder} shows what is wrong), or leave {folder} out of"
-        " --projects.",
+        f"Cannot read {directory}/pyproject.toml: {printable(str(error))}",
+        f"Correct the file (poetry check -C {directory} shows what is wrong), or leave {directory}"
+        " out of --projects.",
     )
 
 
@@ -53,12 +53,12 @@ def plugins_not_active(plugins: Collection[str]) -> Problem:
     )
 
 
-def build_failed(reason: object, folder: str | None = None) -> Problem:
-    """`--build` failed, of the project in `folder` where there are several."""
-    build = f" (poetry build -C {folder})" if folder else ""
+def build_failed(reason: object, directory: str | None = None) -> Problem:
+    """`--build` failed, of the project in `directory` where there are several."""
+    build = f" (poetry build -C {directory})" if directory else ""
     return Problem(
         Code.BUILD_FAILED,
-        f"The build{f' of {folder}' if folder else ''} failed: {printable(str(reason))}",
+        f"The build{f' of {directory}' if directory else ''} failed: {printable(str(reason))}",
         f"Correct what the build reports{build}, then {RERUN}.",
     )
 
@@ -71,17 +71,17 @@ def build_declined() -> Problem:
     )
 
 
-def dist_dir_unreadable(folder: str, error: object) -> Problem:
+def dist_dir_unreadable(directory: str, error: object) -> Problem:
     return Problem(
         Code.DIST_DIR_UNREADABLE,
-        f"Cannot read the dist folder {printable(folder)}: {printable(str(error))}.",
-        "Correct its permissions, or pass another folder with --dist-dir.",
+        f"Cannot read the dist directory {printable(directory)}: {printable(str(error))}.",
+        "Correct its permissions, or pass another directory with --dist-dir.",
     )
 
 
-def no_distributions_in(folder: str) -> Problem:
+def no_distributions_in(directory: str) -> Problem:
     return Problem(
         Code.NO_DISTRIBUTIONS,
-        f"{printable(folder)} contains no wheel and no sdist.",
-        "Pass the folder that contains the distributions with --dist-dir.",
+        f"{printable(directory)} contains no wheel and no sdist.",
+        "Pass the directory that contains the distributions with --dist-dir.",
     )

@@ -51,7 +51,7 @@ def file_changed(filename: str) -> Problem:
     return Problem(
         Code.FILE_CHANGED,
         f"{filename} was not uploaded: it changed after it was read, so another process is writing"
-        " to the dist folder.",
+        " to the dist directory.",
         "Run the same command again once nothing else is building there.",
         filename=filename,
     )

@@ -49,7 +49,7 @@ def nothing_to_wait_for() -> Problem:
 def not_among_those(releases: Collection[str]) -> Problem:
     return Problem(
         Code.NOT_AWAITABLE,
-        f"The receipt or folder does not contain {some(releases)}.",
+        f"The receipt or directory does not contain {some(releases)}.",
         "Leave the names out to wait for everything in it.",
     )
 
@@ -66,7 +66,7 @@ def receipt_unreadable(path: str, reason: object) -> Problem:
     return Problem(
         Code.RECEIPT_UNREADABLE,
         f"Cannot use the receipt {printable(path)}: {printable(str(reason)).rstrip('.')}.",
-        "Pass the receipt that the publishing run wrote. CI systems skip hidden folders such as"
+        "Pass the receipt that the publishing run wrote. CI systems skip hidden directories such as"
         " dist/.publish-verified when they upload files.",
     )
 

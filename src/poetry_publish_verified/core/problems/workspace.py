@@ -10,26 +10,26 @@ from poetry_publish_verified.sanitize import printable, without_secrets
 
 
 def no_match(pattern: str, base: str) -> Problem:
-    """A pattern of `--projects` that matches no folder with a pyproject.toml."""
+    """A pattern of `--projects` that matches no directory with a pyproject.toml."""
     return Problem(
         Code.NO_PROJECTS,
         f"--projects {printable(pattern)} matches no project in {printable(base)}.",
-        "Name folders that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
+        "Name directories that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
     )
 
 
-def nothing_to_publish(folders: Collection[str]) -> Problem:
+def nothing_to_publish(directories: Collection[str]) -> Problem:
     return Problem(
         Code.NO_PROJECTS,
-        f"There is nothing to publish: {some(folders)} set package-mode = false.",
-        "Name the folders of packages with --projects.",
+        f"There is nothing to publish: {some(directories)} set package-mode = false.",
+        "Name the directories of packages with --projects.",
     )
 
 
-def same_name(name: str, folders: Sequence[str]) -> Problem:
+def same_name(name: str, directories: Sequence[str]) -> Problem:
     return Problem(
         Code.NAME_TWICE,
-        f"{len(folders)} projects are named {name}: {printable(', '.join(folders))}.",
+        f"{len(directories)} projects are named {name}: {printable(', '.join(directories))}.",
         "Rename all but one, or leave the others out of --projects.",
     )
 
@@ -65,13 +65,13 @@ def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
 
 
 def range_unsatisfied(
-    project: str, folder: str, *, requirement: str, other: str, version: str
+    project: str, directory: str, *, requirement: str, other: str, version: str
 ) -> Problem:
     return Problem(
         Code.RANGE_UNSATISFIED,
         f"{project} needs {printable(requirement)}, but this run releases {other} {version},"
         " and the index has no version that fits.",
-        f"Change the range in {folder}/pyproject.toml, or the version of {other}.",
+        f"Change the range in {directory}/pyproject.toml, or the version of {other}.",
     )
 
 
@@ -93,12 +93,12 @@ def not_a_member(project: str, patterns: Collection[str], root: str) -> Problem:
     )
 
 
-def dependency_not_there(member: str, folder: str, problem: Problem) -> Problem:
+def dependency_not_there(member: str, directory: str, problem: Problem) -> Problem:
     """A project that this one needs could not be verified; `problem` says why."""
     return Problem(
         Code.NEEDED_NOT_THERE,
         f"{member}, which this project depends on, could not be verified, so nothing was uploaded:"
         f" {problem.message}",
-        f"Check the release of {folder}, then {RERUN}.",
+        f"Check the release of {directory}, then {RERUN}.",
         index=problem.index,
     )

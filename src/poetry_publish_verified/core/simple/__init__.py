@@ -41,7 +41,7 @@ def media_type(content_type: str) -> str:
 
 
 def parse_page(project: str, body: bytes, content_type: str, url: str) -> ProjectPage:
-    """Read the page of `project` (its normalised name) that came from `url`.
+    """Read the page of `project` (its normalized name) that came from `url`.
 
     Raises UnreadablePageError if it is not such a page.
     """

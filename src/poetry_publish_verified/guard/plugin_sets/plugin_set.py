@@ -116,8 +116,8 @@ def finish(private: Path, key: SetKey, final: Path) -> PluginSet:
     site.mkdir(exist_ok=True)
     compile_modules(site, final / SITE)
     files = {
-        str(Path(folder, name).relative_to(private)): Path(folder, name).stat().st_size
-        for folder, _, names in os.walk(private)
+        str(Path(directory, name).relative_to(private)): Path(directory, name).stat().st_size
+        for directory, _, names in os.walk(private)
         for name in names
     }
     record = {

@@ -67,7 +67,7 @@ class Forgotten(NamedTuple):
 def forget_release(index_url: str, name: str, version: str) -> Forgotten:
     """Drop a project's pages and one release of it from Poetry's cache on this machine.
 
-    `index_url` is that of the simple API, with or without credentials; `name` is normalised;
+    `index_url` is that of the simple API, with or without credentials; `name` is normalized;
     `version` is as in file names. It is the cache of the running Poetry, by `cache-dir` or
     POETRY_CACHE_DIR, and every source in it, by whatever name. Other projects and releases stay.
     Raises nothing: errors are in the answer.
