@@ -6,7 +6,7 @@ A class's name is the event's name in `--format json`: `UploadStarted` is `uploa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, dataclass_transform
 
 from poetry_publish_verified.errors import Problem, Verdict
 
@@ -30,8 +30,16 @@ class FileFacts:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+@dataclass_transform(frozen_default=True)
+@dataclass(frozen=True)
+class Event:
+    """Something that happens; what inherits from this is a frozen dataclass too."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+
+class RunStarted(Event):
     """The settings are known."""
 
     until: str
@@ -39,16 +47,14 @@ class RunStarted:
     sources: Sources
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectsFound:
+class ProjectsFound(Event):
     """A run releases `count` projects; the directories `left_out` have nothing to publish."""
 
     count: int
     left_out: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseStarted:
+class ReleaseStarted(Event):
     """A release is known by name; `repository` is Poetry's name, None in a run that only waits."""
 
     name: str
@@ -56,27 +62,23 @@ class ReleaseStarted:
     repository: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class VersionSet:
+class VersionSet(Event):
     """A plugin set the release's version during the build."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuildStarted:
+class BuildStarted(Event):
     """One of several projects is being built."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildReused:
+class BuildReused(Event):
     """The files that an earlier run built from the same sources are used; nothing is built."""
 
     filenames: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TargetsFound:
+class TargetsFound(Event):
     """Where the release goes and which indexes must show it. URLs hold no credentials.
 
     `project_page` is the project's page for people on the repository's own site, with a slash at
@@ -88,15 +90,13 @@ class TargetsFound:
     project_page: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DistributionsRead:
+class DistributionsRead(Event):
     """The release's files are known, in the order of their upload."""
 
     distributions: tuple[FileFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileCompared:
+class FileCompared(Event):
     """What the repository's own index holds under a file's name before the upload."""
 
     filename: str
@@ -104,8 +104,7 @@ class FileCompared:
     remote_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FirstLookDelayed:
+class FirstLookDelayed(Event):
     """Before the upload an index did not say what it holds; it is asked again in `pause` seconds.
 
     `detail` is what it said instead.
@@ -116,13 +115,11 @@ class FirstLookDelayed:
     pause: float
 
 
-@dataclass(frozen=True, slots=True)
-class SendingStarted:
+class SendingStarted(Event):
     """Preflight has passed: from now on files may be on the index."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadStarted:
+class UploadStarted(Event):
     """Attempt number `attempt` of at most `attempts` to send a file; `size` is in bytes."""
 
     filename: str
@@ -131,24 +128,21 @@ class UploadStarted:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class UploadProgressed:
+class UploadProgressed(Event):
     """This machine has sent `sent` bytes of a file."""
 
     filename: str
     sent: int
 
 
-@dataclass(frozen=True, slots=True)
-class UploadUncertain:
+class UploadUncertain(Event):
     """The answer to an upload proves nothing (`words` quotes it), so the index is asked."""
 
     filename: str
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class UploadDelayed:
+class UploadDelayed(Event):
     """A file is sent again in `pause` seconds; `words` say why, `attempt` counts as before."""
 
     filename: str
@@ -158,8 +152,7 @@ class UploadDelayed:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class UploadEnded:
+class UploadEnded(Event):
     """What became of one file."""
 
     filename: str
@@ -167,8 +160,7 @@ class UploadEnded:
     remote_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WaitStarted:
+class WaitStarted(Event):
     """An index is polled as each client variant asks it, for at most `timeout` seconds."""
 
     index: str
@@ -176,8 +168,7 @@ class WaitStarted:
     variants: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NotYetVisible:
+class NotYetVisible(Event):
     """One answer of an index that does not list every file.
 
     `missing` are the file names that it lacks, `requests` counts what this variant has sent, and
@@ -195,8 +186,7 @@ class NotYetVisible:
     expires_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BecameVisible:
+class BecameVisible(Event):
     """An index lists every file to one variant, after `requests` requests and `waited` seconds."""
 
     index: str
@@ -206,8 +196,7 @@ class BecameVisible:
     edge: dict[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rechecked:
+class Rechecked(Event):
     """The last look, after the downloads; `requests` includes it."""
 
     index: str
@@ -215,8 +204,7 @@ class Rechecked:
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEnded:
+class IndexEnded(Event):
     """An index is done with: the release is `proven` there, or something is wrong.
 
     `not_offered` names the optional fields of the simple API that it has for none of the files.
@@ -227,8 +215,7 @@ class IndexEnded:
     not_offered: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FileListed:
+class FileListed(Event):
     """An index lists a file under this hash; None if its page gives none."""
 
     index: str
@@ -236,8 +223,7 @@ class FileListed:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileVerified:
+class FileVerified(Event):
     """`client` downloaded a file from an index, and its hash is the expected one."""
 
     index: str
@@ -246,8 +232,7 @@ class FileVerified:
     client: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAsked:
+class ClientAsked(Event):
     """A client got every wheel it was asked for: so many downloaded, so many only resolved.
 
     `skipped` has why it could not be asked for others, each reason with its files.
@@ -260,8 +245,7 @@ class ClientAsked:
     skipped: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataVerified:
+class MetadataVerified(Event):
     """A wheel's `.metadata` was downloaded from an index, and its hash is the expected one."""
 
     index: str
@@ -269,71 +253,32 @@ class MetadataVerified:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemFound:
+class ProblemFound(Event):
     """Something is wrong, with one release, or (`release` False) with the run as a whole."""
 
     problem: Problem
     release: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseWaiting:
+class ReleaseWaiting(Event):
     """A release waits until those that it needs are proven."""
 
     needs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseBlocked:
+class ReleaseBlocked(Event):
     """A release is not sent because those that it needs, `by`, have failed."""
 
     by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseEnded:
+class ReleaseEnded(Event):
     """One release has ended."""
 
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(Event):
     """The run has ended."""
 
     verdict: Verdict
-
-
-Event = (
-    RunStarted
-    | ProjectsFound
-    | ReleaseStarted
-    | VersionSet
-    | BuildStarted
-    | BuildReused
-    | TargetsFound
-    | DistributionsRead
-    | FileCompared
-    | SendingStarted
-    | UploadStarted
-    | UploadProgressed
-    | UploadUncertain
-    | FirstLookDelayed
-    | UploadDelayed
-    | UploadEnded
-    | WaitStarted
-    | NotYetVisible
-    | BecameVisible
-    | Rechecked
-    | IndexEnded
-    | FileListed
-    | FileVerified
-    | ClientAsked
-    | MetadataVerified
-    | ProblemFound
-    | ReleaseWaiting
-    | ReleaseBlocked
-    | ReleaseEnded
-    | RunEnded
-)
