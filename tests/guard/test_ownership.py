@@ -90,7 +90,7 @@ def test_sticky_checkout(checkout: Path) -> None:
     assert sets.find(BASE) is not None
     give(checkout / ".poetry", STRANGER)
     assert sets.find(BASE) is None
-    assert sets.newest_compatible(BASE.interpreter, BASE.environment) is None
+    assert sets.best_for(BASE.plugins, BASE.interpreter, BASE.environment) is None
     assert f"user id {STRANGER}" in sets.untrusted
     assert f"user id {STRANGER}" in sets.prepare()
     os.chown(checkout / "pyproject.toml", STRANGER, STRANGER)

@@ -125,16 +125,25 @@ def test_set_without_a_record_is_rebuilt(sets: PluginSets) -> None:
     assert build(sets, BASE) is not None
 
 
-def test_substitute_set(sets: PluginSets) -> None:
-    """The newest set of this interpreter whose base is intact and duplicates no plugin."""
+def test_substitute_set(sets: PluginSets, tmp_path: Path) -> None:
+    """The newest set, of the same list if possible, whose base is intact and duplicates no plugin."""
     build(sets, key(sources=1))
     newer = build(sets, key(sources=2))
     build(sets, key(interpreter={**BASE.interpreter, "libc": "musl"}))
-    assert sets.newest_compatible(BASE.interpreter, BASE.environment) == newer
+    assert sets.best_for(BASE.plugins, BASE.interpreter, BASE.environment) == newer
     more = {**BASE.environment, "click": "8"}
-    assert sets.newest_compatible(BASE.interpreter, more) == newer
-    assert sets.newest_compatible(BASE.interpreter, {"poetry": "2.5.1"}) is None
+    assert sets.best_for(BASE.plugins, BASE.interpreter, more) == newer
+    assert sets.best_for(BASE.plugins, BASE.interpreter, {"poetry": "2.5.1"}) is None
+    other = key(plugins={"b-plugin": "*"})
+    assert sets.best_for(other.plugins, BASE.interpreter, BASE.environment) == newer
+    of_other = build(sets, other)
+    assert sets.best_for(BASE.plugins, BASE.interpreter, BASE.environment) == newer
+    assert sets.best_for(other.plugins, BASE.interpreter, BASE.environment) == of_other
     assert newer is not None
+    assert newer.is_of(BASE.plugins, tmp_path)
+    assert not newer.is_of(other.plugins, tmp_path)
+    elsewhere = PluginSet(newer.path, {**newer.record, "project": "/elsewhere"})
+    assert not elsewhere.is_of(BASE.plugins, tmp_path)
     common = PluginSet(newer.path, {**newer.record, "distributions": {"click": "8"}})
     assert common.serves(BASE.interpreter, more)
     plugin = newer.site / "click-8.dist-info"

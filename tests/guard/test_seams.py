@@ -240,6 +240,20 @@ def test_edited_plugin_list(poetry: Poetry, index: SimpleIndex) -> None:
     assert len(poetry.sets) == 2
 
 
+@pytest.mark.seam
+def test_edited_sources(poetry: Poetry, index: SimpleIndex) -> None:
+    """The plugins are still right, so readers say nothing, as stock; `install` builds them anew."""
+    poetry.run("install").ok()
+    source = '\n[[tool.poetry.source]]\nname = "more"\nurl = "https://index.example/simple/"\n'
+    source += 'priority = "explicit"\n'
+    write_project(poetry.project, index.url, 'stamp-plugin = ">=1,<2"', source)
+    reader = poetry.run("version")
+    assert (reader.ok(), reader.err) == ("demo 9.1.0\n", "")
+    (poetry.project / "poetry.lock").unlink()
+    assert "Building" in poetry.run("install").ok()
+    assert len(poetry.sets) == 2
+
+
 def test_missing_plugins(poetry: Poetry, index: SimpleIndex, wheels: Path, version: str) -> None:
     """What `publish-verified` asks: which required plugins this process lacks."""
     poetry.environment = environment(version, wheels / "asking_plugin-1.0-py3-none-any.whl")

@@ -43,12 +43,8 @@ def _check_active(
     required, unreadable = _required(root, environment)
     if unreadable is not None:
         yield unreadable
-    if not required.missing or sets.has_set_of(
-        required.section,
-        required.sources,
-        interpreter=interpreter_identity(),
-        environment=environment,
-    ):
+    found = sets.best_for(required.section, interpreter_identity(), environment)
+    if not required.missing or (found is not None and found.is_of(required.section, root)):
         return
     names = ", ".join(required.missing)
     obstacle = sets.untrusted or sets.obstacle()
@@ -81,7 +77,6 @@ class _Required(NamedTuple):
 
     section: Mapping[str, Any]
     missing: list[str]
-    sources: Any = ()
 
 
 def _required(root: Path, present: Mapping[str, str]) -> tuple[_Required, Finding | None]:
@@ -89,14 +84,13 @@ def _required(root: Path, present: Mapping[str, str]) -> tuple[_Required, Findin
     file = root / "pyproject.toml"
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
-        poetry = settings.get("tool", {}).get("poetry", {})
-        section, sources = poetry.get("requires-plugins", {}), poetry.get("source", [])
+        section = settings.get("tool", {}).get("poetry", {}).get("requires-plugins", {})
         required = required_plugins(section, root, present)
     except FileNotFoundError:
         return nothing, None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         return nothing, problems.list_unreadable(file, error)
-    return _Required(section, [plugin.name for plugin in required.missing], sources), None
+    return _Required(section, [plugin.name for plugin in required.missing]), None
 
 
 class _Distribution(NamedTuple):

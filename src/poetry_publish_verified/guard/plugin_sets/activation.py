@@ -145,8 +145,11 @@ class ProjectPlugins:
             return found if found is not None and found.is_whole() else None
         if found is not None:
             return found
-        found = self._sets.newest_compatible(self._key.interpreter, self._environment)
-        if self._words and self._words[0] not in _WITHOUT_PLUGINS:
+        section, interpreter = self._section, self._key.interpreter
+        found = self._sets.best_for(section, interpreter, self._environment)
+        # A set of the same list has the right plugins; the next `install` builds it again.
+        is_right = found is not None and found.is_of(section, self._root)
+        if not is_right and self._words and self._words[0] not in _WITHOUT_PLUGINS:
             self._notifier.warn(self._not_active(found))
         return found
 

@@ -96,6 +96,12 @@ class PluginSet:
             and not (twice and twice & self._plugins())
         )
 
+    def is_of(self, plugins: Mapping[str, Any], root: Path) -> bool:
+        """Whether it was built for this list of plugins, and does not point to another project."""
+        built_for = self.record["plugins"], self.record.get("project")
+        present = json.loads(json.dumps(plugins, default=str))
+        return built_for in ((present, None), (present, str(root.resolve())))
+
     def _plugins(self) -> set[str]:
         return {
             canonical_name(one.name)
@@ -126,7 +132,7 @@ def finish(private: Path, key: SetKey, final: Path) -> PluginSet:
         "interpreter": dict(key.interpreter),
         "poetry": key.poetry,
         "plugins": dict(key.plugins),
-        "sources": key.sources,
+        "project": key.project,
         "environment": dict(key.environment),
         "distributions": installed_distributions([str(site)]),
         "files": files,

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -126,28 +125,19 @@ class PluginSets:
             self._base.mkdir(parents=True, exist_ok=True)
             self._shared().make_directories(self.directory)
 
-    def has_set_of(
+    def best_for(
         self,
         plugins: Mapping[str, Any],
-        sources: Any,
-        *,
         interpreter: Mapping[str, str],
         environment: Mapping[str, str],
-    ) -> bool:
-        """Whether a set of this very list, from these sources, serves such a process."""
-        wanted = json.loads(json.dumps([plugins, sources], default=str))
-        return any(
-            [found.record["plugins"], found.record.get("sources", sources)] == wanted
-            and found.serves(interpreter, environment)
-            for found in self._all()
-        )
-
-    def newest_compatible(
-        self, interpreter: Mapping[str, str], environment: Mapping[str, str]
     ) -> PluginSet | None:
-        """The newest of the sets that may stand in for one that is not built yet."""
+        """Of the sets that serve such a process the newest, if possible one of this very list."""
         serving = [found for found in self._all() if found.serves(interpreter, environment)]
-        return max(serving, key=lambda found: found.record["built"], default=None)
+        return max(
+            serving,
+            key=lambda found: (found.is_of(plugins, self._root), found.record["built"]),
+            default=None,
+        )
 
     def lock(self, key: SetKey) -> Resource:
         """The lock that saves building one set twice; no set's wholeness depends on it."""
