@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.doctor import cleaning
-from poetry_publish_verified.guard.locks.legacy import remove_lock_directory
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces
 from poetry_publish_verified.guard.ownership import SharedDirectory, UntrustedPathError
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets, remove_legacy_sets
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from tests.beds.poetry import Poetry
 from tests.guard.test_plugin_sets import BASE, build
 
@@ -202,25 +201,9 @@ def test_sweep_ignores_strangers_links(checkout: Path, tmp_path: Path, at: str) 
     sets.sweep(None)
     with pytest.raises(UntrustedPathError):
         sets.retire_stock()
-    remove_legacy_sets(checkout)
     list(cleaning._clean_checkout(checkout))  # noqa: SLF001 - the rest is this machine's user's
     assert (sets.damaged(), sets.abandoned()) == ([], [])
     assert len(list(victim.iterdir())) == 4
-
-
-def test_legacy_directory_of_a_stranger(tmp_path: Path) -> None:
-    """It is left alone, and so is everything that is not a lock."""
-    tmp_path.chmod(0o1777)
-    former = tmp_path / ".poetry-locks-1"
-    former.mkdir()
-    (former / "lock").touch()
-    give(former, STRANGER)
-    remove_lock_directory(former, lambda _: True)
-    assert (former / "lock").exists()
-    give(former, 0)
-    (former / "lock").write_text("no lock of ours")
-    remove_lock_directory(former, lambda _: True)
-    assert (former / "lock").exists()
 
 
 def test_opened_set_is_rebuilt(checkout: Path) -> None:

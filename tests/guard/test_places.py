@@ -96,32 +96,3 @@ def test_personal_directory(
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert user_lock_directory() is None
     assert LockPlaces(None).environment(tmp_path / "x").fallback is None
-
-
-def test_legacy_lock_directories(places: LockPlaces, tmp_path: Path) -> None:
-    """They are removed unless somebody holds one of their locks."""
-    former = tmp_path / ".poetry-locks-1"
-    former.mkdir()
-    for name in (".gitignore", "x", "x.holder", "y"):
-        (former / name).touch()
-    resource = places.environment(tmp_path / "x")
-    old = resource._replace(path=former / "y", base=former, protects=former, fallback=None)
-    with acquire(old, print), acquire(resource, print):
-        assert sorted(path.name for path in former.iterdir())[:2] == [".gitignore", "x"]
-    with acquire(resource, print):
-        assert not former.exists()
-
-
-def test_legacy_gitignore(places: LockPlaces, tmp_path: Path) -> None:
-    """The .gitignore in `.poetry`, which some backends pack, is removed if it is only ours."""
-    ignore = tmp_path / ".poetry" / ".gitignore"
-    for content, beside, stays in (
-        ("*", None, False), ("*\n!x", None, True), ("*", "plugins", True),
-    ):  # fmt: skip
-        ignore.parent.mkdir(exist_ok=True)
-        ignore.write_text(content)
-        if beside:
-            (ignore.parent / beside).mkdir()
-        with acquire(places.project(tmp_path), print) as ours:
-            assert ours
-        assert ignore.exists() == stays

@@ -18,10 +18,9 @@ from poetry_publish_verified.guard.layout import (
 )
 from poetry_publish_verified.guard.locks import holders
 from poetry_publish_verified.guard.locks.attempt import is_free
-from poetry_publish_verified.guard.locks.legacy import remove_lock_directory
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.ownership import checkout_directory
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets, remove_legacy_sets
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.removal import delete
 from poetry_publish_verified.guard.seams import application as seams
 
@@ -44,7 +43,8 @@ def clean(root: Path | None, cache: Path) -> Iterator[Cleaned]:
         yield _remove_lock(lock)
     archives = cache / "artifacts" / ARCHIVE_LOCKS_DIR
     if archives.is_dir():
-        remove_lock_directory(archives, is_free)
+        if all(is_free(lock) for lock in archives.iterdir() if lock.suffix != HOLDER_SUFFIX):
+            delete(archives)
         yield Cleaned(archives, _why_kept(archives))
 
 
@@ -62,14 +62,13 @@ def _clean_checkout(root: Path) -> Iterator[Cleaned]:
         if lock.suffix != HOLDER_SUFFIX and lock.is_file() and not lock.is_symlink()
     ]
     held = next((lock for lock in locks if not is_free(lock)), None)
-    for path in dict.fromkeys((root / STATE_DIR, sets.directory, root / ".poetry" / "plugin-sets")):
+    for path in dict.fromkeys((root / STATE_DIR, sets.directory)):
         if not path.exists():
             continue
         if held is None:
             delete(path)
         yield Cleaned(path, _in_use(held) if held else _why_kept(path))
     if held is None:
-        remove_legacy_sets(root)
         # Poetry's own plugins may be there too.
         with suppress(OSError):
             (root / ".poetry").rmdir()

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.locks import holders, nesting
-from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState, is_free
+from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
-from poetry_publish_verified.guard.locks.legacy import remove_legacy_around
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
 
 DEFAULT_TIMEOUT = 300.0
@@ -151,9 +150,7 @@ def _run(attempt: LockAttempt, resource: Resource, on_wait: Callable[[str], None
         raise
     if attempt.untrusted:
         _report_once(on_wait, attempt.path, problems.lock_place_untrusted(attempt.untrusted))
-    if attempt.state is LockState.HELD:
-        remove_legacy_around(resource, is_free)
-    else:
+    if attempt.state is not LockState.HELD:
         attempt.end()
 
 

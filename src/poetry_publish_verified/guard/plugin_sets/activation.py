@@ -20,7 +20,7 @@ from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.plugin_sets import import_path
 from poetry_publish_verified.guard.plugin_sets.plugin_set import PluginSet, SetKey, finish
 from poetry_publish_verified.guard.plugin_sets.required import required_plugins
-from poetry_publish_verified.guard.plugin_sets.store import PluginSets, remove_legacy_sets
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.python_environment import (
     canonical_name,
     installed_distributions,
@@ -321,7 +321,6 @@ class ProjectPlugins:
             if self._sets.retire_stock():
                 self._notifier.warn(problems.stock_removed(self._sets.stock))
             self._sets.sweep(found)
-            remove_legacy_sets(self._root)
         except Exception as error:  # noqa: BLE001
             self._notifier.detail(problems.not_cleaned_up(self._sets.directory, error))
 

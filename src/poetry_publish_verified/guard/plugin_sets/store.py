@@ -23,7 +23,6 @@ from typing import Any
 
 from poetry_publish_verified.guard import problems, removal
 from poetry_publish_verified.guard.layout import STATE_DIR
-from poetry_publish_verified.guard.locks.legacy import remove_needless_gitignore
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.ownership import (
     SharedDirectory,
@@ -251,15 +250,3 @@ class PluginSets:
 
     def _remove(self, path: Path) -> None:
         removal.delete_aside(path, self.directory, _TRASH)
-
-
-def remove_legacy_sets(root: Path) -> None:
-    """Remove plugin sets that earlier versions kept where build backends packed them."""
-    directory = root / ".poetry"
-    try:
-        checkout_directory(root).require_trusted(directory)
-    except OSError:
-        return
-    removal.delete(directory / "plugin-sets")
-    removal.delete_all(directory, _TRASH)
-    remove_needless_gitignore(root)
