@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
 from poetry_publish_verified.guard.seams import application as poetry_seams
+from tests.guard.filesystems import open_directory
 from tests.guard.holding import holder_of
 from tests.guard.test_plugin_sets import BASE, build
 
@@ -78,8 +82,8 @@ def test_everything_but_held_locks_is_removed(home: Path, project: Path) -> None
     with holder_of(places.project(project)), holder_of(places.config(home / "config")):
         code, said = clean(project)
         assert code == 8
-        assert said.count("Kept ") == 3
-        assert said.count("in use by `-c") == 3
+        assert said.count("Kept ") == 2
+        assert said.count("in use by `-c") == 2
         assert sets.find(BASE) is not None
     code, said = clean(project)
     assert (code, said.count("Kept")) == (0, 0)
@@ -98,3 +102,69 @@ def test_poetrys_own_plugins_stay(home: Path, project: Path) -> None:
     assert clean(project) == (0, "Nothing to remove.\n")
     assert files(project / ".poetry") == {"plugins/stamp.py", ".gitignore"}
     assert files(home) == set()
+
+
+OWNER, MEMBER, TEAM = 4201, 4202, 4300
+AS_USER = """
+import os, sys, tempfile
+from pathlib import Path
+from poetry_publish_verified.guard.doctor import cleaning
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+from tests.guard.test_plugin_sets import BASE, build
+
+def build_set(root):
+    build(PluginSets.of_project(root), BASE)
+    with acquire(LockPlaces(None).project(root), print):
+        pass
+
+def clean(root):
+    return [f"{one.path}: {one.kept}" for one in cleaning._clean_checkout(root)]
+
+# What is imported on first use may be in root's home.
+with tempfile.TemporaryDirectory() as rehearsal:
+    build_set(Path(rehearsal))
+    clean(Path(rehearsal))
+act, root, user, team = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+os.umask(0o022)
+os.setgroups([team])
+os.setgid(user)
+os.setuid(user)
+print(*globals()[act](root) or [], sep="\\n")
+"""
+
+
+def as_user(user: int, act: str, root: Path) -> str:
+    """Let a user of the team, whose umask lets nobody else write, build or clean; the output."""
+    command = [sys.executable, "-c", AS_USER, act, str(root), str(user), str(TEAM)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+@pytest.mark.parametrize("mode", [0o2775, 0o775])
+def test_member_of_a_team_removes_everything(mode: int) -> None:
+    """In a checkout of a group each may remove what another built, if all of it."""
+    with open_directory() as parent:
+        root = parent / "checkout"
+        root.mkdir()
+        (root / "pyproject.toml").touch()
+        for path in (root, root / "pyproject.toml"):
+            os.chown(path, OWNER, TEAM)
+        root.chmod(mode)
+        as_user(OWNER, "build_set", root)
+        (set_of_owner,) = root.glob(".poetry/.nox/plugin-sets/py*")
+        private = set_of_owner / "site-packages"
+        shared = private.stat().st_mode
+        private.chmod(0o755)
+        before = files(root)
+        said = as_user(MEMBER, "clean", root)
+        assert files(root) == before
+        assert f"you may not remove {private}/" in said
+        assert f"doctor --clean {root}` as user id {OWNER} or as root" in said
+        private.chmod(shared)
+        assert as_user(MEMBER, "clean", root) == f"{root / '.poetry' / '.nox'}: \n"
+        assert files(root) == {"pyproject.toml"}
+        assert not (root / ".poetry").exists()

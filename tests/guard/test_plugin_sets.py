@@ -126,7 +126,7 @@ def test_set_without_a_record_is_rebuilt(sets: PluginSets) -> None:
 
 
 def test_substitute_set(sets: PluginSets, tmp_path: Path) -> None:
-    """The newest set, of the same list if possible, whose base is intact and duplicates no plugin."""
+    """The newest set whose base is intact, without a plugin twice; if possible of the same list."""
     build(sets, key(sources=1))
     newer = build(sets, key(sources=2))
     build(sets, key(interpreter={**BASE.interpreter, "libc": "musl"}))

@@ -161,20 +161,21 @@ class SharedDirectory(NamedTuple):
 
     def _give(self, descriptor: int) -> None:
         found = os.fstat(descriptor)
-        if self._gives_away and found.st_uid == 0:
-            os.fchown(descriptor, self.subject.st_uid, self.subject.st_gid)
-        elif self.write_bits & stat.S_IWGRP and found.st_gid != self.subject.st_gid:
-            os.fchown(descriptor, -1, self.subject.st_gid)
+        if (owner := self._owner_for(found)) != (found.st_uid, found.st_gid):
+            os.fchown(descriptor, *owner)
 
-    @property
-    def _gives_away(self) -> bool:
-        return _user() == 0 and self.subject.st_uid != 0
+    def _owner_for(self, found: os.stat_result) -> tuple[int, int]:
+        """User and group of an entry that this process has created."""
+        if found.st_uid == _user() == 0:
+            return self.subject.st_uid, self.subject.st_gid
+        is_shared = self.write_bits & stat.S_IWGRP
+        return found.st_uid, self.subject.st_gid if is_shared else found.st_gid
 
     def share_tree(self, directory: Path) -> None:
         """Open a tree that this process has just created to those who may read the subject.
 
-        Takes excess write bits away, and gives root's entries to the subject's owner, except
-        hard links to something elsewhere.
+        Who may write the subject may remove it. Takes excess write bits away, and gives root's
+        entries to the subject's owner, except hard links to something elsewhere.
         """
         if not _BY_DESCRIPTOR:
             return
@@ -185,27 +186,31 @@ class SharedDirectory(NamedTuple):
                 for _, directories, files, parent in os.fwalk(".", topdown=False, dir_fd=top):
                     for name in [*files, *directories]:
                         self._share_entry(name, parent)
+                with suppress(OSError):
+                    self._give(top)
                 os.fchmod(top, self._shared_mode(os.fstat(top)))
-                self._give(top)
             finally:
                 os.close(top)
 
     def _share_entry(self, name: str, parent: int) -> None:
-        with suppress(OSError):
-            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            mode = self._shared_mode(found)
-            if not stat.S_ISLNK(found.st_mode) and mode != stat.S_IMODE(found.st_mode):
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        has_one_name = found.st_nlink == 1 or stat.S_ISDIR(found.st_mode)
+        owner = self._owner_for(found)
+        if has_one_name and owner != (found.st_uid, found.st_gid):
+            with suppress(OSError):
+                os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        mode = self._shared_mode(found)
+        if not stat.S_ISLNK(found.st_mode) and mode != stat.S_IMODE(found.st_mode):
+            with suppress(OSError):
                 os.chmod(name, mode, dir_fd=parent)
-            has_one_name = found.st_nlink == 1 or stat.S_ISDIR(found.st_mode)
-            if self._gives_away and found.st_uid == 0 and has_one_name:
-                uid, gid = self.subject.st_uid, self.subject.st_gid
-                os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
 
     def _shared_mode(self, found: os.stat_result) -> int:
         write_bits = 0 if self._foreign_group_bits(found) else self.write_bits
-        read_bits = 0o055 if stat.S_ISDIR(found.st_mode) else 0o044
         own = stat.S_IMODE(found.st_mode) & ~(_OTHERS_WRITE & ~write_bits)
-        return own | self.subject.st_mode & read_bits
+        if stat.S_ISDIR(found.st_mode):
+            return own | self.subject.st_mode & 0o055 | write_bits
+        return own | self.subject.st_mode & 0o044
 
     def require_trusted(self, path: Path) -> None:
         """Check each existing entry from this directory down to `path`.

@@ -424,4 +424,12 @@ def kept_unopened(lock: Path) -> str:
     return f"cannot open {lock}, so it may be in use"
 
 
+def kept_for_owner(entry: Path, owner: int, root: Path | None) -> str:
+    """Why something was not removed: this user has no right to."""
+    from shlex import quote
+
+    command = f"poetry publish-verified doctor --clean {quote(str(root)) if root else ''}".strip()
+    return f"you may not remove {entry}. Run `{command}` as user id {owner} or as root"
+
+
 NOT_REMOVED = "could not be removed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +44,24 @@ def delete_all(directory: Path, prefix: str) -> None:
     with suppress(OSError):
         for item in directory.glob(f"{prefix}*"):
             delete(item)
+
+
+def who_can_remove(path: Path) -> tuple[Path, int] | None:
+    """The first entry, from `path` down, that this user cannot remove, and the user id that can.
+
+    None where this user can remove all of it, or nobody knows.
+    """
+    user = os.geteuid() if hasattr(os, "geteuid") else 0
+    with suppress(OSError):
+        for entry in (path, *path.rglob("*")):
+            parent, found = entry.parent.stat(), entry.lstat()
+            is_sticky = parent.st_mode & stat.S_ISVTX
+            may_rename = not is_sticky or user in (0, parent.st_uid, found.st_uid)
+            if not (may_rename and os.access(entry.parent, os.W_OK | os.X_OK)):
+                return entry, parent.st_uid
+            if stat.S_ISDIR(found.st_mode) and not os.access(entry, os.R_OK | os.X_OK):
+                return entry, found.st_uid
+    return None
 
 
 def private_name(prefix: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from poetry_publish_verified.guard.locks.attempt import is_free
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.ownership import checkout_directory
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
-from poetry_publish_verified.guard.removal import delete
+from poetry_publish_verified.guard.removal import delete, who_can_remove
 from poetry_publish_verified.guard.seams import application as seams
 
 
@@ -35,43 +35,47 @@ class Cleaned(NamedTuple):
 def clean(root: Path | None, cache: Path) -> Iterator[Cleaned]:
     """Remove the sets, locks and records of a checkout, if any, and this user's locks.
 
-    `cache` is Poetry's cache directory. What somebody holds now stays, and the checkout with it.
+    `cache` is Poetry's cache directory. Of a checkout all goes or nothing: nothing where somebody
+    holds a lock there now, or this user may not remove everything.
     """
     if root is not None:
         yield from _clean_checkout(root)
     for lock in _locks_of_user():
-        yield _remove_lock(lock)
+        yield from _remove([lock], [lock])
+        if not lock.exists():
+            holders.erase_record(lock)
     archives = cache / "artifacts" / ARCHIVE_LOCKS_DIR
-    if archives.is_dir():
-        if all(is_free(lock) for lock in archives.iterdir() if lock.suffix != HOLDER_SUFFIX):
-            delete(archives)
-        yield Cleaned(archives, _why_kept(archives))
+    yield from _remove([archives], _locks_in(archives))
+
+
+def remove(directory: Path) -> Iterator[Cleaned]:
+    """Remove a directory that nobody locks, if it is there."""
+    yield from _remove([directory], [])
 
 
 def _clean_checkout(root: Path) -> Iterator[Cleaned]:
+    directory = root / ".poetry"
     try:
-        checkout_directory(root).require_trusted(root / ".poetry")
+        checkout_directory(root).require_trusted(directory)
     except OSError as error:
-        yield Cleaned(root / ".poetry", f"{error.filename} {error.strerror}")
+        yield Cleaned(directory, f"{error.filename} {error.strerror}")
         return
-    sets = PluginSets.of_project(root)
-    locks = [
-        lock
-        for directory in (root / LOCKS_DIR, sets.directory / ".locks-1")
-        for lock in (directory.iterdir() if directory.is_dir() else ())
-        if lock.suffix != HOLDER_SUFFIX and lock.is_file() and not lock.is_symlink()
+    sets = PluginSets.of_project(root).directory
+    paths = [root / STATE_DIR, *([] if sets.is_relative_to(root / STATE_DIR) else [sets])]
+    locks = [*_locks_in(root / LOCKS_DIR), *_locks_in(sets / ".locks-1")]
+    yield from _remove(paths, locks, root)
+    # Poetry's own plugins may be there too.
+    with suppress(OSError):
+        directory.rmdir()
+
+
+def _locks_in(directory: Path) -> list[Path]:
+    found = sorted(directory.iterdir()) if directory.is_dir() else []
+    return [
+        one
+        for one in found
+        if one.suffix != HOLDER_SUFFIX and one.is_file() and not one.is_symlink()
     ]
-    held = next((lock for lock in locks if not is_free(lock)), None)
-    for path in dict.fromkeys((root / STATE_DIR, sets.directory)):
-        if not path.exists():
-            continue
-        if held is None:
-            delete(path)
-        yield Cleaned(path, _in_use(held) if held else _why_kept(path))
-    if held is None:
-        # Poetry's own plugins may be there too.
-        with suppress(OSError):
-            (root / ".poetry").rmdir()
 
 
 def _locks_of_user() -> list[Path]:
@@ -79,31 +83,32 @@ def _locks_of_user() -> list[Path]:
     own = places.poetry_environment(seams.poetry_prefix()).path
     config = places.config(seams.config_directory()).path
     found = [own, config, *sorted(seams.environments_directory().glob(f".*{LOCK_SUFFIX}"))]
-    if places.personal is not None and places.personal.is_dir():
-        found += [one for one in places.personal.iterdir() if one.suffix != HOLDER_SUFFIX]
+    if places.personal is not None:
+        found += _locks_in(places.personal)
     return [lock for lock in dict.fromkeys(found) if lock.is_file()]
 
 
-def _remove_lock(lock: Path) -> Cleaned:
-    if not is_free(lock):
-        return Cleaned(lock, _in_use(lock))
-    holders.erase_record(lock)
-    delete(lock)
-    return Cleaned(lock, _why_kept(lock))
+def _remove(
+    paths: Iterable[Path], locks: Iterable[Path], root: Path | None = None
+) -> Iterator[Cleaned]:
+    """Remove all of these paths that are there, or none if something keeps one of them."""
+    paths = [path for path in paths if os.path.lexists(path)]
+    reasons = [*(_why_irremovable(path, root) for path in paths), *map(_why_in_use, locks)]
+    kept = next(filter(None, reasons), "")
+    for path in paths:
+        if not kept:
+            delete(path)
+        yield Cleaned(path, kept or (problems.NOT_REMOVED if os.path.lexists(path) else ""))
 
 
-def remove(directory: Path) -> Iterator[Cleaned]:
-    """Remove a directory that nobody locks, if it is there."""
-    if directory.is_dir():
-        delete(directory)
-        yield Cleaned(directory, _why_kept(directory))
+def _why_irremovable(path: Path, root: Path | None) -> str:
+    found = who_can_remove(path)
+    return problems.kept_for_owner(*found, root) if found else ""
 
 
-def _in_use(lock: Path) -> str:
+def _why_in_use(lock: Path) -> str:
+    if is_free(lock):
+        return ""
     if not os.access(lock, os.R_OK | os.W_OK):
         return problems.kept_unopened(lock)
     return problems.kept_in_use(holders.describe(lock))
-
-
-def _why_kept(path: Path) -> str:
-    return problems.NOT_REMOVED if path.exists() else ""
