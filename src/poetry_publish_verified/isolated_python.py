@@ -54,10 +54,11 @@ def poetry(code: str, *arguments: str) -> list[str]:
     return [sys.executable, *(["-E", "-P"] if user else ["-I"]), "-c", code, *arguments]
 
 
-def module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this very Python as `-m` does, isolated."""
-    run = f"import runpy\nrunpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
-    return python([name], run, *arguments)
+def alone(place: Path, code: str) -> list[str]:
+    """The command that runs `code` in this very Python, with nothing but `place` to import from."""
+    # Without `site` no other package gets in the way.
+    code = f"import sys\nsys.path.insert(0, {str(place)!a})\n{code}"
+    return [sys.executable, "-I", "-S", "-c", code]
 
 
 def surroundings(

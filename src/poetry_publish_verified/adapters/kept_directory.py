@@ -20,13 +20,13 @@ async def make_once(
     place: Path,
     make: Callable[[Path], Awaitable[None]],
     works: Callable[[Path], Awaitable[bool]],
-) -> bool:
-    """Whether `place` works, after `make` has made it anew if it did not.
+) -> None:
+    """Have `make` make `place` anew if it does not work.
 
     Several processes may do this at the same time. Raises OSError, and what `make` raises.
     """
     if await works(place):
-        return True
+        return
     place.parent.mkdir(parents=True, exist_ok=True)
     _sweep(place.parent)
     private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=place.parent)).absolute()
@@ -41,7 +41,8 @@ async def make_once(
                 new.rename(place)
     finally:
         shutil.rmtree(private, ignore_errors=True)
-    return await works(place)
+    if not await works(place):
+        raise FileNotFoundError(f"{place} is not whole")
 
 
 def _sweep(directory: Path) -> None:

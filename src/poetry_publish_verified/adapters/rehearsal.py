@@ -7,10 +7,11 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -18,7 +19,9 @@ import anyio
 from packaging.requirements import Requirement
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.environments import SetUpError, kept
+from poetry_publish_verified.adapters.embedded_pip import NOT_UNPACKED, command, unpacked
+from poetry_publish_verified.adapters.kept_directory import make_once
+from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.problems.machine import (
     rehearsal_index_not_started,
     rehearsal_index_unavailable,
@@ -26,6 +29,21 @@ from poetry_publish_verified.core.problems.machine import (
 from poetry_publish_verified.errors import ReleaseError
 
 _PYPISERVER = Requirement("pypiserver>=2.4,<3")
+# The directory of one that pip installs: what it needs depends on the Python.
+_PLACE = f"{_PYPISERVER.name}-2-{sys.implementation.cache_tag}"
+_SETUP_TIMEOUT = 120.0
+_INSTALL_TIMEOUT = 600.0
+# What the user's pip reads besides PIP_*: where its files lie, and whom it trusts.
+_PIPS = {
+    *("HOME", "USERPROFILE", "APPDATA", "PROGRAMDATA", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
+    *("XDG_CACHE_HOME", "LOCALAPPDATA", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
+# Where it would install instead.
+_ELSEWHERE = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_USER"}
+_PIPS_FILES = {
+    *("PIP_CONFIG_FILE", "PIP_CERT", "PIP_CLIENT_CERT"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
 _START_TIMEOUT = 20.0
 _TRIES = 3
 # The server ends with its standard input: it cannot outlive us, however we die.
@@ -44,7 +62,7 @@ main(sys.argv[1:])
 def throwaway_index(directory: Path, kept_in: Path) -> Iterator[str]:
     """Run pypiserver on the empty `directory`; yields its upload URL, and stops it on exit.
 
-    Where none is installed beside Poetry, it gets an environment of its own, kept in `kept_in`.
+    Where none is installed beside Poetry, pip installs it into a directory in `kept_in`.
     Raises ReleaseError where it cannot be installed or does not start.
     """
     server = _server(kept_in)
@@ -64,7 +82,8 @@ def throwaway_index(directory: Path, kept_in: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    raise ReleaseError.refused(rehearsal_index_not_started(server[0]))
+    path = "" if _is_beside_poetry() else f"PYTHONPATH={kept_in / _PLACE} "
+    raise ReleaseError.refused(rehearsal_index_not_started(f"{path}{sys.executable}"))
 
 
 def _options(port: int, health: str, directory: Path) -> list[str]:
@@ -79,8 +98,7 @@ def _start(command: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         cwd=isolated_python.NEUTRAL,
-        # It looks for its user's home, and an id without a name has none.
-        env=isolated_python.surroundings(os.environ) | {"HOME": str(home)},
+        env=_variables(home),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -91,14 +109,66 @@ def _server(kept_in: Path) -> list[str]:
     """The command that runs pypiserver, to which arguments can be added."""
     if _is_beside_poetry():
         return isolated_python.python(["pypiserver"], _SERVE)
+    place = kept_in / _PLACE
     try:
-        python = anyio.run(
-            kept, kept_in, str(_PYPISERVER), "import pypiserver.__main__", os.environ
-        )
-    except (SetUpError, OSError) as error:
+        anyio.run(make_once, place, _install, _works)
+    except NOT_UNPACKED as error:
         problem = rehearsal_index_unavailable(str(_PYPISERVER), str(kept_in), error)
         raise ReleaseError.refused(problem) from error
-    return [str(python), "-I", "-B", "-c", _SERVE]
+    return isolated_python.alone(place, _SERVE)
+
+
+async def _install(place: Path) -> None:
+    """Have pip install it into the new directory `place`, by the user's own settings of pip."""
+    pip = command(await unpacked(place.parent))
+    arguments = [
+        *("install", "--target", str(place), "--no-user", "--no-input", "--progress-bar=off"),
+        *("--disable-pip-version-check", str(_PYPISERVER)),
+    ]
+    variables = isolated_python.surroundings(os.environ, network=True) | _settings_of_pip()
+    await _run("pip", [*pip, *arguments], variables, place.parent, _INSTALL_TIMEOUT)
+
+
+def _settings_of_pip() -> dict[str, str]:
+    """The variables by which the user's own pip finds its settings, as seen from any directory."""
+    settings = {
+        name: str(Path(value).absolute()) if name in _PIPS_FILES and value else value
+        for name, value in os.environ.items()
+        if name.upper() in _PIPS or (name.startswith("PIP_") and name not in _ELSEWHERE)
+    }
+    return settings | {"PIP_REQUIRE_VIRTUALENV": "false"}
+
+
+async def _works(place: Path) -> bool:
+    check = isolated_python.alone(place, "import pypiserver.__main__")
+    try:
+        await _run("Python", check, _variables(place), isolated_python.NEUTRAL, _SETUP_TIMEOUT)
+    except (OSError, RuntimeError):
+        return False
+    return True
+
+
+async def _run(
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path | str,
+    timeout: float,
+) -> None:
+    try:
+        with anyio.fail_after(timeout):
+            done = await anyio.run_process(
+                command, cwd=directory, env=environment, stderr=subprocess.STDOUT, check=False
+            )
+    except TimeoutError:
+        raise RuntimeError(f"{name} did not finish within {timeout:.0f} s") from None
+    if done.returncode != 0:
+        raise RuntimeError(client_words.of_pip(done.stdout))
+
+
+def _variables(home: Path) -> dict[str, str]:
+    """Variables for pypiserver: it looks for its user's home, and an id without a name has none."""
+    return isolated_python.surroundings(os.environ) | {"HOME": str(home)}
 
 
 def _is_beside_poetry() -> bool:

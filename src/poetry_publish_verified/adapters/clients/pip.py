@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +12,7 @@ import anyio.to_thread
 from packaging.version import InvalidVersion, Version
 
 from poetry_publish_verified import isolated_python
+from poetry_publish_verified.adapters import embedded_pip
 from poetry_publish_verified.adapters.clients.setup import (
     ClientSetup,
     absolute,
@@ -24,7 +23,6 @@ from poetry_publish_verified.adapters.clients.setup import (
     temporary_files_in,
     with_credentials,
 )
-from poetry_publish_verified.adapters.kept_directory import make_once
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
@@ -33,7 +31,6 @@ from poetry_publish_verified.sanitize import decoded, printable
 _COMMON = ("--no-input", "--no-cache-dir", "--disable-pip-version-check")
 _WHEELS = "--only-binary=:all:"
 _VERSIONS = "Available versions:"
-_NOT_UNPACKED = (ImportError, OSError, RuntimeError, zipfile.BadZipFile)
 
 
 class Pip:
@@ -52,20 +49,15 @@ class Pip:
         )
 
     async def prepare(self) -> str | None:
-        """Unpack pip, for good if possible; why that failed.
-
-        Run from its wheel it takes a second longer, each time.
-        """
+        """Unpack pip, for good if possible; why that failed."""
         fault = ""
         for directory in (self._setup.kept_in, self._setup.directory):
             try:
-                place = await _unpacked(directory)
-            except _NOT_UNPACKED as error:
+                self._command = embedded_pip.command(await embedded_pip.unpacked(directory))
+            except embedded_pip.NOT_UNPACKED as error:
                 fault = printable(str(error))
-                continue
-            # Without `site`: pip brings all that it needs, and no other package gets in its way.
-            self._command = [sys.executable, "-I", "-S", "-c", _run_from(place)]
-            return None
+            else:
+                return None
         return fault
 
     async def download(
@@ -132,39 +124,6 @@ def _same(text: str, version: str) -> bool:
         return Version(text.strip()) == Version(version)
     except InvalidVersion:
         return False
-
-
-def _run_from(place: Path) -> str:
-    run_pip = "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
-    return f"import runpy, sys; sys.path.insert(0, {str(place)!a}); {run_pip}"
-
-
-def _wheel() -> Path:
-    # The one part of virtualenv that says where distributions of Linux keep its wheels.
-    from virtualenv.seed.wheels.embed import get_embed_wheel
-
-    wheel = get_embed_wheel("pip", f"{sys.version_info.major}.{sys.version_info.minor}")
-    if wheel is None:
-        raise FileNotFoundError("virtualenv comes without a pip")
-    return Path(wheel.path)
-
-
-async def _unpacked(directory: Path) -> Path:
-    """The place in `directory` where pip is, whole."""
-    wheel = await anyio.to_thread.run_sync(_wheel)
-    place = directory / f"{wheel.stem}-{sha256_of(wheel)[:16]}"
-    with zipfile.ZipFile(wheel) as archive:
-
-        async def unpack(new: Path) -> None:
-            await anyio.to_thread.run_sync(archive.extractall, new)
-
-        async def is_whole(place: Path) -> bool:
-            sizes = {place / file.filename: file.file_size for file in archive.infolist()}
-            return all(f.is_file() and f.stat().st_size == size for f, size in sizes.items())
-
-        if not await make_once(place, unpack, is_whole):
-            raise FileNotFoundError(f"{place} is not whole")
-    return place
 
 
 def _settings(index: IndexTarget) -> dict[str, str]:
