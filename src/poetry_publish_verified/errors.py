@@ -177,6 +177,7 @@ class Code(StrEnum):
     ATTESTATIONS_NOT_CHECKED = "PV436", "The index failed to check the attestations."
     CLIENT_FAULT = "PV437", "The upload was malformed, which is a bug in this plugin."
     FILE_CHANGED = "PV438", "A file in the dist directory changed during the upload."
+    WEB_PAGE = "PV439", "A web page answered an upload instead of the index."
     CONFLICT = "PV501", "The index holds a different file under the same name."
     KEPT_REMOTE = "PV502", "The index holds a different file, which was kept as requested."
     SAME_BYTES_ELSEWHERE = "PV503", "The index holds the same content under another file name."

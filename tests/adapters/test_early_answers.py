@@ -181,8 +181,12 @@ def test_refusal_behind_a_proxy(large: Path, access: Access, authority: trustme.
         host, port = request.line.split()[1].split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         await request.send(b"HTTP/1.1 200 Go\r\n\r\n")
-        await asyncio.gather(pump(request.reader, writer), pump(reader, request.writer))
-        writer.close()
+        try:
+            await asyncio.gather(pump(request.reader, writer), pump(reader, request.writer))
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def story() -> None:
         async with serving(tunnel) as server:
@@ -205,9 +209,7 @@ def test_early_success_is_doubtful(large: Path) -> None:
     async def story() -> None:
         async with serving(hasty) as server:
             (got,) = await post(server.url, large, Access())
-        assert isinstance(got, NoAnswer)
-        assert got.sent
-        assert "200 before" in got.detail
+        assert got == Answered(200, b"OK", early=True)
 
     run(story())
 
@@ -374,11 +376,11 @@ def test_download_in_drips() -> None:
     async def story() -> None:
         async with (
             serving(dripping) as server,
-            Http("tester/1", 0.5, lambda _: None, Pace(SystemClock())) as http,
+            Http("tester/1", 1.5, lambda _: None, Pace(SystemClock())) as http,
         ):
             with pytest.raises(HttpError, match="less than 64 KiB came"):
                 await http.download(f"{server.url}10", Access(), server.url, None, ["sha256"])
-            url = f"{server.url}5000"
+            url = f"{server.url}20000"
             got = await http.download(url, Access(), server.url, 999_999, ["sha256"])
             assert got.cut
 

@@ -24,6 +24,7 @@ from poetry_publish_verified.adapters.http import (
     HttpError,
     MovedError,
     Page,
+    SignInError,
     StatusError,
 )
 from poetry_publish_verified.adapters.pace import Pace
@@ -165,6 +166,22 @@ def test_redirect_to_another_server() -> None:
             async with serving(answer(*to(f"{other.url}simple/lantern/", 303))) as server:
                 with pytest.raises(MovedError, match="another server"):
                     await page(server.url)
+            assert other.requests == []
+
+    run(story())
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_redirect_to_a_sign_in_page(elsewhere: bool) -> None:
+    """Such a page says nothing of what was asked for, so it is not even requested."""
+
+    async def story() -> None:
+        async with serving(answer()) as other:
+            place = f"{other.url if elsewhere else '/'}users/sign_in?to=secret"
+            async with serving(answer(*to(place))) as server:
+                with pytest.raises(SignInError, match=r"sign-in page, http.*/users/sign_in$"):
+                    await page(server.url)
+                assert len(server.requests) == 1
             assert other.requests == []
 
     run(story())
@@ -613,12 +630,14 @@ def test_retry_headers_are_kept(file: Path) -> None:
 
 
 def test_upload_redirects_are_not_followed(file: Path) -> None:
-    """A redirect of an upload is an ordinary answer; nothing is sent elsewhere."""
+    """A redirect of an upload is an answer that names its target; nothing is sent elsewhere."""
 
     async def story() -> None:
         async with serving(answer()) as other:
-            async with serving(answer(*to(other.url, 308))) as server:
-                assert await post(server.url, file) == Answered(308, b"Moved", b"")
+            place = other.url.replace("//", "//me:secret@") + "in?to=secret#secret"
+            async with serving(answer(*to(place, 308))) as server:
+                got = await post(server.url, file)
+                assert got == Answered(308, b"Moved", location=f"{other.url}in")
                 assert len(server.requests) == 1
             assert other.requests == []
 

@@ -402,6 +402,12 @@ UPLOADS = [
     ),
 ]
 BY_STATUS = [
+    C(
+        302,
+        "Found, redirecting to the sign-in page https://h.example/login",
+        Code.REDIRECTED,
+        "without a browser",
+    ),
     *(C(status, "Moved", Code.REDIRECTED, "slash") for status in (301, 302, 303, 307, 308)),
     C(401, "Unauthorized", Code.CREDENTIALS_REFUSED, "http-basic.harbour"),
     C(403, "Forbidden", Code.CREDENTIALS_REFUSED, "pypi-token.harbour <token>"),

@@ -229,7 +229,9 @@ BYTES = st.one_of(
 def test_other_answers_never_mean_stored(status: int, reason: bytes, body: bytes) -> None:
     """No other answer counts as stored, and its words are sanitized."""
     judged = judge(Answered(status, reason, body), WHEEL, URL, repository=NAME)
-    assert isinstance(judged, Stored) is (200 <= status < 300)
+    if b"<" not in body:
+        assert isinstance(judged, Stored) is (200 <= status < 300)
+    assert 200 <= status < 300 or not isinstance(judged, Stored)
     words = server_words(Answered(status, reason, body))
     assert words == printable(words, 800)
     assert words.startswith(str(status))
@@ -237,6 +239,53 @@ def test_other_answers_never_mean_stored(status: int, reason: bytes, body: bytes
         assert judged.problem.filename == WHEEL
         assert judged.problem.message == printable(judged.problem.message, 2000)
     assert isinstance(judged, Refused | Doubtful) or 200 <= status < 300
+
+
+@pytest.mark.parametrize("status", [200, 202, 203])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<!DOCTYPE html><title>Welcome</title><form action=/in><input name=user>", "sign-in"),
+        (b"\xef\xbb\xbf\n<!-- v2 -->\n<HTML><body>Log in with your company account", "sign-in"),
+        (b"<html><head><title>SSO</title></head></html>", "sign-in"),
+        (b'<form method="post"><input type="password"></form>', "sign-in"),
+        (b"<html><div id=app></div><script src=/app.js></script></html>", "a web page"),
+    ],
+)
+def test_web_page_is_no_success(status: int, body: bytes, words: str) -> None:
+    """What no index answers is doubtful; whoever looks in vain learns of the page."""
+    judged = judge(Answered(status, b"OK", body), WHEEL, URL, repository=NAME)
+    assert isinstance(judged, Doubtful)
+    assert judged.problem is not None
+    assert judged.problem.code is Code.WEB_PAGE
+    assert words in judged.problem.message
+    assert ("sign-in page" in judged.problem.remedy) is (words == "sign-in")
+    assert f"{NAME} <" in judged.problem.remedy
+
+
+def test_early_success_is_doubtful() -> None:
+    """A server that has not got the whole file cannot have stored it, whatever it says."""
+    judged = judge(Answered(200, b"OK", early=True), WHEEL, URL, repository=NAME)
+    assert judged == Doubtful(
+        says_exists=False, words="the server answered before it had the whole file: 200 OK"
+    )
+    page = Answered(200, b"OK", b"<html>Sign in</html>", early=True)
+    judged = judge(page, WHEEL, URL, repository=NAME)
+    assert isinstance(judged, Doubtful)
+    assert judged.problem is not None
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b'{"message": "created"}', b"<status>ok</status>"])
+def test_success_in_other_forms(body: bytes) -> None:
+    """What an index says with a success is its own business."""
+    judged = judge(Answered(200, b"OK", body), WHEEL, URL, repository=NAME)
+    assert isinstance(judged, Stored)
+
+
+def test_redirect_names_its_target() -> None:
+    """The words of a redirect say where it leads."""
+    answer = Answered(301, b"Moved Permanently", location="https://h.example/legacy/")
+    assert server_words(answer) == "301 Moved Permanently, redirecting to https://h.example/legacy/"
 
 
 @given(st.text(), st.booleans())

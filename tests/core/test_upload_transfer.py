@@ -27,6 +27,7 @@ PROBLEM = Problem(Code.UPLOAD_REFUSED, "It was refused.", "Mend it.")
 
 STORED = Stored()
 LOST = Doubtful(says_exists=False, words="503 Service Unavailable")
+WEB_PAGE = Doubtful(says_exists=False, words="200 OK: Sign in", problem=PROBLEM)
 EXISTS = Doubtful(says_exists=True, words="409 Conflict")
 NEVER = Refused(PROBLEM)
 ONCE = Refused(PROBLEM, "once")
@@ -272,3 +273,18 @@ def test_any_answers_end_the_transfer(
         if isinstance(answer, Doubtful):
             start, stop = journey.sends[index], journey.sends[index + 1]
             assert any(start <= look <= stop for look in journey.looks)
+
+
+def test_web_page_is_looked_into_and_not_sent_again() -> None:
+    """A page for people is no word of an index: the file is looked for, and never sent again."""
+    script = ScriptedTransfer()
+    ended = script.run(WEB_PAGE)
+    assert isinstance(ended, Failed)
+    assert (ended.upload, ended.verdict, ended.problem) == (
+        "unknown",
+        Verdict.UPLOAD_FAILED,
+        PROBLEM,
+    )
+    assert len(script.sends) == 1
+    assert len(script.looks) > 1
+    assert ScriptedTransfer().run(WEB_PAGE, ABSENT, SAME) == Arrived("uploaded", OURS)

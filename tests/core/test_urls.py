@@ -11,7 +11,9 @@ from poetry_publish_verified.core.urls import (
     ImpliedIndex,
     InvalidUrlError,
     index_of,
+    is_sign_in,
     looks_like_an_index,
+    moves_uploads,
     origin,
     own_index,
     same_host,
@@ -229,3 +231,56 @@ def test_ambiguous_shapes_are_guesses(upload: str, certain: bool) -> None:
     implied = index_of(upload)
     assert implied is not None
     assert implied.certain is certain
+
+
+@pytest.mark.parametrize(
+    ("upload", "target", "moves"),
+    [
+        ("http://h.example/legacy/", "https://h.example/legacy/", "https"),
+        ("http://h.example:8080/legacy", "https://h.example:8443/legacy/", "https"),
+        ("http://h.example/", "https://h.example/home", None),
+        ("http://h.example/legacy/", "https://www.h.example/legacy/", None),
+        ("https://h.example/legacy", "https://h.example/legacy/", None),
+        ("https://h.example/", "https://h.example/ui/login", None),
+        ("https://h.example/", "https://login.example/common/oauth2", "sign-in"),
+        ("https://h.example/", "https://company.example/users/sign_in", "sign-in"),
+        ("http://h.example/", "https://h.example/login", "sign-in"),
+        ("https://h.example/", "https://h.example:8443/auth", "sign-in"),
+        ("https://h.example/", "https://docs.example/authors", None),
+        ("https://h.example/auth/pypi/", "https://i.example/auth/pypi/", None),
+        ("https://h.example/", "", None),
+    ],
+)
+def test_redirect_that_moves_uploads(upload: str, target: str, moves: str | None) -> None:
+    """Only a redirect that surely moves a POST as well counts before the upload."""
+    assert moves_uploads(upload, target) == moves
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("h.example/login", "h.example/log-in?to=/", "h.example/log_in", "h.example/signin"),
+        *("h.example/sign-in", "h.example/users/sign_in", "h.example/_signin", "h.example/sso"),
+        *("h.example/auth/realms/a", "h.example/authenticate", "h.example/authorize"),
+        *("h.example/oauth2/start", "h.example/openid/a", "h.example/SAML", "h.example/idp/a"),
+        *("login.example/common/a", "signin.example/", "sso.example/", "auth.example/"),
+        *("idp.example/", "accounts.example/", "h.example/auth"),
+    ],
+)
+def test_addresses_of_sign_in_pages(place: str) -> None:
+    """The addresses that servers and identity providers give their pages to sign in."""
+    assert is_sign_in(f"https://{place}")
+
+
+@pytest.mark.parametrize("place", ["h.example/", "h.example/authors", "h.example/blog/in", ""])
+def test_other_addresses(place: str) -> None:
+    """Others are no pages to sign in."""
+    assert not is_sign_in(f"https://{place}")
+
+
+@pytest.mark.parametrize("upload", ["http://h.example/simple", "http://h.example/a/pypi/simple/"])
+def test_upload_url_that_is_its_own_index(upload: str) -> None:
+    """pypicloud takes uploads where its index is."""
+    implied = index_of(upload)
+    assert implied == ImpliedIndex(f"{upload.rstrip('/')}/", certain=False)
+    assert own_index(upload, implied, ("http://h.example/other/", implied.url)) == implied.url

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.beds.indexes import Index
 from tests.beds.processes import free_port
 from tests.beds.projects import make_project, read_receipt
+from tests.beds.proxy import Answer, is_page
 from tests.beds.release import ended, holds, problems, publish, uploads
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
-    from tests.beds.proxy import FaultProxy
+    from tests.beds.proxy import Exchange, FaultProxy
 
 
 def refused(run: Run, receipt: dict[str, Any], words: str, code: int = 3) -> None:
@@ -152,6 +155,24 @@ def test_upload_url_is_an_index_url(poetry: Poetry, project: Project, pypi: Inde
     run = publish(poetry, project, wrong)
     refused(run, project.receipt(), "upload url")
     assert pypi.stored("lantern") == {}
+
+
+def test_index_that_takes_uploads(
+    poetry: Poetry, project: Project, proxy: FaultProxy, pypi: Index
+) -> None:
+    """pypicloud takes uploads at its index's URL, which counts if that is named as the index."""
+    project.build()
+
+    def take(exchange: Exchange) -> Answer:
+        exchange.request = replace(exchange.request, path="/")
+        return exchange.forward()
+
+    proxy.on(lambda request: request.uploads() and request.path == "/simple/", take)
+    url = f"{proxy.origin}/simple/"
+    cloud = Index(url, url, pypi.username, pypi.password)
+    ended(publish(poetry, project, cloud, "--index", f"{pypi.origin}/simple/"), 3)
+    ended(publish(poetry, project, cloud, "--index", f"{pypi.origin}/simple/", "--index", url), 0)
+    holds(project.receipt(), "verified", 0)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "harbour", "http://"])
@@ -308,6 +329,50 @@ def test_wrong_password(
     assert uploads(release) == {project.wheel: "failed", project.sdist: "not-sent"}
     assert secret not in run.said
     assert secret not in json.dumps(project.receipt())
+
+
+def test_wrong_password_and_a_large_file(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """A server that answers and closes before it has read the file is heard the first time."""
+    (project.path / "lantern" / "film.bin").write_bytes(os.urandom(9_000_000))
+    project.build()
+    run = publish(poetry, project, Index(pypi.upload_url, "", "harbour", "wrong"))
+    refused(run, project.receipt(), "password", code=4)
+    assert {problem["code"] for problem in problems(project.receipt())} == {"PV401"}
+    assert "attempt" not in run.said
+    assert "checking whether" not in run.said
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("https://127.0.0.1:1/", "repositories.harbour https"), ("http://sso.example/in?a=b", "sso")],
+)
+def test_upload_url_that_redirects(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index, place: str, words: str
+) -> None:
+    """A redirect that would meet every upload is reported before the first, with its target."""
+    project.build()
+    proxy.on(
+        lambda request: request.path == "/",
+        lambda _: Answer(302, headers={"Location": place}),
+    )
+    run = publish(poetry, project, behind)
+    refused(run, project.receipt(), words)
+    assert {problem["code"] for problem in problems(project.receipt())} == {"PV406"}
+    assert "a=b" not in run.said
+    assert proxy.uploads == []
+
+
+@pytest.mark.parametrize("place", ["/users/sign_in", "http://login.example/oauth2"])
+def test_index_that_redirects_to_a_sign_in_page(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index, place: str
+) -> None:
+    """What such an index holds is unknown, so nothing is sent."""
+    project.build()
+    proxy.answer(is_page, Answer(302, headers={"Location": place}))
+    run = publish(poetry, project, behind)
+    refused(run, project.receipt(), "http-basic.harbour")
+    assert f"sign-in page, {place if '//' in place else proxy.origin + place}" in run.said
+    assert proxy.uploads == []
 
 
 @pytest.mark.parametrize(

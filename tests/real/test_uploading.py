@@ -217,6 +217,28 @@ def test_endless_answer(poetry: Poetry, project: Project, proxy: FaultProxy, beh
     holds(project.receipt(), "upload-failed", 4)
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_sign_in_page_instead_of_an_answer(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index, stored: bool
+) -> None:
+    """A page to sign in that answers with 200 is no success; the index decides, nothing else."""
+    page = b"<!DOCTYPE html><html><title>Sign in</title><form><input type=password></form></html>"
+
+    def sign_in(exchange: Exchange) -> Answer:
+        if stored:
+            exchange.forward()
+        return Answer(200, page, headers={"Content-Type": "text/html"})
+
+    proxy.on(is_upload, sign_in)
+    run = publish(poetry, project, behind)
+    ended(run, 0 if stored else 4)
+    assert len(proxy.uploads) == (2 if stored else 1)
+    if not stored:
+        (problem,) = holds(project.receipt(), "upload-failed", 4)["problems"]
+        assert problem["code"] == "PV439"
+        assert "sign-in page" in problem["remedy"]
+
+
 def test_dry_run_sends_nothing(
     poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, behind: Index
 ) -> None:

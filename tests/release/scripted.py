@@ -33,6 +33,7 @@ from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.core.simple import IndexFile, ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
+from poetry_publish_verified.core.urls import RepositoryState
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.core.verification import (
     ClientAbstains,
@@ -220,12 +221,15 @@ class ScriptedRepository:
     sent: list[str] = field(default_factory=list)
     times: dict[str, tuple[float, float]] = field(default_factory=dict)
     out_of_reach: list[str] = field(default_factory=list)
+    redirects: tuple[RepositoryState, str] = ("there", "")
     before: Callable[[Distribution], None] = lambda _: None
 
-    async def unreachable(self) -> str | None:
+    async def state(self) -> tuple[RepositoryState, str]:
         """The scripted state."""
         await anyio.lowlevel.checkpoint()
-        return self.out_of_reach.pop(0) if self.out_of_reach else None
+        if self.out_of_reach:
+            return "unreachable", self.out_of_reach.pop(0)
+        return self.redirects
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

@@ -31,7 +31,13 @@ from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
-from poetry_publish_verified.core.urls import Access, origin, same_host, without_credentials
+from poetry_publish_verified.core.urls import (
+    Access,
+    is_sign_in,
+    origin,
+    same_host,
+    without_credentials,
+)
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.sanitize import printable
 
@@ -93,14 +99,22 @@ class MovedError(HttpError):
     """The page is said to be on another server, where it is not looked for."""
 
 
+class SignInError(HttpError):
+    """Instead of the page there is one for people to sign in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole answer. `url` is where it came from in the end; header names are lower case."""
+    """A whole answer. `url` is where it came from in the end; header names are lower case.
+
+    `location`: where a redirect leads, fit to show.
+    """
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +123,14 @@ class Asked:
 
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
     a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
-    has asked, for at most `patience` seconds.
+    has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`.
     """
 
     limit: int
     timeout: float
     fresh: bool = False
     patience: float = math.inf
+    follow: bool = True
 
 
 class Http:
@@ -170,10 +185,13 @@ class Http:
     ) -> Page:
         for _ in range(_MAX_REDIRECTS):
             async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
-                if response.status_code not in _REDIRECTS:
+                status, fields = response.status_code, _plain(response.headers)
+                if status not in _REDIRECTS or not asked.follow:
                     body = await _body(response, asked.limit) if asked.limit else b""
-                    return Page(url, response.status_code, _plain(response.headers), body)
+                    return Page(url, status, fields, body, _location(url, response))
                 target = urljoin(url, response.headers.get("location", ""))
+            if is_sign_in(target) and not is_sign_in(url):
+                raise SignInError(f"it redirects to a sign-in page, {_place(target)}")
             if not same_host(url, target):
                 raise MovedError(f"it redirects to another server, {_place(target)}")
             url = target
@@ -259,14 +277,13 @@ class Http:
         if response is None:
             return NoAnswer(body.why_it_ended(), sent=body.begun, passing=True)
         try:
-            if response.is_success and not body.whole:
-                words = f"the server answered {response.status_code} before it had the whole file"
-                return NoAnswer(words, sent=True)
             start = await _start_of_body(response, _MAX_ANSWER)
         finally:
             await response.aclose()
         reason = response.extensions.get("reason_phrase", b"")
-        return Answered(response.status_code, reason, start, _when(_plain(response.headers)))
+        when, location = _when(_plain(response.headers)), _location(str(request.url), response)
+        early = response.is_success and not body.whole
+        return Answered(response.status_code, reason, start, when, location, early)
 
     @contextlib.asynccontextmanager
     async def _stream(
@@ -458,6 +475,17 @@ async def _start_of_body(response: httpx.Response, limit: int) -> bytes:
             if len(body) > limit:
                 break
     return bytes(body[:limit])
+
+
+def _location(url: str, response: httpx.Response) -> str:
+    """Where a redirect of `url` leads, fit to show; empty where nobody is sent elsewhere."""
+    location = response.headers.get("location")
+    if response.status_code not in _REDIRECTS or not location:
+        return ""
+    try:
+        return _place(urljoin(url, location))
+    except ValueError:
+        return ""
 
 
 def _place(url: str) -> str:

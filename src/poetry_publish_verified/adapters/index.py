@@ -23,6 +23,7 @@ from poetry_publish_verified.adapters.http import (
     HttpError,
     MovedError,
     Page,
+    SignInError,
     StatusError,
     UnreachableError,
     UntrustedError,
@@ -141,6 +142,8 @@ class SimpleIndex:
             answer = await self._http.page(url, headers, self._target.access, asked)
         except MovedError as error:
             return Observation("moved", detail=str(error))
+        except SignInError as error:
+            return Observation("denied", detail=str(error))
         except HttpError as error:
             reached = not isinstance(error, UnreachableError)
             untrusted = isinstance(error, UntrustedError)
@@ -165,6 +168,8 @@ class SimpleIndex:
             answer = await self._http.page(self._target.url, headers, self._target.access, asked)
         except UnreachableError as error:
             return "unreachable", str(error)
+        except SignInError as error:
+            return "denied", str(error)
         except HttpError as error:
             return "unknown", str(error)
         said = f"it answered {answer.status}"

@@ -9,11 +9,11 @@ from poetry_publish_verified.adapters.http import Asked, Http, HttpError, Unreac
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.upload.form import form_fields
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
-from poetry_publish_verified.core.urls import RepositoryTarget
+from poetry_publish_verified.core.urls import RepositoryState, RepositoryTarget, moves_uploads
 from poetry_publish_verified.sanitize import printable
 
 # Only whether anyone answers: upload URLs answer a GET with 405, which is enough.
-_JUST_THERE = Asked(limit=0, timeout=10.0)
+_JUST_THERE = Asked(limit=0, timeout=10.0, patience=10.0, follow=False)
 
 
 class HttpRepository:
@@ -40,15 +40,18 @@ class HttpRepository:
         """Whether no credentials were found, so none are sent."""
         return self._target.access.basic is None
 
-    async def unreachable(self) -> str | None:
-        """Why no server can be reached there, in words; None where one answers."""
+    async def state(self) -> tuple[RepositoryState, str]:
+        """Whether what is there takes uploads, as far as a GET tells; and in words.
+
+        Of a redirect the words are its target.
+        """
         try:
-            await self._http.page(self._target.url, {}, self._target.access, _JUST_THERE)
+            answer = await self._http.page(self.url, {}, self._target.access, _JUST_THERE)
         except UnreachableError as error:
-            return str(error)
-        except HttpError:
-            return None
-        return None
+            return "unreachable", str(error)
+        except HttpError as error:
+            return "there", str(error)
+        return moves_uploads(self.url, answer.location) or "there", answer.location
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

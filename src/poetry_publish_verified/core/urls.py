@@ -5,9 +5,22 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+# Whether what is at an upload URL takes uploads: a server is there; none is; or it redirects all
+# requests, to its https twin or to a page to sign in.
+RepositoryState = Literal["there", "unreachable", "https", "sign-in"]
+# What the addresses of pages to sign in have in them, and hardly any other does.
+_SIGN_IN = (
+    *("/login", "/log-in", "/log_in", "/signin", "/sign-in", "/sign_in", "/_signin", "/sso"),
+    *("/auth/", "/authenticat", "/authoriz", "/oauth", "/openid", "/saml", "/idp"),
+    *("://login.", "://signin.", "://sso."),
+    *("://auth.", "://idp.", "://accounts."),
+)
 
 
 class InvalidUrlError(ValueError):
@@ -142,8 +155,30 @@ def same_host(url: str, other: str) -> bool:
     )
 
 
+def moves_uploads(upload_url: str, target: str) -> Literal["https", "sign-in"] | None:
+    """Whether a server that redirects a GET of the upload URL there surely does so with a POST.
+
+    To the https twin of the same path, or to where one signs in on another server. Elsewhere,
+    what people see at that URL may have moved, and not what takes uploads.
+    """
+    here, there = urlsplit(upload_url), urlsplit(target)
+    if (
+        (here.scheme, there.scheme) == ("http", "https")
+        and here.hostname == there.hostname
+        and here.path.rstrip("/") == there.path.rstrip("/")
+    ):
+        return "https"
+    sign_in = is_sign_in(target) and not is_sign_in(upload_url)
+    return "sign-in" if sign_in and origin(upload_url) != origin(target) else None
+
+
+def is_sign_in(url: str) -> bool:
+    """Whether an address reads like that of a page to sign in."""
+    return any(part in f"{url.lower()}/" for part in _SIGN_IN)
+
+
 def looks_like_an_index(upload_url: str) -> bool:
-    """Whether an upload URL is that of a simple index, a common mistake."""
+    """Whether an upload URL is that of a simple index: a common mistake, and pypicloud's way."""
     return urlsplit(upload_url).path.rstrip("/").rsplit("/", 1)[-1] in {"simple", "+simple"}
 
 
@@ -154,6 +189,7 @@ def looks_like_an_index(upload_url: str) -> bool:
 # Sources: each server's own documentation.
 _INDEX_PATHS: tuple[tuple[str, str, str, bool], ...] = (
     (r"/legacy/", r"", "/simple/", False),
+    (r"(?P<base>.*/\+?simple)/?", r"", "{base}/", False),  # pypicloud
     (r"(?P<base>.*/api/pypi/[^/]+)/?", r"", "{base}/simple/", False),  # Artifactory
     (r"(?P<base>.*/repository/[^/]+)/?", r"", "{base}/simple/", False),  # Nexus
     (r"(?P<base>.*/api/v4/projects/[^/]+/packages/pypi)/?", r"", "{base}/simple/", True),  # GitLab

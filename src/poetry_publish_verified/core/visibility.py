@@ -46,10 +46,10 @@ class Observation:
     """One answer of one index to one variant.
 
     `state`: `page` (it is in `page`), `absent` (the index has no such project), `moved` (it
-    redirects to another server, where it is not looked for), `denied` (401 or 403),
-    `not-offered` (the index has no such kind of page) or `unknown` (no usable answer; `detail`
-    says why). *No answer is unknown, never absent.* `edge` holds the headers that name the edge
-    that answered; `serial` is the index's own count of changes (`X-PyPI-Last-Serial`,
+    redirects to another server, where it is not looked for), `denied` (401, 403, or a redirect to
+    a sign-in page), `not-offered` (the index has no such kind of page) or `unknown` (no usable
+    answer; `detail` says why). *No answer is unknown, never absent.* `edge` holds the headers that
+    name the edge that answered; `serial` is the index's own count of changes (`X-PyPI-Last-Serial`,
     `X-Devpi-Serial`); `expires_in` the seconds for which a cache will go on saying so, where it
     says that; `retry_after` the seconds that the server asks clients to wait; `vary` what
     the server's copies differ by; `reached` whether there was a server at all;

@@ -22,6 +22,7 @@ from poetry_publish_verified.core.urls import (
     InvalidUrlError,
     RepositoryTarget,
     index_of,
+    looks_like_an_index,
     origin,
     own_index,
     split_credentials,
@@ -54,10 +55,13 @@ def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) ->
 
     Its own is the Poetry source with its name, else the one that the upload URL implies for
     certain, else one of those named, else a guess. Raises ReleaseError with everything that
-    cannot be found.
+    cannot be found, and for an upload URL that is an index's. (pypicloud takes uploads at that
+    URL: it counts where it is also named as an index.)
     """
     finder = _Finder(poetry.config, sources(poetry), upload)
     targets = finder.find_all(named)
+    if looks_like_an_index(upload.url) and f"{upload.url.rstrip('/')}/" not in targets:
+        raise ReleaseError.refused(problems.repository_is_an_index(upload.name, upload.url))
     source = finder.source_of(upload.name)
     if source is not None:
         own: IndexTarget | None = targets.get(source.url, source)

@@ -19,7 +19,6 @@ from poetry_publish_verified.core.urls import (
     RepositoryTarget,
     credential_variables,
     in_variables,
-    looks_like_an_index,
     split_credentials,
 )
 from poetry_publish_verified.errors import ReleaseError
@@ -92,8 +91,6 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
         raise ReleaseError.refused(problems.bad_repository_url(label, error)) from None
     if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
         url += "/"
-    if looks_like_an_index(url):
-        raise ReleaseError.refused(problems.repository_is_an_index(label, url))
     if recorder.username is not None and recorder.password is not None:
         username, password = recorder.username, recorder.password
     if username == "__token__" and password is not None:

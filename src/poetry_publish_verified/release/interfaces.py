@@ -18,6 +18,7 @@ from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.former_build import FormerBuild
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
+from poetry_publish_verified.core.urls import RepositoryState
 from poetry_publish_verified.core.variants import Variant
 from poetry_publish_verified.core.verification import (
     ClientAbstains,
@@ -104,8 +105,11 @@ class Repository(Protocol):
     def anonymous(self) -> bool:
         """Whether no credentials were found, so none are sent."""
 
-    async def unreachable(self) -> str | None:
-        """Why no server can be reached there, in words; None if one answers."""
+    async def state(self) -> tuple[RepositoryState, str]:
+        """Whether what is there takes uploads, without sending any; and in words.
+
+        Of a redirect the words are its target.
+        """
 
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]

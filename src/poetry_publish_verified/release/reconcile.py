@@ -270,9 +270,7 @@ async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patie
             await context.clock.sleep(float(attempt))
 
     async with anyio.create_task_group() as group:
-        # The look at its own index has proven the way to a server that is the same.
-        if origin(context.repository.url) != origin(context.own.url):
-            group.start_soon(ask, partial(_fault_of_repository, context.repository))
+        group.start_soon(ask, partial(_fault_of_repository, context.repository, context.own))
         for index in context.indexes:
             if index is not context.own:
                 group.start_soon(ask, partial(_fault_of_index, index))
@@ -285,11 +283,16 @@ async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patie
         raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *refusals)
 
 
-async def _fault_of_repository(repository: Repository) -> Problem | None:
-    said = await repository.unreachable()
-    if said is None:
-        return None
-    return repository_problems.repository_unreachable(repository.name, repository.url, said)
+async def _fault_of_repository(repository: Repository, own: Index) -> Problem | None:
+    state, said = await repository.state()
+    name, url = repository.name, repository.url
+    if state in {"https", "sign-in"}:
+        sign_in = state == "sign-in"
+        return repository_problems.upload_url_redirects(name, url, said, sign_in=sign_in)
+    # That a server which has the index too is not reached is what the look at that says.
+    if state == "unreachable" and origin(url) != origin(own.url):
+        return repository_problems.repository_unreachable(name, url, said)
+    return None
 
 
 async def _fault_of_index(index: Index) -> Problem | None:

@@ -46,7 +46,8 @@ def repository_is_an_index(name: str, url: str) -> Problem:
         Code.NOT_AN_UPLOAD_URL,
         f"The URL of repository {printable(name)}, {url}, belongs to a simple index, which does not"
         " accept uploads.",
-        f"Set the upload URL, often the same without its last part: {_config_url(name)}.",
+        f"Set the upload URL, often the same without its last part: {_config_url(name)}. If this"
+        f" server does accept uploads there, add --index {url}.",
     )
 
 
@@ -56,6 +57,22 @@ def repository_unreachable(name: str, url: str, said: str) -> Problem:
         Code.REPOSITORY_NOT_REACHED,
         f"Cannot reach the upload URL {url} ({said}), so nothing was uploaded.",
         f"Check {where}the network, the proxy and the certificates, then {RERUN}.",
+    )
+
+
+def upload_url_redirects(name: str, url: str, target: str, *, sign_in: bool) -> Problem:
+    """What is at the upload URL sends everybody elsewhere, and uploads do not follow."""
+    if sign_in:
+        return Problem(
+            Code.REDIRECTED,
+            f"The upload URL {url} redirects to a sign-in page, {target}, so nothing was uploaded.",
+            past_the_sign_in_page(name),
+        )
+    return Problem(
+        Code.REDIRECTED,
+        f"The upload URL {url} redirects to {target}, and uploads do not follow redirects, so"
+        " nothing was uploaded.",
+        f"Run poetry config repositories.{printable(name)} {target}, then {RERUN}.",
     )
 
 
@@ -109,6 +126,14 @@ def index_unreachable(index: str, said: str) -> Problem:
         " uploaded.",
         f"Check its URL and that it is up, then {RERUN}.",
         index=index,
+    )
+
+
+def past_the_sign_in_page(repository: str) -> str:
+    return (
+        "The server shows its sign-in page to anyone it does not know: check the credentials"
+        f" (poetry config http-basic.{printable(repository)} <user>). If they are right, ask the"
+        f" administrators for an upload URL that accepts them without a browser, then {RERUN}."
     )
 
 

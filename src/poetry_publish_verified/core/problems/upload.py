@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from poetry_publish_verified.core.problems.repository import past_the_sign_in_page
 from poetry_publish_verified.core.problems.words import RERUN, some
 from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.sanitize import printable
@@ -74,6 +75,26 @@ def state_unknown(filename: str, index: str, words: str) -> Problem:
         f" with: {words}",
         "Run the same command again: files that have arrived by then are recognized by their hash"
         " and not sent twice.",
+        filename=filename,
+    )
+
+
+def web_page(
+    filename: str, upload_url: str, *, repository: str, words: str, sign_in: bool
+) -> Problem:
+    """A page for people answered the upload, with success, and the index does not list the file."""
+    kind = "sign-in page" if sign_in else "web page"
+    remedy = (
+        past_the_sign_in_page(repository)
+        if sign_in
+        else f"Check the upload URL (poetry config repositories.{printable(repository)} <upload"
+        f" URL>), and any proxy on the way, then {RERUN}."
+    )
+    return Problem(
+        Code.WEB_PAGE,
+        f"{filename} was probably not stored: a {kind} answered at {printable(upload_url)} instead"
+        f" of the index, which does not list the file. The server said: {words}",
+        remedy,
         filename=filename,
     )
 

@@ -6,6 +6,7 @@ Specification: "Upload API" in PyPI's own documentation.
 from __future__ import annotations
 
 import json
+import re
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import upload as problems
@@ -19,7 +20,8 @@ from poetry_publish_verified.core.upload.outcomes import (
     UploadOutcome,
 )
 from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT, explain, particular
-from poetry_publish_verified.core.urls import credential_variables
+from poetry_publish_verified.core.upload.refusals.row import SIGN_IN_PAGE
+from poetry_publish_verified.core.urls import credential_variables, is_sign_in
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable, words_of_html
 
@@ -73,6 +75,13 @@ _EXISTS = (
     (409, "already contain"),
     (400, "already been taken"),
 )
+# No index says that it stored a file by a page for people; what stands in front of one does.
+_START = 2048
+_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body|form)\b", re.IGNORECASE)
+_SIGN_IN = re.compile(
+    rb"<form\b|type\s*=\s*[\"']?password|\b(?:sign|log)[ -]?[io]n\b|single sign|\bsso\b",
+    re.IGNORECASE,
+)
 # Under which names JSON answers have their message, what may stand beside it, and how deep it is.
 _MESSAGES = frozenset({"message", "detail", "error", "errors", "reason"})
 _BESIDE = frozenset({"code", "status", "success"})
@@ -93,15 +102,19 @@ def judge(
     were sent.
     """
     if isinstance(answer, NoAnswer):
-        if answer.changed:
-            return Refused(problems.file_changed(filename))
-        if answer.sent:
-            return Doubtful(says_exists=False, words=printable(answer.detail))
-        again: Again = "yes" if answer.passing else "no"
-        return Refused(problems.not_sent(filename, answer.detail), again)
-    if 200 <= answer.status < 300:
-        return Stored()
+        return _unanswered(answer, filename)
     words = server_words(answer)
+    if 200 <= answer.status < 300:
+        if _PAGE.search(answer.body[:_START]):
+            sign_in = _SIGN_IN.search(answer.body) is not None
+            page = problems.web_page(
+                filename, upload_url, repository=repository, words=words, sign_in=sign_in
+            )
+            return Doubtful(says_exists=False, words=words, problem=page)
+        if not answer.early:
+            return Stored()
+        words = f"the server answered before it had the whole file: {words}"
+        return Doubtful(says_exists=False, words=words)
     if answer.status >= 500:
         return Doubtful(says_exists=False, words=words)
     lower = words.lower()
@@ -117,6 +130,15 @@ def judge(
     return refused
 
 
+def _unanswered(answer: NoAnswer, filename: str) -> UploadOutcome:
+    if answer.changed:
+        return Refused(problems.file_changed(filename))
+    if answer.sent:
+        return Doubtful(says_exists=False, words=printable(answer.detail))
+    again: Again = "yes" if answer.passing else "no"
+    return Refused(problems.not_sent(filename, answer.detail), again)
+
+
 def server_words(answer: Answered) -> str:
     """What the server said, on one line: status, reason phrase and the words of the body.
 
@@ -126,7 +148,11 @@ def server_words(answer: Answered) -> str:
     body = _words_of_body(answer.body)
     if body and body not in said:
         said = f"{said}: {body}" if said else body
-    return printable(f"{answer.status} {said}".strip(), WORDS_LIMIT)
+    words = printable(f"{answer.status} {said}".strip(), WORDS_LIMIT)
+    if not answer.location:
+        return words
+    page = f"{SIGN_IN_PAGE} " if is_sign_in(answer.location) else ""
+    return f"{words}, redirecting to {page}{answer.location}"
 
 
 def _words_of_body(body: bytes) -> str:

@@ -17,13 +17,17 @@ Again = Literal["no", "once", "later", "after-reset", "yes"]
 class Answered:
     """The server's answer to an upload; `reason` is the raw reason phrase, `body` its start.
 
-    `headers` holds those that say when to retry, under lower-case names.
+    `headers` holds those that say when to retry, under lower-case names. `location` is where a
+    redirect leads, without credentials and query. `early`: it claims success before the
+    whole file was sent.
     """
 
     status: int
     reason: bytes = b""
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    location: str = ""
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """The file may or may not be there: only the index can tell."""
+    """The file may or may not be there: only the index can tell.
+
+    With a `problem` it is not sent again: that is reported if the index does not list the file.
+    """
 
     says_exists: bool
     words: str
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,13 +174,14 @@ class Transfer:
                 return self._refused(outcome, now, rest)
             case Doubtful(says_exists=True, words=words):
                 self._state = _Announced(words, self._within(_PATIENCE_EXISTS, now))
-            case Doubtful(words=words):
+            case Doubtful(words=words, problem=problem):
                 self._doubted = True
                 patience = _PATIENCE_UNKNOWN
                 if self._policy.takes_identical:
                     patience = _PATIENCE_ABSENT
-                send_at = self._when_to_send(now, rest)
-                self._state = _Lost(self._unknown(words), send_at, self._within(patience, now))
+                send_at = None if problem else self._when_to_send(now, rest)
+                until = self._within(patience, now)
+                self._state = _Lost(problem or self._unknown(words), send_at, until)
         return Look(now)
 
     def looked(self, lookup: IndexLookup, now: float) -> TransferStep:

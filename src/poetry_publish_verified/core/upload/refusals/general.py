@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import ATTESTED, INVALID, Row
+from poetry_publish_verified.core.upload.refusals.row import ATTESTED, INVALID, SIGN_IN_PAGE, Row
 from poetry_publish_verified.errors import Code
 
 _SET_URL = "Set the repository's upload URL: {set_url}. A simple index does not accept uploads."
@@ -87,9 +87,19 @@ GENERAL = (
     Row(
         Code.REDIRECTED,
         tuple(range(300, 400)),
+        (f"redirecting to {SIGN_IN_PAGE}",),
+        "the upload URL redirects to a sign-in page, so the credentials were not accepted",
+        "Check the credentials (poetry config http-basic.{repository} <user>). If they are right,"
+        " ask the administrators for an upload URL that accepts them without a browser, then"
+        " {rerun}.",
+    ),
+    Row(
+        Code.REDIRECTED,
+        tuple(range(300, 400)),
         (),
         "the upload URL redirects elsewhere, and uploads do not follow redirects",
-        "Correct the repository's upload URL: {set_url}. Often only its trailing slash is missing.",
+        "If that place is right, make it the repository's upload URL: {set_url}. Often only the"
+        " trailing slash or the s of https is missing.",
     ),
 )
 

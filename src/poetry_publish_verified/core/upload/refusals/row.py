@@ -66,4 +66,6 @@ PHRASES = {
 }
 # PyPI begins its messages about archives and attestations with these.
 INVALID = "Invalid distribution file."
+# What `server_words` calls the target of a redirect that looks like one.
+SIGN_IN_PAGE = "the sign-in page"
 ATTESTED = "Invalid attestations supplied during upload:"
