@@ -11,7 +11,7 @@ from functools import lru_cache
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile
 from poetry_publish_verified.core.simple import IndexFile, ProjectPage
-from poetry_publish_verified.core.visibility import LookAgain, Observation, Visible, Watch
+from poetry_publish_verified.core.visibility import LookAgain, Observation, Watch
 from tests.simulation.copies import Copy
 
 _WHEEL = "lantern-1.0-py3-none-any.whl"
@@ -48,7 +48,7 @@ def watch(copy: Copy, jitter: random.Random) -> Wait:
         step = watch.observe(_seen(tuple(copy.headers(now).items()), new=new), now)
         if isinstance(step, LookAgain):
             now = step.at
-        elif isinstance(step, Visible):
+        elif step == "visible":
             return _ended(copy, now, watch.requests)
         else:
             raise EndedError(step)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from poetry_publish_verified.core.expectation import Expectation, PageFault
+from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.simple import ProjectPage
 
 # The pause before each look is a share of the time waited so far, so that a release is seen at
@@ -76,34 +76,11 @@ class LookAgain:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """Every expected file is listed as it should be, on two observations in a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfTime:
-    """The deadline has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The index denies access, or cannot be trusted: waiting longer changes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotOffered:
-    """The index has no such kind of page, so no client reads one there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """The index lists something wrongly, on two observations in a row."""
-
-    faults: tuple[PageFault, ...]
-
-
-WatchStep = LookAgain | Visible | OutOfTime | Denied | NotOffered | Wrong
+End = Literal["visible", "wrong", "denied", "not-offered", "late"]
+"""How a wait ends: on two observations in a row everything is listed as it should be, or something
+is listed wrongly (the judgement's `faults`); the index denies access, or cannot be trusted, or has
+no such kind of page, so that waiting longer changes nothing; or the deadline has passed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,27 +137,23 @@ class Watch:
         """Until when the last answer will be given, where that was announced."""
         return self._pace.expires_at
 
-    def observe(self, seen: Observation, now: float) -> WatchStep:
+    def observe(self, seen: Observation, now: float) -> LookAgain | End:
         """Take in the result of a look, and say what to do next."""
         self.requests += 1
-        if seen.state in {"denied", "not-offered"}:
+        if seen.untrusted or seen.state in {"denied", "not-offered"}:
             self.last = seen
-            return Denied() if seen.state == "denied" else NotOffered()
-        if seen.untrusted:
-            self.last = seen
-            return Denied()
+            return "not-offered" if seen.state == "not-offered" else "denied"
         went_back = _went_back(self.last, seen)
         self._take_in(seen, now)
         self._state = self._state_after(seen, went_back=went_back)
         match self._state:
             case _Confirming(times=times):
                 if times >= min(_STEADY + _MORE_STEADY * self.relapses, _STEADIEST):
-                    faults = self.judgement.faults
-                    return Wrong(faults) if faults else Visible()
+                    return "wrong" if self.judgement.faults else "visible"
                 self.next = LookAgain(now + SHORTEST_PAUSE, fresh=True)
             case _Waiting():
                 if now >= self._deadline:
-                    return OutOfTime()
+                    return "late"
                 self.next = LookAgain(self._pace.next_look(seen, now))
         return self.next
 

@@ -27,13 +27,10 @@ from poetry_publish_verified.core.variants import (
 )
 from poetry_publish_verified.core.visibility import (
     SHORTEST_PAUSE,
-    Denied,
+    End,
     LookAgain,
-    NotOffered,
     Observation,
-    Visible,
     Watch,
-    Wrong,
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
@@ -179,7 +176,7 @@ class IndexPoller:
                 if not step.fresh:
                     self._share(variant, seen)
                     await self._ask_for_the_root(seen)
-            elif isinstance(step, Visible) and seen.page is not None:
+            elif step == "visible" and seen.page is not None:
                 self._tell_visible(variant, watch, seen.page)
                 self._warn_of_copies_by_user_agent(seen)
                 if variant.name == "poetry" and self._reads_versions(seen):
@@ -264,23 +261,21 @@ class IndexPoller:
         """Whether Poetry takes its links from the version's own JSON page, as it does on PyPI."""
         return self._index.pypi or "x-pypi-last-serial" in (seen.edge or {})
 
-    def _end(self, variant: Variant, watch: Watch, step: object) -> None:
+    def _end(self, variant: Variant, watch: Watch, step: End) -> None:
         match step:
-            case Denied():
+            case "denied":
                 problem = problems.denied(self._index.url, watch.last.detail, self._index.name)
                 if watch.last.untrusted:
                     problem = self._unreadable(watch)
                 if not self.failures:
                     self._fail(Verdict.NOT_VISIBLE, problem)
-            case Wrong(faults):
-                for fault in faults:
+            case "wrong":
+                for fault in watch.judgement.faults:
                     problem = page_fault(self._index.url, fault.code, fault.words, fault.filename)
                     self._fail(Verdict.VERIFICATION_FAILED, problem)
-            case NotOffered():
-                pass
-            case _:
+            case "late":
                 self._late.append(variant.name)
-        if not isinstance(step, NotOffered):
+        if step != "not-offered":
             self._tell_look(variant, watch)
 
     def _tell_look(self, variant: Variant, watch: Watch) -> None:
