@@ -23,7 +23,7 @@ from poetry_publish_verified.core.verification import (
     NotDownloaded,
     pip_target,
 )
-from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.errors import Problem, ReleaseError, Severity, Verdict
 from poetry_publish_verified.release.install import WheelsAsked, ask_clients, within_the_bound
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
 
@@ -133,7 +133,8 @@ class Verification:
         name, version = self._expected.name, self._expected.version
         extra = sorted({f for p in pages for f in extra_files(p, name, version, self._files)})
         if extra:
-            self._tell(problems.extra_files(self._index.url, extra, strict=self._plan.strict))
+            severity: Severity = "error" if self._plan.strict else "warning"
+            self._tell(problems.extra_files(self._index.url, extra, severity))
 
     def _warn_of_the_status(self, page: ProjectPage) -> None:
         if page.status in {"archived", "deprecated"}:
@@ -143,8 +144,8 @@ class Verification:
         """Without a sha256 a listing proves nothing, but the bytes themselves still can."""
         bare = [f.filename for f in self._files if page.files[f.filename].sha256 is None]
         if bare:
-            compared = self._plan.until is not Until.LISTED
-            self._tell(problems.no_hash(self._index.url, bare, compared=compared))
+            severity: Severity = "error" if self._plan.until is Until.LISTED else "warning"
+            self._tell(problems.no_hash(self._index.url, bare, severity))
 
     async def _verify_file(
         self, file: ExpectedFile, pages: Mapping[str, ProjectPage], downloads: Downloads

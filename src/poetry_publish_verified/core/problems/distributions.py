@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from poetry_publish_verified.core.problems.words import some
+from poetry_publish_verified.core.problems.words import Text, problem, some
 from poetry_publish_verified.errors import Code, Problem, Severity
 from poetry_publish_verified.sanitize import printable
 
@@ -22,15 +22,18 @@ def in_files(problem: Problem, filenames: Sequence[str]) -> Problem:
     )
 
 
-def none_found(release: str, place: str, *, built: bool) -> Problem:
+@problem(Code.NO_DISTRIBUTIONS)
+def none_found(release: str, place: str, *, built: bool) -> Text:
     """No distribution of the release is there; `built`: although this run built it."""
     if built:
-        message = f"The build wrote no distribution of {release} to {place}."
-        remedy = "Check which name and version the build backend gives the files."
-    else:
-        message = f"There is no distribution of {release} in {place}."
-        remedy = "Run poetry build first, or add --build."
-    return Problem(Code.NO_DISTRIBUTIONS, message, remedy)
+        return Text(
+            f"The build wrote no distribution of {release} to {place}.",
+            "Check which name and version the build backend gives the files.",
+        )
+    return Text(
+        f"There is no distribution of {release} in {place}.",
+        "Run poetry build first, or add --build.",
+    )
 
 
 def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
@@ -42,143 +45,131 @@ def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
     )
 
 
-def several_sdists(release: str, filenames: Collection[str]) -> Problem:
-    return Problem(
-        Code.MORE_THAN_ONE_SDIST,
+@problem(Code.MORE_THAN_ONE_SDIST)
+def several_sdists(release: str, filenames: Collection[str]) -> Text:
+    return Text(
         f"{release} has more than one sdist: {', '.join(filenames)}.",
         "Delete all but one: an index accepts one sdist per release.",
     )
 
 
-def local_version(version: str) -> Problem:
+@problem(Code.LOCAL_VERSION)
+def local_version(version: str) -> Text:
     """PyPI refuses local versions (PEP 440)."""
-    return Problem(
-        Code.LOCAL_VERSION,
+    return Text(
         f"{version} is a local version (with a +), which this index does not accept.",
         "Give the release a public version, or publish it to an index of your own.",
     )
 
 
-def metadata_disagrees(filename: str, *, name: str, version: str, release: str) -> Problem:
-    return Problem(
-        Code.METADATA_DISAGREES,
+@problem(Code.METADATA_DISAGREES)
+def metadata_disagrees(filename: str, *, name: str, version: str, release: str) -> Text:
+    return Text(
         f"{filename} contains the metadata of {printable(name, 80)!r} {printable(version, 80)!r},"
         f" but the project is {release}.",
         f"{_REBUILD} Do not rename distributions by hand.",
-        filename=filename,
     )
 
 
-def metadata_invalid(filename: str, field: str, fault: object) -> Problem:
-    return Problem(
-        Code.METADATA_INVALID,
+@problem(Code.METADATA_INVALID)
+def metadata_invalid(filename: str, field: str, fault: object) -> Text:
+    return Text(
         f"{filename}: invalid metadata field {field}: {printable(str(fault))}.",
         "Correct the field in pyproject.toml, and build again.",
-        filename=filename,
     )
 
 
-def metadata_too_new(filename: str, field: str, fault: object) -> Problem:
-    return Problem(
-        Code.METADATA_UNKNOWN,
+@problem(Code.METADATA_UNKNOWN, "warning")
+def metadata_too_new(filename: str, field: str, fault: object) -> Text:
+    return Text(
         f"{filename}: unknown metadata field {field}: {printable(str(fault))}.",
         "Check that the index supports this version of the core metadata.",
-        severity="warning",
-        filename=filename,
     )
 
 
-def classifier_deprecated(classifier: str, instead: Sequence[str], severity: Severity) -> Problem:
+@problem(Code.CLASSIFIER_UNFIT)
+def classifier_deprecated(classifier: str, instead: Sequence[str], severity: Severity) -> Text:
     """PyPI refuses deprecated classifiers; `instead` are those that replace it."""
     new = " or ".join(map(repr, instead))
-    return Problem(
-        Code.CLASSIFIER_UNFIT,
+    return Text(
         f"the classifier {_shown(classifier)} is deprecated.",
         f"{f'Replace it with {new} in' if new else 'Remove it from'} pyproject.toml, and build"
         " again.",
-        severity=severity,
     )
 
 
-def classifier_private(classifier: str) -> Problem:
+@problem(Code.CLASSIFIER_UNFIT)
+def classifier_private(classifier: str) -> Text:
     """PyPI refuses every classifier that begins with `Private ::`."""
-    return Problem(
-        Code.CLASSIFIER_UNFIT,
+    return Text(
         f"the classifier {_shown(classifier)} stops an index from accepting this project.",
         "Pass your own repository with --repository, or remove the classifier.",
     )
 
 
-def classifier_unknown(classifier: str) -> Problem:
-    return Problem(
-        Code.CLASSIFIER_UNKNOWN,
+@problem(Code.CLASSIFIER_UNKNOWN, "warning")
+def classifier_unknown(classifier: str) -> Text:
+    return Text(
         f"the classifier {_shown(classifier)} is not in the installed list of classifiers.",
         "Check its spelling. If it is new, run poetry self update trove-classifiers.",
-        severity="warning",
     )
 
 
-def direct_url(dependency: str) -> Problem:
+@problem(Code.DIRECT_URL)
+def direct_url(dependency: str) -> Text:
     """PyPI refuses dependencies on a URL; it is not shown, as it may hold a password."""
-    return Problem(
-        Code.DIRECT_URL,
+    return Text(
         f"the dependency on {dependency} is a direct URL, which this index does not accept.",
         "Depend on a version of it that is on an index, and build again.",
     )
 
 
-def summary_unfit(length: int, most: int, severity: Severity) -> Problem:
+@problem(Code.SUMMARY)
+def summary_unfit(length: int, most: int, severity: Severity) -> Text:
     """PyPI limits the summary to `most` characters; the specification, to one line."""
-    return Problem(
-        Code.SUMMARY,
+    return Text(
         f"the summary has {length} characters; at most {most} are allowed."
         if length > most
         else "the summary has more than one line.",
         "Shorten the description in pyproject.toml to one sentence, and build again.",
-        severity=severity,
     )
 
 
-def file_large(size: int, most: int) -> Problem:
+@problem(Code.FILE_LARGE, "warning")
+def file_large(size: int, most: int) -> Text:
     """PyPI's usual limit; both in bytes."""
-    return Problem(
-        Code.FILE_LARGE,
+    return Text(
         f"the file is {_mebibytes(size)} MB; this index usually accepts up to {_mebibytes(most)}"
         " MB.",
         "Request a higher limit from the index unless it has granted one, or make the file"
         " smaller.",
-        severity="warning",
     )
 
 
-def filename_not_normalized(filename: str, normalized: str, severity: Severity) -> Problem:
+@problem(Code.FILENAME_NOT_NORMALIZED)
+def filename_not_normalized(filename: str, normalized: str, severity: Severity) -> Text:
     """PEP 625 and the wheel specification."""
-    return Problem(
-        Code.FILENAME_NOT_NORMALIZED,
+    return Text(
         f"{filename} is not a normalized file name; it should be {normalized}.",
         "Build again with a newer version of the build backend.",
-        severity=severity,
-        filename=filename,
     )
 
 
-def leads_out(filename: str, members: Collection[str]) -> Problem:
-    return Problem(
-        Code.MEMBER_LEADS_OUT,
+@problem(Code.MEMBER_LEADS_OUT)
+def leads_out(filename: str, members: Collection[str]) -> Text:
+    return Text(
         f"{filename} contains files or links that lead outside its directory: {some(members)}.",
         "Find out how they got into the archive, and build again.",
-        filename=filename,
     )
 
 
-def poetrys_files_packed(filename: str, members: Collection[str]) -> Problem:
-    return Problem(
-        Code.POETRYS_FILES_PACKED,
+@problem(Code.POETRYS_FILES_PACKED)
+def poetrys_files_packed(filename: str, members: Collection[str]) -> Text:
+    return Text(
         f"{filename} contains Poetry's own working files: {some(members)}. They belong to this"
         " machine, and differ with every build.",
         "Add /.poetry/ to the project's .gitignore (hatchling reads only that one), or exclude it"
         " in the settings of the build backend, and build again.",
-        filename=filename,
     )
 
 
@@ -191,52 +182,40 @@ def sdist_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
     return _layout(filename, f"must contain everything in one directory {stem}", found)
 
 
-def _layout(filename: str, rule: str, found: Collection[str]) -> Problem:
-    return Problem(
-        Code.ARCHIVE_LAYOUT,
-        f"{filename} {rule}, but it contains {some(found) or 'none'}.",
-        _REBUILD,
-        filename=filename,
-    )
+@problem(Code.ARCHIVE_LAYOUT)
+def _layout(filename: str, rule: str, found: Collection[str]) -> Text:
+    return Text(f"{filename} {rule}, but it contains {some(found) or 'none'}.", _REBUILD)
 
 
-def no_wheel_file(filename: str) -> Problem:
-    return Problem(
-        Code.ARCHIVE_LAYOUT,
-        f"{filename} has no WHEEL file next to its METADATA.",
-        _REBUILD,
-        filename=filename,
-    )
+@problem(Code.ARCHIVE_LAYOUT)
+def no_wheel_file(filename: str) -> Text:
+    return Text(f"{filename} has no WHEEL file next to its METADATA.", _REBUILD)
 
 
-def license_files_missing(filename: str, names: Collection[str]) -> Problem:
+@problem(Code.LICENSE_FILE_MISSING)
+def license_files_missing(filename: str, names: Collection[str]) -> Text:
     """The files that License-File names must be in the archive (PEP 639)."""
-    return Problem(
-        Code.LICENSE_FILE_MISSING,
+    return Text(
         f"{filename} lacks license files that its metadata names: {some(names)}.",
         "Check license-files in pyproject.toml, and build again.",
-        filename=filename,
     )
 
 
-def wheel_tags(filename: str, tags: Collection[str]) -> Problem:
-    return Problem(
-        Code.WHEEL_TAGS,
+@problem(Code.WHEEL_TAGS, "warning")
+def wheel_tags(filename: str, tags: Collection[str]) -> Text:
+    return Text(
         f"The tags in the WHEEL file of {filename} do not match its name:"
         f" {some(tags) or 'there are none'}.",
         "Build again, or change tags with the wheel tags command, which changes both.",
-        severity="warning",
-        filename=filename,
     )
 
 
-def unpacks_to_too_much(filename: str, fold: float, most: int) -> Problem:
+@problem(Code.ARCHIVE_BOMB)
+def unpacks_to_too_much(filename: str, fold: float, most: int) -> Text:
     """PyPI's rule for zip bombs; `fold` is how many times its size a wheel unpacks to."""
-    return Problem(
-        Code.ARCHIVE_BOMB,
+    return Text(
         f"{filename} unpacks to {fold:.0f} times its size; this index accepts up to {most} times.",
         "Exclude the files that compress this well, and build again.",
-        filename=filename,
     )
 
 
@@ -252,25 +231,22 @@ _RECORD: dict[RecordFault, str] = {
 }
 
 
-def record_wrong(filename: str, fault: RecordFault, names: Collection[str] = ()) -> Problem:
+@problem(Code.RECORD_WRONG)
+def record_wrong(filename: str, fault: RecordFault, names: Collection[str] = ()) -> Text:
     """A wheel and its RECORD differ; `names` are the files, or why it cannot be read."""
-    return Problem(
-        Code.RECORD_WRONG,
+    return Text(
         f"{filename}: {_RECORD[fault].format(some(names))}.",
         "Build again. If a tool changes the wheel after the build, repack it with wheel pack, which"
         " rewrites RECORD.",
-        filename=filename,
     )
 
 
-def files_disagree(filename: str, base: str, fields: Sequence[str]) -> Problem:
-    return Problem(
-        Code.FILES_DISAGREE,
+@problem(Code.FILES_DISAGREE, "warning")
+def files_disagree(filename: str, base: str, fields: Sequence[str]) -> Text:
+    return Text(
         f"{filename} and {base} differ in {' and '.join(fields)}, so what users get depends on"
         " which one they install.",
         "Delete both and build them together.",
-        severity="warning",
-        filename=filename,
     )
 
 
@@ -291,34 +267,30 @@ def ranges_have_changed(filename: str, names: Collection[str]) -> Problem:
     return _outdated(filename, f"it needs different versions or extras of {some(names)}", "warning")
 
 
-def _outdated(filename: str, difference: str, severity: Severity) -> Problem:
-    return Problem(
-        Code.BUILT_FROM_ANOTHER,
+@problem(Code.BUILT_FROM_ANOTHER)
+def _outdated(filename: str, difference: str, severity: Severity) -> Text:
+    return Text(
         f"{filename} was built from a different pyproject.toml: {difference}.",
         "Run poetry build, or add --build.",
-        severity=severity,
-        filename=filename,
     )
 
 
-def changed_since_build(files: Collection[str], *, built: bool) -> Problem:
+@problem(Code.CHANGED_SINCE_BUILD, "warning")
+def changed_since_build(files: Collection[str], *, built: bool) -> Text:
     """Tracked files differ from what was packed; `built`: although this run built them."""
-    return Problem(
-        Code.CHANGED_SINCE_BUILD,
+    return Text(
         f"These files have changed since the release was built: {some(files)}.",
         "Find out what changes them during the build."
         if built
         else "To publish the changes, run poetry build or add --build.",
-        severity="warning",
     )
 
 
-def tag_disagrees(tags: Collection[str], version: str) -> Problem:
-    return Problem(
-        Code.TAG_DISAGREES,
+@problem(Code.TAG_DISAGREES, "warning")
+def tag_disagrees(tags: Collection[str], version: str) -> Text:
+    return Text(
         f"The commit is tagged {some(tags)}, but the release is {version}.",
         "Set the version to match the tag and build again, or tag this version.",
-        severity="warning",
     )
 
 

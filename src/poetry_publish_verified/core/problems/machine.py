@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.errors import Code, Problem
+from poetry_publish_verified.core.problems.words import Text, problem
+from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 
 
-def no_client() -> Problem:
+@problem(Code.CLIENT_UNAVAILABLE)
+def no_client() -> Text:
     """`--until installable` has no client to ask."""
-    return Problem(
-        Code.CLIENT_UNAVAILABLE,
+    return Text(
         "--until installable has no client to ask: --clients names neither pip nor poetry, nor an"
         " installed uv.",
         "Add pip to --clients, or use --until downloadable.",
     )
 
 
-def client_unavailable(client: str, fault: str) -> Problem:
-    return Problem(
-        Code.CLIENT_UNAVAILABLE,
+@problem(Code.CLIENT_UNAVAILABLE)
+def client_unavailable(client: str, fault: str) -> Text:
+    return Text(
         f"Cannot set up {client} for --until installable: {fault}.",
         "If the temporary directory (TMPDIR) is full, free some space there. Otherwise pass other"
         " clients with --clients, or use --until downloadable.",
     )
 
 
-def client_not_asked(client: str, fault: str) -> Problem:
-    return Problem(
-        Code.CLIENT_UNAVAILABLE,
+@problem(Code.CLIENT_UNAVAILABLE, "warning")
+def client_not_asked(client: str, fault: str) -> Text:
+    return Text(
         f"{client} is skipped for --until installable: {fault}.",
         f"Update {client}, or leave it out of --clients.",
-        severity="warning",
     )
 
 
-def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -> Problem:
-    return Problem(
-        Code.REHEARSAL_UNAVAILABLE,
+@problem(Code.REHEARSAL_UNAVAILABLE)
+def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -> Text:
+    return Text(
         "A rehearsal needs pypiserver, which is not installed in Poetry's environment and which pip"
         f" could not install: {printable(str(error)).rstrip('.')}.",
         "Make it available to pip (pip config, PIP_INDEX_URL or PIP_FIND_LINKS), or run poetry"
@@ -44,20 +44,15 @@ def rehearsal_index_unavailable(requirement: str, kept_in: str, error: object) -
     )
 
 
-def rehearsal_index_not_started(python: str) -> Problem:
-    return Problem(
-        Code.REHEARSAL_UNAVAILABLE,
+@problem(Code.REHEARSAL_UNAVAILABLE)
+def rehearsal_index_not_started(python: str) -> Text:
+    return Text(
         "The rehearsal's local index did not start.",
         f"Run {python} -m pypiserver run to see why.",
     )
 
 
-def poetry_cache_not_cleared(index: str, warning: str) -> Problem:
+@problem(Code.POETRY_CACHE_NOT_CLEARED, "warning")
+def poetry_cache_not_cleared(index: str, warning: str) -> Text:
     """Poetry's own cache still holds what it knew before; `warning` names the command."""
-    return Problem(
-        Code.POETRY_CACHE_NOT_CLEARED,
-        warning,
-        "Run that command if the next poetry lock does not find the release.",
-        severity="warning",
-        index=index,
-    )
+    return Text(warning, "Run that command if the next poetry lock does not find the release.")

@@ -4,84 +4,84 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from poetry_publish_verified.core.problems.words import RERUN
-from poetry_publish_verified.errors import Code, Problem
+from poetry_publish_verified.core.problems.words import RERUN, Text, problem
+from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 
 
-def no_project(error: object) -> Problem:
-    return Problem(
-        Code.NO_PROJECT,
+@problem(Code.NO_PROJECT)
+def no_project(error: object) -> Text:
+    return Text(
         f"There is no project to publish: {printable(str(error))}",
         "Run this in a directory with a valid pyproject.toml, or name one with -C. poetry check"
         " shows what is wrong with it.",
     )
 
 
-def unreadable(file: str, error: object) -> Problem:
-    return Problem(
-        Code.NO_PROJECT,
+@problem(Code.NO_PROJECT)
+def unreadable(file: str, error: object) -> Text:
+    return Text(
         f"Cannot read {printable(file)}: {printable(str(error))}",
         f"Correct the file (poetry check shows what is wrong), then {RERUN}.",
     )
 
 
-def member_unreadable(directory: str, error: object) -> Problem:
+@problem(Code.NO_PROJECT)
+def member_unreadable(directory: str, error: object) -> Text:
     directory = printable(directory)
-    return Problem(
-        Code.NO_PROJECT,
+    return Text(
         f"Cannot read {directory}/pyproject.toml: {printable(str(error))}",
         f"Correct the file (poetry check -C {directory} shows what is wrong), or leave {directory}"
         " out of --projects.",
     )
 
 
-def not_a_package(file: str) -> Problem:
-    return Problem(
-        Code.NOT_A_PACKAGE,
+@problem(Code.NOT_A_PACKAGE)
+def not_a_package(file: str) -> Text:
+    return Text(
         f"There is nothing to publish: {printable(file)} sets package-mode = false.",
         "Remove package-mode = false and give the package a name, or run this in another project.",
     )
 
 
-def plugins_not_active(plugins: Collection[str]) -> Problem:
-    return Problem(
-        Code.PLUGINS_NOT_ACTIVE,
+@problem(Code.PLUGINS_NOT_ACTIVE)
+def plugins_not_active(plugins: Collection[str]) -> Text:
+    return Text(
         f"Poetry plugins that the project requires are not active: {printable(', '.join(plugins))}."
         " If one of them sets the version, the release may silently get the wrong one.",
         "Run poetry install, or poetry self add <plugin>.",
     )
 
 
-def build_failed(reason: object, directory: str | None = None) -> Problem:
+@problem(Code.BUILD_FAILED)
+def build_failed(reason: object, directory: str | None = None) -> Text:
     """`--build` failed, of the project in `directory` where there are several."""
     build = f" (poetry build -C {directory})" if directory else ""
-    return Problem(
-        Code.BUILD_FAILED,
+    return Text(
         f"The build{f' of {directory}' if directory else ''} failed: {printable(str(reason))}",
         f"Correct what the build reports{build}, then {RERUN}.",
     )
 
 
-def build_declined() -> Problem:
-    return Problem(
-        Code.BUILD_DECLINED,
+@problem(Code.BUILD_DECLINED)
+def build_declined() -> Text:
+    return Text(
         "The build was declined.",
         "Run the same command without --build to publish the files that are there.",
     )
 
 
-def dist_dir_unreadable(directory: str, error: object) -> Problem:
-    return Problem(
-        Code.DIST_DIR_UNREADABLE,
+@problem(Code.DIST_DIR_UNREADABLE)
+def dist_dir_unreadable(directory: str, error: object) -> Text:
+    return Text(
         f"Cannot read the dist directory {printable(directory)}: {printable(str(error))}.",
         "Correct its permissions, or pass another directory with --dist-dir.",
     )
 
 
-def no_distributions_in(directory: str) -> Problem:
-    return Problem(
-        Code.NO_DISTRIBUTIONS,
+@problem(Code.NO_DISTRIBUTIONS)
+def no_distributions_in(directory: str) -> Text:
+    return Text(
         f"{printable(directory)} contains no wheel and no sdist.",
         "Pass the directory that contains the distributions with --dist-dir.",
     )

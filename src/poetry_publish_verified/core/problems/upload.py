@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from poetry_publish_verified.core.problems.repository import past_the_sign_in_page
-from poetry_publish_verified.core.problems.words import RERUN, some
+from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some, why
 from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.sanitize import printable
 
@@ -25,9 +25,10 @@ def refused(code: Code, filename: str, cause: str, *, words: str, remedy: str) -
     )
 
 
+@problem(Code.CREDENTIALS_MISSING)
 def no_credentials_sent(
     filename: str, repository: str, variables: Sequence[str], *, words: str
-) -> Problem:
+) -> Text:
     """The server wants credentials, and Poetry found none; `variables` are those it reads."""
     name = printable(repository)
     environment = (
@@ -35,8 +36,7 @@ def no_credentials_sent(
         if variables
         else "the environment (Poetry reads no variable for a name like this one)"
     )
-    return Problem(
-        Code.CREDENTIALS_MISSING,
+    return Text(
         f"{filename} was refused: no credentials were sent, because there are none for repository"
         f" {name} on the command line, in {environment}, in Poetry's configuration"
         f" (http-basic.{name}, pypi-token.{name}), in the keyring or in ~/.netrc. The server said:"
@@ -44,153 +44,127 @@ def no_credentials_sent(
         f"Run poetry config http-basic.{name} <user> <password>"
         + (f", or set {variables[-2]} and {variables[-1]}" if variables else "")
         + f", then {RERUN}.",
-        filename=filename,
     )
 
 
-def file_changed(filename: str) -> Problem:
-    return Problem(
-        Code.FILE_CHANGED,
+@problem(Code.FILE_CHANGED)
+def file_changed(filename: str) -> Text:
+    return Text(
         f"{filename} was not uploaded: it changed after it was read, so another process is writing"
         " to the dist directory.",
         "Run the same command again once nothing else is building there.",
-        filename=filename,
     )
 
 
-def not_sent(filename: str, detail: str) -> Problem:
-    return Problem(
-        Code.UPLOAD_NOT_SENT,
+@problem(Code.UPLOAD_NOT_SENT)
+def not_sent(filename: str, detail: str) -> Text:
+    return Text(
         f"{filename} was not uploaded: {printable(detail)}.",
         f"Check the repository's URL, the network and the certificates, then {RERUN}.",
-        filename=filename,
     )
 
 
-def state_unknown(filename: str, index: str, words: str) -> Problem:
-    """Neither the answer (`words`) nor the index says whether a file was stored."""
-    return Problem(
-        Code.UPLOAD_STATE_UNKNOWN,
-        f"Cannot tell whether {filename} was stored: {index} does not list it, and the upload ended"
+@problem(Code.UPLOAD_STATE_UNKNOWN)
+def state_unknown(filename: str, own: str, words: str) -> Text:
+    """Neither the answer (`words`) nor the repository's own index says whether a file is stored."""
+    return Text(
+        f"Cannot tell whether {filename} was stored: {own} does not list it, and the upload ended"
         f" with: {words}",
         "Run the same command again: files that have arrived by then are recognized by their hash"
         " and not sent twice.",
-        filename=filename,
     )
 
 
-def web_page(
-    filename: str, upload_url: str, *, repository: str, words: str, sign_in: bool
-) -> Problem:
+@problem(Code.WEB_PAGE)
+def web_page(filename: str, upload_url: str, *, repository: str, words: str, sign_in: bool) -> Text:
     """A page for people answered the upload, with success, and the index does not list the file."""
     kind = "sign-in page" if sign_in else "web page"
-    remedy = (
+    return Text(
+        f"{filename} was probably not stored: a {kind} answered at {printable(upload_url)} instead"
+        f" of the index, which does not list the file. The server said: {words}",
         past_the_sign_in_page(repository)
         if sign_in
         else f"Check the upload URL (poetry config repositories.{printable(repository)} <upload"
-        f" URL>), and any proxy on the way, then {RERUN}."
-    )
-    return Problem(
-        Code.WEB_PAGE,
-        f"{filename} was probably not stored: a {kind} answered at {printable(upload_url)} instead"
-        f" of the index, which does not list the file. The server said: {words}",
-        remedy,
-        filename=filename,
+        f" URL>), and any proxy on the way, then {RERUN}.",
     )
 
 
-def conflict(filename: str, index: str, *, remote: str, local: str) -> Problem:
+@problem(Code.CONFLICT)
+def conflict(filename: str, index: str, *, remote: str, local: str) -> Text:
     """The index holds different content under the name; `remote` and `local` are sha256."""
-    return Problem(
-        Code.CONFLICT,
+    return Text(
         f"{_differs(filename, index, remote, local)}.",
         f"{_RAISE}: a published file cannot be replaced. To keep what is there, pass"
         " --skip-existing.",
-        filename=filename,
-        index=index,
     )
 
 
-def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Problem:
+@problem(Code.KEPT_REMOTE, "warning")
+def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Text:
     """The same with `--skip-existing`, which keeps what is there."""
-    return Problem(
-        Code.KEPT_REMOTE,
+    return Text(
         f"{_differs(filename, index, remote, local)}. It was kept because of --skip-existing.",
         "To publish the new content, bump the version.",
-        severity="warning",
-        filename=filename,
-        index=index,
     )
 
 
-def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Problem:
+@problem(Code.CONFLICT)
+def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Text:
     """The index compared the bytes and says they differ, but does not list the file yet."""
-    return Problem(
-        Code.CONFLICT,
+    return Text(
         f"{index} says that it already holds a different {filename} (not sha256 {local}), but does"
         f" not list it yet. It said: {words}",
         f"{_RAISE}: a published file cannot be replaced.",
-        filename=filename,
-        index=index,
     )
 
 
-def same_bytes_elsewhere(
-    filename: str, index: str, *, other: str, local: str, words: str
-) -> Problem:
+@problem(Code.SAME_BYTES_ELSEWHERE)
+def same_bytes_elsewhere(filename: str, index: str, *, other: str, local: str, words: str) -> Text:
     """The index lists the same bytes as `other`."""
-    return Problem(
-        Code.SAME_BYTES_ELSEWHERE,
+    return Text(
         f"{index} already holds the content of {filename} (sha256 {local}) as {other}, and does not"
         f" store it twice. It said: {words}",
         f"{_RAISE}. Do not rename distributions by hand.",
-        filename=filename,
-        index=index,
     )
 
 
-def other_sources(release: str, index: str, commit: str | None) -> Problem:
+@problem(Code.OTHER_SOURCES)
+def other_sources(release: str, index: str, commit: str | None) -> Text:
     """An earlier run (at `commit`, if known) began to send files built from other sources."""
     at = f" (commit {commit})" if commit else ""
-    return Problem(
-        Code.OTHER_SOURCES,
+    return Text(
         f"{index} already holds files of {release} that an earlier run built from other sources.",
         f"{_RAISE}. To complete the earlier release instead, check out its sources{at} and"
         f" {RERUN}.",
-        index=index,
     )
 
 
-def version_spelled_otherwise(index: str, release: str, filenames: Collection[str]) -> Problem:
-    return Problem(
-        Code.VERSION_SPELLED_OTHERWISE,
+@problem(Code.VERSION_SPELLED_OTHERWISE)
+def version_spelled_otherwise(index: str, release: str, filenames: Collection[str]) -> Text:
+    return Text(
         f"{index} already holds {release} under another spelling of the version"
         f" ({some(filenames)}), and treats both as one release. Nothing was uploaded.",
         f"{_RAISE}, or spell the version as the index does.",
-        index=index,
     )
 
 
-def release_yanked(index: str, release: str, reason: str) -> Problem:
+@problem(Code.YANKED)
+def release_yanked(index: str, release: str, reason: str) -> Text:
     """Files would join a release that was yanked (PEP 592)."""
-    why = f" ({printable(reason, 200)})" if reason else ""
-    return Problem(
-        Code.YANKED,
-        f"{release} is yanked on {index}{why}, so installers would not choose it. Nothing was"
-        " uploaded.",
+    return Text(
+        f"{release} is yanked on {index}{why(reason)}, so installers would not choose it. Nothing"
+        " was uploaded.",
         "Undo the yank on the index's page of the release, or bump the version.",
-        index=index,
     )
 
 
-def project_archived(index: str, name: str) -> Problem:
+@problem(Code.NOT_ALLOWED)
+def project_archived(index: str, name: str) -> Text:
     """PyPI takes no files for an archived project (PEP 792)."""
-    return Problem(
-        Code.NOT_ALLOWED,
+    return Text(
         f"The project {name} is archived on {index}, which accepts no files for it. Nothing was"
         " uploaded.",
         f"Unarchive the project in its settings on the index, then {RERUN}.",
-        index=index,
     )
 
 

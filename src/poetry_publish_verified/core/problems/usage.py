@@ -4,86 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.errors import Code, Problem
+from poetry_publish_verified.core.problems.words import Text, problem, some
+from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 
 
-def invalid_setting(name: str, error: object) -> Problem:
+@problem(Code.SETTING)
+def invalid_setting(name: str, error: object) -> Text:
     """A value that cannot be used; `name` says where it is set, never what it is."""
-    return Problem(Code.SETTING, f"{name} has an invalid value: {error}.", f"Correct {name}.")
+    return Text(f"{name} has an invalid value: {error}.", f"Correct {name}.")
 
 
-def unknown_setting(name: str, meant: str | None, known: Iterable[str]) -> Problem:
+@problem(Code.SETTING)
+def unknown_setting(name: str, meant: str | None, known: Iterable[str]) -> Text:
     """A name that no setting has; `meant` is one that looks like it."""
-    return Problem(
-        Code.SETTING,
+    return Text(
         f"{name} is not a setting of publish-verified.",
         f"Did you mean {meant}?" if meant else f"Remove it, or use one of: {', '.join(known)}.",
     )
 
 
-def not_a_table() -> Problem:
+@problem(Code.SETTING)
+def not_a_table() -> Text:
     """`tool.publish-verified` is not a table."""
-    return Problem(
-        Code.SETTING,
+    return Text(
         "tool.publish-verified in pyproject.toml is not a table.",
         "Write a [tool.publish-verified] table with one setting per line.",
     )
 
 
-def not_awaitable(reason: object) -> Problem:
+@problem(Code.NOT_AWAITABLE)
+def not_awaitable(reason: object) -> Text:
     """A release name that `wait` does not accept."""
-    return Problem(Code.NOT_AWAITABLE, f"{reason}.", "Name releases as NAME==VERSION.")
+    return Text(f"{reason}.", "Name releases as NAME==VERSION.")
 
 
-def nothing_to_wait_for() -> Problem:
+@problem(Code.NOT_AWAITABLE)
+def nothing_to_wait_for() -> Text:
     """`wait` without anything to wait for."""
-    return Problem(
-        Code.NOT_AWAITABLE,
+    return Text(
         "There is nothing to wait for.",
         "Name releases as NAME==VERSION, or pass --from-receipt FILE or --dist-dir DIR.",
     )
 
 
-def not_among_those(releases: Collection[str]) -> Problem:
-    return Problem(
-        Code.NOT_AWAITABLE,
+@problem(Code.NOT_AWAITABLE)
+def not_among_those(releases: Collection[str]) -> Text:
+    return Text(
         f"The receipt or directory does not contain {some(releases)}.",
         "Leave the names out to wait for everything in it.",
     )
 
 
-def receipt_would_be_lost() -> Problem:
-    return Problem(
-        Code.NOT_AWAITABLE,
+@problem(Code.NOT_AWAITABLE)
+def receipt_would_be_lost() -> Text:
+    return Text(
         "--receipt would overwrite the file that --from-receipt reads.",
         "Pass another file to --receipt.",
     )
 
 
-def receipt_unreadable(path: str, reason: object) -> Problem:
-    return Problem(
-        Code.RECEIPT_UNREADABLE,
+@problem(Code.RECEIPT_UNREADABLE)
+def receipt_unreadable(path: str, reason: object) -> Text:
+    return Text(
         f"Cannot use the receipt {printable(path)}: {printable(str(reason)).rstrip('.')}.",
         "Pass the receipt that the publishing run wrote. CI systems skip hidden directories such as"
         " dist/.publish-verified when they upload files.",
     )
 
 
-def receipt_not_writable(path: str, error: object) -> Problem:
-    return Problem(
-        Code.RECEIPT_NOT_WRITABLE,
+@problem(Code.RECEIPT_NOT_WRITABLE)
+def receipt_not_writable(path: str, error: object) -> Text:
+    return Text(
         f"Cannot write the receipt {printable(path)}: {printable(str(error))}.",
         "Pass another path with --receipt FILE.",
     )
 
 
-def internal(error: BaseException) -> Problem:
+@problem(Code.INTERNAL)
+def internal(error: BaseException) -> Text:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return Problem(
-        Code.INTERNAL,
+    return Text(
         f"{type(error).__name__}: {printable(str(error))}",
         "This is a bug in poetry-publish-verified: please report it with the output of -vvv."
         " Running the same command again is safe.",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from poetry_publish_verified.core.problems.words import RERUN_LATER, some
-from poetry_publish_verified.errors import Code, Problem
-from poetry_publish_verified.sanitize import printable, without_secrets
+from poetry_publish_verified.core.problems.words import RERUN_LATER, Text, problem, some, why
+from poetry_publish_verified.errors import Code, Problem, Severity
+from poetry_publish_verified.sanitize import without_secrets
 
 _NAMES = 10
 _REMEDIES = {
@@ -23,216 +23,174 @@ def page_fault(index: str, code: Code, words: str, filename: str | None) -> Prob
 
 def quarantined(index: str, reason: str) -> Problem:
     """The project is quarantined, so its page lists nothing (PEP 792)."""
-    why = f" ({printable(reason, 200)})" if reason else ""
-    remedy = _REMEDIES[Code.QUARANTINED]
-    words = f"has quarantined the project{why}, so it lists none of its files"
-    return Problem(Code.QUARANTINED, f"{index} {words}.", remedy, index=index)
+    words = f"has quarantined the project{why(reason)}, so it lists none of its files"
+    return page_fault(index, Code.QUARANTINED, words, None)
 
 
-def extra_files(index: str, filenames: Collection[str], *, strict: bool) -> Problem:
+@problem(Code.EXTRA_FILE)
+def extra_files(index: str, filenames: Collection[str], severity: Severity) -> Text:
     found = f"{index} lists unexpected files of this version: {some(filenames, _NAMES)}."
-    if strict:
-        remedy = "Find out who published them. If another job does, run without --strict."
-        return Problem(Code.EXTRA_FILE, found, remedy, index=index)
-    return Problem(
-        Code.EXTRA_FILE,
-        f"{found} They were not checked.",
-        "No action needed if another job publishes them.",
-        severity="warning",
-        index=index,
+    if severity == "error":
+        return Text(
+            found, "Find out who published them. If another job does, run without --strict."
+        )
+    return Text(
+        f"{found} They were not checked.", "No action needed if another job publishes them."
     )
 
 
-def project_status(index: str, status: str, reason: str | None) -> Problem:
+@problem(Code.PROJECT_STATUS, "warning")
+def project_status(index: str, status: str, reason: str | None) -> Text:
     """The project is archived or deprecated (PEP 792)."""
-    why = f" ({printable(reason, 200)})" if reason else ""
-    return Problem(
-        Code.PROJECT_STATUS,
-        f"{index} marks the project as {status}{why}.",
+    return Text(
+        f"{index} marks the project as {status}{why(reason)}.",
         "If that is wrong, change it in the project's settings on the index.",
-        severity="warning",
-        index=index,
     )
 
 
-def no_hash(index: str, filenames: Collection[str], *, compared: bool) -> Problem:
-    """Files without a sha256; `compared`: their content is compared all the same."""
+@problem(Code.NO_HASH_LISTED)
+def no_hash(index: str, filenames: Collection[str], severity: Severity) -> Text:
+    """Files without a sha256: an error unless their content is compared all the same."""
     found = f"{index} lists {some(filenames)} without a sha256, so"
-    if not compared:
-        remedy = "Use --until downloadable, which compares the files themselves."
-        message = f"{found} the listing alone proves nothing."
-        return Problem(Code.NO_HASH_LISTED, message, remedy, index=index)
-    return Problem(
-        Code.NO_HASH_LISTED,
+    if severity == "error":
+        return Text(
+            f"{found} the listing alone proves nothing.",
+            "Use --until downloadable, which compares the files themselves.",
+        )
+    return Text(
         f"{found} installers cannot check what they download.",
         "No action needed for this release: its files are downloaded and compared.",
-        severity="warning",
-        index=index,
     )
 
 
-def not_downloadable(index: str, filename: str, detail: str, *, metadata: bool = False) -> Problem:
+@problem(Code.NOT_FETCHED_IN_TIME)
+def not_downloadable(index: str, filename: str, detail: str, *, metadata: bool = False) -> Text:
     """A file, or its `.metadata` (PEP 658), is offered and cannot be downloaded."""
     what = f"offers the metadata of {filename}" if metadata else f"lists {filename}"
-    return Problem(
-        Code.NOT_FETCHED_IN_TIME,
-        f"{index} {what}, but it cannot be downloaded: {detail}.",
-        RERUN_LATER,
-        filename=filename,
-        index=index,
-    )
+    return Text(f"{index} {what}, but it cannot be downloaded: {detail}.", RERUN_LATER)
 
 
-def other_bytes(index: str, filename: str, *, served: str, size: int, expected: str) -> Problem:
+@problem(Code.OTHER_BYTES_SERVED)
+def other_bytes(index: str, filename: str, *, served: str, size: int, expected: str) -> Text:
     """An index serves other bytes; `served` is their sha256, empty if the file is longer."""
     found = f"sha256 {served}" if served else "a longer file"
-    return Problem(
-        Code.OTHER_BYTES_SERVED,
+    return Text(
         f"{index} serves a different {filename}: {found} ({size} bytes read) instead of sha256"
         f" {expected}.",
         _do_not_use(index),
-        filename=filename,
-        index=index,
     )
 
 
-def not_the_archive(index: str, filename: str, flaw: str) -> Problem:
+@problem(Code.OTHER_BYTES_SERVED)
+def not_the_archive(index: str, filename: str, flaw: str) -> Text:
     """No hash is known, and what is served is not what the file name says."""
-    return Problem(
-        Code.OTHER_BYTES_SERVED,
-        f"{index} serves something else as {filename}: {flaw}.",
-        _do_not_use(index),
-        filename=filename,
-        index=index,
-    )
+    return Text(f"{index} serves something else as {filename}: {flaw}.", _do_not_use(index))
 
 
-def encoded_in_transit(index: str, filename: str, coding: str) -> Problem:
-    return Problem(
-        Code.ENCODED_IN_TRANSIT,
+@problem(Code.ENCODED_IN_TRANSIT)
+def encoded_in_transit(index: str, filename: str, coding: str) -> Text:
+    return Text(
         f"{index} serves {filename} with 'Content-Encoding: {coding}'. The bytes are the published"
         " ones, but uv and Poetry decode them and fail.",
         "Configure the server to send archives without a Content-Encoding.",
-        filename=filename,
-        index=index,
     )
 
 
+@problem(Code.OTHER_DIGEST_LISTED)
 def other_digest_listed(
     index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
-) -> Problem:
+) -> Text:
     """A listed hash other than sha256 is wrong."""
-    return Problem(
-        Code.OTHER_DIGEST_LISTED,
+    return Text(
         f"{index} lists {filename} with {algorithm} {listed}, but the file has {actual}, so"
         " installers reject it.",
         "Correct the hash that the index lists, or have it list sha256 only.",
-        filename=filename,
-        index=index,
     )
 
 
-def other_metadata_served(index: str, filename: str, *, served: str, expected: str) -> Problem:
+@problem(Code.OTHER_METADATA_SERVED)
+def other_metadata_served(index: str, filename: str, *, served: str, expected: str) -> Text:
     """The `.metadata` differs from the file's own."""
-    return Problem(
-        Code.OTHER_METADATA_SERVED,
+    return Text(
         f"{index} serves metadata for {filename} that differs from the file's own: sha256 {served}"
         f" instead of {expected}. Installers would resolve with the wrong metadata.",
         _do_not_use(index),
-        filename=filename,
-        index=index,
     )
 
 
+@problem(Code.OTHER_METADATA_LISTED)
 def other_metadata_listed(
     index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
-) -> Problem:
+) -> Text:
     """The `.metadata` is listed with the wrong hash."""
-    return Problem(
-        Code.OTHER_METADATA_LISTED,
+    return Text(
         f"{index} lists the metadata of {filename} with {algorithm} {listed}, but serves {actual},"
         " so installers reject it.",
         _do_not_use(index),
-        filename=filename,
-        index=index,
     )
 
 
-def nothing_to_install() -> Problem:
-    return Problem(
-        Code.NOT_INSTALLABLE_BY_NATURE,
+@problem(Code.NOT_INSTALLABLE_BY_NATURE, "warning")
+def nothing_to_install() -> Text:
+    return Text(
         "The release has no wheel, so --until installable has nothing to install.",
         "No action needed, unless the release should have a wheel.",
-        severity="warning",
     )
 
 
-def fits_no_python(index: str, filename: str) -> Problem:
-    return Problem(
-        Code.CLIENT_CANNOT_INSTALL,
+@problem(Code.CLIENT_CANNOT_INSTALL)
+def fits_no_python(index: str, filename: str) -> Text:
+    return Text(
         f"{filename} cannot be installed: no Python version matches both its tags and its"
         " Requires-Python.",
         "Correct requires-python or the wheel's tags, and publish a new version.",
-        filename=filename,
-        index=index,
     )
 
 
-def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Problem:
-    return Problem(
-        Code.CLIENT_UNAVAILABLE,
+@problem(Code.CLIENT_UNAVAILABLE, "warning")
+def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Text:
+    return Text(
         f"No client could be asked for {filename}: {'; '.join(reasons)}.",
         "Add pip to --clients.",
-        severity="warning",
-        filename=filename,
-        index=index,
     )
 
 
-def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Problem:
+@problem(Code.CLIENT_CANNOT_INSTALL)
+def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Text:
     """A real client failed; `detail` quotes it."""
-    return Problem(
-        Code.CLIENT_CANNOT_INSTALL,
+    return Text(
         f"{client} cannot install {filename} from {index}: {without_secrets(detail)}",
         f"Run the same command again. If {client} still fails, its message is the reason.",
-        filename=filename,
-        index=index,
     )
 
 
+@problem(Code.OTHER_BYTES_SERVED)
 def client_got_other_bytes(
     client: str, filename: str, index: str, *, got: str, sha256: str
-) -> Problem:
+) -> Text:
     """A real client downloaded bytes that were not published."""
-    return Problem(
-        Code.OTHER_BYTES_SERVED,
+    return Text(
         f"{client} was asked for {filename} but downloaded {got} with sha256 {sha256}.",
         "Remove the other file from the index, or bump the version.",
-        filename=filename,
-        index=index,
     )
 
 
-def client_prefers_another(client: str, filename: str, index: str, *, got: str) -> Problem:
-    return Problem(
-        Code.CLIENT_TAKES_ANOTHER,
-        f"{client} was asked for {filename} but takes {got}: they differ only in the build tag, so"
-        f" nobody gets {filename}.",
+@problem(Code.CLIENT_TAKES_ANOTHER, "warning")
+def client_prefers_another(client: str, wheel: str, index: str, *, got: str) -> Text:
+    return Text(
+        f"{client} was asked for {wheel} but takes {got}: they differ only in the build tag, so"
+        f" nobody gets {wheel}.",
         "No action needed if that is intended.",
-        severity="warning",
-        index=index,
     )
 
 
-def stale_client_cache(client: str, release: str, index: str, remedy: str) -> Problem:
+@problem(Code.WARM_CACHE, "warning")
+def stale_client_cache(client: str, release: str, index: str, remedy: str) -> Text:
     """The user's own cache still has an older page; `remedy` is a command."""
-    return Problem(
-        Code.WARM_CACHE,
+    return Text(
         f"{client} finds {release} on {index}, but your own {client} cache still holds an older"
         " page.",
         f"Refresh it: {remedy}",
-        severity="warning",
-        index=index,
     )
 
 

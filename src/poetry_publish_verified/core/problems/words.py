@@ -1,15 +1,55 @@
-"""Lists of names in a sentence, and advice that several problems share."""
+"""What problems are made of: their shape, lists of names, and advice that several share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import inspect
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import NamedTuple, ParamSpec
 
+from poetry_publish_verified.errors import Code, Problem, Severity
 from poetry_publish_verified.sanitize import printable
+
+Given = ParamSpec("Given")
 
 _NAMES = 5
 
 RERUN = "run the same command again"
 RERUN_LATER = "Run the same command again later; nothing is uploaded twice."
+
+
+class Text(NamedTuple):
+    """What is true now, and what to do next."""
+
+    message: str
+    remedy: str
+
+
+def problem(
+    code: Code, severity: Severity = "error"
+) -> Callable[[Callable[Given, Text]], Callable[Given, Problem]]:
+    """Make a function that returns a text return its problem.
+
+    The function's parameters `filename`, `index` and `severity` are also the problem's own.
+    """
+
+    def of_text(text: Callable[Given, Text]) -> Callable[Given, Problem]:
+        signature = inspect.signature(text)
+
+        @wraps(text)
+        def made(*args: Given.args, **kwargs: Given.kwargs) -> Problem:
+            given = {"severity": severity} | signature.bind(*args, **kwargs).arguments
+            own = {key: given[key] for key in ("filename", "index", "severity") if key in given}
+            return Problem(code, *text(*args, **kwargs), **own)
+
+        return made
+
+    return of_text
+
+
+def why(reason: str | None) -> str:
+    """A reason that an index gives, in brackets; empty if it gives none."""
+    return f" ({printable(reason, 200)})" if reason else ""
 
 
 def some(names: Collection[str], most: int = _NAMES) -> str:

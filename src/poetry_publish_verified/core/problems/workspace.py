@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from poetry_publish_verified.core.problems.words import RERUN, some
+from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some
 from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.sanitize import printable, without_secrets
 
 
-def no_match(pattern: str, base: str) -> Problem:
+@problem(Code.NO_PROJECTS)
+def no_match(pattern: str, base: str) -> Text:
     """A pattern of `--projects` that matches no directory with a pyproject.toml."""
-    return Problem(
-        Code.NO_PROJECTS,
+    return Text(
         f"--projects {printable(pattern)} matches no project in {printable(base)}.",
         "Name directories that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
     )
 
 
-def nothing_to_publish(directories: Collection[str]) -> Problem:
-    return Problem(
-        Code.NO_PROJECTS,
+@problem(Code.NO_PROJECTS)
+def nothing_to_publish(directories: Collection[str]) -> Text:
+    return Text(
         f"There is nothing to publish: {some(directories)} set package-mode = false.",
         "Name the directories of packages with --projects.",
     )
 
 
-def same_name(name: str, directories: Sequence[str]) -> Problem:
-    return Problem(
-        Code.NAME_TWICE,
+@problem(Code.NAME_TWICE)
+def same_name(name: str, directories: Sequence[str]) -> Text:
+    return Text(
         f"{len(directories)} projects are named {name}: {printable(', '.join(directories))}.",
         "Rename all but one, or leave the others out of --projects.",
     )
 
 
-def cycle(names: Sequence[str]) -> Problem:
+@problem(Code.CYCLE)
+def cycle(names: Sequence[str]) -> Text:
     """`names` depend on each other, the last on the first."""
-    return Problem(
-        Code.CYCLE,
+    return Text(
         f"These projects depend on each other in a cycle: {' -> '.join(names)}. None can be"
         " released before the others.",
         "Remove one of the dependencies, or move what both need into a project of its own. Extras"
@@ -45,18 +45,18 @@ def cycle(names: Sequence[str]) -> Problem:
     )
 
 
-def built_with_member(project: str, other: str) -> Problem:
-    return Problem(
-        Code.BUILDS_WITH_MEMBER,
+@problem(Code.BUILDS_WITH_MEMBER)
+def built_with_member(project: str, other: str) -> Text:
+    return Text(
         f"{project} needs {other} to build (build-system.requires), but {other} is released in the"
         " same run: the build would use its previous release.",
         f"Release {other} on its own first, and leave it out of --projects.",
     )
 
 
-def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
-    return Problem(
-        Code.PATH_DEPENDENCY,
+@problem(Code.PATH_DEPENDENCY)
+def path_dependency(project: str, dependency: str, requirement: str) -> Text:
+    return Text(
         f"{project} would be released with a dependency on a path on this machine:"
         f" {printable(without_secrets(requirement))}.",
         f'Declare a range in [project]: dependencies = ["{dependency}>=1.2,<2"], and the path in'
@@ -64,30 +64,30 @@ def path_dependency(project: str, dependency: str, requirement: str) -> Problem:
     )
 
 
+@problem(Code.RANGE_UNSATISFIED)
 def range_unsatisfied(
     project: str, directory: str, *, requirement: str, other: str, version: str
-) -> Problem:
-    return Problem(
-        Code.RANGE_UNSATISFIED,
+) -> Text:
+    return Text(
         f"{project} needs {printable(requirement)}, but this run releases {other} {version},"
         " and the index has no version that fits.",
         f"Change the range in {directory}/pyproject.toml, or the version of {other}.",
     )
 
 
-def members_unknown() -> Problem:
-    return Problem(
-        Code.MEMBERS_UNKNOWN,
+@problem(Code.MEMBERS_UNKNOWN)
+def members_unknown() -> Text:
+    return Text(
         "--wait-for-dependencies does not know which projects to wait for.",
         "Name all projects of the repository with --projects, or set projects in"
         " [tool.publish-verified] in a pyproject.toml above them.",
     )
 
 
-def not_a_member(project: str, patterns: Collection[str], root: str) -> Problem:
+@problem(Code.MEMBERS_UNKNOWN)
+def not_a_member(project: str, patterns: Collection[str], root: str) -> Text:
     """The project is not among those that `--projects` matches."""
-    return Problem(
-        Code.MEMBERS_UNKNOWN,
+    return Text(
         f"{project} is not among the projects that {some(patterns)} matches in {root}.",
         "Name it with --projects too, or leave out --wait-for-dependencies.",
     )
