@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 import pytest
 
-from poetry_publish_verified.adapters.clients.setup import Turns
+from poetry_publish_verified.adapters.clients.shared import Turns
 from poetry_publish_verified.adapters.pace import Pace
 from tests.release.scripted import VirtualClock
 

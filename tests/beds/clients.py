@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from poetry_publish_verified.adapters.clients.setup import ClientSetup, Turns
+from poetry_publish_verified.adapters.clients.shared import ClientSetup, Turns
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.distribution import parse_filename

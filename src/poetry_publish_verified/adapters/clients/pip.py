@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from poetry_publish_verified import isolated_python
 from poetry_publish_verified.adapters import embedded_pip
-from poetry_publish_verified.adapters.clients.setup import (
+from poetry_publish_verified.adapters.clients.shared import (
     ClientSetup,
     absolute,
     deleted_at_once,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from poetry_publish_verified.adapters.clients.setup import ClientSetup, sha256_of
+from poetry_publish_verified.adapters.clients.shared import ClientSetup, sha256_of
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
 from poetry_publish_verified.sanitize import printable

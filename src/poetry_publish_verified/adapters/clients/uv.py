@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.clients.setup import (
+from poetry_publish_verified.adapters.clients.shared import (
     ClientSetup,
     absolute,
     deleted_at_once,
