@@ -8,7 +8,6 @@ from functools import partial
 import anyio
 import pytest
 
-from poetry_publish_verified.adapters.clients.shared import Turns
 from poetry_publish_verified.adapters.pace import Pace
 from tests.release.scripted import VirtualClock
 
@@ -103,14 +102,13 @@ def test_clients_share_the_pace() -> None:
     """A client's turn leaves room for its requests, and few clients have one at a time."""
     clock = VirtualClock()
     pace = Pace(clock)
-    turns = Turns(pace)
     held: list[int] = []
     begun: list[float] = []
     now_held = 0
 
     async def ask() -> None:
         nonlocal now_held
-        async with turns.at("https://index.example/simple/", 20.0):
+        async with pace.clients_turn("https://index.example/simple/", 20.0):
             begun.append(clock.now)
             now_held += 1
             held.append(now_held)

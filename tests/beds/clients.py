@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from poetry_publish_verified.adapters.clients.shared import ClientSetup, Turns
+from poetry_publish_verified.adapters.clients.shared import ClientSetup
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.distribution import parse_filename
@@ -51,7 +51,7 @@ def setup(directory: Path, target: IndexTarget, **environment: str) -> ClientSet
         kept_in=directory.parent / "kept",
         environment=clean_environment(directory.parent / "home", **environment),
         indexes={target.url: target},
-        turns=Turns(Pace(SystemClock())),
+        pace=Pace(SystemClock()),
     )
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 from urllib.parse import urlsplit
+
+import anyio
 
 from poetry_publish_verified.core.urls import is_loopback, origin
 
 # Four requests a second, and a little less, as they do not arrive as evenly as they leave.
 _SECONDS_BETWEEN = 0.27
+# Real clients that are asked at once: each is a process, or a thread that hashes.
+_CLIENTS_AT_ONCE = 3
+# What a client asks for a wheel: its page, its metadata, the file.
+_REQUESTS_OF_A_CLIENT = 3
 
 
 class _Clock(Protocol):
@@ -27,6 +35,7 @@ class Pace:
         self._clock = clock
         self._next: dict[str, float] = {}
         self._held: dict[tuple[str, str, int], float] = {}
+        self._clients = anyio.CapacityLimiter(_CLIENTS_AT_ONCE)
 
     async def turn(self, url: str, *, patience: float = math.inf, requests: int = 1) -> None:
         """Return when `url` may be asked: after its server's rest, or `patience` seconds of it.
@@ -44,6 +53,13 @@ class Pace:
         self._next[host] = turn + requests * _SECONDS_BETWEEN
         if turn > now:
             await self._clock.sleep(turn - now)
+
+    @asynccontextmanager
+    async def clients_turn(self, url: str, timeout: float) -> AsyncIterator[None]:
+        """The turn of a real client, few of which have one at a time; else as `turn`."""
+        async with self._clients:
+            await self.turn(url, patience=timeout, requests=_REQUESTS_OF_A_CLIENT)
+            yield
 
     def hold(self, url: str, seconds: float) -> None:
         """Leave the server of `url` alone for so long, as it has asked."""

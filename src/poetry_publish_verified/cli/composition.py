@@ -19,7 +19,7 @@ from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
-from poetry_publish_verified.adapters.clients.shared import ClientSetup, Turns
+from poetry_publish_verified.adapters.clients.shared import ClientSetup
 from poetry_publish_verified.adapters.clients.uv import Uv
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
@@ -239,7 +239,7 @@ def _clients(
         kept_in=kept_in() / "clients",
         environment=os.environ,
         indexes=indexes,
-        turns=Turns(pace),
+        pace=pace,
         proxies=proxies,
     )
     uv = shutil.which("uv") if "uv" in plan.clients else None

@@ -11,18 +11,8 @@ import anyio
 import anyio.to_thread
 from packaging.version import InvalidVersion, Version
 
-from poetry_publish_verified import isolated_python
 from poetry_publish_verified.adapters import embedded_pip
-from poetry_publish_verified.adapters.clients.shared import (
-    ClientSetup,
-    absolute,
-    deleted_at_once,
-    home_in,
-    run,
-    sha256_of,
-    temporary_files_in,
-    with_credentials,
-)
+from poetry_publish_verified.adapters.clients import shared
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
@@ -39,14 +29,10 @@ class Pip:
     name = "pip"
     optional = False
 
-    def __init__(self, setup: ClientSetup) -> None:
+    def __init__(self, setup: shared.ClientSetup) -> None:
         """`prepare` comes before all else."""
         self._setup = setup
         self._command: list[str] = []
-        # Its own home too: pip and what it asks about the machine would write into the user's.
-        self._environment = home_in(setup.directory) | isolated_python.surroundings(
-            setup.environment, network=True, proxies=setup.proxies
-        )
 
     async def prepare(self) -> str | None:
         """Unpack pip, for good if possible; why that failed."""
@@ -64,7 +50,7 @@ class Pip:
         self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFile | ClientFailure:
         """`pip download` of one wheel from one index, for the machine of its target."""
-        async with deleted_at_once(self._setup.directory) as place:
+        async with shared.deleted_at_once(self._setup.directory) as place:
             goal = place / "downloaded"
             arguments = ["download", *_COMMON, "--no-deps", "--progress-bar=off"]
             arguments += ["--dest", str(goal), *_target(request), request.requirement]
@@ -74,13 +60,15 @@ class Pip:
             files = sorted(goal.iterdir()) if goal.is_dir() else []
             if len(files) != 1:
                 return ClientFailure(client_words.of_pip(done.stdout))
-            return ClientFile(files[0].name, await anyio.to_thread.run_sync(sha256_of, files[0]))
+            return ClientFile(
+                files[0].name, await anyio.to_thread.run_sync(shared.sha256_of, files[0])
+            )
 
     async def resolve(
         self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFailure | None:
         """`pip index versions`, which downloads nothing on any index, for the same machine."""
-        async with deleted_at_once(self._setup.directory) as place:
+        async with shared.deleted_at_once(self._setup.directory) as place:
             arguments = ["index", "versions", *_COMMON, "--pre", *_target(request), request.name]
             done = await self._ask(arguments, place, index_url, timeout)
         if isinstance(done, ClientFailure):
@@ -97,19 +85,13 @@ class Pip:
     async def _ask(
         self, arguments: list[str], place: Path, index_url: str, timeout: float
     ) -> subprocess.CompletedProcess[bytes] | ClientFailure:
-        environment = self._environment | _settings(self._setup.indexes[index_url])
-        environment |= temporary_files_in(place)
-        async with self._setup.turns.at(index_url, timeout):
-            try:
-                with anyio.fail_after(timeout):
-                    done = await run(
-                        [*self._command, *arguments], environment, self._setup.directory
-                    )
-            except TimeoutError:
-                return ClientFailure(f"pip did not finish within {timeout:.0f} s")
-            except OSError as error:
-                return ClientFailure(f"pip could not be run: {printable(str(error))}")
-        return done if done.returncode == 0 else ClientFailure(client_words.of_pip(done.stdout))
+        environment = self._setup.variables | _settings(self._setup.indexes[index_url])
+        environment |= shared.temporary_files_in(place)
+        command = [*self._command, *arguments]
+        done = await self._setup.ask(self.name, command, environment, index_url, timeout)
+        if isinstance(done, ClientFailure) or done.returncode == 0:
+            return done
+        return ClientFailure(client_words.of_pip(done.stdout))
 
 
 def _target(request: ClientRequest) -> list[str]:
@@ -133,13 +115,13 @@ def _settings(index: IndexTarget) -> dict[str, str]:
     """
     settings = {
         "PIP_CONFIG_FILE": os.devnull,  # turns off the machine's, the user's and the site's
-        "PIP_INDEX_URL": with_credentials(index.url, index.access),
+        "PIP_INDEX_URL": shared.with_credentials(index.url, index.access),
     }
     parts = urlsplit(index.url)
     if parts.scheme == "http" or not index.access.verify:
         settings["PIP_TRUSTED_HOST"] = parts.netloc
     if index.access.ca is not None:
-        settings["PIP_CERT"] = absolute(index.access.ca)
+        settings["PIP_CERT"] = shared.absolute(index.access.ca)
     if index.access.client_cert is not None:
-        settings["PIP_CLIENT_CERT"] = absolute(index.access.client_cert)
+        settings["PIP_CLIENT_CERT"] = shared.absolute(index.access.client_cert)
     return settings

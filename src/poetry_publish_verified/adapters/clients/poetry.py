@@ -5,19 +5,20 @@ Tried with Poetry 2.0 to 2.5. Only public names of Poetry are used.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import anyio.to_thread
 
-from poetry_publish_verified.adapters.clients.shared import ClientSetup, sha256_of
+from poetry_publish_verified.adapters.clients import shared
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
 from poetry_publish_verified.sanitize import printable
@@ -53,7 +54,7 @@ class PoetryClient:
     name = "Poetry"
     optional = False
 
-    def __init__(self, setup: ClientSetup, pypi_index: str) -> None:
+    def __init__(self, setup: shared.ClientSetup, pypi_index: str) -> None:
         """For `pypi_index` Poetry has a class of its own, which reads PyPI's other pages too."""
         self._setup = setup
         self._pypi_index = pypi_index
@@ -81,7 +82,7 @@ class PoetryClient:
     async def _ask(
         self, call: Callable[[], T | ClientFailure], index_url: str, timeout: float
     ) -> T | ClientFailure:
-        async with self._setup.turns.at(index_url, timeout):
+        async with self._setup.pace.clients_turn(index_url, timeout):
             try:
                 with anyio.fail_after(timeout):
                     return await _in_thread(call)
@@ -101,7 +102,7 @@ class PoetryClient:
             link = found.links[request.filename]
             self._choose_proxies(repository, link.url)
             _download_file(link, file, repository)
-            got = ClientFile(link.filename, sha256_of(file))
+            got = ClientFile(link.filename, shared.sha256_of(file))
             # Other bytes are the worse news.
             if got.sha256 != request.sha256:
                 return got
@@ -222,28 +223,19 @@ def _hash_failure(file: Path, locked: str) -> ClientFailure | None:
 
 
 async def _in_thread(call: Callable[[], T]) -> T:
-    """`call`'s answer, from a thread that is left alone when its time is up.
+    """`call`'s answer, from a daemon thread that is left alone when its time is up.
 
-    anyio's own threads are waited for when the process ends, which a server that hangs could
-    put off for minutes; so the call has a daemon thread, and anyio's only waits for that.
+    The threads of anyio and asyncio are waited for when the process ends, which a server that hangs
+    could put off for minutes.
     """
-    results: list[T] = []
-    faults: list[Exception] = []
-    done = threading.Event()
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
 
     def work() -> None:
         try:
-            results.append(call())
+            future.set_result(call())
         except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            faults.append(error)
-        finally:
-            done.set()
+            future.set_exception(error)
 
     threading.Thread(target=work, name="poetry-client", daemon=True).start()
-    try:
-        await anyio.to_thread.run_sync(done.wait, abandon_on_cancel=True)
-    finally:
-        done.set()
-    if faults:
-        raise faults[0]
-    return results[0]
+    return await asyncio.wrap_future(future)

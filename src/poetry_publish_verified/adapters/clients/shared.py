@@ -11,37 +11,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import anyio
 import anyio.to_thread
 
+from poetry_publish_verified import isolated_python
+from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.urls import Access, IndexTarget
-
-# Of all clients together: each is a process, or a thread that hashes.
-_AT_ONCE = 3
-# What a client asks for a wheel: its page, its metadata, the file.
-_REQUESTS = 3
-
-
-class _Pace(Protocol):
-    async def turn(self, url: str, *, patience: float, requests: int) -> None: ...
-
-
-class Turns:
-    """When a client may be asked: few at once, and at the pace that a run keeps with each host."""
-
-    def __init__(self, pace: _Pace) -> None:
-        self._pace = pace
-        self._slots = anyio.CapacityLimiter(_AT_ONCE)
-
-    @asynccontextmanager
-    async def at(self, url: str, timeout: float) -> AsyncIterator[None]:
-        """Wait for a turn at the host of `url`, its rest at most `timeout` seconds, and keep it."""
-        async with self._slots:
-            await self._pace.turn(url, patience=timeout, requests=_REQUESTS)
-            yield
+from poetry_publish_verified.core.verification import ClientFailure
+from poetry_publish_verified.sanitize import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +36,36 @@ class ClientSetup:
     kept_in: Path
     environment: Mapping[str, str]
     indexes: Mapping[str, IndexTarget]
-    turns: Turns
+    pace: Pace
     proxies: bool = True
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """A program's environment: what it needs for the network, and another home.
+
+        A client, and what it asks about the machine, would write into the user's.
+        """
+        home = dict.fromkeys(("HOME", "USERPROFILE"), str(self.directory))
+        network = isolated_python.surroundings(self.environment, network=True, proxies=self.proxies)
+        return network | home
+
+    async def ask(
+        self,
+        client: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        index_url: str,
+        timeout: float,
+    ) -> subprocess.CompletedProcess[bytes] | ClientFailure:
+        """Run the program of a client, which asks one index, once it has its turn."""
+        async with self.pace.clients_turn(index_url, timeout):
+            try:
+                with anyio.fail_after(timeout):
+                    return await run(command, environment, self.directory)
+            except TimeoutError:
+                return ClientFailure(f"{client} did not finish within {timeout:.0f} s")
+            except OSError as error:
+                return ClientFailure(f"{client} could not be run: {printable(str(error))}")
 
 
 @asynccontextmanager
@@ -85,11 +92,6 @@ async def run(
 def temporary_files_in(directory: Path) -> dict[str, str]:
     """Variables that keep a program's temporary files in `directory`, however it ends."""
     return dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(directory))
-
-
-def home_in(directory: Path) -> dict[str, str]:
-    """Variables that keep a program away from the user's home."""
-    return dict.fromkeys(("HOME", "USERPROFILE"), str(directory))
 
 
 def sha256_of(file: Path) -> str:

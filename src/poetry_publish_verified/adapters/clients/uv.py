@@ -15,16 +15,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.clients.shared import (
-    ClientSetup,
-    absolute,
-    deleted_at_once,
-    home_in,
-    run,
-    temporary_files_in,
-    with_credentials,
-)
+from poetry_publish_verified.adapters.clients import shared
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.uv_target import UvTarget, uv_target
@@ -60,9 +51,9 @@ class Uv:
     name = "uv"
     optional = True
 
-    def __init__(self, executable: Path | str, setup: ClientSetup) -> None:
+    def __init__(self, executable: Path | str, setup: shared.ClientSetup) -> None:
         """`prepare` comes before `download` and `resolve`."""
-        self._executable = absolute(str(executable))
+        self._executable = shared.absolute(str(executable))
         self._setup = setup
         self._version: tuple[int, ...] = _OLDEST
         self._users = {
@@ -71,11 +62,7 @@ class Uv:
             if setup.proxies or not key.upper().endswith("_PROXY")
         }
         network = {k: v for k, v in setup.environment.items() if k.upper() in _NETWORK}
-        self._environment = (
-            network
-            | isolated_python.surroundings(setup.environment, network=True, proxies=setup.proxies)
-            | home_in(setup.directory)
-        )
+        self._environment = network | setup.variables
 
     async def prepare(self) -> str | None:
         """Learn uv's version; why it cannot be asked."""
@@ -130,7 +117,7 @@ class Uv:
         question = ["pip", "install", "--dry-run", "--no-deps", *_common(target, goal)]
         question.append(request.requirement)
         try:
-            async with self._setup.turns.at(index_url, timeout):
+            async with self._setup.pace.clients_turn(index_url, timeout):
                 # Where the user is: a project's settings of uv count too.
                 with anyio.fail_after(timeout):
                     if (await self._run(question, environment)).returncode == 0:
@@ -153,22 +140,15 @@ class Uv:
         )
         if target.macos is not None:
             environment["MACOSX_DEPLOYMENT_TARGET"] = target.macos
-        async with (
-            deleted_at_once(self._setup.directory) as place,
-            self._setup.turns.at(index_url, timeout),
-        ):
+        async with shared.deleted_at_once(self._setup.directory) as place:
             goal = place / "installed"
-            arguments = ["pip", "install", *options, "--no-deps", "--no-cache", "--no-config"]
-            arguments += ["--require-hashes", "--only-binary", ":all:", *_common(target, goal)]
-            arguments += ["-r", str(self._requirements(request, place))]
-            environment |= temporary_files_in(place)
-            try:
-                with anyio.fail_after(timeout):
-                    done = await self._run(arguments, environment, self._setup.directory)
-            except TimeoutError:
-                return ClientFailure(f"uv did not finish within {timeout:.0f} s")
-            except OSError as error:
-                return ClientAbstains(f"uv could not be run: {printable(str(error))}")
+            command = [self._executable, "pip", "install", *options, "--no-deps", "--no-cache"]
+            command += ["--no-config", "--require-hashes", "--only-binary", ":all:"]
+            command += [*_common(target, goal), "-r", str(self._requirements(request, place))]
+            environment |= shared.temporary_files_in(place)
+            done = await self._setup.ask(self.name, command, environment, index_url, timeout)
+            if isinstance(done, ClientFailure):
+                return done
             if done.returncode == 0 and (options or any(goal.glob("*.dist-info"))):
                 return None
         return self._refusal(request, done.stdout)
@@ -193,7 +173,7 @@ class Uv:
     async def _run(
         self, arguments: list[str], environment: Mapping[str, str], directory: Path | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        return await run([self._executable, *arguments], environment, directory)
+        return await shared.run([self._executable, *arguments], environment, directory)
 
 
 def _target(request: ClientRequest) -> UvTarget | ClientAbstains:
@@ -220,7 +200,7 @@ def _settings(index: IndexTarget, environment: Mapping[str, str]) -> dict[str, s
     """Where to look and whom to trust; not as arguments, which are for every user to see."""
     access = index.access
     settings = {
-        "UV_DEFAULT_INDEX": with_credentials(index.url, access),
+        "UV_DEFAULT_INDEX": shared.with_credentials(index.url, access),
         "UV_KEYRING_PROVIDER": "disabled",
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_VERIFY_HASHES": "false",
@@ -229,12 +209,12 @@ def _settings(index: IndexTarget, environment: Mapping[str, str]) -> dict[str, s
         settings["UV_INSECURE_HOST"] = urlsplit(index.url).netloc
     if access.ca is not None:
         directory = Path(access.ca).is_dir()
-        settings["SSL_CERT_DIR" if directory else "SSL_CERT_FILE"] = absolute(access.ca)
+        settings["SSL_CERT_DIR" if directory else "SSL_CERT_FILE"] = shared.absolute(access.ca)
         # Else what the environment names counts beside or before it.
         for other in ("SSL_CERT_FILE" if directory else "SSL_CERT_DIR",):
             if other in environment:
                 settings[other] = ""
         settings |= {"UV_NATIVE_TLS": "false", "UV_SYSTEM_CERTS": "false"}
     if access.client_cert is not None:
-        settings["SSL_CLIENT_CERT"] = absolute(access.client_cert)
+        settings["SSL_CLIENT_CERT"] = shared.absolute(access.client_cert)
     return settings
