@@ -67,48 +67,18 @@ class SimpleIndex:
 
     def __init__(self, http: Http, target: IndexTarget, timeout: float) -> None:
         """`timeout` bounds one look at a page, in seconds."""
+        self.url, self.name, self.pypi = target.url, target.name, target.pypi
+        self.certain, self.guessed = target.certain, target.guessed
+        access = self._access = target.access
+        # A login, a client certificate and unchecked ones are for the index's own origin alone.
+        for_home = access.basic or access.client_cert or not access.verify
+        self.access: Hashable = (access, origin(target.url) if for_home else None)
         self._http = http
-        self._target = target
         self._timeout = min(_PAGE_TIMEOUT, timeout)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._reading = anyio.Lock()
         # The last page that was read, by where it came from and as what, with its digest.
         self._read_before: dict[tuple[str, str, str], tuple[bytes, ProjectPage]] = {}
-
-    @property
-    def url(self) -> str:
-        """The root of the simple API, without credentials."""
-        return self._target.url
-
-    @property
-    def certain(self) -> bool:
-        """Whether the index is known to exist: its address is neither a user's nor a guess."""
-        return self._target.certain
-
-    @property
-    def name(self) -> str | None:
-        """Poetry's name for its credentials, where it has one."""
-        return self._target.name
-
-    @property
-    def guessed(self) -> bool:
-        """Whether only the shape of the upload URL suggests its address."""
-        return self._target.guessed
-
-    @property
-    def pypi(self) -> bool:
-        """Whether this is PyPI, which Poetry reads in a way of its own."""
-        return self._target.pypi
-
-    @property
-    def access(self) -> Hashable:
-        """What files are fetched with: equal for indexes that fetch alike.
-
-        A login, a client certificate and unchecked ones are for the index's own origin alone.
-        """
-        access = self._target.access
-        for_home = access.basic or access.client_cert or not access.verify
-        return access, origin(self._target.url) if for_home else None
 
     async def look(
         self,
@@ -125,7 +95,7 @@ class SimpleIndex:
         would confirm what that replica does not have. `patience`: for how many seconds at most
         the server is left alone before, where it has asked for that.
         """
-        url = f"{self._target.url}{project}/"
+        url = f"{self.url}{project}/"
         if variant.page == "version":
             root = self._version_root()
             if root is None:
@@ -139,7 +109,7 @@ class SimpleIndex:
         patience = min(patience, self._timeout)
         asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh, patience=patience)
         try:
-            answer = await self._http.page(url, headers, self._target.access, asked)
+            answer = await self._http.page(url, headers, self._access, asked)
         except MovedError as error:
             return Observation("moved", detail=str(error))
         except SignInError as error:
@@ -165,7 +135,7 @@ class SimpleIndex:
         timeout = min(_ROOT_TIMEOUT, self._timeout)
         asked = Asked(0, timeout, fresh=True, patience=timeout)
         try:
-            answer = await self._http.page(self._target.url, headers, self._target.access, asked)
+            answer = await self._http.page(self.url, headers, self._access, asked)
         except UnreachableError as error:
             return "unreachable", str(error)
         except SignInError as error:
@@ -191,9 +161,10 @@ class SimpleIndex:
         `algorithms` are further ones, as `IndexFile.digests` names them; `patience` is that of
         `look`. With `opened`, it is kept for a moment, and read as such an archive.
         """
-        access, home, algorithms = self._target.access, self._target.url, algorithms | {"sha256"}
-        patience = min(patience, self._timeout)
-        get = partial(self._http.download, url, access, home, limit, algorithms, patience=patience)
+        algorithms, patience = algorithms | {"sha256"}, min(patience, self._timeout)
+        get = partial(
+            self._http.download, url, self._access, self.url, limit, algorithms, patience=patience
+        )
         try:
             return await get() if opened is None else await _opened(get, opened)
         except StatusError as error:
@@ -245,12 +216,12 @@ class SimpleIndex:
 
     def _version_root(self) -> str | None:
         """Where PyPI-like indexes have their JSON pages: `/pypi/` beside `/simple/`."""
-        base = self._target.url.removesuffix("simple/")
-        return f"{base}pypi/" if base != self._target.url and base.endswith("/") else None
+        base = self.url.removesuffix("simple/")
+        return f"{base}pypi/" if base != self.url and base.endswith("/") else None
 
     def _is_pypis(self, answer: Page) -> bool:
         """Whether an answer comes from where such pages are: PyPI says even 404 in JSON."""
-        if self._target.pypi or answer.status == 304:
+        if self.pypi or answer.status == 304:
             return True
         kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
         return kind == "application/json"

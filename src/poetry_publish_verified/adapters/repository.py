@@ -21,24 +21,11 @@ class HttpRepository:
 
     def __init__(self, http: Http, target: RepositoryTarget, dist_dir: Path) -> None:
         """`dist_dir` is the directory with the files."""
+        self.name, self.url = target.name, target.url
+        self.anonymous = target.access.basic is None
         self._http = http
-        self._target = target
+        self._access = target.access
         self._dist_dir = dist_dir
-
-    @property
-    def name(self) -> str:
-        """Poetry's name for it."""
-        return self._target.name
-
-    @property
-    def url(self) -> str:
-        """The upload URL, without credentials."""
-        return self._target.url
-
-    @property
-    def anonymous(self) -> bool:
-        """Whether no credentials were found, so none are sent."""
-        return self._target.access.basic is None
 
     async def state(self) -> tuple[RepositoryState, str]:
         """Whether what is there takes uploads, as far as a GET tells; and in words.
@@ -46,7 +33,7 @@ class HttpRepository:
         Of a redirect the words are its target.
         """
         try:
-            answer = await self._http.page(self.url, {}, self._target.access, _JUST_THERE)
+            answer = await self._http.page(self.url, {}, self._access, _JUST_THERE)
         except UnreachableError as error:
             return "unreachable", str(error)
         except HttpError as error:
@@ -59,10 +46,10 @@ class HttpRepository:
         """Send one file once; `on_sent` gets the number of bytes sent so far."""
         try:
             return await self._http.post_file(
-                self._target.url,
+                self.url,
                 form_fields(distribution),
                 self._dist_dir / distribution.filename,
-                self._target.access,
+                self._access,
                 on_sent,
                 sha256=distribution.sha256,
             )

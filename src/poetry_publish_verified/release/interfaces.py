@@ -34,29 +34,18 @@ from poetry_publish_verified.core.visibility import Observation, RootState
 class Index(Protocol):
     """One index."""
 
-    @property
-    def url(self) -> str:
-        """The root URL of its simple API."""
-
-    @property
-    def certain(self) -> bool:
-        """Whether the index is known to exist: its address is neither a user's nor a guess."""
-
-    @property
-    def name(self) -> str | None:
-        """Poetry's name for its credentials, where it has one."""
-
-    @property
-    def guessed(self) -> bool:
-        """Whether only the shape of the upload URL suggests its address."""
-
-    @property
-    def pypi(self) -> bool:
-        """Whether this is PyPI, which Poetry reads in a way of its own."""
-
-    @property
-    def access(self) -> Hashable:
-        """How it fetches files, credentials included: equal for indexes that fetch alike."""
+    url: str
+    """The root URL of its simple API."""
+    certain: bool
+    """Whether the index is known to exist: its address is neither a user's nor a guess."""
+    name: str | None
+    """Poetry's name for its credentials, where it has one."""
+    guessed: bool
+    """Whether only the shape of the upload URL suggests its address."""
+    pypi: bool
+    """Whether this is PyPI, which Poetry reads in a way of its own."""
+    access: Hashable
+    """How it fetches files, credentials included: equal for indexes that fetch alike."""
 
     async def look(
         self,
@@ -93,17 +82,12 @@ class Index(Protocol):
 class Repository(Protocol):
     """Where distributions are sent."""
 
-    @property
-    def name(self) -> str:
-        """Poetry's name for it."""
-
-    @property
-    def url(self) -> str:
-        """The upload URL, without credentials."""
-
-    @property
-    def anonymous(self) -> bool:
-        """Whether no credentials were found, so none are sent."""
+    name: str
+    """Poetry's name for it."""
+    url: str
+    """The upload URL, without credentials."""
+    anonymous: bool
+    """Whether no credentials were found, so none are sent."""
 
     async def state(self) -> tuple[RepositoryState, str]:
         """Whether what is there takes uploads, without sending any; and in words.
@@ -120,13 +104,10 @@ class Repository(Protocol):
 class Client(Protocol):
     """A real client; its methods never raise for what the index or the client does."""
 
-    @property
-    def name(self) -> str:
-        """Its name in messages."""
-
-    @property
-    def optional(self) -> bool:
-        """Whether it may be missing on this machine; the other clients are asked then."""
+    name: str
+    """Its name in messages."""
+    optional: bool
+    """Whether it may be missing on this machine; the other clients are asked then."""
 
     async def prepare(self) -> str | None:
         """Set it up, before anything else; returns why it cannot be asked, None if it can."""
