@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -11,61 +11,38 @@ Severity = Literal["error", "warning"]
 
 
 class Verdict(StrEnum):
-    """How a run, or one release of it, ended; `RUNNING` until it has."""
+    """How a run, or one release of it, ended, and the process's exit code; the gravest first.
 
-    RUNNING = "running"
-    VERIFIED = "verified"
-    KEPT_REMOTE = "kept-remote"
-    PREFLIGHT_REFUSED = "preflight-refused"
-    UPLOAD_FAILED = "upload-failed"
-    CONFLICT = "conflict"
-    NOT_VISIBLE = "not-visible"
-    VERIFICATION_FAILED = "verification-failed"
-    LOCK_TIMEOUT = "lock-timeout"
+    A release is `RUNNING` until it has ended; like one that is `BLOCKED`, it has no exit code.
+    """
+
+    exit_code: int | None
+
+    def __new__(cls, name: str, exit_code: int | None = None) -> Verdict:
+        """A member is its name, and knows its exit code."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.exit_code = exit_code
+        return member
+
+    INTERRUPTED = "interrupted", 130
+    ERROR = "error", 1
+    VERIFICATION_FAILED = "verification-failed", 7
+    CONFLICT = "conflict", 5
+    UPLOAD_FAILED = "upload-failed", 4
+    NOT_VISIBLE = "not-visible", 6
+    LOCK_TIMEOUT = "lock-timeout", 8
+    PREFLIGHT_REFUSED = "preflight-refused", 3
+    KEPT_REMOTE = "kept-remote", 0
+    VERIFIED = "verified", 0
+    DRY_RUN = "dry-run", 0
     BLOCKED = "blocked"
-    INTERRUPTED = "interrupted"
-    DRY_RUN = "dry-run"
-    ERROR = "error"
-
-    @property
-    def exit_code(self) -> int | None:
-        """The process's exit code for this verdict; None while running or blocked."""
-        return _EXIT_CODES.get(self)
+    RUNNING = "running"
 
 
-_EXIT_CODES = {
-    Verdict.VERIFIED: 0,
-    Verdict.KEPT_REMOTE: 0,
-    Verdict.DRY_RUN: 0,
-    Verdict.ERROR: 1,
-    Verdict.PREFLIGHT_REFUSED: 3,
-    Verdict.UPLOAD_FAILED: 4,
-    Verdict.CONFLICT: 5,
-    Verdict.NOT_VISIBLE: 6,
-    Verdict.VERIFICATION_FAILED: 7,
-    Verdict.LOCK_TIMEOUT: 8,
-    Verdict.INTERRUPTED: 130,
-}
-
-# Where several things went wrong, the first of these that occurred names the run.
-_GRAVEST_FIRST = (
-    Verdict.INTERRUPTED,
-    Verdict.ERROR,
-    Verdict.VERIFICATION_FAILED,
-    Verdict.CONFLICT,
-    Verdict.UPLOAD_FAILED,
-    Verdict.NOT_VISIBLE,
-    Verdict.LOCK_TIMEOUT,
-    Verdict.PREFLIGHT_REFUSED,
-)
-
-
-def gravest(verdicts: list[Verdict]) -> Verdict:
-    """The verdict that names the whole; of successes, `KEPT_REMOTE` before the others."""
-    for verdict in _GRAVEST_FIRST:
-        if verdict in verdicts:
-            return verdict
-    return Verdict.KEPT_REMOTE if Verdict.KEPT_REMOTE in verdicts else verdicts[0]
+def gravest(verdicts: Collection[Verdict]) -> Verdict:
+    """The verdict that names the whole, if several releases or indexes ended differently."""
+    return next(verdict for verdict in Verdict if verdict in verdicts)
 
 
 class Code(StrEnum):
