@@ -20,7 +20,7 @@ from poetry_publish_verified.core.expectation import (
     extra_files,
     not_offered,
 )
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple import Hashes, IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution, sha256
@@ -70,8 +70,8 @@ def test_expected_file_comes_from_the_distribution() -> None:
         {"size": 5},
         {"requires_python": ">=3.8"},
         {"requires_python": " >= 3.8 "},
-        {"has_metadata": True},
-        {"has_metadata": True, "metadata_sha256": sha256(METADATA)},
+        {"metadata": Hashes()},
+        {"metadata": Hashes(sha256(METADATA))},
     ],
 )
 def test_matching_listing_has_no_fault(more: dict[str, Any]) -> None:
@@ -88,11 +88,11 @@ def test_matching_listing_has_no_fault(more: dict[str, Any]) -> None:
         ({"requires_python": ">=3.9"}, [Code.OTHER_REQUIRES_PYTHON]),
         ({"requires_python": ""}, [Code.OTHER_REQUIRES_PYTHON]),
         ({"requires_python": "\x1b[31m::error::"}, [Code.OTHER_REQUIRES_PYTHON]),
-        ({"metadata_sha256": OTHER}, [Code.OTHER_METADATA_LISTED]),
+        ({"metadata": Hashes(OTHER)}, [Code.OTHER_METADATA_LISTED]),
         ({"yanked": ""}, [Code.YANKED]),
         ({"yanked": "brok\nen"}, [Code.YANKED]),
         (
-            {"yanked": "", "size": 6, "requires_python": "x", "metadata_sha256": OTHER},
+            {"yanked": "", "size": 6, "requires_python": "x", "metadata": Hashes(OTHER)},
             [
                 *(Code.YANKED, Code.OTHER_SIZE_LISTED),
                 *(Code.OTHER_REQUIRES_PYTHON, Code.OTHER_METADATA_LISTED),
@@ -109,7 +109,7 @@ def test_each_wrong_value_is_a_fault(more: dict[str, Any], codes: list[Code]) ->
 
 def test_only_the_hash_is_compared_without_the_archive() -> None:
     """Without the archive only the hash can be compared."""
-    seen = listed(SDIST, PLAIN.sha256, size=9, requires_python=">=9", metadata_sha256=OTHER)
+    seen = listed(SDIST, PLAIN.sha256, size=9, requires_python=">=9", metadata=Hashes(OTHER))
     assert faults(PLAIN, seen) == []
     assert faults(replace(PLAIN, sha256=None), replace(seen, sha256=OTHER)) == []
 
@@ -253,11 +253,11 @@ def test_unexpected_files_are_named() -> None:
         ([listed(), listed(SDIST)], ["size", "requires-python", "core-metadata"]),
         ([listed(size=5), listed(SDIST)], ["requires-python", "core-metadata"]),
         ([listed(), listed(SDIST, size=5, requires_python="")], ["core-metadata"]),
-        ([listed(has_metadata=True), listed(SDIST)], ["size", "requires-python"]),
+        ([listed(metadata=Hashes()), listed(SDIST)], ["size", "requires-python"]),
         # Only wheels have it, and other releases' files prove nothing.
         ([listed(SDIST)], ["size", "requires-python"]),
         (
-            [listed(), listed("x-1-py3-none-any.whl", size=5, has_metadata=True)],
+            [listed(), listed("x-1-py3-none-any.whl", size=5, metadata=Hashes())],
             ["size", "requires-python", "core-metadata"],
         ),
     ],

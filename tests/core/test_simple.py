@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.simple import (
+    Hashes,
     IndexFile,
     ProjectPage,
     UnreadablePageError,
@@ -232,7 +233,7 @@ def test_all_hashes_are_kept() -> None:
     assert page.files[WHEEL].digests == (("sha512", SHA512), ("md5", "ab" * 16))
     page = html(f'"{WHEEL}#md5={"ab" * 16}" data-core-metadata="sha512={SHA512}"')
     assert page.files[WHEEL].digests == (("md5", "ab" * 16),)
-    assert page.files[WHEEL].metadata_digests == (("sha512", SHA512),)
+    assert page.files[WHEEL].metadata == Hashes(others=(("sha512", SHA512),))
 
 
 @pytest.mark.parametrize(
@@ -248,13 +249,13 @@ def test_all_hashes_are_kept() -> None:
         ({"yanked": True}, {"yanked": ""}),
         ({"yanked": ""}, {"yanked": ""}),
         ({"yanked": "broken"}, {"yanked": "broken"}),
-        ({"core-metadata": True}, {"has_metadata": True}),
+        ({"core-metadata": True}, {"metadata": Hashes()}),
         ({"core-metadata": False}, {}),
         ({"core-metadata": None}, {}),
-        ({"core-metadata": {"sha256": HASH}}, {"has_metadata": True, "metadata_sha256": HASH}),
-        ({"dist-info-metadata": {"sha256": HASH}}, {"has_metadata": True, "metadata_sha256": HASH}),
+        ({"core-metadata": {"sha256": HASH}}, {"metadata": Hashes(HASH)}),
+        ({"dist-info-metadata": {"sha256": HASH}}, {"metadata": Hashes(HASH)}),
         ({"core-metadata": False, "dist-info-metadata": {"sha256": HASH}}, {}),
-        ({"core-metadata": None, "dist-info-metadata": True}, {"has_metadata": True}),
+        ({"core-metadata": None, "dist-info-metadata": True}, {"metadata": Hashes()}),
         ({"upload-time": "2024-02-29T23:59:59Z"}, {}),
         ({"upload-time": "2024-02-29T23:59:59.123456+05:30"}, {}),
         ({"gpg-sig": False, "provenance": None, "later": {"keys": [1.5, None]}}, {}),
@@ -278,15 +279,15 @@ def test_optional_fields_of_json(fields: dict[str, object], file: dict[str, Any]
         ("data-yanked", {"yanked": ""}),
         ('data-yanked=""', {"yanked": ""}),
         ('DATA-YANKED="it &amp; that"', {"yanked": "it & that"}),
-        ('data-core-metadata="true"', {"has_metadata": True}),
-        (f'data-core-metadata="sha256={HASH}"', {"has_metadata": True, "metadata_sha256": HASH}),
+        ('data-core-metadata="true"', {"metadata": Hashes()}),
+        (f'data-core-metadata="sha256={HASH}"', {"metadata": Hashes(HASH)}),
         (
             f'data-dist-info-metadata="sha256={HASH}"',
-            {"has_metadata": True, "metadata_sha256": HASH},
+            {"metadata": Hashes(HASH)},
         ),
         (
             f'data-dist-info-metadata="sha256={HASH}" data-core-metadata="true"',
-            {"has_metadata": True},
+            {"metadata": Hashes()},
         ),
     ],
 )
@@ -447,7 +448,7 @@ def is_safe_or_refused(body: bytes, content_type: str, url: str) -> None:
         assert "#" not in file.url
         assert file.flaw == printable(file.flaw)
         assert file.flaw or unquote(urlsplit(file.url).path).endswith(f"/{name}")
-        for digest in (file.sha256, file.metadata_sha256):
+        for digest in (file.sha256, file.metadata.sha256 if file.metadata else None):
             assert digest is None or set(digest) <= set(string.hexdigits.lower())
 
 

@@ -19,7 +19,7 @@ from poetry_publish_verified.core.events import (
 )
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple import Hashes, IndexFile, ProjectPage
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, UNSEEN
 from poetry_publish_verified.core.verification import (
     ClientFailure,
@@ -236,7 +236,7 @@ def test_other_indexes_have_no_version_page(world: World) -> None:
         (("yanked", "broken"), Code.YANKED),
         (("yanked", ""), Code.YANKED),
         (("requires_python", ">=2.7"), Code.OTHER_REQUIRES_PYTHON),
-        (("metadata_sha256", OTHER), Code.OTHER_METADATA_LISTED),
+        (("metadata", Hashes(OTHER)), Code.OTHER_METADATA_LISTED),
         (("size", 3), Code.OTHER_SIZE_LISTED),
         (("sha256", OTHER), Code.OTHER_HASH_LISTED),
         (("status", "quarantined"), Code.QUARANTINED),
@@ -315,7 +315,7 @@ def test_unexpected_file_fails_when_strict(world: World) -> None:
 def with_metadata(world: World, served: Download | NotDownloaded) -> None:
     """Make the index offer the wheel's metadata, and serve this."""
     for client in DEFAULT_CLIENTS:
-        world.index.answers[client] = [listing(("has_metadata", True))] * 2
+        world.index.answers[client] = [listing(("metadata", Hashes()))] * 2
     world.index.fetches[f"{WHEEL}.metadata"] = [served] * 100
 
 
@@ -349,7 +349,7 @@ def test_metadata_hash_is_compared(world: World) -> None:
     served = Download(9, {"sha256": sha256, "md5": "aa" * 16})
     with_metadata(world, served)
     for client in DEFAULT_CLIENTS:
-        changes = (("has_metadata", True), ("metadata_digests", (("md5", "bb" * 16),)))
+        changes = (("metadata", Hashes(others=(("md5", "bb" * 16),))),)
         world.index.answers[client] = [listing(*changes)] * 2
     ending = world.publish(QUICK, *BUILT)
     assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.OTHER_METADATA_LISTED)

@@ -187,7 +187,7 @@ def not_offered(page: ProjectPage, expected: Iterable[ExpectedFile]) -> list[str
     lacking = {
         "size": all(file.size is None for file in listed),
         "requires-python": all(file.requires_python is None for file in listed),
-        "core-metadata": bool(wheels) and not any(file.has_metadata for file in wheels),
+        "core-metadata": bool(wheels) and not any(file.metadata for file in wheels),
     }
     return [field for field, lacks in lacking.items() if lacks]
 
@@ -228,9 +228,10 @@ def _other_details(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
             f" file says {printable(file.built.requires_python or '', 100)!r}"
         )
         faults.append(PageFault(Code.OTHER_REQUIRES_PYTHON, words, name))
-    if listed.metadata_sha256 not in {None, file.built.metadata_sha256}:
+    sha256 = listed.metadata.sha256 if listed.metadata else None
+    if sha256 not in {None, file.built.metadata_sha256}:
         words = (
-            f"lists {name} with metadata of sha256 {listed.metadata_sha256}, but the file's own is"
+            f"lists {name} with metadata of sha256 {sha256}, but the file's own is"
             f" {file.built.metadata_sha256}"
         )
         faults.append(PageFault(Code.OTHER_METADATA_LISTED, words, name))

@@ -16,7 +16,7 @@ from poetry_publish_verified.core.events import (
 from poetry_publish_verified.core.expectation import ExpectedFile, extra_files
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple import Hashes, IndexFile, ProjectPage
 from poetry_publish_verified.core.verification import (
     ClientRequest,
     Download,
@@ -175,9 +175,9 @@ class Verification:
         self, file: ExpectedFile, entry: IndexFile, got: Download, downloads: Downloads
     ) -> None:
         self._judge_digests(file, entry, got)
-        if entry.has_metadata:
+        if entry.metadata is not None:
             async with self._limiter:
-                await self._verify_metadata(file, entry, downloads)
+                await self._verify_metadata(file, entry.url, entry.metadata, downloads)
 
     async def _fetch(
         self,
@@ -236,14 +236,13 @@ class Verification:
             )
 
     async def _verify_metadata(
-        self, file: ExpectedFile, listed: IndexFile, downloads: Downloads
+        self, file: ExpectedFile, file_url: str, listed: Hashes, downloads: Downloads
     ) -> None:
         """The `.metadata` beside a wheel, from which installers resolve (PEP 658)."""
         name, url = file.filename, self._index.url
-        wanted = file.built.metadata_sha256 if file.built else listed.metadata_sha256
-        others = listed.metadata_digests
-        algorithms = frozenset(algorithm for algorithm, _ in others)
-        got = await self._fetch(f"{listed.url}.metadata", _MAX_METADATA, downloads, algorithms)
+        wanted = file.built.metadata_sha256 if file.built else listed.sha256
+        algorithms = frozenset(algorithm for algorithm, _ in listed.others)
+        got = await self._fetch(f"{file_url}.metadata", _MAX_METADATA, downloads, algorithms)
         if isinstance(got, NotDownloaded):
             problem = problems.not_downloadable(url, name, got.detail, metadata=True)
             self._tell(problem, Verdict.NOT_VISIBLE)
@@ -251,7 +250,7 @@ class Verification:
             self._tell(
                 problems.other_metadata_served(url, name, served=got.sha256, expected=wanted)
             )
-        elif wrong := [each for each in others if got.digests.get(each[0]) != each[1]]:
+        elif wrong := [each for each in listed.others if got.digests.get(each[0]) != each[1]]:
             algorithm, listed_as = wrong[0]
             actual = got.digests.get(algorithm)
             self._tell(

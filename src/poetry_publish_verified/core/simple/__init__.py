@@ -13,10 +13,16 @@ import re
 
 from poetry_publish_verified.core.simple.html import read_html
 from poetry_publish_verified.core.simple.json import read_json, read_version_json
-from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage, UnreadablePageError
+from poetry_publish_verified.core.simple.page import (
+    Hashes,
+    IndexFile,
+    ProjectPage,
+    UnreadablePageError,
+)
 
 __all__ = [
     "MAX_PAGE_BYTES",
+    "Hashes",
     "IndexFile",
     "ProjectPage",
     "UnreadablePageError",

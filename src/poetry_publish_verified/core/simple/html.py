@@ -103,10 +103,10 @@ def _read_link(attributes: _Attributes, listing: Listing) -> None:
     filename = last_segment(place)
     if not filename.lower().endswith(_FILES):
         return
-    metadata, has_metadata = Hashes(), False
+    metadata = None
     for name in ("data-dist-info-metadata", "data-core-metadata"):
         if (value := attributes.get(name)) is not None:
-            metadata, has_metadata = _read_metadata(value), True
+            metadata = _read_metadata(value)
     listing.add(
         IndexFile(
             filename,
@@ -114,11 +114,9 @@ def _read_link(attributes: _Attributes, listing: Listing) -> None:
             hashes.sha256,
             requires_python=attributes.get("data-requires-python"),
             yanked=attributes.get("data-yanked"),
-            has_metadata=has_metadata,
-            metadata_sha256=metadata.sha256,
+            metadata=metadata,
             digests=hashes.others,
-            metadata_digests=metadata.others,
-            flaw=hashes.flaw or metadata.flaw,
+            flaw=hashes.flaw,
         )
     )
 

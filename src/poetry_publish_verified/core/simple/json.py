@@ -138,11 +138,10 @@ def _read_file(entry: Any, listing: Listing) -> None:
     # Clients disagree on whether a hash there counts.
     flaw = read_hash(fragment).flaw or "its URL has a fragment" if fragment else ""
     hashes = _read_hashes(entry["hashes"], what)
-    metadata, has_metadata = Hashes(), False
+    metadata = None
     for key in ("dist-info-metadata", "core-metadata"):
         if (value := entry.get(key)) is not None:
-            metadata = _read_metadata(value, what) if isinstance(value, dict) else Hashes()
-            has_metadata = value is not False
+            metadata = None if value is False else _read_metadata(value, what)
     yanked = entry.get("yanked", False)
     listing.add(
         IndexFile(
@@ -153,11 +152,9 @@ def _read_file(entry: Any, listing: Listing) -> None:
             entry.get("requires-python"),
             # An empty string is neither a reason nor false; uv counts the file as yanked.
             None if yanked is False else "" if yanked is True else yanked,
-            has_metadata,
-            metadata.sha256,
+            metadata,
             hashes.others,
-            metadata.others,
-            flaw or hashes.flaw or metadata.flaw,
+            flaw or hashes.flaw,
         )
     )
 
@@ -168,7 +165,9 @@ def _read_hashes(given: dict[str, Any], what: str) -> Hashes:
     return read_hashes(given)
 
 
-def _read_metadata(given: dict[str, Any], what: str) -> Hashes:
+def _read_metadata(given: Any, what: str) -> Hashes:
+    if given is True:
+        return Hashes()
     return _read_hashes(given, what) if given else Hashes(flaw="its core-metadata is empty")
 
 

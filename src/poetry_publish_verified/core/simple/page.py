@@ -40,14 +40,22 @@ class UnreadablePageError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Hashes:
+    """The hashes of one file; `flaw` says how they violate the standards."""
+
+    sha256: str | None = None
+    others: Digests = ()
+    flaw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexFile:
     """One file of a page. `url` is absolute; what the page does not say is None.
 
     `yanked` (PEP 592) is the reason, empty if none is given, None if the file is not yanked;
-    `metadata_sha256` is that of the `.metadata` file beside it (PEP 658, 714), if there is one
-    (`has_metadata`) and its hash is given. `digests` and `metadata_digests` are the other hashes,
-    by algorithm. `flaw` says why the standards do not allow this entry, and is empty if the file
-    is properly listed; only then can `url` be relied on.
+    `metadata` are the hashes of the `.metadata` file beside it (PEP 658, 714), if there is one.
+    `digests` are its own other hashes, by algorithm. `flaw` says why the standards do not allow
+    this entry, and is empty if the file is properly listed; only then can `url` be relied on.
     """
 
     filename: str
@@ -56,10 +64,8 @@ class IndexFile:
     size: int | None = None
     requires_python: str | None = None
     yanked: str | None = None
-    has_metadata: bool = False
-    metadata_sha256: str | None = None
+    metadata: Hashes | None = None
     digests: Digests = ()
-    metadata_digests: Digests = ()
     flaw: str = ""
 
 
@@ -74,15 +80,6 @@ class ProjectPage:
     ambiguous: frozenset[str] = frozenset()
     status: str = "active"
     status_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hashes:
-    """The hashes of one file; `flaw` says how they violate the standards."""
-
-    sha256: str | None = None
-    others: Digests = ()
-    flaw: str = ""
 
 
 class Listing:
@@ -107,7 +104,7 @@ class Listing:
         if not _FILENAME.fullmatch(file.filename):
             return
         url = absolute(self._base, file.url)
-        file = replace(file, url=url or "", flaw=file.flaw or _flaw(file, url, segment))
+        file = replace(file, url=url or "", flaw=_flaw(file, url, segment))
         known = self._files.setdefault(file.filename, file)
         if known == file:
             return
@@ -130,6 +127,8 @@ def check_version(version: str) -> None:
 
 
 def _flaw(file: IndexFile, url: str | None, segment: str) -> str:
+    if flaw := file.flaw or (file.metadata and file.metadata.flaw):
+        return flaw
     if url is None:
         return "its URL is not a valid http or https URL, or contains credentials"
     if segment != file.filename:
