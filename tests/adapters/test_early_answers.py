@@ -16,6 +16,7 @@ import trustme
 from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import Http, HttpError
 from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.uploads import post_file
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import Access
 from tests.adapters.loopback import Answer, Request, serving, silence
@@ -71,7 +72,7 @@ async def post(
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     async with Http("tester/1", timeout, lambda _: proxy, Pace(SystemClock())) as http:
         return [
-            await http.post_file(url, {}, file, access, lambda _: None, sha256=sha256)
+            await post_file(http, url, {}, file, access, lambda _: None, sha256=sha256)
             for _ in range(times)
         ]
 

@@ -29,6 +29,7 @@ from poetry_publish_verified.adapters.http import (
 )
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
+from poetry_publish_verified.adapters.uploads import post_file
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import Access
 from poetry_publish_verified.core.verification import Download
@@ -94,7 +95,7 @@ async def post(
     """Upload a file once."""
     async with Http("tester/1", read_timeout, proxy_for, Pace(SystemClock())) as http:
         fields, digest = {":action": "file_upload"}, sha256_of(file)
-        return await http.post_file(url, fields, file, access, lambda _: None, sha256=digest)
+        return await post_file(http, url, fields, file, access, lambda _: None, sha256=digest)
 
 
 def sha256_of(file: Path) -> str:
@@ -239,8 +240,8 @@ def test_no_cookie_is_kept(file: Path) -> None:
                 await http.page(f"{server.url}first", HEADERS, ME, asked)
             for _ in range(2):
                 await http.download(f"{server.url}first", ME, server.url, None, ["sha256"])
-                await http.post_file(
-                    server.url, {}, file, ME, lambda _: None, sha256=sha256_of(file)
+                await post_file(
+                    http, server.url, {}, file, ME, lambda _: None, sha256=sha256_of(file)
                 )
             assert len(server.requests) == 14
             assert not any("cookie" in request.headers for request in server.requests)
@@ -542,8 +543,8 @@ def test_upload(file: Path) -> None:
             serving(taking) as server,
             Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
         ):
-            got = await http.post_file(
-                f"{server.url}legacy/", fields, file, ME, told.append, sha256=sha256_of(file)
+            got = await post_file(
+                http, f"{server.url}legacy/", fields, file, ME, told.append, sha256=sha256_of(file)
             )
             assert got == Answered(200, b"Thanks", b"OK")
             (request,) = server.requests
@@ -905,7 +906,7 @@ def test_changed_file_is_not_sent_completely(tmp_path: Path) -> None:
             Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
         ):
             url = f"{server.url}legacy/"
-            got = await http.post_file(url, {}, file, ME, lambda _: None, sha256="0" * 64)
+            got = await post_file(http, url, {}, file, ME, lambda _: None, sha256="0" * 64)
         assert isinstance(got, NoAnswer)
         assert (got.changed, got.sent) == (True, False)
 

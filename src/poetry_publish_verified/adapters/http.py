@@ -10,15 +10,10 @@ import contextlib
 import hashlib
 import logging
 import math
-import ssl
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urljoin
 
 import anyio
@@ -26,11 +21,9 @@ import httpx
 
 from poetry_publish_verified.adapters.decoding import UNDONE, DecodingError, decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
-from poetry_publish_verified.adapters.outgoing import ChangedError, OutgoingFile
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
-from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import (
     Access,
     is_sign_in,
@@ -41,28 +34,22 @@ from poetry_publish_verified.core.urls import (
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.sanitize import printable
 
-_CONNECT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 10.0
 # A transfer goes on as long as so many bytes get through in each stretch of so many seconds: a
 # thousand a second, of which any line has several times more. Answers in pieces, headers and
 # `100 Continue` are no progress.
 _STRETCH = 60.0
-_PORTION = 64 * 1024
+PORTION = 64 * 1024
 # An index may think long about a file that has arrived: unpack it, scan it, store it elsewhere.
 _ANSWER_TIMEOUT = 300.0
 # Answers that have what was asked for: 203 is what a proxy makes of 200, and clients take it.
 GIVEN = frozenset({200, 203})
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
-# What an upload's answer may say at most.
-_MAX_ANSWER = 256 * 1024
-# What an answer says of when to come again.
-_WHEN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
-
-
 # Addresses and proxy settings that no request can be made with; a SOCKS proxy needs an extra
 # package, which httpx tells by ImportError.
-_UNUSABLE = (httpx.InvalidURL, ValueError, ImportError)
-_NEVER_ARRIVED = (
+UNUSABLE = (httpx.InvalidURL, ValueError, ImportError)
+NEVER_ARRIVED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.ProxyError,
@@ -150,20 +137,15 @@ class Http:
         self._proxy_for = proxy_for
         self._pace = pace
         self._headers = {"User-Agent": user_agent}
-        self._stretch = min(_STRETCH, timeout)
-        self._answer_timeout = min(_ANSWER_TIMEOUT, timeout)
-        self._connect_timeout = min(_CONNECT_TIMEOUT, timeout)
+        self.stretch = min(_STRETCH, timeout)
+        self.answer_timeout = min(_ANSWER_TIMEOUT, timeout)
+        self._connect_timeout = min(CONNECT_TIMEOUT, timeout)
         self._clients: dict[Hashable, httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> Http:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for client in self._clients.values():
             await client.aclose()
 
@@ -185,10 +167,10 @@ class Http:
     ) -> Page:
         for _ in range(_MAX_REDIRECTS):
             async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
-                status, fields = response.status_code, _plain(response.headers)
+                status, fields = response.status_code, plain(response.headers)
                 if status not in _REDIRECTS or not asked.follow:
                     body = await _body(response, asked.limit) if asked.limit else b""
-                    return Page(url, status, fields, body, _location(url, response))
+                    return Page(url, status, fields, body, location_of(url, response))
                 target = urljoin(url, response.headers.get("location", ""))
             if is_sign_in(target) and not is_sign_in(url):
                 raise SignInError(f"it redirects to a sign-in page, {_place(target)}")
@@ -218,72 +200,12 @@ class Http:
         with _errors_told():
             for _ in range(_MAX_REDIRECTS):
                 await self._pace.turn(url, patience=patience)
-                with _Progress(self._stretch).or_error() as progress:
+                with Progress(self.stretch).or_error() as progress:
                     async with self._stream(url, headers, access, home) as response:
                         if response.status_code not in _REDIRECTS:
                             return await _download(response, limit, algorithms, progress, to)
                         url = urljoin(url, response.headers.get("location", ""))
         raise HttpError("it redirects without end")
-
-    async def post_file(
-        self,
-        url: str,
-        fields: Mapping[str, str | list[str]],
-        file: Path,
-        access: Access,
-        on_sent: Callable[[int], None],
-        *,
-        sha256: str,
-    ) -> Answered | NoAnswer:
-        """POST a form, the file before the `fields`; `on_sent` gets the bytes read so far.
-
-        A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
-        """
-        with file.open("rb") as stream:
-            outgoing = OutgoingFile(stream, sha256, on_sent)
-            try:
-                # What a page's answer asked for is no word on uploads, which keep to their own.
-                await self._pace.turn(url, patience=0.0)
-                client = self._uploader(url, access)
-                request = client.build_request(
-                    "POST",
-                    url,
-                    files=_form(file.name, outgoing, fields),
-                    headers={"Accept-Encoding": "identity"},
-                )
-            except _UNUSABLE as error:
-                return NoAnswer(_said(error), sent=False)
-            return await self._exchange(client, request, access)
-
-    async def _exchange(
-        self, client: httpx.AsyncClient, request: httpx.Request, access: Access
-    ) -> Answered | NoAnswer:
-        """Send an upload's request, and read the answer."""
-        progress = _Progress(self._stretch)
-        body = request.stream = _Body(request.stream, progress, self._answer_timeout)
-        auth = httpx.BasicAuth(*access.basic) if access.basic else None
-        response: httpx.Response | None = None
-        try:
-            with progress.scope:
-                response = await client.send(request, auth=auth, stream=True)
-        except ChangedError:
-            return NoAnswer("the file has changed", sent=False, changed=True)
-        except _NEVER_ARRIVED as error:
-            return NoAnswer(_said(error), sent=False, passing=not _is_of_tls(error))
-        except _UNUSABLE as error:
-            return NoAnswer(_said(error), sent=False)
-        except httpx.HTTPError as error:
-            return NoAnswer(_said(error), sent=True)
-        if response is None:
-            return NoAnswer(body.why_it_ended(), sent=body.begun, passing=True)
-        try:
-            start = await _start_of_body(response, _MAX_ANSWER)
-        finally:
-            await response.aclose()
-        reason = response.extensions.get("reason_phrase", b"")
-        when, location = _when(_plain(response.headers)), _location(str(request.url), response)
-        early = response.is_success and not body.whole
-        return Answered(response.status_code, reason, start, when, location, early)
 
     @contextlib.asynccontextmanager
     async def _stream(
@@ -300,7 +222,7 @@ class Http:
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
         request = client.build_request("GET", url, headers=dict(headers))
         response = await client.send(request, auth=auth, stream=True)
-        if (pause := retry_after(_plain(response.headers))) and response.status_code not in GIVEN:
+        if (pause := retry_after(plain(response.headers))) and response.status_code not in GIVEN:
             self._pace.hold(url, pause)
         try:
             yield response
@@ -322,7 +244,12 @@ class Http:
             self._clients[key] = self._by(transport)
         return self._clients[key]
 
-    def _uploader(self, url: str, access: Access) -> httpx.AsyncClient:
+    async def uploader(self, url: str, access: Access) -> httpx.AsyncClient:
+        """The client for uploads to a URL, once it may be asked.
+
+        What a page's answer asked for is no word on uploads, which keep to their own.
+        """
+        await self._pace.turn(url, patience=0.0)
         proxy = self._proxy_for(url)
         key = (access, proxy)
         if key not in self._clients:
@@ -342,20 +269,20 @@ class Http:
         )
 
 
-class _Progress:
+class Progress:
     """Bounds a transfer: its end moves on with every portion that gets through."""
 
     def __init__(self, stretch: float) -> None:
         """`stretch`: seconds for each portion, connecting and the headers included at first."""
         self.scope = anyio.CancelScope(deadline=anyio.current_time() + stretch)
         self.stretch = stretch
-        self._left = _PORTION
+        self._left = PORTION
 
     def moved(self, size: int) -> None:
         """So many bytes got through."""
         self._left -= size
         if self._left <= 0:
-            self._left = _PORTION
+            self._left = PORTION
             self.end_in(self.stretch)
 
     def end_in(self, seconds: float) -> None:
@@ -363,69 +290,16 @@ class _Progress:
         self.scope.deadline = anyio.current_time() + seconds
 
     @contextlib.contextmanager
-    def or_error(self) -> Iterator[_Progress]:
+    def or_error(self) -> Iterator[Progress]:
         """Raise HttpError where it was not enough."""
         with self.scope:
             yield self
         if self.scope.cancelled_caught:
-            raise HttpError(f"less than {_PORTION // 1024} KiB came within {self.stretch:.0f} s")
+            raise HttpError(f"less than {PORTION // 1024} KiB came within {self.stretch:.0f} s")
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body of an upload on its way; `whole` once all of it has left."""
-
-    def __init__(self, stream: Any, progress: _Progress, answer_timeout: float) -> None:
-        self._stream = stream
-        self._progress = progress
-        self._answer_timeout = answer_timeout
-        self.begun = False
-        self.whole = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.begun = True
-        async for piece in self._stream:
-            yield piece
-            self._progress.moved(len(piece))
-        self.whole = True
-        self._progress.end_in(self._answer_timeout)
-
-    def why_it_ended(self) -> str:
-        """Why there is no answer, where the time was up."""
-        if self.whole:
-            return f"the server did not answer within {self._answer_timeout:.0f} s"
-        if self.begun:
-            portion, stretch = _PORTION // 1024, self._progress.stretch
-            return f"the server took less than {portion} KiB within {stretch:.0f} s"
-        return "the server did not accept the connection in time"
-
-
-def _form(
-    filename: str, file: OutgoingFile, fields: Mapping[str, str | list[str]]
-) -> list[tuple[str, Any]]:
-    """The parts of a form, the file first."""
-    parts: list[tuple[str, Any]] = [("content", (filename, file, "application/octet-stream"))]
-    for name, value in fields.items():
-        parts += [(name, (None, each)) for each in (value if isinstance(value, list) else [value])]
-    return parts
-
-
-def _when(headers: Mapping[str, str]) -> dict[str, str]:
-    """What an answer says of when to come again; a date needs the server's own clock, or ours."""
-    said = {name: headers[name] for name in _WHEN if name in headers}
-    now = format_datetime(datetime.now(UTC))
-    return {**said, "date": headers.get("date", now)} if said else {}
-
-
-def _is_of_tls(error: BaseException | None) -> bool:
-    """Whether it is for a certificate or the like that no connection came about."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError | httpx.UnsupportedProtocol):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _plain(headers: httpx.Headers) -> dict[str, str]:
+def plain(headers: httpx.Headers) -> dict[str, str]:
+    """With names in lower case."""
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -433,7 +307,7 @@ async def _download(
     response: httpx.Response,
     limit: int | None,
     algorithms: Iterable[str],
-    progress: _Progress,
+    progress: Progress,
     to: IO[bytes] | None,
 ) -> Download:
     hashers = {each: hashlib.new(each, usedforsecurity=False) for each in algorithms}
@@ -466,18 +340,7 @@ async def _body(response: httpx.Response, limit: int) -> bytes:
         raise HttpError(str(error)) from error
 
 
-async def _start_of_body(response: httpx.Response, limit: int) -> bytes:
-    """The first bytes of a body, as they are; the status is known, so a broken one is no matter."""
-    body = bytearray()
-    with contextlib.suppress(httpx.HTTPError), anyio.move_on_after(_CONNECT_TIMEOUT):
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > limit:
-                break
-    return bytes(body[:limit])
-
-
-def _location(url: str, response: httpx.Response) -> str:
+def location_of(url: str, response: httpx.Response) -> str:
     """Where a redirect of `url` leads, fit to show; empty where nobody is sent elsewhere."""
     location = response.headers.get("location")
     if response.status_code not in _REDIRECTS or not location:
@@ -497,14 +360,14 @@ def _place(url: str) -> str:
 def _errors_told() -> Iterator[None]:
     try:
         yield
-    except _NEVER_ARRIVED as error:
+    except NEVER_ARRIVED as error:
         untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         kind = UntrustedError if untrusted else UnreachableError
-        raise kind(_said(error)) from error
+        raise kind(said(error)) from error
     except httpx.HTTPError as error:
-        raise HttpError(_said(error)) from error
-    except _UNUSABLE as error:
-        raise HttpError(_said(error)) from error
+        raise HttpError(said(error)) from error
+    except UNUSABLE as error:
+        raise HttpError(said(error)) from error
 
 
 @contextlib.contextmanager
@@ -523,7 +386,8 @@ _WORDS: dict[type[BaseException], str] = {
 }
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """What went wrong, fit to print."""
     text = printable(str(error)).rstrip(".")
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"the server's certificate is not trusted: {text}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from poetry_publish_verified.adapters.http import Asked, Http, HttpError, UnreachableError
+from poetry_publish_verified.adapters.uploads import post_file
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.upload.form import form_fields
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
@@ -45,7 +46,8 @@ class HttpRepository:
     ) -> Answered | NoAnswer:
         """Send one file once; `on_sent` gets the number of bytes sent so far."""
         try:
-            return await self._http.post_file(
+            return await post_file(
+                self._http,
                 self.url,
                 form_fields(distribution),
                 self._dist_dir / distribution.filename,

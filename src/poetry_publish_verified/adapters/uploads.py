@@ -1,0 +1,190 @@
+"""Uploads: a form sent over its own connection, and the answer read however early it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+import httpx
+
+from poetry_publish_verified.adapters.http import (
+    CONNECT_TIMEOUT,
+    NEVER_ARRIVED,
+    PORTION,
+    UNUSABLE,
+    Http,
+    Progress,
+    location_of,
+    plain,
+    said,
+)
+from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
+from poetry_publish_verified.core.urls import Access
+
+# What an upload's answer may say at most.
+_MAX_ANSWER = 256 * 1024
+# What an answer says of when to come again.
+_WHEN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
+
+
+async def post_file(
+    http: Http,
+    url: str,
+    fields: Mapping[str, str | list[str]],
+    file: Path,
+    access: Access,
+    on_sent: Callable[[int], None],
+    *,
+    sha256: str,
+) -> Answered | NoAnswer:
+    """POST a form, the file before the `fields`; `on_sent` gets the bytes read so far.
+
+    A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
+    """
+    with file.open("rb") as stream:
+        outgoing = _OutgoingFile(stream, sha256, on_sent)
+        try:
+            client = await http.uploader(url, access)
+            request = client.build_request(
+                "POST",
+                url,
+                files=_form(file.name, outgoing, fields),
+                headers={"Accept-Encoding": "identity"},
+            )
+        except UNUSABLE as error:
+            return NoAnswer(said(error), sent=False)
+        progress = Progress(http.stretch)
+        body = request.stream = _Body(request.stream, progress, http.answer_timeout)
+        return await _exchange(client, request, body, access)
+
+
+async def _exchange(
+    client: httpx.AsyncClient, request: httpx.Request, body: _Body, access: Access
+) -> Answered | NoAnswer:
+    """Send an upload's request, and read the answer."""
+    auth = httpx.BasicAuth(*access.basic) if access.basic else None
+    response: httpx.Response | None = None
+    try:
+        with body.progress.scope:
+            response = await client.send(request, auth=auth, stream=True)
+    except _ChangedError:
+        return NoAnswer("the file has changed", sent=False, changed=True)
+    except NEVER_ARRIVED as error:
+        return NoAnswer(said(error), sent=False, passing=not _is_of_tls(error))
+    except UNUSABLE as error:
+        return NoAnswer(said(error), sent=False)
+    except httpx.HTTPError as error:
+        return NoAnswer(said(error), sent=True)
+    if response is None:
+        return NoAnswer(body.why_it_ended(), sent=body.begun, passing=True)
+    try:
+        start = await _start_of_body(response)
+    finally:
+        await response.aclose()
+    reason = response.extensions.get("reason_phrase", b"")
+    when, location = _when(plain(response.headers)), location_of(str(request.url), response)
+    early = response.is_success and not body.whole
+    return Answered(response.status_code, reason, start, when, location, early)
+
+
+class _ChangedError(Exception):
+    """The file is no longer what preflight read."""
+
+
+class _OutgoingFile:
+    """A file that reports how much of it httpx has read.
+
+    The last piece is only given out if all of them together have the right sha256.
+    """
+
+    def __init__(self, stream: IO[bytes], sha256: str, on_read: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._size = os.fstat(stream.fileno()).st_size
+        self._sha256 = sha256
+        self._digest = hashlib.sha256()
+        self._on_read = on_read
+
+    def read(self, size: int = -1) -> bytes:
+        """The next piece; raises _ChangedError instead of the last one if the hash is wrong."""
+        piece = self._stream.read(size)
+        self._digest.update(piece)
+        if self._stream.tell() >= self._size and self._digest.hexdigest() != self._sha256:
+            raise _ChangedError
+        self._on_read(self._stream.tell())
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an upload on its way; `whole` once all of it has left."""
+
+    def __init__(self, stream: Any, progress: Progress, answer_timeout: float) -> None:
+        self._stream = stream
+        self.progress = progress
+        self._answer_timeout = answer_timeout
+        self.begun = False
+        self.whole = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begun = True
+        async for piece in self._stream:
+            yield piece
+            self.progress.moved(len(piece))
+        self.whole = True
+        self.progress.end_in(self._answer_timeout)
+
+    def why_it_ended(self) -> str:
+        """Why there is no answer, where the time was up."""
+        if self.whole:
+            return f"the server did not answer within {self._answer_timeout:.0f} s"
+        if self.begun:
+            portion, stretch = PORTION // 1024, self.progress.stretch
+            return f"the server took less than {portion} KiB within {stretch:.0f} s"
+        return "the server did not accept the connection in time"
+
+
+def _form(
+    filename: str, file: _OutgoingFile, fields: Mapping[str, str | list[str]]
+) -> list[tuple[str, Any]]:
+    """The parts of a form, the file first."""
+    parts: list[tuple[str, Any]] = [("content", (filename, file, "application/octet-stream"))]
+    for name, value in fields.items():
+        parts += [(name, (None, each)) for each in (value if isinstance(value, list) else [value])]
+    return parts
+
+
+def _when(headers: Mapping[str, str]) -> dict[str, str]:
+    """What an answer says of when to come again; a date needs the server's own clock, or ours."""
+    said = {name: headers[name] for name in _WHEN if name in headers}
+    now = format_datetime(datetime.now(UTC))
+    return {**said, "date": headers.get("date", now)} if said else {}
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether it is for a certificate or the like that no connection came about."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError | httpx.UnsupportedProtocol):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def _start_of_body(response: httpx.Response) -> bytes:
+    """The first bytes of a body, as they are; the status is known, so a broken one is no matter."""
+    body = bytearray()
+    with contextlib.suppress(httpx.HTTPError), anyio.move_on_after(CONNECT_TIMEOUT):
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > _MAX_ANSWER:
+                break
+    return bytes(body[:_MAX_ANSWER])
