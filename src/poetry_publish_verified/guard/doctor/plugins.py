@@ -47,11 +47,7 @@ def _check_active(
     if not required.missing or (found is not None and found.is_of(required.section, root)):
         return
     names = ", ".join(required.missing)
-    obstacle = sets.untrusted or sets.obstacle()
-    if obstacle:
-        yield problems.sets_hindered(root, names, obstacle)
-    else:
-        yield problems.set_absent(root, names)
+    yield problems.plugins_not_active(names, sets.untrusted or sets.obstacle(), root)
 
 
 def _check_stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[Finding]:

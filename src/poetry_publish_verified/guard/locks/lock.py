@@ -176,8 +176,8 @@ def _refusal(attempt: LockAttempt, resource: Resource, *, is_nested: bool) -> Lo
         return LockRefusedError(problems.lock_unavailable(reason))
     holder = holders.read_record(attempt.path)
     host = holder.host if holder is not None and holder.is_elsewhere else ""
-    refuse = problems.lock_out_of_order if is_nested else problems.lock_not_free
-    return LockRefusedError(refuse(reason, problems.holder_host_gone(host, attempt.path)))
+    if_gone = problems.holder_host_gone(host, attempt.path)
+    return LockRefusedError(problems.lock_not_free(reason, if_gone, is_nested=is_nested))
 
 
 def _report_once(on_wait: Callable[[str], None], path: Path, text: str, kind: str = "") -> None:

@@ -98,7 +98,7 @@ class ProjectPlugins:
         if not self._section:
             return None
         if self._is_project_plugin():
-            self._notifier.detail(problems.project_plugin_only())
+            self._notifier.detail(problems.PROJECT_PLUGIN_ONLY)
             return None
         found = None
         if self._required.unsatisfied:
@@ -155,11 +155,11 @@ class ProjectPlugins:
 
     def _not_active(self, stand_in: PluginSet | None) -> str:
         if stand_in is not None:
-            return problems.older_set_in_use()
+            return problems.OLDER_SET_IN_USE
         names = ", ".join(plugin.name for plugin in self._required.missing)
-        if obstacle := self._sets.untrusted or self._sets.obstacle():
-            return problems.plugins_without_place(names, obstacle)
-        return problems.plugins_not_built(names)
+        obstacle = self._sets.untrusted or self._sets.obstacle()
+        found = problems.plugins_not_active(names, obstacle)
+        return f"{found.message} {found.remedy}"
 
     def _load(self, found: PluginSet) -> None:
         self._loaded = found
