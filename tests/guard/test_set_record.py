@@ -59,7 +59,7 @@ def test_every_field_is_required(tmp_path: Path, field: str) -> None:
 def test_states_of_a_set_name(tmp_path: Path) -> None:
     """Something other than a directory is damage; nothing, and another version's set, are not."""
     name = tmp_path / "py"
-    assert set_record.read(name)[0] is State.ABSENT
+    assert set_record.read(name)[0] is State.OTHER
     name.touch()
     assert set_record.read(name)[0] is State.DAMAGED
     name.unlink()
@@ -71,7 +71,7 @@ def test_states_of_a_set_name(tmp_path: Path) -> None:
     (name / "set.json").rmdir()
     assert set_record.read(name)[0] is State.DAMAGED
     set_record.write(name, {"format": set_record.FORMAT + 1})
-    assert set_record.read(name)[0] is State.FOREIGN
+    assert set_record.read(name)[0] is State.OTHER
 
 
 def test_unreadable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_unreadable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         raise PermissionError
 
     monkeypatch.setattr(set_record, "read_regular_file", refuse)
-    assert set_record.read(tmp_path)[0] is State.HIDDEN
+    assert set_record.read(tmp_path)[0] is State.OTHER
 
 
 def test_record_is_synced_before_the_rename(
@@ -106,7 +106,7 @@ def test_record_is_not_a_regular_file(tmp_path: Path) -> None:
     assert set_record.read(tmp_path)[0] is State.DAMAGED
     record.unlink()
     record.symlink_to("/dev/zero")
-    assert set_record.read(tmp_path)[0] is State.HIDDEN
+    assert set_record.read(tmp_path)[0] is State.OTHER
 
 
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"format": 1})])

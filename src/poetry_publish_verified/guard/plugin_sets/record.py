@@ -34,11 +34,9 @@ _FIELDS: tuple[tuple[str, tuple[type, ...], type], ...] = (
 class State(Enum):
     """What is at a set's name."""
 
-    ABSENT = "nothing"
     SOUND = "a set with a good record"
-    FOREIGN = "a set in the format of another version"
     DAMAGED = "no set, and never one again"
-    HIDDEN = "something that this process may not look at now, and that may be a good set"
+    OTHER = "nothing, another version's set, or what this process may not look at now"
 
 
 def write(directory: Path, record: Mapping[str, Any]) -> None:
@@ -57,7 +55,7 @@ def read(directory: Path) -> tuple[State, Mapping[str, Any]]:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return _state_without_record(directory), {}
     except OSError:
-        return State.HIDDEN, {}
+        return State.OTHER, {}
     # Not a file, too large, no JSON, or nested too deeply for the parser.
     except (ValueError, RecursionError):
         return State.DAMAGED, {}
@@ -65,7 +63,7 @@ def read(directory: Path) -> tuple[State, Mapping[str, Any]]:
         return State.DAMAGED, {}
     version = record.get("format")
     if isinstance(version, int) and version != FORMAT:
-        return State.FOREIGN, {}
+        return State.OTHER, {}
     is_good = version == FORMAT and all(
         _is_good(record.get(name), types, inner) for name, types, inner in _FIELDS
     )
@@ -84,7 +82,7 @@ def _state_without_record(directory: Path) -> State:
         # Listing makes a network filesystem forget that the name did not exist.
         has_record = is_directory and directory / RECORD in directory.iterdir()
     except FileNotFoundError:
-        return State.DAMAGED if directory.is_symlink() else State.ABSENT
+        return State.DAMAGED if directory.is_symlink() else State.OTHER
     except OSError:
-        return State.HIDDEN
-    return State.HIDDEN if has_record and (directory / RECORD).is_file() else State.DAMAGED
+        return State.OTHER
+    return State.OTHER if has_record and (directory / RECORD).is_file() else State.DAMAGED

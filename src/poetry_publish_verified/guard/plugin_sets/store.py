@@ -167,7 +167,7 @@ class PluginSets:
         state, _ = set_record.read(target)
         # Sound, but others may write to it, or made it: it would be in the way for ever.
         is_useless = state is State.SOUND and self._read(target) is None
-        if is_useless or state in (State.DAMAGED, State.FOREIGN):
+        if is_useless or state is State.DAMAGED:
             self._remove(target)
         try:
             private.rename(target)

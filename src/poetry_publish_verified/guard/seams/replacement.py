@@ -27,8 +27,6 @@ class Seam(NamedTuple):
     may_take_more: bool = False
     defined_in: str = ""
     """The module of its code, where it is inherited."""
-    read_in: str = "Poetry 2.0 to 2.5"
-    """The versions of the module that were read."""
 
     def __str__(self) -> str:
         return f"{self.owner}.{self.name}"

@@ -3,7 +3,7 @@
 What is not as it was read stays stock and keeps its races; the others are replaced. Nothing is
 imported for this: all of these modules are loaded whenever a command runs. Where a stock method
 has to write elsewhere, it is called on a copy of its object that answers another path, so that
-the content stays stock's.
+the content stays stock's. Read in Poetry 2.0 to 2.5, cachecontrol 0.14, tomlkit 0.13 to 0.15.
 
 `FileCache.put`, `forget`, `_get_payload`
     Truncate in place, or check and then open or unlink. Now a file gets its name when it is
@@ -168,63 +168,30 @@ def _write_lock_data(stock: Any, _: object, locker: Any, data: Any) -> None:
 
 _CACHE = "poetry.utils.cache"
 _ARCHIVE = "get_cached_archive_for_link"
-_RESPONSES = "cachecontrol.caches.file_cache"
-_CACHECONTROL = "cachecontrol 0.14"
-_TOMLKIT = "Poetry 2.0 to 2.5, tomlkit 0.13 to 0.15"
+_RESPONSES = ("cachecontrol.caches.file_cache", "_FileCacheMixin", "_write")
+_CONTROLLER = ("cachecontrol.controller", "CacheController", "_cache_set")
+_CHEF = ("poetry.installation.chef", "Chef", "_prepare")
+_TOML = ("poetry.toml.file", "TOMLFile", "write")
+_LOCKER = ("poetry.packages.locker", "Locker", "_write_lock_data")
 SEAMS = (
     Seam(_CACHE, "FileCache", "put", _put, "self key value minutes", "_path"),
     Seam(_CACHE, "FileCache", "forget", _forget, "self key"),
     Seam(_CACHE, "FileCache", "_get_payload", _get_payload, "self key"),
     Seam(_CACHE, "FileCache", "flush", _flush, "self", "rmtree path"),
+    Seam(*_RESPONSES, _write_response, "self path data"),
     Seam(
-        _RESPONSES,
-        "_FileCacheMixin",
-        "_write",
-        _write_response,
-        "self path data",
-        read_in=_CACHECONTROL,
-    ),
-    Seam(
-        "cachecontrol.controller",
-        "CacheController",
-        "_cache_set",
+        *_CONTROLLER,
         _store_response,
         parameters="self cache_url request response body expires_time",
         uses="cache set set_body",
-        read_in=_CACHECONTROL,
     ),
     Seam(
-        _CACHE,
-        "ArtifactCache",
-        _ARCHIVE,
+        *(_CACHE, "ArtifactCache", _ARCHIVE),
         _get_archive,
         parameters="self link strict env download_func",
         uses="get_cache_directory_for_link",
     ),
-    Seam(
-        "poetry.installation.chef",
-        "Chef",
-        "_prepare",
-        _prepare,
-        "self directory destination",
-        may_take_more=True,
-    ),
-    Seam(
-        "poetry.toml.file",
-        "TOMLFile",
-        "write",
-        _write_toml,
-        "self data",
-        "_path",
-        defined_in="tomlkit.toml_file",
-        read_in=_TOMLKIT,
-    ),
-    Seam(
-        "poetry.packages.locker",
-        "Locker",
-        "_write_lock_data",
-        _write_lock_data,
-        parameters="self data",
-        uses="lock _lock_data",
-    ),
+    Seam(*_CHEF, _prepare, "self directory destination", may_take_more=True),
+    Seam(*_TOML, _write_toml, "self data", "_path", defined_in="tomlkit.toml_file"),
+    Seam(*_LOCKER, _write_lock_data, "self data", "lock _lock_data"),
 )
