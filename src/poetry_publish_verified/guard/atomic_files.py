@@ -24,7 +24,6 @@ _PRIVATE = ".private-"
 _TRASH = ".poetry-trash-"
 # As often as another process may remove a directory between two steps of one write.
 _ATTEMPTS = 20
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def put(path: Path, write: Callable[[Path], object]) -> None:
@@ -85,22 +84,18 @@ def flush(directory: Path, trash: Path, stock: Callable[[], None]) -> None:
     except OSError:
         stock()
         return
-    _delete_busy(aside)
-    delete_all(trash, _TRASH)
-
-
-def _delete_busy(directory: Path) -> None:
     for _ in range(_ATTEMPTS):
         try:
-            shutil.rmtree(directory)
-            return
+            shutil.rmtree(aside)
+            break
         except OSError as error:
-            if not directory.exists():
-                return
+            if not aside.exists():
+                break
             # Another process still writes into it, or deletes it too.
             if error.errno not in {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}:
-                delete(directory)
+                delete(aside)
                 raise
+    delete_all(trash, _TRASH)
 
 
 def fetch(archive: Path, download: Callable[[Path], object]) -> None:
@@ -113,7 +108,10 @@ def fetch(archive: Path, download: Callable[[Path], object]) -> None:
         made = private / archive.name
         download(made)
         with suppress(OSError):
-            made.chmod(_mode_of_new_files(private))
+            # os.umask can only be read by setting it, for every thread of the process.
+            probe = private / secrets.token_hex(4)
+            probe.touch()
+            made.chmod(stat.S_IMODE(probe.stat().st_mode))
         _give_name(made, archive)
 
 
@@ -139,13 +137,6 @@ def _give_name(private: Path, path: Path) -> None:
             raise
 
 
-def _mode_of_new_files(directory: Path) -> int:
-    # os.umask can only be read by setting it, for every thread of the process.
-    probe = directory / secrets.token_hex(4)
-    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return stat.S_IMODE(probe.stat().st_mode)
-
-
 @contextmanager
 def _private_directory(parent: Path) -> Iterator[Path]:
     """A new directory whose files a search of `parent` does not find."""
@@ -162,12 +153,14 @@ def _private_directory(parent: Path) -> Iterator[Path]:
 def rewrite(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write(private)` create a file beside the target of `path`, then publish it there.
 
-    `write(path)` is called where nothing can be created beside it. Raises what `write` raises, and
-    OSError where the disk is too full for it: the target is then unchanged.
+    Where nothing can be created there, the target is overwritten with what `write` writes to a
+    temporary file. `write(path)` is called for what is no ordinary file that this process may
+    write. Raises what `write` raises, and OSError where the disk is full: the target is then
+    unchanged.
     """
     target = Path(os.path.realpath(path))
     if not _is_replaceable(target):
-        _write_or_restore(path, write)
+        write(path)
         return
     prefix = f".{target.name}."
     _sweep(target.parent, prefix)
@@ -180,24 +173,25 @@ def rewrite(path: Path, write: Callable[[Path], object]) -> None:
         write(private)
         _publish(private, target)
     except OSError as error:
-        delete(private)
-        if error.errno in _DISK_FULL:
-            # The target's own room may do, as it does for stock.
-            _overwrite(target, _written_elsewhere(write, target))
-        elif is_created:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_created and not is_full:
             raise
+        delete(private)
+        try:
+            with tempfile.TemporaryDirectory(prefix="poetry-") as directory:
+                elsewhere = Path(directory, target.name)
+                write(elsewhere)
+                content = elsewhere.read_bytes()
+        except OSError:
+            if is_full:
+                raise
+            # No place for temporary files either.
+            write(path)
         else:
-            _write_or_restore(path, write)
+            # On a full disk the target's own room may do, as it does for stock.
+            _overwrite(target, content)
     finally:
         delete(private)
-
-
-def _written_elsewhere(write: Callable[[Path], object], target: Path) -> bytes:
-    """What `write` writes, by way of the directory for temporary files."""
-    with tempfile.TemporaryDirectory(prefix="poetry-") as directory:
-        private = Path(directory, target.name)
-        write(private)
-        return private.read_bytes()
 
 
 def _publish(private: Path, target: Path) -> None:
@@ -287,20 +281,6 @@ def _fill(file: FileIO, content: bytes) -> None:
     while view:
         view = view[file.write(view) :]
     file.truncate(len(content))
-
-
-def _write_or_restore(path: Path, write: Callable[[Path], object]) -> None:
-    before = None
-    with suppress(OSError):
-        # Reading a device or a pipe would not end.
-        before = path.read_bytes() if path.is_file() else None
-    try:
-        write(path)
-    except BaseException:
-        with suppress(OSError):
-            if before is not None and path.read_bytes() != before:
-                _overwrite(path, before)
-        raise
 
 
 def _sweep(directory: Path, prefix: str) -> None:

@@ -107,7 +107,9 @@ class CommandGuard:
             left += stack.enter_context(system_project_locked(self._writing_system_project))
         if name == "config":
             left += stack.enter_context(settings_locked(self._writing_settings))
-        left += stack.enter_context(atomic_storage(self._lock_archive))
+        left += stack.enter_context(
+            atomic_storage(lambda cache, archive: self._acquire(archive_lock(cache, archive)))
+        )
         for reason in left:
             self._notifier.detail(problems.left_as_stock(reason))
 
@@ -118,9 +120,6 @@ class CommandGuard:
         from poetry_publish_verified.guard.locks.lock import acquire
 
         return acquire(resource, self._notifier.warn, only_if_free=only_if_free)
-
-    def _lock_archive(self, cache: Path, archive: Path) -> AbstractContextManager[bool]:
-        return self._acquire(archive_lock(cache, archive))
 
     def _lock(self, needs: Needs, stack: ExitStack) -> None:
         if needs.poetry:

@@ -103,7 +103,9 @@ class _HeldLock:
             is_recorded = holders.write_record(self._attempt.path, self._holder)
             _HELD[self._resource.path] = self
             if self._export:
-                nesting.export(self._token(is_recorded=is_recorded))
+                holder, record = self._holder, str(self._attempt.path) if is_recorded else ""
+                lock, order = str(self._resource.path), int(self._resource.order)
+                nesting.export(nesting.Token(lock, order, holder.process, holder.nonce, record))
         self._depth += 1
 
     def leave(self) -> None:
@@ -113,15 +115,6 @@ class _HeldLock:
             _HELD.pop(self._resource.path, None)
             holders.erase_record(self._attempt.path)
             self._attempt.end()
-
-    def _token(self, *, is_recorded: bool) -> nesting.Token:
-        return nesting.Token(
-            lock=str(self._resource.path),
-            order=int(self._resource.order),
-            process=self._holder.process,
-            nonce=self._holder.nonce,
-            record=str(self._attempt.path) if is_recorded else "",
-        )
 
 
 _HELD: dict[Path, _HeldLock] = {}

@@ -236,17 +236,16 @@ class ProjectPlugins:
             if self._sets.prepare():
                 return used
             with self._acquire(self._sets.lock(self._key)):
-                return self._sets.find(self._key) or self._renew(used, io)
+                if found := self._sets.find(self._key):
+                    return found
+                if used is None or not used.serves(self._key.interpreter, self._environment):
+                    return self._build(self._sets, io)
+                self._notifier.detail(problems.copying_set(used.path))
+                return self._sets.copy_for(self._key, used)
         # The command has done its work.
         except Exception as error:  # noqa: BLE001
             self._notifier.warn(problems.set_not_renewed(error))
         return used
-
-    def _renew(self, used: PluginSet | None, io: IO) -> PluginSet | None:
-        if used is None or not used.serves(self._key.interpreter, self._environment):
-            return self._build(self._sets, io)
-        self._notifier.detail(problems.copying_set(used.path))
-        return self._sets.copy_for(self._key, used)
 
     def _acquire(self, resource: Resource) -> AbstractContextManager[bool]:
         # Most commands need no lock.
@@ -269,7 +268,7 @@ class ProjectPlugins:
             return found
         if found is not None:
             self._notifier.warn(problems.set_lost_files(found.path))
-            self._sets.discard(found)
+            self._sets.remove(found.path)
         obstacle = self._sets.prepare()
         if obstacle and self._goes_on_with_stock(io):
             self._notifier.detail(problems.stock_stays_in_use(obstacle, self._sets.stock))

@@ -168,7 +168,7 @@ class PluginSets:
         # Sound, but others may write to it, or made it: it would be in the way for ever.
         is_useless = state is State.SOUND and self._read(target) is None
         if is_useless or state is State.DAMAGED:
-            self._remove(target)
+            self.remove(target)
         try:
             private.rename(target)
         except OSError:
@@ -192,10 +192,6 @@ class PluginSets:
             set_record.write(private, {**used.record, **of_key})
             return self.publish(key, private)
 
-    def discard(self, found: PluginSet) -> None:
-        """Remove a damaged set."""
-        self._remove(found.path)
-
     def sweep(self, in_use: PluginSet | None) -> None:
         """Remove what dead builders left, what is half removed or no set, and sets long unused."""
         # What a link leads to, or a stranger made, is not for us to clean.
@@ -203,7 +199,7 @@ class PluginSets:
             return
         removal.delete_all(self.directory, _TRASH)
         for item in [*self.abandoned(), *filter(removal.is_mine, self._named(State.DAMAGED))]:
-            self._remove(item)
+            self.remove(item)
         mine = [found for found in self._all() if removal.is_mine(found.path)]
         for found in mine:
             has_newer = any(
@@ -213,7 +209,7 @@ class PluginSets:
             )
             is_in_use = in_use is not None and found.path == in_use.path
             if has_newer and not is_in_use and removal.age(found.path / RECORD) > UNUSED_AFTER:
-                self._remove(found.path)
+                self.remove(found.path)
 
     def abandoned(self) -> list[Path]:
         """Private directories whose builder is dead, or silent on another host for a day."""
@@ -248,5 +244,6 @@ class PluginSets:
         make_in_checkout(self._root, trash)
         return removal.delete_aside(self.stock, trash, _TRASH)
 
-    def _remove(self, path: Path) -> None:
+    def remove(self, path: Path) -> None:
+        """Remove what is there, so that nobody finds half of it."""
         removal.delete_aside(path, self.directory, _TRASH)
