@@ -28,17 +28,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from poetry_publish_verified.guard import problems
-
-if TYPE_CHECKING:
-    from cachecontrol.caches import FileCache
 
 _RESPONSES = "_http*"
 # Poetry's own names of sources that have no credentials in their URL, but most of the entries.
@@ -74,7 +72,7 @@ def forget_release(index_url: str, name: str, version: str) -> Forgotten:
     """
     try:
         reason = mismatch()
-        return Forgotten(reason=reason) if reason else _forget(_Release(index_url, name, version))
+        return Forgotten(reason=reason) if reason else _forget(index_url, name, version)
     # Nothing in a cache can make a failure of a proven release.
     except Exception as error:  # noqa: BLE001
         return Forgotten(reason=_reason(error))
@@ -107,7 +105,7 @@ def mismatch() -> str | None:
     return None
 
 
-def _forget(release: _Release) -> Forgotten:
+def _forget(index_url: str, name: str, version: str) -> Forgotten:
     from poetry.config.config import Config
 
     directory = Config.create().repository_cache_directory
@@ -116,9 +114,11 @@ def _forget(release: _Release) -> Forgotten:
         sources = sorted(path for path in directory.iterdir() if path.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         sources = []
+    forget_metadata = partial(_forget_metadata, f"{name}:{version}")
+    forget_pages = partial(_forget_pages, name, set(_keys(index_url, name, version)))
     for source in sources:
         # A failure in one place is no reason to keep what is in another.
-        for forget in (release.forget_metadata, release.forget_pages):
+        for forget in (forget_metadata, forget_pages):
             try:
                 dropped += forget(source)
             except OSError as error:
@@ -127,49 +127,38 @@ def _forget(release: _Release) -> Forgotten:
     return Forgotten(dropped, tuple(dict.fromkeys(kept)), reason)
 
 
-class _Release:
-    """One release on one index, and the keys that Poetry and cachecontrol have for it."""
+def _forget_metadata(release: str, source: Path) -> int:
+    """Drop what a source's cache knows of the release; the number of entries."""
+    from poetry.utils.cache import FileCache
 
-    def __init__(self, index_url: str, name: str, version: str) -> None:
-        self._name = name
-        self._release = f"{name}:{version}"
-        self._keys = set(_keys(index_url, name, version))
+    cache: FileCache[Any] = FileCache(path=source)
+    # Another process may drop it too.
+    with suppress(FileNotFoundError):
+        if cache.has(release):
+            cache.forget(release)
+            return 1
+    return 0
 
-    def forget_metadata(self, source: Path) -> int:
-        """Drop what a source's cache knows of the release; the number of entries."""
-        from poetry.utils.cache import FileCache
 
-        cache: FileCache[Any] = FileCache(path=source)
-        # Another process may drop it too.
-        with suppress(FileNotFoundError):
-            if cache.has(self._release):
-                cache.forget(self._release)
-                return 1
-        return 0
+def _forget_pages(name: str, keys: Collection[str], source: Path) -> int:
+    """Drop the project's pages from a source's cache; the number of entries."""
+    from cachecontrol.caches import FileCache
 
-    def forget_pages(self, source: Path) -> int:
-        """Drop the project's pages from a source's cache; the number of entries."""
-        from cachecontrol.caches import FileCache
-
-        dropped = 0
-        for directory in source.glob(_RESPONSES):
-            cache = FileCache(directory)
-            found = [key for key in self._keys if cache.get(key) is not None]
-            for key in found:
-                cache.delete(key)
-            dropped += len(found)
-            if not found and source.name not in _WITHOUT_CREDENTIALS:
-                dropped += self._forget_pages_with_credentials(cache)
-        return dropped
-
-    def _forget_pages_with_credentials(self, cache: FileCache) -> int:
-        dropped = 0
-        for path in _responses(Path(cache.directory)):
+    dropped = 0
+    for directory in source.glob(_RESPONSES):
+        cache = FileCache(directory)
+        found = [key for key in keys if cache.get(key) is not None]
+        for key in found:
+            cache.delete(key)
+        dropped += len(found)
+        if found or source.name in _WITHOUT_CREDENTIALS:
+            continue
+        for path in _responses(directory):
             with suppress(FileNotFoundError):
-                if _is_page_of(self._name, path):
+                if _is_page_of(name, path):
                     path.unlink()
                     dropped += 1
-        return dropped
+    return dropped
 
 
 def _keys(index_url: str, name: str, version: str) -> Iterator[str]:
