@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from poetry_publish_verified.guard.doctor.plugins import diagnose
-from poetry_publish_verified.guard.plugin_sets import record as set_record
-from poetry_publish_verified.guard.plugin_sets.record import State
+from poetry_publish_verified.guard.plugin_sets import plugin_set
+from poetry_publish_verified.guard.plugin_sets.plugin_set import State, read_record, write_record
 from tests.beds.poetry import Poetry
 
 # One of Poetry's dependencies warns when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 GOOD: dict[str, Any] = {
-    "format": set_record.FORMAT,
+    "format": plugin_set.FORMAT,
     "built": 1.5,
     "interpreter": {"python": "3.11"},
     "poetry": "2.5.1",
@@ -33,15 +33,15 @@ NOT_RECORDS = ["", "{", "[]", "null", "1", '"x"', '{"format": 1}', "[" * 100_000
 
 def test_valid_record(tmp_path: Path) -> None:
     """What is written is read back."""
-    set_record.write(tmp_path, GOOD)
-    assert set_record.read(tmp_path) == (State.SOUND, GOOD)
+    write_record(tmp_path, GOOD)
+    assert read_record(tmp_path) == (State.SOUND, GOOD)
 
 
 @pytest.mark.parametrize("text", NOT_RECORDS)
 def test_damaged_record(tmp_path: Path, text: str) -> None:
     """A truncated file, or anything else, is damage."""
     (tmp_path / "set.json").write_text(text)
-    assert set_record.read(tmp_path) == (State.DAMAGED, {})
+    assert read_record(tmp_path) == (State.DAMAGED, {})
 
 
 @pytest.mark.parametrize("field", [name for name in GOOD if name != "format"])
@@ -49,40 +49,40 @@ def test_every_field_is_required(tmp_path: Path, field: str) -> None:
     """A record with a missing or mistyped field is damage."""
     for wrong in ({}, {field: None}, {field: [1]}):
         rest = {name: value for name, value in GOOD.items() if name != field}
-        set_record.write(tmp_path, {**rest, **wrong})
-        assert set_record.read(tmp_path)[0] is State.DAMAGED
+        write_record(tmp_path, {**rest, **wrong})
+        assert read_record(tmp_path)[0] is State.DAMAGED
     if isinstance(GOOD[field], dict) and field != "plugins":
-        set_record.write(tmp_path, {**GOOD, field: {"x": None}})
-        assert set_record.read(tmp_path)[0] is State.DAMAGED
+        write_record(tmp_path, {**GOOD, field: {"x": None}})
+        assert read_record(tmp_path)[0] is State.DAMAGED
 
 
 def test_states_of_a_set_name(tmp_path: Path) -> None:
     """Something other than a directory is damage; nothing, and another version's set, are not."""
     name = tmp_path / "py"
-    assert set_record.read(name)[0] is State.OTHER
+    assert read_record(name)[0] is State.OTHER
     name.touch()
-    assert set_record.read(name)[0] is State.DAMAGED
+    assert read_record(name)[0] is State.DAMAGED
     name.unlink()
     name.symlink_to("nowhere")
-    assert set_record.read(name)[0] is State.DAMAGED
+    assert read_record(name)[0] is State.DAMAGED
     name.unlink()
     (name / "set.json").mkdir(parents=True)
-    assert set_record.read(name)[0] is State.DAMAGED
+    assert read_record(name)[0] is State.DAMAGED
     (name / "set.json").rmdir()
-    assert set_record.read(name)[0] is State.DAMAGED
-    set_record.write(name, {"format": set_record.FORMAT + 1})
-    assert set_record.read(name)[0] is State.OTHER
+    assert read_record(name)[0] is State.DAMAGED
+    write_record(name, {"format": plugin_set.FORMAT + 1})
+    assert read_record(name)[0] is State.OTHER
 
 
 def test_unreadable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that cannot be read now may be valid, so it is left alone."""
-    set_record.write(tmp_path, GOOD)
+    write_record(tmp_path, GOOD)
 
     def refuse(*_: object) -> bytes:
         raise PermissionError
 
-    monkeypatch.setattr(set_record, "read_regular_file", refuse)
-    assert set_record.read(tmp_path)[0] is State.OTHER
+    monkeypatch.setattr(plugin_set, "read_regular_file", refuse)
+    assert read_record(tmp_path)[0] is State.OTHER
 
 
 def test_record_is_synced_before_the_rename(
@@ -91,7 +91,7 @@ def test_record_is_synced_before_the_rename(
     """A record is on disk before the set gets its name."""
     synced = []
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
-    set_record.write(tmp_path, GOOD)
+    write_record(tmp_path, GOOD)
     assert synced == [(tmp_path / "set.json").stat().st_size]
 
 
@@ -99,14 +99,14 @@ def test_record_is_not_a_regular_file(tmp_path: Path) -> None:
     """A pipe, a device or a huge file is no record, and nobody blocks on it."""
     record = tmp_path / "set.json"
     os.mkfifo(record)
-    assert set_record.read(tmp_path)[0] is State.DAMAGED
+    assert read_record(tmp_path)[0] is State.DAMAGED
     record.unlink()
     with record.open("wb") as file:
         file.truncate(2**40)
-    assert set_record.read(tmp_path)[0] is State.DAMAGED
+    assert read_record(tmp_path)[0] is State.DAMAGED
     record.unlink()
     record.symlink_to("/dev/zero")
-    assert set_record.read(tmp_path)[0] is State.OTHER
+    assert read_record(tmp_path)[0] is State.OTHER
 
 
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({"format": 1})])

@@ -30,9 +30,15 @@ from poetry_publish_verified.guard.ownership import (
     checkout_directory,
     make_in_checkout,
 )
-from poetry_publish_verified.guard.plugin_sets import record as set_record
-from poetry_publish_verified.guard.plugin_sets.plugin_set import SITE, PluginSet, SetKey, read
-from poetry_publish_verified.guard.plugin_sets.record import RECORD, State
+from poetry_publish_verified.guard.plugin_sets.plugin_set import (
+    RECORD,
+    SITE,
+    PluginSet,
+    SetKey,
+    State,
+    read_record,
+    write_record,
+)
 
 UNUSED_AFTER = 30 * 86400
 _BUILDING = ".building-"
@@ -93,7 +99,8 @@ class PluginSets:
             return None
         except OSError:
             return None
-        return read(path)
+        state, record = read_record(path)
+        return PluginSet(path, record) if state is State.SOUND else None
 
     def obstacle(self) -> str:
         """Why sets cannot be kept here, as far as looking tells; empty where nothing does."""
@@ -164,7 +171,7 @@ class PluginSets:
         """
         target = self.directory / key.directory
         self._shared().share_tree(private)
-        state, _ = set_record.read(target)
+        state, _ = read_record(target)
         # Sound, but others may write to it, or made it: it would be in the way for ever.
         is_useless = state is State.SOUND and self._read(target) is None
         if is_useless or state is State.DAMAGED:
@@ -189,7 +196,7 @@ class PluginSets:
                 elif item.name != RECORD:
                     shutil.copy2(item, private / item.name)
             of_key = {"built": time.time(), "environment": dict(key.environment)}
-            set_record.write(private, {**used.record, **of_key})
+            write_record(private, {**used.record, **of_key})
             return self.publish(key, private)
 
     def sweep(self, in_use: PluginSet | None) -> None:
@@ -227,7 +234,7 @@ class PluginSets:
         return [one for one in found if one is not None]
 
     def _named(self, state: State) -> list[Path]:
-        return [path for path in self._names() if set_record.read(path)[0] is state]
+        return [path for path in self._names() if read_record(path)[0] is state]
 
     def _names(self) -> list[Path]:
         with suppress(OSError):
