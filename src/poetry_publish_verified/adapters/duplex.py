@@ -6,8 +6,8 @@ The next write then fails, and asyncio's transport closes the socket with the an
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import os
 import re
 import socket
 import ssl
@@ -261,50 +261,13 @@ def _as(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]:
 
 async def _connect(host: str, port: int) -> socket.socket:
     """Try the addresses of a host, each a moment after the one before or once that has failed."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    trials: list[socket.socket] = []
-    errors: list[OSError] = []
-    connected: socket.socket | None = None
-
-    async def attempt(trial: socket.socket, address: Any, failed: anyio.Event) -> None:
-        nonlocal connected
-        try:
-            await _establish(trial, address)
-        except OSError as error:
-            errors.append(error)
-            failed.set()
-        else:
-            connected = connected or trial
-            group.cancel_scope.cancel()
-
-    try:
-        async with anyio.create_task_group() as group:
-            for family, kind, protocol, _, address in found:
-                trials.append(socket.socket(family, kind, protocol))
-                failed = anyio.Event()
-                group.start_soon(attempt, trials[-1], address, failed)
-                with anyio.move_on_after(_NEXT_ADDRESS):
-                    await failed.wait()
-    except BaseException:
-        connected = None
-        raise
-    finally:
-        for trial in trials:
-            if trial is not connected:
-                trial.close()
-    if connected is None:
-        raise errors[0]
-    return connected
-
-
-async def _establish(trial: socket.socket, address: Any) -> None:
-    trial.setblocking(False)
-    trial.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    transport, _ = await asyncio.get_running_loop().create_connection(
+        asyncio.Protocol, host, port, happy_eyeballs_delay=_NEXT_ADDRESS
+    )
+    # Servers of HTTP speak second, so that nothing has been read here.
+    connected: socket.socket = transport.get_extra_info("socket").dup()
+    transport.abort()
+    connected.setblocking(False)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        trial.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
-    try:
-        trial.connect(address)
-    except BlockingIOError:
-        await anyio.wait_writable(trial)
-        if error := trial.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            raise OSError(error, os.strerror(error)) from None
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+    return connected
