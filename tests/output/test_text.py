@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import pytest
 
@@ -196,8 +197,10 @@ def test_one_line_per_index() -> None:
     """A quiet success names the clients, the time, and what was compared."""
     start = f" - <info>{INDEX}</info> seen by pip, uv in 0.4 s; "
     assert lines(*proven()) == [f"{start}2 files verified"]
-    by_clients = [FileVerified(INDEX, WHEEL, "aa", client) for client in ("pip", "Poetry")]
-    assert lines(*proven(*by_clients)) == [f"{start}2 files verified, wheels also by pip, poetry"]
+    every = f"{start}2 files verified, wheels also by pip, uv, poetry"
+    for order in permutations(("pip", "uv", "Poetry")):
+        by_clients = [FileVerified(INDEX, WHEEL, "aa", client) for client in order]
+        assert lines(*proven(*by_clients)) == [every]
     listed = [event for event in proven() if not isinstance(event, FileVerified)]
     assert lines(*listed) == [f"{start}2 files listed"]
 

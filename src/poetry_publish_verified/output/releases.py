@@ -20,8 +20,8 @@ class Proof:
     seen_after: dict[str, float] = field(default_factory=dict)
     listed: set[str] = field(default_factory=set)
     downloaded: set[str] = field(default_factory=set)
-    # The real clients that have fetched a wheel, in the order of their answers.
-    clients: dict[str, None] = field(default_factory=dict)
+    # The real clients that have fetched a wheel.
+    clients: set[str] = field(default_factory=set)
 
     @property
     def level(self) -> Until:
@@ -80,7 +80,8 @@ class Release:
         words += f"{plural(len(proof.downloaded), 'file')} verified"
         if as_listed := [*map(self.how, proof.downloaded)].count("as listed"):
             words += f" ({as_listed} as listed)"
-        return words + (f", wheels also by {', '.join(proof.clients)}" if proof.clients else "")
+        asked = ", ".join(name for name in CLIENTS if name in proof.clients)
+        return words + (f", wheels also by {asked}" if asked else "")
 
     def apply(self, event: events.Event) -> None:
         """Take in one event of this release."""
@@ -103,7 +104,7 @@ class Release:
             case events.FileVerified(index, filename, client="http"):
                 self.proofs[index].downloaded.add(filename)
             case events.FileVerified(index, client=client):
-                self.proofs[index].clients[client.lower()] = None
+                self.proofs[index].clients.add(client.lower())
             case events.ProblemFound(problem):
                 self.complete = self.complete and problem.code is not Code.COMPLETENESS_UNKNOWN
                 self.errors += [problem] if problem.severity == "error" else []
