@@ -6,7 +6,11 @@ import html
 import re
 import unicodedata
 
-_TAG = re.compile(r"<[^<>]*>")
+# Tags that stand within a sentence, and what ends one.
+_WITHIN = re.compile(
+    r"</?(?:a|abbr|b|code|em|i|kbd|samp|small|strong|tt|u|var)(?:\s[^<>]*)?>", re.IGNORECASE
+)
+_BREAK = re.compile(r"<[^<>]*>|[\r\n]")
 _ORDER = re.compile(r"##(?=\w*\[)")
 
 # A password may hold a slash that nobody has encoded.
@@ -59,12 +63,12 @@ def _unsafe(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def words_of_html(body: bytes, limit: int = 500) -> str:
-    """The words of an HTML (or plain) body, markup left out."""
+def pieces_of_html(body: bytes) -> list[str]:
+    """The words of an HTML (or plain) body, cut where an element or a line ends."""
     text = decoded(body)[:_LARGEST]
     for element in _NO_WORDS:
         text = _without(text, element)
-    return printable(html.unescape(_TAG.sub(" ", text)), limit)
+    return [html.unescape(piece) for piece in _BREAK.split(_WITHIN.sub("", text))]
 
 
 def _without(text: str, element: str) -> str:

@@ -20,7 +20,7 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 
 from poetry_publish_verified import sanitize as foreign
 from poetry_publish_verified.adapters import dist_dir
-from poetry_publish_verified.core.upload.form import form_fields, judge, server_words
+from poetry_publish_verified.core.upload.form import form_fields, judge
 from poetry_publish_verified.core.upload.outcomes import (
     Answered,
     Doubtful,
@@ -28,6 +28,7 @@ from poetry_publish_verified.core.upload.outcomes import (
     Refused,
     Stored,
 )
+from poetry_publish_verified.core.upload.server_words import server_words
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
@@ -394,6 +395,70 @@ def test_refusal_known_by_status_only(status: int, reason: str, code: Code) -> N
 def test_server_words_are_combined(reason: bytes, body: bytes, words: str) -> None:
     """Reason phrase and body become one safe line without repetition."""
     assert server_words(Answered(400, reason, body)) == words
+
+
+NGINX = b"""<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n
+<center><h1>403 Forbidden</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>"""
+BOTTLE = b"""<!DOCTYPE HTML><html><head><title>Error: 403 Forbidden</title></head><body>
+<h1>Error: 403 Forbidden</h1><p>Sorry, the requested URL <tt>&#039;http://h/&#039;</tt>
+caused an error:</p><pre>Forbidden</pre></body></html>"""
+WERKZEUG = b"""<!doctype html>\n<title>403 Forbidden</title>\n<h1>Forbidden</h1>
+<p>You have no permission to <b>upload</b>. Ask for <b>upload</b> rights.</p>"""
+WEBOB = b"""403 Forbidden\n\nAccess was denied to this resource.\n\n Forbidden \n\n"""
+PROBLEM = b"""{"type": "about:blank", "title": "Forbidden", "status": 403, "detail": "Read only"}"""
+SPRING = b"""{"status": 403, "error": "Forbidden", "message": "forbidden", "path": "/up"}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "rest"),
+    [
+        (NGINX, ": nginx"),
+        (BOTTLE, ": Sorry, the requested URL 'http://h/' caused an error:"),
+        (WERKZEUG, ": You have no permission to upload. Ask for upload rights."),
+        (WEBOB, ": Access was denied to this resource."),
+        (b"<title>Forbidden</title><h1>Forbidden</h1><p>Forbidden</p>", ""),
+        (b"HTTP/1.1 403 FORBIDDEN\n\nforbidden.", ""),
+        (b"Error 403: Forbidden (read-only)", " (read-only)"),
+        (b"<h1>403 - Forbidden</h1><p>Forbidden: read-only</p>", ": read-only"),
+        (b"<p>Error 4031 of 403.5</p>", ": Error 4031 of 403.5"),
+        (PROBLEM, ': {"type": "about:blank", "detail": "Read only"}'),
+        (SPRING, ': {"path": "/up"}'),
+        (b'{"message": "403 Forbidden"}', ""),
+        (b'{"errors": [{"status": 403, "message": "Forbidden"}]}', ""),
+        (b'["Forbidden", "read-only"]', ": read-only"),
+        (b'{"detail": "Forbidden: read-only"}', ": read-only"),
+        (b'{"error": "forbidden", "message": "Read only", "detail": "Read only"}', ": Read only"),
+        (b'"Forbidden"', ""),
+    ],
+)
+def test_server_words_appear_once(body: bytes, rest: str) -> None:
+    """A body repeats its reason phrase in a title, a heading, a paragraph or a field."""
+    assert server_words(Answered(403, b"Forbidden", body)) == f"403 Forbidden{rest}"
+    without = server_words(Answered(403, b"", body))
+    assert without.casefold().count("forbidden") == (b"orbidden" in body)
+
+
+def test_reason_phrase_repeated_on_one_line() -> None:
+    """A body without markup may repeat it as well."""
+    answer = Answered(403, b"Forbidden", b"403 Forbidden: 403 Forbidden Forbidden")
+    assert server_words(answer) == "403 Forbidden"
+
+
+def test_long_reason_phrase_appears_once() -> None:
+    """PyPI puts its message into the reason phrase, a title, a heading and a paragraph."""
+    text = "The user &#39;keeper&#39; isn&#39;t allowed here. See https://example.org/help/#project"
+    body = f"""<html><head><title>403 {text}</title></head><body><h1>403 {text}</h1>
+    Access was denied to this resource.<br/><br/>\n{text}\n\n</body></html>"""
+    plain = text.replace("&#39;", "'")
+    said = server_words(Answered(403, plain.encode(), body.encode()))
+    assert said == f"403 {plain}: Access was denied to this resource."
+
+
+def test_repetitive_body_takes_linear_time() -> None:
+    """Many short and different pieces are read at once."""
+    # A quadratic algorithm would take minutes.
+    body = "\n".join(f"{number} a" for number in range(9999)).encode()
+    assert len(server_words(Answered(400, b"a " * 400, body))) <= 800
 
 
 def test_latin_1_reason_phrase() -> None:

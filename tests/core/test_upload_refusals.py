@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.upload.form import judge, server_words
+from poetry_publish_verified.core.upload.form import judge
 from poetry_publish_verified.core.upload.outcomes import (
     Answered,
     Doubtful,
@@ -23,6 +23,7 @@ from poetry_publish_verified.core.upload.refusal import explain
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
 from poetry_publish_verified.core.upload.refusals.general import GENERAL
 from poetry_publish_verified.core.upload.refusals.row import Row
+from poetry_publish_verified.core.upload.server_words import server_words
 from poetry_publish_verified.errors import Code
 from tests.core.distributions import SDIST, WHEEL
 from tests.core.rows import each

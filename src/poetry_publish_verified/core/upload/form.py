@@ -5,7 +5,6 @@ Specification: "Upload API" in PyPI's own documentation.
 
 from __future__ import annotations
 
-import json
 import re
 
 from poetry_publish_verified.core.distribution import Distribution
@@ -19,11 +18,11 @@ from poetry_publish_verified.core.upload.outcomes import (
     Stored,
     UploadOutcome,
 )
-from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT, explain, particular
-from poetry_publish_verified.core.upload.refusals.row import SIGN_IN_PAGE
-from poetry_publish_verified.core.urls import credential_variables, is_sign_in
+from poetry_publish_verified.core.upload.refusal import explain, particular
+from poetry_publish_verified.core.upload.server_words import server_words
+from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.sanitize import printable, words_of_html
+from poetry_publish_verified.sanitize import printable
 
 # Metadata fields whose form field has another name.
 _FORM_NAMES = {
@@ -82,10 +81,6 @@ _SIGN_IN = re.compile(
     rb"<form\b|type\s*=\s*[\"']?password|\b(?:sign|log)[ -]?[io]n\b|single sign|\bsso\b",
     re.IGNORECASE,
 )
-# Under which names JSON answers have their message, what may stand beside it, and how deep it is.
-_MESSAGES = frozenset({"message", "detail", "error", "errors", "reason"})
-_BESIDE = frozenset({"code", "status", "success"})
-_DEPTH = 5
 
 
 def judge(
@@ -137,48 +132,3 @@ def _unanswered(answer: NoAnswer, filename: str) -> UploadOutcome:
         return Doubtful(says_exists=False, words=printable(answer.detail))
     again: Again = "yes" if answer.passing else "no"
     return Refused(problems.not_sent(filename, answer.detail), again)
-
-
-def server_words(answer: Answered) -> str:
-    """What the server said, on one line: status, reason phrase and the words of the body.
-
-    PyPI puts its message into the reason phrase, the others into the body (HTML, JSON, text).
-    """
-    said = printable(answer.reason, WORDS_LIMIT)
-    body = _words_of_body(answer.body)
-    if body and body not in said:
-        said = f"{said}: {body}" if said else body
-    words = printable(f"{answer.status} {said}".strip(), WORDS_LIMIT)
-    if not answer.location:
-        return words
-    page = f"{SIGN_IN_PAGE} " if is_sign_in(answer.location) else ""
-    return f"{words}, redirecting to {page}{answer.location}"
-
-
-def _words_of_body(body: bytes) -> str:
-    text = body[:65536].strip()
-    if text.startswith((b"{", b'"', b"[")):
-        try:
-            value = _message_in(json.loads(text))
-            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return printable(text, WORDS_LIMIT)
-        return printable(said, WORDS_LIMIT)
-    return words_of_html(text, WORDS_LIMIT)
-
-
-def _message_in(value: object) -> object:
-    """The message inside a JSON answer, where it has one of the usual forms; else all of it."""
-    for _ in range(_DEPTH):
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        elif (
-            isinstance(value, dict)
-            and len(keys := value.keys() - _BESIDE) == 1
-            and value[key := keys.pop()]
-            and key in _MESSAGES
-        ):
-            value = value[key]
-        else:
-            break
-    return value
