@@ -8,7 +8,7 @@ from typing import Any
 
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import Problem, Verdict
+from poetry_publish_verified.errors import Verdict
 
 TOOL = "poetry-publish-verified"
 SCHEMA = "publish-verified.receipt/1"
@@ -82,7 +82,7 @@ class Receipt:
                 self._run |= started
             case events.ProblemFound(problem, of_release):
                 place = self._release if of_release and self._release else self._run
-                place["problems"].append(_problem(problem))
+                place["problems"].append(asdict(problem))
             case events.RunEnded(verdict):
                 self._run["verdict"] = str(verdict)
                 self._run["exit_code"] = verdict.exit_code
@@ -102,7 +102,8 @@ class Receipt:
                     for url in indexes
                 ]
             case events.DistributionsRead(distributions):
-                self._release["distributions"] = [_distribution(file) for file in distributions]
+                unsent = {"remote_sha256": None, "upload": "not-sent", "attempts": 0}
+                self._release["distributions"] = [asdict(file) | unsent for file in distributions]
             case events.ReleaseBlocked(by):
                 self._release["blocked_by"] = list(by)
             case events.ReleaseEnded(verdict):
@@ -119,13 +120,10 @@ class Receipt:
                 # Until the answer is judged, a killed run can say no more.
                 self._distribution(filename).update(attempts=attempt, upload="unknown")
             case events.UploadEnded(filename, upload, sha256):
-                distribution = self._distribution(filename)
-                distribution["upload"] = upload
-                if sha256 is not None:
-                    distribution["remote_sha256"] = sha256
+                self._distribution(filename)["upload"] = upload
+                self._set_remote_sha256(filename, sha256)
             case events.FileListed(_, filename, sha256) | events.FileVerified(_, filename, sha256):
-                if sha256 is not None:
-                    self._distribution(filename)["remote_sha256"] = sha256
+                self._set_remote_sha256(filename, sha256)
 
     def _apply_to_index(self, event: events.Event, now: datetime) -> None:
         match event:
@@ -140,27 +138,26 @@ class Receipt:
             case events.IndexEnded(index, proven, not_offered):
                 self._index(index).update(proven=proven, not_offered=list(not_offered))
 
+    def _set_remote_sha256(self, filename: str, sha256: str | None) -> None:
+        if sha256 is not None:
+            self._distribution(filename)["remote_sha256"] = sha256
+
     def _distribution(self, filename: str) -> dict[str, Any]:
-        for distribution in self._release["distributions"]:
-            if distribution["filename"] == filename:
-                found: dict[str, Any] = distribution
-                return found
-        raise KeyError(filename)
+        return _the_one(self._release["distributions"], "filename", filename)
+
+    def _index(self, url: str) -> dict[str, Any]:
+        return _the_one(self._release["indexes"], "url", url)
 
     def _variant(self, index: str, name: str) -> dict[str, Any]:
         variants = self._index(index)["variants"]
-        for variant in variants:
-            if variant["variant"] == name:
-                found: dict[str, Any] = variant
-                return found
-        made = {"variant": name, "visible_at": None, "requests": 0, "edge": None}
-        variants.append(made)
-        return made
+        if all(variant["variant"] != name for variant in variants):
+            variants.append({"variant": name, "visible_at": None, "requests": 0, "edge": None})
+        return _the_one(variants, "variant", name)
 
-    def _index(self, url: str) -> dict[str, Any]:
-        (entry,) = [i for i in self._release["indexes"] if i["url"] == url]
-        found: dict[str, Any] = entry
-        return found
+
+def _the_one(entries: list[dict[str, Any]], key: str, value: str) -> dict[str, Any]:
+    (found,) = [entry for entry in entries if entry[key] == value]
+    return found
 
 
 def _release(event: events.ReleaseStarted) -> dict[str, Any]:
@@ -173,26 +170,4 @@ def _release(event: events.ReleaseStarted) -> dict[str, Any]:
         "distributions": [],
         "indexes": [],
         "problems": [],
-    }
-
-
-def _distribution(file: events.FileFacts) -> dict[str, Any]:
-    return {
-        "filename": file.filename,
-        "size": file.size,
-        "sha256": file.sha256,
-        "remote_sha256": None,
-        "upload": "not-sent",
-        "attempts": 0,
-    }
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "code": str(problem.code),
-        "severity": problem.severity,
-        "message": problem.message,
-        "remedy": problem.remedy,
-        "filename": problem.filename,
-        "index": problem.index,
     }
