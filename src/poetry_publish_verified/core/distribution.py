@@ -24,6 +24,14 @@ Kind = Literal["wheel", "sdist"]
 _RELEASE = re.compile(r"\s*v?(?:\d+!)?(\d{1,300}(?:\.\d{1,300})*)", re.IGNORECASE)
 
 
+def valid_version(text: str) -> Version | None:
+    """None for anything but a version (PEP 440), and for absurdly long numbers."""
+    try:
+        return Version(text)
+    except ValueError:
+        return None
+
+
 class InvalidFilenameError(ValueError):
     """A file name that is neither a wheel's (PEP 427) nor an sdist's (PEP 625)."""
 
@@ -122,16 +130,10 @@ class Distribution:
         before, and indexes refuse it there (twine leaves it out, too).
         """
         raw = parse_email(self.metadata)[0]
-        if _is_before_2_4(raw.get("metadata_version", "")):
+        version = valid_version(raw.get("metadata_version", ""))
+        if version is not None and version < Version("2.4"):
             raw.pop("license_files", None)
         return raw
-
-
-def _is_before_2_4(metadata_version: str) -> bool:
-    try:
-        return Version(metadata_version) < Version("2.4")
-    except ValueError:
-        return False
 
 
 def in_upload_order(distributions: Iterable[Distribution]) -> tuple[Distribution, ...]:

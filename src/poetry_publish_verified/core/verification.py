@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
-from poetry_publish_verified.core.distribution import ParsedFilename, parse_filename
+from poetry_publish_verified.core.distribution import ParsedFilename, parse_filename, valid_version
 from poetry_publish_verified.sanitize import printable
 
 _INTERPRETER = re.compile(r"([a-z]+)(\d)(\d*)")
@@ -33,11 +32,8 @@ class OwnMetadata:
         if self.flaw:
             return self.flaw
         parsed = parse_filename(filename)
-        try:
-            version: Version | None = Version(self.version)
-        except InvalidVersion:
-            version = None
-        if (canonicalize_name(self.name), version) == (parsed.name, parsed.version):
+        named = canonicalize_name(self.name), valid_version(self.version)
+        if named == (parsed.name, parsed.version):
             return ""
         said = f"{printable(self.name, 100)} {printable(self.version, 100)}".strip()
         return f"its own metadata is that of {said or 'no project'}"

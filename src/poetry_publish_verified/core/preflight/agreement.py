@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import Distribution, valid_version
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -30,7 +30,8 @@ def between(distributions: Iterable[Distribution]) -> Iterator[Problem]:
     base, *others = ordered
     fixed = base.raw_metadata
     dynamic = {field.strip().lower() for field in fixed.get("dynamic", ())}
-    if base.parsed.kind == "sdist" and not _can_be_dynamic(fixed):
+    version = valid_version(fixed.get("metadata_version", ""))
+    if base.parsed.kind == "sdist" and (version is None or version < Version("2.2")):
         return
     for other in others:
         raw = other.raw_metadata
@@ -63,13 +64,6 @@ def with_project(distributions: Iterable[Distribution], declared: Declared) -> I
             yield problems.dependencies_have_changed(filename, sorted(odd), severity)
         elif changed := {name for name, _, _ in ranges ^ said}:
             yield problems.ranges_have_changed(filename, sorted(changed))
-
-
-def _can_be_dynamic(raw: RawMetadata) -> bool:
-    try:
-        return Version(raw.get("metadata_version", "")) >= Version("2.2")
-    except ValueError:
-        return False
 
 
 def _python(raw: RawMetadata) -> object:

@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator
 
 from packaging.tags import Tag, parse_tag
-from packaging.version import Version
 
 from poetry_publish_verified.core.contents import ArchiveMember, Contents
-from poetry_publish_verified.core.distribution import Distribution, belongs_to
+from poetry_publish_verified.core.distribution import Distribution, belongs_to, valid_version
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -120,20 +119,13 @@ def _names(release: Identity, stem: str) -> bool:
 def _licenses(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
     """License files that the metadata names (PEP 639, from metadata 2.4 on)."""
     raw = distribution.raw_metadata
-    if not _at_least(raw.get("metadata_version", ""), "2.4"):
+    if valid_version(raw.get("metadata_version", "")) is None:
         return
     there = {without_dot(member.name).split("/", 1)[-1] for member in contents.members}
     prefix = "licenses/" if distribution.parsed.kind == "wheel" else ""
     missing = [name for name in raw.get("license_files", ()) if prefix + name not in there]
     if missing:
         yield problems.license_files_missing(distribution.filename, missing)
-
-
-def _at_least(said: str, version: str) -> bool:
-    try:
-        return Version(said) >= Version(version)
-    except ValueError:
-        return False
 
 
 def _tags(distribution: Distribution, contents: Contents) -> Iterator[Problem]:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from packaging.metadata import InvalidMetadata, Metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.core.distribution import Distribution, valid_version
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -42,11 +41,8 @@ def _disagreements(release: Identity, distribution: Distribution) -> Iterator[Pr
     """Where METADATA has a different name or version than the file name and the project."""
     raw = distribution.raw_metadata
     said_name, said_version = raw.get("name", ""), raw.get("version", "")
-    try:
-        agrees = Version(said_version) == release.version
-    except ValueError:
-        agrees = False
-    if canonicalize_name(said_name) == release.name and agrees:
+    said = canonicalize_name(said_name), valid_version(said_version)
+    if said == (release.name, release.version):
         return
     yield problems.metadata_disagrees(
         distribution.filename,

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from poetry_publish_verified.core.distribution import valid_version
 from poetry_publish_verified.core.preflight.values import Circumstances, Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
@@ -33,21 +34,14 @@ def of(release: Identity, circumstances: Circumstances) -> Iterator[Problem]:
 
 def _version(tag: str, release: Identity) -> Version | None:
     """The version that a tag names, bare or after this project's own name."""
-    if (version := _bare(tag)) is not None:
+    if (version := valid_version(tag)) is not None:
         return version
     for separator in _SEPARATORS.finditer(tag):
         if canonicalize_name(tag[: separator.start()]) == release.name:
-            version = _bare(tag[separator.end() :])
+            version = valid_version(tag[separator.end() :])
             if version is not None:
                 return version
     return None
-
-
-def _bare(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except ValueError:
-        return None
 
 
 def is_changed(name: str, source: bytes, packed: bytes, version: Version) -> bool:
