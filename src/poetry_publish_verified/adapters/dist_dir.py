@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -17,10 +16,9 @@ from poetry_publish_verified.adapters import archives
 from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.distribution import (
     Distribution,
-    InvalidFilenameError,
     belongs_to,
     in_upload_order,
-    parse_filename,
+    recognize,
 )
 from poetry_publish_verified.core.problems.distributions import unreadable
 from poetry_publish_verified.core.problems.project import dist_dir_unreadable
@@ -53,12 +51,8 @@ def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
 
     Raises ReleaseError where the directory exists and cannot be read.
     """
-    found = set()
-    for entry in _files(dist_dir):
-        with contextlib.suppress(InvalidFilenameError):
-            parsed = parse_filename(entry)
-            found.add((parsed.name, parsed.version))
-    return sorted(found)
+    found = map(recognize, _files(dist_dir))
+    return sorted({(parsed.name, parsed.version) for parsed in found if parsed is not None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,26 +63,23 @@ def parse_filename(filename: str) -> ParsedFilename:
         raise InvalidFilenameError(str(error)) from None
 
 
+def recognize(filename: str) -> ParsedFilename | None:
+    """What a file name says; None if it is neither a wheel's nor an sdist's."""
+    with suppress(InvalidFilenameError):
+        return parse_filename(filename)
+    return None
+
+
 def belongs_to(filename: str, name: NormalizedName, version: Version) -> bool:
     """Whether a file belongs to this release, by its name."""
-    if not _may_belong_to(filename, version):
-        return False
-    try:
-        parsed = parse_filename(filename)
-    except InvalidFilenameError:
-        return False
-    return parsed.name == name and parsed.version == version
+    parsed = recognize(filename) if _may_belong_to(filename, version) else None
+    return parsed is not None and (parsed.name, parsed.version) == (name, version)
 
 
 def versions_among(filenames: Iterable[str], name: NormalizedName) -> frozenset[Version]:
     """The versions of a project that have files."""
-    found = set()
-    for filename in filenames:
-        with suppress(InvalidFilenameError):
-            parsed = parse_filename(filename)
-            if parsed.name == name:
-                found.add(parsed.version)
-    return frozenset(found)
+    parsed = map(recognize, filenames)
+    return frozenset(each.version for each in parsed if each is not None and each.name == name)
 
 
 def _may_belong_to(filename: str, version: Version) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.tags import Tag
 
-from poetry_publish_verified.core.distribution import InvalidFilenameError, parse_filename
+from poetry_publish_verified.core.distribution import recognize
 from poetry_publish_verified.core.events import Sources
 
 SCHEMA = "publish-verified.build/1"
@@ -65,15 +65,8 @@ def lack_one_for(filenames: Iterable[str], supported: Callable[[], frozenset[Tag
     beside the own one.
     """
     for_machines = [
-        tags
-        for tags in map(_tags, filenames)
-        if any(tag.abi != "none" or tag.platform != "any" for tag in tags)
+        parsed.tags
+        for parsed in map(recognize, filenames)
+        if parsed and any(tag.abi != "none" or tag.platform != "any" for tag in parsed.tags)
     ]
     return bool(for_machines) and not any(tags & supported() for tags in for_machines)
-
-
-def _tags(filename: str) -> frozenset[Tag]:
-    try:
-        return parse_filename(filename).tags
-    except InvalidFilenameError:
-        return frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from poetry_publish_verified.core import caching, durations
-from poetry_publish_verified.core.distribution import InvalidFilenameError, parse_filename
+from poetry_publish_verified.core.distribution import recognize
 from poetry_publish_verified.core.problems.upload import refused
 from poetry_publish_verified.core.upload.outcomes import Answered, Refused
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
@@ -49,7 +49,8 @@ def in_full(row: Row, filename: str, upload_url: str, *, repository: str) -> tup
     from the upload URL's own host; elsewhere the pages are only named.
     """
     home = _home(upload_url)
-    name = _project(filename)
+    parsed = recognize(filename)
+    name = parsed.name if parsed else None
     variables = credential_variables(repository)
     known = {
         "name": name or "this project",
@@ -85,13 +86,6 @@ def _home(upload_url: str) -> str | None:
     if parts.path != "/legacy/" or not host.startswith(("upload.", "test.")):
         return None
     return printable(f"{parts.scheme}://{host.removeprefix('upload.')}/")
-
-
-def _project(filename: str) -> str | None:
-    try:
-        return parse_filename(filename).name
-    except InvalidFilenameError:
-        return None
 
 
 def _slashed(upload_url: str) -> str:
