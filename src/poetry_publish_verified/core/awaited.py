@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import parse_filename
+from poetry_publish_verified.core.distribution import parse_filename, valid_version
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expectation, ExpectedFile
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of, own_index
@@ -58,12 +58,11 @@ def pinned(text: str) -> AwaitedRelease:
         raise NotAwaitableError(
             f"{shown!r} is a range: an older release that matches would end the wait at once"
         )
-    try:
-        version = Version(specifier.version)
-    except ValueError:
+    version = valid_version(specifier.version)
+    if version is None:
         raise NotAwaitableError(
             f"{shown!r} has no valid version (PEP 440): {printable(specifier.version, 50)!r}"
-        ) from None
+        )
     name = canonicalize_name(requirement.name)
     return AwaitedRelease(name, version, AnyFiles(name, version))
 

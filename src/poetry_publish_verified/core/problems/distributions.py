@@ -174,7 +174,6 @@ def poetrys_files_packed(filename: str, members: Collection[str]) -> Text:
 
 
 def wheel_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
-    """A wheel has one `.dist-info` directory."""
     return _layout(filename, f"must contain one directory {stem}.dist-info", found)
 
 

@@ -9,7 +9,6 @@ from poetry_publish_verified.sanitize import printable
 
 @problem(Code.CLIENT_UNAVAILABLE)
 def no_client() -> Text:
-    """`--until installable` has no client to ask."""
     return Text(
         "--until installable has no client to ask: --clients names neither pip nor poetry, nor an"
         " installed uv.",

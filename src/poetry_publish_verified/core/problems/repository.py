@@ -61,7 +61,6 @@ def repository_unreachable(name: str, url: str, said: str) -> Text:
 
 @problem(Code.REDIRECTED)
 def upload_url_redirects(name: str, url: str, target: str, *, sign_in: bool) -> Text:
-    """What is at the upload URL sends everybody elsewhere, and uploads do not follow."""
     if sign_in:
         return Text(
             f"The upload URL {url} redirects to a sign-in page, {target}, so nothing was uploaded.",

@@ -77,7 +77,6 @@ def state_unknown(filename: str, own: str, words: str) -> Text:
 
 @problem(Code.WEB_PAGE)
 def web_page(filename: str, upload_url: str, *, repository: str, words: str, sign_in: bool) -> Text:
-    """A page for people answered the upload, with success, and the index does not list the file."""
     kind = "sign-in page" if sign_in else "web page"
     return Text(
         f"{filename} was probably not stored: a {kind} answered at {printable(upload_url)} instead"
@@ -101,7 +100,6 @@ def conflict(filename: str, index: str, *, remote: str, local: str) -> Text:
 
 @problem(Code.KEPT_REMOTE, "warning")
 def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Text:
-    """The same with `--skip-existing`, which keeps what is there."""
     return Text(
         f"{_differs(filename, index, remote, local)}. It was kept because of --skip-existing.",
         "To publish the new content, bump the version.",
@@ -110,7 +108,6 @@ def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Text:
 
 @problem(Code.CONFLICT)
 def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Text:
-    """The index compared the bytes and says they differ, but does not list the file yet."""
     return Text(
         f"{index} says that it already holds a different {filename} (not sha256 {local}), but does"
         f" not list it yet. It said: {words}",
@@ -120,7 +117,6 @@ def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Te
 
 @problem(Code.SAME_BYTES_ELSEWHERE)
 def same_bytes_elsewhere(filename: str, index: str, *, other: str, local: str, words: str) -> Text:
-    """The index lists the same bytes as `other`."""
     return Text(
         f"{index} already holds the content of {filename} (sha256 {local}) as {other}, and does not"
         f" store it twice. It said: {words}",

@@ -26,7 +26,6 @@ def unknown_setting(name: str, meant: str | None, known: Iterable[str]) -> Text:
 
 @problem(Code.SETTING)
 def not_a_table() -> Text:
-    """`tool.publish-verified` is not a table."""
     return Text(
         "tool.publish-verified in pyproject.toml is not a table.",
         "Write a [tool.publish-verified] table with one setting per line.",
@@ -35,13 +34,11 @@ def not_a_table() -> Text:
 
 @problem(Code.NOT_AWAITABLE)
 def not_awaitable(reason: object) -> Text:
-    """A release name that `wait` does not accept."""
     return Text(f"{reason}.", "Name releases as NAME==VERSION.")
 
 
 @problem(Code.NOT_AWAITABLE)
 def nothing_to_wait_for() -> Text:
-    """`wait` without anything to wait for."""
     return Text(
         "There is nothing to wait for.",
         "Name releases as NAME==VERSION, or pass --from-receipt FILE or --dist-dir DIR.",

@@ -100,7 +100,6 @@ def encoded_in_transit(index: str, filename: str, coding: str) -> Text:
 def other_digest_listed(
     index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
 ) -> Text:
-    """A listed hash other than sha256 is wrong."""
     return Text(
         f"{index} lists {filename} with {algorithm} {listed}, but the file has {actual}, so"
         " installers reject it.",
@@ -110,7 +109,6 @@ def other_digest_listed(
 
 @problem(Code.OTHER_METADATA_SERVED)
 def other_metadata_served(index: str, filename: str, *, served: str, expected: str) -> Text:
-    """The `.metadata` differs from the file's own."""
     return Text(
         f"{index} serves metadata for {filename} that differs from the file's own: sha256 {served}"
         f" instead of {expected}. Installers would resolve with the wrong metadata.",
@@ -122,7 +120,6 @@ def other_metadata_served(index: str, filename: str, *, served: str, expected: s
 def other_metadata_listed(
     index: str, filename: str, *, algorithm: str, listed: str, actual: str | None
 ) -> Text:
-    """The `.metadata` is listed with the wrong hash."""
     return Text(
         f"{index} lists the metadata of {filename} with {algorithm} {listed}, but serves {actual},"
         " so installers reject it.",
@@ -157,7 +154,6 @@ def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Text
 
 @problem(Code.CLIENT_CANNOT_INSTALL)
 def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Text:
-    """A real client failed; `detail` quotes it."""
     return Text(
         f"{client} cannot install {filename} from {index}: {without_secrets(detail)}",
         f"Run the same command again. If {client} still fails, its message is the reason.",
@@ -168,7 +164,6 @@ def client_cannot_install(client: str, filename: str, index: str, detail: str) -
 def client_got_other_bytes(
     client: str, filename: str, index: str, *, got: str, sha256: str
 ) -> Text:
-    """A real client downloaded bytes that were not published."""
     return Text(
         f"{client} was asked for {filename} but downloaded {got} with sha256 {sha256}.",
         "Remove the other file from the index, or bump the version.",

@@ -26,7 +26,6 @@ def unreadable(index: str, said: str, waited: float, *, name: str | None) -> Tex
 
 @problem(Code.NO_INDEX_THERE)
 def no_index(index: str, said: str, timeout: float) -> Text:
-    """There was neither a page of the project nor a root page for `timeout` seconds."""
     return Text(
         f"There seems to be no index at {index}: {said}, and within {timeout:.0f} s there was no"
         " page of the project either.",
@@ -46,7 +45,6 @@ def perhaps_no_index(index: str, said: str) -> Text:
 def not_listed_in_time(
     index: str, what: str, timeout: float, details: Iterable[str], *, moved: bool
 ) -> Text:
-    """An index did not list everything within `timeout` seconds."""
     more = "; ".join(details)
     return Text(
         f"{index} did not list {what} within {timeout:.0f} s{f' ({more})' if more else ''}.",
@@ -59,7 +57,6 @@ def not_listed_in_time(
 
 @problem(Code.LISTED_IMPROPERLY)
 def listed_improperly(index: str, what: str, timeout: float, details: Iterable[str]) -> Text:
-    """An index lists files, for as long as `timeout` seconds, as no standard allows it."""
     return Text(
         f"{index} did not list {what} as the simple API requires within {timeout:.0f} s"
         f" ({'; '.join(details)}).",

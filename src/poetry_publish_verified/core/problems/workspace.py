@@ -11,7 +11,6 @@ from poetry_publish_verified.sanitize import printable, without_secrets
 
 @problem(Code.NO_PROJECTS)
 def no_match(pattern: str, base: str) -> Text:
-    """A pattern of `--projects` that matches no directory with a pyproject.toml."""
     return Text(
         f"--projects {printable(pattern)} matches no project in {printable(base)}.",
         "Name directories that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
@@ -86,7 +85,6 @@ def members_unknown() -> Text:
 
 @problem(Code.MEMBERS_UNKNOWN)
 def not_a_member(project: str, patterns: Collection[str], root: str) -> Text:
-    """The project is not among those that `--projects` matches."""
     return Text(
         f"{project} is not among the projects that {some(patterns)} matches in {root}.",
         "Name it with --projects too, or leave out --wait-for-dependencies.",
