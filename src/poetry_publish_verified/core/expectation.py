@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
@@ -90,19 +89,6 @@ class PageAssessment:
         return not self.absent and not self.faults
 
 
-class Expectation(Protocol):
-    """What must be on the pages of one release."""
-
-    def judge(self, page: ProjectPage) -> PageAssessment:
-        """Compare a page with it."""
-
-    def nothing(self) -> PageAssessment:
-        """The judgement of an index that has no page of the project."""
-
-    def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:
-        """The files to fetch, once a page satisfies."""
-
-
 @dataclass(frozen=True, slots=True)
 class ExactFiles:
     """These files, under these hashes; others of the same version may be there too."""
@@ -131,8 +117,8 @@ class ExactFiles:
         """Every file is absent."""
         return PageAssessment(tuple(file.filename for file in self.expected))
 
-    def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:  # noqa: ARG002 - the protocol's
-        """The files themselves."""
+    def files(self, _: ProjectPage) -> tuple[ExpectedFile, ...]:
+        """The files to download, once a page satisfies: these."""
         return self.expected
 
 
@@ -170,6 +156,10 @@ class AnyFiles:
 
     def _listed(self, page: ProjectPage) -> list[IndexFile]:
         return [f for f in page.files.values() if belongs_to(f.filename, self.name, self.version)]
+
+
+Expectation = ExactFiles | AnyFiles
+"""What must be on the pages of one release."""
 
 
 def extra_files(
