@@ -143,7 +143,8 @@ class Watch:
         if seen.untrusted or seen.state in {"denied", "not-offered"}:
             self.last = seen
             return "not-offered" if seen.state == "not-offered" else "denied"
-        went_back = _went_back(self.last, seen)
+        known = self.last.serial
+        went_back = known is not None and seen.serial is not None and seen.serial < known
         self._take_in(seen, now)
         self._state = self._state_after(seen, went_back=went_back)
         match self._state:
@@ -251,7 +252,3 @@ class _Pace:
             return planned
         self._expiry_looks.append(wanted)
         return wanted
-
-
-def _went_back(before: Observation, seen: Observation) -> bool:
-    return before.serial is not None and seen.serial is not None and seen.serial < before.serial

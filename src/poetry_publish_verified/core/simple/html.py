@@ -131,7 +131,7 @@ def _read_metadata(value: str) -> Hashes:
 def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
     """The name of every tag and, where they matter, its attributes; names in lower case."""
     at = 0
-    depth = _Depth()
+    opened: list[str] = []
     while (at := text.find("<", at)) >= 0:
         if text.startswith("<!--", at):
             at = _after_comment(text, at + 4)
@@ -147,24 +147,17 @@ def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
         if name in _TEXTS:
             at = _after_text(text, at, name)
         else:
-            depth.count(found["name"], found["end"])
+            _count(opened, found["name"], found["end"])
 
 
-class _Depth:
-    """The elements that are open."""
-
-    def __init__(self) -> None:
-        self._open: list[str] = []
-
-    def count(self, begun: str | None, ended: str | None) -> None:
-        """Count a tag; raises UnreadablePageError if too many elements are open."""
-        if begun and begun.lower() not in _EMPTY:
-            self._open.append(begun.lower())
-        elif ended and ended.lower() in self._open:
-            while self._open.pop() != ended.lower():
-                pass
-        if len(self._open) > _MAX_DEPTH:
-            raise UnreadablePageError(f"more than {_MAX_DEPTH} elements are open at once")
+def _count(opened: list[str], begun: str | None, ended: str | None) -> None:
+    if begun and begun.lower() not in _EMPTY:
+        opened.append(begun.lower())
+    elif ended and ended.lower() in opened:
+        while opened.pop() != ended.lower():
+            pass
+    if len(opened) > _MAX_DEPTH:
+        raise UnreadablePageError(f"more than {_MAX_DEPTH} elements are open at once")
 
 
 def _why_malformed(text: str, at: int) -> str:
