@@ -37,7 +37,7 @@ def _doctor() -> Command:
 
 
 def _help(subcommand: str) -> Command:
-    from poetry_publish_verified.cli.help import SubcommandHelp
+    from poetry_publish_verified.cli.options import SubcommandHelp
 
     return SubcommandHelp(subcommand)
 

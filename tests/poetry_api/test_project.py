@@ -20,7 +20,7 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
     from poetry.factory import Factory
 
     from poetry_publish_verified.core.urls import index_of
-    from poetry_publish_verified.poetry_api.indexes import indexes, indexes_to_read
+    from poetry_publish_verified.poetry_api.indexes import indexes_to_read, targets
     from poetry_publish_verified.poetry_api.repositories import Credentials, pypi_index, repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
@@ -30,7 +30,7 @@ def test_pypi_index_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.M
     implied = index_of(target.url)
     assert implied is not None
     assert implied.url == pypi_index()
-    found = indexes(poetry, target, ("pypi",))
+    found = targets(poetry, target, ("pypi",))
     assert [index.url for index in found.shown_by] == [found.own.url] == [pypi_index()]
     assert found.own.pypi
     assert found.own.certain
@@ -86,7 +86,7 @@ def test_own_index(
     from poetry.factory import Factory
 
     from poetry_publish_verified.core.urls import Access, RepositoryTarget
-    from poetry_publish_verified.poetry_api.indexes import indexes
+    from poetry_publish_verified.poetry_api.indexes import targets
     from poetry_publish_verified.poetry_api.repositories import pypi_index
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
@@ -99,7 +99,7 @@ def test_own_index(
 
     upload = real(url) or f"https://upload.{host}/legacy/"
     target = RepositoryTarget(name, upload, Access())
-    found = indexes(Factory().create_poetry(tmp_path), target, named)
+    found = targets(Factory().create_poetry(tmp_path), target, named)
     assert found.own.url == real(own)
     assert found.shown_by[0].url == real(shown_by or own)
     certain = "PYPI" in own or "git.example" in own
@@ -289,7 +289,7 @@ def test_index_knows_whose_credentials_it_uses(
     """An index has the name of the source, or of the repository, that has its credentials."""
     from poetry.factory import Factory
 
-    from poetry_publish_verified.poetry_api.indexes import indexes
+    from poetry_publish_verified.poetry_api.indexes import targets
     from poetry_publish_verified.poetry_api.repositories import Credentials, repository
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
@@ -299,6 +299,6 @@ def test_index_knows_whose_credentials_it_uses(
     poetry = Factory().create_poetry(tmp_path)
     target = repository(poetry, "guni", Credentials())
     named = ("guni", "http://127.0.0.1:9000/simple", "http://127.0.0.1:7000/simple/")
-    found = indexes(poetry, target, named)
+    found = targets(poetry, target, named)
     assert found.own.name == "guni"
     assert [index.name for index in found.shown_by] == ["guni", "mirror", None]

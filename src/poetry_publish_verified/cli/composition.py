@@ -28,8 +28,8 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
-from poetry_publish_verified.cli.rehearsal import kept_in, temporary_directory
 from poetry_publish_verified.cli.release_source import DistDirRelease
+from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.problems.machine import no_client
 from poetry_publish_verified.core.problems.repository import bad_certificate
@@ -105,7 +105,7 @@ async def run_workspace(
 
 def _targets(source: DistDirRelease) -> list[IndexTarget]:
     _check_certificates(source.targets.repository)
-    return [source.targets.indexes.own, *source.targets.indexes.shown_by]
+    return [source.targets.own, *source.targets.shown_by]
 
 
 async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
@@ -198,8 +198,8 @@ class _Adapters:
         targets = source.targets
         return interfaces.PublishContext(
             repository=HttpRepository(self.http, targets.repository, source.dist_dir),
-            own=self.indexes[targets.indexes.own.url],
-            indexes=tuple(self.indexes[target.url] for target in targets.indexes.shown_by),
+            own=self.indexes[targets.own.url],
+            indexes=tuple(self.indexes[target.url] for target in targets.shown_by),
             clients=self.clients.ready,
             clock=self.clock,
             report=source.report,

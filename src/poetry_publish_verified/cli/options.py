@@ -1,19 +1,21 @@
-"""The options that publishing and waiting have in common, and what they suggest for a typo."""
+"""The options of the commands, and what they suggest for a typo."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
 
 from cleo.exceptions import CleoError, CleoNoSuchOptionError
 from cleo.helpers import option
+from cleo.io.inputs.option import Option
+from cleo.io.io import IO
 from poetry.console.commands.command import Command
 
-from poetry_publish_verified.core.settings import Settings, closest
-
-if TYPE_CHECKING:
-    from cleo.io.inputs.option import Option
-    from cleo.io.io import IO
+from poetry_publish_verified.core.settings import Settings, Until, closest
+from poetry_publish_verified.poetry_api import repositories
+from poetry_publish_verified.poetry_api.indexes import Targets
+from poetry_publish_verified.release.interfaces import Plan
 
 
 class SuggestingCommand(Command):
@@ -41,41 +43,110 @@ class SuggestingCommand(Command):
         return f". Did you mean {known[meant]}{meant}?" if meant else ""
 
 
+class SubcommandHelp(Command):
+    """`help` for a name of several words, which cleo's own command does not take; hidden."""
+
+    description = "Displays help for a command."
+    hidden = True
+
+    def __init__(self, subcommand: str) -> None:
+        self.name = f"help {subcommand}"
+        self._subcommand = subcommand
+        super().__init__()
+
+    def handle(self) -> int:
+        """Show what `--help` shows."""
+        application = self.get_application()
+        helper = application.get("help")
+        helper.set_command(application.get(self._subcommand))  # type: ignore[attr-defined]
+        return helper.run(self.io)
+
+
+def value_option(name: str, description: str, *, multiple: bool = False) -> Option:
+    """A long option that takes a value."""
+    return option(name, None, description, flag=False, multiple=multiple)
+
+
 def release_options(defaults: Settings) -> list[Option]:
     """The options of each command that follows a release."""
     return [
-        option(
+        value_option(
             "index",
-            None,
             "An index that must show the release: the URL of its simple API, or the name of a"
             " source or repository. Default is the repository's own index.",
-            flag=False,
             multiple=True,
         ),
-        option(
+        value_option(
             "until",
-            None,
             "How far to follow the release: `listed`, `downloadable` or `installable`."
             f" Default is `{defaults.until}`.",
-            flag=False,
         ),
-        option(
+        value_option(
             "timeout",
-            None,
             "How long to wait for the indexes, such as `90s`, `15m` or `1h30m`. Default is `15m`.",
-            flag=False,
         ),
-        option(
+        value_option(
             "clients",
-            None,
             "The clients that must see the release, and that `--until installable` runs: `pip`,"
             " `uv`, `poetry` or `html` (any reader of HTML pages, never run)."
             f" Default is `{' '.join(defaults.clients)}`.",
-            flag=False,
             multiple=True,
         ),
         option("strict", None, "Treat preflight warnings and unexpected files as errors."),
-        option(
-            "format", None, "The output format: `text` or `json`. Default is `text`.", flag=False
-        ),
+        value_option("format", "The output format: `text` or `json`. Default is `text`."),
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """The options that apply to every release of a run, as `poetry publish` has them."""
+
+    repository: str | None
+    credentials: repositories.Credentials
+    dist_dir: str
+    build: bool
+    dry_run: bool
+    skip_existing: bool
+    rehearsal: bool
+
+    @classmethod
+    def of(cls, command: Command) -> PublishOptions:
+        """The options of a command."""
+        cert, client_cert = command.option("cert"), command.option("client-cert")
+        return cls(
+            repository=command.option("repository"),
+            credentials=repositories.Credentials(
+                username=command.option("username"),
+                password=command.option("password"),
+                cert=Path(cert) if cert else None,
+                client_cert=Path(client_cert) if client_cert else None,
+            ),
+            dist_dir=command.option("dist-dir"),
+            build=bool(command.option("build")),
+            dry_run=bool(command.option("dry-run")),
+            skip_existing=bool(command.option("skip-existing")),
+            rehearsal=bool(command.option("rehearse")),
+        )
+
+    @property
+    def for_users(self) -> bool:
+        """Whether the run uploads to an index that users read."""
+        return not (self.rehearsal or self.dry_run)
+
+    def plan(self, settings: Settings, targets: Targets) -> Plan:
+        """The plan for one release."""
+        return Plan(
+            self.until(settings),
+            settings.timeout,
+            clients=settings.clients,
+            strict=settings.strict,
+            dry_run=self.dry_run,
+            skip_existing=self.skip_existing,
+            jobs=settings.jobs,
+            retries=settings.retries,
+            public=not self.rehearsal and repositories.is_public(targets.repository.url),
+        )
+
+    def until(self, settings: Settings) -> Until:
+        """How far to follow the release."""
+        return Until.INSTALLABLE if self.rehearsal else settings.until

@@ -15,11 +15,14 @@ from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.cli.build import ReleaseBuild, build_apart, confirm_build
 from poetry_publish_verified.cli.composition import ReleaseRequest, run_workspace
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.publish_options import PublishOptions
-from poetry_publish_verified.cli.rehearsal import rehearsal_targets
+from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
-from poetry_publish_verified.cli.started_release import StartedRelease, start_release
+from poetry_publish_verified.cli.started_release import (
+    StartedRelease,
+    rehearsal_targets,
+    start_release,
+)
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import Workspace
 from poetry_publish_verified.core.events import ProjectsFound, RunStarted

@@ -12,12 +12,11 @@ from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.cli import build
 from poetry_publish_verified.cli.composition import run_release
 from poetry_publish_verified.cli.console import Reporting
+from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.projects import read_project
-from poetry_publish_verified.cli.publish_options import PublishOptions
-from poetry_publish_verified.cli.rehearsal import rehearsal_targets
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
-from poetry_publish_verified.cli.started_release import start_release
+from poetry_publish_verified.cli.started_release import rehearsal_targets, start_release
 from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import needed_by
 from poetry_publish_verified.core.events import RunStarted

@@ -11,7 +11,7 @@ from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import SuggestingCommand, release_options
+from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
 from poetry_publish_verified.cli.run import run_and_report
@@ -34,26 +34,20 @@ class PublishVerifiedCommand(SuggestingCommand):
     options: ClassVar[list[Option]] = [
         *PublishCommand.options,
         *release_options(_DEFAULTS),
-        option(
+        value_option(
             "receipt",
-            None,
             "Where to write the receipt."
             " Default is `\\<dist-dir>/.publish-verified/\\<name>-\\<version>.json`.",
-            flag=False,
         ),
-        option("jobs", None, "How many files to upload at once. Default is `4`.", flag=False),
-        option(
+        value_option("jobs", "How many files to upload at once. Default is `4`."),
+        value_option(
             "retries",
-            None,
             "How often to retry an upload when the index or the network fails. Default is `5`.",
-            flag=False,
         ),
-        option(
+        value_option(
             "projects",
-            None,
             "Publish several projects in the order of their dependencies: directories, or patterns"
             " such as 'packages/*'.",
-            flag=False,
             multiple=True,
         ),
         option(

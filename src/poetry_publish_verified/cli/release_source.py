@@ -73,7 +73,7 @@ class DistDirRelease:
             place=str(dist_dir),
             built=self.built is not None,
             repository=self.targets.repository,
-            indexes=tuple(index.url for index in self.targets.indexes.shown_by),
+            indexes=tuple(index.url for index in self.targets.shown_by),
             broken=found.broken,
             declared=project.declared if self.built is None else None,
             changed=changed_since(project.root, dist_dir, found.distributions, version),

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from poetry_publish_verified.cli.rehearsal import temporary_directory
+from poetry.config.config import Config
+from poetry.console.commands.command import Command
+
+from poetry_publish_verified.adapters.kept_directory import KEPT
+from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.release_order import WorkspaceMember
+from poetry_publish_verified.core.settings import Settings
+from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTarget
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import LockRefusedError
 from poetry_publish_verified.guard.seams.application import Notifier
-from poetry_publish_verified.poetry_api.repositories import project_page
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from poetry.console.commands.command import Command
-
-    from poetry_publish_verified.cli.publish_options import PublishOptions
-    from poetry_publish_verified.core.release_order import WorkspaceMember
-    from poetry_publish_verified.core.settings import Settings
-    from poetry_publish_verified.poetry_api.indexes import Targets
-    from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.poetry_api import indexes, repositories
+from poetry_publish_verified.poetry_api.indexes import Targets
+from poetry_publish_verified.poetry_api.project import Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,10 +76,11 @@ def start_release(
 ) -> StartedRelease:
     """Report what is released and where it goes; raises ReleaseError where that is unknown."""
     name, version = project.identity.name, str(project.identity.version)
-    report(events.ReleaseStarted(name, version, options.repository_name()))
-    targets = rehearsal or options.targets(project.poetry, settings.indexes)
-    shown_by = tuple(index.url for index in targets.indexes.shown_by)
-    page = project_page(targets.indexes.own.url, name)
+    named = "rehearsal" if rehearsal else repositories.repository_name(options.repository)
+    report(events.ReleaseStarted(name, version, named))
+    targets = rehearsal or _targets(options, settings, project)
+    shown_by = tuple(index.url for index in targets.shown_by)
+    page = repositories.project_page(targets.own.url, name)
     report(events.TargetsFound(targets.repository.url, shown_by, page))
     dist_dir = project.root / options.dist_dir
     if rehearsal and options.build:
@@ -88,3 +89,28 @@ def start_release(
     return StartedRelease(
         project=project, targets=targets, dist_dir=dist_dir, report=report, member=member
     )
+
+
+def _targets(options: PublishOptions, settings: Settings, project: Project) -> Targets:
+    poetry = project.poetry
+    repository = repositories.repository(poetry, options.repository, options.credentials)
+    return indexes.targets(poetry, repository, settings.indexes)
+
+
+def rehearsal_targets(stack: ExitStack) -> Targets:
+    """Start an index on this machine, which runs to the end of `stack`."""
+    directory = Path(stack.enter_context(temporary_directory()))
+    url = stack.enter_context(throwaway_index(directory, kept_in() / "rehearsal"))
+    index = IndexTarget(f"{url}simple/", Access())
+    repository = RepositoryTarget("rehearsal", url, Access())
+    return Targets(repository, index, (index,), proxies=False)
+
+
+def kept_in() -> Path:
+    """The directory in Poetry's cache for what the next run needs again."""
+    return Path(Config.create().get("cache-dir")).expanduser().absolute() / KEPT
+
+
+def temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    """A directory that is removed when its context ends."""
+    return tempfile.TemporaryDirectory(prefix="publish-verified-", ignore_cleanup_errors=True)

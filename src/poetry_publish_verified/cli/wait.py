@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import anyio
-from cleo.helpers import argument, option
+from cleo.helpers import argument
 from cleo.io.inputs.argument import Argument
 from cleo.io.inputs.option import Option
 
 from poetry_publish_verified.adapters import dist_dir, receipt_file
 from poetry_publish_verified.cli.composition import Awaited, run_wait
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import SuggestingCommand, release_options
+from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.projects import config_of, poetry_if_any
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
@@ -53,19 +53,13 @@ class WaitCommand(SuggestingCommand):
         argument("releases", "The releases to wait for, as NAME==VERSION.", True, multiple=True)
     ]
     options: ClassVar[list[Option]] = [
-        option(
-            "from-receipt",
-            None,
-            "Wait for exactly the files and hashes in a publisher's receipt.",
-            flag=False,
+        value_option(
+            "from-receipt", "Wait for exactly the files and hashes in a publisher's receipt."
         ),
-        option("dist-dir", None, "Wait for exactly the distributions in a directory.", flag=False),
+        value_option("dist-dir", "Wait for exactly the distributions in a directory."),
         *release_options(_DEFAULTS),
-        option(
-            "receipt",
-            None,
-            "Where to write a receipt of the wait. Default is not to write one.",
-            flag=False,
+        value_option(
+            "receipt", "Where to write a receipt of the wait. Default is not to write one."
         ),
     ]
 

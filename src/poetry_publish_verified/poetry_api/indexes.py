@@ -34,24 +34,20 @@ from poetry_publish_verified.sanitize import printable, without_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Indexes:
-    """The repository's own index, and every index that must show the release."""
-
-    own: IndexTarget
-    shown_by: tuple[IndexTarget, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Targets:
-    """Where a release goes and which indexes must show it; `proxies`: whether to use any proxy."""
+    """Where a release goes, the repository's own index, and every index that must show it.
+
+    `proxies`: whether to use any proxy.
+    """
 
     repository: RepositoryTarget
-    indexes: Indexes
+    own: IndexTarget
+    shown_by: tuple[IndexTarget, ...]
     proxies: bool = True
 
 
-def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Indexes:
-    """The indexes of a repository.
+def targets(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) -> Targets:
+    """A repository with its indexes.
 
     Its own is the Poetry source with its name, else the one that the upload URL implies for
     certain, else one of those named, else a guess. Raises ReleaseError with everything that
@@ -59,20 +55,20 @@ def indexes(poetry: Poetry, upload: RepositoryTarget, named: tuple[str, ...]) ->
     URL: it counts where it is also named as an index.)
     """
     finder = _Finder(poetry.config, sources(poetry), upload)
-    targets = finder.find_all(named)
-    if looks_like_an_index(upload.url) and f"{upload.url.rstrip('/')}/" not in targets:
+    found = finder.find_all(named)
+    if looks_like_an_index(upload.url) and f"{upload.url.rstrip('/')}/" not in found:
         raise ReleaseError.refused(problems.repository_is_an_index(upload.name, upload.url))
     source = finder.source_of(upload.name)
     if source is not None:
-        own: IndexTarget | None = targets.get(source.url, source)
+        own: IndexTarget | None = found.get(source.url, source)
     else:
         implied = finder.implied
-        url = own_index(upload.url, implied, tuple(targets))
-        own = targets.get(url or "") or (finder.guess() if implied and url else None)
+        url = own_index(upload.url, implied, tuple(found))
+        own = found.get(url or "") or (finder.guess() if implied and url else None)
     if own is None:
         problem = problems.unknown_index_of(upload.name, upload.url)
         raise ReleaseError.refused(problem)
-    return Indexes(own, tuple(targets.values()) or (own,))
+    return Targets(upload, own, tuple(found.values()) or (own,))
 
 
 def sources(poetry: Poetry) -> dict[str, str]:
