@@ -168,6 +168,7 @@ class Code(StrEnum):
     COMPLETENESS_UNKNOWN = "PV606", "Cannot tell which files the release should have."
     # PV607 was never reported, and stays unused.
     LISTED_IMPROPERLY = "PV608", "An index lists a file in a way that the standards do not allow."
+    NOT_UPLOADED = "PV609", "A receipt to wait for lists files that were not uploaded."
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."
     NO_HASH_LISTED = "PV702", "An index lists a file without a sha256."
     OTHER_BYTES_SERVED = "PV703", "An index serves a file that differs from the published one."

@@ -34,6 +34,11 @@ def sdist(members: Members = IN_SDIST, level: int = 6) -> bytes:
     return gzip.compress(tar(members), level, mtime=0)
 
 
+def zipped_sdist(members: Members = IN_SDIST) -> bytes:
+    """A .zip, as sdists could be before PEP 625; the same bytes on each call."""
+    return wheel(members)
+
+
 def wheel(members: Members = IN_WHEEL, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A .whl; the same bytes on each call."""
     into = BytesIO()

@@ -15,8 +15,9 @@ from packaging.version import Version
 
 from poetry_publish_verified.adapters import archives, dist_dir
 from poetry_publish_verified.core.preflight import Identity, check
+from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.errors import Code
-from tests.adapters.archives import IN_SDIST, NOISE, sdist, tar
+from tests.adapters.archives import IN_SDIST, NOISE, sdist, tar, zipped_sdist
 from tests.beds.projects import make_project
 from tests.core.distributions import SDIST, WHEEL
 
@@ -235,6 +236,36 @@ def test_broken_archive_does_not_hide_others(tmp_path: Path) -> None:
     found = look(tmp_path)
     assert [problem.filename for problem in found.broken] == [WHEEL]
     assert [each.filename for each in found.distributions] == [SDIST]
+
+
+@pytest.mark.parametrize("top", ["lantern-1.0/", "./lantern-1.0/"])
+def test_zipped_sdist(tmp_path: Path, top: str) -> None:
+    """An sdist from before PEP 625 is read as any other."""
+    file = tmp_path / "lantern-1.0.zip"
+    names = [name.replace("lantern-1.0/", top) for name, _ in IN_SDIST]
+    file.write_bytes(zipped_sdist(tuple(zip(names, dict(IN_SDIST).values(), strict=True))))
+    found = look(tmp_path)
+    assert found.broken == ()
+    (only,) = found.distributions
+    assert (only.parsed.kind, only.metadata) == ("sdist", dict(IN_SDIST)["lantern-1.0/PKG-INFO"])
+    assert only.contents is not None
+    assert [member.name for member in only.contents.members] == names
+    assert archives.own_metadata(file, "sdist") == OwnMetadata("lantern", "1.0")
+    assert dict(archives.contents_of(file, {names[1]}, MIB)) == {names[1]: NOISE}
+
+
+def test_broken_zipped_sdists(tmp_path: Path) -> None:
+    """Damage and a missing PKG-INFO are found there, too."""
+    file = tmp_path / "lantern-1.0.zip"
+    whole = zipped_sdist()
+    at = whole.index(NOISE[1000:1020]) if NOISE[1000:1020] in whole else len(whole) // 2
+    for content in (
+        whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
+        zipped_sdist(IN_SDIST[1:]),
+        zipped_sdist((("lantern-1.0/lantern.egg-info/PKG-INFO", b"Name: lantern"),)),
+    ):
+        file.write_bytes(content)
+        assert look(tmp_path).distributions == ()
 
 
 def test_contents_of_named_files(built: Project, tmp_path: Path) -> None:

@@ -106,6 +106,34 @@ def test_exact_client_headers() -> None:
     run(story())
 
 
+@pytest.mark.parametrize(
+    ("status", "path", "state"),
+    [
+        ("303 See Other", "simple/lantern/", "absent"),  # pypiserver
+        ("302 Found", "simple/lantern", "absent"),  # GitLab
+        ("307 Temporary Redirect", "simple/lantern/", "absent"),
+        ("301 Moved Permanently", "simple/lantern/", "moved"),
+        ("308 Permanent Redirect", "simple/lantern/", "moved"),
+        ("302 Found", "maintenance", "moved"),
+        ("302 Found", "login?next=lantern/", "denied"),
+    ],
+)
+def test_redirect_to_another_index(status: str, path: str, state: str) -> None:
+    """Indexes refer to another one for projects that they lack; one that has moved says so."""
+
+    async def story() -> None:
+        async with serving(answer()) as other:
+            place = f"Location: {other.url}{path}"
+            async with serving(answer(status, headers=(place,))) as server:
+                (seen,) = await looks(server.url, PIP)
+            assert other.requests == []
+        assert seen.state == state
+        assert other.url in seen.detail
+        assert ("does not have the project" in seen.detail) is (state == "absent")
+
+    run(story())
+
+
 def test_conditional_request() -> None:
     """Each variant has its own validator; a 304 stands for that variant's page."""
 

@@ -131,6 +131,35 @@ def test_kept_file_is_expected_as_on_the_index() -> None:
     assert one.expectation.expected[0] == ExpectedFile(WHEEL, "cc" * 32)
 
 
+@pytest.mark.parametrize("verdict", ["upload-failed", "conflict", "interrupted", "running"])
+@pytest.mark.parametrize("state", ["failed", "unknown", "not-sent"])
+def test_receipt_of_a_run_that_did_not_upload_everything(verdict: str, state: str) -> None:
+    """It says which files may never appear."""
+    read = receipt()
+    for release in read["releases"]:
+        release["verdict"] = verdict
+        for file in release["distributions"]:
+            file["upload"] = "uploaded"
+    read["releases"][0]["distributions"][1]["upload"] = state
+    one, two = of_receipt(read)
+    assert one.doubt is not None
+    assert verdict in one.doubt.message
+    assert SDIST in one.doubt.message
+    assert WHEEL not in one.doubt.message
+    assert two.doubt is None
+
+
+@pytest.mark.parametrize("state", ["uploaded", "already-there"])
+def test_receipt_of_a_run_that_uploaded_everything(state: str) -> None:
+    """There is nothing to doubt, however it ended; a wait's own receipt uploads nothing."""
+    read = receipt()
+    for file in read["releases"][0]["distributions"]:
+        file["upload"] = state
+    read["releases"][0]["verdict"] = "not-visible"
+    read["releases"][1]["repository"]["url"] = None
+    assert [release.doubt for release in of_receipt(read)] == [None, None]
+
+
 @pytest.mark.parametrize("nothing", [None, [], "x", 5, {}, {"schema": "other/1"}])
 def test_other_json_is_not_a_receipt(nothing: object) -> None:
     """Any other JSON value is refused."""
@@ -180,6 +209,7 @@ def test_receipt_without_files_is_refused() -> None:
         ("sha256", None),
         ("sha256", "a\nb"),
         ("upload", None),
+        ("verdict", "odd"),
     ],
 )
 def test_damaged_receipt_is_refused(key: str, value: object) -> None:

@@ -34,6 +34,8 @@ LANTERN = canonicalize_name("lantern")
         ("my_lantern-1.0.tar.gz", "sdist", "my-lantern", "1.0", "source"),
         ("my-lantern-1.0.tar.gz", "sdist", "my-lantern", "1.0", "source"),
         ("lantern-1.0.post1.dev2.tar.gz", "sdist", "lantern", "1.0.post1.dev2", "source"),
+        ("lantern-1.0.zip", "sdist", "lantern", "1.0", "source"),
+        ("My.Lantern-1.0rc1.zip", "sdist", "my-lantern", "1.0rc1", "source"),
     ],
 )
 def test_file_name_parts(filename: str, kind: str, name: str, version: str, pyversion: str) -> None:
@@ -56,7 +58,8 @@ def test_compressed_tags_are_expanded() -> None:
         *("", "lantern", "lantern.whl", "lantern-1.0.whl", "lantern-1.0-py3-none.whl"),
         *("lantern-one-py3-none-any.whl", "lantern-1.0-x-py3-none-any.whl", "-1.0.tar.gz"),
         *("lantern.tar.gz", "lantern-one.tar.gz", "lantern-1.0.tar.bz2", "lantern-1.0.tgz"),
-        *("lantern-1.0.tar.gz.asc", "lantern-1.0.egg", ".publish-verified"),
+        *("lantern-1.0.tar.gz.asc", "lantern-1.0.egg", ".publish-verified", "lantern.zip"),
+        *("lantern-1.0.win32.zip", "lantern-1.0-docs.zip", "lantern-1.0.zip.asc"),
     ],
 )
 def test_other_files_are_not_distributions(filename: str) -> None:

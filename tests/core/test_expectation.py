@@ -182,7 +182,7 @@ def test_any_file_of_the_version_satisfies() -> None:
     assert any_files.nothing().absent == ("lantern 1.0",)
     others = (listed("lantern-1.0.1.tar.gz"), listed("lantern_dark-1.0.tar.gz"), listed("x"))
     assert any_files.judge(page(*others)) == any_files.nothing()
-    for filename in (WHEEL, SDIST, "Lantern-1.0.0-py3-none-any.whl"):
+    for filename in (WHEEL, SDIST, "Lantern-1.0.0-py3-none-any.whl", "lantern-1.0.zip"):
         assert any_files.judge(page(*others, listed(filename))).satisfied
     assert any_files.files(page(*others, listed(size=5))) == (ExpectedFile(WHEEL, BUILT.sha256, 5),)
 

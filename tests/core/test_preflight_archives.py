@@ -236,7 +236,10 @@ def test_compressed_tags_match_wheel() -> None:
 
 @pytest.mark.parametrize(
     "filename",
-    ["Lantern-1.0-py3-none-any.whl", "lantern-01.0-py3-none-any.whl", "Lantern-1.0.tar.gz"],
+    [
+        *("Lantern-1.0-py3-none-any.whl", "lantern-01.0-py3-none-any.whl"),
+        *("Lantern-1.0.tar.gz", "lantern-1.0.zip"),
+    ],
 )
 def test_file_name_must_be_normalized(filename: str) -> None:
     """PyPI refuses it, others accept it, and the message gives the right name."""

@@ -10,6 +10,7 @@ from poetry_publish_verified.core.events import (
     FileFacts,
     FileListed,
     FileVerified,
+    NotYetVisible,
     ProblemFound,
     ProjectsFound,
     ReleaseEnded,
@@ -163,8 +164,47 @@ def test_wait_for_several() -> None:
         " - b 1: <error>not-visible</error>",
         "<error>not-visible (PV601): b 1</error>",
         "  <c1>Wait longer.</c1>",
-        f"<error>not-visible: 1 of 2 releases verified. {AGAIN}</error>",
+        f"<error>not-visible: b 1 is not verified (1 of 2 releases failed). {AGAIN}</error>",
     ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "problem", "words"),
+    [
+        (
+            Verdict.NOT_VISIBLE,
+            Problem(Code.NOT_LISTED_IN_TIME, "It lacks one.", "Wait.", index=INDEX),
+            f"lantern 1.0 is not verified on {INDEX} ({SDIST}). {AGAIN}",
+        ),
+        (
+            Verdict.NOT_VISIBLE,
+            Problem(Code.INDEX_DENIED, "It refuses.", "Log in.", index=INDEX),
+            f"lantern 1.0 is not verified on {INDEX}. {AGAIN}",
+        ),
+        (
+            Verdict.VERIFICATION_FAILED,
+            Problem(Code.OTHER_BYTES_SERVED, "Others.", "Do not.", filename=WHEEL, index=INDEX),
+            f"lantern 1.0 is not verified on {INDEX} ({WHEEL})",
+        ),
+    ],
+)
+def test_wait_names_what_failed(verdict: Verdict, problem: Problem, words: str) -> None:
+    """Which index and which file, and nothing that was fine."""
+    mirror = "https://mirror.example/simple/"
+    late = NotYetVisible(INDEX, "pip", 3, (SDIST,), "")
+    good = (FileListed(mirror, WHEEL, "aa"), FileVerified(mirror, WHEEL, "aa", "http"))
+    found = TargetsFound(None, (INDEX, mirror))
+    events = (STARTED, found, READ, *good, NotYetVisible(INDEX, "pip", 1, (WHEEL, SDIST), ""))
+    said = last(verdict, *events, late, ProblemFound(problem), ReleaseEnded(verdict), kind="wait")
+    assert said == [f"<error>{verdict}: {words}</error>"]
+
+
+def test_wait_for_a_release_without_any_file() -> None:
+    """Where only name and version are known, they are not repeated."""
+    late = NotYetVisible(INDEX, "pip", 3, ("lantern 1.0",), "")
+    problem = Problem(Code.NOT_LISTED_IN_TIME, "It is not there.", "Wait.", index=INDEX)
+    (said,) = last(Verdict.NOT_VISIBLE, STARTED, FOUND, late, ProblemFound(problem), kind="wait")
+    assert said == f"<error>not-visible: lantern 1.0 is not verified on {INDEX}. {AGAIN}</error>"
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import tarfile
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -303,6 +305,58 @@ def test_publishers_receipt(poetry: Poetry, project: Project, pypi: Index, outsi
     assert project.hashes()[project.wheel] in run.err
     # Only the receipt reveals this.
     ended(wait(poetry, outside, "lantern==1.0", "--index", pypi.simple_url), 0)
+
+
+def test_receipt_of_a_failed_upload(
+    poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy, outside: Path
+) -> None:
+    """The wait says at once what was never uploaded, and at its end what is not there."""
+    project.build()
+    refuse = proxy.answer(lambda request: request.uploads(project.sdist), Answer(400))
+    ended(publish(poetry, project, pypi.behind(proxy.origin)), 4)
+    refuse.lift()
+    run = wait(poetry, outside, "--from-receipt", project.receipt_file, "--timeout", "2s")
+    ended(run, 6)
+    warning, later = run.said.index("Warning PV609"), run.said.index("Error PV601")
+    assert warning < later
+    assert project.sdist in run.said[warning:later]
+    assert "upload-failed" in run.said[warning:later]
+    (end,) = [line for line in run.said.splitlines() if line.startswith("not-visible: ")]
+    assert f"{proxy.origin}/simple/ ({project.sdist})" in end
+    assert project.wheel not in end
+
+
+def test_zipped_sdist(poetry: Poetry, project: Project, pypi: Index, outside: Path) -> None:
+    """A .zip from before PEP 625 is an sdist: it is published, and waited for."""
+    project.build()
+    (project.dist / project.wheel).unlink()
+    tarred, file = project.dist / project.sdist, project.dist / "lantern-1.0.zip"
+    with tarfile.open(tarred) as old, zipfile.ZipFile(file, "w") as new:
+        for info in old:
+            content = old.extractfile(info)
+            if content is not None:
+                new.writestr(info.name, content.read())
+    tarred.unlink()
+    ended(publish(poetry, project, pypi), 0)
+    assert set(pypi.stored("lantern")) == {file.name}
+    for named in ("lantern==1.0", "--from-receipt"):
+        more = [project.receipt_file] if named == "--from-receipt" else []
+        ended(wait(poetry, outside, named, *more, "--index", pypi.simple_url), 0)
+        (read,) = holds(receipt_of(outside), "verified", 0)["distributions"]
+        assert read["filename"] == file.name
+
+
+def test_index_that_refers_to_another(poetry: Poetry, proxy: FaultProxy, outside: Path) -> None:
+    """The message says that this index does not have the project."""
+    proxy.redirect_page("https://elsewhere.example", 303)
+    options = ("lantern==1.0", "--index", f"{proxy.origin}/simple/", "--timeout", "1s")
+    run = wait(poetry, outside, *options)
+    ended(run, 6)
+    words = (
+        "it does not have the project and redirects to https://elsewhere.example/simple/lantern/"
+    )
+    assert words in run.said
+    assert "moved" not in run.said
 
 
 def test_other_bytes_under_the_right_hash(

@@ -74,8 +74,7 @@ def test_one_stale_client_is_not_visible(world: World, client: str) -> None:
     world.index.answers[client] = [EMPTY] * 1000
     ending = world.publish(QUICK, *BUILT)
     assert_outcome(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
-    others = ", ".join(other for other in DEFAULT_CLIENTS if other != client)
-    assert f"as seen by {client}, while {others} saw every file" in ending.problems[0].message
+    assert f"(as seen by {client})" in ending.problems[0].message
     assert {event.variant for event in world.events_of(BecameVisible)} == {*DEFAULT_CLIENTS} - {
         client
     }
@@ -265,7 +264,7 @@ def test_improperly_listed_file_at_the_deadline(world: World) -> None:
     ending = world.publish(QUICK, *BUILT)
     assert_outcome(ending, Verdict.NOT_VISIBLE, Code.LISTED_IMPROPERLY)
     assert f"did not list {WHEEL} as the simple API requires" in ending.problems[0].message
-    assert f"({WHEEL}: it is odd; as seen by pip, while" in ending.problems[0].message
+    assert f"({WHEEL}: it is odd; as seen by pip" in ending.problems[0].message
     assert f"{WHEEL}: it is odd" in {e.detail for e in world.events_of(NotYetVisible)}
 
 

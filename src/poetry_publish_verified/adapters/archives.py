@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -62,18 +63,13 @@ def wheel(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
     """A wheel's METADATA and contents. Raises whatever zipfile raises for a broken one."""
     budget = _Budget(path, stopped)
     with zipfile.ZipFile(path) as archive:
-        files = [info for info in archive.infolist() if not info.is_dir()]
-        metadata = _of_dist_info(archive, files, "METADATA", _MAX_METADATA)
+        metadata = _of_zip(archive, r"[^/]*\.dist-info/METADATA", _MAX_METADATA)
         if metadata is None:
             raise InvalidArchiveError("it has no METADATA")
-        record = _of_dist_info(archive, files, "RECORD", _MAX_RECORD)
-        hashed_by, members = algorithms(record), []
-        for info in files:
-            # To the end, where zipfile compares the checksum.
-            with archive.open(info) as stream:
-                members.append(_hashed(info.filename, stream, hashed_by, budget.take))
-        about = _of_dist_info(archive, files, "WHEEL", _MAX_METADATA)
-    return metadata, Contents(tuple(members), budget.used, record, about)
+        record = _of_zip(archive, r"[^/]*\.dist-info/RECORD", _MAX_RECORD)
+        members = tuple(_zipped(archive, budget, algorithms(record)))
+        about = _of_zip(archive, r"[^/]*\.dist-info/WHEEL", _MAX_METADATA)
+    return metadata, Contents(members, budget.used, record, about)
 
 
 def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
@@ -86,14 +82,21 @@ def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
     return OwnMetadata(found.get("name", ""), found.get("version", ""))
 
 
-def _of_dist_info(
-    archive: zipfile.ZipFile, files: Iterable[zipfile.ZipInfo], filename: str, limit: int
-) -> bytes | None:
-    for info in files:
-        directory, _, name = info.filename.partition("/")
-        if name == filename and directory.endswith(".dist-info"):
+def _zipped(
+    archive: zipfile.ZipFile, budget: _Budget, hashed_by: Iterable[str] = ("sha256",)
+) -> Iterator[ArchiveMember]:
+    for info in archive.infolist():
+        if not info.is_dir():
+            # To the end, where zipfile compares the checksum.
             with archive.open(info) as stream:
-                return _at_most(stream, limit, filename)
+                yield _hashed(info.filename, stream, hashed_by, budget.take)
+
+
+def _of_zip(archive: zipfile.ZipFile, pattern: str, limit: int) -> bytes | None:
+    for info in archive.infolist():
+        if re.fullmatch(pattern, info.filename):
+            with archive.open(info) as stream:
+                return _at_most(stream, limit, PurePosixPath(info.filename).name)
     return None
 
 
@@ -146,6 +149,11 @@ class _Inflated:
 def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[bytes, Contents]:
     """An sdist's PKG-INFO and contents. Raises whatever tarfile and gzip raise for a broken one."""
     budget = _Budget(path, stopped)
+    if path.suffix == ".zip":  # before PEP 625
+        with zipfile.ZipFile(path) as zipped:
+            metadata = _of_zip(zipped, r"(\./)?[^/]+/PKG-INFO", _MAX_METADATA)
+            members = list(_zipped(zipped, budget))
+        return _found(metadata), Contents(tuple(members), budget.used)
     metadata, members = None, []
     with gzip.open(path) as stream:
         inflated = _Inflated(stream, budget)
@@ -166,9 +174,13 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
         # To the end, which tarfile does not do: only there gzip detects damage.
         while inflated.read(_CHUNK):
             pass
-    if metadata is None:
+    return _found(metadata), Contents(tuple(members), budget.used)
+
+
+def _found(pkg_info: bytes | None) -> bytes:
+    if pkg_info is None:
         raise InvalidArchiveError("it has no PKG-INFO")
-    return metadata, Contents(tuple(members), budget.used)
+    return pkg_info
 
 
 def _is_pkg_info(name: str) -> bool:
@@ -186,7 +198,7 @@ def contents_of(
 ) -> Iterator[tuple[str, bytes | None]]:
     """Name and content of some regular files of an archive; None for more than `limit` bytes."""
     budget = _Budget(path)
-    if path.suffix == ".whl":
+    if path.suffix in {".whl", ".zip"}:
         with zipfile.ZipFile(path) as zipped:
             for name in names:
                 with zipped.open(name) as member:

@@ -70,7 +70,7 @@ def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:
     if not project.is_relative_to(dist_dir):
         return file.is_relative_to(dist_dir)
     # The dist directory is the project's own or around it: only what is made there counts.
-    return file.name.endswith((".whl", ".tar.gz")) or ".publish-verified" in file.parts
+    return file.name.endswith((".whl", ".tar.gz", ".zip")) or ".publish-verified" in file.parts
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

@@ -83,7 +83,15 @@ class UntrustedError(UnreachableError):
 
 
 class MovedError(HttpError):
-    """The page is said to be on another server, where it is not looked for."""
+    """The page is said to be on another server, at `place`, where it is not looked for.
+
+    `passing`: the redirect is not permanent.
+    """
+
+    def __init__(self, place: str, *, passing: bool) -> None:
+        super().__init__(f"it redirects to another server, {place}")
+        self.place = place
+        self.passing = passing
 
 
 class SignInError(HttpError):
@@ -175,7 +183,7 @@ class Http:
             if is_sign_in(target) and not is_sign_in(url):
                 raise SignInError(f"it redirects to a sign-in page, {_place(target)}")
             if not same_host(url, target):
-                raise MovedError(f"it redirects to another server, {_place(target)}")
+                raise MovedError(_place(target), passing=status not in {301, 308})
             url = target
             await self._pace.turn(url, patience=asked.patience)
         raise HttpError("it redirects without end")

@@ -8,9 +8,10 @@ import re
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import Literal
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -110,14 +111,8 @@ class SimpleIndex:
         asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh, patience=patience)
         try:
             answer = await self._http.page(url, headers, self._access, asked)
-        except MovedError as error:
-            return Observation("moved", detail=str(error))
-        except SignInError as error:
-            return Observation("denied", detail=str(error))
         except HttpError as error:
-            reached = not isinstance(error, UnreachableError)
-            untrusted = isinstance(error, UntrustedError)
-            return Observation("unknown", detail=str(error), reached=reached, untrusted=untrusted)
+            return _unseen(project, error)
         if variant.page == "version" and answer.status < 500 and not self._is_pypis(answer):
             return Observation("not-offered")
         try:
@@ -165,8 +160,9 @@ class SimpleIndex:
         get = partial(
             self._http.download, url, self._access, self.url, limit, algorithms, patience=patience
         )
+        suffix = PurePosixPath(urlsplit(url).path).suffix
         try:
-            return await get() if opened is None else await _opened(get, opened)
+            return await get() if opened is None else await _opened(get, opened, suffix)
         except StatusError as error:
             return NotDownloaded(str(error), final=error.status in {401, 403})
         except HttpError as error:
@@ -231,12 +227,29 @@ def _sha256(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-async def _opened(get: Callable[..., Awaitable[Download]], kind: Kind) -> Download:
-    with NamedTemporaryFile(prefix="publish-verified-") as file:
+async def _opened(get: Callable[..., Awaitable[Download]], kind: Kind, suffix: str) -> Download:
+    with NamedTemporaryFile(prefix="publish-verified-", suffix=suffix) as file:
         got = await get(to=file)
         file.flush()
         metadata = await anyio.to_thread.run_sync(own_metadata, Path(file.name), kind)
     return replace(got, metadata=metadata)
+
+
+def _unseen(project: str, error: HttpError) -> Observation:
+    """What it says that no answer came from the index itself."""
+    match error:
+        case MovedError(place=place, passing=True) if place.rstrip("/").endswith(f"/{project}"):
+            # pypiserver and GitLab do so with every project that they do not have.
+            detail = f"it does not have the project and redirects to {place}"
+            return Observation("absent", detail=detail)
+        case MovedError():
+            return Observation("moved", detail=str(error))
+        case SignInError():
+            return Observation("denied", detail=str(error))
+        case _:
+            reached = not isinstance(error, UnreachableError)
+            untrusted = isinstance(error, UntrustedError)
+            return Observation("unknown", detail=str(error), reached=reached, untrusted=untrusted)
 
 
 def _without_page(answer: Page) -> Observation:

@@ -179,5 +179,7 @@ Exit codes:
                     tuple(events.FileFacts(f.filename, f.size, f.sha256) for f in files)
                 )
             )
+        if release.doubt is not None:
+            tell(events.ProblemFound(release.doubt))
         expected = ExpectedRelease(name, release.version, release.expectation, uploaded=False)
         return Awaited(expected, indexes, tell)

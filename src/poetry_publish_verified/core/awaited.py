@@ -13,8 +13,10 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import parse_filename, valid_version
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expectation, ExpectedFile
+from poetry_publish_verified.core.problems import visibility as problems
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of, own_index
+from poetry_publish_verified.errors import Problem, Verdict
 from poetry_publish_verified.sanitize import printable, without_secrets
 
 
@@ -24,12 +26,16 @@ class NotAwaitableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AwaitedRelease:
-    """One release that must become visible; `indexes` are URLs from a receipt."""
+    """One release that must become visible; `indexes` are URLs from a receipt.
+
+    `doubt`: that receipt says that not everything was uploaded.
+    """
 
     name: NormalizedName
     version: Version
     expectation: Expectation
     indexes: tuple[str, ...] = ()
+    doubt: Problem | None = None
 
     @property
     def key(self) -> tuple[NormalizedName, Version]:
@@ -99,7 +105,20 @@ def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:
     implied = index_of(upload_url)
     own = own_index(upload_url, implied, indexes) if implied else None
     indexes = tuple(sorted(indexes, key=lambda url: url != own))
-    return AwaitedRelease(name, version, ExactFiles(files), indexes)
+    return AwaitedRelease(name, version, ExactFiles(files), indexes, _doubt(release))
+
+
+def _doubt(release: Mapping[str, Any]) -> Problem | None:
+    """What a publisher's receipt says was not uploaded; the receipt of a wait uploads nothing."""
+    verdict = Verdict(release["verdict"])
+    lacking = [
+        file["filename"]
+        for file in release["distributions"]
+        if file["upload"] in {"failed", "unknown", "not-sent"}
+    ]
+    if not lacking or not release["repository"]["url"]:
+        return None
+    return problems.not_uploaded(verdict, lacking)
 
 
 def _of_file(file: Mapping[str, Any]) -> ExpectedFile:

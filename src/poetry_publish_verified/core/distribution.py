@@ -48,7 +48,7 @@ class ParsedFilename:
 
 
 def parse_filename(filename: str) -> ParsedFilename:
-    """Raises InvalidFilenameError; older sdist names (`my-pkg-1.0.tar.gz`) are understood."""
+    """Raises InvalidFilenameError; sdists from before PEP 625 (`my-pkg-1.0.zip`) are understood."""
     try:
         if not _FILENAME.fullmatch(filename):
             raise InvalidFilenameError("it has characters that no distribution's name has")
@@ -56,8 +56,7 @@ def parse_filename(filename: str) -> ParsedFilename:
             name, version, _, tags = parse_wheel_filename(filename)
             pyversion = filename.removesuffix(".whl").split("-")[-3]
             return ParsedFilename("wheel", name, version, pyversion, tags)
-        # PEP 625; indexes take no .zip any more.
-        name, version = parse_sdist_filename(filename if filename.endswith(".tar.gz") else "")
+        name, version = parse_sdist_filename(filename)
         return ParsedFilename("sdist", name, version)
     except ValueError as error:  # packaging's own, and int's for absurdly long numbers
         raise InvalidFilenameError(str(error)) from None

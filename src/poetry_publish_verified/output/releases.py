@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.variants import CLIENTS
 from poetry_publish_verified.errors import Code, Problem, Verdict
@@ -47,6 +48,8 @@ class Release:
     verdict: Verdict = Verdict.RUNNING
     files: dict[str, events.Upload] = field(default_factory=dict)
     proofs: defaultdict[str, Proof] = field(default_factory=lambda: defaultdict(Proof))
+    # What each index lacked at the last look.
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     errors: list[Problem] = field(default_factory=list)
 
     @property
@@ -69,6 +72,20 @@ class Release:
         """How a downloaded file compares: with what was built, or only with what is listed."""
         kept = self.files.get(filename) == "kept-remote"
         return "unchanged" if self.complete and not kept else "as listed"
+
+    def unproven(self) -> str:
+        """`lantern 1.0 is not verified on https://index.example/simple/ (lantern-1.0.tar.gz)`."""
+        found: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for error in self.errors:
+            if error.index is not None:
+                late = error.code in {Code.NOT_LISTED_IN_TIME, Code.LISTED_IMPROPERLY}
+                files = self.missing.get(error.index, ()) if late else (error.filename or "",)
+                found[error.index].update(dict.fromkeys(files))
+        places = []
+        for index, names in found.items():
+            named = some([name for name in names if name not in {"", self.title}])
+            places.append(f"{index} ({named})" if named else index)
+        return f"{self.title} is not verified{' on ' if places else ''}{', '.join(places)}"
 
     def proof(self, index: str) -> str:
         """`seen by pip, uv, poetry in 0.4 s; 2 files verified`."""
@@ -99,6 +116,8 @@ class Release:
                 self.files[filename] = upload
             case events.BecameVisible(index, variant, waited=waited):
                 self.proofs[index].seen_after[variant] = waited
+            case events.NotYetVisible(index, missing=missing):
+                self.missing[index] = missing
             case events.FileListed(index, filename):
                 self.proofs[index].listed.add(filename)
             case events.FileVerified(index, filename, client="http"):

@@ -65,7 +65,7 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
             words = f"{subject} passed every check; nothing was sent, no credentials were tried"
         case Verdict.UPLOAD_FAILED if not releases.several:
             words = f"{releases.last.arrived()} are on the index"
-        case _ if verdict in _STATES and not releases.several:
+        case _ if verdict in _STATES and kind != "wait" and not releases.several:
             words = _STATES[verdict]
         case _:
             words = _progress(releases, verdict, subject, kind)
@@ -75,8 +75,14 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
 def _progress(releases: Releases, verdict: Verdict, subject: str, kind: Kind) -> str:
     if not subject or (kind != "wait" and not any(each.sending for each in releases.all)):
         return f"nothing was {'verified' if kind == 'wait' else 'uploaded'}"
-    words = f"{releases.last.arrived()} uploaded, not yet verified"
-    if releases.several or kind == "wait":
-        words = f"{subject} {'' if releases.several else 'is not '}verified"
+    if kind == "wait":
+        failed = [each for each in releases.all if each.verdict.exit_code != 0]
+        words = "; ".join(each.unproven() for each in failed[:_NEAR])
+        if releases.several:
+            words += f" ({len(failed)} of {plural(len(releases.all), 'release')} failed)"
+    elif releases.several:
+        words = f"{subject} verified"
+    else:
+        words = f"{releases.last.arrived()} uploaded, not yet verified"
     again = ". Run the same command again to finish."
     return words + again * (verdict in {Verdict.INTERRUPTED, Verdict.NOT_VISIBLE})

@@ -350,9 +350,7 @@ class IndexPoller:
     def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
         """What is known about why the release was not listed; `last` is the best-informed watch."""
         if UNSEEN.name not in self._late:
-            see_all = ", ".join(name for name in self._watches if name not in self._late)
-            more = f", while {see_all} saw every file" if see_all else ""
-            yield f"as seen by {', '.join(self._late)}{more}"
+            yield f"as seen by {', '.join(self._late)}"
         if last.last.detail:
             yield f"last answer: {last.last.detail}"
         if errors := sum(watch.errors for watch in watches):

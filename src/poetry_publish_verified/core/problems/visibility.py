@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from poetry_publish_verified.core.problems.repository import get_an_answer, give_credentials
-from poetry_publish_verified.core.problems.words import RERUN, Text, problem
+from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some
 from poetry_publish_verified.errors import Code
 
 
@@ -70,6 +70,16 @@ def copies_by_user_agent(index: str) -> Text:
         f"The cache in front of {index} keeps one copy of each page per User-Agent (Vary), so a"
         " client that asked before the upload may see the old page until its copy expires.",
         "Configure the cache to ignore User-Agent: the pages do not depend on it.",
+    )
+
+
+@problem(Code.NOT_UPLOADED, "warning")
+def not_uploaded(verdict: str, filenames: Collection[str]) -> Text:
+    """A publisher's receipt says so, and how its run ended."""
+    return Text(
+        f"According to the receipt ({verdict}), the publisher's run did not upload, or may not have"
+        f" uploaded, {some(filenames)}.",
+        "Unless another run has uploaded them since, run poetry publish-verified again first.",
     )
 
 
