@@ -55,9 +55,9 @@ def page() -> str:
 
 def line(row: Row) -> str:
     """A row of the catalogue as one of the table."""
-    words = " or ".join(f"`{word}`" for word in row.words) or "anything else"
-    if row.beside:
-        words = f"`{row.beside}` with {words}"
+    words = " or ".join(f"`{word}`" for word in row.said.words) or "anything else"
+    if row.said.beside:
+        words = f"`{row.said.beside}` with {words}"
     said = map(text, in_full(row, FILENAME, URL, repository=REPOSITORY))
     cells = (words, statuses(row), str(row.code), *said)
     return f"| {' | '.join((*cells, AGAIN[row.again]))} |\n"
@@ -65,9 +65,9 @@ def line(row: Row) -> str:
 
 def statuses(row: Row) -> str:
     """The statuses, a whole hundred of them in short."""
-    if len(row.statuses) == 100:
-        return f"{row.statuses[0] // 100}xx"
-    return ", ".join(map(str, row.statuses)) or "any other"
+    if len(row.said.statuses) == 100:
+        return f"{row.said.statuses[0] // 100}xx"
+    return ", ".join(map(str, row.said.statuses)) or "any other"
 
 
 def text(words: str) -> str:

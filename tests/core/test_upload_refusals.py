@@ -79,7 +79,7 @@ def test_server_messages_are_understood(case: Case, place: str) -> None:
 def hit(rows: tuple[Row, ...], case: Case) -> list[Row]:
     """The rows that match a case."""
     words = server_words(Answered(case.status, *PLACES["html"](case.message)))
-    return [row for row in rows if row.fits(case.status, words)]
+    return [row for row in rows if row.said.fits(case.status, words)]
 
 
 @each(zip(CASES))
@@ -98,7 +98,7 @@ def test_every_row_has_a_message() -> None:
     for row in (*PARTICULAR, *GENERAL):
         mine = [said.lower() for said, found in zip(words, first, strict=True) if found is row]
         assert mine, row
-        for word in row.words:
+        for word in row.said.words:
             assert any(word.lower() in said for said in mine), word
 
 

@@ -73,7 +73,7 @@ def in_full(row: Row, filename: str, upload_url: str, *, repository: str) -> tup
 
 
 def _first(rows: tuple[Row, ...], status: int, words: str) -> Row | None:
-    return next((row for row in rows if row.fits(status, words)), None)
+    return next((row for row in rows if row.said.fits(status, words)), None)
 
 
 def _home(upload_url: str) -> str | None:

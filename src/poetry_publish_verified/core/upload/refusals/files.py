@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import INVALID, Row
+from poetry_publish_verified.core.upload.refusals.row import INVALID, Row, Said
 from poetry_publish_verified.errors import Code
 
 FILES = (
     # Artifactory.
     Row(
         Code.UPLOAD_REFUSED,
-        (409,),
-        ("policy", "policies", "rejected the", "exclude patterns", "Checksum error"),
+        Said(409, "policy", "policies", "rejected the", "exclude patterns", "Checksum error"),
         "a rule of the repository, or of its administrators, rejects the file",
         "Ask the repository's administrators about the rule that the server names, then {rerun}.",
     ),
     # forklift/legacy.py
     Row(
         Code.DIGEST_MISMATCH,
-        (400,),
-        ("digest supplied does not match",),
+        Said(400, "digest supplied does not match"),
         "the bytes that arrived are not those that were sent",
         "Change nothing and {rerun}. If this happens again, a proxy or the disk is corrupting the"
         " file; upload from another machine or network.",
@@ -26,32 +24,28 @@ FILES = (
     ),
     Row(
         Code.FILE_TOO_LARGE,
-        (400, 413),
-        ("File too large.",),
+        Said(400, 413, "File too large."),
         "the file is larger than the index accepts",
         "Make the file smaller (exclude in pyproject.toml), or request a higher limit on the page"
         " that the server names, then {rerun}.",
     ),
     Row(
         Code.PROJECT_TOO_LARGE,
-        (400, 413),
-        ("Project size too large.",),
+        Said(400, 413, "Project size too large."),
         "all files of {name} together exceed the index's limit",
         "Delete unneeded releases on {releases}, or request a higher limit on the page that the"
         " server names, then {rerun}.",
     ),
     Row(
         Code.ARCHIVE_TOO_DENSE,
-        (400,),
-        ("compression ratio",),
+        Said(400, "compression ratio", beside=INVALID),
         "the archive unpacks to far more than its own size, as zip bombs do",
         "Leave out the files that compress this well (exclude in pyproject.toml), {build}.",
-        beside=INVALID,
     ),
     Row(
         Code.ARCHIVE_REFUSED,
-        (400,),
-        (
+        Said(
+            400,
             "ZIP archive not accepted",
             "tar archive not accepted",
             "is not a zipfile",
@@ -59,32 +53,27 @@ FILES = (
             "both a zip and a tar",
             "supported compression type",
             "number of top-level directories",
+            beside=INVALID,
         ),
         "the archive is damaged, or packed in a way that the index does not accept",
         "Delete the file, {build}. If a tool changes the files after the build, leave it out.",
-        beside=INVALID,
     ),
     Row(
         Code.ARCHIVE_INCOMPLETE,
-        (400,),
-        ("PKG-INFO not found", "WHEEL not found"),
+        Said(400, "PKG-INFO not found", "WHEEL not found", beside=INVALID),
         "the archive lacks a required file",
         "Delete the file, require a current poetry-core in [build-system], {build}.",
-        beside=INVALID,
     ),
     Row(
         Code.ARCHIVE_INCOMPLETE,
-        (400,),
-        ("required RECORD", "required METADATA"),
+        Said(400, "required RECORD", "required METADATA"),
         "the wheel lacks a required file",
         "Delete the wheel, require a current poetry-core in [build-system], {build}.",
     ),
     Row(
         Code.ARCHIVE_INCOMPLETE,
-        (400,),
-        ("does not exist in distribution file",),
+        Said(400, "does not exist in distribution file", beside="License-File"),
         "the metadata names a license file that is not in the archive",
         "Make license-files in pyproject.toml name files that exist and are not excluded, {build}.",
-        beside="License-File",
     ),
 )

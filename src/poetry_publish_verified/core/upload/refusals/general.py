@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import ATTESTED, INVALID, SIGN_IN_PAGE, Row
+from poetry_publish_verified.core.upload.refusals.row import (
+    ATTESTED,
+    INVALID,
+    SIGN_IN_PAGE,
+    Row,
+    Said,
+)
 from poetry_publish_verified.errors import Code
 
 _SET_URL = "Set the repository's upload URL: {set_url}. A simple index does not accept uploads."
@@ -12,59 +18,51 @@ GENERAL = (
     # forklift/legacy.py, macaroons/security_policy.py
     Row(
         Code.TOKEN_VOID,
-        (403,),
-        ("Invalid API Token:",),
+        Said(403, "Invalid API Token:"),
         "the API token is not valid for this upload",
         "{new_token}",
     ),
     Row(
         Code.ARCHIVE_REFUSED,
-        (400,),
-        (INVALID,),
+        Said(400, INVALID),
         "the index does not accept what is in the archive",
         "Fix what the server reports, {build}.",
     ),
     Row(
         Code.ATTESTATIONS_REFUSED,
-        (400,),
-        (ATTESTED,),
+        Said(400, ATTESTED),
         "the index does not accept the attestations",
         "Sign the files again, or publish without attestations, then {rerun}.",
     ),
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("Invalid value for",),
+        Said(400, "Invalid value for"),
         "the index does not accept one of the metadata fields",
         "Correct the field that the server names in pyproject.toml, {build}.",
     ),
     # Any index, and the proxies in front of it.
     Row(
         Code.FILE_TOO_LARGE,
-        (400,),
-        ("too large",),
+        Said(400, "too large"),
         "the file is larger than the index accepts",
         "Make the file smaller, or ask the index for a higher limit, then {rerun}.",
     ),
     Row(
         Code.FILE_TOO_LARGE,
-        (413,),
-        (),
+        Said(413),
         "the file is larger than the index, or a proxy in front of it, accepts",
         "Make the file smaller, or ask the administrators for a higher limit, then {rerun}.",
     ),
     Row(
         Code.TRY_LATER,
-        (408, 429),
-        (),
+        Said(408, 429),
         "the index asks you to wait",
         "Wait a few minutes, then {rerun}; there is nothing to change or rebuild.",
         again="yes",
     ),
     Row(
         Code.CREDENTIALS_REFUSED,
-        (401, 403),
-        (),
+        Said(401, 403),
         "the credentials were refused, or do not allow uploads",
         "Check the user name and password (poetry config http-basic.{repository} <user>) or the"
         " token ({set_token}{or_variable}); with a token, the user name is"
@@ -72,22 +70,19 @@ GENERAL = (
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
-        (404,),
-        (),
+        Said(404),
         "nothing at this URL accepts uploads, or these credentials may not see it",
         _SET_URL,
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
-        (405, 410),
-        (),
+        Said(405, 410),
         "this URL does not accept uploads; it may be the URL of a simple index",
         _SET_URL,
     ),
     Row(
         Code.REDIRECTED,
-        tuple(range(300, 400)),
-        (f"redirecting to {SIGN_IN_PAGE}",),
+        Said(*range(300, 400), f"redirecting to {SIGN_IN_PAGE}"),
         "the upload URL redirects to a sign-in page, so the credentials were not accepted",
         "Check the credentials (poetry config http-basic.{repository} <user>). If they are right,"
         " ask the administrators for an upload URL that accepts them without a browser, then"
@@ -95,8 +90,7 @@ GENERAL = (
     ),
     Row(
         Code.REDIRECTED,
-        tuple(range(300, 400)),
-        (),
+        Said(*range(300, 400)),
         "the upload URL redirects elsewhere, and uploads do not follow redirects",
         "If that place is right, make it the repository's upload URL: {set_url}. Often only the"
         " trailing slash or the s of https is missing.",
@@ -106,8 +100,7 @@ GENERAL = (
 # Anything else a server says.
 UNKNOWN = Row(
     Code.UPLOAD_REFUSED,
-    (),
-    (),
+    Said(),
     "the index gives its own reason",
     "Fix what the server reports, then {rerun}. If that takes a new build and some files of this"
     " version are already on the index, bump the version.",

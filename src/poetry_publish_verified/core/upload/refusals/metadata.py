@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import Row
+from poetry_publish_verified.core.upload.refusals.row import Row, Said
 from poetry_publish_verified.errors import Code
 
 METADATA = (
     # forklift/legacy.py
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("invalid entry points",),
+        Said(400, "invalid entry points"),
         "the wheel's entry points are invalid",
         "Correct [project.scripts] and [project.entry-points] in pyproject.toml, {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("failed to render",),
+        Said(400, "failed to render"),
         "the readme cannot be rendered in the format that the metadata names",
         "Correct the readme, or name its real format (readme with content-type) in pyproject.toml,"
         " {build}.",
@@ -25,56 +23,49 @@ METADATA = (
     # forklift/metadata.py
     Row(
         Code.CLASSIFIER_REFUSED,
-        (400,),
-        ("not a valid classifier",),
+        Said(400, "not a valid classifier"),
         "the index does not know one of the classifiers",
         "Use classifiers from {classifiers} in pyproject.toml, {build}. Those that begin with"
         " Private :: are never accepted.",
     ),
     Row(
         Code.CLASSIFIER_REFUSED,
-        (400,),
-        ("has been deprecated",),
+        Said(400, "has been deprecated", beside="classifier"),
         "one of the classifiers is deprecated",
         "Use the one that the server names, or remove it from pyproject.toml, {build}.",
-        beside="classifier",
     ),
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("use of local versions",),
+        Said(400, "use of local versions"),
         "the version has a local part (+…), which the index does not accept",
         "Remove the + and what follows from the version (poetry version <version>), build again and"
         " publish that.",
     ),
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("Can't have direct dependency",),
+        Said(400, "Can't have direct dependency"),
         "a dependency is a URL or path, which the index does not accept",
         "Give that dependency a version in pyproject.toml (poetry add <name>@<version>); if it is"
         " on another index, add that under [[tool.poetry.source]]; {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("not a valid metadata version", "introduced in metadata version"),
+        Said(400, "not a valid metadata version", "introduced in metadata version"),
         "the index does not support the archive's metadata version",
         "Require a poetry-core in [build-system] whose metadata version the index supports,"
         " {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        ("License is deprecated",),
+        Said(400, "License is deprecated"),
         "the metadata declares the license in both the old form and the new form",
         "Keep only the license's SPDX expression (license in [project]), {build}.",
     ),
     # forklift/metadata.py, and what packaging.metadata says there
     Row(
         Code.METADATA_REFUSED,
-        (400,),
-        (
+        Said(
+            400,
             "is an invalid value for",
             "characters or less",
             "not a valid email address",

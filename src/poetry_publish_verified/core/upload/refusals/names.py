@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import Row
+from poetry_publish_verified.core.upload.refusals.row import Row, Said
 from poetry_publish_verified.errors import Code
 
 NAMES = (
     # packaging/services.py
     Row(
         Code.NAME_REFUSED,
-        (400, 409),
-        ("conflicts with an existing project", "too similar"),
+        Said(400, 409, "conflicts with an existing project", "too similar"),
         "the index has a project named {name} already, or one with a similar name",
         "Choose another name in pyproject.toml, build again and publish that.",
     ),
     Row(
         Code.NAME_REFUSED,
-        (400, 409),
-        ("isn't allowed.", "Standard Library"),
+        Said(400, 409, "isn't allowed.", "Standard Library", beside="The name"),
         "the name {name} is reserved, or clashes with a standard-library module",
         "Choose another name in pyproject.toml, build again and publish that.",
-        beside="The name",
     ),
     Row(
         Code.NAME_REFUSED,
-        (400, 409),
-        ("' is invalid.", '" is invalid.'),
+        Said(400, 409, "' is invalid.", '" is invalid.', beside="The name"),
         "the project's name is invalid",
         "Use a name of letters, digits, '.', '_' and '-' in pyproject.toml, build again and publish"
         " that.",
-        beside="The name",
     ),
     # forklift/legacy.py
     Row(
         Code.FILENAME_BURNT,
-        (400,),
-        ("previously used by a file that has since been deleted",),
+        Said(400, "previously used by a file that has since been deleted"),
         "a file of this name was deleted from the index, and its name cannot be used again",
         "{raise}",
     ),
     # Azure Artifacts.
     Row(
         Code.FILENAME_BURNT,
-        (409,),
-        ("been deleted", "was deleted", "cannot be restored"),
+        Said(409, "been deleted", "was deleted", "cannot be restored"),
         "this version was deleted from the index, and cannot be pushed again",
         "{raise}",
     ),
     Row(
         Code.RELEASE_CLOSED,
-        (400,),
-        ("files to releases older than", "older than 14 days"),
+        Said(400, "files to releases older than", "older than 14 days"),
         "the release is too old to accept new files",
         "{raise}",
     ),
     Row(
         Code.SECOND_SDIST,
-        (400,),
-        ("Only one sdist",),
+        Said(400, "Only one sdist"),
         "the release already has an sdist, under another file name",
         "See what is there on {releases}. {raise}",
     ),
     Row(
         Code.PLATFORM_TAG,
-        (400,),
-        ("unsupported platform tag",),
+        Said(400, "unsupported platform tag"),
         "the index does not accept wheels for this platform",
         "Build the wheel for a platform that the index accepts (on Linux, repair it with auditwheel"
         " to a manylinux or musllinux tag), or publish the sdist without it, then {rerun}.",
     ),
     Row(
         Code.FILENAME_REFUSED,
-        (400,),
-        (
+        Said(
+            400,
             "Invalid file extension",
             "Cannot upload a file with",
             "Invalid source distribution filename",

@@ -8,30 +8,36 @@ from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.errors import Code
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One cause of refusals, recognized by the status and any of `words`, or by the status alone.
+class Said:
+    """What a server says: one of the statuses, `beside`, and one of the words, if there are any."""
 
-    `beside`: what must be there too. `cause` and `remedy` are templates: see `PAGES`, `PHRASES`,
-    and `in_full`, which fills them.
-    """
+    def __init__(self, *statuses_and_words: int | str, beside: str = "") -> None:
+        self.statuses = [each for each in statuses_and_words if isinstance(each, int)]
+        self.words = [each for each in statuses_and_words if isinstance(each, str)]
+        self.beside = beside
 
-    code: Code
-    statuses: tuple[int, ...]
-    words: tuple[str, ...]
-    cause: str
-    remedy: str
-    again: Again = "no"
-    beside: str = ""
-
-    def fits(self, status: int, said: str) -> bool:
-        """Whether an answer matches this row; `said` is what the server said."""
-        lower = said.lower()
+    def fits(self, status: int, words: str) -> bool:
+        """Whether an answer says so; `words` are all that the server said."""
+        lower = words.lower()
         return (
             status in self.statuses
             and self.beside.lower() in lower
             and (not self.words or any(word.lower() in lower for word in self.words))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cause of refusals, recognized by what the server says.
+
+    `cause` and `remedy` are templates: see `PAGES`, `PHRASES`, and `in_full`, which fills them.
+    """
+
+    code: Code
+    said: Said
+    cause: str
+    remedy: str
+    again: Again = "no"
 
 
 # Web pages: a description, and the path on an index whose pages are known.

@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-from poetry_publish_verified.core.upload.refusals.row import ATTESTED, Row
+from poetry_publish_verified.core.upload.refusals.row import ATTESTED, Row, Said
 from poetry_publish_verified.errors import Code
 
 UPLOADS = (
     # attestations/services.py
     Row(
         Code.ATTESTATIONS_REFUSED,
-        (400,),
-        ("only supported when using Trusted Publishing", "not currently supported with"),
+        Said(
+            400,
+            "only supported when using Trusted Publishing",
+            "not currently supported with",
+            beside=ATTESTED,
+        ),
         "the index accepts attestations only with trusted publishing, and not from every publisher",
         "Publish without attestations, or from a trusted publisher (added on {publishing}), then"
         " {rerun}.",
-        beside=ATTESTED,
     ),
     Row(
         Code.ATTESTATIONS_REFUSED,
-        (400,),
-        (
+        Said(
+            400,
             "Malformed",
             "maximum of 2",
             "Could not verify",
             "unsupported predicate type",
             "Multiple attestations",
+            beside=ATTESTED,
         ),
         "the attestations are not valid for this file and publisher",
         "Sign the files again as they are now, in the job that publishes them, or publish without"
         " attestations, then {rerun}.",
-        beside=ATTESTED,
     ),
     Row(
         Code.ATTESTATIONS_NOT_CHECKED,
-        (400,),
-        ("Unknown error",),
+        Said(400, "Unknown error", beside=ATTESTED),
         "the index failed while it checked the attestations",
         "Change nothing and {rerun}. If this happens again, sign again or publish without"
         " attestations.",
         again="once",
-        beside=ATTESTED,
     ),
     # forklift/legacy.py, forklift/forms.py, forklift/decorators.py
     Row(
         Code.CLIENT_FAULT,
-        (400,),
-        (
+        Said(
+            400,
             "Unknown protocol version",
             "does not have a file",
             "Include at least one message digest",
@@ -61,15 +62,13 @@ UPLOADS = (
     ),
     Row(
         Code.REDIRECTED,
-        (301, 302, 307, 308),
-        ("trailing slash",),
+        Said(301, 302, 307, 308, "trailing slash"),
         "the upload URL lacks its trailing slash",
         "Run poetry config repositories.{repository} {url} and then {rerun}.",
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
-        (410,),
-        ("no longer supported", "no longer required or supported"),
+        Said(410, "no longer supported", "no longer required or supported"),
         "this URL belongs to a service that the index no longer offers",
         "Set the repository's current upload URL with {set_url}, then {rerun}.",
     ),
