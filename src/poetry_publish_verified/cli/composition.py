@@ -7,9 +7,17 @@ import os
 import platform
 import random
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -76,31 +84,23 @@ async def run_release(
     source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember], ticking: Ticking
 ) -> Verdict:
     """`publish` with real adapters; `ticking` keeps the terminal up to date."""
-
-    def use(adapters: _Adapters) -> Awaitable[Verdict]:
-        return publish(source, plan, adapters.to_publish(source), needed)
-
-    proxies = source.targets.proxies
-    report = source.report
-    return await _run(use, _targets(source), plan, report=report, ticking=ticking, proxies=proxies)
+    targets, proxies = _targets(source), source.targets.proxies
+    async with _adapters(targets, plan, source.report, ticking, proxies=proxies) as adapters:
+        return await publish(source, plan, adapters.to_publish(source), needed)
 
 
 async def run_workspace(
     requests: Sequence[ReleaseRequest], report: Report, ticking: Ticking, *, fail_fast: bool
 ) -> Verdict:
     """`publish_all` with real adapters; `report` takes the events of the run itself."""
-
-    def use(adapters: _Adapters) -> Awaitable[Verdict]:
+    targets = [target for each in requests for target in _targets(each.source)]
+    plan, proxies = requests[0].plan, requests[0].source.targets.proxies
+    async with _adapters(targets, plan, report, ticking, proxies=proxies) as adapters:
         releases = [
             PlannedRelease(each.member, each.source, each.plan, adapters.to_publish(each.source))
             for each in requests
         ]
-        return publish_all(releases, report, fail_fast=fail_fast)
-
-    targets = [target for each in requests for target in _targets(each.source)]
-    proxies = requests[0].source.targets.proxies
-    plan = requests[0].plan
-    return await _run(use, targets, plan, report=report, ticking=ticking, proxies=proxies)
+        return await publish_all(releases, report, fail_fast=fail_fast)
 
 
 def _targets(source: DistDirRelease) -> list[IndexTarget]:
@@ -110,88 +110,57 @@ def _targets(source: DistDirRelease) -> list[IndexTarget]:
 
 async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
     """`wait_for` with real adapters."""
-
-    def use(adapters: _Adapters) -> Awaitable[Verdict]:
-        return wait_for([(each.expected, adapters.to_wait(each)) for each in awaited], plan)
-
     targets = [target for each in awaited for target in each.indexes]
-    report = awaited[0].report
-    return await _run(use, targets, plan, report=report, ticking=ticking, proxies=True)
+    async with _adapters(targets, plan, awaited[0].report, ticking, proxies=True) as adapters:
+        return await wait_for([(each.expected, adapters.to_wait(each)) for each in awaited], plan)
 
 
-async def _run(
-    use: Callable[[_Adapters], Awaitable[Verdict]],
-    targets: Iterable[IndexTarget],
-    plan: Plan,
-    *,
-    report: Report,
-    ticking: Ticking,
-    proxies: bool,
-) -> Verdict:
-    """Run a use case while clients are set up, and `ticking` keeps the terminal up to date."""
+@asynccontextmanager
+async def _adapters(
+    targets: Iterable[IndexTarget], plan: Plan, report: Report, ticking: Ticking, *, proxies: bool
+) -> AsyncIterator[_Adapters]:
+    """The adapters of a run. Meanwhile clients are set up, and the terminal is kept up to date."""
+    by_url = {target.url: target for target in targets}
+    for target in by_url.values():
+        _check_certificates(target)
+    pace = Pace(SystemClock())
     failure: ReleaseError | None = None
-    verdict = Verdict.RUNNING
     async with AsyncExitStack() as stack:
-        adapters = await _Adapters.open(stack, targets, plan, report, proxies=proxies)
+        clients = Clients(_clients(stack, by_url, plan, pace, proxies=proxies), report)
+        proxy = proxy_for if proxies else lambda _: None
+        http = await stack.enter_async_context(Http(user_agent(), plan.timeout, proxy, pace))
+        indexes = {url: SimpleIndex(http, target, plan.timeout) for url, target in by_url.items()}
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(ticking)
-        group.start_soon(adapters.set_up_clients)
+        group.start_soon(_set_up, clients)
         try:
-            verdict = await use(adapters)
+            yield _Adapters(http, indexes, clients, anyio.CapacityLimiter(plan.jobs))
         except ReleaseError as error:  # a group of tasks would wrap it
             failure = error
         group.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+async def _set_up(clients: Clients) -> None:
+    """Begin early; why that failed is raised where they are needed."""
+    with suppress(ReleaseError):
+        await clients.ready()
+
+
+@dataclass(frozen=True, slots=True)
 class _Adapters:
     """What the releases of a run share."""
 
     http: Http
-    clock: SystemClock
     indexes: Mapping[str, SimpleIndex]
     clients: Clients
-    encodings: Encodings
-    jitter: Callable[[], float]
     slots: anyio.CapacityLimiter
-
-    @classmethod
-    async def open(
-        cls,
-        stack: AsyncExitStack,
-        targets: Iterable[IndexTarget],
-        plan: Plan,
-        report: Report,
-        *,
-        proxies: bool,
-    ) -> _Adapters:
-        by_url = {target.url: target for target in targets}
-        for target in by_url.values():
-            _check_certificates(target)
-        clock = SystemClock()
-        pace = Pace(clock)
-        clients = _clients(stack, by_url, plan, pace, proxies=proxies)
-        proxy = proxy_for if proxies else lambda _: None
-        http = await stack.enter_async_context(Http(user_agent(), plan.timeout, proxy, pace))
-        return cls(
-            http=http,
-            clock=clock,
-            indexes={
-                url: SimpleIndex(http, target, plan.timeout) for url, target in by_url.items()
-            },
-            clients=Clients(clients, report),
-            encodings=Encodings(ZSTD_IS_KNOWN, accept_encoding()),
-            jitter=random.SystemRandom().random,
-            slots=anyio.CapacityLimiter(plan.jobs),
-        )
-
-    async def set_up_clients(self) -> None:
-        """Begin early; why that failed is raised where they are needed."""
-        with suppress(ReleaseError):
-            await self.clients.ready()
+    clock: SystemClock = field(default_factory=SystemClock)
+    encodings: Encodings = field(
+        default_factory=lambda: Encodings(ZSTD_IS_KNOWN, accept_encoding())
+    )
+    jitter: Callable[[], float] = random.SystemRandom().random
 
     def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
         """What sends and proves one release."""
