@@ -162,8 +162,10 @@ class Report:
         """By kind of difference, whatever the command; each as it occurred."""
 
     def add(self, run: Run, lines: Iterable[str]) -> None:
-        """Sort the differences of one run, and print new kinds at once."""
+        """Sort the differences of one run, and print new kinds at once, and how far it is."""
         self.runs += 1
+        if self.runs % 100 == 0:
+            say(f"{self.runs} runs")
         left = []
         for line in lines:
             reason = allowed(str(run), line)
