@@ -104,7 +104,7 @@ class ExactFiles:
         faults: list[PageFault] = []
         for file in self.expected:
             if (entry := page.files.get(file.filename)) is not None:
-                faults += _faults(file, entry, ambiguous=file.filename in page.ambiguous)
+                faults += _faults(file, entry)
         proper = {file.filename for file in listed if not file.flaw}
         return PageAssessment(
             tuple(name for name in names if name not in proper),
@@ -136,7 +136,7 @@ class AnyFiles:
         listed = self._listed(page)
         if not listed:
             return self.nothing()
-        faults = [_ambiguous(f.filename) for f in listed if f.filename in page.ambiguous]
+        faults = [_ambiguous(f.filename) for f in listed if f.ambiguous]
         if all(file.yanked is not None for file in listed):
             faults += [_yanked(file) for file in listed]
         absent = tuple(file.filename for file in listed if file.flaw)
@@ -190,13 +190,13 @@ def _flaws(files: list[IndexFile]) -> tuple[str, ...]:
     return tuple(f"{file.filename}: {file.flaw}" for file in files if file.flaw)
 
 
-def _faults(file: ExpectedFile, listed: IndexFile, *, ambiguous: bool) -> list[PageFault]:
+def _faults(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     """What a page says about a file that is wrong."""
     name = file.filename
     if file.sha256 and listed.sha256 and listed.sha256 != file.sha256:
         words = f"lists {name} with sha256 {listed.sha256}, but {file.sha256} was published"
         return [PageFault(Code.OTHER_HASH_LISTED, words, name)]
-    if ambiguous:
+    if listed.ambiguous:
         return [_ambiguous(name)]
     yanked = [_yanked(listed)] if listed.yanked is not None else []
     return yanked + _other_details(file, listed)

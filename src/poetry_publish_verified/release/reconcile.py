@@ -235,7 +235,7 @@ async def remote_sha256(
     file = page.files.get(distribution.filename)
     if file is None:
         return None
-    if distribution.filename in page.ambiguous:
+    if file.ambiguous:
         raise NotToldError(f"it lists {distribution.filename} with two different hashes")
     if file.sha256 is not None:
         return file.sha256

@@ -56,6 +56,7 @@ class IndexFile:
     `metadata` are the hashes of the `.metadata` file beside it (PEP 658, 714), if there is one.
     `digests` are its own other hashes, by algorithm. `flaw` says why the standards do not allow
     this entry, and is empty if the file is properly listed; only then can `url` be relied on.
+    `ambiguous`: another entry has other hashes for it.
     """
 
     filename: str
@@ -67,17 +68,14 @@ class IndexFile:
     metadata: Hashes | None = None
     digests: Digests = ()
     flaw: str = ""
+    ambiguous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
-    """A project's page: its files by name; `ambiguous` are listed under hashes that differ.
-
-    `status` is the project's (PEP 792), `active` where the page says nothing.
-    """
+    """A project's page: its files by name, and its status (PEP 792), `active` if none is given."""
 
     files: Mapping[str, IndexFile]
-    ambiguous: frozenset[str] = frozenset()
     status: str = "active"
     status_reason: str = ""
 
@@ -89,7 +87,6 @@ class Listing:
         """`base` is what relative URLs are relative to."""
         self._base = base
         self._files: dict[str, IndexFile] = {}
-        self._ambiguous: set[str] = set()
         self.count = 0
 
     def add(self, file: IndexFile) -> None:
@@ -106,18 +103,18 @@ class Listing:
         url = absolute(self._base, file.url)
         file = replace(file, url=url or "", flaw=_flaw(file, url, segment))
         known = self._files.setdefault(file.filename, file)
-        if known == file:
-            return
-        if _contradict(known, file):
-            self._ambiguous.add(file.filename)
-        # PEP 503: one anchor for each file.
-        twice = "it is listed twice with different details"
-        self._files[file.filename] = replace(known, flaw=twice)
+        if known != file:
+            # PEP 503: one anchor for each file.
+            self._files[file.filename] = replace(
+                known,
+                flaw="it is listed twice with different details",
+                ambiguous=known.ambiguous or _contradict(known, file),
+            )
 
     def page(self, status: str | None = None, reason: str | None = None) -> ProjectPage:
         """The page with all entries, and the project's status."""
         status = (status or "active").strip().lower()
-        return ProjectPage(self._files, frozenset(self._ambiguous), status, reason or "")
+        return ProjectPage(self._files, status, reason or "")
 
 
 def check_version(version: str) -> None:
