@@ -28,7 +28,8 @@ def of_one(release: Identity, distribution: Distribution, *, public: bool) -> It
     contents = distribution.contents
     if contents is None:
         return
-    yield from _leading_out(distribution, contents)
+    if out := [member.name for member in contents.members if _leads_out(member)]:
+        yield problems.leads_out(distribution.filename, out)
     yield from _poetrys(distribution, contents)
     yield from _directories(release, distribution, contents)
     yield from _licenses(distribution, contents)
@@ -53,12 +54,6 @@ def _filename(distribution: Distribution, *, public: bool) -> Iterator[Problem]:
     if filename != normalized:
         severity: Severity = "error" if public else "warning"
         yield problems.filename_not_normalized(filename, normalized, severity)
-
-
-def _leading_out(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
-    found = [member.name for member in contents.members if _leads_out(member)]
-    if found:
-        yield problems.leads_out(distribution.filename, found)
 
 
 def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
@@ -92,23 +87,19 @@ def _parts(name: str) -> list[str]:
 def _directories(
     release: Identity, distribution: Distribution, contents: Contents
 ) -> Iterator[Problem]:
-    names = [without_dot(member.name) for member in contents.members]
+    names = [without_dot(member.name).partition("/") for member in contents.members]
     parsed, filename = distribution.parsed, distribution.filename
     stem = f"{parsed.name.replace('-', '_')}-{parsed.version}"
     if parsed.kind == "sdist":
-        tops = {top for top, _, _ in _split(names)}
+        tops = {top for top, _, _ in names}
         if [_names(release, top) for top in tops] != [True]:
             yield problems.sdist_layout(filename, stem, sorted(tops))
         return
-    tops = {top for top, _, rest in _split(names) if rest and top.endswith(".dist-info")}
+    tops = {top for top, _, rest in names if rest and top.endswith(".dist-info")}
     if [_names(release, top.removesuffix(".dist-info")) for top in tops] != [True]:
         yield problems.wheel_layout(filename, stem, sorted(tops))
     if contents.wheel is None:
         yield problems.no_wheel_file(filename)
-
-
-def _split(names: list[str]) -> list[tuple[str, str, str]]:
-    return [name.partition("/") for name in names]
 
 
 def _names(release: Identity, stem: str) -> bool:
