@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -37,10 +38,8 @@ def requirements(texts: Iterable[str]) -> list[Requirement]:
     """The valid ones; preflight reports the others, which it sees in the files."""
     found = []
     for text in texts:
-        try:
+        with suppress(InvalidRequirement):
             found.append(Requirement(text))
-        except InvalidRequirement:
-            continue
     return found
 
 
@@ -96,56 +95,46 @@ def faults(members: Sequence[WorkspaceMember]) -> list[Problem]:
     return [*_doubles(members), *_cycles(members), *_of_builds(members), *_of_paths(members)]
 
 
-def _doubles(members: Sequence[WorkspaceMember]) -> list[Problem]:
+def _doubles(members: Sequence[WorkspaceMember]) -> Iterator[Problem]:
     directories: dict[NormalizedName, list[str]] = defaultdict(list)
     for member in members:
         directories[member.name].append(member.directory)
-    return [
-        problems.same_name(name, sorted(places))
-        for name, places in sorted(directories.items())
-        if len(places) > 1
-    ]
+    for name, places in sorted(directories.items()):
+        if len(places) > 1:
+            yield problems.same_name(name, sorted(places))
 
 
-def _cycles(members: Sequence[WorkspaceMember]) -> list[Problem]:
+def _cycles(members: Sequence[WorkspaceMember]) -> Iterator[Problem]:
     try:
         in_order(members)
     except CycleError as error:
         # graphlib gives each one before what needs it.
-        return [problems.cycle(list(reversed(error.args[1])))]
-    return []
+        yield problems.cycle(list(reversed(error.args[1])))
 
 
-def _of_builds(members: Sequence[WorkspaceMember]) -> list[Problem]:
-    by_name = {member.name: member for member in members}
-    found = []
+def _of_builds(members: Sequence[WorkspaceMember]) -> Iterator[Problem]:
+    known = {member.name for member in members}
     for member in members:
         names = {canonicalize_name(each.name) for each in requirements(member.builds_with)}
-        found += [
-            problems.built_with_member(member.name, name)
-            for name in sorted(names & by_name.keys() - {member.name})
-        ]
-    return found
+        for name in sorted(names & known - {member.name}):
+            yield problems.built_with_member(member.name, name)
 
 
-def _of_paths(members: Sequence[WorkspaceMember]) -> list[Problem]:
-    return [
-        problems.path_dependency(member.name, requirement.name, str(requirement))
-        for member in members
-        for requirement in requirements(member.requires)
-        if requirement.url is not None and requirement.url.lower().startswith("file:")
-    ]
+def _of_paths(members: Sequence[WorkspaceMember]) -> Iterator[Problem]:
+    for member in members:
+        for requirement in requirements(member.requires):
+            if requirement.url is not None and requirement.url.lower().startswith("file:"):
+                yield problems.path_dependency(member.name, requirement.name, str(requirement))
 
 
 def unsatisfied(
     members: Iterable[WorkspaceMember], there: Mapping[NormalizedName, frozenset[Version]]
-) -> list[Problem]:
+) -> Iterator[Problem]:
     """Dependencies between members that no available version will satisfy.
 
     `there`: which versions of each member the index has already.
     """
     by_name = {member.name: member for member in members}
-    found = []
     for member in by_name.values():
         for requirement in requirements(member.requires):
             other = by_name.get(canonicalize_name(requirement.name))
@@ -154,13 +143,10 @@ def unsatisfied(
             # Installers take a pre-release where nothing else is left (PEP 440).
             versions = {other.version, *there.get(other.name, frozenset())}
             if not any(requirement.specifier.contains(each, prereleases=True) for each in versions):
-                found.append(
-                    problems.range_unsatisfied(
-                        str(member),
-                        member.directory,
-                        requirement=str(requirement),
-                        other=other.name,
-                        version=str(other.version),
-                    )
+                yield problems.range_unsatisfied(
+                    str(member),
+                    member.directory,
+                    requirement=str(requirement),
+                    other=other.name,
+                    version=str(other.version),
                 )
-    return found
