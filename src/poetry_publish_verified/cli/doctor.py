@@ -73,7 +73,7 @@ class DoctorCommand(SuggestingCommand):
         from poetry_publish_verified.guard.doctor.cleaning import clean, remove
 
         cache = Path(Config.create().get("cache-dir")).expanduser()
-        cleaned = [*clean(root, cache), *remove(cache / KEPT)]
+        cleaned = [*clean(root, cache), *remove([cache / KEPT])]
         for one in cleaned:
             path = escaped(str(one.path))
             if one.kept:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.processes import user_id
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -66,7 +67,9 @@ class SharedDirectory(NamedTuple):
         found = (others[0] if subject is not None else None) or own
         is_closed = bool(own.st_mode & closed)
         is_shared = bool(own.st_mode & _OTHERS_WRITE) and not is_closed
-        owners = frozenset({0, _user(), *(one.st_uid for one in (own, *others) if one is not None)})
+        owners = frozenset(
+            {0, user_id(), *(one.st_uid for one in (own, *others) if one is not None)}
+        )
         write_bits = 0 if is_closed else found.st_mode & _OTHERS_WRITE
         return cls(path, found, write_bits, None if is_shared else owners)
 
@@ -144,7 +147,7 @@ class SharedDirectory(NamedTuple):
         found = os.fstat(descriptor)
         excess = self._excess_bits(found)
         # Where anybody's entries count, so would what others have put there already.
-        if excess and found.st_uid == _user() and self.owners is not None:
+        if excess and found.st_uid == user_id() and self.owners is not None:
             os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~excess)
 
     def _adopt(self, descriptor: int, mode: int) -> None:
@@ -166,7 +169,7 @@ class SharedDirectory(NamedTuple):
 
     def _owner_for(self, found: os.stat_result) -> tuple[int, int]:
         """User and group of an entry that this process has created."""
-        if found.st_uid == _user() == 0:
+        if found.st_uid == user_id() == 0:
             return self.subject.st_uid, self.subject.st_gid
         is_shared = self.write_bits & stat.S_IWGRP
         return found.st_uid, self.subject.st_gid if is_shared else found.st_gid
@@ -233,7 +236,7 @@ class SharedDirectory(NamedTuple):
         except FileNotFoundError:
             return
         self._check_owner(found, path)
-        if _user() is not None and self._excess_bits(found):
+        if user_id() is not None and self._excess_bits(found):
             raise UntrustedPathError(problems.TOO_WRITABLE, path)
 
     def _check_owner(self, found: os.stat_result, path: Path) -> None:
@@ -296,7 +299,3 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
-
-
-def _user() -> int | None:
-    return os.geteuid() if hasattr(os, "geteuid") else None

@@ -71,6 +71,11 @@ class ProcessId:
         return False
 
 
+def user_id() -> int | None:
+    """The user that this process acts as; None where there are no user ids."""
+    return os.geteuid() if hasattr(os, "geteuid") else None
+
+
 @functools.cache
 def _host() -> str:
     parts = [socket.gethostname()]

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from poetry_publish_verified.guard.processes import ProcessId
+from poetry_publish_verified.guard.processes import ProcessId, user_id
 
 # Nobody can ask whether another host's process lives: a day of silence is enough.
 _SILENT_AFTER = 24 * 3600.0
@@ -51,7 +51,7 @@ def who_can_remove(path: Path) -> tuple[Path, int] | None:
 
     None where this user can remove all of it, or nobody knows.
     """
-    user = os.geteuid() if hasattr(os, "geteuid") else 0
+    user = user_id() or 0
     with suppress(OSError):
         for entry in (path, *path.rglob("*")):
             parent, found = entry.parent.stat(), entry.lstat()
@@ -93,9 +93,7 @@ def age(path: Path) -> float:
 
 def is_mine(path: Path) -> bool:
     """Whether this user created it."""
-    if not hasattr(os, "geteuid"):
-        return True
     try:
-        return path.lstat().st_uid == os.geteuid()
+        return path.lstat().st_uid == user_id() or user_id() is None
     except OSError:
         return False

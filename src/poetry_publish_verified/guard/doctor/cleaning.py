@@ -41,16 +41,11 @@ def clean(root: Path | None, cache: Path) -> Iterator[Cleaned]:
     if root is not None:
         yield from _clean_checkout(root)
     for lock in _locks_of_user():
-        yield from _remove([lock], [lock])
+        yield from remove([lock], [lock])
         if not lock.exists():
             holders.erase_record(lock)
     archives = cache / "artifacts" / ARCHIVE_LOCKS_DIR
-    yield from _remove([archives], _locks_in(archives))
-
-
-def remove(directory: Path) -> Iterator[Cleaned]:
-    """Remove a directory that nobody locks, if it is there."""
-    yield from _remove([directory], [])
+    yield from remove([archives], _locks_in(archives))
 
 
 def _clean_checkout(root: Path) -> Iterator[Cleaned]:
@@ -63,7 +58,7 @@ def _clean_checkout(root: Path) -> Iterator[Cleaned]:
     sets = PluginSets.of_project(root).directory
     paths = [root / STATE_DIR, *([] if sets.is_relative_to(root / STATE_DIR) else [sets])]
     locks = [*_locks_in(root / LOCKS_DIR), *_locks_in(sets / ".locks-1")]
-    yield from _remove(paths, locks, root)
+    yield from remove(paths, locks, root)
     # Poetry's own plugins may be there too.
     with suppress(OSError):
         directory.rmdir()
@@ -88,22 +83,17 @@ def _locks_of_user() -> list[Path]:
     return [lock for lock in dict.fromkeys(found) if lock.is_file()]
 
 
-def _remove(
-    paths: Iterable[Path], locks: Iterable[Path], root: Path | None = None
+def remove(
+    paths: Iterable[Path], locks: Iterable[Path] = (), root: Path | None = None
 ) -> Iterator[Cleaned]:
     """Remove all of these paths that are there, or none if something keeps one of them."""
     paths = [path for path in paths if os.path.lexists(path)]
-    reasons = [*(_why_irremovable(path, root) for path in paths), *map(_why_in_use, locks)]
-    kept = next(filter(None, reasons), "")
+    others = [problems.kept_for_owner(*who, root) for who in map(who_can_remove, paths) if who]
+    kept = next(filter(None, (*others, *map(_why_in_use, locks))), "")
     for path in paths:
         if not kept:
             delete(path)
         yield Cleaned(path, kept or (problems.NOT_REMOVED if os.path.lexists(path) else ""))
-
-
-def _why_irremovable(path: Path, root: Path | None) -> str:
-    found = who_can_remove(path)
-    return problems.kept_for_owner(*found, root) if found else ""
 
 
 def _why_in_use(lock: Path) -> str:

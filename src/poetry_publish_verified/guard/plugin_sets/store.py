@@ -205,7 +205,7 @@ class PluginSets:
         if not self._is_trusted():
             return
         removal.delete_all(self.directory, _TRASH)
-        for item in [*self.abandoned(), *filter(removal.is_mine, self._named(State.DAMAGED))]:
+        for item in [*self.abandoned(), *filter(removal.is_mine, self._without_record())]:
             self.remove(item)
         mine = [found for found in self._all() if removal.is_mine(found.path)]
         for found in mine:
@@ -227,14 +227,14 @@ class PluginSets:
         if not self._is_trusted():
             return []
         lost = [found.path for found in self._all() if not found.is_whole()]
-        return sorted([*lost, *self._named(State.DAMAGED)])
+        return sorted([*lost, *self._without_record()])
 
     def _all(self) -> list[PluginSet]:
         found = (self._read(path) for path in self._names())
         return [one for one in found if one is not None]
 
-    def _named(self, state: State) -> list[Path]:
-        return [path for path in self._names() if read_record(path)[0] is state]
+    def _without_record(self) -> list[Path]:
+        return [path for path in self._names() if read_record(path)[0] is State.DAMAGED]
 
     def _names(self) -> list[Path]:
         with suppress(OSError):
