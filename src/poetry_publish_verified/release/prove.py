@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import anyio
-import anyio.abc
 
 from poetry_publish_verified.core.events import (
     DistributionsRead,
@@ -17,13 +16,10 @@ from poetry_publish_verified.core.events import (
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, ExpectedFile, not_offered
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import ProjectPage
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
 from poetry_publish_verified.release.poll import IndexPoller
 from poetry_publish_verified.release.verify import Downloads, Verification
-
-Pages = Mapping[str, ProjectPage]
 
 
 async def prove_everywhere(expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
@@ -36,7 +32,11 @@ async def prove_everywhere(expected: ExpectedRelease, plan: Plan, context: Verif
 
 
 class _Proof:
-    """One release, on every index."""
+    """One release, on every index.
+
+    Others than the repository's own are asked once that shows the release: a mirror that is asked
+    too early keeps the old page for its whole expiry, for everyone.
+    """
 
     def __init__(self, expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
         self._expected = expected
@@ -44,20 +44,17 @@ class _Proof:
         self._context = context
         self._deadline = context.clock.monotonic() + plan.timeout
         self._downloads = Downloads()
-        self._own = _OwnIndex()
-        self._pages: dict[str, Pages] = {}
+        self._own_is_known = anyio.Event()
+        self._own_shows_it = False
+        # Those that saw the release as every client, by the URL of their index.
         self._pollers: dict[str, IndexPoller] = {}
         self._failures: list[ReleaseError] = []
 
     async def find_the_files(self) -> None:
         """If only name and version are known, all indexes must list what one of them lists."""
-        async with anyio.create_task_group() as group:
-            self._watch_own(group)
-            for index in self._context.indexes:
-                group.start_soon(self._wait, index)
-        self._settle()
+        await self._on_every_index(self._wait)
         found: dict[str, ExpectedFile] = {}
-        for page in (page for pages in self._pages.values() for page in pages.values()):
+        for page in (page for each in self._pollers.values() for page in each.pages.values()):
             for file in self._expected.expectation.files(page):
                 if found.setdefault(file.filename, file).sha256 is None:
                     found[file.filename] = file
@@ -68,102 +65,75 @@ class _Proof:
 
     async def prove(self) -> None:
         """Prove each index as soon as possible."""
-        async with anyio.create_task_group() as group:
-            self._watch_own(group)
-            for index in self._context.indexes:
-                group.start_soon(self._prove, index)
-        self._settle()
+        await self._on_every_index(self._prove)
 
     def note_what_cannot_be_proven(self) -> None:
         """An sdist would have to be built, which tests more than the index."""
-        pages = next(iter(self._pages.values()), {})
-        files = [f for page in pages.values() for f in self._expected.expectation.files(page)]
+        pages = [page for each in self._pollers.values() for page in each.pages.values()]
+        files = [file for page in pages for file in self._expected.expectation.files(page)]
         sdists_alone = not any(file.parsed.kind == "wheel" for file in files)
         if self._plan.until is Until.INSTALLABLE and sdists_alone:
             self._context.report(ProblemFound(problems.nothing_to_install()))
 
-    def _settle(self) -> None:
+    async def _on_every_index(self, work: Callable[[Index], Awaitable[object]]) -> None:
+        """Do the work for all at once; raises ReleaseError with everything that failed."""
+        async with anyio.create_task_group() as group:
+            if self._context.own not in self._context.indexes and not self._own_is_known.is_set():
+                group.start_soon(self._watch_own)
+            for index in self._context.indexes:
+                group.start_soon(work, index)
         if self._failures:
             raise ReleaseError.combine(self._failures)
 
     async def _prove(self, index: Index) -> None:
-        pages = await self._wait(index)
-        if pages is None:
+        poller = await self._wait(index)
+        if poller is None:
             self._context.report(IndexEnded(index.url, proven=False))
             return
-        page = next(iter(pages.values()))
+        page = next(iter(poller.pages.values()))
         files = self._expected.expectation.files(page)
         verification = Verification(
             index, self._expected, files, self._plan, self._context, self._deadline
         )
-        failures = await verification.run(pages, self._downloads)
-        wait = self._pollers[index.url]
+        failures = await verification.run(poller.pages, self._downloads)
         # Another server of the index may answer by now, or a copy may be old again.
         downloaded = self._plan.until is not Until.LISTED and not failures
-        if downloaded and await wait.still_there(self._expected):
-            failures = await verification.follow_links(wait.pages, self._downloads)
+        if downloaded and await poller.still_there(self._expected):
+            failures = await verification.follow_links(poller.pages, self._downloads)
         elif downloaded:
-            failures = wait.failures
+            failures = poller.failures
         self._failures += failures
         lacking = tuple(not_offered(page, files))
         self._context.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
 
-    async def _wait(self, index: Index) -> Pages | None:
-        """The complete pages, by the variant that saw them; None if any variant has none."""
+    async def _wait(self, index: Index) -> IndexPoller | None:
+        """What has seen the complete pages; None if any variant sees none."""
         judge = self._expected.expectation.judge
-        known = self._pages.get(index.url, {})
-        if known and all(judge(page).satisfied for page in known.values()):
+        known = self._pollers.get(index.url)
+        if known and all(judge(page).satisfied for page in known.pages.values()):
             return known
-        own = index is self._context.own
-        if not own and not await self._own.shows_it():
+        if index is not self._context.own:
+            await self._own_is_known.wait()
+            if not self._own_shows_it:
+                return None
+        poller = IndexPoller(index, self._expected, self._plan, self._context, self._deadline)
+        if not await self._run(poller, own=index is self._context.own):
             return None
-        wait = IndexPoller(index, self._expected, self._plan, self._context, self._deadline)
-        shown = await wait.run()
-        self._failures += wait.failures
+        self._pollers[index.url] = poller
+        return poller
+
+    async def _watch_own(self) -> None:
+        """Poll the repository's own index, where it need not show the release to all clients."""
+        plan = replace(self._plan, clients=("pip",))
+        quiet = replace(self._context, report=lambda _: None)
+        poller = IndexPoller(quiet.own, self._expected, plan, quiet, self._deadline)
+        await self._run(poller, own=True)
+
+    async def _run(self, poller: IndexPoller, *, own: bool) -> bool:
+        """Whether it sees the release; if it is on the repository's own index, others may go on."""
+        shown = await poller.run()
+        self._failures += poller.failures
         if own:
-            self._own.settle(shows_it=shown)
-        if shown:
-            self._pollers[index.url] = wait
-            self._pages[index.url] = wait.pages
-        return wait.pages if shown else None
-
-    def _watch_own(self, group: anyio.abc.TaskGroup) -> None:
-        """Poll the repository's own index, which decides when the others may be asked."""
-        if self._context.own not in self._context.indexes and not self._own.settled:
-            group.start_soon(self._watch_own_alone)
-
-    async def _watch_own_alone(self) -> None:
-        wait = IndexPoller(
-            self._context.own,
-            self._expected,
-            replace(self._plan, clients=("pip",)),
-            replace(self._context, report=lambda _: None),
-            self._deadline,
-        )
-        shown = await wait.run()
-        self._failures += wait.failures
-        self._own.settle(shows_it=shown)
-
-
-class _OwnIndex:
-    """Whether the repository's own index shows the release, once that is known.
-
-    Others are asked only then: a mirror that is asked too early keeps the old page for its whole
-    expiry, for everyone.
-    """
-
-    def __init__(self) -> None:
-        self._known = anyio.Event()
-        self._shows_it = False
-
-    @property
-    def settled(self) -> bool:
-        return self._known.is_set()
-
-    def settle(self, *, shows_it: bool) -> None:
-        self._shows_it = shows_it
-        self._known.set()
-
-    async def shows_it(self) -> bool:
-        await self._known.wait()
-        return self._shows_it
+            self._own_shows_it = shown
+            self._own_is_known.set()
+        return shown
