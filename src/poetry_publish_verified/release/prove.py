@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
@@ -75,7 +76,7 @@ class _Proof:
         if self._plan.until is Until.INSTALLABLE and sdists_alone:
             self._context.report(ProblemFound(problems.nothing_to_install()))
 
-    async def _on_every_index(self, work: Callable[[Index], Awaitable[object]]) -> None:
+    async def _on_every_index(self, work: Callable[[Index], Coroutine[Any, Any, object]]) -> None:
         """Do the work for all at once; raises ReleaseError with everything that failed."""
         async with anyio.create_task_group() as group:
             if self._context.own not in self._context.indexes and not self._own_is_known.is_set():
@@ -93,13 +94,13 @@ class _Proof:
         page = next(iter(poller.pages.values()))
         files = self._expected.expectation.files(page)
         verification = Verification(
-            index, self._expected, files, self._plan, self._context, self._deadline
+            index, self._expected, files, self._plan, self._context, self._deadline, self._downloads
         )
-        failures = await verification.run(poller.pages, self._downloads)
+        failures = await verification.run(poller.pages)
         # Another server of the index may answer by now, or a copy may be old again.
         downloaded = self._plan.until is not Until.LISTED and not failures
         if downloaded and await poller.still_there(self._expected):
-            failures = await verification.follow_links(poller.pages, self._downloads)
+            failures = await verification.follow_links(poller.pages)
         elif downloaded:
             failures = poller.failures
         self._failures += failures

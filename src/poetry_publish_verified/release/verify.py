@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -64,34 +65,29 @@ class Downloads:
             return self._done[key]
 
 
+@dataclass(slots=True)
 class Verification:
-    """Verifies one index that shows the release to every client."""
+    """Verifies one index that shows the release to every client, by a moment of the world's clock.
 
-    def __init__(
-        self,
-        index: Index,
-        expected: ExpectedRelease,
-        files: tuple[ExpectedFile, ...],
-        plan: Plan,
-        context: VerifyContext,
-        deadline: float,
-    ) -> None:
-        """`deadline` is a moment of the world's clock."""
-        self._index = index
-        self._expected = expected
-        self._files = files
-        self._plan = plan
-        self._context = context
-        self._deadline = deadline
-        self._limiter = anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
-        self._failures: list[ReleaseError] = []
-        # What came first, by filename.
-        self._served: dict[str, Download] = {}
-        self._followed: set[IndexFile] = set()
+    `_downloads` are those of all indexes.
+    """
 
-    async def run(
-        self, pages: Mapping[str, ProjectPage], downloads: Downloads
-    ) -> list[ReleaseError]:
+    _index: Index
+    _expected: ExpectedRelease
+    _files: tuple[ExpectedFile, ...]
+    _plan: Plan
+    _context: VerifyContext
+    _deadline: float
+    _downloads: Downloads
+    _limiter: anyio.CapacityLimiter = field(
+        default_factory=lambda: anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
+    )
+    _failures: list[ReleaseError] = field(default_factory=list)
+    # What came first, by filename.
+    _served: dict[str, Download] = field(default_factory=dict)
+    _followed: set[IndexFile] = field(default_factory=set)
+
+    async def run(self, pages: Mapping[str, ProjectPage]) -> list[ReleaseError]:
         """The failures; none if everything is proven. `pages` are by the variant that saw them."""
         page = next(iter(pages.values()))
         for file in self._files:
@@ -102,21 +98,19 @@ class Verification:
         self._judge_missing_hashes(page)
         if self._plan.until is Until.LISTED:
             return self._failures
-        await self.follow_links(pages, downloads)
+        await self.follow_links(pages)
         if self._plan.until is Until.INSTALLABLE and not self._failures:
             await self._ask_clients(page)
         return self._failures
 
-    async def follow_links(
-        self, pages: Mapping[str, ProjectPage], downloads: Downloads
-    ) -> list[ReleaseError]:
+    async def follow_links(self, pages: Mapping[str, ProjectPage]) -> list[ReleaseError]:
         """Verify what these pages link to and was not verified before; what failed so far.
 
         Some indexes sign links anew for each page, so nobody can wait until they stay the same.
         """
         async with anyio.create_task_group() as group:
             for file in self._files:
-                group.start_soon(self._verify_file, file, pages, downloads)
+                group.start_soon(self._verify_file, file, pages)
         return self._failures
 
     def _tell(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
@@ -147,9 +141,7 @@ class Verification:
             severity: Severity = "error" if self._plan.until is Until.LISTED else "warning"
             self._tell(problems.no_hash(self._index.url, bare, severity))
 
-    async def _verify_file(
-        self, file: ExpectedFile, pages: Mapping[str, ProjectPage], downloads: Downloads
-    ) -> None:
+    async def _verify_file(self, file: ExpectedFile, pages: Mapping[str, ProjectPage]) -> None:
         """Verify a file, from each URL that clients are sent to, and the metadata beside it."""
         places: dict[str, list[IndexFile]] = {}
         for page in pages.values():
@@ -162,30 +154,22 @@ class Verification:
             async with self._limiter:
                 # Without a sha256 anything could be there, such as a login page.
                 opened = file.parsed.kind if file.sha256 is None else None
-                got = await self._fetch(url, file.size, downloads, algorithms, opened)
+                got = await self._fetch(url, file.size, algorithms, opened)
             if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
                 self._tell(problem, Verdict.NOT_VISIBLE)
             elif self._same_bytes(file, got):
-                self._judge_the_coding(file, got)
+                if got.coding:
+                    names = (self._index.url, file.filename)
+                    self._tell(problems.encoded_in_transit(*names, got.coding))
                 for entry in entries:
-                    await self._verify_entry(file, entry, got, downloads)
-
-    async def _verify_entry(
-        self, file: ExpectedFile, entry: IndexFile, got: Download, downloads: Downloads
-    ) -> None:
-        self._judge_digests(file, entry, got)
-        if entry.metadata is not None:
-            async with self._limiter:
-                await self._verify_metadata(file, entry.url, entry.metadata, downloads)
+                    self._judge_digests(file, entry, got)
+                    if entry.metadata is not None:
+                        async with self._limiter:
+                            await self._verify_metadata(file, entry.url, entry.metadata)
 
     async def _fetch(
-        self,
-        url: str,
-        size: int | None,
-        downloads: Downloads,
-        algorithms: frozenset[str],
-        opened: Kind | None = None,
+        self, url: str, size: int | None, algorithms: frozenset[str], opened: Kind | None = None
     ) -> Download | NotDownloaded:
         pause = 1.0
         while True:
@@ -193,7 +177,9 @@ class Verification:
             # The last try is made, however long the server asks to wait.
             patience = max(self._left() - _LAST_ANSWER, 0.0)
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
-                got = await downloads.fetch(self._index, url, size, algorithms, patience, opened)
+                got = await self._downloads.fetch(
+                    self._index, url, size, algorithms, patience, opened
+                )
             if isinstance(got, Download) or got.final or self._left() == 0.0:
                 return got
             await self._context.clock.sleep(min(pause, max(self._left(), 0.1)))
@@ -216,33 +202,22 @@ class Verification:
         self._context.report(FileVerified(url, name, got.sha256, "http"))
         return True
 
-    def _judge_the_coding(self, file: ExpectedFile, got: Download) -> None:
-        if got.coding:
-            name = file.filename
-            self._tell(problems.encoded_in_transit(self._index.url, name, got.coding))
-
     def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Download) -> None:
         """Check the hashes that are listed beside or instead of the sha256."""
-        wrong = [each for each in listed.digests if got.digests.get(each[0]) != each[1]]
-        for algorithm, claimed in wrong:
+        names = (self._index.url, file.filename)
+        for algorithm, claimed, actual in _wrong(listed.digests, got):
             self._tell(
                 problems.other_digest_listed(
-                    self._index.url,
-                    file.filename,
-                    algorithm=algorithm,
-                    listed=claimed,
-                    actual=got.digests.get(algorithm),
+                    *names, algorithm=algorithm, listed=claimed, actual=actual
                 )
             )
 
-    async def _verify_metadata(
-        self, file: ExpectedFile, file_url: str, listed: Hashes, downloads: Downloads
-    ) -> None:
+    async def _verify_metadata(self, file: ExpectedFile, file_url: str, listed: Hashes) -> None:
         """The `.metadata` beside a wheel, from which installers resolve (PEP 658)."""
         name, url = file.filename, self._index.url
         wanted = file.built.metadata_sha256 if file.built else listed.sha256
         algorithms = frozenset(algorithm for algorithm, _ in listed.others)
-        got = await self._fetch(f"{file_url}.metadata", _MAX_METADATA, downloads, algorithms)
+        got = await self._fetch(f"{file_url}.metadata", _MAX_METADATA, algorithms)
         if isinstance(got, NotDownloaded):
             problem = problems.not_downloadable(url, name, got.detail, metadata=True)
             self._tell(problem, Verdict.NOT_VISIBLE)
@@ -250,12 +225,11 @@ class Verification:
             self._tell(
                 problems.other_metadata_served(url, name, served=got.sha256, expected=wanted)
             )
-        elif wrong := [each for each in listed.others if got.digests.get(each[0]) != each[1]]:
-            algorithm, listed_as = wrong[0]
-            actual = got.digests.get(algorithm)
+        elif wrong := _wrong(listed.others, got):
+            algorithm, claimed, actual = wrong[0]
             self._tell(
                 problems.other_metadata_listed(
-                    url, name, algorithm=algorithm, listed=listed_as, actual=actual
+                    url, name, algorithm=algorithm, listed=claimed, actual=actual
                 )
             )
         else:
@@ -284,3 +258,9 @@ class Verification:
                 return None
         sha256 = self._served[file.filename].sha256
         return ClientRequest(file.filename, sha256, parsed.name, str(parsed.version), target)
+
+
+def _wrong(listed: Iterable[tuple[str, str]], got: Download) -> list[tuple[str, str, str | None]]:
+    """The listed digests that are not those of what was served: algorithm, listed, actual."""
+    actual = got.digests
+    return [(name, hex_, actual.get(name)) for name, hex_ in listed if actual.get(name) != hex_]
