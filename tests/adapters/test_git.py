@@ -134,6 +134,38 @@ def test_dist_directory_does_not_count(either: Path) -> None:
     assert digest(either, "out") == before
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("receipt.json", '{\n  "schema": "publish-verified.receipt/1",\n'),
+        ("out/any.txt", '{"schema": "publish-verified.receipt/2"}'),
+        ("plan.json", '{"schema": "publish-verified.plan/1", "projects": []}'),
+        ("run.log", '{"event": "run-started", "time": "2026-01-01T00:00:00.000Z"}'),
+        ("run.log", '{"event": "receipt", "time": "2026-01-01T00:00:00.000Z"}'),
+        (".publish-verified.0123456789abcdef.tmp", ""),
+        ("other/.publish-verified/run.json", ""),
+    ],
+)
+def test_what_runs_write_does_not_count(either: Path, name: str, content: str) -> None:
+    """A receipt, a plan or JSON lines count wherever they are only if git tracks them."""
+    before = digest(either)
+    file = either / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, encoding="utf-8")
+    assert digest(either) == before
+    if (either / ".git").exists():
+        git(either, "add", "--force", name)
+        assert digest(either) != before
+
+
+@pytest.mark.parametrize("content", ["", '{"event": "fire", "timely": 1}', '{"schema": "mine"}'])
+def test_other_json_counts(either: Path, content: str) -> None:
+    """JSON that only resembles a run's counts."""
+    before = digest(either)
+    (either / "event.json").write_text(content, encoding="utf-8")
+    assert digest(either) != before
+
+
 def test_ignored_files_do_not_count(repository: Path) -> None:
     """A file that git ignores does not change the digest."""
     before = digest(repository)

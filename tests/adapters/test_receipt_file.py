@@ -117,7 +117,7 @@ def test_temporary_file_symlink_is_not_followed(
     """Even if its name is guessed, the temporary file must be new."""
     monkeypatch.setattr("secrets.token_hex", lambda _length: "guessed")
     path.parent.mkdir(parents=True)
-    (path.parent / ".guessed.tmp").symlink_to(tmp_path / "elsewhere")
+    (path.parent / ".publish-verified.guessed.tmp").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
         write(path, {})
     assert not (tmp_path / "elsewhere").exists()

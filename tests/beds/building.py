@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,24 @@ def make_builds_differ(project: Project, log: Path) -> None:
 def log_builds(project: Project, log: Path) -> None:
     """Log every build of the project as a line of `log`."""
     _set_build_script(project, log, "")
+
+
+def build_with_hatchling(project: Project) -> None:
+    """Make the project build with the hatchling of these tests, which needs no index then.
+
+    Its sdist has all files of the root that git does not ignore.
+    """
+    backend = project.path / "backend"
+    backend.mkdir()
+    (backend / "here.py").write_text(
+        f"import sys\n\nsys.path += {[each for each in sys.path if each]!r}\n"
+        "from hatchling.build import *\n",
+        encoding="utf-8",
+    )
+    file = project.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8").partition("[build-system]")[0]
+    own = 'requires = []\nbuild-backend = "here"\nbackend-path = ["backend"]\n'
+    file.write_text(f"{text}[build-system]\n{own}", encoding="utf-8")
 
 
 def _set_build_script(project: Project, log: Path, more: str) -> None:

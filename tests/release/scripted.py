@@ -28,7 +28,7 @@ from poetry_publish_verified.core.events import (
     Sources,
     TargetsFound,
 )
-from poetry_publish_verified.core.former_build import FormerBuild
+from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.core.simple import IndexFile, ProjectPage
@@ -380,7 +380,7 @@ class World:
         )
 
     def publish(
-        self, plan: Plan, *distributions: Distribution, built_before: FormerBuild | None = None
+        self, plan: Plan, *distributions: Distribution, built_before: OtherSources | None = None
     ) -> Outcome:
         """Publish these distributions of lantern 1.0; return the outcome."""
         return anyio.run(
@@ -388,7 +388,7 @@ class World:
         )
 
     async def publish_async(
-        self, plan: Plan, *distributions: Distribution, built_before: FormerBuild | None = None
+        self, plan: Plan, *distributions: Distribution, built_before: OtherSources | None = None
     ) -> Outcome:
         """The same, inside an event loop."""
         self.report(RunStarted(plan.until, rehearsal=False, sources=Sources(None, None)))

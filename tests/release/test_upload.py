@@ -9,13 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.events import (
-    SendingStarted,
-    Sources,
-    UploadDelayed,
-    UploadStarted,
-)
-from poetry_publish_verified.core.former_build import FormerBuild
+from poetry_publish_verified.core.events import SendingStarted, UploadDelayed, UploadStarted
+from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple import IndexFile, ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
@@ -180,7 +175,7 @@ def test_upload_server_that_restarts() -> None:
 def test_mixed_sources_are_refused(there: int) -> None:
     """Files of one version from two states of the sources are refused."""
     world = World()
-    before = FormerBuild(Sources("c0ffee", "d1"), {WHEEL: "a" * 64}, (), "d1")
+    before = OtherSources("c0ffee", ("lantern/lamp.py",))
     for each in BUILT[:there]:
         world.index.put(each, since=0.0)
     ending = world.publish(PLAN, *BUILT, built_before=before)
@@ -189,6 +184,7 @@ def test_mixed_sources_are_refused(there: int) -> None:
             Verdict.PREFLIGHT_REFUSED, [Code.OTHER_SOURCES],
         )  # fmt: skip
         assert "c0ffee" in ending.problems[0].remedy
+        assert "differs in lantern/lamp.py" in ending.problems[0].message
         assert not world.repository.sent
     else:
         # Nothing is there, or nothing is missing: sources cannot be mixed.
@@ -199,7 +195,7 @@ def test_conflict_explains_changed_sources() -> None:
     """A conflict also says why the bytes differ."""
     world = World()
     world.index.put(changed(BUILT[0], "ee" * 32), since=0.0)
-    before = FormerBuild(Sources(None, "d1"), {WHEEL: "ee" * 32}, (), "d1")
+    before = OtherSources(None, ("lantern/lamp.py",))
     ending = world.publish(PLAN, *BUILT, built_before=before)
     assert ending.verdict is Verdict.CONFLICT
     assert ending.codes == [Code.CONFLICT, Code.OTHER_SOURCES]

@@ -16,6 +16,7 @@ from packaging.metadata import parse_email
 
 from poetry_publish_verified.core.contents import ArchiveMember, Contents, algorithms
 from poetry_publish_verified.core.distribution import Kind
+from poetry_publish_verified.core.receipt import START
 from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.sanitize import printable
 
@@ -115,12 +116,14 @@ def _hashed(
     take: Callable[[bytes], bytes] = bytes,
 ) -> ArchiveMember:
     digests = {algorithm: hashlib.new(algorithm) for algorithm in hashed_by}
-    size = 0
+    size, start = 0, b""
     while chunk := take(stream.read(_CHUNK)):
+        start = start or chunk[:START]
         size += len(chunk)
         for digest in digests.values():
             digest.update(chunk)
-    return ArchiveMember(name, size, {key: digest.hexdigest() for key, digest in digests.items()})
+    sums = {key: digest.hexdigest() for key, digest in digests.items()}
+    return ArchiveMember(name, size, sums, start=start)
 
 
 class _Inflated:

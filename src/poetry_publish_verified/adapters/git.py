@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.receipt import START, is_written_by_runs
 
 _GIT_TIMEOUT = 30
 _NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry", "node_modules"}
@@ -18,7 +19,8 @@ def sources(project: Path, dist_dir: Path) -> Sources:
     """Commit and digest of the project in this directory, without what is built (`dist_dir`).
 
     The digest is the sha256 over the names and contents of the files that git tracks or would
-    offer to track, or, outside git, of all files except tools' own.
+    offer to track, or, outside git, of all files except tools' own. What runs write (receipts,
+    plans) never counts, unless git tracks it.
     """
     return sources_of(project, source_files(project, dist_dir))
 
@@ -42,16 +44,21 @@ def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # Nothing is listed in a directory that the repository around it ignores.
     files = [project / name for name in listed.split("\0")] if listed else _walk(project)
-    found = {}
+    found, written = {}, set()
     for file in sorted(set(files)):
         if _is_built(file, project, dist_dir) or not file.is_file():
             continue
+        name = file.relative_to(project).as_posix()
         try:
             with file.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
+                if is_written_by_runs(name, stream.read(START)):
+                    written.add(name)
+                stream.seek(0)
+                found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
-            content = "unreadable"
-        found[file.relative_to(project).as_posix()] = content
+            found[name] = "unreadable"
+    for name in written.difference(tracked(project) if written else ()):
+        del found[name]
     return found
 
 
@@ -70,7 +77,7 @@ def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:
     if not project.is_relative_to(dist_dir):
         return file.is_relative_to(dist_dir)
     # The dist directory is the project's own or around it: only what is made there counts.
-    return file.name.endswith((".whl", ".tar.gz", ".zip")) or ".publish-verified" in file.parts
+    return file.name.endswith((".whl", ".tar.gz", ".zip"))
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

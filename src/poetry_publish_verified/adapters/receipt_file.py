@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DIRECTORY = ".publish-verified"
+from poetry_publish_verified.core.receipt import OWN_FILES
+
+DIRECTORY = OWN_FILES
 """The directory for this tool's files in a dist directory."""
 _LARGEST = 64 * 1024 * 1024
 
@@ -31,7 +33,7 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
     if path.parent.name == DIRECTORY and path.parent.is_symlink():
         raise OSError(errno.ELOOP, "a symbolic link is not followed", str(path.parent))
     _make_directory(path.parent)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f"{OWN_FILES}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

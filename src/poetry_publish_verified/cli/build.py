@@ -16,7 +16,9 @@ from poetry_publish_verified.adapters import git, receipt_file
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.cli.signals import interrupts_recorded
+from poetry_publish_verified.cli.started_release import StartedRelease, temporary_directory
 from poetry_publish_verified.core import events, former_build
+from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.problems.project import build_declined, build_failed
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.guard.layout import STATE_DIR
@@ -26,14 +28,15 @@ from poetry_publish_verified.poetry_api import build as poetry_build
 from poetry_publish_verified.poetry_api import project as poetry_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from poetry.console.commands.command import Command
 
-    from poetry_publish_verified.cli.started_release import StartedRelease
+    from poetry_publish_verified.core.distribution import Distribution
     from poetry_publish_verified.core.former_build import FormerBuild
     from poetry_publish_verified.poetry_api.project import Project
 
+_in_thread = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
 # Lines of a failed build's output that are shown.
 _LAST_LINES = 25
 
@@ -42,40 +45,43 @@ _LAST_LINES = 25
 class ReleaseBuild:
     """What was built, or is used again, and the project as it was meanwhile.
 
-    `record` is for the next run, still without files where they were built just now.
-    `other_sources` is what an earlier run built of this release from other sources than these.
+    `record` is for the next run, still without what was built just now. `other_sources`: an
+    earlier run built this release from other sources than these.
     """
 
     project: Project
     record: FormerBuild
-    other_sources: FormerBuild | None = None
-
-    def keep_record(self, files: Mapping[str, str]) -> None:
-        """Record what is about to be sent, sha256 by name; where that fails, it is built again."""
-        with suppress(OSError):
-            path = _record_of(self.project)
-            make_in_checkout(self.project.root, path.parent)
-            if not path.is_file():  # a pipe would be written to, and wait for a reader
-                path.unlink(missing_ok=True)
-            receipt_file.write(path, replace(self.record, files=files).as_dict())
+    other_sources: OtherSources | None = None
 
 
-def recording_build(
-    release: StartedRelease, built: ReleaseBuild | None
-) -> Callable[[events.Event], None]:
-    """Report a release's events; once its sending starts, record what was `built`, and unlock."""
-    files: dict[str, str] = {}
+class Recording:
+    """Reports a release's events; once its sending starts, records what was built, and unlocks.
 
-    def tell(event: events.Event) -> None:
-        release.report(event)
-        if isinstance(event, events.DistributionsRead):
-            files.update((each.filename, str(each.sha256)) for each in event.distributions)
-        elif isinstance(event, events.SendingStarted):
-            if built is not None:
-                built.keep_record(files)
-            release.build_lock.close()
+    `distributions` are those that are about to be sent; None in `built` records nothing.
+    """
 
-    return tell
+    def __init__(self, release: StartedRelease, built: ReleaseBuild | None) -> None:
+        self.distributions: tuple[Distribution, ...] = ()
+        self._release = release
+        self._built = built
+
+    def __call__(self, event: events.Event) -> None:
+        """Report an event."""
+        self._release.report(event)
+        if isinstance(event, events.SendingStarted):
+            if self._built is not None:
+                with suppress(OSError):  # then it is built again
+                    self._keep(self._built)
+            self._release.build_lock.close()
+
+    def _keep(self, built: ReleaseBuild) -> None:
+        root, path = built.project.root, _record_of(built.project)
+        make_in_checkout(root, path.parent)
+        if not path.is_file():  # a pipe would be written to, and wait for a reader
+            path.unlink(missing_ok=True)
+        files = {each.filename: each.sha256 for each in self.distributions}
+        packed = former_build.packed(self.distributions, git.tracked(root))
+        receipt_file.write(path, replace(built.record, files=files, packed=packed).as_dict())
 
 
 def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
@@ -95,21 +101,21 @@ def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
 
 
 def _outdated(release: StartedRelease) -> int:
-    """How many files of the release are in the dist directory, and would be built again."""
+    """How many files of the release are in the dist directory and not from an earlier run."""
     identity = release.project.identity
     there = dist_dir_adapter.filenames(release.dist_dir, identity.name, identity.version)
-    reused = bool(there) and _is_current(_former(release.project), release)
-    return 0 if reused else len(there)
+    ours = bool(there) and _as_recorded(_former(release.project), release) is not None
+    return 0 if ours else len(there)
 
 
 def build_here(command: Command, release: StartedRelease) -> ReleaseBuild:
     """Build the project at hand, unless an earlier run has begun to send what it built from this.
 
-    Raises ReleaseError where the build fails.
+    Raises ReleaseError if the build fails.
     """
-    if (reused := _reused(release)) is not None:
-        return reused
     before = _BeforeBuild.of(release)
+    if before.former and (reused := anyio.run(_reused, command, before)):
+        return reused
     with interrupts_recorded() as interrupts:
         try:
             poetry_build.build_in_process(command, release.dist_dir)
@@ -123,17 +129,20 @@ def build_here(command: Command, release: StartedRelease) -> ReleaseBuild:
 
 async def build_apart(command: Command, release: StartedRelease) -> ReleaseBuild:
     """The same of one of several projects, in a process of its own."""
-    in_thread = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
-    if (reused := await in_thread(_reused, release)) is not None:
+    before = await _in_thread(_BeforeBuild.of, release)
+    if (reused := await _reused(command, before)) is not None:
         return reused
-    before = await in_thread(_BeforeBuild.of, release)
     release.report(events.BuildStarted())
-    root = release.project.root
+    await _build(command, release, release.dist_dir)
+    project = poetry_project.read(poetry_in(command, release.project.root))
+    return await _in_thread(before.built, project)
+
+
+async def _build(command: Command, release: StartedRelease, into: Path, *options: str) -> None:
     try:
-        await poetry_build.build_in_subprocess(root, release.dist_dir)
+        await poetry_build.build_in_subprocess(release.project.root, into, *options)
     except poetry_build.BuildError as error:
         raise _failed(command, release, error) from error
-    return await in_thread(before.built, poetry_project.read(poetry_in(command, root)))
 
 
 def _failed(
@@ -145,27 +154,62 @@ def _failed(
     return ReleaseError.refused(build_failed(error, directory))
 
 
-def _reused(release: StartedRelease) -> ReleaseBuild | None:
-    """What an earlier run has begun to send, where it was built from these very sources."""
-    former = _former(release.project)
-    if former is None or not _is_current(former, release):
+async def _reused(command: Command, before: _BeforeBuild) -> ReleaseBuild | None:
+    """What an earlier run has begun to send, if these sources still make it.
+
+    Where a file has changed, building decides: the sdist (without one: a wheel) is built again.
+    """
+    release, former = before.release, before.former
+    there = await _in_thread(_as_recorded, former, release)
+    if former is None or there is None:
         return None
+    if not await _in_thread(before.are_the_sources_of, former, there):
+        kind = min(each.parsed.kind for each in there)  # "sdist" before "wheel"
+        (compared, *_) = [each.filename for each in there if each.parsed.kind == kind]
+        release.report(events.BuildCompared(compared))
+        with temporary_directory() as directory:
+            await _build(command, release, Path(directory), "--format", kind)
+            if await _in_thread(before.differing, former, Path(directory)):
+                return None
     release.report(events.BuildReused(tuple(former.files)))
-    return ReleaseBuild(release.project, former)
+    return ReleaseBuild(release.project, replace(former, rest=_without(former.made, before.files)))
 
 
 @dataclass(frozen=True, slots=True)
 class _BeforeBuild:
-    """A release just before it is built: its sources, and the sha256 of each by its path."""
+    """A release just before it is built: its sources, and the sha256 of each by its path.
+
+    `former` is what an earlier run built of it and began to send.
+    """
 
     release: StartedRelease
     files: Mapping[str, str]
     sources: events.Sources
+    former: FormerBuild | None
 
     @classmethod
     def of(cls, release: StartedRelease) -> _BeforeBuild:
-        files = git.source_files(release.project.root, release.dist_dir)
-        return cls(release, files, git.sources_of(release.project.root, files))
+        root = release.project.root
+        files = git.source_files(root, release.dist_dir)
+        return cls(release, files, git.sources_of(root, files), _former(release.project))
+
+    def are_the_sources_of(
+        self, former: FormerBuild, distributions: Sequence[Distribution]
+    ) -> bool:
+        """Whether no file has changed since these `distributions` were built."""
+        if _without(former.made, self.files) != former.rest:
+            return False
+        project, dist_dir = self.release.project, self.release.dist_dir
+        # Git lists neither the files of submodules nor ignored ones.
+        version = project.identity.version
+        return not changed_since(project.root, dist_dir, distributions, version, untracked=True)
+
+    def differing(self, former: FormerBuild, directory: Path) -> tuple[str, ...]:
+        """The members in which the archives in a directory differ from the former ones."""
+        project = self.release.project
+        name, version = project.identity.name, project.identity.version
+        built = dist_dir_adapter.look(directory, name, version).distributions
+        return former.differing(former_build.packed(built, git.tracked(project.root)))
 
     def built(self, project: Project) -> ReleaseBuild:
         """What was built of them, with the project as it is now."""
@@ -173,10 +217,13 @@ class _BeforeBuild:
             self.release.report(events.VersionSet(str(project.identity.version)))
         after = git.source_files(project.root, self.release.dist_dir)
         made = _made(project, self.files, after)
-        record = former_build.FormerBuild(self.sources, {}, made, _without(made, self.files))
-        former = _former(self.release.project)
-        same = former is None or _is_of_sources(former, self.files)
-        return ReleaseBuild(project, record, None if same else former)
+        rest = _without(made, self.files)
+        record = former_build.FormerBuild(sources=self.sources, made=made, rest=rest)
+        former, other = self.former, None
+        if former is not None and _without(former.made, self.files) != former.rest:
+            differing = self.differing(former, self.release.dist_dir)
+            other = OtherSources(former.sources.commit, differing) if differing else None
+        return ReleaseBuild(project, record, other)
 
 
 def _made(project: Project, before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -190,10 +237,6 @@ def _without(made: tuple[str, ...], files: Mapping[str, str]) -> str:
     return git.digest_of({name: digest for name, digest in files.items() if name not in made})
 
 
-def _is_of_sources(former: FormerBuild, now: Mapping[str, str]) -> bool:
-    return _without(former.made, now) == former.rest
-
-
 def _former(project: Project) -> FormerBuild | None:
     record = _record_of(project)
     with suppress(OSError):
@@ -203,22 +246,19 @@ def _former(project: Project) -> FormerBuild | None:
     return None
 
 
-def _is_current(former: FormerBuild | None, release: StartedRelease) -> bool:
-    """Whether the dist directory holds just what was built before, from the sources as they are."""
+def _as_recorded(
+    former: FormerBuild | None, release: StartedRelease
+) -> tuple[Distribution, ...] | None:
+    """The release's distributions in the dist directory, if they are just those built before."""
     project, dist_dir = release.project, release.dist_dir
     name, version = project.identity.name, project.identity.version
     there = dist_dir_adapter.filenames(dist_dir, name, version)
     if former is None or sorted(former.files) != there:
-        return False
-    if not _is_of_sources(former, git.source_files(project.root, dist_dir)):
-        return False
+        return None
     if former_build.lack_one_for(there, partial(poetry_project.supported_tags, project.poetry)):
-        return False
+        return None
     found = dist_dir_adapter.look(dist_dir, name, version).distributions
-    if {each.filename: each.sha256 for each in found} != former.files:
-        return False
-    # Git lists neither the files of submodules nor ignored ones.
-    return not changed_since(project.root, dist_dir, found, version, untracked=True)
+    return found if {each.filename: each.sha256 for each in found} == former.files else None
 
 
 def default_receipt(dist_dir: Path, project: Project) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Stop
@@ -12,9 +11,9 @@ import anyio.to_thread
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.adapters.git import tags_at_head
-from poetry_publish_verified.cli.build import ReleaseBuild, recording_build
+from poetry_publish_verified.cli.build import Recording, ReleaseBuild
 from poetry_publish_verified.cli.started_release import StartedRelease
-from poetry_publish_verified.core.events import DistributionsRead, Event, FileFacts
+from poetry_publish_verified.core.events import DistributionsRead, FileFacts
 from poetry_publish_verified.core.preflight import Circumstances, Identity
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.project import Project
@@ -32,7 +31,7 @@ class DistDirRelease:
     targets: Targets
     dist_dir: Path
     built: ReleaseBuild | None
-    report: Callable[[Event], None]
+    report: Recording
 
     @classmethod
     def of(
@@ -40,13 +39,12 @@ class DistDirRelease:
     ) -> DistDirRelease:
         """What a started release hands over; `to_keep`: the next run may use what was `built`."""
         project = built.project if built else release.project
-        report = recording_build(release, built if to_keep else None)
         return cls(
             project=project,
             targets=release.targets,
             dist_dir=release.dist_dir,
             built=built,
-            report=report,
+            report=Recording(release, built if to_keep else None),
         )
 
     @property
@@ -61,6 +59,7 @@ class DistDirRelease:
             release = await anyio.to_thread.run_sync(self._look, stop, abandon_on_cancel=True)
         finally:
             stop.set()
+        self.report.distributions = release.distributions
         files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
         self.report(DistributionsRead(files))
         return release

@@ -18,7 +18,7 @@ class ArchiveMember:
     """One file in an archive: its name as packed, its size in bytes as unpacked.
 
     `digests` are lower-case hexadecimal by algorithm, of a regular file only; `target` is where
-    a link in a tar leads, from the archive's root where `hard`.
+    a link in a tar leads, from the archive's root where `hard`; `start` are its first bytes.
     """
 
     name: str
@@ -26,6 +26,7 @@ class ArchiveMember:
     digests: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     hard: bool = False
+    start: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,12 @@ class BuildStarted(Event):
     """One of several projects is being built."""
 
 
+class BuildCompared(Event):
+    """Sources have changed since an earlier run built them; this file is built again to compare."""
+
+    filename: str
+
+
 class BuildReused(Event):
     """The files that an earlier run built from the same sources are used; nothing is built."""
 

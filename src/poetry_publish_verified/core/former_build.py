@@ -6,29 +6,46 @@ one under the same name, which no index takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.tags import Tag
 
-from poetry_publish_verified.core.distribution import recognize
+from poetry_publish_verified.core.distribution import Distribution, recognize
 from poetry_publish_verified.core.events import Sources
+from poetry_publish_verified.core.preflight.layout import without_dot
+from poetry_publish_verified.core.receipt import is_written_by_runs
 
 SCHEMA = "publish-verified.build/1"
+Packed = Mapping[str, Mapping[str, str]]
+"""sha256 by path in the project (in a wheel: in the wheel), by the name of the archive."""
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSources:
+    """An earlier run built this release from sources (of this commit) that make other archives.
+
+    `differing` are the members in which these differ, by their paths in the project.
+    """
+
+    commit: str | None
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormerBuild:
     """The files (names to sha256) that were built from these sources.
 
-    `made` are the files that the build left or changed among the sources, by their paths: they
-    are none; `rest` is the digest of the others.
+    `packed` is what is in the sdist (without one: in each wheel), see `packed`. `made` are the
+    files that the build left or changed among the sources, by their paths: they are none; `rest`
+    is the digest of the others.
     """
 
     sources: Sources
-    files: Mapping[str, str]
-    made: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    packed: Packed = field(default_factory=dict)
+    made: tuple[str, ...] = ()
     rest: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,9 +54,45 @@ class FormerBuild:
             "schema": SCHEMA,
             "sources": {"commit": self.sources.commit, "digest": self.sources.digest},
             "files": dict(self.files),
+            "packed": {name: dict(members) for name, members in self.packed.items()},
             "made": list(self.made),
             "rest": self.rest,
         }
+
+    def differing(self, now: Packed) -> tuple[str, ...]:
+        """The members in which archives built `now` differ from these; none: the same sources."""
+        common = self.packed.keys() & now.keys()
+        if not common:
+            return tuple(sorted(self.packed.keys() | now.keys()))
+        found = set()
+        for before, after in ((self.packed[name], now[name]) for name in common):
+            found |= {name for name, _ in before.items() ^ after.items()}
+        made = [f"/{name}" for name in self.made]
+        return tuple(sorted(n for n in found if not any(m.endswith(f"/{n}") for m in made)))
+
+
+def packed(distributions: Iterable[Distribution], tracked: Collection[str]) -> Packed:
+    """What the sdists hold, or without one the wheels: what was built is decided by that.
+
+    Contents alone count; times, order and compression may differ. What a run wrote does not
+    count, unless it is in `tracked`, nor a RECORD, which is made from the other members.
+    """
+    archives = sorted(distributions, key=lambda each: each.parsed.kind != "sdist")
+    return {
+        archive.filename: dict(_members(archive, tracked))
+        for archive in archives
+        if archive.parsed.kind == archives[0].parsed.kind
+    }
+
+
+def _members(archive: Distribution, tracked: Collection[str]) -> Iterator[tuple[str, str]]:
+    for member in archive.contents.members if archive.contents else ():
+        name = without_dot(member.name)
+        if archive.parsed.kind == "sdist":
+            name = name.partition("/")[2]
+        written = name not in tracked and is_written_by_runs(name, member.start)
+        if not (written or name.endswith(".dist-info/RECORD")):
+            yield name, member.digests.get("sha256", f"a link to {member.target}")
 
 
 def former_build(record: Any) -> FormerBuild | None:
@@ -49,13 +102,15 @@ def former_build(record: Any) -> FormerBuild | None:
             return None
         commit, digest = record["sources"]["commit"], record["sources"]["digest"]
         files = {str(name): str(sha256) for name, sha256 in record["files"].items()}
+        packed = {str(name): dict(members) for name, members in record["packed"].items()}
         made, rest = tuple(str(name) for name in record["made"]), str(record["rest"])
-    except (KeyError, TypeError, AttributeError, IndexError):
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return None
     if not files or not isinstance(digest, str):
         return None
     commit = commit if isinstance(commit, str) else None
-    return FormerBuild(Sources(commit, digest), files, made, rest)
+    sources = Sources(commit, digest)
+    return FormerBuild(sources=sources, files=files, packed=packed, made=made, rest=rest)
 
 
 def lack_one_for(filenames: Iterable[str], supported: Callable[[], frozenset[Tag]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,12 @@ from poetry_publish_verified.errors import Verdict
 
 TOOL = "poetry-publish-verified"
 SCHEMA = "publish-verified.receipt/1"
+OWN_FILES = ".publish-verified"
+"""How names begin of what only this plugin writes."""
+# The start of a receipt, of a plan and of `--format json`, which users let go to any file.
+_WRITTEN = re.compile(rb'\s*\{\s*"(?:schema": "publish-verified\.|event": "[a-z-]+", "time": ")')
+START = 64
+"""How many bytes of a file say whether a run wrote it."""
 # The file is written after each of these: a kill must not take away what they say.
 DURABLE = (
     events.RunStarted,
@@ -24,6 +31,12 @@ DURABLE = (
     events.ReleaseEnded,
     events.RunEnded,
 )
+
+
+def is_written_by_runs(path: str, start: bytes) -> bool:
+    """Whether a file is a receipt, a plan or the like, by its path and its first `START` bytes."""
+    own = any(part.startswith(OWN_FILES) for part in path.split("/"))
+    return own or _WRITTEN.match(start) is not None
 
 
 def iso(moment: datetime) -> str:

@@ -160,6 +160,8 @@ class Text:
                 yield f" - {of}the build set the version to {escaped(version, 'c2')}"
             case events.BuildStarted() if not table:
                 yield f" - {of}building"
+            case events.BuildCompared(filename):
+                yield f" - {of}building {_name(filename)} again to see whether it has changed"
             case events.BuildReused(filenames):
                 names = _name(some(filenames))
                 yield f" - {of}not building again: the sources of {names} have not changed"

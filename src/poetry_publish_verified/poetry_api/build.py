@@ -60,14 +60,16 @@ def build_in_process(command: Command, dist_dir: Path) -> None:
         raise BuildError(f"poetry build exited with code {code}.")
 
 
-async def build_in_subprocess(project: Path, dist_dir: Path) -> None:
+async def build_in_subprocess(project: Path, dist_dir: Path, *options: str) -> None:
     """Build the project in a directory with this very Poetry; raises BuildError where that fails.
 
     All that it has started ends with it when this is cancelled. Raises OSError where no process
     can be started.
     """
     process = await anyio.open_process(
-        isolated_python.poetry(_BUILD, "build", "--no-interaction", "--output", str(dist_dir)),
+        isolated_python.poetry(
+            _BUILD, "build", "--no-interaction", "--output", str(dist_dir), *options
+        ),
         cwd=project,
         # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
         # they are for uploads alone. User names and passwords may be a private source's.

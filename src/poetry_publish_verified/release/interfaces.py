@@ -15,7 +15,7 @@ from poetry_publish_verified.core import preflight, variants
 from poetry_publish_verified.core.distribution import Distribution, Kind
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
-from poetry_publish_verified.core.former_build import FormerBuild
+from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import RepositoryState
@@ -145,14 +145,14 @@ class Clock(Protocol):
 class Release:
     """What goes out: the project's own name and version, and the files built for it.
 
-    `circumstances` are what is known beside them; `built_before` is what an earlier run built of
-    this release from *other* sources and began to send.
+    `circumstances` are what is known beside them; `built_before`: an earlier run built this
+    release from *other* sources and began to send it.
     """
 
     identity: preflight.Identity
     distributions: tuple[Distribution, ...]
     circumstances: preflight.Circumstances = field(default_factory=preflight.Circumstances)
-    built_before: FormerBuild | None = None
+    built_before: OtherSources | None = None
 
 
 class ReleaseSource(Protocol):

@@ -151,9 +151,13 @@ async def reconcile(
         _refuse_closed(release, seen.page, plan, context.own.url)
     any_file = _any_file(release, seen.page)
     mixed = any_file and (conflicts or len(remote) < len(release.distributions))
-    if release.built_before is not None and mixed and not plan.skip_existing:
+    if (before := release.built_before) is not None and mixed and not plan.skip_existing:
         verdict = Verdict.CONFLICT if conflicts else Verdict.PREFLIGHT_REFUSED
-        raise ReleaseError(verdict, *conflicts, _other_sources(release, context.own))
+        title = f"{release.identity.name} {release.identity.version}"
+        problem = upload_problems.other_sources(
+            title, context.own.url, before.commit, before.differing
+        )
+        raise ReleaseError(verdict, *conflicts, problem)
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
     versions = versions_among(seen.page.files if seen.page else (), release.identity.name)
@@ -184,14 +188,6 @@ def _refuse_closed(release: Release, page: ProjectPage, plan: Plan, index: str) 
         found.append(problem)
     if found:
         raise ReleaseError.refused(*found)
-
-
-def _other_sources(release: Release, index: Index) -> Problem:
-    built = release.built_before
-    commit = built.sources.commit if built else None
-    return upload_problems.other_sources(
-        f"{release.identity.name} {release.identity.version}", index.url, commit
-    )
 
 
 def upload_target(distribution: Distribution, index: Index) -> UploadTarget:

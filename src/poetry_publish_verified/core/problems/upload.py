@@ -125,11 +125,12 @@ def same_bytes_elsewhere(filename: str, index: str, *, other: str, local: str, w
 
 
 @problem(Code.OTHER_SOURCES)
-def other_sources(release: str, index: str, commit: str | None) -> Text:
+def other_sources(release: str, index: str, commit: str | None, differing: Collection[str]) -> Text:
     """An earlier run (at `commit`, if known) began to send files built from other sources."""
     at = f" (commit {commit})" if commit else ""
     return Text(
-        f"{index} already holds files of {release} that an earlier run built from other sources.",
+        f"{index} already holds files of {release} that an earlier run built from other sources."
+        f" What is packed now differs in {some(differing)}.",
         f"{_RAISE}. To complete the earlier release instead, check out its sources{at} and"
         f" {RERUN}.",
     )
