@@ -1,15 +1,16 @@
-"""The ReleaseErrors of concurrent tasks: raised together, or reported each with its release."""
+"""Problems of a release: those of concurrent tasks raised together, or reported one by one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Protocol, TypeVarTuple
 
 import anyio
 
 from poetry_publish_verified.core.events import Event, ProblemFound
-from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Problem, ReleaseError
 
 Args = TypeVarTuple("Args")
 
@@ -49,3 +50,17 @@ def report_problems(error: ReleaseError, report: Callable[[Event], None]) -> Non
     """Report each problem of a release that ends while others go on."""
     for problem in error.problems:
         report(ProblemFound(problem))
+
+
+def refuse(
+    problems: Iterable[Problem], report: Callable[[Event], None], *, strict: bool = False
+) -> None:
+    """Report warnings, and raise ReleaseError with all errors; if `strict`, everything is one."""
+    errors = []
+    for problem in problems:
+        if strict or problem.severity == "error":
+            errors.append(replace(problem, severity="error"))
+        else:
+            report(ProblemFound(problem))
+    if errors:
+        raise ReleaseError.refused(*errors)

@@ -8,9 +8,9 @@ from typing import Literal, TypeVar
 import anyio
 
 from poetry_publish_verified.core import preflight
-from poetry_publish_verified.core.events import ProblemFound
 from poetry_publish_verified.core.visibility import Observation
-from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.release.collect import refuse
 from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release, ReleaseSource
 from poetry_publish_verified.release.reconcile import (
     Reconciled,
@@ -90,8 +90,4 @@ async def _refuse_faults(release: Release, plan: Plan, context: PublishContext) 
         public=plan.public,
         strict=plan.strict,
     )
-    for problem in problems:
-        if problem.severity == "warning":
-            context.report(ProblemFound(problem))
-    if errors := [problem for problem in problems if problem.severity == "error"]:
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *errors)
+    refuse(problems, context.report)

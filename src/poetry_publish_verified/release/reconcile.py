@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
@@ -16,7 +16,7 @@ from poetry_publish_verified.core.distribution import (
     versions_among,
 )
 from poetry_publish_verified.core.durations import in_words
-from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed, ProblemFound
+from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import repository as repository_problems
 from poetry_publish_verified.core.problems import upload as upload_problems
@@ -29,6 +29,7 @@ from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
+from poetry_publish_verified.release.collect import refuse
 from poetry_publish_verified.release.interfaces import (
     Index,
     Plan,
@@ -70,7 +71,8 @@ async def first_look(
     One look for all files, through a copy that no installer reads; more only if that says
     nothing. Raises ReleaseError if the index does not tell: no answer is unknown, never absent.
     """
-    clock = context.clock
+    clock, timeout = context.clock, plan.timeout
+    patience = min(timeout, max(_SHARE * timeout, _LEAST_PATIENCE), _MOST_PATIENCE)
     start, attempt = clock.monotonic(), 0
     while True:
         attempt += 1
@@ -83,18 +85,13 @@ async def first_look(
         pause = max(min(float(attempt), _LONGEST_PAUSE), seen.retry_after or 0.0)
         # A server that is down for a moment (a restart, a busy database) is worth a while; where
         # there is none, the address is more likely to be wrong.
-        few = attempt < _TRIES and waited + pause <= plan.timeout
-        worth_it = few or (seen.reached and waited + pause <= _patience(plan))
+        few = attempt < _TRIES and waited + pause <= timeout
+        worth_it = few or (seen.reached and waited + pause <= patience)
         if seen.state == "denied" or seen.untrusted or not worth_it or not await patient():
-            raise _unknown_state(context.own, seen, denied=seen.state == "denied")
+            raise _unknown_state(context.own, seen)
         pause = max(pause - (clock.monotonic() - start - waited), 0.0)
         context.report(FirstLookDelayed(context.own.url, seen.detail, pause))
         await clock.sleep(pause)
-
-
-def _patience(plan: Plan) -> float:
-    """For how many seconds an index may fail to say what it holds."""
-    return min(plan.timeout, max(_SHARE * plan.timeout, _LEAST_PATIENCE), _MOST_PATIENCE)
 
 
 async def _refuse_no_index(plan: Plan, context: PublishContext) -> None:
@@ -112,10 +109,7 @@ async def _refuse_no_index(plan: Plan, context: PublishContext) -> None:
             context.repository.name, url, guess=own.url, said=said
         )
         raise ReleaseError.refused(problem)
-    problem = problems.perhaps_no_index(own.url, said)
-    if plan.strict:
-        raise ReleaseError.refused(replace(problem, severity="error"))
-    context.report(ProblemFound(problem))
+    refuse([problems.perhaps_no_index(own.url, said)], context.report, strict=plan.strict)
 
 
 async def reconcile(
@@ -126,17 +120,14 @@ async def reconcile(
     Raises ReleaseError if the index does not tell (nothing has been sent), and for every
     conflict at once.
     """
+    own, page, identity = context.own, seen.page, release.identity
     remote: dict[str, str] = {}
     conflicts = []
     for distribution in release.distributions:
         try:
-            sha256 = (
-                await remote_sha256(context.own, seen.page, distribution, plan.timeout)
-                if seen.page
-                else None
-            )
+            sha256 = await remote_sha256(own, page, distribution, plan.timeout)
         except NotToldError as error:
-            raise _unknown_state(context.own, Observation("unknown", detail=str(error))) from None
+            raise _unknown_state(own, Observation("unknown", detail=str(error))) from None
         if sha256 is None:
             context.report(FileCompared(distribution.filename, "absent"))
             continue
@@ -146,22 +137,23 @@ async def reconcile(
             FileCompared(distribution.filename, "identical" if same else "other", sha256)
         )
         if not same and not plan.skip_existing:
-            conflicts.append(upload_target(distribution, context.own).conflict(sha256))
-    if len(remote) < len(release.distributions) and seen.page is not None and not conflicts:
-        _refuse_closed(release, seen.page, plan, context.own.url)
-    any_file = _any_file(release, seen.page)
-    mixed = any_file and (conflicts or len(remote) < len(release.distributions))
-    if (before := release.built_before) is not None and mixed and not plan.skip_existing:
+            conflicts.append(upload_target(distribution, own).conflict(sha256))
+    all_there = len(remote) == len(release.distributions)
+    if page is not None and not (all_there or conflicts):
+        _refuse_closed(release, page, plan, own.url)
+    files = page.files if page else {}
+    any_file = any(belongs_to(name, identity.name, identity.version) for name in files)
+    before, mixed = release.built_before, any_file and (conflicts or not all_there)
+    if before is not None and mixed and not plan.skip_existing:
         verdict = Verdict.CONFLICT if conflicts else Verdict.PREFLIGHT_REFUSED
-        title = f"{release.identity.name} {release.identity.version}"
-        problem = upload_problems.other_sources(
-            title, context.own.url, before.commit, before.differing
-        )
-        raise ReleaseError(verdict, *conflicts, problem)
+        names = (f"{identity.name} {identity.version}", own.url)
+        others = upload_problems.other_sources(*names, before.commit, before.differing)
+        raise ReleaseError(verdict, *conflicts, others)
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
-    versions = versions_among(seen.page.files if seen.page else (), release.identity.name)
-    return Reconciled(remote, any_file, _takes_identical(plan, seen), versions)
+    # devpi names itself on every page; others that accept the same bytes again do not.
+    takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
+    return Reconciled(remote, any_file, takes_identical, versions_among(files, identity.name))
 
 
 def _refuse_closed(release: Release, page: ProjectPage, plan: Plan, index: str) -> None:
@@ -195,26 +187,14 @@ def upload_target(distribution: Distribution, index: Index) -> UploadTarget:
     return UploadTarget(distribution.filename, distribution.sha256, index.url)
 
 
-def _any_file(release: Release, page: ProjectPage | None) -> bool:
-    identity = release.identity
-    return page is not None and any(
-        belongs_to(name, identity.name, identity.version) for name in page.files
-    )
-
-
-def _takes_identical(plan: Plan, seen: Observation) -> bool:
-    # devpi names itself on every page; others that accept the same bytes again do not.
-    return plan.public or "x-devpi-serial" in (seen.edge or {})
-
-
-def _unknown_state(index: Index, seen: Observation, *, denied: bool = False) -> ReleaseError:
+def _unknown_state(index: Index, seen: Observation) -> ReleaseError:
     detail = seen.detail
     if seen.retry_after:
         detail += f"; it asks to wait {in_words(seen.retry_after)}"
-    problem = repository_problems.index_state_unknown(
-        index.url, detail, name=index.name, denied=denied
+    denied = seen.state == "denied"
+    return ReleaseError.refused(
+        repository_problems.index_state_unknown(index.url, detail, name=index.name, denied=denied)
     )
-    return ReleaseError(Verdict.PREFLIGHT_REFUSED, problem)
 
 
 class NotToldError(Exception):
@@ -222,13 +202,13 @@ class NotToldError(Exception):
 
 
 async def remote_sha256(
-    index: Index, page: ProjectPage, distribution: Distribution, patience: float
+    index: Index, page: ProjectPage | None, distribution: Distribution, patience: float
 ) -> str | None:
     """The hash under which an index holds a file; fetched and counted where the page has none.
 
     Raises NotToldError if the file is needed and does not come within `patience` seconds.
     """
-    file = page.files.get(distribution.filename)
+    file = page.files.get(distribution.filename) if page else None
     if file is None:
         return None
     if file.ambiguous:
@@ -270,13 +250,7 @@ async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patie
         for index in context.indexes:
             if index is not context.own:
                 group.start_soon(ask, partial(_fault_of_index, index))
-    errors = [problem for problem in found if plan.strict or problem.severity == "error"]
-    for problem in found:
-        if problem not in errors:
-            context.report(ProblemFound(problem))
-    if errors:
-        refusals = [replace(problem, severity="error") for problem in errors]
-        raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *refusals)
+    refuse(found, context.report, strict=plan.strict)
 
 
 async def _fault_of_repository(repository: Repository, own: Index) -> Problem | None:
