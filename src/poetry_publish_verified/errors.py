@@ -1,11 +1,9 @@
 """Every error: a stable code, what is true now, what to do next, and the exit code."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 Severity = Literal["error", "warning"]
 
@@ -18,7 +16,7 @@ class Verdict(StrEnum):
 
     exit_code: int | None
 
-    def __new__(cls, name: str, exit_code: int | None = None) -> Verdict:
+    def __new__(cls, name: str, exit_code: int | None = None) -> Self:
         """A member is its name, and knows its exit code."""
         member = str.__new__(cls, name)
         member._value_ = name
@@ -50,7 +48,7 @@ class Code(StrEnum):
 
     meaning: str
 
-    def __new__(cls, code: str, meaning: str) -> Code:
+    def __new__(cls, code: str, meaning: str) -> Self:
         """A member is its code, and knows what it means."""
         member = str.__new__(cls, code)
         member._value_ = code
@@ -227,12 +225,12 @@ class ReleaseError(Exception):
         self.problems = problems
 
     @classmethod
-    def refused(cls, *problems: Problem) -> ReleaseError:
+    def refused(cls, *problems: Problem) -> Self:
         """The end of a release of which nothing was sent."""
         return cls(Verdict.PREFLIGHT_REFUSED, *problems)
 
     @classmethod
-    def combine(cls, errors: Sequence[ReleaseError]) -> ReleaseError:
+    def combine(cls, errors: "Sequence[ReleaseError]") -> Self:
         """Several as one: the gravest verdict, and every problem once."""
         problems = dict.fromkeys(problem for error in errors for problem in error.problems)
         return cls(gravest([error.verdict for error in errors]), *problems)

@@ -1,7 +1,5 @@
 """What to wait for, as users and receipts name it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

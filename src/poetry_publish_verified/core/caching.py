@@ -1,7 +1,5 @@
 """What an answer says about its own age: the parts of RFC 9111 that a reader needs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime

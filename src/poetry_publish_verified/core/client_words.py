@@ -1,7 +1,5 @@
 """What clients say when they refuse, cut to what matters and fit to print."""
 
-from __future__ import annotations
-
 import re
 
 from poetry_publish_verified.sanitize import decoded, printable, without_secrets

@@ -1,7 +1,5 @@
 """The contents of an archive, as values, and what a wheel's RECORD says about them."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field

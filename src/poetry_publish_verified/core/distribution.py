@@ -1,7 +1,5 @@
 """Distributions: their file names, their metadata, and the order of their upload."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from contextlib import suppress

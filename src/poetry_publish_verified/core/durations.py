@@ -1,7 +1,5 @@
 """Durations as text: parsing and formatting."""
 
-from __future__ import annotations
-
 import re
 
 _DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]+)?)s)?")

@@ -3,8 +3,6 @@
 A class's name is the event's name in `--format json`: `UploadStarted` is `upload-started`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, dataclass_transform
 

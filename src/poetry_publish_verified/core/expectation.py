@@ -1,7 +1,5 @@
 """What a page must show: the files of a release, each under its hash, none yanked."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A build is not always reproducible. Once a file has been sent, building anew cou
 one under the same name, which no index takes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any

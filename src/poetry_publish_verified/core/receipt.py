@@ -1,7 +1,5 @@
 """The receipt: the JSON record of a run, folded from its events."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Projects of one repository: their dependencies, their order, and what is wrong with them."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Settings: the command line, then the environment, then pyproject.toml, then the default."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """URLs: credentials apart, origins, and which index shows what an upload URL takes."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The machine that uv resolves a wheel for: it knows fewer than pip, under other names."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

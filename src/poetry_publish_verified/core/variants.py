@@ -4,8 +4,6 @@ Read off pip 26.3, uv 0.13 and Poetry 2.0 to 2.5 as they ask; to the letter, sin
 letters (`Vary`, RFC 9110, 12.5.5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal

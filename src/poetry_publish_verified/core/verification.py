@@ -1,7 +1,5 @@
 """Verification: what was fetched against what was built, and what to ask clients for."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

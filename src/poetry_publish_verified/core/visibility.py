@@ -3,8 +3,6 @@
 Pure: from observations and the time, it decides when to look next, or how the wait has ended.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Preflight: find every fault of a release at once, before a byte leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 

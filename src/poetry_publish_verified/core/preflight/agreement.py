@@ -1,7 +1,5 @@
 """Whether the files of a release agree with each other, and with the project as it is now."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from packaging.metadata import RawMetadata

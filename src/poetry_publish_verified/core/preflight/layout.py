@@ -1,7 +1,5 @@
 """Faults of an archive's layout: names, directories, where its files would go, license files."""
 
-from __future__ import annotations
-
 import contextlib
 import posixpath
 import re

@@ -1,7 +1,5 @@
 """Faults of the metadata: what the specification forbids, and what PyPI also refuses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 

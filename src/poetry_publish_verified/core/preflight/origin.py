@@ -1,7 +1,5 @@
 """What git says of a release: files that changed since it was built, tags of other versions."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import tomllib

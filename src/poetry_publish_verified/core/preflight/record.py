@@ -1,7 +1,5 @@
 """Faults of a wheel's RECORD: installers and indexes compare the wheel with it."""
 
-from __future__ import annotations
-
 import base64
 from collections import Counter
 from collections.abc import Collection, Iterator

@@ -1,7 +1,5 @@
 """What preflight gets besides the files themselves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from packaging.utils import NormalizedName

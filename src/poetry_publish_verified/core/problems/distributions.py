@@ -1,7 +1,5 @@
 """What is wrong with the built files, before any of them is sent (PV203, PV205 to PV234)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal

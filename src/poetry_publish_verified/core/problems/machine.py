@@ -1,7 +1,5 @@
 """What is missing or set on the user's own machine: clients, caches, the rehearsal's index."""
 
-from __future__ import annotations
-
 from poetry_publish_verified.core.problems.words import Text, problem
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable

@@ -1,7 +1,5 @@
 """The project, its plugins, its build and its dist directory (PV201 to PV215)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem

@@ -1,7 +1,5 @@
 """Repositories, indexes, credentials and certificates, before anything is sent (PV3xx)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem

@@ -3,8 +3,6 @@
 What servers say when they refuse a file has a catalog of its own: `core/upload/refusals`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from poetry_publish_verified.core.problems.repository import past_the_sign_in_page

@@ -1,7 +1,5 @@
 """Wrong usage: settings, options, names, receipts; and bugs of ours (PV1xx, PV209, PV217)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 from poetry_publish_verified.core.problems.words import Text, problem, some

@@ -1,7 +1,5 @@
 """What an index serves, and what clients get from it, against what was published (PV7xx)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from poetry_publish_verified.core.problems.words import RERUN_LATER, Text, problem, some, why

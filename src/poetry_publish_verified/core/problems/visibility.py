@@ -1,7 +1,5 @@
 """Indexes that cannot be read, or do not show the release in time (PV6xx)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 from poetry_publish_verified.core.problems.repository import get_an_answer, give_credentials

@@ -1,7 +1,5 @@
 """What problems are made of: their shape, lists of names, and advice that several share."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Collection
 from functools import wraps

@@ -1,7 +1,5 @@
 """Projects of one repository and their dependencies on each other (PV240 to PV247)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some

@@ -7,8 +7,6 @@ the standards has a flaw, which counts for the expected files and is ignored in 
 client makes of a page beyond that is not emulated here; the real clients are asked.
 """
 
-from __future__ import annotations
-
 import re
 
 from poetry_publish_verified.core.simple.html import read_html

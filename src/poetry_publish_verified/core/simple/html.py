@@ -14,8 +14,6 @@ This is a tokenizer because the standard library's parser needs quadratic time f
 and each version of Python repairs it differently.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Iterator, Mapping

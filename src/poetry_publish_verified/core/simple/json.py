@@ -5,8 +5,6 @@ surrogates, duplicate keys, or values of a type that the standards do not allow.
 even in entries of other files, clients ignore the whole page or disagree on what it says.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

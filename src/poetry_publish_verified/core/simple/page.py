@@ -1,7 +1,5 @@
 """A project's page as values, and what the standards require of every entry, HTML or JSON."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Mapping

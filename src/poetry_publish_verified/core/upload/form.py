@@ -3,8 +3,6 @@
 Specification: "Upload API" in PyPI's own documentation.
 """
 
-from __future__ import annotations
-
 import re
 
 from poetry_publish_verified.core.distribution import Distribution

@@ -1,7 +1,5 @@
 """How an upload ends: the answer, and what it proves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal

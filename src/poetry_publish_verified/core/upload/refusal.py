@@ -1,7 +1,5 @@
 """What a refused upload means, and what the user has to do."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from poetry_publish_verified.core import caching, durations

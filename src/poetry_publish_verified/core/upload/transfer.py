@@ -5,8 +5,6 @@ a doubtful answer nothing is sent before the index is checked, and a file that w
 never sent again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal

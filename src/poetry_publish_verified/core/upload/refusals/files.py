@@ -1,7 +1,5 @@
 """Refusals because of a file itself, and its archive."""
 
-from __future__ import annotations
-
 from poetry_publish_verified.core.upload.refusals.row import INVALID, Row, Said
 from poetry_publish_verified.errors import Code
 

@@ -1,7 +1,5 @@
 """Refusals recognized by little more than their status, and a row for everything else."""
 
-from __future__ import annotations
-
 from poetry_publish_verified.core.upload.refusals.row import (
     ATTESTED,
     INVALID,

@@ -1,7 +1,5 @@
 """Refusals because of what the metadata says."""
 
-from __future__ import annotations
-
 from poetry_publish_verified.core.upload.refusals.row import Row, Said
 from poetry_publish_verified.errors import Code
 

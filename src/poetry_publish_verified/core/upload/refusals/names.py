@@ -1,7 +1,5 @@
 """Refusals because of the project's name, the version and the files' names."""
 
-from __future__ import annotations
-
 from poetry_publish_verified.core.upload.refusals.row import Row, Said
 from poetry_publish_verified.errors import Code
 

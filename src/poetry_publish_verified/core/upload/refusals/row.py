@@ -1,7 +1,5 @@
 """A row of the catalog, and the phrases that many rows share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from poetry_publish_verified.core.upload.outcomes import Again

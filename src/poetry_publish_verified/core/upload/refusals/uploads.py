@@ -1,7 +1,5 @@
 """Refusals because of the upload: attestations, form and URL."""
 
-from __future__ import annotations
-
 from poetry_publish_verified.core.upload.refusals.row import ATTESTED, Row, Said
 from poetry_publish_verified.errors import Code
 
