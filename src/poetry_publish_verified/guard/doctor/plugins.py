@@ -40,27 +40,24 @@ def diagnose(root: Path, environment: Mapping[str, str]) -> list[Finding]:
 def _check_active(
     root: Path, sets: PluginSets, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
-    required, unreadable = _required(root, environment)
-    if unreadable is not None:
-        yield unreadable
-    found = sets.best_for(required.section, interpreter_identity(), environment)
-    if not required.missing or (found is not None and found.is_of(required.section, root)):
+    section, missing, unreadable = _required(root, environment)
+    yield from unreadable
+    found = sets.best_for(section, interpreter_identity(), environment)
+    if not missing or (found is not None and found.is_of(section, root)):
         return
-    names = ", ".join(required.missing)
-    yield problems.plugins_not_active(names, sets.untrusted or sets.obstacle(), root)
+    yield problems.plugins_not_active(", ".join(missing), sets.untrusted or sets.obstacle(), root)
 
 
 def _check_stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     found = _distributions(stock)
     present = {**environment, **{name: one.version for name, one in found.items()}}
-    required, unreadable = _required(root, present)
-    if unreadable is not None:
-        yield unreadable
+    _, missing, unreadable = _required(root, present)
+    yield from unreadable
     has_plugin = any(one.is_plugin for one in found.values())
-    if required.missing and not has_plugin:
+    if missing and not has_plugin:
         yield problems.stock_empty(root, stock)
-    elif required.missing:
-        yield problems.stock_incomplete(root, stock, ", ".join(required.missing))
+    elif missing:
+        yield problems.stock_incomplete(root, stock, ", ".join(missing))
     for name, one in found.items():
         if lacking := one.lacking(present):
             yield problems.stock_broken(root, stock, name, ", ".join(lacking[:3]))
@@ -68,25 +65,20 @@ def _check_stock(root: Path, stock: Path, environment: Mapping[str, str]) -> Ite
         yield problems.stock_unfinished(root, stock)
 
 
-class _Required(NamedTuple):
-    """What `requires-plugins` says, and the names of plugins that are missing."""
-
-    section: Mapping[str, Any]
-    missing: list[str]
-
-
-def _required(root: Path, present: Mapping[str, str]) -> tuple[_Required, Finding | None]:
-    nothing = _Required({}, [])
+def _required(
+    root: Path, present: Mapping[str, str]
+) -> tuple[Mapping[str, Any], list[str], list[Finding]]:
+    """What `requires-plugins` says, which of it is missing, and why that is unknown, if it is."""
     file = root / "pyproject.toml"
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
         section = settings.get("tool", {}).get("poetry", {}).get("requires-plugins", {})
         required = required_plugins(section, root, present)
     except FileNotFoundError:
-        return nothing, None
+        return {}, [], []
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        return nothing, problems.list_unreadable(file, error)
-    return _Required(section, [plugin.name for plugin in required.missing]), None
+        return {}, [], [problems.list_unreadable(file, error)]
+    return section, [plugin.name for plugin in required.missing], []
 
 
 class _Distribution(NamedTuple):

@@ -102,8 +102,11 @@ class ProjectPlugins:
             return None
         found = None
         if self._required.unsatisfied:
-            if self._words[:1] != ("self",):
-                self._warn_of_unsatisfied()
+            for plugin, version in self._required.unsatisfied:
+                if self._words[:1] != ("self",):
+                    constraint = plugin.pretty_constraint
+                    problem = problems.unsatisfied_plugin(plugin.name, version, constraint)
+                    self._notifier.warn(problem)
         elif self._takes_over_from_stock():
             found = self._choose()
         seams.wrap_commands(self._application, self.around)
@@ -114,11 +117,6 @@ class ProjectPlugins:
             return True
         stock = installed_distributions([str(self._sets.stock)])
         return problems.PLUGIN in stock and problems.PLUGIN not in self._environment
-
-    def _warn_of_unsatisfied(self) -> None:
-        for plugin, version in self._required.unsatisfied:
-            constraint = plugin.pretty_constraint
-            self._notifier.warn(problems.unsatisfied_plugin(plugin.name, version, constraint))
 
     def _takes_over_from_stock(self) -> bool:
         """Whether this process may load a set: Poetry has taken nothing from its own directory."""
