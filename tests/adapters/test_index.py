@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from poetry_publish_verified.core.distribution import Kind
-    from poetry_publish_verified.core.simple import ProjectPage
+    from poetry_publish_verified.core.simple.page import ProjectPage
     from poetry_publish_verified.core.variants import Client, Variant
     from poetry_publish_verified.core.visibility import Observation
 

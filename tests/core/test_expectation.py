@@ -20,7 +20,7 @@ from poetry_publish_verified.core.expectation import (
     extra_files,
     not_offered,
 )
-from poetry_publish_verified.core.simple import Hashes, IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import Hashes, IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution, sha256

@@ -12,13 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.simple import (
+from poetry_publish_verified.core.simple import parse_page, parse_version_page
+from poetry_publish_verified.core.simple.page import (
     Hashes,
     IndexFile,
     ProjectPage,
     UnreadablePageError,
-    parse_page,
-    parse_version_page,
 )
 from poetry_publish_verified.sanitize import printable
 from tests.core.distributions import SDIST, WHEEL

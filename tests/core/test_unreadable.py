@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.simple import ProjectPage, UnreadablePageError, parse_page
 from poetry_publish_verified.core.simple import page as simple_page
+from poetry_publish_verified.core.simple import parse_page
+from poetry_publish_verified.core.simple.page import ProjectPage, UnreadablePageError
 from poetry_publish_verified.sanitize import printable
 from tests.core.distributions import SDIST, WHEEL
 from tests.core.vendor_pages import JSON

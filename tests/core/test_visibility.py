@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.visibility import (
     LONGEST_PAUSE,
     SHORTEST_PAUSE,

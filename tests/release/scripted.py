@@ -31,7 +31,7 @@ from poetry_publish_verified.core.events import (
 from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.receipt import Receipt
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import RepositoryState
 from poetry_publish_verified.core.variants import Encodings

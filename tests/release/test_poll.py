@@ -19,7 +19,7 @@ from poetry_publish_verified.core.events import (
 )
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import Hashes, IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import Hashes, IndexFile, ProjectPage
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, UNSEEN
 from poetry_publish_verified.core.verification import (
     ClientFailure,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code, Verdict

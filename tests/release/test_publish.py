@@ -20,7 +20,7 @@ from poetry_publish_verified.core.events import (
     UploadStarted,
 )
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, PIP, UNSEEN
 from poetry_publish_verified.core.verification import ClientFile, Download, NotDownloaded

@@ -12,7 +12,7 @@ from poetry_publish_verified.core.distribution import in_upload_order
 from poetry_publish_verified.core.events import SendingStarted, UploadDelayed, UploadStarted
 from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.visibility import Observation

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from poetry_publish_verified.core.caching import expires_in
 from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.visibility import LookAgain, Observation, Watch
 from tests.simulation.copies import Copy
 

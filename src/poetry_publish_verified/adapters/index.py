@@ -33,12 +33,11 @@ from poetry_publish_verified.core.caching import expires_in, retry_after, vary
 from poetry_publish_verified.core.distribution import Kind
 from poetry_publish_verified.core.simple import (
     MAX_PAGE_BYTES,
-    ProjectPage,
-    UnreadablePageError,
     media_type,
     parse_page,
     parse_version_page,
 )
+from poetry_publish_verified.core.simple.page import ProjectPage, UnreadablePageError
 from poetry_publish_verified.core.urls import IndexTarget, origin
 from poetry_publish_verified.core.variants import PIP, Variant
 from poetry_publish_verified.core.verification import Download, NotDownloaded

@@ -14,7 +14,7 @@ from poetry_publish_verified.core.distribution import (
     belongs_to,
     parse_filename,
 )
-from poetry_publish_verified.core.simple import IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
 

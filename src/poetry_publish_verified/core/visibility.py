@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.core.expectation import Expectation
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple.page import ProjectPage
 
 # The pause before each look is a share of the time waited so far, so that a release is seen at
 # most that share too late, however long it takes; it stays between these bounds.

@@ -17,7 +17,7 @@ from poetry_publish_verified.core.events import (
 )
 from poetry_publish_verified.core.problems import visibility as problems
 from poetry_publish_verified.core.problems.verification import page_fault
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.core.variants import (
     UNSEEN,
     Variant,

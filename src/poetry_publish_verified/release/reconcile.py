@@ -22,7 +22,7 @@ from poetry_publish_verified.core.problems import repository as repository_probl
 from poetry_publish_verified.core.problems import upload as upload_problems
 from poetry_publish_verified.core.problems import visibility as problems
 from poetry_publish_verified.core.problems.verification import quarantined
-from poetry_publish_verified.core.simple import ProjectPage
+from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN

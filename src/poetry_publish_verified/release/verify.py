@@ -17,7 +17,7 @@ from poetry_publish_verified.core.events import (
 from poetry_publish_verified.core.expectation import ExpectedFile, extra_files
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.simple import Hashes, IndexFile, ProjectPage
+from poetry_publish_verified.core.simple.page import Hashes, IndexFile, ProjectPage
 from poetry_publish_verified.core.verification import (
     ClientRequest,
     Download,

@@ -18,17 +18,6 @@ from poetry_publish_verified.core.simple.page import (
     UnreadablePageError,
 )
 
-__all__ = [
-    "MAX_PAGE_BYTES",
-    "Hashes",
-    "IndexFile",
-    "ProjectPage",
-    "UnreadablePageError",
-    "media_type",
-    "parse_page",
-    "parse_version_page",
-]
-
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 
 _JSON = "application/vnd.pypi.simple.v1+json"
