@@ -11,12 +11,7 @@ import re
 
 from poetry_publish_verified.core.simple.html import read_html
 from poetry_publish_verified.core.simple.json import read_json, read_version_json
-from poetry_publish_verified.core.simple.page import (
-    Hashes,
-    IndexFile,
-    ProjectPage,
-    UnreadablePageError,
-)
+from poetry_publish_verified.core.simple.page import ProjectPage, UnreadablePageError
 
 MAX_PAGE_BYTES = 64 * 1024 * 1024
 
