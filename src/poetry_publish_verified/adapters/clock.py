@@ -11,9 +11,7 @@ class SystemClock:
     """The machine's own time."""
 
     def monotonic(self) -> float:
-        """Seconds of a monotonic clock."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Let others run for so long."""
         await anyio.sleep(seconds)

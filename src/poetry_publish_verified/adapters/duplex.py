@@ -76,7 +76,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
         return _Stream(connection, connection)
 
     async def sleep(self, seconds: float) -> None:
-        """Pause this task."""
         await anyio.sleep(seconds)
 
 
@@ -130,12 +129,10 @@ class Connection(anyio.abc.ByteStream):
         self._waiting.cancel()
 
     async def send_eof(self) -> None:
-        """Say that nothing more will be sent."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     async def aclose(self) -> None:
-        """Close it."""
         self._socket.close()
         await anyio.lowlevel.checkpoint()
 
@@ -205,7 +202,6 @@ class _Stream(httpcore.AsyncNetworkStream):
         return len(self._heard) > _LONGEST_INTERIM or not _INTERIM_START.startswith(start)
 
     async def aclose(self) -> None:
-        """Close it."""
         await self._stream.aclose()
 
     async def start_tls(

@@ -124,7 +124,6 @@ class SimpleIndex:
         return replace(_without_page(answer), state="page", page=page, detail="")
 
     async def root(self) -> tuple[RootState, str]:
-        """Whether the index itself is there, without looking at any project; and in words."""
         headers = {"Accept": PIP.accept, "Accept-Encoding": "identity"}
         timeout = min(_ROOT_TIMEOUT, self._timeout)
         asked = Asked(0, timeout, fresh=True, patience=timeout)

@@ -44,7 +44,6 @@ class HttpRepository:
     async def upload(
         self, distribution: Distribution, on_sent: Callable[[int], None]
     ) -> Answered | NoAnswer:
-        """Send one file once; `on_sent` gets the number of bytes sent so far."""
         try:
             return await post_file(
                 self._http,

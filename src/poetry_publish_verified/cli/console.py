@@ -66,15 +66,12 @@ class Console:
         return min(shutil.get_terminal_size().columns, self._columns)
 
     def line(self, text: str) -> None:
-        """Write a line of the run's own words."""
         self._above(self._write, text)
 
     def error_line(self, text: str) -> None:
-        """Write a line to standard error."""
         self._above(self._io.write_error_line, text)
 
     def repaint(self, lines: list[str]) -> None:
-        """Show these lines below all others, in place of those before."""
         # What has scrolled away could not be painted over.
         room = max(shutil.get_terminal_size().lines - 2, 1)
         if len(lines) > room:

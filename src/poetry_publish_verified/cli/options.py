@@ -55,7 +55,6 @@ class SubcommandHelp(Command):
         super().__init__()
 
     def handle(self) -> int:
-        """Show what `--help` shows."""
         application = self.get_application()
         helper = application.get("help")
         helper.set_command(application.get(self._subcommand))  # type: ignore[attr-defined]
@@ -111,7 +110,6 @@ class PublishOptions:
 
     @classmethod
     def of(cls, command: Command) -> PublishOptions:
-        """The options of a command."""
         cert, client_cert = command.option("cert"), command.option("client-cert")
         return cls(
             repository=command.option("repository"),
@@ -134,7 +132,6 @@ class PublishOptions:
         return not (self.rehearsal or self.dry_run)
 
     def plan(self, settings: Settings, targets: Targets) -> Plan:
-        """The plan for one release."""
         return Plan(
             self.until(settings),
             settings.timeout,
@@ -148,5 +145,4 @@ class PublishOptions:
         )
 
     def until(self, settings: Settings) -> Until:
-        """How far to follow the release."""
         return Until.INSTALLABLE if self.rehearsal else settings.until

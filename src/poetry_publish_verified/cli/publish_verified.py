@@ -89,7 +89,6 @@ Exit codes:
     loggers: ClassVar[list[str]] = ["poetry.publishing.publisher"]
 
     def handle(self) -> int:
-        """Run it; returns the exit code."""
         started = datetime.now(UTC)
         settings = read_settings(self, _DEFAULTS)
         if self.option("plan"):

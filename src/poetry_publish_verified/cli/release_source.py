@@ -49,7 +49,6 @@ class DistDirRelease:
 
     @property
     def identity(self) -> Identity:
-        """The release's name and version."""
         return self.project.identity
 
     async def read(self) -> Release:

@@ -79,7 +79,6 @@ Exit codes:
 """
 
     def handle(self) -> int:
-        """Run it; returns the exit code."""
         started, settings = datetime.now(UTC), read_settings(self, _DEFAULTS)
         report = Reporting(self.io, "wait", as_json=settings.as_json, started=started)
         return run_and_report(report, partial(self._wait, settings, report))

@@ -82,7 +82,6 @@ class Text:
         self._logged: dict[tuple[object, ...], float] = {}
 
     def event(self, event: events.Event, seconds: float, release: str | None = None) -> None:
-        """Describe one event."""
         self.releases.apply(event, release)
         title = (self.releases.title(release) or "") if self.releases.several else ""
         self._uploads.apply(event, seconds)

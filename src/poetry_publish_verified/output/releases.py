@@ -54,7 +54,6 @@ class Release:
 
     @property
     def title(self) -> str:
-        """Name and version."""
         return f"{self.name} {self.version}"
 
     def there(self) -> int:
@@ -101,7 +100,6 @@ class Release:
         return words + (f", wheels also by {asked}" if asked else "")
 
     def apply(self, event: events.Event) -> None:
-        """Take in one event of this release."""
         self._apply_state(event)
         match event:
             case events.VersionSet(version):
@@ -173,7 +171,6 @@ class Releases:
         return self._known[key].title if key in self._known else None
 
     def apply(self, event: events.Event, key: str | None) -> None:
-        """Take in one event."""
         match event:
             case events.ProjectsFound(count):
                 self.projects = count

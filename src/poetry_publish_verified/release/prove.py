@@ -65,7 +65,6 @@ class _Proof:
         self._expected = replace(self._expected, expectation=ExactFiles(files))
 
     async def prove(self) -> None:
-        """Prove each index as soon as possible."""
         await self._on_every_index(self._prove)
 
     def note_what_cannot_be_proven(self) -> None:

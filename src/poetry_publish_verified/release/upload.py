@@ -89,7 +89,6 @@ class _Sending:
         return self._there
 
     def is_there(self, distribution: Distribution, sha256: str) -> None:
-        """Record that a file need not be sent."""
         if sha256 == distribution.sha256:
             self._arrived(distribution, Arrived("already-there", sha256))
         else:

@@ -130,7 +130,6 @@ class _Flow:
         self._verdicts: dict[NormalizedName, Verdict] = {}
 
     async def run(self) -> Verdict:
-        """Release them."""
         async with anyio.create_task_group() as group:
             for name in self._ready:
                 group.start_soon(self._release, name)
