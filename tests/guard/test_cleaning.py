@@ -168,3 +168,17 @@ def test_member_of_a_team_removes_everything(mode: int) -> None:
         assert as_user(MEMBER, "clean", root) == f"{root / '.poetry' / '.nox'}: \n"
         assert files(root) == {"pyproject.toml"}
         assert not (root / ".poetry").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+def test_who_else_can_clean() -> None:
+    """Root's checkout takes root; an owner whose directory is read-only is sent to nobody."""
+    with open_directory() as parent:
+        parent.chmod(0o755)
+        (parent / "pyproject.toml").touch()
+        as_user(0, "build_set", parent)
+        assert as_user(MEMBER, "clean", parent).endswith(f"--clean {parent}` as root\n")
+        for path in (parent, *parent.rglob("*")):
+            os.chown(path, OWNER, OWNER)
+        (parent / ".poetry" / ".nox").chmod(0o555)
+        assert as_user(OWNER, "clean", parent).endswith(": could not be removed\n")

@@ -345,7 +345,8 @@ def kept_for_owner(entry: Path, owner: int, root: Path | None) -> str:
     from shlex import quote
 
     command = f"poetry publish-verified doctor --clean {quote(str(root)) if root else ''}".strip()
-    return f"you may not remove {entry}. Run `{command}` as user id {owner} or as root"
+    who = f"user id {owner} or as root" if owner else "root"
+    return f"you may not remove {entry}. Run `{command}` as {who}"
 
 
 NOT_REMOVED = "could not be removed"

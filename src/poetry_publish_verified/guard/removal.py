@@ -47,20 +47,25 @@ def delete_all(directory: Path, prefix: str) -> None:
 
 
 def who_can_remove(path: Path) -> tuple[Path, int] | None:
-    """The first entry, from `path` down, that this user cannot remove, and the user id that can.
+    """The first entry, from `path` down, that this user may not remove, and the user id that may.
 
-    None where this user can remove all of it, or nobody knows.
+    None where this user may remove all of it, or has only to open a directory first.
     """
-    user = user_id() or 0
+    user = user_id()
+    # Root may, or nobody may.
     with suppress(OSError):
-        for entry in (path, *path.rglob("*")):
+        for entry in (path, *path.rglob("*")) if user else ():
             parent, found = entry.parent.stat(), entry.lstat()
             is_sticky = parent.st_mode & stat.S_ISVTX
-            may_rename = not is_sticky or user in (0, parent.st_uid, found.st_uid)
+            may_rename = not is_sticky or user in (parent.st_uid, found.st_uid)
             if not (may_rename and os.access(entry.parent, os.W_OK | os.X_OK)):
-                return entry, parent.st_uid
-            if stat.S_ISDIR(found.st_mode) and not os.access(entry, os.R_OK | os.X_OK):
-                return entry, found.st_uid
+                owner = parent.st_uid
+            elif stat.S_ISDIR(found.st_mode) and not os.access(entry, os.R_OK | os.X_OK):
+                owner = found.st_uid
+            else:
+                continue
+            if owner != user:
+                return entry, owner
     return None
 
 
