@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -15,6 +15,7 @@ from poetry_publish_verified.core.verification import (
     ClientFailure,
     ClientFile,
     ClientRequest,
+    Download,
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.interfaces import Client, VerifyContext
@@ -64,37 +65,29 @@ class Clients:
         return faults
 
 
-@dataclass(frozen=True, slots=True)
-class WheelsAsked:
-    """What the clients are asked for on one index.
-
-    `requests` are wheels, or the sdists of a release without any; those in `downloaded` are
-    downloaded, the others only resolved. `published` has the sha256 of every file of the release.
-    """
-
-    requests: Sequence[ClientRequest]
-    downloaded: frozenset[str]
-    published: Mapping[str, str]
-
-
-def within_the_bound(requests: Iterable[ClientRequest], sizes: Mapping[str, int]) -> frozenset[str]:
-    """The wheels to download: the smallest first, as long as they fit."""
-    chosen: list[str] = []
-    left = DOWNLOADED_AT_MOST
-    for request in sorted((r for r in requests if r.target), key=lambda r: sizes[r.filename]):
-        left -= sizes[request.filename]
-        if chosen and left < 0:
-            break
-        chosen.append(request.filename)
-    return frozenset(chosen)
-
-
 async def ask_clients(
-    index_url: str, wheels: WheelsAsked, context: VerifyContext, deadline: float
+    index_url: str,
+    requests: Sequence[ClientRequest],
+    served: Mapping[str, Download],
+    context: VerifyContext,
+    deadline: float,
 ) -> list[ReleaseError]:
-    """Ask every client for every wheel; returns the failures. `deadline` is a clock time."""
+    """Ask every client for every wheel; returns the failures. `deadline` is a clock time.
+
+    `requests` are wheels, or the sdists of a release without any; `served` has every file of the
+    release by name. Of the wheels, the smallest that fit the bound are downloaded, the others only
+    resolved.
+    """
+    downloaded = set[str]()
+    left = DOWNLOADED_AT_MOST
+    for request in sorted((r for r in requests if r.target), key=lambda r: served[r.filename].size):
+        left -= served[request.filename].size
+        if downloaded and left < 0:
+            break
+        downloaded.add(request.filename)
     asked = [
-        _Asked(client, index_url, wheels, context, deadline) for client in await context.clients()
+        _Asked(client, index_url, requests, served, downloaded, context, deadline)
+        for client in await context.clients()
     ]
     async with anyio.create_task_group() as group:
         for each in asked:
@@ -102,7 +95,7 @@ async def ask_clients(
     failures = [failure for each in asked for failure in each.failures]
     if failures:
         return failures
-    for request in wheels.requests:
+    for request in requests:
         reasons = [why for each in asked if (why := each.why_skipped(request.filename))]
         if request.target and len(reasons) == len(asked):
             problem = problems.no_client_asked(request.filename, index_url, reasons)
@@ -118,7 +111,9 @@ class _Asked:
 
     client: Client
     index_url: str
-    wheels: WheelsAsked
+    requests: Sequence[ClientRequest]
+    served: Mapping[str, Download]
+    downloaded: Collection[str]
     context: VerifyContext
     deadline: float
     failures: list[ReleaseError] = field(default_factory=list)
@@ -127,7 +122,7 @@ class _Asked:
     async def ask_for_all(self) -> None:
         """Ask for each wheel up to the first failure; others mostly fail for the same reason."""
         downloaded = resolved = 0
-        for request in self.wheels.requests:
+        for request in self.requests:
             got = await self._ask_patiently(request)
             if isinstance(got, ClientFailure):
                 problem = problems.client_cannot_install(
@@ -154,7 +149,7 @@ class _Asked:
 
     async def warn_of_a_stale_cache(self) -> None:
         """Warn if the user's own client still has an older page, and say how to refresh it."""
-        for request in self.wheels.requests[:1]:
+        for request in self.requests[:1]:
             remedy = await self.client.stale_cache_remedy(request, self.index_url, _TIMEOUT)
             if remedy is not None:
                 release = f"{request.name} {request.version}"
@@ -176,7 +171,7 @@ class _Asked:
         self, request: ClientRequest
     ) -> ClientFile | ClientFailure | ClientAbstains | None:
         timeout = max(self._left(), _TIMEOUT)
-        if request.filename in self.wheels.downloaded:
+        if request.filename in self.downloaded:
             return await self.client.download(request, self.index_url, timeout)
         return await self.client.resolve(request, self.index_url, timeout)
 
@@ -184,7 +179,8 @@ class _Asked:
         """Compare what the client downloaded with what was published."""
         name = request.filename
         names = (self.client.name, name, self.index_url)
-        if self.wheels.published.get(got.filename) != got.sha256:
+        published = self.served.get(got.filename)
+        if published is None or published.sha256 != got.sha256:
             problem = problems.client_got_other_bytes(*names, got=got.filename, sha256=got.sha256)
             self.failures.append(ReleaseError(Verdict.VERIFICATION_FAILED, problem))
         elif got.filename != name:

@@ -25,7 +25,7 @@ from poetry_publish_verified.core.verification import (
     pip_target,
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Severity, Verdict
-from poetry_publish_verified.release.install import WheelsAsked, ask_clients, within_the_bound
+from poetry_publish_verified.release.install import ask_clients
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
 
 _DOWNLOADS_AT_ONCE = 4
@@ -240,11 +240,8 @@ class Verification:
         wheels = [file for file in self._files if file.parsed.kind == "wheel"]
         asked = [self._request(file, page.files[file.filename]) for file in wheels or self._files]
         requests = [request for request in asked if request is not None]
-        sizes = {name: got.size for name, got in self._served.items()}
-        published = {name: got.sha256 for name, got in self._served.items()}
-        wheels_asked = WheelsAsked(requests, within_the_bound(requests, sizes), published)
         self._failures += await ask_clients(
-            self._index.url, wheels_asked, self._context, self._deadline
+            self._index.url, requests, self._served, self._context, self._deadline
         )
 
     def _request(self, file: ExpectedFile, listed: IndexFile) -> ClientRequest | None:
