@@ -37,7 +37,7 @@ START = (
     "{'pid': os.getpid(), 'parent': os.getppid(), 'argv': sys.orig_argv, 'cwd': os.getcwd(),"
     " 'isolated': sys.flags.isolated, 'environ': dict(os.environ)}"
 )
-KINDS = ("build", "--health-endpoint")
+KINDS = ("build", "--disable-fallback")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -45,7 +41,6 @@ _PIPS_FILES = {
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 }
 _START_TIMEOUT = 20.0
-_TRIES = 3
 # The server ends with its standard input: it cannot outlive us, however we die.
 _SERVE = """
 import os, sys, threading
@@ -53,12 +48,16 @@ def end_with_parent():
     sys.stdin.buffer.read()
     os._exit(0)
 threading.Thread(target=end_with_parent, daemon=True).start()
-from pypiserver.__main__ import main
-main(sys.argv[1:])
+from wsgiref.simple_server import make_server
+import pypiserver
+from pypiserver.config import Config
+server = make_server("127.0.0.1", 0, pypiserver.app_from_config(Config.from_args(sys.argv[1:])))
+print(server.server_port, flush=True)
+server.serve_forever()
 """
 
 
-@contextlib.contextmanager
+@contextmanager
 def throwaway_index(directory: Path, kept_in: Path) -> Iterator[str]:
     """Run pypiserver on the empty `directory`; yields its upload URL, and stops it on exit.
 
@@ -66,43 +65,28 @@ def throwaway_index(directory: Path, kept_in: Path) -> Iterator[str]:
     Raises ReleaseError where it cannot be installed or does not start.
     """
     server = _server(kept_in)
-    for _ in range(_TRIES):
-        port = _free_port()
-        # Unique, so that no other server that took the port answers for this one.
-        health = f"/health-{secrets.token_hex(8)}"
-        process = _start([*server, *_options(port, health, directory)], home=directory)
-        try:
-            if _answers(process, f"http://127.0.0.1:{port}{health}"):
-                yield f"http://127.0.0.1:{port}/"
-                return
-        finally:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-    path = "" if _is_beside_poetry() else f"PYTHONPATH={kept_in / _PLACE} "
-    raise ReleaseError.refused(rehearsal_index_not_started(f"{path}{sys.executable}"))
-
-
-def _options(port: int, health: str, directory: Path) -> list[str]:
-    return [
-        *("run", "--interface", "127.0.0.1", "--port", str(port), "--health-endpoint", health),
-        *("--passwords", ".", "--authenticate", "."),
-        *("--disable-fallback", "--hash-algo", "sha256", str(directory)),
-    ]
-
-
-def _start(command: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
+    options = ["run", "--passwords", ".", "--authenticate", ".", "--disable-fallback"]
+    process = subprocess.Popen(
+        [*server, *options, "--hash-algo", "sha256", str(directory)],
         cwd=isolated_python.NEUTRAL,
-        env=_variables(home),
+        env=_variables(directory),
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    too_late = threading.Timer(_START_TIMEOUT, process.kill)
+    too_late.start()
+    try:
+        port = process.stdout.readline() if process.stdout else b""
+        too_late.cancel()
+        if not port:
+            path = "" if _is_beside_poetry() else f"PYTHONPATH={kept_in / _PLACE} "
+            raise ReleaseError.refused(rehearsal_index_not_started(f"{path}{sys.executable}"))
+        yield f"http://127.0.0.1:{int(port)}/"
+    finally:
+        too_late.cancel()
+        process.kill()
+        process.communicate()
 
 
 def _server(kept_in: Path) -> list[str]:
@@ -175,22 +159,3 @@ def _is_beside_poetry() -> bool:
     # Not by the module's name, which a module of the user's may have.
     found = metadata.distributions(name=_PYPISERVER.name)
     return any(_PYPISERVER.specifier.contains(each.version, prereleases=True) for each in found)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
-    # The environment's proxies are not for loopback.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + _START_TIMEOUT
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            opener.open(url, timeout=2).close()
-            return True
-        time.sleep(0.05)
-    return False
