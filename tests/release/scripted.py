@@ -400,9 +400,8 @@ class World:
         identity = Identity(canonicalize_name("lantern"), Version("1.0"))
         release = Release(identity, distributions, built_before=built_before)
         try:
-            verdict = await publish(
-                InMemoryRelease(release, self.clock, self.read_for), plan, self.context()
-            )
+            source = InMemoryRelease(release, self.clock, self.read_for)
+            verdict = await publish(source, self.context(plan))
         except ReleaseError as error:
             verdict = error.verdict
             for problem in error.problems:
@@ -413,9 +412,10 @@ class World:
         self.report(RunEnded(verdict))
         return self.outcome(verdict)
 
-    def context(self) -> PublishContext:
+    def context(self, plan: Plan) -> PublishContext:
         """The context that `publish` receives."""
         return PublishContext(
+            plan=plan,
             repository=self.repository,
             own=self.index,
             indexes=tuple(self.indexes),

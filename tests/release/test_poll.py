@@ -490,9 +490,9 @@ def wait(world: World) -> Verdict:
 def wait_until(world: World, plan: Plan) -> tuple[Verdict, list[str]]:
     """The same; returns the messages of what failed."""
     expected = ExpectedRelease(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
-    context = replace(world.context(), report=world.events.append)
+    context = replace(world.context(plan), report=world.events.append)
     try:
-        anyio.run(prove_everywhere, expected, plan, context)
+        anyio.run(prove_everywhere, expected, context)
     except ReleaseError as error:
         return error.verdict, [problem.message for problem in error.problems]
     return Verdict.VERIFIED, []
@@ -566,9 +566,9 @@ def test_nothing_but_errors(world: World, seen: Observation, waited: float, reme
     for client in DEFAULT_CLIENTS:
         world.index.answers[client] = [seen] * 9999
     expected = ExpectedRelease(NAME, VERSION, AnyFiles(NAME, VERSION), uploaded=False)
-    context = replace(world.context(), report=world.events.append)
+    context = replace(world.context(PLAN), report=world.events.append)
     with pytest.raises(ReleaseError) as caught:
-        anyio.run(prove_everywhere, expected, PLAN, context)
+        anyio.run(prove_everywhere, expected, context)
     (problem,) = caught.value.problems
     assert (caught.value.verdict, problem.code) == (Verdict.NOT_VISIBLE, Code.INDEX_NOT_REACHED)
     assert seen.detail in problem.message

@@ -28,8 +28,8 @@ PLAN = Plan(Until.DOWNLOADABLE, 900.0)
 def released(world: World, plan: Plan = PLAN) -> Verdict | ReleaseError:
     """Release lantern, which needs lib."""
     release = Release(Identity(canonicalize_name("lantern"), Version("1.0")), BUILT)
-    context = replace(world.context(), report=world.events.append)
-    story = partial(publish, InMemoryRelease(release, world.clock), plan, context, [LIB])
+    context = replace(world.context(plan), report=world.events.append)
+    story = partial(publish, InMemoryRelease(release, world.clock), context, [LIB])
     try:
         return anyio.run(story)
     except ReleaseError as error:

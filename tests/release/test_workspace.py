@@ -93,6 +93,7 @@ class Monorepo:
         report(TargetsFound("https://upload.example.org/legacy/", (index.url,)))
         report(DistributionsRead((FileFacts(built.filename, built.size, built.sha256),)))
         context = PublishContext(
+            plan=PLAN,
             repository=self.repositories[name],
             own=index,
             indexes=(index,),
@@ -105,19 +106,16 @@ class Monorepo:
         )
         member = WorkspaceMember(identity.name, identity.version, f"packages/{name}")
         source = InMemoryRelease(Release(identity, (built,)), self.clock)
-        self.releases.append(PlannedRelease(member, source, PLAN, context))
+        self.releases.append(PlannedRelease(member, source, context))
 
     def release(self, *, jobs: int = 32, fail_fast: bool = False, dry_run: bool = False) -> Verdict:
         """Release all."""
 
         async def live() -> Verdict:
             slots = anyio.CapacityLimiter(jobs)
+            plan = replace(PLAN, dry_run=dry_run)
             releases = [
-                replace(
-                    planned,
-                    plan=replace(planned.plan, dry_run=dry_run),
-                    context=replace(planned.context, slots=slots),
-                )
+                replace(planned, context=replace(planned.context, plan=plan, slots=slots))
                 for planned in self.releases
             ]
             return await publish_all(releases, partial(self.report, None), fail_fast=fail_fast)

@@ -86,7 +86,7 @@ async def run_release(
     """`publish` with real adapters; `ticking` keeps the terminal up to date."""
     targets, proxies = _targets(source), source.targets.proxies
     async with _adapters(targets, plan, source.report, ticking, proxies=proxies) as adapters:
-        return await publish(source, plan, adapters.to_publish(source), needed)
+        return await publish(source, adapters.to_publish(source, plan), needed)
 
 
 async def run_workspace(
@@ -97,7 +97,7 @@ async def run_workspace(
     plan, proxies = requests[0].plan, requests[0].source.targets.proxies
     async with _adapters(targets, plan, report, ticking, proxies=proxies) as adapters:
         releases = [
-            PlannedRelease(each.member, each.source, each.plan, adapters.to_publish(each.source))
+            PlannedRelease(each.member, each.source, adapters.to_publish(each.source, each.plan))
             for each in requests
         ]
         return await publish_all(releases, report, fail_fast=fail_fast)
@@ -112,7 +112,7 @@ async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> 
     """`wait_for` with real adapters."""
     targets = [target for each in awaited for target in each.indexes]
     async with _adapters(targets, plan, awaited[0].report, ticking, proxies=True) as adapters:
-        return await wait_for([(each.expected, adapters.to_wait(each)) for each in awaited], plan)
+        return await wait_for([(each.expected, adapters.to_wait(each, plan)) for each in awaited])
 
 
 @asynccontextmanager
@@ -162,10 +162,11 @@ class _Adapters:
     )
     jitter: Callable[[], float] = random.SystemRandom().random
 
-    def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
+    def to_publish(self, source: DistDirRelease, plan: Plan) -> interfaces.PublishContext:
         """What sends and proves one release."""
         targets = source.targets
         return interfaces.PublishContext(
+            plan=plan,
             repository=HttpRepository(self.http, targets.repository, source.dist_dir),
             own=self.indexes[targets.own.url],
             indexes=tuple(self.indexes[target.url] for target in targets.shown_by),
@@ -177,10 +178,11 @@ class _Adapters:
             slots=self.slots,
         )
 
-    def to_wait(self, awaited: Awaited) -> interfaces.VerifyContext:
+    def to_wait(self, awaited: Awaited, plan: Plan) -> interfaces.VerifyContext:
         """What proves somebody else's release."""
         indexes = tuple(self.indexes[target.url] for target in awaited.indexes)
         return interfaces.VerifyContext(
+            plan=plan,
             own=indexes[0],
             indexes=indexes,
             clients=self.clients.ready,

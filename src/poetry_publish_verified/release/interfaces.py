@@ -201,13 +201,14 @@ class ExpectedRelease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyContext:
-    """The indexes' side of the world: all that proving needs.
+    """What was asked for, and the indexes' side of the world: all that proving needs.
 
     `own` is the repository's own index, `indexes` all that must show the release; `clients` gives
     the real clients to be asked, once they are set up, or raises ReleaseError; `jitter` gives
     numbers between 0 and 1.
     """
 
+    plan: Plan
     own: Index
     indexes: tuple[Index, ...]
     clients: Callable[[], Awaitable[tuple[Client, ...]]]

@@ -33,7 +33,7 @@ from poetry_publish_verified.core.visibility import (
     Watch,
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
-from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, VerifyContext
 
 # Every answer gets at least this long, even after the deadline.
 _LAST_ANSWER = 1.0
@@ -50,19 +50,18 @@ class IndexPoller:
         self,
         index: Index,
         expected: ExpectedRelease,
-        plan: Plan,
         context: VerifyContext,
         deadline: float,
     ) -> None:
         """`deadline` is a moment of the world's clock."""
         self._index = index
         self._expected = expected
-        self._plan = plan
+        self._plan = context.plan
         self._context = context
         self._clock = context.clock
         self._deadline = deadline
         self._start = context.clock.monotonic()
-        self._asked = variants(plan.clients, context.encodings, pypi=index.pypi)
+        self._asked = variants(context.plan.clients, context.encodings, pypi=index.pypi)
         self._relapses = 0
         self._watches: dict[str, Watch] = {}
         self._variants: dict[str, Variant] = {}

@@ -11,7 +11,7 @@ from poetry_publish_verified.core import preflight
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.release.collect import refuse
-from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release, ReleaseSource
+from poetry_publish_verified.release.interfaces import PublishContext, Release, ReleaseSource
 from poetry_publish_verified.release.reconcile import (
     Reconciled,
     first_look,
@@ -24,9 +24,7 @@ _Kind = Literal["preflight", "files", "servers"]
 _ORDER: tuple[_Kind, ...] = ("preflight", "files", "servers")
 
 
-async def prepare(
-    source: ReleaseSource, plan: Plan, context: PublishContext
-) -> tuple[Release, Reconciled]:
+async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Release, Reconciled]:
     """The release, and what is there of it already; ReleaseError with every fault of every kind."""
     refusals = _Refusals()
     judged = anyio.Event()
@@ -40,23 +38,23 @@ async def prepare(
 
     async def look() -> None:
         nonlocal seen
-        seen = await refusals.of("files", first_look(source.identity, plan, context, patient))
+        seen = await refusals.of("files", first_look(source.identity, context, patient))
 
     async def reach() -> None:
-        await refusals.of("servers", refuse_unreachable(plan, context, patient))
+        await refusals.of("servers", refuse_unreachable(context, patient))
 
     async with anyio.create_task_group() as group:
         group.start_soon(look)
         group.start_soon(reach)
         release = await refusals.of("preflight", source.read())
         if release is not None:
-            await refusals.of("preflight", _refuse_faults(release, plan, context))
+            await refusals.of("preflight", _refuse_faults(release, context))
         judged.set()
         if release is None or not release.distributions:
             group.cancel_scope.cancel()
     found = None
     if release is not None and seen is not None:
-        found = await refusals.of("files", reconcile(release, seen, plan, context))
+        found = await refusals.of("files", reconcile(release, seen, context))
     if refusals.kept or release is None:
         raise refusals.as_one()
     return release, found or Reconciled()
@@ -81,13 +79,13 @@ class _Refusals:
         return ReleaseError.combine([self.kept[kind] for kind in _ORDER if kind in self.kept])
 
 
-async def _refuse_faults(release: Release, plan: Plan, context: PublishContext) -> None:
+async def _refuse_faults(release: Release, context: PublishContext) -> None:
     """Collect what preflight finds; warnings are reported at once."""
     problems = preflight.check(
         release.identity,
         release.distributions,
         release.circumstances,
-        public=plan.public,
-        strict=plan.strict,
+        public=context.plan.public,
+        strict=context.plan.strict,
     )
     refuse(problems, context.report)

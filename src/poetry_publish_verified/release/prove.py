@@ -18,14 +18,14 @@ from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expec
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, VerifyContext
 from poetry_publish_verified.release.poll import IndexPoller
 from poetry_publish_verified.release.verify import Downloads, Verification
 
 
-async def prove_everywhere(expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
+async def prove_everywhere(expected: ExpectedRelease, context: VerifyContext) -> None:
     """Poll and verify all indexes concurrently; raises ReleaseError with everything that failed."""
-    proof = _Proof(expected, plan, context)
+    proof = _Proof(expected, context)
     if isinstance(expected.expectation, AnyFiles):
         await proof.find_the_files()
     await proof.prove()
@@ -39,11 +39,10 @@ class _Proof:
     too early keeps the old page for its whole expiry, for everyone.
     """
 
-    def __init__(self, expected: ExpectedRelease, plan: Plan, context: VerifyContext) -> None:
+    def __init__(self, expected: ExpectedRelease, context: VerifyContext) -> None:
         self._expected = expected
-        self._plan = plan
         self._context = context
-        self._deadline = context.clock.monotonic() + plan.timeout
+        self._deadline = context.clock.monotonic() + context.plan.timeout
         self._downloads = Downloads()
         self._own_is_known = anyio.Event()
         self._own_shows_it = False
@@ -72,7 +71,7 @@ class _Proof:
         pages = [page for each in self._pollers.values() for page in each.pages.values()]
         files = [file for page in pages for file in self._expected.expectation.files(page)]
         sdists_alone = not any(file.parsed.kind == "wheel" for file in files)
-        if self._plan.until is Until.INSTALLABLE and sdists_alone:
+        if self._context.plan.until is Until.INSTALLABLE and sdists_alone:
             self._context.report(ProblemFound(problems.nothing_to_install()))
 
     async def _on_every_index(self, work: Callable[[Index], Coroutine[Any, Any, object]]) -> None:
@@ -93,11 +92,11 @@ class _Proof:
         page = next(iter(poller.pages.values()))
         files = self._expected.expectation.files(page)
         verification = Verification(
-            index, self._expected, files, self._plan, self._context, self._deadline, self._downloads
+            index, self._expected, files, self._context, self._deadline, self._downloads
         )
         failures = await verification.run(poller.pages)
         # Another server of the index may answer by now, or a copy may be old again.
-        downloaded = self._plan.until is not Until.LISTED and not failures
+        downloaded = self._context.plan.until is not Until.LISTED and not failures
         if downloaded and await poller.still_there(self._expected):
             failures = await verification.follow_links(poller.pages)
         elif downloaded:
@@ -116,7 +115,7 @@ class _Proof:
             await self._own_is_known.wait()
             if not self._own_shows_it:
                 return None
-        poller = IndexPoller(index, self._expected, self._plan, self._context, self._deadline)
+        poller = IndexPoller(index, self._expected, self._context, self._deadline)
         if not await self._run(poller, own=index is self._context.own):
             return None
         self._pollers[index.url] = poller
@@ -124,9 +123,9 @@ class _Proof:
 
     async def _watch_own(self) -> None:
         """Poll the repository's own index, where it need not show the release to all clients."""
-        plan = replace(self._plan, clients=("pip",))
-        quiet = replace(self._context, report=lambda _: None)
-        poller = IndexPoller(quiet.own, self._expected, plan, quiet, self._deadline)
+        plan = replace(self._context.plan, clients=("pip",))
+        quiet = replace(self._context, plan=plan, report=lambda _: None)
+        poller = IndexPoller(quiet.own, self._expected, quiet, self._deadline)
         await self._run(poller, own=True)
 
     async def _run(self, poller: IndexPoller, *, own: bool) -> bool:

@@ -10,7 +10,6 @@ from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import Verdict
 from poetry_publish_verified.release.interfaces import (
     ExpectedRelease,
-    Plan,
     PublishContext,
     Release,
     ReleaseSource,
@@ -23,30 +22,25 @@ from poetry_publish_verified.release.wait_for_dependencies import wait_for_neede
 
 
 async def publish(
-    source: ReleaseSource,
-    plan: Plan,
-    context: PublishContext,
-    needed: Iterable[WorkspaceMember] = (),
+    source: ReleaseSource, context: PublishContext, needed: Iterable[WorkspaceMember] = ()
 ) -> Verdict:
     """Send a release and prove that it is there, after those that others release and it needs.
 
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
-    release, found = await prepare(source, plan, context)
+    release, found = await prepare(source, context)
     await context.clients()
-    if plan.dry_run:
+    if context.plan.dry_run:
         return Verdict.DRY_RUN
-    await wait_for_needed(needed, plan, context)
-    return await send_and_prove(release, found, plan, context)
+    await wait_for_needed(needed, context)
+    return await send_and_prove(release, found, context)
 
 
-async def send_and_prove(
-    release: Release, found: Reconciled, plan: Plan, context: PublishContext
-) -> Verdict:
+async def send_and_prove(release: Release, found: Reconciled, context: PublishContext) -> Verdict:
     """Everything after the preflight; returns VERIFIED or KEPT_REMOTE."""
     context.report(SendingStarted())
-    there = await send_missing(release, plan, context, found)
-    await prove_everywhere(_expected(release, there), plan, context)
+    there = await send_missing(release, context, found)
+    await prove_everywhere(_expected(release, there), context)
     kept = any(there[each.filename] != each.sha256 for each in release.distributions)
     return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED
 

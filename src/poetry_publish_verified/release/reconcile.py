@@ -63,15 +63,13 @@ class Reconciled:
     versions: frozenset[Version] = frozenset()
 
 
-async def first_look(
-    identity: Identity, plan: Plan, context: PublishContext, patient: Patient
-) -> Observation:
+async def first_look(identity: Identity, context: PublishContext, patient: Patient) -> Observation:
     """What the repository's own index shows: a page, or that there is none.
 
     One look for all files, through a copy that no installer reads; more only if that says
     nothing. Raises ReleaseError if the index does not tell: no answer is unknown, never absent.
     """
-    clock, timeout = context.clock, plan.timeout
+    clock, timeout = context.clock, context.plan.timeout
     patience = min(timeout, max(_SHARE * timeout, _LEAST_PATIENCE), _MOST_PATIENCE)
     start, attempt = clock.monotonic(), 0
     while True:
@@ -79,7 +77,7 @@ async def first_look(
         seen = await context.own.look(identity.name, str(identity.version), UNSEEN)
         if seen.state in {"page", "absent", "moved"}:
             if seen.page is None and not context.own.certain:
-                await _refuse_no_index(plan, context)
+                await _refuse_no_index(context)
             return seen
         waited = clock.monotonic() - start
         pause = max(min(float(attempt), _LONGEST_PAUSE), seen.retry_after or 0.0)
@@ -94,7 +92,7 @@ async def first_look(
         await clock.sleep(pause)
 
 
-async def _refuse_no_index(plan: Plan, context: PublishContext) -> None:
+async def _refuse_no_index(context: PublishContext) -> None:
     """Where there is no page of the project, look whether there is an index at all.
 
     A guess that is wrong is refused; an index that somebody named may have no root page.
@@ -109,18 +107,16 @@ async def _refuse_no_index(plan: Plan, context: PublishContext) -> None:
             context.repository.name, url, guess=own.url, said=said
         )
         raise ReleaseError.refused(problem)
-    refuse([problems.perhaps_no_index(own.url, said)], context.report, strict=plan.strict)
+    refuse([problems.perhaps_no_index(own.url, said)], context.report, strict=context.plan.strict)
 
 
-async def reconcile(
-    release: Release, seen: Observation, plan: Plan, context: PublishContext
-) -> Reconciled:
+async def reconcile(release: Release, seen: Observation, context: PublishContext) -> Reconciled:
     """Compare what was built with what the repository's own index holds, as seen at first.
 
     Raises ReleaseError if the index does not tell (nothing has been sent), and for every
     conflict at once.
     """
-    own, page, identity = context.own, seen.page, release.identity
+    plan, own, page, identity = context.plan, context.own, seen.page, release.identity
     remote: dict[str, str] = {}
     conflicts = []
     for distribution in release.distributions:
@@ -228,7 +224,7 @@ async def remote_sha256(
     )
 
 
-async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patient) -> None:
+async def refuse_unreachable(context: PublishContext, patient: Patient) -> None:
     """Look whether the upload URL and the other indexes are there at all, before anything is sent.
 
     Only the roots of indexes are asked: a mirror that is asked for the project keeps the old page.
@@ -250,7 +246,7 @@ async def refuse_unreachable(plan: Plan, context: PublishContext, patient: Patie
         for index in context.indexes:
             if index is not context.own:
                 group.start_soon(ask, partial(_fault_of_index, index))
-    refuse(found, context.report, strict=plan.strict)
+    refuse(found, context.report, strict=context.plan.strict)
 
 
 async def _fault_of_repository(repository: Repository, own: Index) -> Problem | None:

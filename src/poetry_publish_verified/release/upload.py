@@ -33,7 +33,7 @@ from poetry_publish_verified.core.upload.transfer import (
 )
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import ReleaseError
-from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release
+from poetry_publish_verified.release.interfaces import PublishContext, Release
 from poetry_publish_verified.release.reconcile import (
     NotToldError,
     Reconciled,
@@ -43,13 +43,13 @@ from poetry_publish_verified.release.reconcile import (
 
 
 async def send_missing(
-    release: Release, plan: Plan, context: PublishContext, found: Reconciled
+    release: Release, context: PublishContext, found: Reconciled
 ) -> Mapping[str, str]:
     """Send what is not there; under which sha256 each file is there afterwards.
 
     Raises ReleaseError once what was under way has ended, with everything that went wrong.
     """
-    sending = _Sending(release, plan, context, found)
+    sending = _Sending(release, context, found)
     missing = []
     for distribution in release.distributions:
         sha256 = found.remote.get(distribution.filename)
@@ -65,11 +65,9 @@ async def send_missing(
 class _Sending:
     """The files of one release on their way."""
 
-    def __init__(
-        self, release: Release, plan: Plan, context: PublishContext, found: Reconciled
-    ) -> None:
+    def __init__(self, release: Release, context: PublishContext, found: Reconciled) -> None:
         self._identity = release.identity
-        self._plan = plan
+        plan = self._plan = context.plan
         self._context = context
         self._policy = RetryPolicy(
             plan.retries,

@@ -26,7 +26,7 @@ from poetry_publish_verified.core.verification import (
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Severity, Verdict
 from poetry_publish_verified.release.install import ask_clients
-from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, Plan, VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, VerifyContext
 
 _DOWNLOADS_AT_ONCE = 4
 _MAX_METADATA = 16 * 1024 * 1024
@@ -75,7 +75,6 @@ class Verification:
     _index: Index
     _expected: ExpectedRelease
     _files: tuple[ExpectedFile, ...]
-    _plan: Plan
     _context: VerifyContext
     _deadline: float
     _downloads: Downloads
@@ -96,10 +95,10 @@ class Verification:
         self._warn_of_extra_files(pages.values())
         self._warn_of_the_status(page)
         self._judge_missing_hashes(page)
-        if self._plan.until is Until.LISTED:
+        if self._context.plan.until is Until.LISTED:
             return self._failures
         await self.follow_links(pages)
-        if self._plan.until is Until.INSTALLABLE and not self._failures:
+        if self._context.plan.until is Until.INSTALLABLE and not self._failures:
             await self._ask_clients(page)
         return self._failures
 
@@ -127,7 +126,7 @@ class Verification:
         name, version = self._expected.name, self._expected.version
         extra = sorted({f for p in pages for f in extra_files(p, name, version, self._files)})
         if extra:
-            severity: Severity = "error" if self._plan.strict else "warning"
+            severity: Severity = "error" if self._context.plan.strict else "warning"
             self._tell(problems.extra_files(self._index.url, extra, severity))
 
     def _warn_of_the_status(self, page: ProjectPage) -> None:
@@ -138,7 +137,7 @@ class Verification:
         """Without a sha256 a listing proves nothing, but the bytes themselves still can."""
         bare = [f.filename for f in self._files if page.files[f.filename].sha256 is None]
         if bare:
-            severity: Severity = "error" if self._plan.until is Until.LISTED else "warning"
+            severity: Severity = "error" if self._context.plan.until is Until.LISTED else "warning"
             self._tell(problems.no_hash(self._index.url, bare, severity))
 
     async def _verify_file(self, file: ExpectedFile, pages: Mapping[str, ProjectPage]) -> None:

@@ -11,11 +11,11 @@ from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.problems.visibility import completeness_unknown
 from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
-from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan, VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
 
-async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan: Plan) -> Verdict:
+async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]]) -> Verdict:
     """Prove releases concurrently, each with its own context; returns the overall verdict.
 
     Every problem is reported with its release.
@@ -29,7 +29,7 @@ async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]], plan:
             context.report(ProblemFound(completeness_unknown()))
         verdict = Verdict.VERIFIED
         try:
-            await prove_everywhere(expected, plan, context)
+            await prove_everywhere(expected, context)
         except ReleaseError as error:
             verdict = error.verdict
             report_problems(error, context.report)

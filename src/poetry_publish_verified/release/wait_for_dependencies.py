@@ -12,13 +12,11 @@ from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.release.collect import collecting
-from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan, VerifyContext
+from poetry_publish_verified.release.interfaces import ExpectedRelease, VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
 
-async def wait_for_needed(
-    needed: Iterable[WorkspaceMember], plan: Plan, context: VerifyContext
-) -> None:
+async def wait_for_needed(needed: Iterable[WorkspaceMember], context: VerifyContext) -> None:
     """Return once every index lists each of these at its version, as every client sees it.
 
     Their files are not known here. Raises ReleaseError with all that did not appear.
@@ -27,15 +25,15 @@ async def wait_for_needed(
     if not needed:
         return
     context.report(ReleaseWaiting(tuple(str(member) for member in needed)))
-    quiet = replace(context, report=lambda _: None)
-    listed = replace(plan, until=Until.LISTED)
+    listed = replace(context.plan, until=Until.LISTED)
+    quiet = replace(context, plan=listed, report=lambda _: None)
 
     async def wait(member: WorkspaceMember) -> None:
         expected = ExpectedRelease(
             member.name, member.version, AnyFiles(member.name, member.version), uploaded=False
         )
         try:
-            await prove_everywhere(expected, listed, quiet)
+            await prove_everywhere(expected, quiet)
         except ReleaseError as error:
             faults = (
                 dependency_not_there(str(member), member.directory, problem)

@@ -19,7 +19,7 @@ from poetry_publish_verified.core.events import (
 from poetry_publish_verified.core.release_order import Needs, WorkspaceMember
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
-from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release, ReleaseSource
+from poetry_publish_verified.release.interfaces import PublishContext, Release, ReleaseSource
 from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.publish import send_and_prove
 from poetry_publish_verified.release.reconcile import Reconciled
@@ -31,7 +31,6 @@ class PlannedRelease:
 
     member: WorkspaceMember
     source: ReleaseSource
-    plan: Plan
     context: PublishContext
 
 
@@ -79,7 +78,7 @@ async def _prepare_all(
 
     async def one(planned: PlannedRelease) -> None:
         try:
-            release, found = await prepare(planned.source, planned.plan, planned.context)
+            release, found = await prepare(planned.source, planned.context)
             member = _as_built(planned.member, release)
             ready[member.name] = _PreparedRelease(planned, member, release, found)
         except ReleaseError as error:
@@ -160,10 +159,10 @@ class _Flow:
 
     async def _publish(self, ready: _PreparedRelease) -> Verdict:
         planned = ready.planned
-        if planned.plan.dry_run:
+        if planned.context.plan.dry_run:
             return Verdict.DRY_RUN
         try:
-            return await send_and_prove(ready.release, ready.found, planned.plan, planned.context)
+            return await send_and_prove(ready.release, ready.found, planned.context)
         except ReleaseError as error:
             report_problems(error, planned.context.report)
             return error.verdict
