@@ -4,8 +4,6 @@ A directory is not trusted for being the current one: its `json.py` must not run
 started there, let alone with the user's tokens.
 """
 
-from __future__ import annotations
-
 import os
 import site
 import sys

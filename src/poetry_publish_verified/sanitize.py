@@ -1,7 +1,5 @@
 """Foreign text made harmless: what servers and other programs said, fit to print."""
 
-from __future__ import annotations
-
 import html
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """Reads wheels and sdists: each once, to its end, in pieces, and never unpacked to disk."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import re

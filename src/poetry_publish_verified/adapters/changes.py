@@ -1,7 +1,5 @@
 """Finds the files that have changed since they were packed."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path

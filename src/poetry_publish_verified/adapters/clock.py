@@ -1,7 +1,5 @@
 """The clock: now, and later."""
 
-from __future__ import annotations
-
 import time
 
 import anyio

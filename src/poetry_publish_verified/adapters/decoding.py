@@ -1,7 +1,5 @@
 """Content codings: a body decoded piece by piece, never beyond its limit."""
 
-from __future__ import annotations
-
 import importlib
 import zlib
 from collections.abc import AsyncIterable

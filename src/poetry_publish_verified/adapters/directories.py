@@ -1,7 +1,5 @@
 """Finds directories with a pyproject.toml by shell patterns."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The dist directory: the distributions of a release, and what is in them."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A server that refuses a file need not read it: it answers after the headers (401
 The next write then fails, and asyncio's transport closes the socket with the answer unread in it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

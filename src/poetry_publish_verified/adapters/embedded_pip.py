@@ -1,7 +1,5 @@
 """The pip that virtualenv, and so Poetry, carries: unpacked, and run without any environment."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 import zipfile

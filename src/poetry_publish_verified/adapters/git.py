@@ -1,7 +1,5 @@
 """What a release is built from: the commit and its tags, and the files."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import subprocess

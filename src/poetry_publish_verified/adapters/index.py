@@ -1,7 +1,5 @@
 """One index: its pages of a project, and the files that those link to."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

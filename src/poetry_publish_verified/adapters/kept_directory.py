@@ -1,7 +1,5 @@
 """Directories that are made once and kept in Poetry's cache, for the next run."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import time

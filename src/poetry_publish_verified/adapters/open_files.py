@@ -1,7 +1,5 @@
 """The limit on this process's open files."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 

@@ -1,7 +1,5 @@
 """How often a host may be asked, over a whole run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

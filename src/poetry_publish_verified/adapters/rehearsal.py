@@ -1,7 +1,5 @@
 """A throwaway index on loopback, for rehearsals."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

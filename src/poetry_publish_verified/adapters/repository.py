@@ -1,7 +1,5 @@
 """The repository: where distributions are uploaded to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

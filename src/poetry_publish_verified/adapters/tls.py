@@ -1,7 +1,5 @@
 """TLS: which certificates are trusted, and which one is presented."""
 
-from __future__ import annotations
-
 import functools
 import ssl
 from pathlib import Path

@@ -1,10 +1,9 @@
 """The options of the commands, and what they suggest for a typo."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from cleo.exceptions import CleoError, CleoNoSuchOptionError
 from cleo.helpers import option
@@ -109,7 +108,7 @@ class PublishOptions:
     rehearsal: bool
 
     @classmethod
-    def of(cls, command: Command) -> PublishOptions:
+    def of(cls, command: Command) -> Self:
         cert, client_cert = command.option("cert"), command.option("client-cert")
         return cls(
             repository=command.option("repository"),

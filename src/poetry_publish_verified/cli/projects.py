@@ -1,7 +1,5 @@
 """Reads projects as Poetry does: the one at hand, or the one in a directory."""
 
-from __future__ import annotations
-
 import functools
 from importlib.metadata import entry_points
 from pathlib import Path

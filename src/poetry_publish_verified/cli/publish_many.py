@@ -1,7 +1,5 @@
 """Publishes many projects (`--projects`): one run, from the builds to the proofs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial

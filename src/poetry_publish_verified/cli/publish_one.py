@@ -1,7 +1,5 @@
 """Publishes the project at hand: one run, from the build to the proof."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 

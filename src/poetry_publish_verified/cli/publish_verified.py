@@ -1,7 +1,5 @@
 """`poetry publish-verified`: options and settings in, one use case, an exit code out."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import ClassVar

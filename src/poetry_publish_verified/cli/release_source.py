@@ -1,10 +1,9 @@
 """Gathers what preflight checks: the files, the project, git and the repository."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Stop
+from typing import Self
 
 import anyio.to_thread
 
@@ -34,9 +33,7 @@ class DistDirRelease:
     report: Recording
 
     @classmethod
-    def of(
-        cls, release: StartedRelease, built: ReleaseBuild | None, *, to_keep: bool
-    ) -> DistDirRelease:
+    def of(cls, release: StartedRelease, built: ReleaseBuild | None, *, to_keep: bool) -> Self:
         """What a started release hands over; `to_keep`: the next run may use what was `built`."""
         project = built.project if built else release.project
         return cls(

@@ -1,7 +1,5 @@
 """Runs one use case to its end and its exit code."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import ExitStack
 

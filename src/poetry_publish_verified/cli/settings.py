@@ -1,7 +1,5 @@
 """The settings of a run, from the command line, the environment and pyproject.toml."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What signals do to a run."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """A release that has started: where it goes, and the locks on its checkout."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack

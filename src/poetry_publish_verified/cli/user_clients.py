@@ -1,7 +1,5 @@
 """The user's own machine: what keeps a proven release from their Poetry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from poetry_publish_verified.cli.release_source import DistDirRelease

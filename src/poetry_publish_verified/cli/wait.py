@@ -1,7 +1,5 @@
 """`poetry publish-verified wait`: the reader's side of a release."""
 
-from __future__ import annotations
-
 import os
 from contextlib import ExitStack
 from datetime import UTC, datetime

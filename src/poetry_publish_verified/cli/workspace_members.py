@@ -1,7 +1,5 @@
 """The projects of a workspace (`--projects`): found, read, and put in order."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """A run in words, line by line, in Poetry's own colours."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Standard output for programs: one JSON object per line, the receipt last."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict

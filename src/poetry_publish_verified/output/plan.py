@@ -1,7 +1,5 @@
 """The plan of a run of many projects: a tree for people, JSON for programs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 

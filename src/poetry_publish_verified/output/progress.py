@@ -1,7 +1,5 @@
 """The wait as a live table: each index as each client sees it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from poetry_publish_verified.core import durations, events

@@ -1,7 +1,5 @@
 """Many projects, one row each."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from poetry_publish_verified.core.problems.words import some

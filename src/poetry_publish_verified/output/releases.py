@@ -1,7 +1,5 @@
 """The state of each release of a run, from its events; source of the table and last lines."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass, field
 

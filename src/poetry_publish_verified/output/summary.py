@@ -1,7 +1,5 @@
 """The last lines of a run: who failed, how it ended, and what to do first."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Literal

@@ -1,7 +1,5 @@
 """The uploads in progress, one bar each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from poetry_publish_verified.core import durations, events

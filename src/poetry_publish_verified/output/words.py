@@ -1,7 +1,5 @@
 """Foreign text made safe for a terminal, and cut to the width of a row."""
 
-from __future__ import annotations
-
 import textwrap
 
 from poetry_publish_verified.sanitize import printable

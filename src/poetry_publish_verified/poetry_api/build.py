@@ -4,8 +4,6 @@ In this process it starts half a second sooner and writes to the terminal. But i
 working directory and Poetry's own modules, so no two can run at once.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -3,8 +3,6 @@
 Tried with Poetry 2.0 to 2.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

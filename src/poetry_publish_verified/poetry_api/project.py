@@ -3,8 +3,6 @@
 Tried with Poetry 2.0 to 2.5.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

@@ -3,8 +3,6 @@
 Tried with Poetry 2.0 to 2.5.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

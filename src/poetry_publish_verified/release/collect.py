@@ -1,7 +1,5 @@
 """Problems of a release: those of concurrent tasks raised together, or reported one by one."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Installing: real clients find every wheel, and download those that fit a bound."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 

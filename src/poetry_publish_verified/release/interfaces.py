@@ -1,7 +1,5 @@
 """What a release works with: its inputs, and the interfaces of everything outside."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AbstractAsyncContextManager

@@ -1,7 +1,5 @@
 """Polling: wait until one index shows a release to every client."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import anyio

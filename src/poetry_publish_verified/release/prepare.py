@@ -1,7 +1,5 @@
 """Preparing: read the files while the servers are asked, before a byte leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 from typing import Literal, TypeVar
 

@@ -1,7 +1,5 @@
 """Proving: every index lists the release and serves it, and real clients can get it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any

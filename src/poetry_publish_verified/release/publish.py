@@ -1,7 +1,5 @@
 """One release from start to end: look, send, wait, prove."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from poetry_publish_verified.core.events import SendingStarted

@@ -1,7 +1,5 @@
 """Reconciling: compare with what is there by hash, before anything is sent."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial

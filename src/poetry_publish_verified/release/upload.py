@@ -1,7 +1,5 @@
 """Sending: upload what is missing, the first file alone, then several at once."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping
 

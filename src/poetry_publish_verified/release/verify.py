@@ -1,7 +1,5 @@
 """Verifying: compare what an index serves with what it lists, then ask real clients."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The reader's side: wait until releases that somebody else publishes are available."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import anyio

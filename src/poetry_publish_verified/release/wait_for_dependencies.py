@@ -1,7 +1,5 @@
 """Waiting for the projects that this one depends on, which somebody else releases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Many releases: each is sent as soon as everything it depends on is verified."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """pip as a client, without the user's caches and settings. Tried with pip 24.0 to 26.3."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

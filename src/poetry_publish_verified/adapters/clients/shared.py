@@ -1,7 +1,5 @@
 """What every client is set up with, and how those that are programs are run."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import subprocess

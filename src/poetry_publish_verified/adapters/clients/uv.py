@@ -3,8 +3,6 @@
 Tried with uv 0.8 to 0.13.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
