@@ -26,6 +26,22 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
         return
+    temporary = _beside(path, text)
+    try:
+        os.replace(temporary, path)  # noqa: PTH105 - says what it does
+    except BaseException:
+        _unlink(temporary)
+        raise
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise OSError where `write` would, and leave what is at `path` alone."""
+    if not _is_special(path):
+        _unlink(_beside(path, ""))
+
+
+def _beside(path: Path, text: str) -> Path:
+    """A new file with this text beside `path`, whose directory is made if missing."""
     if path.is_dir() or not path.name:
         raise IsADirectoryError(f"{path} is a directory")
     if path.parent.name == DIRECTORY and path.parent.is_symlink():
@@ -37,11 +53,15 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             _give(descriptor, path.parent)
             stream.write(text)
-        os.replace(temporary, path)  # noqa: PTH105 - says what it does
     except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        _unlink(temporary)
         raise
+    return temporary
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _make_directory(directory: Path) -> None:
@@ -73,8 +93,7 @@ def _give(descriptor: int, around: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a receipt that is no longer true; a pipe or a device stays."""
     if not _is_special(path):
-        with contextlib.suppress(OSError):
-            path.unlink()
+        _unlink(path)
 
 
 def read(path: Path) -> Any:
@@ -87,14 +106,18 @@ def read(path: Path) -> Any:
         return None
 
 
-def refuse_to_replace(path: Path, schema: str) -> None:
-    """Raise OSError where `path` is a file that is not a receipt."""
+def earlier(path: Path, schema: str) -> Any:
+    """The receipt of an earlier run at `path`, None where there is none.
+
+    Raises OSError where `path` is a file that is not a receipt.
+    """
     if _is_special(path) or path.is_symlink() or not path.is_file():
-        return
+        return None
     with path.open("rb") as stream:
         start = stream.read(200)
     if start and schema.encode() not in start:
         raise FileExistsError("the file exists and is not a receipt")
+    return read(path) or {} if start else None
 
 
 def _is_special(path: Path) -> bool:

@@ -113,23 +113,35 @@ class Reporting:
             receipt.TOOL, version(receipt.TOOL), poetry_version, started
         )
         self._path: Path | None = None
-        self._unwritable = False
+        # What the receipt of an earlier run at that path is of, and whether it is replaced now.
+        self._earlier: set[tuple[str, str]] | None = None
+        self._begun = self._written = self._unwritable = False
         self._next_save = 0.0
         self._unsaved = False
 
     def keep_receipt(self, path: Path) -> None:
-        """Write the receipt to `path` from now on; ReleaseError where that is not possible.
+        """Write the receipt to `path`; ReleaseError where that is not possible.
 
-        One that this run has written elsewhere is taken away.
+        That of an earlier run stays until this one knows its files, unless it is of another
+        release. One that this run has written elsewhere is taken away.
         """
+        if path == self._path:
+            return
         try:
-            receipt_file.refuse_to_replace(path, receipt.SCHEMA)
-            receipt_file.write(path, self._receipt.as_dict())
-            if self._path is not None and self._path != path:
-                receipt_file.remove(self._path)
-            self._path = path
+            earlier = receipt_file.earlier(path, receipt.SCHEMA)
+            receipt_file.refuse_unwritable(path)
         except (OSError, ValueError) as error:
             raise ReleaseError.refused(problems.receipt_not_writable(str(path), error)) from error
+        if self._path is not None and self._written:
+            receipt_file.remove(self._path)
+        self._earlier = None if earlier is None else receipt.releases_of(earlier)
+        self._path, self._written = path, False
+        self._begun = self._unsaved = self._begun or self._is_of_another_release()
+
+    def _is_of_another_release(self) -> bool:
+        """Whether the receipt of an earlier run lacks a release of this one."""
+        ours = receipt.releases_of(self._receipt.as_dict())
+        return self._earlier is not None and not ours <= self._earlier
 
     def of(self, release: str) -> Callable[[events.Event], None]:
         """Where the events of one release of several go; `release` tells it from the others."""
@@ -145,6 +157,9 @@ class Reporting:
         now = datetime.now(UTC)
         self._receipt.apply(event, now, release)
         self._unsaved = self._unsaved or isinstance(event, receipt.DURABLE)
+        if not self._begun:
+            known = isinstance(event, receipt.BEGINS) and event != events.DistributionsRead(())
+            self._begun = self._unsaved = known or self._is_of_another_release()
         ends = isinstance(event, events.ReleaseEnded | events.RunEnded)
         if self._unsaved and (ends or monotonic() >= self._next_save):
             self._save()
@@ -173,13 +188,14 @@ class Reporting:
         elif error is not None and not isinstance(error, KeyboardInterrupt):
             self(events.ProblemFound(problems.internal(error), release=False))
             self._trace(error)
+        self._begun = self._begun or self._earlier is None
         self(events.RunEnded(verdict))
-        if self._unwritable and self._path is not None:
+        if self._unwritable and self._written and self._path is not None:
             # It would say that the run goes on.
             receipt_file.remove(self._path)
-            self._path = None
+            self._written = False
         with self._output():
-            self._text.end(verdict, str(self._path) if self._path else None)
+            self._text.end(verdict, str(self._path) if self._written else None)
         with self._output():
             if self._json:
                 self._json.end(self._receipt.as_dict(), datetime.now(UTC))
@@ -196,12 +212,12 @@ class Reporting:
 
     def _save(self) -> None:
         self._unsaved = False
-        if self._path is None:
+        if self._path is None or not self._begun:
             return
         begun = monotonic()
         try:
             receipt_file.write(self._path, self._receipt.as_dict())
-            self._unwritable = False
+            self._written, self._unwritable = True, False
             # One of three hundred releases takes long to write, and there are thousands of events.
             self._next_save = (
                 monotonic() + _SAVING * (monotonic() - begun)

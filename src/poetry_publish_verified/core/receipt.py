@@ -17,6 +17,8 @@ OWN_FILES = ".publish-verified"
 _WRITTEN = re.compile(rb'\s*\{\s*"(?:schema": "publish-verified\.|event": "[a-z-]+", "time": ")')
 START = 64
 """How many bytes of a file say whether a run wrote it."""
+# The release is known, with its files: what an earlier run recorded of it is no longer of use.
+BEGINS = (events.DistributionsRead, events.WaitStarted)
 # The file is written after each of these: a kill must not take away what they say.
 DURABLE = (
     events.RunStarted,
@@ -35,6 +37,14 @@ def is_written_by_runs(path: str, start: bytes) -> bool:
     """Whether a file is a receipt, a plan or the like, by its path and its first `START` bytes."""
     own = any(part.startswith(OWN_FILES) for part in path.split("/"))
     return own or _WRITTEN.match(start) is not None
+
+
+def releases_of(receipt: Any) -> set[tuple[str, str]]:
+    """Name and version of each release in a receipt; none if it is damaged."""
+    try:
+        return {(str(each["name"]), str(each["version"])) for each in receipt["releases"]}
+    except (KeyError, TypeError):
+        return set()
 
 
 def iso(moment: datetime) -> str:
