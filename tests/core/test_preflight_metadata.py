@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
+
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import example, given
+from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from rfc3986 import uri_reference
+from rfc3986.exceptions import ValidationError
+from rfc3986.validators import Validator
 from trove_classifiers import deprecated_classifiers
 
 from poetry_publish_verified.core.distribution import Distribution
@@ -15,6 +23,7 @@ from tests.core.distributions import SDIST, WHEEL, core_metadata, distribution
 
 LANTERN = Identity(canonicalize_name("lantern"), Version("1.0"))
 URL = "git+https://me:topsecret@code.example/oil.git"
+BOTH_WARN = ("warning", "warning")
 MORE_THAN_100_MB = 100 * 1024 * 1024 + 1
 
 
@@ -45,6 +54,26 @@ def reported(*distributions: Distribution, public: bool) -> list[tuple[Code, str
         (["Summary: " + "x" * 512], None, None, None),
         (["Summary: " + "x" * 513], Code.SUMMARY, "error", "warning"),
         (["Summary: one\n        two"], Code.SUMMARY, "error", "warning"),
+        (["License: MIT", "License-Expression: MIT"], Code.FIELD_REFUSED, "error", None),
+        (["License: ", "License-Expression: MIT"], None, None, None),
+        (["Author-email: me"], Code.FIELD_REFUSED, "error", None),
+        (["Author-email: Me <me@office>"], Code.FIELD_REFUSED, "error", None),
+        (["Author-email: Me <me@lantern.example>, you"], None, None, None),
+        (["Maintainer-email: me@-office.example"], Code.FIELD_REFUSED, "error", None),
+        (["Maintainer-email: me at office.example"], Code.FIELD_REFUSED, "error", None),
+        (["Maintainer-email: Müller <müller@größe.example>"], None, None, None),
+        (["Home-page: lantern.example"], Code.FIELD_REFUSED, "error", None),
+        (["Download-URL: ftp://lantern.example/"], Code.FIELD_REFUSED, "error", None),
+        (["Project-URL: Code, git@code.example:lantern.git"], Code.FIELD_REFUSED, "error", None),
+        (["Project-URL: Code, HTTPS://code.example/a b"], None, None, None),
+        (["Project-URL: Code"], Code.FIELD_REFUSED, "error", None),
+        (["Project-URL: , https://code.example"], Code.FIELD_REFUSED, "error", None),
+        ([f"Project-URL: {'x' * 33}, https://a.example"], Code.FIELD_REFUSED, "error", None),
+        ([f"Project-URL: {'ü' * 32}, https://a.example"], None, None, None),
+        (["", "Title", "==", "", ".. nope::"], Code.DESCRIPTION, "warning", "warning"),
+        (["Description-Content-Type: text/x-rst", "", ":no:`x`"], Code.DESCRIPTION, *BOTH_WARN),
+        (["Description-Content-Type: text/markdown", "", ":no:`x`"], None, None, None),
+        (["", "Title", "=====", "", "*Fine*."], None, None, None),
     ],
 )
 def test_fields_that_pypi_refuses(
@@ -54,6 +83,87 @@ def test_fields_that_pypi_refuses(
     for public, severity in ((True, in_public), (False, elsewhere)):
         expected = [(code, severity)] if severity else []
         assert reported(wheel(*lines), public=public) == expected, public
+
+
+@given(st.from_regex(r"[a-zA-Z.@ü\-\" +:/]{1,20}|.{0,6}@.{0,9}(\.[a-z-]{0,9})?", fullmatch=True))
+@example("me@-office.example")
+@example("me.@office.example")
+@example("me@office.example1")
+def test_malformed_addresses_are_refused_by_pypi(address: str) -> None:
+    """What is refused here, PyPI's own library refuses as well."""
+    if (Code.FIELD_REFUSED, "error") not in reported(
+        wheel(f"Author-email: {address}"), public=True
+    ):
+        return
+    (_, parsed) = parseaddr(wheel(f"Author-email: {address}").raw_metadata["author_email"])
+    with pytest.raises(EmailNotValidError):
+        validate_email(parsed, check_deliverability=False)
+
+
+@given(st.from_regex(r"[a-z+]{0,6}:?/{0,2}[a-z@:.\[\] ]{0,20}", fullmatch=True))
+@example("https")
+@example("HTTP:lantern")
+def test_other_urls_are_refused_by_pypi(url: str) -> None:
+    """What is refused here, PyPI's own library refuses as well."""
+    if (Code.FIELD_REFUSED, "error") not in reported(wheel(f"Home-page: {url}"), public=True):
+        return
+    said = wheel(f"Home-page: {url}").raw_metadata["home_page"]
+    validator = Validator().allow_schemes("http", "https").require_presence_of("scheme")
+    with pytest.raises(ValidationError):
+        validator.validate(uri_reference(said).normalize())
+
+
+def test_password_in_a_url_is_hidden() -> None:
+    """A URL that is refused may contain a password."""
+    (problem,) = check(LANTERN, [wheel(f"Project-URL: Code, {URL}")], public=True)
+    assert "code.example" in problem.message
+    assert "topsecret" not in problem.message + problem.remedy
+
+
+def test_description_is_quoted() -> None:
+    """The message says on which line the description does not render."""
+    (problem,) = check(LANTERN, [wheel("", "Lantern", "", ".. nope::")], public=True)
+    assert '(line 3: Unknown directive type "nope")' in problem.message
+
+
+@pytest.mark.parametrize(
+    ("platform", "refused"),
+    [
+        ("linux_x86_64", True),
+        ("linux_aarch64", True),
+        ("manylinux_2_28_x86_64.linux_x86_64", True),
+        ("linux_armv7l", False),
+        ("linux_armv6l", False),
+        ("manylinux2014_x86_64", False),
+        ("musllinux_1_2_x86_64", False),
+        ("any", False),
+    ],
+)
+def test_plain_linux(platform: str, refused: bool) -> None:
+    """PyPI accepts no wheel for just any Linux, but for two exceptions."""
+    built = distribution(f"lantern-1.0-py3-none-{platform}.whl")
+    found = reported(built, public=True)
+    assert found == ([(Code.PLAIN_LINUX, "error")] if refused else [])
+    assert reported(built, public=False) == []
+
+
+@pytest.mark.parametrize(
+    ("length", "suffix", "refused"),
+    [
+        (246, "-1.0-py3-none-any.whl", False),
+        (247, "-1.0-py3-none-any.whl", True),
+        (255, "-1.0.tar.gz", False),
+        (256, "-1.0.tar.gz", True),
+    ],
+)
+def test_long_file_name(length: int, suffix: str, refused: bool) -> None:
+    """PyPI's server needs room for the file and, beside a wheel, its metadata."""
+    name = "x" * (length - len(suffix))
+    release = Identity(canonicalize_name(name), Version("1.0"))
+    built = distribution(f"{name}{suffix}", metadata=core_metadata(name=name))
+    found = [problem.code for problem in check(release, [built], public=True)]
+    assert found == ([Code.FILENAME_LONG] if refused else [])
+    assert check(release, [built], public=False) == ()
 
 
 def test_deprecated_classifiers_have_remedies() -> None:

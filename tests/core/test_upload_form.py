@@ -122,6 +122,16 @@ def test_wheel_form_fields() -> None:
     assert str(fields["description"]).strip() == "# Lantern\n\nGröße: 3"
 
 
+def test_import_names() -> None:
+    """PyPI reads the fields of metadata 2.5 (PEP 794) under these names."""
+    lines = ("Import-Name: lantern", "Import-Name: oil ; private", "Import-Namespace: light")
+    metadata = core_metadata(*lines).replace(b"Version: 2.4", b"Version: 2.5")
+    fields = form_fields(distribution(WHEEL, metadata=metadata))
+    assert fields["import_name"] == ["lantern", "oil ; private"]
+    assert fields["import_namespace"] == ["light"]
+    assert "import_names" not in fields
+
+
 def test_sdist_form_fields() -> None:
     """An sdist's pyversion is `source`."""
     fields = form_fields(distribution(SDIST))

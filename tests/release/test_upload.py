@@ -21,7 +21,7 @@ from poetry_publish_verified.release.interfaces import Plan
 from tests.core.distributions import SDIST, WHEEL, distribution
 from tests.release.scripted import OK, ScriptedAnswer, World, changed
 
-WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-linux_x86_64.whl" for n in range(10, 16)]
+WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-manylinux_2_28_x86_64.whl" for n in range(10, 16)]
 # Later ones are larger.
 MANY = in_upload_order(
     [*(distribution(name, b"light" * n) for n, name in enumerate(WHEELS, 2)), distribution(SDIST)]

@@ -9,6 +9,7 @@ from packaging.tags import Tag, parse_tag
 
 from poetry_publish_verified.core.contents import ArchiveMember, Contents
 from poetry_publish_verified.core.distribution import Distribution, belongs_to, valid_version
+from poetry_publish_verified.core.preflight import pypi_rules
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -52,6 +53,8 @@ def _filename(distribution: Distribution, *, public: bool) -> Iterator[Problem]:
     if filename != normalized:
         severity: Severity = "error" if public else "warning"
         yield problems.filename_not_normalized(filename, normalized, severity)
+    if public:
+        yield from pypi_rules.of_filename(distribution)
 
 
 def _poetrys(distribution: Distribution, contents: Contents) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from poetry_publish_verified.core.distribution import Distribution, valid_version
+from poetry_publish_verified.core.preflight import description, pypi_rules
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -25,7 +26,10 @@ def of_one(release: Identity, distribution: Distribution) -> Iterator[Problem]:
 
 def of_all(distributions: Iterable[Distribution], *, public: bool) -> Iterator[Problem]:
     """Faults that all files of a release usually share: each is reported once."""
-    finders = (_classifiers, _direct_urls, _summary, _size)
+    finders = (
+        *(_classifiers, _direct_urls, _summary, _size),
+        *(pypi_rules.of_metadata, description.of_metadata),
+    )
     found: dict[Problem, list[str]] = {}
     for distribution in distributions:
         for finder in finders:

@@ -122,6 +122,23 @@ def direct_url(dependency: str) -> Text:
     )
 
 
+@problem(Code.FIELD_REFUSED)
+def field_refused(field: str, fault: str, what_to_do: str) -> Text:
+    return Text(
+        f"this index does not accept the metadata field {field}: {fault}.",
+        f"{what_to_do} pyproject.toml, and build again.",
+    )
+
+
+@problem(Code.DESCRIPTION, "warning")
+def description_does_not_render(fault: str) -> Text:
+    """PyPI refuses such descriptions."""
+    return Text(
+        f"the description does not render as reStructuredText ({printable(fault, 200)}).",
+        "Correct the project's README, and build again.",
+    )
+
+
 @problem(Code.SUMMARY)
 def summary_unfit(length: int, most: int, severity: Severity) -> Text:
     """PyPI limits the summary to `most` characters; the specification, to one line."""
@@ -150,6 +167,24 @@ def filename_not_normalized(filename: str, normalized: str, severity: Severity) 
     return Text(
         f"{filename} is not a normalized file name; it should be {normalized}.",
         "Build again with a newer version of the build backend.",
+    )
+
+
+@problem(Code.FILENAME_LONG)
+def filename_too_long(filename: str, most: int) -> Text:
+    """Both in bytes."""
+    return Text(
+        f"the file name has {len(filename.encode())} bytes; this index accepts up to {most} here:"
+        f" {filename}.",
+        "Shorten the version or the wheel's tags, and build again.",
+    )
+
+
+@problem(Code.PLAIN_LINUX)
+def plain_linux(filename: str, platforms: Collection[str]) -> Text:
+    return Text(
+        f"{filename} is a wheel for {some(platforms)}, which this index does not accept.",
+        "Build it for manylinux or musllinux: auditwheel repair converts it where possible.",
     )
 
 

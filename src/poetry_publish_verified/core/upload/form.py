@@ -27,6 +27,8 @@ _FORM_NAMES = {
     "platforms": "platform",
     "supported_platforms": "supported_platform",
     "license_files": "license_file",
+    "import_names": "import_name",
+    "import_namespaces": "import_namespace",
 }
 
 
