@@ -16,7 +16,13 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -71,41 +77,36 @@ class Awaited:
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRequest:
-    """One of several releases to send."""
-
-    member: WorkspaceMember
-    source: DistDirRelease
-    plan: Plan
-
-
 async def run_release(
-    source: DistDirRelease, plan: Plan, needed: Sequence[WorkspaceMember], ticking: Ticking
+    source: DistDirRelease, needed: Sequence[WorkspaceMember], ticking: Ticking
 ) -> Verdict:
     """`publish` with real adapters; `ticking` keeps the terminal up to date."""
-    targets, proxies = _targets(source), source.targets.proxies
-    async with _adapters(targets, plan, source.report, ticking, proxies=proxies) as adapters:
-        return await publish(source, adapters.to_publish(source, plan), needed)
+    async with _to_publish([source], source.report, ticking) as adapters:
+        return await publish(source, adapters.to_publish(source), needed)
 
 
 async def run_workspace(
-    requests: Sequence[ReleaseRequest], report: Report, ticking: Ticking, *, fail_fast: bool
+    sources: Sequence[DistDirRelease], report: Report, ticking: Ticking, *, fail_fast: bool
 ) -> Verdict:
     """`publish_all` with real adapters; `report` takes the events of the run itself."""
-    targets = [target for each in requests for target in _targets(each.source)]
-    plan, proxies = requests[0].plan, requests[0].source.targets.proxies
-    async with _adapters(targets, plan, report, ticking, proxies=proxies) as adapters:
+    async with _to_publish(sources, report, ticking) as adapters:
         releases = [
-            PlannedRelease(each.member, each.source, adapters.to_publish(each.source, each.plan))
-            for each in requests
+            PlannedRelease(each.started.member, each, adapters.to_publish(each))
+            for each in sources
+            if each.started.member
         ]
         return await publish_all(releases, report, fail_fast=fail_fast)
 
 
-def _targets(source: DistDirRelease) -> list[IndexTarget]:
-    _check_certificates(source.targets.repository)
-    return [source.targets.own, *source.targets.shown_by]
+def _to_publish(
+    sources: Sequence[DistDirRelease], report: Report, ticking: Ticking
+) -> AbstractAsyncContextManager[_Adapters]:
+    for source in sources:
+        _check_certificates(source.started.targets.repository)
+    releases = [source.started for source in sources]
+    targets = [url for each in releases for url in (each.targets.own, *each.targets.shown_by)]
+    first = releases[0]
+    return _adapters(targets, first.plan, report, ticking, proxies=first.targets.proxies)
 
 
 async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
@@ -162,12 +163,12 @@ class _Adapters:
     )
     jitter: Callable[[], float] = random.SystemRandom().random
 
-    def to_publish(self, source: DistDirRelease, plan: Plan) -> interfaces.PublishContext:
+    def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
         """What sends and proves one release."""
-        targets = source.targets
+        targets = source.started.targets
         return interfaces.PublishContext(
-            plan=plan,
-            repository=HttpRepository(self.http, targets.repository, source.dist_dir),
+            plan=source.started.plan,
+            repository=HttpRepository(self.http, targets.repository, source.started.dist_dir),
             own=self.indexes[targets.own.url],
             indexes=tuple(self.indexes[target.url] for target in targets.shown_by),
             clients=self.clients.ready,

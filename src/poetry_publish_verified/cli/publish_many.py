@@ -1,6 +1,6 @@
 """Publishes many projects (`--projects`): one run, from the builds to the proofs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -11,7 +11,7 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.cli.build import ReleaseBuild, build_apart, confirm_build
-from poetry_publish_verified.cli.composition import ReleaseRequest, run_workspace
+from poetry_publish_verified.cli.composition import run_workspace
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.release_source import DistDirRelease
@@ -61,13 +61,13 @@ class ManyProjects:
         if not options.rehearsal:
             self._hold(releases, stack)
         built = anyio.run(self._build, releases) if options.build else {}
-        requests = list(self._requests(releases, built))
+        arriving = [DistDirRelease(each, built.get(each)) for each in releases]
         fail_fast = bool(self._command.option("fail-fast"))
         report, ticking = self._report, self._report.keep_ticking
-        verdict = anyio.run(partial(run_workspace, requests, report, ticking, fail_fast=fail_fast))
+        verdict = anyio.run(partial(run_workspace, arriving, report, ticking, fail_fast=fail_fast))
         if options.for_users:
-            for each in requests:
-                forget_arrived(each.source)
+            for each in arriving:
+                forget_arrived(each)
         return verdict
 
     def _start(self, stack: ExitStack) -> list[StartedRelease]:
@@ -91,9 +91,8 @@ class ManyProjects:
     def _hold(self, releases: Sequence[StartedRelease], stack: ExitStack) -> None:
         """Take all locks, always in the same order, so that no two runs deadlock."""
         make_room_for_files(_FILES_BESIDE + 2 * len(releases))
-        timeout, to_send = self._settings.timeout, self._options.for_users
         for release in sorted(releases, key=lambda each: str(each.project.root)):
-            release.hold(self._command, timeout, stack, to_send=to_send)
+            release.hold(self._command, stack)
 
     async def _build(
         self, releases: Iterable[StartedRelease]
@@ -110,12 +109,3 @@ class ManyProjects:
             for release in releases:
                 start(build, release)
         return built
-
-    def _requests(
-        self, releases: Iterable[StartedRelease], built: Mapping[StartedRelease, ReleaseBuild]
-    ) -> Iterable[ReleaseRequest]:
-        to_keep = not self._options.rehearsal
-        for release, checkout in zip(releases, self._workspace.checkouts, strict=True):
-            source = DistDirRelease.of(release, built.get(release), to_keep=to_keep)
-            plan = self._options.plan(self._settings, release.targets)
-            yield ReleaseRequest(checkout.member, source, plan)

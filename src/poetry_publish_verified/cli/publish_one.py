@@ -52,14 +52,13 @@ class OneProject:
             raise
         if not options.rehearsal:
             # After the last question. The default receipt belongs to whoever holds the lock.
-            release.hold(command, settings.timeout, stack, to_send=options.for_users)
+            release.hold(command, stack)
         self._keep_receipt(project)
         built = build.build_here(command, release) if options.build else None
         if built is not None:
             self._keep_receipt(built.project)
-        source = DistDirRelease.of(release, built, to_keep=not options.rehearsal)
-        plan = options.plan(settings, release.targets)
-        verdict = anyio.run(run_release, source, plan, needed, report.keep_ticking)
+        source = DistDirRelease(release, built)
+        verdict = anyio.run(run_release, source, needed, report.keep_ticking)
         if options.for_users:
             forget_arrived(source)
         return verdict

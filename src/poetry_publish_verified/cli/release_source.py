@@ -1,9 +1,6 @@
 """Gathers what preflight checks: the files, the project, git and the repository."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Event as Stop
-from typing import Self
 
 import anyio.to_thread
 
@@ -13,40 +10,23 @@ from poetry_publish_verified.adapters.git import tags_at_head
 from poetry_publish_verified.cli.build import Recording, ReleaseBuild
 from poetry_publish_verified.cli.started_release import StartedRelease
 from poetry_publish_verified.core.events import DistributionsRead, FileFacts
-from poetry_publish_verified.core.preflight import Circumstances, Identity
-from poetry_publish_verified.poetry_api.indexes import Targets
-from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.core.preflight import Circumstances
 from poetry_publish_verified.release.interfaces import Release
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DistDirRelease:
     """The release in the dist directory, not read yet.
 
     What was `built` just now is not compared with pyproject.toml: a plugin may change metadata.
     """
 
-    project: Project
-    targets: Targets
-    dist_dir: Path
-    built: ReleaseBuild | None
-    report: Recording
-
-    @classmethod
-    def of(cls, release: StartedRelease, built: ReleaseBuild | None, *, to_keep: bool) -> Self:
-        """What a started release hands over; `to_keep`: the next run may use what was `built`."""
-        project = built.project if built else release.project
-        return cls(
-            project=project,
-            targets=release.targets,
-            dist_dir=release.dist_dir,
-            built=built,
-            report=Recording(release, built if to_keep else None),
-        )
-
-    @property
-    def identity(self) -> Identity:
-        return self.project.identity
+    def __init__(self, started: StartedRelease, built: ReleaseBuild | None) -> None:
+        self.started = started
+        self.built = built
+        self.project = built.project if built else started.project
+        self.identity = self.project.identity
+        # The next run may use what was built, unless this is a rehearsal.
+        self.report = Recording(started, None if started.options.rehearsal else built)
 
     async def read(self) -> Release:
         """Read the files and their circumstances in a thread."""
@@ -61,14 +41,14 @@ class DistDirRelease:
         return release
 
     def _look(self, stop: Stop) -> Release:
-        project, dist_dir = self.project, self.dist_dir
+        project, dist_dir = self.project, self.started.dist_dir
         name, version = project.identity.name, project.identity.version
         found = dist_dir_adapter.look(dist_dir, name, version, stop.is_set)
         circumstances = Circumstances(
             place=str(dist_dir),
             built=self.built is not None,
-            repository=self.targets.repository,
-            indexes=tuple(index.url for index in self.targets.shown_by),
+            repository=self.started.targets.repository,
+            indexes=tuple(index.url for index in self.started.targets.shown_by),
             broken=found.broken,
             declared=project.declared if self.built is None else None,
             changed=changed_since(project.root, dist_dir, found.distributions, version),

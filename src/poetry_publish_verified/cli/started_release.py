@@ -24,36 +24,40 @@ from poetry_publish_verified.guard.seams.application import Notifier
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.release.interfaces import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StartedRelease:
-    """One release of a run: its project, where it goes, and what reports its events.
+    """One release of a run: its project, what is asked for, where it goes, what reports its events.
 
     `member` is the project as one of several. While `build_lock` is open, no other process
     builds the project, or reads what is built for another repository.
     """
 
     project: Project
+    options: PublishOptions
+    plan: Plan
     targets: Targets
     dist_dir: Path
     report: Callable[[events.Event], None]
     member: WorkspaceMember | None = None
     build_lock: ExitStack = field(default_factory=ExitStack)
 
-    def hold(self, command: Command, timeout: float, stack: ExitStack, *, to_send: bool) -> None:
-        """Lock the checkout, waiting `timeout` seconds at most; raises ReleaseError.
+    def hold(self, command: Command, stack: ExitStack) -> None:
+        """Lock the checkout, waiting no longer than for indexes; raises ReleaseError.
 
         To the end of `stack`, no other process releases this project to this repository.
         """
         stack.push(self.build_lock)
         places, root = LockPlaces(user_lock_directory()), self.project.root
         locks = [(places.build(root), self.build_lock)]
-        if to_send:
+        if self.options.for_users:
             locks.insert(0, (places.release(root, self.targets.repository.url), stack))
         on_wait, export = Notifier(command.io).warn, self.member is None
         for resource, until in locks:
             try:
+                timeout = self.plan.timeout
                 lock = acquire(
                     resource, on_wait, required=True, default_timeout=timeout, export=export
                 )
@@ -85,7 +89,13 @@ def start_release(
         # A rehearsal leaves the user's dist directory alone.
         dist_dir = Path(stack.enter_context(temporary_directory()))
     return StartedRelease(
-        project=project, targets=targets, dist_dir=dist_dir, report=report, member=member
+        project=project,
+        options=options,
+        plan=options.plan(settings, targets),
+        targets=targets,
+        dist_dir=dist_dir,
+        report=report,
+        member=member,
     )
 
 

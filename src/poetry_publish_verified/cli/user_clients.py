@@ -19,6 +19,6 @@ def forget_in_poetrys_caches(
 
 def forget_arrived(source: DistDirRelease) -> None:
     """The same of what was released here."""
-    urls = [index.url for index in source.targets.shown_by]
+    urls = [index.url for index in source.started.targets.shown_by]
     identity = source.identity
     forget_in_poetrys_caches(urls, identity.name, str(identity.version), source.report)
