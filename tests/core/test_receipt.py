@@ -75,6 +75,7 @@ def test_receipt_before_any_event() -> None:
         "finished": None,
         "verdict": "running",
         "exit_code": None,
+        "summary": None,
         "rehearsal": False,
         "sources": {"commit": None, "digest": None},
         "until": None,

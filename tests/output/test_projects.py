@@ -126,7 +126,10 @@ def test_log() -> None:
         "<error>upload-failed (PV407): base 1.1</error>",
         "  <c1>Ask for access.</c1>",
         "<error>blocked: app 1.0</error>",
-        "<error>upload-failed: 0 of 2 projects verified</error>",
+        (
+            "<error>upload-failed: 1 of 2 projects failed: base 1.1 (PV407: It was refused); "
+            "1 is blocked; 0 are proven</error>"
+        ),
         "Receipt: run.json",
     ]
 
@@ -151,8 +154,39 @@ def test_last_lines_of_forty_projects() -> None:
         f"<error>preflight-refused (PV407): {shown} and 5 more</error>",
         "  <c1>Ask for access.</c1>",
         f"<error>blocked: {blocked} and 15 more</error>",
-        "<error>preflight-refused: nothing was uploaded</error>",
+        (
+            "<error>preflight-refused: 15 of 40 projects failed: p0 1, p1 1, p2 1 and 12 more "
+            "(PV407: It was refused); 25 are blocked; nothing was uploaded</error>"
+        ),
     ]
+
+
+def ended(verdict: Verdict, **errors: Verdict) -> str:
+    """The last line for eight projects that end so, those in `errors` with an error."""
+    screen = Screen(animated=False)
+    text = Text(screen, "publish")
+    text.event(ProjectsFound(8, ()), 0.0)
+    for name in "abcdefgh":
+        report(text, name, ReleaseStarted(name, "1", None), SendingStarted())
+        end = errors.get(name, Verdict.VERIFIED)
+        report(text, name, *[ProblemFound(REFUSED)] * bool(end.exit_code))
+        report(text, name, *[ReleaseEnded(end)] * (end is not Verdict.RUNNING))
+    text.end(verdict, None)
+    return screen.said[-1].removeprefix(f"<error>{verdict}: ").removesuffix("</error>")
+
+
+def test_failures_come_before_counts() -> None:
+    """The last line of a failure names what failed and why, and then counts."""
+    failed, running = Verdict.UPLOAD_FAILED, Verdict.RUNNING
+    why = "(PV407: It was refused)"
+    assert ended(failed, c=failed) == f"1 of 8 projects failed: c 1 {why}; 7 are proven"
+    assert ended(failed, c=failed, d=Verdict.BLOCKED, e=Verdict.NOT_VISIBLE) == (
+        f"2 of 8 projects failed: c 1, e 1 {why}; 1 is blocked; 5 are proven"
+    )
+    assert ended(Verdict.INTERRUPTED, a=running, h=running) == (
+        "2 of 8 projects are not proven: a 1, h 1; 6 are proven."
+        " Run the same command again to finish."
+    )
 
 
 def test_errors_of_the_whole_run() -> None:
@@ -166,7 +200,7 @@ def test_errors_of_the_whole_run() -> None:
     assert screen.said[-3:] == [
         "<error>4 errors, the first: PV204</error>",
         "  <c1>Look at PV204.</c1>",
-        "<error>preflight-refused: nothing was uploaded</error>",
+        "<error>preflight-refused: PV204: It failed, and 3 more; nothing was uploaded</error>",
     ]
 
 

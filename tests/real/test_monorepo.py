@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -350,9 +351,17 @@ def test_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: FaultPro
     lamp, house = add_member(root, "lamp", "wick"), add_member(root, "house", "lamp", "oil")
     lift = refuse(proxy, wick)
     through = pypi.behind(proxy.origin)
-    ended(publish(poetry, root, through, "--build", *ALL), 4)
+    run = publish(poetry, root, through, "--build", "--format", "json", *ALL)
+    ended(run, 4)
     receipt = receipt_in(root)
     assert (receipt["verdict"], receipt["exit_code"]) == ("upload-failed", 4)
+    assert re.fullmatch(
+        r"upload-failed: 1 of 4 projects failed: wick 1\.0 \(PV401: wick-.* was refused: .*\);"
+        r" 2 are blocked; 1 is proven",
+        receipt["summary"],
+    )
+    assert receipt["summary"] in run.err
+    assert [e["summary"] for e in run.events if "summary" in e] == [receipt["summary"]] * 2
     assert verdicts(receipt) == {
         "oil": "verified", "wick": "upload-failed", "lamp": "blocked", "house": "blocked",
     }  # fmt: skip

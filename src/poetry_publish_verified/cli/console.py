@@ -189,7 +189,7 @@ class Reporting:
             self(events.ProblemFound(problems.internal(error), release=False))
             self._trace(error)
         self._begun = self._begun or self._earlier is None
-        self(events.RunEnded(verdict))
+        self(events.RunEnded(verdict, self._text.summary(verdict)))
         if self._unwritable and self._written and self._path is not None:
             # It would say that the run goes on.
             receipt_file.remove(self._path)

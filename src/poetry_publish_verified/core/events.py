@@ -283,6 +283,7 @@ class ReleaseEnded(Event):
 
 
 class RunEnded(Event):
-    """The run has ended."""
+    """The run has ended; `summary` is what failed and why, or what is proven, on one line."""
 
     verdict: Verdict
+    summary: str = ""

@@ -68,6 +68,7 @@ class Receipt:
             "finished": None,
             "verdict": str(Verdict.RUNNING),
             "exit_code": None,
+            "summary": None,
             "rehearsal": False,
             "sources": {"commit": None, "digest": None},
             "until": None,
@@ -104,7 +105,8 @@ class Receipt:
             case events.ProblemFound(problem, of_release):
                 place = self._release if of_release and self._release else self._run
                 place["problems"].append(asdict(problem))
-            case events.RunEnded(verdict):
+            case events.RunEnded(verdict, summary):
+                self._run["summary"] = summary
                 self._run["verdict"] = str(verdict)
                 self._run["exit_code"] = verdict.exit_code
                 self._run["finished"] = iso(now)

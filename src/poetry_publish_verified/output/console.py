@@ -108,13 +108,16 @@ class Text:
             say(escaped(who, "error"))
             if remedy:
                 say(f"  {_name(remedy)}")
-        line = summary.verdict_line(self.releases, verdict, self._kind)
-        say(escaped(line, "success" if good else "error"))
+        say(escaped(self.summary(verdict), "success" if good else "error"))
         last = self.releases.last
         if good and last.page and not self.releases.several:
             say(escaped(f"{last.page}{last.version}/"))
         if receipt:
             say(f"Receipt: {escaped(receipt)}")
+
+    def summary(self, verdict: Verdict) -> str:
+        """How the run ended, on one line."""
+        return summary.verdict_line(self.releases, verdict, self._kind)
 
     def _say(self, event: events.Event, seconds: float, release: str | None, title: str) -> None:
         of = f"{escaped(title)}: " if title else ""

@@ -1,14 +1,15 @@
 """The last lines of a run: who failed, how it ended, and what to do first."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.errors import Verdict
-from poetry_publish_verified.output.releases import Releases
+from poetry_publish_verified.errors import Problem, Verdict
+from poetry_publish_verified.output.releases import Release, Releases
 from poetry_publish_verified.output.words import plural
+from poetry_publish_verified.sanitize import printable
 
 Kind = Literal["publish", "dry-run", "wait"]
 
@@ -21,6 +22,8 @@ _LEVELS = list(Until)
 # So many errors fit on a screen with the last lines, so many names on a line.
 _NEAR = 3
 _NAMES = 10
+# So many characters of an error.
+_WHY = 200
 
 
 def reasons(releases: Releases) -> Iterator[tuple[str, str]]:
@@ -61,9 +64,11 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
             words = f"{subject} {is_} {level}, but {differ} from the build"
         case Verdict.DRY_RUN:
             words = f"{subject} passed every check; nothing was sent, no credentials were tried"
-        case Verdict.UPLOAD_FAILED if not releases.several:
+        case _ if releases.projects and kind != "wait":
+            words = _failures(releases, verdict)
+        case Verdict.UPLOAD_FAILED:
             words = f"{releases.last.arrived()} are on the index"
-        case _ if verdict in _STATES and kind != "wait" and not releases.several:
+        case _ if verdict in _STATES and kind != "wait":
             words = _STATES[verdict]
         case _:
             words = _progress(releases, verdict, subject, kind)
@@ -78,9 +83,52 @@ def _progress(releases: Releases, verdict: Verdict, subject: str, kind: Kind) ->
         words = "; ".join(each.unproven() for each in failed[:_NEAR])
         if releases.several:
             words += f" ({len(failed)} of {plural(len(releases.all), 'release')} failed)"
-    elif releases.several:
-        words = f"{subject} verified"
     else:
         words = f"{releases.last.arrived()} uploaded, not yet verified"
-    again = ". Run the same command again to finish."
-    return words + again * (verdict in {Verdict.INTERRUPTED, Verdict.NOT_VISIBLE})
+    return words + _again(verdict)
+
+
+def _failures(releases: Releases, verdict: Verdict) -> str:
+    """What failed and why (else what is unfinished), then how many did not."""
+    every = releases.all
+    failed = [each for each in every if each.verdict.exit_code]
+    unfinished = [each.title for each in every if each.verdict is Verdict.RUNNING]
+    blocked = sum(each.verdict is Verdict.BLOCKED for each in every)
+    good = len(every) - len(failed) - len(unfinished) - blocked
+    total, sending = plural(releases.projects, "project"), any(each.sending for each in every)
+    words = []
+    if failed:
+        words.append(f"{len(failed)} of {total} failed: {', '.join(_causes(failed))}")
+    elif releases.errors:
+        words.append(_why(releases.errors))
+    elif sending:
+        count, names = len(unfinished), some(unfinished, _NEAR)
+        words.append(f"{count} of {total} {_are(count)} not proven: {names}")
+    words += [f"{blocked} {_are(blocked)} blocked"] if blocked else []
+    words.append(f"{good} {_are(good)} proven" if sending else "nothing was uploaded")
+    return "; ".join(words) + (_again(verdict) if sending else "")
+
+
+def _causes(failed: Iterable[Release]) -> Iterator[str]:
+    """Releases with their first error, those with the same code together."""
+    groups: defaultdict[str, list[Release]] = defaultdict(list)
+    for each in failed:
+        groups[each.errors[0].code if each.errors else ""].append(each)
+    for same in groups.values():
+        why = f" ({_why(same[0].errors)})" if same[0].errors else ""
+        yield f"{some([each.title for each in same], _NEAR)}{why}"
+
+
+def _why(errors: Sequence[Problem]) -> str:
+    """`PV401: the first error, and 2 more`."""
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f"{errors[0].code}: {printable(errors[0].message.rstrip('.'), _WHY)}{more}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _again(verdict: Verdict) -> str:
+    again = verdict in {Verdict.INTERRUPTED, Verdict.NOT_VISIBLE}
+    return ". Run the same command again to finish." if again else ""
