@@ -5,8 +5,6 @@ rename: readers need no lock. Where a rename would lose something (links, owner,
 refused, the target is written in place, as stock Poetry does.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Where the guard keeps its files, and what it calls them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 # hatchling packs whatever the root's own .gitignore does not name, but nothing in a directory of

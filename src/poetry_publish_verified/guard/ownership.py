@@ -12,14 +12,12 @@ what it protects. Only modes and owners decide that; users and groups are never 
   become a link by the time it is used.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import STATE_DIR
@@ -56,7 +54,7 @@ class SharedDirectory(NamedTuple):
     @classmethod
     def at(
         cls, path: Path, subject: Path | None = None, *also: Path, closed: int = stat.S_ISVTX
-    ) -> SharedDirectory:
+    ) -> Self:
         """The directory at `path`, whose entries protect `subject` (by default, itself).
 
         The owners of `also` are trusted like the subject's. A directory whose mode has one of the

@@ -1,7 +1,5 @@
 """Which process made something, and whether it still runs."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os
@@ -10,6 +8,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,12 @@ class ProcessId:
     started: str
 
     @classmethod
-    def current(cls) -> ProcessId:
+    def current(cls) -> Self:
         """This very process."""
         return cls(_host(), os.getpid(), _start_time(os.getpid()))
 
     @classmethod
-    def parse(cls, text: str) -> ProcessId | None:
+    def parse(cls, text: str) -> Self | None:
         """The process that `str(process_id)` named; None for any other text."""
         match = re.fullmatch(r"([0-9a-f]{12})-(\d{1,10})-(\d+)", text)
         return cls(match[1], int(match[2]), match[3]) if match else None

@@ -1,7 +1,5 @@
 """What a plugin set depends on: the interpreter, and the distributions on its path."""
 
-from __future__ import annotations
-
 import importlib.machinery
 import importlib.metadata
 import os

@@ -1,7 +1,5 @@
 """Removes files and directories: at once, by way of another name, or what dead processes left."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

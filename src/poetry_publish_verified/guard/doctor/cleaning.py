@@ -1,7 +1,5 @@
 """Removes what the guard keeps in a checkout and for this user."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Tries the locks of a filesystem with two processes of this host."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """Where this user's Poetry locks: what the filesystems' locks are worth, and who holds which."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple

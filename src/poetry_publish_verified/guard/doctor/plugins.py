@@ -4,8 +4,6 @@ Where stock Poetry dies while it loads its own `.poetry/plugins`, no plugin of t
 so this looks from outside, and imports nothing from the checkout.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """One attempt to get one lock, with a time-out. The only importer of filelock."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import threading

@@ -1,7 +1,5 @@
 """Lock files: where everybody looks who can write what they protect, or else where one can be."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """Which filesystem a path is on, and what its locks are worth."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

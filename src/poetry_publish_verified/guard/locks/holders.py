@@ -4,8 +4,6 @@ The lock itself is the operating system's. A record may be missing, or left by a
 killed: it decides nothing but what is said, and which ancestor counts.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import secrets
@@ -15,6 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
@@ -48,7 +47,7 @@ class Holder:
     """Identifies this one holding; a nested process shows it."""
 
     @classmethod
-    def this_process(cls, resource: str) -> Holder:
+    def this_process(cls, resource: str) -> Self:
         """This very process, from now on."""
         process = ProcessId.current()
         return cls(

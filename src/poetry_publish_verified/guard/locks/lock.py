@@ -4,8 +4,6 @@ Where a lock is not available, Poetry's own commands say so once and run as they
 only a caller that requires the lock is refused. Few commands need a lock, so few load this.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import threading

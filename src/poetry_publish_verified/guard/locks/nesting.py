@@ -5,8 +5,6 @@ program that it starts, under the same process id, and must not leave a lock beh
 holds.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import threading

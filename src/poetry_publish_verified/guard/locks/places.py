@@ -5,8 +5,6 @@ environment, the active one, Poetry's own), and nobody who lists a directory fin
 beside an environment there is a hidden file at most, as pipx and Poetry keep some there too.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import socket

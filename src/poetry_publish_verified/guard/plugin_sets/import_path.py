@@ -1,7 +1,5 @@
 """What is on `sys.path`, what Poetry uses of its own plugins, and imports that write nothing."""
 
-from __future__ import annotations
-
 import json
 import os
 import site

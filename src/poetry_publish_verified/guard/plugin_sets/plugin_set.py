@@ -5,8 +5,6 @@ leave anything there: a record counts only if it is complete, and what this proc
 is not taken for damaged.
 """
 
-from __future__ import annotations
-
 import compileall
 import hashlib
 import json

@@ -8,8 +8,6 @@
 - What is removed is renamed first, so that nobody finds half of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -19,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from poetry_publish_verified.guard import problems, removal
 from poetry_publish_verified.guard.layout import STATE_DIR
@@ -58,7 +56,7 @@ class PluginSets:
         """What lies there and may be others' work, once this process has found it."""
 
     @classmethod
-    def of_project(cls, root: Path) -> PluginSets:
+    def of_project(cls, root: Path) -> Self:
         """The sets of the project at `root`: in its `.poetry`, or where the variable says."""
         elsewhere = os.environ.get(problems.SETS_VARIABLE)
         if not elsewhere:

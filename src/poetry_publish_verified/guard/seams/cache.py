@@ -24,8 +24,6 @@ A reader finds an entry or none. Whoever has asked the index before, and writes 
 still writes an old page.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -33,7 +31,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from poetry_publish_verified.guard import problems
@@ -225,7 +223,7 @@ def _head(path: Path) -> bytes:
 class _AnyHeaders:
     """Headers of a request that match every `Vary`."""
 
-    def get(self, *_: object) -> _AnyHeaders:
+    def get(self, *_: object) -> Self:
         return self
 
     def __eq__(self, _: object) -> bool:

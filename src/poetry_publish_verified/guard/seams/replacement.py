@@ -1,7 +1,5 @@
 """Replaces attributes of Poetry's for a while, each only where it is as it was when it was read."""
 
-from __future__ import annotations
-
 import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -29,8 +29,6 @@ the content stays stock's. Read in Poetry 2.0 to 2.5, cachecontrol 0.14, tomlkit
 
 # Poetry's private names are what this file is for.
 # ruff: noqa: SLF001
-from __future__ import annotations
-
 import copy
 import shutil
 import sys
