@@ -166,12 +166,16 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
                     # Its holes would be read as zeros without end.
                     raise InvalidArchiveError(f"{info.name} in it is a sparse file")
                 content = archive.extractfile(info) if info.isreg() else None
-                if metadata is None and _is_pkg_info(info.name):
+                if metadata is None and PurePosixPath(info.name).parts[1:] == ("PKG-INFO",):
                     if content is None:
                         raise InvalidArchiveError("its PKG-INFO is not a file")
                     metadata = _at_most(content, _MAX_METADATA, "PKG-INFO")
                     content = BytesIO(metadata)
-                members.append(_hashed(info.name, content) if content else _link(info))
+                if content is not None:
+                    members.append(_hashed(info.name, content))
+                    continue
+                target = info.linkname if info.issym() or info.islnk() else None
+                members.append(ArchiveMember(info.name, 0, target=target, hard=info.islnk()))
         # To the end, which tarfile does not do: only there gzip detects damage.
         while inflated.read(_CHUNK):
             pass
@@ -182,16 +186,6 @@ def _found(pkg_info: bytes | None) -> bytes:
     if pkg_info is None:
         raise InvalidArchiveError("it has no PKG-INFO")
     return pkg_info
-
-
-def _is_pkg_info(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return len(parts) == 2 and parts[1] == "PKG-INFO"
-
-
-def _link(info: tarfile.TarInfo) -> ArchiveMember:
-    target = info.linkname if info.issym() or info.islnk() else None
-    return ArchiveMember(info.name, 0, target=target, hard=info.islnk())
 
 
 def contents_of(

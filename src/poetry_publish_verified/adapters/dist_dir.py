@@ -11,7 +11,6 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from poetry_publish_verified.adapters import archives
-from poetry_publish_verified.core.contents import Contents
 from poetry_publish_verified.core.distribution import (
     Distribution,
     belongs_to,
@@ -76,9 +75,9 @@ def look(
     try:
         # Hashing and inflating leave the other cores free for the next file, or for each other.
         begun = [
-            (filename, threads.submit(_hash, path, stopped), threads.submit(_open, path, stopped))
-            for filename in filenames(dist_dir, name, version)
-            for path in [dist_dir / filename]
+            (path.name, threads.submit(_hash, path, stopped), threads.submit(read, path, stopped))
+            for path in (dist_dir / filename for filename in filenames(dist_dir, name, version))
+            for read in [archives.wheel if path.suffix == ".whl" else archives.sdist]
         ]
         for filename, hashed, opened in begun:
             try:
@@ -115,8 +114,3 @@ def _hash(path: Path, stopped: Callable[[], bool]) -> tuple[int, str, str, str]:
                 digest.update(chunk)
     md5, sha256, blake2_256 = (digest.hexdigest() for digest in digests)
     return size, md5, sha256, blake2_256
-
-
-def _open(path: Path, stopped: Callable[[], bool]) -> tuple[bytes, Contents]:
-    read = archives.wheel if path.suffix == ".whl" else archives.sdist
-    return read(path, stopped)

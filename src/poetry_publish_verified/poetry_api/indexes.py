@@ -94,7 +94,9 @@ class _Finder:
         self._config = config
         self._upload = upload
         self._sources = known
-        self.implied = _implied_by(upload.url) if upload else None
+        self.implied = index_of(upload.url) if upload else None
+        if upload and self.implied and is_public(upload.url):
+            self.implied = replace(self.implied, certain=True)
 
     def find_all(self, names: tuple[str, ...]) -> dict[str, IndexTarget]:
         """The indexes by URL; raises ReleaseError with all that cannot be found."""
@@ -149,9 +151,9 @@ class _Finder:
         if urlsplit(url).query:
             raise InvalidUrlError("it has a query, which the address of an index cannot have")
         url = url.rstrip("/") + "/"
-        source = source or next(
-            (name for name, at in self._sources.items() if _same_index(at, url)), None
-        )
+        for known, place in self._sources.items():
+            if without_credentials(place).rstrip("/") == url.rstrip("/"):
+                source = source or known
         access = self._access(url, username, password, source)
         upload = self._upload
         beside = upload is not None and origin(url) == origin(upload.url)
@@ -183,17 +185,6 @@ class _Finder:
             if cert is True and client_cert is None:
                 return replace(own, username=username, password=password)
         return access_to(url, username, password, cert=cert, client_cert=client_cert)
-
-
-def _implied_by(upload_url: str) -> ImpliedIndex | None:
-    implied = index_of(upload_url)
-    if implied is not None and is_public(upload_url):
-        return replace(implied, certain=True)
-    return implied
-
-
-def _same_index(source_url: str, url: str) -> bool:
-    return without_credentials(source_url).rstrip("/") == url.rstrip("/")
 
 
 def _credentials(authenticator: Authenticator, source: str) -> tuple[str | None, str | None]:

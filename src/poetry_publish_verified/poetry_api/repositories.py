@@ -35,14 +35,11 @@ class Credentials:
 class _Recorder:
     """Stands in for Poetry's uploader, and records what it gets."""
 
-    version = ""
-
-    def __init__(self) -> None:
-        self.username: str | None = None
-        self.password: str | None = None
-        self.url = ""
-        self.cert: Path | bool = True
-        self.client_cert: Path | None = None
+    version = url = ""
+    username: str | None = None
+    password: str | None = None
+    cert: Path | bool = True
+    client_cert: Path | None = None
 
     def auth(self, username: str | None, password: str | None) -> None:
         self.username, self.password = username, password
@@ -52,8 +49,8 @@ class _Recorder:
         url: str,
         cert: Path | bool = True,
         client_cert: Path | None = None,
-        dry_run: bool = False,  # noqa: ARG002 - Poetry's signature
-        skip_existing: bool = False,  # noqa: ARG002 - Poetry's signature
+        *_: object,
+        **__: object,
     ) -> None:
         self.url, self.cert, self.client_cert = url, cert, client_cert
 

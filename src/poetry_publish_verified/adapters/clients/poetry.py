@@ -74,7 +74,9 @@ class PoetryClient:
         self, request: ClientRequest, index_url: str, timeout: float
     ) -> ClientFailure | None:
         """Have Poetry find the version and the link; the other links come with the first."""
-        return await self._ask(lambda: self._resolve(request, index_url), index_url, timeout)
+        return await self._ask(
+            lambda: self._use(request, index_url, lambda *_: None), index_url, timeout
+        )
 
     async def stale_cache_remedy(self, *_: object) -> None:
         """What Poetry's caches on this machine have of the release is dropped in the end."""
@@ -91,9 +93,6 @@ class PoetryClient:
             # Poetry, requests and what they use raise what they like on what a server may send.
             except Exception as error:  # noqa: BLE001
                 return ClientFailure(f"{type(error).__name__}: {printable(str(error))}")
-
-    def _resolve(self, request: ClientRequest, index_url: str) -> ClientFailure | None:
-        return self._use(request, index_url, lambda *_: None)
 
     def _download(self, request: ClientRequest, index_url: str) -> ClientFile | ClientFailure:
         file = self._setup.directory / f"poetry-{os.urandom(4).hex()}.whl"
