@@ -17,6 +17,7 @@ from poetry_publish_verified.core.upload.outcomes import (
     UploadOutcome,
 )
 from poetry_publish_verified.core.upload.refusal import explain, particular
+from poetry_publish_verified.core.upload.refusals.row import Said
 from poetry_publish_verified.core.upload.server_words import server_words
 from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.errors import Code
@@ -61,18 +62,13 @@ def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
     return {**fields, ":action": "file_upload"}
 
 
-# What indexes say of a file they hold: (status, words). PyPI and Google, Nexus, Artifactory (which
-# says that one lacks the permission to overwrite), GitLab. pypiserver and devpi answer 409, which
-# is doubtful unless its words give another reason.
+# What indexes say of a file they hold: PyPI and Google, Nexus, GitLab; Artifactory (which says that
+# one lacks the permission to overwrite). pypiserver and devpi answer 409, which is doubtful unless
+# its words give another reason.
 _EXISTS = (
-    (400, "already exist"),
-    (400, "updating asset"),
-    (400, "cannot be updated"),
-    (403, "overwrite artifact"),
-    (403, "overwrite all artifacts"),
-    (409, "already exist"),
-    (409, "already contain"),
-    (400, "already been taken"),
+    Said(400, "already exist", "updating asset", "cannot be updated", "already been taken"),
+    Said(403, "overwrite artifact", "overwrite all artifacts"),
+    Said(409, "already exist", "already contain"),
 )
 # No index says that it stored a file by a page for people; what stands in front of one does.
 _START = 2048
@@ -112,10 +108,9 @@ def judge(
         return Doubtful(says_exists=False, words=words)
     if answer.status >= 500:
         return Doubtful(says_exists=False, words=words)
-    lower = words.lower()
     # A status may mean that the file is there (409), and its words something else.
     by_status = answer.status == 409 and particular(answer.status, words) is None
-    if by_status or any(answer.status == known and text in lower for known, text in _EXISTS):
+    if by_status or any(said.fits(answer.status, words) for said in _EXISTS):
         return Doubtful(says_exists=True, words=words)
     refused = explain(answer, words, filename, upload_url, repository=repository)
     if anonymous and refused.problem.code is Code.CREDENTIALS_REFUSED:
