@@ -25,7 +25,7 @@ def base(tmp_path: Path) -> Path:
 
 def found(base: Path, *patterns: str) -> list[str]:
     """The matches, relative to the base."""
-    return [os.path.relpath(directory, base) for directory in with_projects(base, patterns).found]
+    return [os.path.relpath(directory, base) for directory in with_projects(base, patterns)[0]]
 
 
 def test_patterns(base: Path) -> None:
@@ -56,6 +56,6 @@ def test_literal_pattern(base: Path) -> None:
 
 def test_patterns_without_a_match_are_named(base: Path) -> None:
     """Each pattern that finds no project is named."""
-    directories = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
-    assert directories.unmatched == ("libs/*", "packages/none", "[", "")
-    assert len(directories.found) == 2
+    directories, unmatched = with_projects(base, ["packages/*", "libs/*", "packages/none", "[", ""])
+    assert unmatched == ["libs/*", "packages/none", "[", ""]
+    assert len(directories) == 2

@@ -3,20 +3,11 @@
 import glob
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Directories:
-    """The directories found, each once and sorted by name, and the patterns that match none."""
-
-    found: tuple[Path, ...]
-    unmatched: tuple[str, ...]
-
-
-def with_projects(base: Path, patterns: Iterable[str]) -> Directories:
-    """Directories that contain a pyproject.toml; patterns are relative to `base`.
+def with_projects(base: Path, patterns: Iterable[str]) -> tuple[list[Path], list[str]]:
+    """Directories with a pyproject.toml, sorted, each once; and the patterns that match none.
 
     A pattern may name the directory or the file. `**` matches any number of directories; hidden
     ones match only patterns with a dot, as in a shell.
@@ -35,4 +26,4 @@ def with_projects(base: Path, patterns: Iterable[str]) -> Directories:
             unmatched.append(pattern)
         for directory in matches:
             found.setdefault(os.path.realpath(directory), directory)
-    return Directories(tuple(found[key] for key in sorted(found)), tuple(unmatched))
+    return [found[key] for key in sorted(found)], unmatched

@@ -15,7 +15,7 @@ from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters import git, receipt_file
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.cli.projects import poetry_in
-from poetry_publish_verified.cli.signals import interrupts_recorded
+from poetry_publish_verified.cli.run import interrupts_recorded
 from poetry_publish_verified.cli.started_release import StartedRelease, temporary_directory
 from poetry_publish_verified.core import events, former_build
 from poetry_publish_verified.core.former_build import OtherSources

@@ -44,8 +44,9 @@ from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
-from poetry_publish_verified.core.events import Event
-from poetry_publish_verified.core.problems.machine import no_client
+from poetry_publish_verified.core.events import Event, ProblemFound
+from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.problems.machine import no_client, poetry_cache_not_cleared
 from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
@@ -53,6 +54,7 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.guard.seams.cache import forget_release
 from poetry_publish_verified.poetry_api.repositories import accept_encoding, proxy_for, pypi_index
 from poetry_publish_verified.release import interfaces
 from poetry_publish_verified.release.install import Clients
@@ -232,6 +234,16 @@ def _without_poetrys_log() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+def forget_in_poetrys_caches(
+    indexes: Iterable[IndexTarget], release: Identity | interfaces.ExpectedRelease, report: Report
+) -> None:
+    """Drop what Poetry's own caches hold of a release, so that the next `poetry lock` sees it."""
+    for index in indexes:
+        forgotten = forget_release(index.url, release.name, str(release.version))
+        if (warning := forgotten.warning) is not None:
+            report(ProblemFound(poetry_cache_not_cleared(index.url, warning)))
 
 
 def user_agent() -> str:

@@ -1,7 +1,7 @@
 """Publishes many projects (`--projects`): one run, from the builds to the proofs."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import anyio
@@ -9,9 +9,8 @@ from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.git import sources
-from poetry_publish_verified.adapters.open_files import make_room_for_files
 from poetry_publish_verified.cli.build import ReleaseBuild, build_apart, confirm_build
-from poetry_publish_verified.cli.composition import run_workspace
+from poetry_publish_verified.cli.composition import forget_in_poetrys_caches, run_workspace
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.release_source import DistDirRelease
@@ -21,7 +20,6 @@ from poetry_publish_verified.cli.started_release import (
     rehearsal_targets,
     start_release,
 )
-from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import Workspace
 from poetry_publish_verified.core.events import ProjectsFound, RunStarted
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
@@ -67,7 +65,8 @@ class ManyProjects:
         verdict = anyio.run(partial(run_workspace, arriving, report, ticking, fail_fast=fail_fast))
         if options.for_users:
             for each in arriving:
-                forget_arrived(each)
+                shown_by = each.started.targets.shown_by
+                forget_in_poetrys_caches(shown_by, each.identity, each.report)
         return verdict
 
     def _start(self, stack: ExitStack) -> list[StartedRelease]:
@@ -90,7 +89,7 @@ class ManyProjects:
 
     def _hold(self, releases: Sequence[StartedRelease], stack: ExitStack) -> None:
         """Take all locks, always in the same order, so that no two runs deadlock."""
-        make_room_for_files(_FILES_BESIDE + 2 * len(releases))
+        _make_room_for_files(_FILES_BESIDE + 2 * len(releases))
         for release in sorted(releases, key=lambda each: str(each.project.root)):
             release.hold(self._command, stack)
 
@@ -109,3 +108,15 @@ class ManyProjects:
             for release in releases:
                 start(build, release)
         return built
+
+
+def _make_room_for_files(wanted: int) -> None:
+    """Raise the limit on open files, as far as the system allows; macOS starts with 256."""
+    # Windows has neither the module nor the limit.
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -8,14 +8,13 @@ from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters.git import sources
 from poetry_publish_verified.cli import build
-from poetry_publish_verified.cli.composition import run_release
+from poetry_publish_verified.cli.composition import forget_in_poetrys_caches, run_release
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.projects import read_project
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.started_release import rehearsal_targets, start_release
-from poetry_publish_verified.cli.user_clients import forget_arrived
 from poetry_publish_verified.cli.workspace_members import needed_by
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.release_order import WorkspaceMember
@@ -60,7 +59,8 @@ class OneProject:
         source = DistDirRelease(release, built)
         verdict = anyio.run(run_release, source, needed, report.keep_ticking)
         if options.for_users:
-            forget_arrived(source)
+            shown_by = release.targets.shown_by
+            forget_in_poetrys_caches(shown_by, source.identity, source.report)
         return verdict
 
     def _project(self) -> Project:

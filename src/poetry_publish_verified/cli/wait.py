@@ -13,13 +13,12 @@ from cleo.io.inputs.argument import Argument
 from cleo.io.inputs.option import Option
 
 from poetry_publish_verified.adapters import dist_dir, receipt_file
-from poetry_publish_verified.cli.composition import Awaited, run_wait
+from poetry_publish_verified.cli.composition import Awaited, forget_in_poetrys_caches, run_wait
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.projects import config_of, poetry_if_any
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
-from poetry_publish_verified.cli.user_clients import forget_in_poetrys_caches
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.awaited import (
     AwaitedRelease,
@@ -97,9 +96,7 @@ Exit codes:
         )
         verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
         for each in awaited:
-            name, version = each.expected.name, str(each.expected.version)
-            urls = [index.url for index in each.indexes]
-            forget_in_poetrys_caches(urls, name, version, each.report)
+            forget_in_poetrys_caches(each.indexes, each.expected, each.report)
         return verdict
 
     def _keep_receipt(self, report: Reporting) -> None:

@@ -54,10 +54,10 @@ def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable
 
     Directories are named relative to `root`; patterns are relative to `base`.
     """
-    directories = with_projects(base, patterns)
-    faults = [problems.no_match(pattern, str(base)) for pattern in directories.unmatched]
+    directories, unmatched = with_projects(base, patterns)
+    faults = [problems.no_match(pattern, str(base)) for pattern in unmatched]
     checkouts, left_out = [], []
-    for directory in directories.found:
+    for directory in directories:
         shown = os.path.relpath(directory, root)
         try:
             checkout = _read(command, directory, shown)
