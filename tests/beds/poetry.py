@@ -157,9 +157,11 @@ class Poetry:
         return self._popen(command, None, {}, stdin=stdin, stdout=pipe, stderr=pipe)
 
     @contextlib.contextmanager
-    def started(self, *arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    def started(
+        self, *arguments: str | Path, cwd: Path, **streams: Any
+    ) -> Iterator[subprocess.Popen[str]]:
         """Start a call; whatever is left of it ends with the block."""
-        process = self.start(*arguments, cwd=cwd)
+        process = self.start(*arguments, cwd=cwd, **streams)
         try:
             with process:
                 try:

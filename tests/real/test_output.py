@@ -253,6 +253,31 @@ def test_closed_standard_output(poetry: Poetry, project: Project, pypi: Index, f
     holds(project.receipt(), "verified", 0)
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr", "both"])
+def test_build_without_a_reader(poetry: Poetry, project: Project, pypi: Index, stream: str) -> None:
+    """What a build says may go nowhere, too: Poetry's own lines fail nothing."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = {name: writer for name in ("stdout", "stderr") if stream in {name, "both"}}
+    call = poetry.with_variables(**pypi.environment(), PYTHONUNBUFFERED="1")
+    with call.started(*CALL, "--build", "-v", cwd=project.path, **gone) as process:
+        os.close(writer)
+        assert process.wait(HANG) == 0
+    holds(project.receipt(), "verified", 0)
+
+
+def test_build_without_utf_8(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """Poetry's own lines, and questions about what is there, may contain any character."""
+    project.build()
+    (project.path / "lantern" / "größe_漢.py").touch()
+    escaped = poetry.with_variables(PYTHONIOENCODING="ascii")
+    run = publish(escaped, project, pypi, "--build", "-vvv")
+    ended(run, 0)
+    assert "gr??e" in run.said
+    assert "UnicodeEncodeError" not in run.said
+    holds(project.receipt(), "verified", 0)
+
+
 def test_terminal_without_utf_8(poetry: Poetry, project: Project, pypi: Index) -> None:
     """In the C locale a path with umlauts is shown as well as possible, and nothing fails."""
     project.build()

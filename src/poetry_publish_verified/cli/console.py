@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -18,6 +18,7 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.cli.lasting_output import send_to_nowhere
 from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.errors import ReleaseError, Verdict
@@ -50,7 +51,6 @@ class Console:
         self._io = io
         self._write = io.write_error_line if as_json else io.write_line
         stream = getattr(io.output, "stream", None)
-        self._encoding = getattr(stream, "encoding", None) or "utf-8"
         watched = stream is not None and stream.isatty() and "CI" not in os.environ
         erases = io.is_decorated() and os.environ.get("TERM") != "dumb"
         self.animated = watched and erases and not (as_json or io.output.is_quiet())
@@ -76,7 +76,7 @@ class Console:
         room = max(shutil.get_terminal_size().lines - 2, 1)
         if len(lines) > room:
             lines = [*lines[: room - 1], f"  ... and {len(lines) - room + 1} more"]
-        table = self._fit("\n".join(lines))
+        table = "\n".join(lines)
         if table != self._table:
             self._clear()
             self._table = table
@@ -84,7 +84,7 @@ class Console:
 
     def _above(self, write: Callable[[str], None], text: str) -> None:
         self._clear()
-        write(self._fit(text))
+        write(text)
         self._paint()
 
     def _clear(self) -> None:
@@ -94,10 +94,6 @@ class Console:
     def _paint(self) -> None:
         if self._section and self._table:
             self._section.write_line(self._table)
-
-    def _fit(self, text: str) -> str:
-        # A terminal of the C locale knows no umlauts; that is no reason to fail.
-        return text.encode(self._encoding, "replace").decode(self._encoding)
 
 
 class Reporting:
@@ -208,7 +204,7 @@ class Reporting:
         try:
             yield
         except OSError:
-            _send_to_nowhere()
+            send_to_nowhere()
 
     def _save(self) -> None:
         self._unsaved = False
@@ -236,17 +232,6 @@ class Reporting:
         if self._io.is_debug():
             trace = printable_lines("".join(traceback.format_exception(error)))
             self.error_line(trace.replace("<", "\\<"))
-
-
-def _send_to_nowhere() -> None:
-    """Give both outputs up; else Python fails again when it flushes them at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-            continue
-        with suppress(OSError, ValueError):
-            os.dup2(nowhere, stream.fileno())
 
 
 def _standard_output_of(io: IO) -> Callable[[str], None]:

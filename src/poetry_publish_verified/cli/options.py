@@ -11,6 +11,7 @@ from cleo.io.inputs.option import Option
 from cleo.io.io import IO
 from poetry.console.commands.command import Command
 
+from poetry_publish_verified.cli.lasting_output import make_lasting
 from poetry_publish_verified.core.settings import Settings, Until, closest
 from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
@@ -22,6 +23,7 @@ class SuggestingCommand(Command):
 
     def run(self, io: IO) -> int:
         """Run it; raises cleo's errors with a suggestion, where there is one."""
+        make_lasting(io)
         self.merge_application_definition()
         try:
             io.input.bind(self.definition)
