@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 import anyio
 import httpx
 
-from poetry_publish_verified.adapters.decoding import UNDONE, DecodingError, decoded
+from poetry_publish_verified.adapters.decoding import UNDONE, decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.adapters.tls import tls_context
@@ -46,8 +46,8 @@ _ANSWER_TIMEOUT = 300.0
 GIVEN = frozenset({200, 203})
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
-# Addresses and proxy settings that no request can be made with; a SOCKS proxy needs an extra
-# package, which httpx tells by ImportError.
+# Addresses and proxy settings that no request can be made with (a SOCKS proxy needs an extra
+# package, which httpx tells by ImportError), and bodies that cannot be decoded.
 UNUSABLE = (httpx.InvalidURL, ValueError, ImportError)
 NEVER_ARRIVED = (
     httpx.ConnectError,
@@ -168,24 +168,21 @@ class Http:
         with _errors_told():
             await self._pace.turn(url, patience=asked.patience)
             with _bounded(asked.timeout):
-                return await self._page(url, headers, access, asked)
-
-    async def _page(
-        self, url: str, headers: Mapping[str, str], access: Access, asked: Asked
-    ) -> Page:
-        for _ in range(_MAX_REDIRECTS):
-            async with self._stream(url, headers, access, url, fresh=asked.fresh) as response:
-                status, fields = response.status_code, plain(response.headers)
-                if status not in _REDIRECTS or not asked.follow:
-                    body = await _body(response, asked.limit) if asked.limit else b""
-                    return Page(url, status, fields, body, location_of(url, response))
-                target = urljoin(url, response.headers.get("location", ""))
-            if is_sign_in(target) and not is_sign_in(url):
-                raise SignInError(f"it redirects to a sign-in page, {_place(target)}")
-            if not same_host(url, target):
-                raise MovedError(_place(target), passing=status not in {301, 308})
-            url = target
-            await self._pace.turn(url, patience=asked.patience)
+                for _ in range(_MAX_REDIRECTS):
+                    async with self._stream(url, headers, access, url, fresh=asked.fresh) as answer:
+                        status, fields = answer.status_code, plain(answer.headers)
+                        if status not in _REDIRECTS or not asked.follow:
+                            coding = fields.get("content-encoding", "identity")
+                            chunks, limit = answer.aiter_raw(), asked.limit
+                            body = await decoded(chunks, coding, limit) if limit else b""
+                            return Page(url, status, fields, body, location_of(url, answer))
+                        target = urljoin(url, fields.get("location", ""))
+                    if is_sign_in(target) and not is_sign_in(url):
+                        raise SignInError(f"it redirects to a sign-in page, {_place(target)}")
+                    if not same_host(url, target):
+                        raise MovedError(_place(target), passing=status not in {301, 308})
+                    url = target
+                    await self._pace.turn(url, patience=asked.patience)
         raise HttpError("it redirects without end")
 
     async def download(
@@ -338,14 +335,6 @@ async def _download(
     undone = next((coding for coding in map(str.strip, codings) if coding in UNDONE), "")
     digests = {algorithm: each.hexdigest() for algorithm, each in hashers.items()}
     return Download(size, digests, cut, undone)
-
-
-async def _body(response: httpx.Response, limit: int) -> bytes:
-    try:
-        coding = response.headers.get("content-encoding", "identity")
-        return await decoded(response.aiter_raw(), coding, limit)
-    except DecodingError as error:
-        raise HttpError(str(error)) from error
 
 
 def location_of(url: str, response: httpx.Response) -> str:

@@ -13,6 +13,7 @@ import anyio
 from packaging.requirements import Requirement
 
 from poetry_publish_verified import isolated_python
+from poetry_publish_verified.adapters.clients.shared import run
 from poetry_publish_verified.adapters.embedded_pip import NOT_UNPACKED, command, unpacked
 from poetry_publish_verified.adapters.kept_directory import make_once
 from poetry_publish_verified.core import client_words
@@ -124,7 +125,9 @@ def _settings_of_pip() -> dict[str, str]:
 async def _works(place: Path) -> bool:
     check = isolated_python.alone(place, "import pypiserver.__main__")
     try:
-        await _run("Python", check, _variables(place), isolated_python.NEUTRAL, _SETUP_TIMEOUT)
+        await _run(
+            "Python", check, _variables(place), Path(isolated_python.NEUTRAL), _SETUP_TIMEOUT
+        )
     except (OSError, RuntimeError):
         return False
     return True
@@ -134,14 +137,12 @@ async def _run(
     name: str,
     command: Sequence[str],
     environment: Mapping[str, str],
-    directory: Path | str,
+    directory: Path,
     timeout: float,
 ) -> None:
     try:
         with anyio.fail_after(timeout):
-            done = await anyio.run_process(
-                command, cwd=directory, env=environment, stderr=subprocess.STDOUT, check=False
-            )
+            done = await run(command, environment, directory)
     except TimeoutError:
         raise RuntimeError(f"{name} did not finish within {timeout:.0f} s") from None
     if done.returncode != 0:

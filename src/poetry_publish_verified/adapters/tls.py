@@ -9,6 +9,8 @@ import certifi
 from poetry_publish_verified.core.urls import Access
 
 
+# Making one takes some 30 ms, and most connection pools of a run need the same.
+@functools.lru_cache(maxsize=64)
 def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
     """The TLS settings of one origin.
 
@@ -16,33 +18,16 @@ def tls_context(access: Access, *, trust_usual: bool = False) -> ssl.SSLContext:
     trusted too, and always checked; the client certificate is not presented.
     Raises OSError (ssl.SSLError included) for a file that cannot be read.
     """
-    if trust_usual:
-        return _context(access.ca, usual=True, verify=True, client_cert=None)
-    return _context(
-        access.ca, usual=access.ca is None, verify=access.verify, client_cert=access.client_cert
-    )
-
-
-# Making one takes some 30 ms, and most connection pools of a run need the same.
-@functools.lru_cache(maxsize=64)
-def _context(
-    ca: str | None, *, usual: bool, verify: bool, client_cert: str | None
-) -> ssl.SSLContext:
-    """Trust `ca`, and the `usual` certificates."""
-    context = (
-        ssl.create_default_context(cafile=certifi.where())
-        if usual
-        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
-    if ca is not None:
-        place = Path(ca)
-        if place.is_dir():
-            context.load_verify_locations(capath=place)
-        else:
-            context.load_verify_locations(cafile=place)
-    if not verify:
+    if trust_usual or access.ca is None:
+        context = ssl.create_default_context(cafile=certifi.where())
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if access.ca is not None:
+        is_directory = Path(access.ca).is_dir()
+        context.load_verify_locations(**{"capath" if is_directory else "cafile": access.ca})
+    if not (trust_usual or access.verify):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if client_cert is not None:
-        context.load_cert_chain(client_cert)
+    if access.client_cert is not None and not trust_usual:
+        context.load_cert_chain(access.client_cert)
     return context
