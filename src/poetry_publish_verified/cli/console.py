@@ -7,12 +7,13 @@ import shutil
 import sys
 import traceback
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from poetry.__version__ import __version__ as poetry_version
@@ -21,12 +22,12 @@ from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.cli.lasting_output import send_to_nowhere
 from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
-from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.json_lines import JsonLines
 from poetry_publish_verified.output.summary import Kind
 from poetry_publish_verified.output.words import escaped
-from poetry_publish_verified.sanitize import printable_lines
+from poetry_publish_verified.sanitize import harmless, make_public, printable_lines, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +40,13 @@ _TICK = 1.0
 # Of three hundred releases a receipt takes long to write, and there are thousands of events: it is
 # written so rarely that no more than a twentieth of the time goes into it.
 _SAVING = 20.0
+# What may hold secrets in an event and in a problem; a text has at most so many characters.
+_TEXTS = {
+    *("problem", "detail", "words", "edge", "skipped"),
+    *("index", "indexes", "repository_url", "project_page"),
+}
+_OF_PROBLEMS = ("message", "remedy", "index")
+_LONGEST = 8000
 
 
 class Console:
@@ -151,6 +159,9 @@ class Reporting:
     def __call__(self, event: events.Event, release: str | None = None) -> None:
         """Report an event of the run, or of one release of it."""
         now = datetime.now(UTC)
+        event = _without_secrets(event)
+        if isinstance(event, events.ReleaseStarted):
+            make_public(event.name)
         self._receipt.apply(event, now, release)
         self._unsaved = self._unsaved or isinstance(event, receipt.DURABLE)
         if not self._begun:
@@ -232,6 +243,22 @@ class Reporting:
         if self._io.is_debug():
             trace = printable_lines("".join(traceback.format_exception(error)))
             self.error_line(trace.replace("<", "\\<"))
+
+
+def _without_secrets(event: events.Event) -> events.Event:
+    """The event with secrets neither in its words nor in its URLs; names and hashes stay."""
+    texts = {each.name for each in fields(event)} & _TEXTS
+    return replace(event, **{name: _cleaned(getattr(event, name)) for name in texts})
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, Problem):
+        return replace(value, **{name: _cleaned(getattr(value, name)) for name in _OF_PROBLEMS})
+    if isinstance(value, dict):
+        return {key: _cleaned(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_cleaned, value))
+    return harmless(redacted(value), _LONGEST) if isinstance(value, str) else value
 
 
 def _standard_output_of(io: IO) -> Callable[[str], None]:

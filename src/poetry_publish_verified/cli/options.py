@@ -12,24 +12,34 @@ from cleo.io.io import IO
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.cli.lasting_output import make_lasting
+from poetry_publish_verified.cli.secrets import hide_secrets
 from poetry_publish_verified.core.settings import Settings, Until, closest
 from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.release.interfaces import Plan
+from poetry_publish_verified.sanitize import printable
 
 
 class SuggestingCommand(Command):
-    """A command that names the option or subcommand that an unknown one probably meant."""
+    """A command that names what an unknown option or subcommand probably meant.
+
+    Nothing that it prints or raises has a secret of the run in it.
+    """
 
     def run(self, io: IO) -> int:
-        """Run it; raises cleo's errors with a suggestion, where there is one."""
+        """Run it; raises cleo's errors with a suggestion, where there is one, and RuntimeError."""
         make_lasting(io)
+        hide_secrets(io)
         self.merge_application_definition()
         try:
             io.input.bind(self.definition)
         except CleoError as error:
-            raise type(error)(f"{error}{self._hint(error)}") from None
-        return super().run(io)
+            raise type(error)(printable(f"{error}{self._hint(error)}")) from None
+        try:
+            return super().run(io)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Poetry shows it as it is
+            words = printable(f"{type(error).__name__}: {error}", 2000)
+            raise RuntimeError(words).with_traceback(error.__traceback__) from None
 
     def _hint(self, error: CleoError) -> str:
         # cleo ends these messages with the word that it does not know: "--untill", "wiat".

@@ -29,12 +29,14 @@ from poetry_publish_verified.core.awaited import (
 from poetry_publish_verified.core.expectation import ExactFiles, as_built
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
+from poetry_publish_verified.core.problems.repository import index_with_secret
 from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read, sources
 from poetry_publish_verified.poetry_api.repositories import project_page
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan
+from poetry_publish_verified.sanitize import HIDDEN
 
 # Whoever waits installs the release next, with clients of their own.
 _DEFAULTS = Settings(until=Until.DOWNLOADABLE)
@@ -154,6 +156,11 @@ Exit codes:
     def _indexes(self, release: AwaitedRelease, settings: RunSettings) -> tuple[IndexTarget, ...]:
         named = settings.resolved.found.indexes
         if release.indexes and not settings.is_typed("index"):
+            # Anyone may have written it: only settings name variables whose values are sent.
+            known = {url.rstrip("/") for url in named}
+            for url in release.indexes:
+                if any(mark in url for mark in ("{", HIDDEN)) and url.rstrip("/") not in known:
+                    raise ReleaseError.refused(index_with_secret(url))
             named = release.indexes
         poetry = poetry_if_any(self)
         return indexes_to_read(config_of(self), sources(poetry) if poetry else {}, named)

@@ -15,7 +15,7 @@ from poetry_publish_verified.core.problems import visibility as problems
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of, own_index
 from poetry_publish_verified.errors import Problem, Verdict
-from poetry_publish_verified.sanitize import printable, without_secrets
+from poetry_publish_verified.sanitize import harmless, printable
 
 
 class NotAwaitableError(ValueError):
@@ -43,7 +43,7 @@ class AwaitedRelease:
 
 def pinned(text: str) -> AwaitedRelease:
     """The release that `NAME==VERSION` names; NotAwaitableError for anything else."""
-    shown = printable(without_secrets(text), 100)
+    shown = printable(text, 100)
     try:
         requirement = Requirement(text.strip())
     except ValueError:  # InvalidRequirement, or int's for absurdly long numbers
@@ -135,6 +135,6 @@ def _sha256(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str) and value == printable(value, 300):
+    if isinstance(value, str) and value == harmless(value, 300):
         return value
     raise TypeError(value)

@@ -2,7 +2,7 @@
 
 import re
 
-from poetry_publish_verified.sanitize import decoded, printable, without_secrets
+from poetry_publish_verified.sanitize import decoded, printable
 
 _LIMIT = 1000
 # Where uv's error begins; before that it reports on the interpreter. It draws a tree of causes
@@ -38,4 +38,4 @@ def _after(level: str, line: str) -> str:
 
 
 def _fit(text: str) -> str:
-    return printable(without_secrets(text), _LIMIT)
+    return printable(text, _LIMIT)

@@ -11,7 +11,7 @@ from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.variants import CLIENTS, DEFAULT_CLIENTS, Client
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
-from poetry_publish_verified.sanitize import printable, without_secrets
+from poetry_publish_verified.sanitize import harmless, redacted
 
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 _TABLE = "[tool.publish-verified]"
@@ -42,7 +42,7 @@ class Origin(StrEnum):
             case Origin.ENVIRONMENT:
                 return ENVIRONMENT_PREFIX + _variable(key)
             case Origin.PYPROJECT:
-                return f"{_TABLE} {printable(key)}"
+                return f"{_TABLE} {harmless(key)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _variable(key: str) -> str:
 def _shown(value: Any) -> str:
     texts = value if isinstance(value, list) else [value]
     words = (str(each).lower() if isinstance(each, bool) else str(each) for each in texts)
-    return printable(", ".join(map(without_secrets, words)))
+    return harmless(", ".join(map(redacted, words)))
 
 
 def closest(word: object, known: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 
 from poetry_publish_verified.core.distribution import ParsedFilename, parse_filename, valid_version
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless
 
 _INTERPRETER = re.compile(r"([a-z]+)(\d)(\d*)")
 # Beyond any released Python, so that `>=3.x` of a new project finds one.
@@ -33,7 +33,7 @@ class OwnMetadata:
         named = canonicalize_name(self.name), valid_version(self.version)
         if named == (parsed.name, parsed.version):
             return ""
-        said = f"{printable(self.name, 100)} {printable(self.version, 100)}".strip()
+        said = f"{harmless(self.name, 100)} {harmless(self.version, 100)}".strip()
         return f"its own metadata is that of {said or 'no project'}"
 
 

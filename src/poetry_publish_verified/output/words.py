@@ -2,12 +2,12 @@
 
 import textwrap
 
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless
 
 
 def escaped(text: str, style: str = "") -> str:
     """`text` on one line, without control characters, in no style of cleo's but this."""
-    words = printable(text, 2000).replace("<", "\\<")
+    words = harmless(text, 2000).replace("<", "\\<")
     # A backslash at the end would escape the tag that follows.
     words += " " if words.endswith("\\") else ""
     return f"<{style}>{words}</{style}>" if style else words
@@ -15,7 +15,7 @@ def escaped(text: str, style: str = "") -> str:
 
 def unstyled(text: str) -> str:
     """The same for cleo's sections, which look for styles in what they have shown already, too."""
-    return printable(text).replace("<", "< ")
+    return harmless(text).replace("<", "< ")
 
 
 def plural(number: int, noun: str) -> str:

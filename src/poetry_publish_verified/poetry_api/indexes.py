@@ -3,10 +3,12 @@
 Tried with Poetry 2.0 to 2.5.
 """
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from poetry.config.config import Config
 from poetry.poetry import Poetry
@@ -28,7 +30,9 @@ from poetry_publish_verified.core.urls import (
 )
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.poetry_api.repositories import access_to, is_public, pypi_index
-from poetry_publish_verified.sanitize import printable, without_secrets
+from poetry_publish_verified.sanitize import learn, learn_url, printable
+
+_VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,9 @@ class _Finder:
         """An index by URL, or by the name of a source, a repository, or PyPI."""
         if "://" in name:
             try:
-                return self._target(name)
+                return self._target(_with_secrets(name))
             except InvalidUrlError as error:
-                shown = printable(without_secrets(name))
+                shown = printable(name)
                 return problems.bad_index_url(shown, error)
         if name.lower() in self._sources:
             return self._of_source(name.lower())
@@ -147,6 +151,7 @@ class _Finder:
             raise ReleaseError.refused(problem) from None
 
     def _target(self, url: str, source: str | None = None) -> IndexTarget:
+        learn_url(url)
         url, username, password = split_credentials(url)
         if urlsplit(url).query:
             raise InvalidUrlError("it has a query, which the address of an index cannot have")
@@ -185,6 +190,22 @@ class _Finder:
             if cert is True and client_cert is None:
                 return replace(own, username=username, password=password)
         return access_to(url, username, password, cert=cert, client_cert=client_cert)
+
+
+def _with_secrets(url: str) -> str:
+    """`url` with the value of each environment variable that it names in braces.
+
+    Raises InvalidUrlError where one is not set.
+    """
+
+    def value(variable: re.Match[str]) -> str:
+        secret = os.environ.get(variable[1], "").strip()
+        if not secret:
+            raise InvalidUrlError(f"the environment variable {variable[1]} is not set")
+        learn(secret, shown=variable[0])
+        return quote(secret, safe="")
+
+    return _VARIABLE.sub(value, url)
 
 
 def _credentials(authenticator: Authenticator, source: str) -> tuple[str | None, str | None]:

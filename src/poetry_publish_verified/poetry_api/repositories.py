@@ -20,6 +20,7 @@ from poetry_publish_verified.core.urls import (
     split_credentials,
 )
 from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.sanitize import learn, learn_login, learn_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     from cleo.io.null_io import NullIO
     from poetry.publishing.publisher import Publisher
 
+    learn(given.password)
     recorder = _Recorder()
     publisher = Publisher(poetry, NullIO())
     publisher._uploader = recorder  # type: ignore[assignment]  # noqa: SLF001 - reading
@@ -80,6 +82,7 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     except RuntimeError as error:
         unknown = problems.unknown_repository(label, in_variables(label), error)
         raise ReleaseError.refused(unknown) from error
+    learn_url(recorder.url)
     try:
         url, username, password = split_credentials(recorder.url)
     except InvalidUrlError as error:
@@ -113,6 +116,7 @@ def access_to(
         from requests.utils import get_netrc_auth
 
         username, password = get_netrc_auth(url) or (None, None)
+    learn_login(username, password)
     if isinstance(cert, Path):
         ca: str | None = str(cert)
     else:
@@ -138,6 +142,7 @@ def proxy_for(url: str) -> str | None:
     from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url))
+    learn_url(proxy or "")
     return prepend_scheme_if_needed(proxy, "http") if proxy else None
 
 

@@ -15,7 +15,7 @@ from email.utils import getaddresses
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
-from poetry_publish_verified.sanitize import printable, without_secrets
+from poetry_publish_verified.sanitize import printable, redacted
 
 _LONGEST_LABEL = 32
 # The server keeps a wheel's metadata under the wheel's name with this at its end.
@@ -51,7 +51,7 @@ def of_metadata(distribution: Distribution, public: bool) -> Iterator[Problem]:
             urls.append(("project_urls", url))
     for key, url in urls:
         if not re.match(r"https?:", url, re.IGNORECASE):
-            shown = repr(printable(without_secrets(url), 120))
+            shown = repr(printable(redacted(url), 120))
             yield _refused(key, f"{shown} does not begin with http:// or https://")
 
 

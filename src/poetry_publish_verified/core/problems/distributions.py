@@ -6,7 +6,7 @@ from typing import Literal
 
 from poetry_publish_verified.core.problems.words import Text, problem, some
 from poetry_publish_verified.errors import Code, Problem, Severity
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 _REBUILD = "Delete the file and build again."
 
@@ -63,7 +63,7 @@ def local_version(version: str) -> Text:
 @problem(Code.METADATA_DISAGREES)
 def metadata_disagrees(filename: str, *, name: str, version: str, release: str) -> Text:
     return Text(
-        f"{filename} contains the metadata of {printable(name, 80)!r} {printable(version, 80)!r},"
+        f"{filename} contains the metadata of {harmless(name, 80)!r} {harmless(version, 80)!r},"
         f" but the project is {release}.",
         f"{_REBUILD} Do not rename distributions by hand.",
     )
@@ -327,7 +327,7 @@ def tag_disagrees(tags: Collection[str], version: str) -> Text:
 
 
 def _shown(classifier: str) -> str:
-    return repr(printable(classifier, 120))
+    return repr(harmless(classifier, 120))
 
 
 def _mebibytes(size: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 
 @problem(Code.NO_PROJECT)
@@ -19,14 +19,14 @@ def no_project(error: object) -> Text:
 @problem(Code.NO_PROJECT)
 def unreadable(file: str, error: object) -> Text:
     return Text(
-        f"Cannot read {printable(file)}: {printable(str(error))}",
+        f"Cannot read {harmless(file)}: {printable(str(error))}",
         f"Correct the file (poetry check shows what is wrong), then {RERUN}.",
     )
 
 
 @problem(Code.NO_PROJECT)
 def member_unreadable(directory: str, error: object) -> Text:
-    directory = printable(directory)
+    directory = harmless(directory)
     return Text(
         f"Cannot read {directory}/pyproject.toml: {printable(str(error))}",
         f"Correct the file (poetry check -C {directory} shows what is wrong), or leave {directory}"
@@ -37,7 +37,7 @@ def member_unreadable(directory: str, error: object) -> Text:
 @problem(Code.NOT_A_PACKAGE)
 def not_a_package(file: str) -> Text:
     return Text(
-        f"There is nothing to publish: {printable(file)} sets package-mode = false.",
+        f"There is nothing to publish: {harmless(file)} sets package-mode = false.",
         "Remove package-mode = false and give the package a name, or run this in another project.",
     )
 
@@ -45,7 +45,7 @@ def not_a_package(file: str) -> Text:
 @problem(Code.PLUGINS_NOT_ACTIVE)
 def plugins_not_active(plugins: Collection[str]) -> Text:
     return Text(
-        f"Poetry plugins that the project requires are not active: {printable(', '.join(plugins))}."
+        f"Poetry plugins that the project requires are not active: {harmless(', '.join(plugins))}."
         " If one of them sets the version, the release may silently get the wrong one.",
         "Run poetry install, or poetry self add <plugin>.",
     )
@@ -72,7 +72,7 @@ def build_declined() -> Text:
 @problem(Code.DIST_DIR_UNREADABLE)
 def dist_dir_unreadable(directory: str, error: object) -> Text:
     return Text(
-        f"Cannot read the dist directory {printable(directory)}: {printable(str(error))}.",
+        f"Cannot read the dist directory {harmless(directory)}: {printable(str(error))}.",
         "Correct its permissions, or pass another directory with --dist-dir.",
     )
 
@@ -80,6 +80,6 @@ def dist_dir_unreadable(directory: str, error: object) -> Text:
 @problem(Code.NO_DISTRIBUTIONS)
 def no_distributions_in(directory: str) -> Text:
     return Text(
-        f"{printable(directory)} contains no wheel and no sdist.",
+        f"{harmless(directory)} contains no wheel and no sdist.",
         "Pass the directory that contains the distributions with --dist-dir.",
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 
 @problem(Code.REPOSITORY_UNKNOWN)
@@ -34,14 +34,14 @@ def unknown_repository(name: str, variable: str | None, error: object) -> Text:
 @problem(Code.REPOSITORY_URL)
 def bad_repository_url(name: str, error: object) -> Text:
     return Text(
-        f"The URL of repository {printable(name)} is unusable: {error}.", f"{_set_url(name)}."
+        f"The URL of repository {harmless(name)} is unusable: {error}.", f"{_set_url(name)}."
     )
 
 
 @problem(Code.NOT_AN_UPLOAD_URL)
 def repository_is_an_index(name: str, url: str) -> Text:
     return Text(
-        f"The URL of repository {printable(name)}, {url}, belongs to a simple index, which does not"
+        f"The URL of repository {harmless(name)}, {url}, belongs to a simple index, which does not"
         " accept uploads.",
         f"Set the upload URL, often the same without its last part: {_config_url(name)}. If this"
         f" server does accept uploads there, add --index {url}.",
@@ -67,7 +67,7 @@ def upload_url_redirects(name: str, url: str, target: str, *, sign_in: bool) -> 
     return Text(
         f"The upload URL {url} redirects to {target}, and uploads do not follow redirects, so"
         " nothing was uploaded.",
-        f"Run poetry config repositories.{printable(name)} {target}, then {RERUN}.",
+        f"Run poetry config repositories.{harmless(name)} {target}, then {RERUN}.",
     )
 
 
@@ -80,7 +80,7 @@ def unknown_index_of(
     return Text(
         f"Cannot tell which index shows what is uploaded to {url}{tried}.",
         "Pass --index URL, set index in [tool.publish-verified], or add a Poetry source of the same"
-        f" name: poetry source add {printable(repository)} <URL of its simple API>.",
+        f" name: poetry source add {harmless(repository)} <URL of its simple API>.",
     )
 
 
@@ -96,10 +96,20 @@ def bad_index_url(url: str, error: object) -> Text:
 
 
 @problem(Code.INDEX_UNKNOWN)
+def index_with_secret(url: str) -> Text:
+    """A receipt's index, which lacks the secret in its URL."""
+    return Text(
+        f"The URL of the receipt's index, {url}, contains a secret, which a receipt does not hold.",
+        "Pass the URL with --index, and in it, in braces, the name of the environment variable that"
+        " holds the secret: --index 'https://<host>/{TOKEN}/simple/'.",
+    )
+
+
+@problem(Code.INDEX_UNKNOWN)
 def bad_source_url(source: str, error: object) -> Text:
     return Text(
-        f"The URL of Poetry source {printable(source)} is unusable: {error}.",
-        f"Correct the source {printable(source)} in pyproject.toml.",
+        f"The URL of Poetry source {harmless(source)} is unusable: {error}.",
+        f"Correct the source {harmless(source)} in pyproject.toml.",
     )
 
 
@@ -124,7 +134,7 @@ def index_unreachable(index: str, said: str) -> Text:
 def past_the_sign_in_page(repository: str) -> str:
     return (
         "The server shows its sign-in page to anyone it does not know: check the credentials"
-        f" (poetry config http-basic.{printable(repository)} <user>). If they are right, ask the"
+        f" (poetry config http-basic.{harmless(repository)} <user>). If they are right, ask the"
         f" administrators for an upload URL that accepts them without a browser, then {RERUN}."
     )
 
@@ -137,7 +147,7 @@ def give_credentials(name: str | None) -> str:
         )
     return (
         "Give Poetry credentials that may read this index: poetry config"
-        f" http-basic.{printable(name)} <user> <password>"
+        f" http-basic.{harmless(name)} <user> <password>"
     )
 
 
@@ -149,7 +159,7 @@ def trust_certificate(name: str | None) -> str:
         )
     return (
         "Have the certificate trusted: pass --cert, or run poetry config"
-        f" certificates.{printable(name)}.cert <file>"
+        f" certificates.{harmless(name)}.cert <file>"
     )
 
 
@@ -166,9 +176,9 @@ def get_an_answer(detail: str, name: str | None) -> str:
 @problem(Code.CERTIFICATE)
 def bad_certificate(path: object, error: object, name: str | None) -> Text:
     """A certificate file cannot be used; `name` is that of the repository or source."""
-    setting = f", or set one with poetry config certificates.{printable(name)}.cert" if name else ""
+    setting = f", or set one with poetry config certificates.{harmless(name)}.cert" if name else ""
     return Text(
-        f"Cannot use the certificate file {printable(str(path))}: {printable(str(error))}.",
+        f"Cannot use the certificate file {harmless(str(path))}: {printable(str(error))}.",
         f"Pass a PEM file with --cert or --client-cert{setting}.",
     )
 
@@ -179,7 +189,7 @@ def half_login(repository: str, variables: Sequence[str], empty: Collection[str]
 
     `variables` are those that Poetry reads, `empty` those of them that are set to nothing.
     """
-    name = printable(repository)
+    name = harmless(repository)
     setting = f", set {variables[-1]}" if variables else ""
     return Text(
         f"Repository {name} has a user name but no password.{_set_but_empty(empty)}",
@@ -189,7 +199,7 @@ def half_login(repository: str, variables: Sequence[str], empty: Collection[str]
 
 @problem(Code.CREDENTIALS_MISSING)
 def no_credentials(repository: str, variables: Sequence[str], empty: Collection[str]) -> Text:
-    name = printable(repository)
+    name = harmless(repository)
     setting = f", or set {variables[0]}" if variables else ""
     return Text(
         f"Repository {name} requires credentials, and none are set.{_set_but_empty(empty)}",
@@ -201,7 +211,7 @@ def no_credentials(repository: str, variables: Sequence[str], empty: Collection[
 @problem(Code.CREDENTIALS_MISSING, "warning")
 def empty_credentials(repository: str, empty: Collection[str]) -> Text:
     return Text(
-        f"No credentials were found for repository {printable(repository)}.{_set_but_empty(empty)}",
+        f"No credentials were found for repository {harmless(repository)}.{_set_but_empty(empty)}",
         "If the repository needs none, unset them. A CI system sets a secret that a job may not"
         " read to nothing.",
     )
@@ -210,7 +220,7 @@ def empty_credentials(repository: str, empty: Collection[str]) -> Text:
 @problem(Code.CREDENTIALS_MISSING)
 def token_without_its_user(repository: str) -> Text:
     """PyPI accepts an API token as the password of one user name only."""
-    name = printable(repository)
+    name = harmless(repository)
     return Text(
         f"The password of repository {name} is an API token, which belongs to the user name"
         " __token__, and the user name is another.",
@@ -221,7 +231,7 @@ def token_without_its_user(repository: str) -> Text:
 @problem(Code.CREDENTIALS_MISSING, "warning")
 def line_break_in_password(repository: str) -> Text:
     return Text(
-        f"The password of repository {printable(repository)} contains a line break.",
+        f"The password of repository {harmless(repository)} contains a line break.",
         "If the repository refuses it, store it again without the line break.",
     )
 
@@ -247,7 +257,7 @@ _NAME_AN_INDEX = (
 
 
 def _config_url(name: str) -> str:
-    return f"poetry config repositories.{printable(name)} <upload URL>"
+    return f"poetry config repositories.{harmless(name)} <upload URL>"
 
 
 def _set_url(name: str) -> str:

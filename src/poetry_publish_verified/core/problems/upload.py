@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from poetry_publish_verified.core.problems.repository import past_the_sign_in_page
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some, why
 from poetry_publish_verified.errors import Code, Problem
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 _RAISE = "Bump the version and build again"
 
@@ -28,7 +28,7 @@ def no_credentials_sent(
     filename: str, repository: str, variables: Sequence[str], *, words: str
 ) -> Text:
     """The server wants credentials, and Poetry found none; `variables` are those it reads."""
-    name = printable(repository)
+    name = harmless(repository)
     environment = (
         f"the environment ({', '.join(variables)})"
         if variables
@@ -81,7 +81,7 @@ def web_page(filename: str, upload_url: str, *, repository: str, words: str, sig
         f" of the index, which does not list the file. The server said: {words}",
         past_the_sign_in_page(repository)
         if sign_in
-        else f"Check the upload URL (poetry config repositories.{printable(repository)} <upload"
+        else f"Check the upload URL (poetry config repositories.{harmless(repository)} <upload"
         f" URL>), and any proxy on the way, then {RERUN}.",
     )
 

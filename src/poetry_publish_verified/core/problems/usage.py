@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from poetry_publish_verified.core.problems.words import Text, problem, some
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 
 @problem(Code.SETTING)
@@ -62,7 +62,7 @@ def receipt_would_be_lost() -> Text:
 @problem(Code.RECEIPT_UNREADABLE)
 def receipt_unreadable(path: str, reason: object) -> Text:
     return Text(
-        f"Cannot use the receipt {printable(path)}: {printable(str(reason)).rstrip('.')}.",
+        f"Cannot use the receipt {harmless(path)}: {printable(str(reason)).rstrip('.')}.",
         "Pass the receipt that the publishing run wrote. CI systems skip hidden directories such as"
         " dist/.publish-verified when they upload files.",
     )
@@ -71,7 +71,7 @@ def receipt_unreadable(path: str, reason: object) -> Text:
 @problem(Code.RECEIPT_NOT_WRITABLE)
 def receipt_not_writable(path: str, error: object) -> Text:
     return Text(
-        f"Cannot write the receipt {printable(path)}: {printable(str(error))}.",
+        f"Cannot write the receipt {harmless(path)}: {printable(str(error))}.",
         "Pass another path with --receipt FILE.",
     )
 

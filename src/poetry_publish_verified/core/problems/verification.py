@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from poetry_publish_verified.core.problems.words import RERUN_LATER, Text, problem, some, why
 from poetry_publish_verified.errors import Code, Problem, Severity
-from poetry_publish_verified.sanitize import without_secrets
+from poetry_publish_verified.sanitize import redacted
 
 _NAMES = 10
 _REMEDIES = {
@@ -153,7 +153,7 @@ def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Text
 @problem(Code.CLIENT_CANNOT_INSTALL)
 def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Text:
     return Text(
-        f"{client} cannot install {filename} from {index}: {without_secrets(detail)}",
+        f"{client} cannot install {filename} from {index}: {redacted(detail)}",
         f"Run the same command again. If {client} still fails, its message is the reason.",
     )
 

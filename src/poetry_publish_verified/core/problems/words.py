@@ -6,7 +6,7 @@ from functools import wraps
 from typing import NamedTuple, ParamSpec
 
 from poetry_publish_verified.errors import Code, Problem, Severity
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 Given = ParamSpec("Given")
 
@@ -52,6 +52,6 @@ def why(reason: str | None) -> str:
 
 def some(names: Collection[str], most: int = _NAMES) -> str:
     """The first names of many, fit to print, and how many more there are."""
-    shown = [printable(name, 120) for name in list(names)[:most]]
+    shown = [harmless(name, 120) for name in list(names)[:most]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some
 from poetry_publish_verified.errors import Code, Problem
-from poetry_publish_verified.sanitize import printable, without_secrets
+from poetry_publish_verified.sanitize import harmless, redacted
 
 
 @problem(Code.NO_PROJECTS)
 def no_match(pattern: str, base: str) -> Text:
     return Text(
-        f"--projects {printable(pattern)} matches no project in {printable(base)}.",
+        f"--projects {harmless(pattern)} matches no project in {harmless(base)}.",
         "Name directories that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
     )
 
@@ -26,7 +26,7 @@ def nothing_to_publish(directories: Collection[str]) -> Text:
 @problem(Code.NAME_TWICE)
 def same_name(name: str, directories: Sequence[str]) -> Text:
     return Text(
-        f"{len(directories)} projects are named {name}: {printable(', '.join(directories))}.",
+        f"{len(directories)} projects are named {name}: {harmless(', '.join(directories))}.",
         "Rename all but one, or leave the others out of --projects.",
     )
 
@@ -55,7 +55,7 @@ def built_with_member(project: str, other: str) -> Text:
 def path_dependency(project: str, dependency: str, requirement: str) -> Text:
     return Text(
         f"{project} would be released with a dependency on a path on this machine:"
-        f" {printable(without_secrets(requirement))}.",
+        f" {redacted(requirement)}.",
         f'Declare a range in [project]: dependencies = ["{dependency}>=1.2,<2"], and the path in'
         f' [tool.poetry.dependencies]: {dependency} = {{ path = "…", develop = true }}.',
     )
@@ -66,7 +66,7 @@ def range_unsatisfied(
     project: str, directory: str, *, requirement: str, other: str, version: str
 ) -> Text:
     return Text(
-        f"{project} needs {printable(requirement)}, but this run releases {other} {version},"
+        f"{project} needs {harmless(requirement)}, but this run releases {other} {version},"
         " and the index has no version that fits.",
         f"Change the range in {directory}/pyproject.toml, or the version of {other}.",
     )

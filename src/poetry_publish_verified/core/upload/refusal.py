@@ -15,7 +15,7 @@ from poetry_publish_verified.core.urls import (
     split_credentials,
     without_credentials,
 )
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless
 
 # How much of a server's words is shown.
 WORDS_LIMIT = 800
@@ -53,7 +53,7 @@ def in_full(row: Row, filename: str, upload_url: str, *, repository: str) -> tup
     known = {
         "name": name or "this project",
         "url": _slashed(upload_url),
-        "repository": printable(repository),
+        "repository": harmless(repository),
         "or_variable": f", or {variables[0]}" if variables else "",
         "older": f" Check that {variables[0]} and {variables[-1]} do not hold an older one: they"
         " take precedence."
@@ -83,8 +83,8 @@ def _home(upload_url: str) -> str | None:
     host = parts.netloc
     if parts.path != "/legacy/" or not host.startswith(("upload.", "test.")):
         return None
-    return printable(f"{parts.scheme}://{host.removeprefix('upload.')}/")
+    return harmless(f"{parts.scheme}://{host.removeprefix('upload.')}/")
 
 
 def _slashed(upload_url: str) -> str:
-    return printable(without_credentials(upload_url).rstrip("/")) + "/"
+    return harmless(without_credentials(upload_url).rstrip("/")) + "/"
