@@ -19,10 +19,10 @@ _WITHIN = re.compile(
     r"</?(?:a|abbr|b|code|em|i|kbd|samp|small|strong|tt|u|var)(?:\s[^<>]*)?>", re.IGNORECASE
 )
 _BREAK = re.compile(r"<[^<>]*>|[\r\n]")
-# What CI systems take for an order: Azure and TeamCity anywhere in a line, GitHub where it begins,
+# What CI systems take for an order: Azure and TeamCity anywhere in a line, GitHub at its beginning,
 # GitLab and Travis before a number or a name. A space makes words of it.
 _ORDERS = re.compile(
-    r"(##)(?=\w*\[)|((?:^|(?<=\s)):)(?=:)|(section_(?:start|end):|travis_(?:fold|time):)(?=\w)"
+    r"(##)(?=\w*\[)|(^:)(?=:)|(section_(?:start|end):|travis_(?:fold|time):)(?=\w)"
 )
 
 # A password may hold a slash or an @ that nobody has encoded. Only what an @ follows is looked at,

@@ -33,7 +33,7 @@ def is_harmless(text: str) -> bool:
     return (
         not any(unicodedata.category(char) in unsafe for char in text)
         and len(text.splitlines()) <= 1
-        and not re.search(r"##\w*\[|(^|\s)::|section_(start|end):\d|travis_fold:\w", text)
+        and not re.search(r"##\w*\[|^::|section_(start|end):\d|travis_fold:\w", text)
     )
 
 
@@ -63,7 +63,7 @@ def test_any_body_becomes_safe_words(body: bytes) -> None:
         ("Größe: 3 µm", "Größe: 3 µm"),
         ("a\nb\r\n\tc", "a b c"),
         ("\x1b]0;title\x07done", "]0;title done"),
-        ("one\n::error::two", "one : :error::two"),
+        ("one\n::error::two", "one ::error::two"),
         ("##[command]rm", "## [command]rm"),
         ("so ##vso[task.setvariable]x", "so ## vso[task.setvariable]x"),
         ("##teamcity[x]", "## teamcity[x]"),

@@ -399,7 +399,7 @@ def test_refusal_known_by_status_only(status: int, reason: str, code: Code) -> N
         (b"Bad Request", b'{"broken', '400 Bad Request: {"broken'),
         (b"No", b"<html><body><h1>Because</h1></body></html>", "400 No: Because"),
         ("Größe".encode(), b"", "400 Größe"),
-        (b"\x1b[31mred", b"\r\n::error::x", "400 [31mred: ::error::x"),
+        (b"\x1b[31mred", b"\r\n::error::x", "400 [31mred: : :error::x"),
     ],
 )
 def test_server_words_are_combined(reason: bytes, body: bytes, words: str) -> None:

@@ -313,7 +313,7 @@ def test_unknown_messages_are_shown_completely() -> None:
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [
-        (b"\x1b[31mNo\x1b[0m\r\n::set-output name=x::y", "[31mNo [0m ::set-output name=x::y"),
+        (b"\x1b[31mNo\x1b[0m\t::set-output name=x::y", "[31mNo [0m ::set-output name=x::y"),
         (b"No\n##[command]rm", "No ## [command]rm"),
         ("Größe \u202eung".encode(), "Größe ung"),
         ("Größe".encode("latin-1"), "Größe"),

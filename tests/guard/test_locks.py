@@ -261,6 +261,22 @@ RECORD = {
 
 
 @pytest.mark.parametrize(
+    "foreign", ["##vso[task.x]y", "::error::y", "section_start:1:y", "\x1b[2J\u202ey"]
+)
+def test_record_orders_nothing(resource: Resource, foreign: str) -> None:
+    """Whatever a record says, no terminal and no CI system obeys it."""
+    names = ("resource", "host", "command")
+    record = resource.path.with_name("thing.holder")
+    record.parent.mkdir()
+    record.write_text(json.dumps({**RECORD, **dict.fromkeys(names, foreign)}))
+    found = holders.read_record(resource.path)
+    assert found is not None
+    for text in (found.resource, found.host, found.command):
+        assert text.endswith("y")
+        assert not re.search(r"##\w*\[|^::|section_start:\d|[\x1b\u202e]", text)
+
+
+@pytest.mark.parametrize(
     "content",
     [
         *("", "[]", "{}", '{"pid": "x"}', "\udcff", "[" * 100_000),

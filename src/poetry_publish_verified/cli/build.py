@@ -92,7 +92,8 @@ def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
     places = ", ".join(
         release.project.root.name if release.member else str(release.dist_dir) for release in ready
     )
-    words = f"There are <info>{sum(ready.values())}</info> files ready for publishing in {places}."
+    count, where = sum(ready.values()), escaped(places)
+    words = f"There are <info>{count}</info> files ready for publishing in {where}."
     # cleo asks for ever where nobody can answer.
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
         command.line(f"<warning>Warning: {words} Building anyway.</warning>")

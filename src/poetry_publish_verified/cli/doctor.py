@@ -47,7 +47,7 @@ class DoctorCommand(SuggestingCommand):
 
         given = Path(self.argument("path") or ".").absolute()
         if not given.is_dir():
-            self.line_error(f"<error>{given} is not a directory.</error>")
+            self.line_error(f"<error>{escaped(str(given))} is not a directory.</error>")
             return 1
         root = next((one for one in (given, *given.parents) if _is_project(one)), given)
         if self.option("clean"):

@@ -193,9 +193,9 @@ def _harmless(text: str) -> str:
     # Most commands say nothing.
     from cleo.formatters.formatter import Formatter
 
-    from poetry_publish_verified.sanitize import printable
+    from poetry_publish_verified.sanitize import harmless
 
-    return Formatter.escape(printable(text, _MAX_TEXT))
+    return Formatter.escape(harmless(text, _MAX_TEXT))
 
 
 def notifier_of(application: Application) -> Notifier:
