@@ -5,7 +5,7 @@ one under the same name, which no index takes.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from packaging.tags import Tag
@@ -48,14 +48,7 @@ class FormerBuild:
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return {
-            "schema": SCHEMA,
-            "sources": {"commit": self.sources.commit, "digest": self.sources.digest},
-            "files": dict(self.files),
-            "packed": {name: dict(members) for name, members in self.packed.items()},
-            "made": list(self.made),
-            "rest": self.rest,
-        }
+        return {"schema": SCHEMA, **asdict(self)}
 
     def differing(self, now: Packed) -> tuple[str, ...]:
         """The members in which archives built `now` differ from these; none: the same sources."""

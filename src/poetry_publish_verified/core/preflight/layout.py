@@ -33,8 +33,11 @@ def of_one(release: Identity, distribution: Distribution, *, public: bool) -> It
     yield from _directories(release, distribution, contents)
     yield from _licenses(distribution, contents)
     if distribution.parsed.kind == "wheel":
-        yield from _tags(distribution, contents)
-        yield from _unpacked(distribution, contents, public=public)
+        if contents.wheel is not None:
+            yield from _tags(distribution, contents.wheel)
+        fold = contents.unpacked / max(distribution.size, 1)
+        if public and contents.unpacked > _LEAST_UNPACKED and fold > _MOST_FOLD:
+            yield problems.unpacks_to_too_much(distribution.filename, fold, _MOST_FOLD)
 
 
 def without_dot(name: str) -> str:
@@ -120,20 +123,12 @@ def _licenses(distribution: Distribution, contents: Contents) -> Iterator[Proble
         yield problems.license_files_missing(distribution.filename, missing)
 
 
-def _tags(distribution: Distribution, contents: Contents) -> Iterator[Problem]:
-    if contents.wheel is None:
-        return
+def _tags(distribution: Distribution, wheel: bytes) -> Iterator[Problem]:
     inside: set[Tag] = set()
-    for line in contents.wheel.decode("utf-8", "replace").splitlines():
+    for line in wheel.decode("utf-8", "replace").splitlines():
         key, _, value = line.partition(":")
         if key.strip().lower() == "tag" and len(value) < _LONGEST_TAG:
             with contextlib.suppress(ValueError):
                 inside |= parse_tag(value.strip())
     if inside != distribution.parsed.tags:
         yield problems.wheel_tags(distribution.filename, sorted(map(str, inside)))
-
-
-def _unpacked(distribution: Distribution, contents: Contents, *, public: bool) -> Iterator[Problem]:
-    fold = contents.unpacked / max(distribution.size, 1)
-    if public and contents.unpacked > _LEAST_UNPACKED and fold > _MOST_FOLD:
-        yield problems.unpacks_to_too_much(distribution.filename, fold, _MOST_FOLD)
