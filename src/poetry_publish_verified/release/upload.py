@@ -9,6 +9,7 @@ from poetry_publish_verified.core.caching import limit_reset
 from poetry_publish_verified.core.distribution import Distribution, upload_batches
 from poetry_publish_verified.core.events import (
     ProblemFound,
+    Upload,
     UploadDelayed,
     UploadEnded,
     UploadProgressed,
@@ -54,19 +55,22 @@ async def send_missing(
         if sha256 is None:
             missing.append(distribution)
         else:
-            sending.is_there(distribution, sha256)
+            state: Upload = "already-there" if sha256 == distribution.sha256 else "kept-remote"
+            sending.arrived(distribution, Arrived(state, sha256))
     for batch in upload_batches(missing, release_exists=found.any_file):
         await sending.together(batch)
-    return sending.there()
+    if sending.failures:
+        raise ReleaseError.combine(sending.failures)
+    return sending.there
 
 
 class _Sending:
-    """The files of one release on their way."""
+    """The files of one release on their way; those `there` by name, with their sha256."""
 
     def __init__(self, release: Release, context: PublishContext, found: Reconciled) -> None:
         self._identity = release.identity
-        plan = self._plan = context.plan
         self._context = context
+        self._plan = plan = context.plan
         self._policy = RetryPolicy(
             plan.retries,
             plan.timeout,
@@ -75,27 +79,15 @@ class _Sending:
             exists_differs=plan.public,
             keep=plan.skip_existing,
         )
-        self._there: dict[str, str] = {}
-        self._failures: list[ReleaseError] = []
-
-    def there(self) -> Mapping[str, str]:
-        """File names to sha256; raises ReleaseError if a file failed."""
-        if self._failures:
-            raise ReleaseError.combine(self._failures)
-        return self._there
-
-    def is_there(self, distribution: Distribution, sha256: str) -> None:
-        if sha256 == distribution.sha256:
-            self._arrived(distribution, Arrived("already-there", sha256))
-        else:
-            self._arrived(distribution, Arrived("kept-remote", sha256))
+        self.there: dict[str, str] = {}
+        self.failures: list[ReleaseError] = []
 
     async def together(self, batch: tuple[Distribution, ...]) -> None:
         """Send these, several at once; none is started after one has failed."""
         waiting = deque(batch)
 
         async def work() -> None:
-            while waiting and not self._failures:
+            while waiting and not self.failures:
                 await self._send(waiting.popleft())
 
         async with anyio.create_task_group() as group:
@@ -119,9 +111,9 @@ class _Sending:
                     await self._until(at)
                     step = transfer.looked(await self._look_for(distribution), clock.monotonic())
                 case Arrived():
-                    return self._arrived(distribution, step)
+                    return self.arrived(distribution, step)
                 case Failed():
-                    self._failures.append(ReleaseError(step.verdict, step.problem))
+                    self.failures.append(ReleaseError(step.verdict, step.problem))
                     ended = UploadEnded(distribution.filename, step.upload, step.sha256)
                     return self._context.report(ended)
 
@@ -183,8 +175,8 @@ class _Sending:
         same_bytes = sha256 == distribution.sha256
         return IndexLookup("identical" if same_bytes else "other", sha256)
 
-    def _arrived(self, distribution: Distribution, arrived: Arrived) -> None:
-        self._there[distribution.filename] = arrived.sha256
+    def arrived(self, distribution: Distribution, arrived: Arrived) -> None:
+        self.there[distribution.filename] = arrived.sha256
         sha256 = None if arrived.upload == "uploaded" else arrived.sha256
         self._context.report(UploadEnded(distribution.filename, arrived.upload, sha256))
         if arrived.upload != "kept-remote":

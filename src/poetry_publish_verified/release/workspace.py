@@ -15,7 +15,7 @@ from poetry_publish_verified.core.events import (
     ReleaseWaiting,
 )
 from poetry_publish_verified.core.release_order import Needs, WorkspaceMember
-from poetry_publish_verified.errors import Problem, ReleaseError, Verdict, gravest
+from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
 from poetry_publish_verified.release.interfaces import PublishContext, Release, ReleaseSource
 from poetry_publish_verified.release.prepare import prepare
@@ -42,15 +42,6 @@ class _PreparedRelease:
     found: Reconciled
 
 
-def _as_built(member: WorkspaceMember, release: Release) -> WorkspaceMember:
-    """With the version and the requirements of its files."""
-    texts: list[str] = []
-    for distribution in release.distributions:
-        texts += distribution.raw_metadata.get("requires_dist", [])
-    requires = tuple(dict.fromkeys(texts))
-    return replace(member, version=release.identity.version, requires=requires)
-
-
 async def publish_all(
     releases: Sequence[PlannedRelease], report: Callable[[Event], None], *, fail_fast: bool = False
 ) -> Verdict:
@@ -64,8 +55,7 @@ async def publish_all(
         return ready
     for each in releases[:1]:  # all have the same clients
         await each.context.clients()
-    flow = _Flow(ready, fail_fast=fail_fast)
-    return await flow.run()
+    return await _Flow(ready, fail_fast=fail_fast).run()
 
 
 async def _prepare_all(
@@ -77,7 +67,13 @@ async def _prepare_all(
     async def one(planned: PlannedRelease) -> None:
         try:
             release, found = await prepare(planned.source, planned.context)
-            member = _as_built(planned.member, release)
+            texts = [
+                text
+                for distribution in release.distributions
+                for text in distribution.raw_metadata.get("requires_dist", [])
+            ]
+            requires, version = tuple(dict.fromkeys(texts)), release.identity.version
+            member = replace(planned.member, version=version, requires=requires)
             ready[member.name] = _PreparedRelease(planned, member, release, found)
         except ReleaseError as error:
             refused[planned.member.name] = error
@@ -85,33 +81,22 @@ async def _prepare_all(
     async with anyio.create_task_group() as group:
         for planned in releases:
             group.start_soon(one, planned)
-    common = _of_several(ready)
+    members = [each.member for each in ready.values()]
+    there = {name: each.found.versions for name, each in ready.items()}
+    common = [*release_order.faults(members), *release_order.unsatisfied(members, there)]
     for problem in common:
         report(ProblemFound(problem, release=False))
     if not (refused or common):
         return ready
     for planned in releases:
-        _refuse(planned, refused)
+        end = planned.context.report
+        if error := refused.get(planned.member.name):
+            report_problems(error, end)
+        elif refused:
+            end(ReleaseBlocked(tuple(sorted(refused))))
+        end(ReleaseEnded(error.verdict if error else Verdict.BLOCKED))
     verdicts = [error.verdict for error in refused.values()]
     return gravest([*verdicts, *([Verdict.PREFLIGHT_REFUSED] if common else [])])
-
-
-def _of_several(ready: Mapping[NormalizedName, _PreparedRelease]) -> list[Problem]:
-    """The faults of these releases as a whole, now that their files are known."""
-    members = [each.member for each in ready.values()]
-    there = {name: each.found.versions for name, each in ready.items()}
-    return [*release_order.faults(members), *release_order.unsatisfied(members, there)]
-
-
-def _refuse(planned: PlannedRelease, refused: Mapping[NormalizedName, ReleaseError]) -> None:
-    error = refused.get(planned.member.name)
-    if error is None:
-        if refused:
-            planned.context.report(ReleaseBlocked(tuple(sorted(refused))))
-        planned.context.report(ReleaseEnded(Verdict.BLOCKED))
-        return
-    report_problems(error, planned.context.report)
-    planned.context.report(ReleaseEnded(error.verdict))
 
 
 class _Flow:
