@@ -17,7 +17,7 @@ from poetry_publish_verified.adapters.clients.shared import run
 from poetry_publish_verified.adapters.embedded_pip import NOT_UNPACKED, command, unpacked
 from poetry_publish_verified.adapters.kept_directory import make_once
 from poetry_publish_verified.core import client_words
-from poetry_publish_verified.core.problems.machine import (
+from poetry_publish_verified.core.problems.project import (
     rehearsal_index_not_started,
     rehearsal_index_unavailable,
 )

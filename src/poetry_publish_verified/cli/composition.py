@@ -46,7 +46,7 @@ from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.problems.machine import no_client, poetry_cache_not_cleared
+from poetry_publish_verified.core.problems.project import no_client, poetry_cache_not_cleared
 from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember

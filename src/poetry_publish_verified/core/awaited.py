@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import parse_filename, valid_version
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expectation, ExpectedFile
-from poetry_publish_verified.core.problems import visibility as problems
+from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of, own_index
 from poetry_publish_verified.errors import Problem, Verdict

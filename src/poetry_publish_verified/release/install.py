@@ -7,7 +7,7 @@ import anyio
 
 from poetry_publish_verified.core.events import ClientAsked, Event, FileVerified, ProblemFound
 from poetry_publish_verified.core.problems import verification as problems
-from poetry_publish_verified.core.problems.machine import client_not_asked, client_unavailable
+from poetry_publish_verified.core.problems.project import client_not_asked, client_unavailable
 from poetry_publish_verified.core.verification import (
     ClientAbstains,
     ClientFailure,

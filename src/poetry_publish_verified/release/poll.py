@@ -13,8 +13,7 @@ from poetry_publish_verified.core.events import (
     Rechecked,
     WaitStarted,
 )
-from poetry_publish_verified.core.problems import visibility as problems
-from poetry_publish_verified.core.problems.verification import page_fault
+from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.core.variants import (
     UNSEEN,
@@ -268,7 +267,9 @@ class IndexPoller:
                     self._fail(Verdict.NOT_VISIBLE, problem)
             case "wrong":
                 for fault in watch.judgement.faults:
-                    problem = page_fault(self._index.url, fault.code, fault.words, fault.filename)
+                    problem = problems.page_fault(
+                        self._index.url, fault.code, fault.words, fault.filename
+                    )
                     self._fail(Verdict.VERIFICATION_FAILED, problem)
             case "late":
                 self._late.append(variant.name)

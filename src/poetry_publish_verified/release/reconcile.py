@@ -18,8 +18,7 @@ from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import repository as repository_problems
 from poetry_publish_verified.core.problems import upload as upload_problems
-from poetry_publish_verified.core.problems import visibility as problems
-from poetry_publish_verified.core.problems.verification import quarantined
+from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.urls import origin
@@ -157,7 +156,7 @@ def _refuse_closed(release: Release, page: ProjectPage, plan: Plan, index: str) 
     files = [file for file in page.files.values() if belongs_to(file.filename, name, version)]
     found = []
     if page.status == "quarantined":
-        found.append(quarantined(index, page.status_reason))
+        found.append(problems.quarantined(index, page.status_reason))
     if plan.public and page.status == "archived":
         found.append(upload_problems.project_archived(index, name))
     # PyPI yanks whole releases; elsewhere it may be a single file that this release replaces.

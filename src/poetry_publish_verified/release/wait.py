@@ -6,7 +6,7 @@ import anyio
 
 from poetry_publish_verified.core.events import ProblemFound, ReleaseEnded
 from poetry_publish_verified.core.expectation import AnyFiles
-from poetry_publish_verified.core.problems.visibility import completeness_unknown
+from poetry_publish_verified.core.problems.verification import completeness_unknown
 from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
 from poetry_publish_verified.release.interfaces import ExpectedRelease, VerifyContext

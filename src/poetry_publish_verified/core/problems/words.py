@@ -13,7 +13,6 @@ Given = ParamSpec("Given")
 _NAMES = 5
 
 RERUN = "run the same command again"
-RERUN_LATER = "Run the same command again later; nothing is uploaded twice."
 
 
 class Text(NamedTuple):
