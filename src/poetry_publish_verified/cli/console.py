@@ -24,7 +24,7 @@ from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.output.console import Text
-from poetry_publish_verified.output.json_lines import JsonLines
+from poetry_publish_verified.output.json_lines import event_line, receipt_line
 from poetry_publish_verified.output.summary import Kind
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.sanitize import harmless, make_public, printable_lines, redacted
@@ -110,7 +110,7 @@ class Reporting:
     def __init__(self, io: IO, kind: Kind, *, as_json: bool, started: datetime) -> None:
         """With `as_json`, standard output has the events alone; words go to standard error."""
         self._io = io
-        self._json = JsonLines(_standard_output_of(io)) if as_json else None
+        self._json = _standard_output_of(io) if as_json else None
         self._console = Console(io, as_json=as_json)
         self._text = Text(self._console, kind)
         self._receipt = receipt.Receipt(
@@ -173,8 +173,8 @@ class Reporting:
         with self._output():
             self._text.event(event, monotonic(), release)
         with self._output():
-            if self._json:
-                self._json.event(event, now, self._text.releases.title(release))
+            if self._json and not isinstance(event, events.UploadProgressed):
+                self._json(event_line(event, now, self._text.releases.title(release)))
 
     async def keep_ticking(self) -> None:
         """Keep the tables and the receipt of many releases up to date, until cancelled."""
@@ -205,7 +205,7 @@ class Reporting:
             self._text.end(verdict, str(self._path) if self._written else None)
         with self._output():
             if self._json:
-                self._json.end(self._receipt.as_dict(), datetime.now(UTC))
+                self._json(receipt_line(self._receipt.as_dict(), datetime.now(UTC)))
             sys.stdout.flush()
         return 1 if verdict.exit_code is None else verdict.exit_code
 

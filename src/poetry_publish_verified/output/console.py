@@ -43,18 +43,13 @@ _index = partial(escaped, style="info")
 class Terminal(Protocol):
     """Where the text goes; styles are cleo's tags."""
 
-    def line(self, text: str) -> None:
-        """Write a line."""
-
-    def error_line(self, text: str) -> None:
-        """Write a line to standard error."""
-
+    def line(self, text: str) -> None: ...
+    def error_line(self, text: str) -> None: ...
     def repaint(self, lines: list[str]) -> None:
         """Show these lines below all others, in place of the last ones."""
 
     @property
-    def width(self) -> int:
-        """How many characters fit on a line."""
+    def width(self) -> int: ...  # of a line, in characters
 
     # Whether a person watches, so that lines may be rewritten; and whether the user asked for more.
     animated: bool

@@ -130,13 +130,10 @@ class Client(Protocol):
 
 
 class Clock(Protocol):
-    """Time."""
+    """Time: seconds of a monotonic clock."""
 
-    def monotonic(self) -> float:
-        """Seconds of a monotonic clock."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Pause this task."""
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
