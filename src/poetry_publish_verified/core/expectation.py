@@ -14,9 +14,9 @@ from poetry_publish_verified.core.distribution import (
     belongs_to,
     parse_filename,
 )
+from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.sanitize import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _faults(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     """What a page says about a file that is wrong."""
     name = file.filename
     if file.sha256 and listed.sha256 and listed.sha256 != file.sha256:
-        words = f"lists {name} with sha256 {listed.sha256}, but {file.sha256} was published"
+        words = problems.other_hash(name, listed=listed.sha256, published=file.sha256)
         return [PageFault(Code.OTHER_HASH_LISTED, words, name)]
     if listed.ambiguous:
         return [_ambiguous(name)]
@@ -204,42 +204,31 @@ def _other_details(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     name = file.filename
     faults = []
     if file.size is not None and listed.size not in {None, file.size}:
-        words = f"lists {name} with a size of {listed.size} bytes instead of {file.size}"
+        words = problems.other_size(name, listed=listed.size, size=file.size)
         faults.append(PageFault(Code.OTHER_SIZE_LISTED, words, name))
     if file.built is None:
         return faults
-    if listed.requires_python is not None and not _same_specifier(
-        listed.requires_python, file.built.requires_python
-    ):
-        words = (
-            f"lists {name} with requires-python {printable(listed.requires_python, 100)!r}, but the"
-            f" file says {printable(file.built.requires_python or '', 100)!r}"
-        )
+    python, own = listed.requires_python, file.built.requires_python
+    if python is not None and not _same_specifier(python, own):
+        words = problems.other_requires_python(name, listed=python, built=own)
         faults.append(PageFault(Code.OTHER_REQUIRES_PYTHON, words, name))
     sha256 = listed.metadata.sha256 if listed.metadata else None
     if sha256 not in {None, file.built.metadata_sha256}:
-        words = (
-            f"lists {name} with metadata of sha256 {sha256}, but the file's own is"
-            f" {file.built.metadata_sha256}"
-        )
+        words = problems.other_metadata(name, listed=sha256, own=file.built.metadata_sha256)
         faults.append(PageFault(Code.OTHER_METADATA_LISTED, words, name))
     return faults
 
 
 def _ambiguous(filename: str) -> PageFault:
-    words = f"lists {filename} twice, under different hashes"
-    return PageFault(Code.OTHER_HASH_LISTED, words, filename)
+    return PageFault(Code.OTHER_HASH_LISTED, problems.two_hashes(filename), filename)
 
 
 def _yanked(file: IndexFile) -> PageFault:
-    reason = f" ({printable(file.yanked, 200)})" if file.yanked else ""
-    words = f"lists {file.filename} as yanked{reason}, so installers skip it"
-    return PageFault(Code.YANKED, words, file.filename)
+    return PageFault(Code.YANKED, problems.yanked(file.filename, file.yanked), file.filename)
 
 
 def _quarantined(page: ProjectPage) -> PageFault:
-    reason = f" ({printable(page.status_reason, 200)})" if page.status_reason else ""
-    return PageFault(Code.QUARANTINED, f"has quarantined the project{reason}")
+    return PageFault(Code.QUARANTINED, problems.is_quarantined(page.status_reason))
 
 
 def _same_specifier(one: str, other: str | None) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import anyio
 import anyio.abc
 
-from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.events import (
     BecameVisible,
     NotYetVisible,
@@ -347,20 +346,15 @@ class IndexPoller:
 
     def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
         """What is known about why the release was not listed; `last` is the best-informed watch."""
-        if UNSEEN.name not in self._late:
-            yield f"as seen by {', '.join(self._late)}"
-        if last.last.detail:
-            yield f"last answer: {last.last.detail}"
-        if errors := sum(watch.errors for watch in watches):
-            yield f"{errors} of {sum(watch.requests for watch in watches)} answers were unusable"
-        if relapses := max(watch.relapses for watch in watches):
-            times = "once" if relapses == 1 else f"{relapses} times"
-            yield f"the release disappeared again {times}: not every server of the index has it"
-        if last.rest:
-            yield f"the server asked for a pause of {durations.in_words(last.rest)}"
-        left = (last.expires_at or 0.0) - self._clock.monotonic()
-        if left > 0:
-            yield f"a cache may serve the old page for another {durations.in_words(left)}"
+        return problems.why_not_listed(
+            () if UNSEEN.name in self._late else self._late,
+            last.last.detail,
+            errors=sum(watch.errors for watch in watches),
+            requests=sum(watch.requests for watch in watches),
+            relapses=max(watch.relapses for watch in watches),
+            rest=last.rest,
+            expires_in=(last.expires_at or 0.0) - self._clock.monotonic(),
+        )
 
     def _fail(self, verdict: Verdict, problem: Problem) -> None:
         self.failures.append(ReleaseError(verdict, problem))

@@ -1,11 +1,12 @@
 """What indexes show and serve in the end, and what clients get from them (PV6xx, PV7xx)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
+from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.problems.repository import get_an_answer, give_credentials
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some, why
 from poetry_publish_verified.errors import Code, Problem, Severity
-from poetry_publish_verified.sanitize import redacted
+from poetry_publish_verified.sanitize import printable, redacted
 
 _NAMES = 10
 _REMEDIES = {
@@ -69,6 +70,35 @@ def listed_improperly(index: str, what: str, timeout: float, details: Iterable[s
     )
 
 
+def why_not_listed(
+    clients: Collection[str],
+    answer: str,
+    *,
+    errors: int,
+    requests: int,
+    relapses: int,
+    rest: float | None,
+    expires_in: float,
+) -> Iterator[str]:
+    """What is known about that: of `clients` that do not see it, and of the last `answer`.
+
+    `rest` are the seconds that the server asked for, `expires_in` those that a cache announced.
+    """
+    if clients:
+        yield f"as seen by {', '.join(clients)}"
+    if answer:
+        yield f"last answer: {answer}"
+    if errors:
+        yield f"{errors} of {requests} answers were unusable"
+    if relapses:
+        times = "once" if relapses == 1 else f"{relapses} times"
+        yield f"the release disappeared again {times}: not every server of the index has it"
+    if rest:
+        yield f"the server asked for a pause of {in_words(rest)}"
+    if expires_in > 0:
+        yield f"a cache may serve the old page for another {in_words(expires_in)}"
+
+
 @problem(Code.COPIES_BY_USER_AGENT, "warning")
 def copies_by_user_agent(index: str) -> Text:
     return Text(
@@ -97,14 +127,46 @@ def completeness_unknown() -> Text:
 
 
 def page_fault(index: str, code: Code, words: str, filename: str | None) -> Problem:
-    """An index lists a file wrongly; `words` go on after the index's URL."""
+    """An index lists a file wrongly; `words` are one of the following."""
     remedy = _REMEDIES.get(code, _do_not_use(index))
     return Problem(code, f"{index} {words}.", remedy, filename=filename, index=index)
 
 
+# These go on after the index's URL, which is not known where pages are judged.
+
+
+def other_hash(filename: str, *, listed: str, published: str) -> str:
+    return f"lists {filename} with sha256 {listed}, but {published} was published"
+
+
+def two_hashes(filename: str) -> str:
+    return f"lists {filename} twice, under different hashes"
+
+
+def other_size(filename: str, *, listed: int | None, size: int) -> str:
+    return f"lists {filename} with a size of {listed} bytes instead of {size}"
+
+
+def other_requires_python(filename: str, *, listed: str, built: str | None) -> str:
+    said, own = (repr(printable(text, 100)) for text in (listed, built or ""))
+    return f"lists {filename} with requires-python {said}, but the file says {own}"
+
+
+def other_metadata(filename: str, *, listed: str | None, own: str) -> str:
+    return f"lists {filename} with metadata of sha256 {listed}, but the file's own is {own}"
+
+
+def yanked(filename: str, reason: str | None) -> str:
+    return f"lists {filename} as yanked{why(reason)}, so installers skip it"
+
+
+def is_quarantined(reason: str | None) -> str:
+    return f"has quarantined the project{why(reason)}"
+
+
 def quarantined(index: str, reason: str) -> Problem:
     """The project is quarantined, so its page lists nothing (PEP 792)."""
-    words = f"has quarantined the project{why(reason)}, so it lists none of its files"
+    words = f"{is_quarantined(reason)}, so it lists none of its files"
     return page_fault(index, Code.QUARANTINED, words, None)
 
 
