@@ -67,7 +67,7 @@ FORBIDDEN = [
     ("release", f"{PACKAGE}.guard"),
     ("release/upload", f"{PACKAGE}.release.publish"),
     ("release/interfaces", f"{PACKAGE}.release.poll"),
-    ("release/publish", f"{PACKAGE}.release.wait"),
+    ("release/wait", f"{PACKAGE}.release.publish"),
     ("adapters", f"{PACKAGE}.release.interfaces"),
     ("adapters", "httpx"),
     ("adapters", "poetry"),

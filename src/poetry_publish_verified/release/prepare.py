@@ -19,12 +19,13 @@ from poetry_publish_verified.release.reconcile import (
 
 _T = TypeVar("_T")
 _Kind = Literal["preflight", "files", "servers"]
+# Those closest to the user first.
 _ORDER: tuple[_Kind, ...] = ("preflight", "files", "servers")
 
 
 async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Release, Reconciled]:
     """The release, and what is there of it already; ReleaseError with every fault of every kind."""
-    refusals = _Refusals()
+    refusals: dict[_Kind, ReleaseError] = {}
     judged = anyio.Event()
     release: Release | None = None
     seen: Observation | None = None
@@ -32,49 +33,38 @@ async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Relea
     async def patient() -> bool:
         """Somebody waits for what is known already: no second try then."""
         await judged.wait()
-        return not refusals.kept
+        return not refusals
+
+    async def of(kind: _Kind, work: Awaitable[_T]) -> _T | None:
+        """The result of a step; None if it is refused, which is raised later."""
+        try:
+            return await work
+        except ReleaseError as error:
+            refusals[kind] = error
+            return None
 
     async def look() -> None:
         nonlocal seen
-        seen = await refusals.of("files", first_look(source.identity, context, patient))
+        seen = await of("files", first_look(source.identity, context, patient))
 
     async def reach() -> None:
-        await refusals.of("servers", refuse_unreachable(context, patient))
+        await of("servers", refuse_unreachable(context, patient))
 
     async with anyio.create_task_group() as group:
         group.start_soon(look)
         group.start_soon(reach)
-        release = await refusals.of("preflight", source.read())
+        release = await of("preflight", source.read())
         if release is not None:
-            await refusals.of("preflight", _refuse_faults(release, context))
+            await of("preflight", _refuse_faults(release, context))
         judged.set()
         if release is None or not release.distributions:
             group.cancel_scope.cancel()
     found = None
     if release is not None and seen is not None:
-        found = await refusals.of("files", reconcile(release, seen, context))
-    if refusals.kept or release is None:
-        raise refusals.as_one()
+        found = await of("files", reconcile(release, seen, context))
+    if refusals or release is None:
+        raise ReleaseError.combine([refusals[kind] for kind in _ORDER if kind in refusals])
     return release, found or Reconciled()
-
-
-class _Refusals:
-    """Why nothing may be sent, collected so that all of it is reported at once."""
-
-    def __init__(self) -> None:
-        self.kept: dict[_Kind, ReleaseError] = {}
-
-    async def of(self, kind: _Kind, work: Awaitable[_T]) -> _T | None:
-        """The result of a step; None if it is refused, which is raised later."""
-        try:
-            return await work
-        except ReleaseError as error:
-            self.kept[kind] = error
-            return None
-
-    def as_one(self) -> ReleaseError:
-        """All of them as one error, those closest to the user first."""
-        return ReleaseError.combine([self.kept[kind] for kind in _ORDER if kind in self.kept])
 
 
 async def _refuse_faults(release: Release, context: PublishContext) -> None:

@@ -16,7 +16,7 @@ from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.prove import prove_everywhere
 from poetry_publish_verified.release.reconcile import Reconciled
 from poetry_publish_verified.release.upload import send_missing
-from poetry_publish_verified.release.wait_for_dependencies import wait_for_needed
+from poetry_publish_verified.release.wait import wait_for_needed
 
 
 async def publish(

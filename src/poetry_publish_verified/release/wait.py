@@ -1,14 +1,18 @@
-"""The reader's side: wait until releases that somebody else publishes are available."""
+"""Wait for what somebody else publishes: for users of it, or before what depends on it is sent."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import anyio
 
-from poetry_publish_verified.core.events import ProblemFound, ReleaseEnded
+from poetry_publish_verified.core.events import ProblemFound, ReleaseEnded, ReleaseWaiting
 from poetry_publish_verified.core.expectation import AnyFiles
 from poetry_publish_verified.core.problems.verification import completeness_unknown
+from poetry_publish_verified.core.problems.workspace import dependency_not_there
+from poetry_publish_verified.core.release_order import WorkspaceMember
+from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
-from poetry_publish_verified.release.collect import report_problems
+from poetry_publish_verified.release.collect import collecting, report_problems
 from poetry_publish_verified.release.interfaces import ExpectedRelease, VerifyContext
 from poetry_publish_verified.release.prove import prove_everywhere
 
@@ -38,3 +42,33 @@ async def wait_for(cases: Iterable[tuple[ExpectedRelease, VerifyContext]]) -> Ve
         for expected, context in cases:
             group.start_soon(wait, expected, context)
     return gravest(verdicts)
+
+
+async def wait_for_needed(needed: Iterable[WorkspaceMember], context: VerifyContext) -> None:
+    """Return once every index lists each of these at its version, as every client sees it.
+
+    Their files are not known here. Raises ReleaseError with all that did not appear.
+    """
+    needed = tuple(needed)
+    if not needed:
+        return
+    context.report(ReleaseWaiting(tuple(str(member) for member in needed)))
+    listed = replace(context.plan, until=Until.LISTED)
+    quiet = replace(context, plan=listed, report=lambda _: None)
+
+    async def wait(member: WorkspaceMember) -> None:
+        expected = ExpectedRelease(
+            member.name, member.version, AnyFiles(member.name, member.version), uploaded=False
+        )
+        try:
+            await prove_everywhere(expected, quiet)
+        except ReleaseError as error:
+            faults = (
+                dependency_not_there(str(member), member.directory, problem)
+                for problem in error.problems
+            )
+            raise ReleaseError(Verdict.PREFLIGHT_REFUSED, *faults) from error
+
+    async with collecting() as start:
+        for member in needed:
+            start(wait, member)
