@@ -13,6 +13,7 @@ from poetry_publish_verified.cli.build import ReleaseBuild, build_apart, confirm
 from poetry_publish_verified.cli.composition import forget_in_poetrys_caches, run_workspace
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
+from poetry_publish_verified.cli.projects import Workspace
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.started_release import (
@@ -20,7 +21,6 @@ from poetry_publish_verified.cli.started_release import (
     rehearsal_targets,
     start_release,
 )
-from poetry_publish_verified.cli.workspace_members import Workspace
 from poetry_publish_verified.core.events import ProjectsFound, RunStarted
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.collect import collecting

@@ -11,11 +11,10 @@ from poetry_publish_verified.cli import build
 from poetry_publish_verified.cli.composition import forget_in_poetrys_caches, run_release
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
-from poetry_publish_verified.cli.projects import read_project
+from poetry_publish_verified.cli.projects import needed_by, read_project
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.started_release import rehearsal_targets, start_release
-from poetry_publish_verified.cli.workspace_members import needed_by
 from poetry_publish_verified.core.events import RunStarted
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.errors import ReleaseError, Verdict

@@ -10,11 +10,11 @@ from poetry.console.commands.publish import PublishCommand
 
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
+from poetry_publish_verified.cli.projects import workspace_of
 from poetry_publish_verified.cli.publish_many import ManyProjects
 from poetry_publish_verified.cli.publish_one import OneProject
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
-from poetry_publish_verified.cli.workspace_members import workspace_of
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.output import plan as plan_output
