@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import stat
+import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_publish_verified.adapters.receipt_file import write
+from poetry_publish_verified.adapters.receipt_file import read, refuse_unwritable, remove, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -123,20 +126,125 @@ def test_temporary_file_symlink_is_not_followed(
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_device_is_never_replaced(tmp_path: Path) -> None:
-    """A pipe or device (/dev/null!) is used as it is or refused."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    # Someone must read, or the writer blocks.
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "full"])
+def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+    """A pipe, a socket or a device is refused at once, and stays."""
+    path = tmp_path / "receipt.json"
+    with contextlib.ExitStack() as stack:
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "socket":
+            stack.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX))).bind(str(path))
+        elif kind == "terminal":
+            master, slave = os.openpty()
+            stack.callback(os.close, master)
+            stack.callback(os.close, slave)
+            path = Path(os.ttyname(slave))
+        else:
+            path = Path("/dev/full")
+        before = path.stat().st_mode
+        for attempt in (refuse_unwritable, lambda path: write(path, {})):
+            with pytest.raises(OSError, match="not a regular file"):
+                attempt(path)
+        assert path.stat().st_mode == before
+
+
+@pytest.mark.parametrize(
+    "place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/stderr", "fd/1", "fd"]
+)
+def test_standard_output_is_refused(tmp_path: Path, place: str) -> None:
+    """It would get one receipt after the other; where it is a file, that is not replaced."""
+    (tmp_path / "fd").symlink_to("/dev/fd")
+    path = tmp_path / place
+    with pytest.raises(OSError, match=r"not a regular file|directory"):
+        write(path, {})
+
+
+def test_null_device_keeps_nothing(tmp_path: Path) -> None:
+    """/dev/null, or the user's own link to it, takes a receipt and stays."""
+    link = tmp_path / "receipt.json"
+    link.symlink_to(os.devnull)
+    for path in (Path(os.devnull), link):
+        refuse_unwritable(path)
+        write(path, {"verdict": "running"})
+        remove(path)
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+    assert link.is_symlink()
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_memory_files_are_files() -> None:
+    """What is in /dev/shm is an ordinary file."""
+    if not os.access("/dev/shm", os.W_OK):  # noqa: S108
+        pytest.skip("there is no /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        path = Path(directory) / "receipt.json"
+        write(path, {"a": 1})
+        write(path, {"b": 2})
+        assert read(path) == {"b": 2}
+
+
+def test_named_pipe_is_not_read(tmp_path: Path) -> None:
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="named pipe"):
+        read(tmp_path / "pipe")
+
+
+def test_receipt_from_the_shell() -> None:
+    """What the shell pipes is read."""
+    reading, writing = os.pipe()
+    os.write(writing, b'{"a": 1}')
+    os.close(writing)
     try:
-        write(pipe, {})
-    except OSError:
-        pass
+        assert read(Path(f"/dev/fd/{reading}")) == {"a": 1}
     finally:
-        os.close(reader)
-    assert stat.S_ISFIFO(pipe.stat().st_mode)
+        os.close(reading)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
+@pytest.mark.parametrize("way", ["directly", "through-our-own", "above"])
+def test_links_of_others_are_not_followed(tmp_path: Path, way: str) -> None:
+    """Nothing is written, and no directory made, through a link that somebody else has left."""
+    shared, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
+    shared.mkdir()
+    elsewhere.mkdir()
+    theirs = shared / "dist"
+    theirs.symlink_to(elsewhere)
+    os.lchown(theirs, 4201, 4202)
+    directory = theirs
+    if way == "through-our-own":
+        directory = tmp_path / "ours"
+        directory.symlink_to("shared/dist")
+    elif way == "above":
+        directory = theirs / "new" / "newer"
+    for attempt in (refuse_unwritable, lambda path: write(path, {})):
+        with pytest.raises(OSError, match="not followed"):
+            attempt(directory / "receipt.json")
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
+@pytest.mark.parametrize("owner", ["ours", "of-the-directory"])
+def test_own_links_are_followed(tmp_path: Path, owner: str) -> None:
+    """A dist directory may be a link: of this user, or of whoever owns the project."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "project").mkdir()
+    dist = tmp_path / "project" / "dist"
+    dist.symlink_to(tmp_path / "elsewhere")
+    if owner == "of-the-directory":
+        os.chown(tmp_path / "project", 4201, 4202)
+        os.lchown(dist, 4201, 4202)
+    write(dist / "receipt.json", {"a": 1})
+    assert read(tmp_path / "elsewhere" / "receipt.json") == {"a": 1}
+
+
+def test_circle_of_links(tmp_path: Path) -> None:
+    """It is an error."""
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="not followed"):
+        write(tmp_path / "a" / "receipt.json", {})
 
 
 @pytest.mark.parametrize("place", ["directory", "under-a-file"])

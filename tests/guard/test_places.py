@@ -96,3 +96,20 @@ def test_personal_directory(
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     assert user_lock_directory() is None
     assert LockPlaces(None).environment(tmp_path / "x").fallback is None
+
+
+@pytest.mark.parametrize("linked", [STATE_DIR / ".gitignore", STATE_DIR])
+def test_links_in_the_checkout(places: LockPlaces, tmp_path: Path, linked: Path) -> None:
+    """What a checkout's links lead to is neither overwritten nor added to."""
+    root, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
+    (root / linked).parent.mkdir(parents=True)
+    (root / "pyproject.toml").touch()
+    if linked == STATE_DIR:
+        elsewhere.mkdir()
+    else:
+        elsewhere.write_text("precious", encoding="utf-8")
+    (root / linked).symlink_to(elsewhere)
+    with acquire(places.environment(root / ".venv"), print):
+        pass
+    assert elsewhere.is_dir() or elsewhere.read_text(encoding="utf-8") == "precious"
+    assert not elsewhere.is_dir() or not list(elsewhere.iterdir())

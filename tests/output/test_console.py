@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import fields
 
 import pytest
 from cleo.io.inputs.argv_input import ArgvInput
@@ -10,7 +11,8 @@ from cleo.io.io import IO
 from cleo.io.outputs.output import Verbosity
 from cleo.io.outputs.stream_output import StreamOutput
 
-from poetry_publish_verified.cli.console import Console
+from poetry_publish_verified.cli.console import _TEXTS, Console
+from poetry_publish_verified.core.events import Event
 
 CLEAR = "\x1b[0J"
 
@@ -89,3 +91,16 @@ def test_no_table_without_a_terminal(quiet: str, monkeypatch: pytest.MonkeyPatch
     shown.repaint(["one"])
     assert not shown.animated
     assert tty.getvalue() == ""
+
+
+def test_every_text_of_an_event_is_redacted() -> None:
+    """Each field of an event either loses its secrets, or is a name, a number or a hash."""
+    kept = {
+        *("until", "rehearsal", "sources", "count", "left_out", "name", "version", "repository"),
+        *("filename", "filenames", "distributions", "state", "remote_sha256", "pause", "size"),
+        *("attempt", "attempts", "sent", "upload", "timeout", "variants", "variant", "requests"),
+        *("missing", "next_in", "expires_in", "waited", "proven", "not_offered", "sha256"),
+        *("client", "downloaded", "resolved", "release", "needs", "by", "verdict"),
+    }
+    found = {each.name for kind in Event.__subclasses__() for each in fields(kind)}
+    assert found - kept == _TEXTS

@@ -14,7 +14,7 @@ import pytest
 
 from tests.beds.indexes import Index
 from tests.beds.processes import free_port
-from tests.beds.projects import make_project, read_receipt
+from tests.beds.projects import Project, make_project, read_receipt
 from tests.beds.proxy import Answer, is_page
 from tests.beds.release import ended, holds, problems, publish, uploads
 
@@ -304,6 +304,50 @@ def test_unwritable_receipt(poetry: Poetry, project: Project, pypi: Index) -> No
     ended(run, 3)
     assert "receipt" in run.said.lower()
     assert pypi.stored("lantern") == {}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/stdout", "/dev/fd/2", "/dev/tty", "/dev/zero"])
+@pytest.mark.parametrize("command", ["publish", "wait"])
+def test_receipt_that_is_no_file(
+    poetry: Poetry, project: Project, pypi: Index, tmp_path: Path, kind: str, command: str
+) -> None:
+    """A pipe or a device is refused before anything is sent, and nothing waits for a reader."""
+    project.build()
+    place = tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(place)
+    if command == "wait":
+        named = ("--dist-dir", project.dist, "--index", pypi.simple_url)
+        run = poetry.run("publish-verified", "wait", *named, "--receipt", place, cwd=project.path)
+    else:
+        run = publish(poetry, project, pypi, "--receipt", place)
+    ended(run, 3)
+    assert "PV209" in run.err
+    assert "--format json" in run.err
+    assert pypi.stored("lantern") == {}
+
+
+def test_no_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
+    """/dev/null takes it."""
+    project.build()
+    ended(publish(poetry, project, pypi, "--receipt", "/dev/null"), 0)
+    assert not project.receipt_file.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["{}/outside/evil", "../../../outside/evil", "a/../../../../outside/x", "a\\\\b", "-a"]
+)
+def test_name_that_is_a_path(poetry: Poetry, pypi: Index, tmp_path: Path, name: str) -> None:
+    """It is refused, and nothing is written anywhere."""
+    root = tmp_path / "some" / "deep" / "project"
+    root.mkdir(parents=True)
+    table = f'[tool.poetry]\nname = "{name.format(tmp_path)}"\nversion = "1.0"\nauthors = []\n'
+    (root / "pyproject.toml").write_text(f'{table}description = ""\n', encoding="utf-8")
+    run = publish(poetry, Project(root, "evil", "1.0"), pypi)
+    ended(run, 3)
+    assert "PV207" in run.err
+    assert [path.name for path in root.iterdir()] == ["pyproject.toml"]
+    assert not list(tmp_path.rglob("outside*"))
 
 
 @pytest.mark.parametrize("place", ["url", "option", "environment"])

@@ -14,19 +14,19 @@ from poetry_publish_verified.core.receipt import OWN_FILES
 DIRECTORY = OWN_FILES
 """The directory for this tool's files in a dist directory."""
 _LARGEST = 64 * 1024 * 1024
+# As Linux has it for one path.
+_MOST_LINKS = 40
 
 
 def write(path: Path, receipt: Mapping[str, Any]) -> None:
     """Replace `path` in one step, and make its directory if missing. Raises OSError.
 
-    The umask decides the file's mode. A symlink at `path` is replaced, not followed; a pipe or
-    a device (/dev/stdout) is written to.
+    The umask decides the file's mode. A symlink at `path` is replaced, not followed. To the null
+    device nothing is written; no other device and no pipe is taken.
     """
-    text = json.dumps(receipt, indent=2) + "\n"
-    if _is_special(path):
-        path.write_text(text, encoding="utf-8")
+    if _is_null(path):
         return
-    temporary = _beside(path, text)
+    temporary = _beside(path, json.dumps(receipt, indent=2) + "\n")
     try:
         os.replace(temporary, path)  # noqa: PTH105 - says what it does
     except BaseException:
@@ -36,7 +36,7 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
 
 def refuse_unwritable(path: Path) -> None:
     """Raise OSError where `write` would, and leave what is at `path` alone."""
-    if not _is_special(path):
+    if not _is_null(path):
         _unlink(_beside(path, ""))
 
 
@@ -44,8 +44,12 @@ def _beside(path: Path, text: str) -> Path:
     """A new file with this text beside `path`, whose directory is made if missing."""
     if path.is_dir() or not path.name:
         raise IsADirectoryError(f"{path} is a directory")
+    if _is_of_system(path) or (path.exists() and not (path.is_file() or path.is_symlink())):
+        # It is written after each step, and a pipe would wait for a reader.
+        raise OSError("it is not a regular file; --format json prints the receipt as its last line")
     if path.parent.name == DIRECTORY and path.parent.is_symlink():
-        raise OSError(errno.ELOOP, "a symbolic link is not followed", str(path.parent))
+        raise _not_followed(path.parent)
+    _refuse_links_of_others(path.parent.absolute())
     _make_directory(path.parent)
     temporary = path.with_name(f"{OWN_FILES}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -59,6 +63,28 @@ def _beside(path: Path, text: str) -> Path:
     return temporary
 
 
+def _refuse_links_of_others(directory: Path, followed: int = 0) -> None:
+    """Raise OSError for a link on the way to a directory that is neither this user's nor root's.
+
+    What belongs to the owner of the directory around it counts too: they can change all in there.
+    """
+    for each in (*reversed(directory.parents), directory):
+        if each.is_symlink():
+            owner = each.lstat().st_uid
+            is_known = owner in {0, each.parent.stat().st_uid} or owner == _user()
+            if not is_known or followed > _MOST_LINKS:
+                raise _not_followed(each)
+            _refuse_links_of_others(each.parent / each.readlink(), followed + 1)
+
+
+def _not_followed(link: Path) -> OSError:
+    return OSError(errno.ELOOP, "a symbolic link is not followed", str(link))
+
+
+def _user() -> int | None:
+    return os.geteuid() if hasattr(os, "geteuid") else None
+
+
 def _unlink(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink()
@@ -70,7 +96,7 @@ def _make_directory(directory: Path) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         directory.mkdir()
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
+        if _user() == 0:
             descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 _give(descriptor, directory.parent)
@@ -83,7 +109,7 @@ def _give(descriptor: int, around: Path) -> None:
 
     By descriptor, as a name may be a link by now.
     """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if _user() == 0:
         owner = around.stat()
         # Refused where root is nobody: on a server that squashes it, in a user namespace.
         with contextlib.suppress(OSError):
@@ -91,13 +117,18 @@ def _give(descriptor: int, around: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a receipt that is no longer true; a pipe or a device stays."""
-    if not _is_special(path):
+    """Remove a receipt that is no longer true."""
+    if not _is_null(path):
         _unlink(path)
 
 
 def read(path: Path) -> Any:
-    """The JSON value in a receipt's file, None where it is not JSON. Raises OSError."""
+    """The JSON value in a receipt's file, None where it is not JSON. Raises OSError.
+
+    What the shell pipes (/dev/stdin, /dev/fd/63) is read, but no named pipe, which may never end.
+    """
+    if path.is_fifo() and not _is_of_system(path):
+        raise OSError("it is a named pipe")
     with path.open("rb") as stream:
         content = stream.read(_LARGEST + 1)
     try:
@@ -111,7 +142,7 @@ def earlier(path: Path, schema: str) -> Any:
 
     Raises OSError where `path` is a file that is not a receipt.
     """
-    if _is_special(path) or path.is_symlink() or not path.is_file():
+    if _is_of_system(path) or path.is_symlink() or not path.is_file():
         return None
     with path.open("rb") as stream:
         start = stream.read(200)
@@ -120,7 +151,13 @@ def earlier(path: Path, schema: str) -> Any:
     return read(path) or {} if start else None
 
 
-def _is_special(path: Path) -> bool:
+def _is_null(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return path.samefile(os.devnull)
+    return False
+
+
+def _is_of_system(path: Path) -> bool:
     # /dev/stdout is a symlink, often to a file: replacing it would break the machine.
-    system = path.is_absolute() and path.parts[1:2] in {("dev",), ("proc",)}
-    return path.exists() and not path.is_dir() and (system or not path.is_file())
+    place = os.path.realpath(path.parent)
+    return place == "/dev" or place.startswith(("/dev/fd", "/proc"))

@@ -77,7 +77,7 @@ class Recording:
     def _keep(self, built: ReleaseBuild) -> None:
         root, path = built.project.root, _record_of(built.project)
         make_in_checkout(root, path.parent)
-        if not path.is_file():  # a pipe would be written to, and wait for a reader
+        if not path.is_file():
             path.unlink(missing_ok=True)
         files = {each.filename: each.sha256 for each in self.distributions}
         packed = former_build.packed(self.distributions, git.tracked(root))

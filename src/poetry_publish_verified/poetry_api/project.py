@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from packaging.tags import Tag
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
 from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.preflight import Declared, Identity
-from poetry_publish_verified.core.problems.project import not_a_package
+from poetry_publish_verified.core.problems.project import invalid_name, not_a_package
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.errors import ReleaseError
@@ -53,9 +53,12 @@ def read(poetry: Poetry) -> Project:
     root = poetry.file.path.parent
     if not poetry.is_package_mode:
         raise ReleaseError.refused(not_a_package(str(root / "pyproject.toml")))
-    identity = Identity(
-        canonicalize_name(poetry.package.name), Version(poetry.package.version.to_string())
-    )
+    try:
+        # Poetry takes any name, even a path.
+        name = canonicalize_name(poetry.package.name, validate=True)
+    except InvalidName:
+        raise ReleaseError.refused(invalid_name(poetry.package.name)) from None
+    identity = Identity(name, Version(poetry.package.version.to_string()))
     return Project(poetry, root, identity, _declared(poetry))
 
 

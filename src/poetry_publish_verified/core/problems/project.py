@@ -42,6 +42,15 @@ def not_a_package(file: str) -> Text:
     )
 
 
+@problem(Code.METADATA_INVALID)
+def invalid_name(name: str) -> Text:
+    return Text(
+        f"{harmless(name, 80)!r} is not a valid name for a project: it must consist of letters,"
+        " digits, dots, hyphens and underscores, and begin and end with a letter or digit.",
+        "Correct the name in pyproject.toml.",
+    )
+
+
 @problem(Code.PLUGINS_NOT_ACTIVE)
 def plugins_not_active(plugins: Collection[str]) -> Text:
     return Text(
