@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -288,3 +291,87 @@ def test_web_page_is_looked_into_and_not_sent_again() -> None:
     assert len(script.sends) == 1
     assert len(script.looks) > 1
     assert ScriptedTransfer().run(WEB_PAGE, ABSENT, SAME) == Arrived("uploaded", OURS)
+
+
+ROOT = Path(__file__).parent.parent.parent
+ANSWERS: dict[str, UploadOutcome] = {
+    "success": STORED,
+    "refused": NEVER,
+    "refused for now": AGAIN,
+    "a lost answer": LOST,
+    "a web page": WEB_PAGE,
+    '"already exists"': EXISTS,
+}
+LOOKS: dict[str, IndexLookup] = {
+    "the same bytes": SAME,
+    "other bytes": OTHER,
+    "the same bytes under another name": IndexLookup("absent", elsewhere="lantern-1.tar.gz"),
+    "not listed": ABSENT,
+    "no usable answer": UNKNOWN,
+    "access denied": DENIED,
+}
+NO_YES = (False, True)
+POLICIES = [
+    RetryPolicy(retries, 900.0, takes_identical=takes, exists_differs=differs, keep=keep)
+    for retries in (1, 5)
+    for takes, differs, keep in itertools.product(NO_YES, NO_YES, NO_YES)
+]
+
+
+def documented(event: str) -> list[set[str]]:
+    """The words in code of an event's row in docs/uploads.md, by column."""
+    page = (ROOT / "docs" / "uploads.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| {re.escape(event)} \| (.*`.*) \|$", page, re.MULTILINE)
+    return [{*re.findall(r"`([a-z]+(?:-[a-z]+)*)`", cell)} for cell in row.split(" | ")]
+
+
+def after(policy: RetryPolicy, *events: Event) -> Transfer:
+    """A transfer on which these have come, one each second."""
+    transfer = Transfer(CARGO, policy, lambda: 0.5)
+    transfer.begin(0.0)
+    for now, event in enumerate(events):
+        if isinstance(event, IndexLookup):
+            transfer.looked(event, float(now))
+        else:
+            transfer.answered(event, float(now))
+    return transfer
+
+
+def state_after(transfer: Transfer, event: Event, now: float) -> str:
+    """The state that an event leads to, in the words of the documentation."""
+    step: TransferStep
+    if isinstance(event, IndexLookup):
+        step = transfer.looked(event, now)
+    else:
+        step = transfer.answered(event, now)
+    match step:
+        case Arrived(upload):
+            return upload
+        case Failed(upload, verdict):
+            return "conflict" if verdict is Verdict.CONFLICT else upload
+        case _:
+            return type(transfer._state).__name__.strip("_").lower()  # noqa: SLF001 - reading
+
+
+@pytest.mark.parametrize("event", ANSWERS)
+def test_documented_answers(event: str) -> None:
+    """The first table in docs/uploads.md has exactly what follows each answer."""
+    fresh, doubted = set(), set()
+    for policy in (RetryPolicy(0, 900.0), *POLICIES):
+        fresh.add(state_after(after(policy), ANSWERS[event], 1.0))
+        if policy.retries:
+            again = after(policy, LOST, ABSENT)
+            doubted.add(state_after(again, ANSWERS[event], 3.0))
+    assert documented(event) == [fresh, doubted]
+
+
+@pytest.mark.parametrize("event", LOOKS)
+def test_documented_looks(event: str) -> None:
+    """The second table has exactly what follows each look, in time and too late."""
+    lost, announced = set(), set()
+    for policy, now in itertools.product(POLICIES, (2.2, 800.0)):
+        for before in ((LOST,), (LOST, ABSENT, LOST)):
+            lost.add(state_after(after(policy, *before), LOOKS[event], now))
+        for before in ((EXISTS,), (LOST, ABSENT, EXISTS)):
+            announced.add(state_after(after(policy, *before), LOOKS[event], now))
+    assert documented(event) == [lost, announced]
