@@ -9,10 +9,8 @@ from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output import summary
-from poetry_publish_verified.output.progress import WaitTable
-from poetry_publish_verified.output.projects import project_rows
 from poetry_publish_verified.output.releases import Releases
-from poetry_publish_verified.output.uploads import UploadTable
+from poetry_publish_verified.output.tables import UploadTable, WaitTable, project_rows
 from poetry_publish_verified.output.words import escaped
 
 _VERBS: dict[summary.Kind, str] = {

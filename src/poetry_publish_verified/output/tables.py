@@ -1,11 +1,67 @@
-"""The wait as a live table: each index as each client sees it."""
+"""The live tables: uploads in progress, each index as each client sees it, and many projects."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from poetry_publish_verified.core import durations, events
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
+from poetry_publish_verified.output.releases import Release, Releases
 from poetry_publish_verified.output.words import row, shortened, unstyled
+
+_BAR = 12
+# What moves is above what waits.
+_ORDER = ("uploading", "visible", "building", "built", "waiting", "ready")
+_LONGEST_NAME = 40
+
+
+@dataclass(slots=True)
+class _UploadRow:
+    """One file of `size` bytes, `sent` of which have left; or the moment of its next attempt."""
+
+    size: int
+    sent: int = 0
+    uncertain: bool = False
+    again: float | None = None
+
+    def words(self, now: float) -> str:
+        if self.again is not None:
+            return f"retrying in {durations.in_words(max(self.again - now, 0.0))}"
+        if self.uncertain:
+            return "checking whether the index has it"
+        if self.sent >= self.size:
+            return "sent, waiting for the server's answer"
+        share = self.sent / self.size
+        bar = "=" * int(share * _BAR) + ">"
+        return f"[{bar:<{_BAR}}] {share:4.0%}"
+
+
+class UploadTable:
+    """File by file; `lines` is what a terminal shows at a moment."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _UploadRow] = {}
+
+    def apply(self, event: events.Event, now: float) -> None:
+        """Take in one event, which happened `now`."""
+        match event:
+            case events.UploadStarted(filename, size):
+                self._rows[filename] = _UploadRow(size)
+            case events.UploadProgressed(filename, sent):
+                self._rows[filename].sent = sent
+            case events.UploadUncertain(filename):
+                self._rows[filename].uncertain = True
+            case events.UploadDelayed(filename, pause=pause):
+                self._rows[filename].again = now + pause
+            case events.UploadEnded(filename):
+                self._rows.pop(filename, None)
+
+    def lines(self, now: float, width: int) -> list[str]:
+        """The rows, none longer than `width` characters."""
+        rows = [(unstyled(name), row.words(now)) for name, row in self._rows.items()]
+        room = width - 3 - max((len(words) for _, words in rows), default=0)
+        column = min(max((len(name) for name, _ in rows), default=0), max(room, 10))
+        return [f"  {shortened(name, column):<{column}} {words}"[:width] for name, words in rows]
 
 
 @dataclass(slots=True)
@@ -100,3 +156,36 @@ class WaitTable:
             for name, each in rows.items():
                 lines += row(f"{name:<{column}}", unstyled(each.words(now)), width)
         return lines
+
+
+def project_rows(releases: Releases, width: int) -> list[str]:
+    """How many have ended and how, and a row for each other; none longer than `width`.
+
+    Nothing before the first project moves: there may be questions first.
+    """
+    if all(each.state == "ready" for each in releases.all):
+        return []
+    ended = Counter(each.verdict for each in releases.all if each.state == "ended")
+    left = [each for each in releases.all if each.state != "ended"]
+    counts = [f"{count} {verdict}" for verdict, count in sorted(ended.items())]
+    lines = [", ".join([*counts, f"{len(left)} to go"])]
+    column = min(max((len(each.name) for each in left), default=0), _LONGEST_NAME)
+    gone = {each.name for each in releases.all if each.state == "ended"}
+    lines += [
+        f"  {shortened(each.name, column):<{column}} {unstyled(_state(each, gone))}"
+        for each in sorted(left, key=lambda each: _ORDER.index(each.state))
+    ]
+    return [line[:width] for line in lines]
+
+
+def _state(release: Release, gone: set[str]) -> str:
+    """What a project is doing; it no longer waits for those that are `gone`."""
+    needs = [name for name in release.needs if name not in gone]
+    if release.state == "waiting" and needs:
+        return f"waiting for {some(needs, 3)}"
+    if release.state == "uploading":
+        return f"uploading {release.there()}/{len(release.files)}"
+    if release.state == "visible":
+        seen = sum(proof.variants <= proof.seen_after.keys() for proof in release.proofs.values())
+        return f"visible on {seen} of {release.indexes}"
+    return release.state
