@@ -1,7 +1,5 @@
 """Whether the description renders, asked of PyPI's own renderer where it is installed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -12,7 +10,7 @@ from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
 
 
-def of_metadata(distribution: Distribution, public: bool) -> Iterator[Problem]:  # noqa: ARG001
+def of_metadata(distribution: Distribution) -> Iterator[Problem]:
     """A reStructuredText that does not render; Markdown and plain text always do.
 
     A warning: the server's renderer may be another version (`render` in

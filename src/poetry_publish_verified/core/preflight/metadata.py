@@ -26,15 +26,15 @@ def of_one(release: Identity, distribution: Distribution) -> Iterator[Problem]:
 
 def of_all(distributions: Iterable[Distribution], *, public: bool) -> Iterator[Problem]:
     """Faults that all files of a release usually share: each is reported once."""
-    finders = (
-        *(_classifiers, _direct_urls, _summary, _size),
-        *(pypi_rules.of_metadata, description.of_metadata),
-    )
     found: dict[Problem, list[str]] = {}
     for distribution in distributions:
-        for finder in finders:
-            for problem in finder(distribution, public):
-                found.setdefault(problem, []).append(distribution.filename)
+        faults = [*_classifiers(distribution, public), *_summary(distribution, public)]
+        if public:
+            faults += [*_direct_urls(distribution), *pypi_rules.of_metadata(distribution)]
+            if distribution.size > _MAX_FILE:
+                faults.append(problems.file_large(distribution.size, _MAX_FILE))
+        for problem in (*faults, *description.of_metadata(distribution)):
+            found.setdefault(problem, []).append(distribution.filename)
     for problem, filenames in found.items():
         yield problems.in_files(problem, filenames)
 
@@ -96,9 +96,9 @@ def _classifiers(distribution: Distribution, public: bool) -> Iterator[Problem]:
             yield problems.classifier_unknown(classifier)
 
 
-def _direct_urls(distribution: Distribution, public: bool) -> Iterator[Problem]:
+def _direct_urls(distribution: Distribution) -> Iterator[Problem]:
     """Dependencies on a URL; it is not shown, as it may hold a password."""
-    for line in distribution.raw_metadata.get("requires_dist", ()) if public else ():
+    for line in distribution.raw_metadata.get("requires_dist", ()):
         try:
             requirement = Requirement(line)
         except ValueError:
@@ -111,11 +111,6 @@ def _summary(distribution: Distribution, public: bool) -> Iterator[Problem]:
     summary = distribution.raw_metadata.get("summary", "")
     if len(summary) > _MAX_SUMMARY or len(summary.splitlines()) > 1:
         yield problems.summary_unfit(len(summary), _MAX_SUMMARY, _severity(public))
-
-
-def _size(distribution: Distribution, public: bool) -> Iterator[Problem]:
-    if public and distribution.size > _MAX_FILE:
-        yield problems.file_large(distribution.size, _MAX_FILE)
 
 
 def _severity(public: bool) -> Severity:

@@ -6,8 +6,6 @@ rules that need the server's own libraries (email-validator, rfc3986) are only c
 leave no doubt.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from email.utils import getaddresses
@@ -27,11 +25,9 @@ _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?:[a-zA-Z0-9-]*[a-zA-Z])")
 
 
-def of_metadata(distribution: Distribution, public: bool) -> Iterator[Problem]:
+def of_metadata(distribution: Distribution) -> Iterator[Problem]:
     """Metadata fields that these two refuse."""
     raw = distribution.raw_metadata
-    if not public:
-        return
     if raw.get("license") and raw.get("license_expression"):
         fault = "it is deprecated where there is a License-Expression"
         yield problems.field_refused("license", fault, "Remove it from")

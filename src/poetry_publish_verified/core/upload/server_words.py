@@ -1,7 +1,5 @@
 """What a server said about an upload: its status, reason phrase and body on one line, each once."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -38,7 +36,7 @@ def server_words(answer: Answered) -> str:
     return f"{words}, redirecting to {page}{answer.location}"
 
 
-def _of_body(text: bytes, said: _Said) -> list[str]:
+def _of_body(text: bytes, said: "_Said") -> list[str]:
     if not text.startswith((b"{", b'"', b"[")):
         return pieces_of_html(text)
     try:
