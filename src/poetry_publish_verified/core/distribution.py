@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from packaging.metadata import RawMetadata, parse_email
+from packaging.requirements import Requirement
 from packaging.tags import Tag
 from packaging.utils import NormalizedName, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
@@ -26,6 +27,16 @@ def valid_version(text: str) -> Version | None:
     """None for anything but a version (PEP 440), and for absurdly long numbers."""
     try:
         return Version(text)
+    except ValueError:
+        return None
+
+
+def valid_requirement(text: str) -> Requirement | None:
+    """None for anything but a requirement (PEP 508), and for absurdly long numbers."""
+    try:
+        requirement = Requirement(text)
+        hash(requirement)  # only now are such numbers found out
+        return requirement
     except ValueError:
         return None
 

@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from poetry_publish_verified.core.distribution import valid_requirement
 from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.errors import Problem
 
@@ -34,11 +34,7 @@ class WorkspaceMember:
 
 def requirements(texts: Iterable[str]) -> list[Requirement]:
     """The valid ones; preflight reports the others, which it sees in the files."""
-    found = []
-    for text in texts:
-        with suppress(InvalidRequirement):
-            found.append(Requirement(text))
-    return found
+    return [found for text in texts if (found := valid_requirement(text)) is not None]
 
 
 Needs = Mapping[NormalizedName, tuple[NormalizedName, ...]]

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from packaging.metadata import RawMetadata
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import Distribution, valid_version
+from poetry_publish_verified.core.distribution import Distribution, valid_requirement, valid_version
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -78,19 +77,9 @@ def _specifiers(text: str | None) -> object:
         return (text,)
 
 
-def _parsed(line: str) -> Requirement | None:
-    """A requirement; None if it is invalid, which is reported as invalid metadata."""
-    try:
-        requirement = Requirement(line)
-        hash(requirement)  # the same
-        return requirement
-    except ValueError:
-        return None
-
-
 def _requirements(raw: RawMetadata) -> set[object]:
     """Whole requirements; equal ones are equal however they are written."""
-    return {_parsed(line) or line for line in raw.get("requires_dist", ())}
+    return {valid_requirement(line) or line for line in raw.get("requires_dist", ())}
 
 
 def _ranges(lines: Iterable[str]) -> set[_Range]:
@@ -102,5 +91,5 @@ def _ranges(lines: Iterable[str]) -> set[_Range]:
             requirement.specifier,
         )
         for line in lines
-        if (requirement := _parsed(line)) is not None
+        if (requirement := valid_requirement(line)) is not None
     }

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from packaging.metadata import InvalidMetadata, Metadata
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from poetry_publish_verified.core.distribution import Distribution, valid_version
+from poetry_publish_verified.core.distribution import Distribution, valid_requirement, valid_version
 from poetry_publish_verified.core.preflight import description, pypi_rules
 from poetry_publish_verified.core.preflight.values import Identity
 from poetry_publish_verified.core.problems import distributions as problems
@@ -99,11 +98,8 @@ def _classifiers(distribution: Distribution, public: bool) -> Iterator[Problem]:
 def _direct_urls(distribution: Distribution) -> Iterator[Problem]:
     """Dependencies on a URL; it is not shown, as it may hold a password."""
     for line in distribution.raw_metadata.get("requires_dist", ()):
-        try:
-            requirement = Requirement(line)
-        except ValueError:
-            continue  # told as invalid metadata
-        if requirement.url:
+        requirement = valid_requirement(line)
+        if requirement is not None and requirement.url:
             yield problems.direct_url(requirement.name)
 
 
