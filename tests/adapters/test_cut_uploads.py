@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import Http
-from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.core.urls import Access, RepositoryTarget
 from tests.adapters.loopback import Request, serving

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trustme
 
-from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import (
     Asked,
     Http,
@@ -27,7 +26,7 @@ from poetry_publish_verified.adapters.http import (
     SignInError,
     StatusError,
 )
-from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.adapters.uploads import post_file
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from poetry_publish_verified.adapters import decoding
-from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
-from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.core.urls import Access, IndexTarget
 from poetry_publish_verified.core.variants import PIP, UNSEEN, Encodings, variants, version_variant

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from poetry_publish_verified.adapters.clients.shared import ClientSetup
-from poetry_publish_verified.adapters.clock import SystemClock
-from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.urls import Access, IndexTarget
 from poetry_publish_verified.core.verification import ClientRequest, pip_target

@@ -46,8 +46,6 @@ def test_plain_http_is_a_warning(url: str, told: bool) -> None:
     found = check(LANTERN, [distribution(WHEEL)], where, public=False)
     assert [problem.code for problem in found] == [Code.PLAIN_HTTP] * told
     assert all(problem.severity == "warning" for problem in found)
-    strict = check(LANTERN, [distribution(WHEEL)], where, public=False, strict=True)
-    assert all(problem.severity == "error" for problem in strict)
 
 
 def test_no_distributions_is_one_fault() -> None:

@@ -216,20 +216,6 @@ def test_hostile_values_are_sanitized() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "filename"),
-    [(["Classifier: Topic :: Lanterns"], "Lantern-1.0-py3-none-any.whl")],
-)
-def test_strict_turns_warnings_into_errors(lines: list[str], filename: str) -> None:
-    """--strict leaves no warnings."""
-    built = distribution(filename, metadata=core_metadata(*lines))
-    found = check(LANTERN, [built], public=False)
-    assert {problem.severity for problem in found} == {"warning"}
-    strict = check(LANTERN, [built], public=False, strict=True)
-    assert [problem.code for problem in strict] == [problem.code for problem in found]
-    assert {problem.severity for problem in strict} == {"error"}
-
-
-@pytest.mark.parametrize(
     ("access", "half", "in_public", "elsewhere"),
     [
         (Access(), False, True, False),

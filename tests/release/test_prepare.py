@@ -165,3 +165,15 @@ def test_exists_in_a_quarantined_project(world: World) -> None:
     assert_outcome(ending, Verdict.UPLOAD_FAILED, Code.QUARANTINED)
     assert "malware" in ending.problems[0].message
     assert world.clock.now == started
+
+
+def test_strict_refuses_what_preflight_warns_of(world: World) -> None:
+    """A warning of the preflight is an error with `--strict`, and nothing is sent."""
+    built = distribution(
+        "Lantern-1.0-py3-none-any.whl", metadata=core_metadata("Classifier: Topic :: Lanterns")
+    )
+    ending = world.publish(replace(PLAN, strict=True), built)
+    assert ending.verdict is Verdict.PREFLIGHT_REFUSED
+    assert {problem.severity for problem in ending.problems} == {"error"}
+    assert not world.repository.times
+    assert {problem.severity for problem in World().publish(PLAN, built).problems} == {"warning"}

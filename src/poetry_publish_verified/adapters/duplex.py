@@ -9,7 +9,7 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -64,11 +64,10 @@ class _Backend(httpcore.AsyncNetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        *_: object,
+        **__: object,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of `host` that answers."""
-        del local_address, socket_options  # none is ever given
         with _as(httpcore.ConnectTimeout, httpcore.ConnectError), anyio.fail_after(timeout):
             connection = Connection(await _connect(host, port))
         return _Stream(connection, connection)

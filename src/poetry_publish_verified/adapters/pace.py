@@ -1,6 +1,7 @@
-"""How often a host may be asked, over a whole run."""
+"""The clock, and how often a host may be asked over a whole run."""
 
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -21,6 +22,16 @@ _REQUESTS_OF_A_CLIENT = 3
 class _Clock(Protocol):
     def monotonic(self) -> float: ...
     async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
 
 
 class Pace:

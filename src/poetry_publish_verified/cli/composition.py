@@ -35,11 +35,10 @@ from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
 from poetry_publish_verified.adapters.clients.shared import ClientSetup
 from poetry_publish_verified.adapters.clients.uv import Uv
-from poetry_publish_verified.adapters.clock import SystemClock
 from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
-from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.cli.release_source import DistDirRelease

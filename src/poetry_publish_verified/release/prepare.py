@@ -74,6 +74,5 @@ async def _refuse_faults(release: Release, context: PublishContext) -> None:
         release.distributions,
         release.circumstances,
         public=context.plan.public,
-        strict=context.plan.strict,
     )
-    refuse(problems, context.report)
+    refuse(problems, context.report, strict=context.plan.strict)

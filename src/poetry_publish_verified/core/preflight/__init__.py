@@ -1,7 +1,6 @@
 """Preflight: find every fault of a release at once, before a byte leaves."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.preflight import agreement, layout, metadata, origin, record
@@ -31,13 +30,8 @@ def check(
     circumstances: Circumstances | None = None,
     *,
     public: bool,
-    strict: bool = False,
 ) -> tuple[Problem, ...]:
-    """Every fault of a release.
-
-    `public`: it goes to PyPI or TestPyPI, whose rules are known; `strict`: no fault is a mere
-    warning.
-    """
+    """Every fault of a release; `public`: it goes to PyPI or TestPyPI, whose rules are known."""
     distributions = tuple(distributions)
     circumstances = circumstances or Circumstances()
     found = [
@@ -55,8 +49,6 @@ def check(
     if circumstances.declared is not None:
         found += agreement.with_project(distributions, circumstances.declared)
     found += origin.of(release, circumstances)
-    if strict:
-        found = [replace(problem, severity="error") for problem in found]
     return tuple(found)
 
 
