@@ -148,7 +148,9 @@ def test_own_files_change_nothing(
     killed = kill(project)
     (project.path / "plan.json").write_text('{"schema": "publish-verified.plan/1"}\n', "utf-8")
     (project.path / ".publish-verified.0123.tmp").touch()
-    (project.path / "run.log").write_text('{"event": "run-started", "time": "2026"}\n', "utf-8")
+    (project.path / "run.log").write_text(
+        '{"event": "x", "time": "2026-01-01T00:00:00.000Z", "of": 1}\n', "utf-8"
+    )
     killed.is_completed_by(killed.again())
 
 

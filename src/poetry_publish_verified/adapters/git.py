@@ -18,7 +18,7 @@ def sources(project: Path, dist_dir: Path) -> Sources:
 
     The digest is the sha256 over the names and contents of the files that git tracks or would
     offer to track, or, outside git, of all files except tools' own. What runs write (receipts,
-    plans) never counts, unless git tracks it.
+    plans) never counts.
     """
     return sources_of(project, source_files(project, dist_dir))
 
@@ -42,7 +42,7 @@ def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
     listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # Nothing is listed in a directory that the repository around it ignores.
     files = [project / name for name in listed.split("\0")] if listed else _walk(project)
-    found, written = {}, set()
+    found = {}
     for file in sorted(set(files)):
         if _is_built(file, project, dist_dir) or not file.is_file():
             continue
@@ -50,13 +50,11 @@ def source_files(project: Path, dist_dir: Path) -> dict[str, str]:
         try:
             with file.open("rb") as stream:
                 if is_written_by_runs(name, stream.read(START)):
-                    written.add(name)
+                    continue
                 stream.seek(0)
                 found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             found[name] = "unreadable"
-    for name in written.difference(tracked(project) if written else ()):
-        del found[name]
     return found
 
 

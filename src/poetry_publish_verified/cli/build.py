@@ -80,7 +80,7 @@ class Recording:
         if not path.is_file():
             path.unlink(missing_ok=True)
         files = {each.filename: each.sha256 for each in self.distributions}
-        packed = former_build.packed(self.distributions, git.tracked(root))
+        packed = former_build.packed(self.distributions)
         receipt_file.write(path, replace(built.record, files=files, packed=packed).as_dict())
 
 
@@ -210,7 +210,7 @@ class _BeforeBuild:
         project = self.release.project
         name, version = project.identity.name, project.identity.version
         built = dist_dir_adapter.look(directory, name, version).distributions
-        return former.differing(former_build.packed(built, git.tracked(project.root)))
+        return former.differing(former_build.packed(built))
 
     def built(self, project: Project) -> ReleaseBuild:
         """What was built of them, with the project as it is now."""

@@ -4,7 +4,7 @@ A build is not always reproducible. Once a file has been sent, building anew cou
 one under the same name, which no index takes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -62,27 +62,26 @@ class FormerBuild:
         return tuple(sorted(n for n in found if not any(m.endswith(f"/{n}") for m in made)))
 
 
-def packed(distributions: Iterable[Distribution], tracked: Collection[str]) -> Packed:
+def packed(distributions: Iterable[Distribution]) -> Packed:
     """What the sdists hold, or without one the wheels: what was built is decided by that.
 
     Contents alone count; times, order and compression may differ. What a run wrote does not
-    count, unless it is in `tracked`, nor a RECORD, which is made from the other members.
+    count, nor does a RECORD, which is made from the other members.
     """
     archives = sorted(distributions, key=lambda each: each.parsed.kind != "sdist")
     return {
-        archive.filename: dict(_members(archive, tracked))
+        archive.filename: dict(_members(archive))
         for archive in archives
         if archive.parsed.kind == archives[0].parsed.kind
     }
 
 
-def _members(archive: Distribution, tracked: Collection[str]) -> Iterator[tuple[str, str]]:
+def _members(archive: Distribution) -> Iterator[tuple[str, str]]:
     for member in archive.contents.members if archive.contents else ():
         name = without_dot(member.name)
         if archive.parsed.kind == "sdist":
             name = name.partition("/")[2]
-        written = name not in tracked and is_written_by_runs(name, member.start)
-        if not (written or name.endswith(".dist-info/RECORD")):
+        if not (is_written_by_runs(name, member.start) or name.endswith(".dist-info/RECORD")):
             yield name, member.digests.get("sha256", f"a link to {member.target}")
 
 

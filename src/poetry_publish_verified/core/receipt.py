@@ -14,8 +14,11 @@ SCHEMA = "publish-verified.receipt/1"
 OWN_FILES = ".publish-verified"
 """How names begin of what only this plugin writes."""
 # The start of a receipt, of a plan and of `--format json`, which users let go to any file.
-_WRITTEN = re.compile(rb'\s*\{\s*"(?:schema": "publish-verified\.|event": "[a-z-]+", "time": ")')
-START = 64
+_WRITTEN = re.compile(
+    rb'\s*\{\s*"(?:schema": "publish-verified\.'
+    rb'|event": "[a-z-]+", "time": "[0-9T:.-]+Z", "(?:of|schema)": )'
+)
+START = 128
 """How many bytes of a file say whether a run wrote it."""
 # The release is known, with its files: what an earlier run recorded of it is no longer of use.
 BEGINS = (events.DistributionsRead, events.WaitStarted)
