@@ -8,6 +8,7 @@ from typing import Literal
 
 from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import NormalizedName, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
@@ -39,6 +40,16 @@ def valid_requirement(text: str) -> Requirement | None:
         return requirement
     except ValueError:
         return None
+
+
+def comparable_specifiers(text: str | None) -> object:
+    """The set of specifiers; if they are invalid, what equals the same words alone."""
+    try:
+        specifiers = SpecifierSet(text or "")
+        hash(specifiers)  # the same
+        return specifiers
+    except ValueError:
+        return ((text or "").strip(),)
 
 
 class InvalidFilenameError(ValueError):

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -12,6 +11,7 @@ from poetry_publish_verified.core.distribution import (
     Distribution,
     ParsedFilename,
     belongs_to,
+    comparable_specifiers,
     parse_filename,
 )
 from poetry_publish_verified.core.problems import verification as problems
@@ -209,7 +209,7 @@ def _other_details(file: ExpectedFile, listed: IndexFile) -> list[PageFault]:
     if file.built is None:
         return faults
     python, own = listed.requires_python, file.built.requires_python
-    if python is not None and not _same_specifier(python, own):
+    if python is not None and comparable_specifiers(python) != comparable_specifiers(own):
         words = problems.other_requires_python(name, listed=python, built=own)
         faults.append(PageFault(Code.OTHER_REQUIRES_PYTHON, words, name))
     sha256 = listed.metadata.sha256 if listed.metadata else None
@@ -229,10 +229,3 @@ def _yanked(file: IndexFile) -> PageFault:
 
 def _quarantined(page: ProjectPage) -> PageFault:
     return PageFault(Code.QUARANTINED, problems.is_quarantined(page.status_reason))
-
-
-def _same_specifier(one: str, other: str | None) -> bool:
-    try:
-        return SpecifierSet(one) == SpecifierSet(other or "")
-    except InvalidSpecifier:
-        return one.strip() == (other or "").strip()

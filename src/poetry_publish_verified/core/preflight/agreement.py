@@ -7,7 +7,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import Distribution, valid_requirement, valid_version
+from poetry_publish_verified.core.distribution import (
+    Distribution,
+    comparable_specifiers,
+    valid_requirement,
+    valid_version,
+)
 from poetry_publish_verified.core.preflight.values import Declared
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem, Severity
@@ -46,7 +51,7 @@ def with_project(distributions: Iterable[Distribution], declared: Declared) -> I
 
     Another Poetry may write version ranges differently, so these alone are no reason to refuse.
     """
-    python = _specifiers(declared.requires_python)
+    python = comparable_specifiers(declared.requires_python)
     ranges = _ranges(declared.requires_dist)
     names = {name for name, _, _ in ranges}
     for distribution in distributions:
@@ -64,17 +69,7 @@ def with_project(distributions: Iterable[Distribution], declared: Declared) -> I
 
 
 def _python(raw: RawMetadata) -> object:
-    return _specifiers(raw.get("requires_python"))
-
-
-def _specifiers(text: str | None) -> object:
-    """The set of specifiers; where they are none, something that equals the same words alone."""
-    try:
-        specifiers = SpecifierSet(text or "")
-        hash(specifiers)  # only now are absurdly long numbers found out
-        return specifiers
-    except ValueError:
-        return (text,)
+    return comparable_specifiers(raw.get("requires_python"))
 
 
 def _requirements(raw: RawMetadata) -> set[object]:
