@@ -6,14 +6,7 @@ from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.preflight import agreement, layout, metadata, origin, record
 from poetry_publish_verified.core.preflight.values import Circumstances, Declared, Identity
 from poetry_publish_verified.core.problems import distributions as problems
-from poetry_publish_verified.core.problems.repository import (
-    empty_credentials,
-    half_login,
-    line_break_in_password,
-    no_credentials,
-    plain_http,
-    token_without_its_user,
-)
+from poetry_publish_verified.core.problems import repository as repository_problems
 from poetry_publish_verified.core.urls import (
     RepositoryTarget,
     credential_variables,
@@ -77,16 +70,16 @@ def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterat
     name, access = repository.name, repository.access
     variables = credential_variables(name)
     if repository.half_login:
-        yield half_login(name, variables, repository.empty)
+        yield repository_problems.half_login(name, variables, repository.empty)
     elif public and not access.password:
-        yield no_credentials(name, variables, repository.empty)
+        yield repository_problems.no_credentials(name, variables, repository.empty)
     elif access.basic is None and repository.empty:
-        yield empty_credentials(name, repository.empty)
+        yield repository_problems.empty_credentials(name, repository.empty)
     password = access.password or ""
     if public and password.startswith("pypi-") and access.username != "__token__":
-        yield token_without_its_user(name)
+        yield repository_problems.token_without_its_user(name)
     if set(password) & {"\r", "\n"}:
-        yield line_break_in_password(name)
+        yield repository_problems.line_break_in_password(name)
 
 
 def _in_the_clear(circumstances: Circumstances) -> Iterator[Problem]:
@@ -94,4 +87,4 @@ def _in_the_clear(circumstances: Circumstances) -> Iterator[Problem]:
     urls = [circumstances.repository.url] if circumstances.repository else []
     for url in dict.fromkeys([*urls, *circumstances.indexes]):
         if goes_in_the_clear(url):
-            yield plain_http(url)
+            yield repository_problems.plain_http(url)
