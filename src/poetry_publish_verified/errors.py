@@ -104,17 +104,20 @@ class Code(StrEnum):
     CYCLE = "PV242", "The projects depend on each other in a cycle."
     PATH_DEPENDENCY = "PV243", "A dependency is a path on the machine that built the project."
     RANGE_UNSATISFIED = "PV244", "A project needs a version of another that will not exist."
-    BUILDS_WITH_MEMBER = "PV245", "A project needs another one of the same run to build."
+    BUILDS_WITH_MEMBER = "PV245", "A project needs another project of the same run to build."
     NEEDED_NOT_THERE = "PV246", "A project that this one depends on could not be verified in time."
     MEMBERS_UNKNOWN = "PV247", "--wait-for-dependencies does not know which projects to wait for."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
-    REPOSITORY_URL = "PV302", "The repository's URL is unusable."
+    REPOSITORY_URL = "PV302", "The repository's URL is invalid."
     INDEX_UNKNOWN = (
         "PV303",
-        "The index that shows what is uploaded is unknown, or its URL is unusable.",
+        "The index that shows what is uploaded is unknown, or its URL is invalid.",
     )
-    INDEX_STATE_UNKNOWN = "PV304", "Cannot tell what the index holds, so nothing was uploaded."
-    CERTIFICATE = "PV305", "A certificate file is unusable."
+    INDEX_STATE_UNKNOWN = (
+        "PV304",
+        "Cannot tell which files the index has, so nothing was uploaded.",
+    )
+    CERTIFICATE = "PV305", "A certificate file cannot be used."
     CREDENTIALS_MISSING = "PV306", "The repository's credentials are missing or incomplete."
     REPOSITORY_NOT_REACHED = "PV310", "The repository's upload URL cannot be reached."
     PLAIN_HTTP = "PV311", "Credentials or files would cross the network unencrypted."
@@ -124,7 +127,7 @@ class Code(StrEnum):
     FILE_TOO_LARGE = "PV404", "The file is larger than the index accepts."
     NOT_AN_UPLOAD_URL = "PV405", "The URL does not accept uploads."
     REDIRECTED = "PV406", "The upload URL redirects elsewhere."
-    UPLOAD_REFUSED = "PV407", "The index refused a file for a reason of its own."
+    UPLOAD_REFUSED = "PV407", "The index refused a file for another reason."
     UPLOAD_NOT_SENT = "PV408", "A file could not be uploaded at all."
     UPLOAD_STATE_UNKNOWN = "PV409", "Cannot tell whether a file was stored."
     CLOSED = "PV410", "The index does not accept uploads at the moment."
@@ -143,8 +146,8 @@ class Code(StrEnum):
     FILENAME_BURNT = "PV423", "A file of this name was deleted, so the name cannot be used again."
     RELEASE_CLOSED = "PV424", "The release is too old to accept new files."
     SECOND_SDIST = "PV425", "The release already has an sdist on the index."
-    DIGEST_MISMATCH = "PV426", "The file was corrupted on its way."
-    PROJECT_TOO_LARGE = "PV427", "All files of the project together exceed the index's limit."
+    DIGEST_MISMATCH = "PV426", "The file was corrupted in transit."
+    PROJECT_TOO_LARGE = "PV427", "The project exceeds the index's total size limit."
     ARCHIVE_REFUSED = "PV428", "The index does not accept the archive."
     ARCHIVE_INCOMPLETE = "PV429", "The archive lacks a file that it must contain."
     ARCHIVE_TOO_DENSE = "PV430", "The archive unpacks to far more than its own size."
@@ -157,11 +160,11 @@ class Code(StrEnum):
     CLIENT_FAULT = "PV437", "The upload was malformed, which is a bug in this plugin."
     FILE_CHANGED = "PV438", "A file in the dist directory changed during the upload."
     WEB_PAGE = "PV439", "A web page answered an upload instead of the index."
-    CONFLICT = "PV501", "The index holds a different file under the same name."
-    KEPT_REMOTE = "PV502", "The index holds a different file, which was kept as requested."
-    SAME_BYTES_ELSEWHERE = "PV503", "The index holds the same content under another file name."
-    OTHER_SOURCES = "PV504", "The index holds files of this version built from other sources."
-    VERSION_SPELLED_OTHERWISE = "PV505", "The index holds this version under another spelling."
+    CONFLICT = "PV501", "The index has a different file under the same name."
+    KEPT_REMOTE = "PV502", "The index has a different file, which was kept as requested."
+    SAME_BYTES_ELSEWHERE = "PV503", "The index has the same content under another file name."
+    OTHER_SOURCES = "PV504", "The index has files of this version built from other sources."
+    VERSION_SPELLED_OTHERWISE = "PV505", "The index has this version under another spelling."
     NOT_LISTED_IN_TIME = "PV601", "An index did not list every file in time."
     NOT_FETCHED_IN_TIME = "PV602", "A file that an index lists cannot be downloaded."
     INDEX_DENIED = "PV603", "An index denies access."

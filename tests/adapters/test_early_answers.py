@@ -378,7 +378,7 @@ def test_download_in_drips() -> None:
             serving(dripping) as server,
             Http("tester/1", 1.5, lambda _: None, Pace(SystemClock())) as http,
         ):
-            with pytest.raises(HttpError, match="less than 64 KiB came"):
+            with pytest.raises(HttpError, match="less than 64 KiB arrived"):
                 await http.download(f"{server.url}10", Access(), server.url, None, ["sha256"])
             url = f"{server.url}20000"
             got = await http.download(url, Access(), server.url, 999_999, ["sha256"])

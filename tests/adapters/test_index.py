@@ -197,7 +197,7 @@ ODD = PAGE.replace(b'"hashes"', b'"size": "5", "hashes"')
     [
         (ODD, "", f"'size' of {NAME} has the wrong type"),
         (gzip.compress(PAGE[:50]) + gzip.compress(PAGE[50:]), "gzip", "several members"),
-        (zlib.compress(PAGE, wbits=-15), "deflate", "not the deflate that it says it is"),
+        (zlib.compress(PAGE, wbits=-15), "deflate", "it is not valid deflate"),
         (gzip.compress(PAGE), "x-gzip", "its Content-Encoding is x-gzip"),
     ],
 )
@@ -363,7 +363,7 @@ def test_login_page_in_place_of_an_archive(kind: Kind) -> None:
             got = await index.fetch(f"{server.url}a.whl", None, opened=kind)
             assert isinstance(got, Download)
             assert got.metadata is not None
-            assert f"it is not a sound {kind}" in got.metadata.flaw
+            assert f"it is not a valid {kind}" in got.metadata.flaw
             plain = await index.fetch(f"{server.url}a.whl", None)
             assert isinstance(plain, Download)
             assert plain.metadata is None

@@ -162,7 +162,7 @@ def test_member_of_a_team_removes_everything(mode: int) -> None:
         before = files(root)
         said = as_user(MEMBER, "clean", root)
         assert files(root) == before
-        assert f"you may not remove {private}/" in said
+        assert f"you have no permission to remove {private}/" in said
         assert f"doctor --clean {root}` as user id {OWNER} or as root" in said
         private.chmod(shared)
         assert as_user(MEMBER, "clean", root) == f"{root / '.poetry' / '.nox'}: \n"

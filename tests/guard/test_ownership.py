@@ -133,7 +133,7 @@ def test_group_shared_checkout(checkout: Path) -> None:
     assert sets.find(BASE) is not None
     (checkout / ".poetry" / ".nox").chmod(0o2777)
     assert sets.find(BASE) is None
-    assert "is writable by others" in sets.untrusted
+    assert "is writable by more users" in sets.untrusted
 
 
 def test_too_open_directory(checkout: Path) -> None:
@@ -146,7 +146,7 @@ def test_too_open_directory(checkout: Path) -> None:
     assert stat.S_IMODE(kept.stat().st_mode) == 0o755
     kept.chmod(0o777)
     assert sets.find(BASE) is None
-    assert "is writable by others" in sets.obstacle()
+    assert "is writable by more users" in sets.obstacle()
 
 
 @pytest.mark.parametrize("name", [".poetry/.nox", ".poetry/.nox/plugin-sets", "set"])
@@ -283,8 +283,8 @@ def test_root_runs_no_strangers_code(newest: Poetry) -> None:
     done = newest.run("version")
     assert done.ok() == "demo 0.0.0\n"
     assert done.err.count("\n") == 1
-    assert f"belongs to somebody else (user id {STRANGER})" in done.err
+    assert f"belongs to another user (user id {STRANGER})" in done.err
     assert "POETRY_PUBLISH_VERIFIED_PLUGIN_SETS" in done.err
     built = newest.run("install")
     assert "Building" in built.ok()
-    assert "for this process alone" in built.err
+    assert "for this process only" in built.err

@@ -91,7 +91,7 @@ def test_page_of_the_release() -> None:
             (*SENDING, UploadEnded(WHEEL, "unknown"), UploadEnded(SDIST, "not-sent")),
             "0 of 2 files (1 unknown) are on the index",
         ),
-        (Verdict.CONFLICT, SENDING, "the index holds different content under the same file name"),
+        (Verdict.CONFLICT, SENDING, "the index has different content under the same file name"),
         (
             Verdict.VERIFICATION_FAILED,
             SENT,
@@ -129,7 +129,7 @@ def test_kept_other_bytes() -> None:
 def test_dry_run() -> None:
     """It says what it did not do."""
     (words,) = last(Verdict.DRY_RUN, STARTED, FOUND, READ, kind="dry-run")
-    assert "lantern 1.0 passed every check; nothing was sent, no credentials were tried" in words
+    assert "passed every check; nothing was uploaded, no credentials were tried" in words
 
 
 @pytest.mark.parametrize(

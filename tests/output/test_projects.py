@@ -211,7 +211,7 @@ def test_verbose_log() -> None:
     report(text, "base", BecameVisible(INDEX, "pip", 2, 1.0))
     report(text, "app", ReleaseBlocked(("base",)))
     assert screen.said[-2:] == [
-        f" - base 1.0: <info>{INDEX}</info> lists every file to pip after 1.0 s",
+        f" - base 1.0: <info>{INDEX}</info> lists every file for pip after 1.0 s",
         " - app 1.0: <error>blocked</error> by <c1>base</c1>",
     ]
 

@@ -164,7 +164,7 @@ def test_log_has_one_line_per_change() -> None:
         events += [(second, late("pip")), (second + 0.1, late("uv"))]
     show(screen, *events)
     assert screen.said == [
-        f" - <info>{INDEX}</info> does not list {WHEEL} yet as seen by pip ({passed} of 15 min)"
+        f" - waiting for <info>{INDEX}</info> to list {WHEEL} for pip ({passed} of 15 min)"
         for passed in ("1.0 s", "1 min 1 s", "2 min 1 s")
     ]
     assert screen.table == []
@@ -211,8 +211,8 @@ def test_verbose_index_lines() -> None:
     index = f"<info>{INDEX}</info>"
     assert said[:4] == [
         f" - waiting for {index}",
-        f" - {index} lists every file to pip after 0.3 s",
-        f" - {index} lists every file to uv after 0.4 s",
+        f" - {index} lists every file for pip after 0.3 s",
+        f" - {index} lists every file for uv after 0.4 s",
         f" - <c1>{WHEEL}</c1> downloads unchanged from {index}",
     ]
     assert said[5] == f" - <c1>{WHEEL}</c1> downloads unchanged from {index} with pip"

@@ -51,7 +51,7 @@ def test_same_sources_reuse_the_build(poetry: Poetry, project: Project, half: In
     before = {f.name: f.stat().st_mtime_ns for f in project.dist.iterdir() if f.is_file()}
     run = publish(poetry, project, half, "--build")
     ended(run, 0)
-    assert "not building again" in run.said
+    assert "the sources have not changed" in run.said
     assert "anyway" not in run.said
     assert {f.name: f.stat().st_mtime_ns for f in project.dist.iterdir() if f.is_file()} == before
     assert uploads(holds(project.receipt(), "verified", 0)) == {
@@ -77,7 +77,7 @@ class Killed:
     def is_completed_by(self, run: Run) -> None:
         """Check that a run sent what was built at first, and nothing else."""
         ended(run, 0)
-        assert "not building again" in run.said
+        assert "the sources have not changed" in run.said
         assert self.project.hashes() == self.built == self.index.stored("lantern")
         holds(read_receipt(self.project.path / "receipt.json"), "verified", 0)
 
@@ -194,7 +194,7 @@ def test_build_record_is_a_pipe(poetry: Poetry, project: Project, half: Index) -
     os.mkfifo(record)
     run = publish(poetry, project, half, "--build")
     ended(run, 0)
-    assert "not building again" not in run.said
+    assert "the sources have not changed" not in run.said
     assert record.is_file()
 
 
@@ -218,7 +218,7 @@ def test_changed_dist_directory_is_rebuilt(poetry: Poetry, project: Project, hal
     (project.dist / project.sdist).unlink()
     run = publish(poetry, project, half, "--build")
     ended(run, 0)
-    assert "not building again" not in run.said
+    assert "the sources have not changed" not in run.said
 
 
 def test_build_record_behind_a_link(poetry: Poetry, project: Project, half: Index) -> None:
@@ -228,7 +228,7 @@ def test_build_record_behind_a_link(poetry: Poetry, project: Project, half: Inde
     record.symlink_to(project.path / "elsewhere.json")
     run = publish(poetry, project, half, "--build")
     ended(run, 0)
-    assert "not building again" not in run.said
+    assert "the sources have not changed" not in run.said
     assert not record.is_symlink()
 
 
@@ -241,4 +241,4 @@ def test_packed_file_that_git_does_not_track(poetry: Poetry, project: Project, h
     module = next((project.path / "lantern").glob("*.py"))
     module.write_text("LIGHT = 2\n", encoding="utf-8")
     run = publish(poetry, project, half, "--build", "--dry-run")
-    assert "not building again" not in run.said
+    assert "the sources have not changed" not in run.said

@@ -110,7 +110,7 @@ def test_stale_client_is_named(
         assert "(as seen by pip" in run.said
         assert "as seen by uv" not in run.said
         for client in ("uv", "poetry"):
-            assert f"{url} lists every file to {client} after" in run.said
+            assert f"{url} lists every file for {client} after" in run.said
         edge.purge("lantern", soft=False)
         run = publish(poetry, next_one, open_pypi, "--index", url)
         ended(run, 0)
@@ -253,7 +253,7 @@ def test_mirror_that_was_read_too_early(
     ended(run, 0)
     old, new = (page.at for page in source.pages[:2])
     assert new - old >= expiry
-    assert f"{url} does not list {next_one.wheel} yet" in run.said
+    assert f"waiting for {url} to list {next_one.wheel}" in run.said
     assert pip_finds(tmp_path, mirror.simple_url, "lantern", "1.1")
     release = holds(next_one.receipt(), "verified", 0)
     assert all(index["proven"] for index in release["indexes"])

@@ -155,7 +155,7 @@ def test_release_of_a_new_project(
         pypi.upload(project)
         out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, f"{out}\n{err}"
-    assert "does not list lantern 1.0 yet" in out
+    assert " to list lantern 1.0" in out
     assert "verified: lantern 1.0" in out
 
 

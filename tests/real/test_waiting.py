@@ -42,7 +42,7 @@ def test_late_file(
     project.build()
     run = publish(poetry, project, index.behind(proxy.origin))
     ended(run, 0)
-    assert f"does not list {project.sdist} yet" in run.said
+    assert f"to list {project.sdist}" in run.said
     release = holds(project.receipt(), "verified", 0)
     assert index.stored("lantern") == project.hashes()
     assert all(v["requests"] >= 3 for i in release["indexes"] for v in i["variants"])

@@ -518,7 +518,7 @@ def test_files_without_hashes_must_be_equal_everywhere(world: World) -> None:
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
-        (OwnMetadata(flaw="it is not a sound wheel (no zip)"), "not a sound wheel"),
+        (OwnMetadata(flaw="it is not a valid wheel (no zip)"), "not a valid wheel"),
         (OwnMetadata("lamp", "1.0"), "lamp 1.0"),
         (OwnMetadata("lantern", "1.1"), "lantern 1.1"),
         (OwnMetadata("", "soon"), "soon"),

@@ -184,7 +184,7 @@ def test_mixed_sources_are_refused(there: int) -> None:
             Verdict.PREFLIGHT_REFUSED, [Code.OTHER_SOURCES],
         )  # fmt: skip
         assert "c0ffee" in ending.problems[0].remedy
-        assert "differs in lantern/lamp.py" in ending.problems[0].message
+        assert "differ in lantern/lamp.py" in ending.problems[0].message
         assert not world.repository.sent
     else:
         # Nothing is there, or nothing is missing: sources cannot be mixed.

@@ -77,7 +77,7 @@ def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
         content, _ = wheel(path) if kind == "wheel" else sdist(path)
         found, _ = parse_email(content)
     except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
-        return OwnMetadata(flaw=f"it is not a sound {kind} ({printable(str(error), 200)})")
+        return OwnMetadata(flaw=f"it is not a valid {kind} ({printable(str(error), 200)})")
     return OwnMetadata(found.get("name", ""), found.get("version", ""))
 
 

@@ -57,13 +57,13 @@ async def decoded(chunks: AsyncIterable[bytes], coding: str, limit: int) -> byte
             try:
                 chunk = decoder.decompress(chunk, limit - len(content) + 1)  # noqa: PLW2901
             except _DAMAGE as error:
-                raise DecodingError(f"it is not the {coding} that it says it is") from error
+                raise DecodingError(f"it is not valid {coding}") from error
             after = decoder.unused_data[:4]
         content += chunk
         if len(content) > limit:
             raise DecodingError(f"it is larger than {limit // 1048576} MiB")
     if decoder is not None and came and not decoder.eof:
-        raise DecodingError("it broke off in the middle")
+        raise DecodingError("it is truncated")
     # Other bytes after the end are ignored, as every client does.
     if after.startswith(_MAGIC.get(coding, b"\0" * 5)):
         raise DecodingError(f"its {coding} has several members")

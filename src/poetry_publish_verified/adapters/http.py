@@ -210,7 +210,7 @@ class Http:
                         if response.status_code not in _REDIRECTS:
                             return await _download(response, limit, algorithms, progress, to)
                         url = urljoin(url, response.headers.get("location", ""))
-        raise HttpError("it redirects without end")
+        raise HttpError("too many redirects")
 
     @contextlib.asynccontextmanager
     async def _stream(
@@ -300,7 +300,7 @@ class Progress:
         with self.scope:
             yield self
         if self.scope.cancelled_caught:
-            raise HttpError(f"less than {PORTION // 1024} KiB came within {self.stretch:.0f} s")
+            raise HttpError(f"less than {PORTION // 1024} KiB arrived within {self.stretch:.0f} s")
 
 
 def plain(headers: httpx.Headers) -> dict[str, str]:
@@ -378,8 +378,8 @@ def _bounded(timeout: float) -> Iterator[None]:
 
 _WORDS: dict[type[BaseException], str] = {
     httpx.ConnectTimeout: "the server did not accept the connection in time",
-    httpx.ReadError: "the connection broke off",
-    httpx.WriteError: "the connection broke off",
+    httpx.ReadError: "the connection was lost",
+    httpx.WriteError: "the connection was lost",
 }
 
 

@@ -23,7 +23,9 @@ class DoctorCommand(SuggestingCommand):
     """Looks at a checkout from outside; works where no project is; only `--clean` changes it."""
 
     name = "publish-verified doctor"
-    description = "Checks a checkout's project plugins and locks, and says how to fix them."
+    description = (
+        "Checks the project plugins and locks of a checkout, and says how to fix problems."
+    )
     arguments: ClassVar[list[Argument]] = [
         argument("path", "The checkout to check. Default is the current directory.", optional=True)
     ]
@@ -107,7 +109,7 @@ class DoctorCommand(SuggestingCommand):
                 " refuses to run without a lock."
             )
         for name in locked_privately(root):
-            self.line(f"Only you use this lock of {name}: others who can change it do not see it.")
+            self.line(f"The lock of {name} is yours alone: others who can change {name} ignore it.")
         for lock, holder in holders_in(places).items():
             what = f"<c1>{escaped(holder.resource)}</c1>"
             if holder.is_gone or not lock.exists() or is_free(lock):

@@ -77,18 +77,18 @@ def value_option(name: str, description: str, *, multiple: bool = False) -> Opti
     return option(name, None, description, flag=False, multiple=multiple)
 
 
-def release_options(defaults: Settings) -> list[Option]:
-    """The options of each command that follows a release."""
+def release_options(defaults: Settings, indexes: str) -> list[Option]:
+    """The options of each command that follows a release; `indexes` names the default ones."""
     return [
         value_option(
             "index",
             "An index that must show the release: the URL of its simple API, or the name of a"
-            " source or repository. Default is the repository's own index.",
+            f" source or repository. Default is {indexes}.",
             multiple=True,
         ),
         value_option(
             "until",
-            "How far to follow the release: `listed`, `downloadable` or `installable`."
+            "What to prove of the release: `listed`, `downloadable` or `installable`."
             f" Default is `{defaults.until}`.",
         ),
         value_option(

@@ -31,7 +31,7 @@ class PublishVerifiedCommand(SuggestingCommand):
 
     options: ClassVar[list[Option]] = [
         *PublishCommand.options,
-        *release_options(_DEFAULTS),
+        *release_options(_DEFAULTS, "the repository's own index"),
         value_option(
             "receipt",
             "Where to write the receipt."
@@ -65,19 +65,19 @@ class PublishVerifiedCommand(SuggestingCommand):
 
     help = """The publish-verified command uploads a package (built first with <c1>--build</c1>),
 waits until every index lists every file with its sha256, downloads and compares each file, and
-has pip, uv and Poetry get every wheel.
+checks that pip, uv and Poetry can get every wheel.
 All options of <c1>poetry publish</c1> mean the same here. Running it again is always safe.
 
 Subcommands:
   <c1>poetry publish-verified wait</c1>    Waits for releases that somebody else publishes.
-  <c1>poetry publish-verified doctor</c1>  Checks a checkout's project plugins and locks.
+  <c1>poetry publish-verified doctor</c1>  Checks the project plugins and locks of a checkout.
 
 Exit codes:
     0  The release is proven to be available.
     1  Wrong usage, or a bug.
     3  Refused before anything was uploaded.
     4  The upload failed.
-    5  The index holds different content under the same file name.
+    5  The index has different content under the same file name.
     6  The release was not visible in time.
     7  An index serves something other than what was built.
     8  A lock was not free in time.

@@ -56,7 +56,7 @@ class WaitCommand(SuggestingCommand):
             "from-receipt", "Wait for exactly the files and hashes in a publisher's receipt."
         ),
         value_option("dist-dir", "Wait for exactly the distributions in a directory."),
-        *release_options(_DEFAULTS),
+        *release_options(_DEFAULTS, "those in the receipt or the settings, or PyPI"),
         value_option(
             "receipt", "Where to write a receipt of the wait. Default is not to write one."
         ),

@@ -87,7 +87,7 @@ class CommandGuard:
                 self._prepare(command, io, stack)
             # A fault of the guard must never become one of Poetry.
             except Exception as error:  # noqa: BLE001
-                self._notifier.warn(problems.stepped_aside(error))
+                self._notifier.warn(problems.guard_failed(error))
             return run()
 
     def _prepare(self, command: Command, io: IO, stack: ExitStack) -> None:

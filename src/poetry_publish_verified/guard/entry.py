@@ -56,15 +56,15 @@ def install_guard(application: Application) -> None:
             wrap()
     # A fault of the guard must never become one of Poetry.
     except Exception as error:  # noqa: BLE001
-        _step_aside(application, error)
+        _warn_of_failure(application, error)
     if load is not None:
         load()
 
 
-def _step_aside(application: Application, error: Exception) -> None:
+def _warn_of_failure(application: Application, error: Exception) -> None:
     from poetry_publish_verified.guard import problems
 
-    seams.notifier_of(application).warn(problems.stepped_aside(error))
+    seams.notifier_of(application).warn(problems.guard_failed(error))
 
 
 def _plugin_loader(application: Application) -> Callable[[], None] | None:
@@ -108,7 +108,7 @@ def _command_wrapper(application: Application) -> Callable[[], None] | None:
             guard = CommandGuard(application)
         # A fault of the guard must never become one of Poetry.
         except Exception as error:  # noqa: BLE001
-            _step_aside(application, error)
+            _warn_of_failure(application, error)
             return run()
         return guard.around(run, command, io)
 

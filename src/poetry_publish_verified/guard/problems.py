@@ -24,10 +24,9 @@ _NOT_WRITABLE = " is not writable"
 # The guard as a whole
 
 
-def stepped_aside(error: Exception) -> str:
+def guard_failed(error: Exception) -> str:
     return (
-        f"{PLUGIN} steps aside, and Poetry runs without its guard:"
-        f" {type(error).__name__}: {error}."
+        f"{PLUGIN} failed, and Poetry runs without its guard: {type(error).__name__}: {error}."
         f" Set {SWITCH}=off to silence this warning."
     )
 
@@ -47,11 +46,11 @@ def project_left_to_poetry(file: Path, error: Exception) -> str:
 # Entries that are not trusted, after their path
 
 SYMBOLIC_LINK = "is a symbolic link, which is not followed"
-TOO_WRITABLE = "is writable by others than the directory around it"
+TOO_WRITABLE = "is writable by more users than its parent directory"
 
 
 def foreign_owner(uid: int) -> str:
-    return f"belongs to somebody else (user id {uid})"
+    return f"belongs to another user (user id {uid})"
 
 
 # Plugin sets
@@ -92,7 +91,7 @@ OLDER_SET_IN_USE = (
 
 def building_for_this_process(obstacle: str) -> str:
     return (
-        f"Plugin sets cannot be stored, because {obstacle}. Building for this process alone."
+        f"Plugin sets cannot be stored, because {obstacle}. Building one for this process only."
         f" {_keep_sets_elsewhere(obstacle)}"
     )
 
@@ -119,7 +118,7 @@ def building_set(names: str) -> str:
 
 
 def set_lost_files(path: Path) -> str:
-    return f"{path} has lost files. Building it again."
+    return f"{path} is missing files. Rebuilding it."
 
 
 def copying_set(path: Path) -> str:
@@ -249,8 +248,8 @@ class Finding(NamedTuple):
 
 
 def list_unreadable(file: Path, error: Exception) -> Finding:
-    message = f"{file} does not say which plugins the project requires: {error}"
-    return Finding("guard.list-unreadable", message, "Correct the file first.")
+    message = f"Cannot read which plugins the project requires from {file}: {error}"
+    return Finding("guard.list-unreadable", message, "Fix the file.")
 
 
 def plugins_not_active(names: str, obstacle: str, root: Path | None = None) -> Finding:
@@ -267,7 +266,7 @@ def plugins_not_active(names: str, obstacle: str, root: Path | None = None) -> F
 def set_damaged(path: Path) -> Finding:
     return Finding(
         "guard.set-damaged",
-        f"{path} has lost files or its record since it was built.",
+        f"{path} is missing files or its record.",
         "Run `poetry install` in the project with the same Python and Poetry, or delete it.",
     )
 
@@ -275,7 +274,7 @@ def set_damaged(path: Path) -> Finding:
 def set_abandoned(path: Path) -> Finding:
     return Finding(
         "guard.set-abandoned",
-        f"{path} was left by a builder that was killed.",
+        f"{path} was left behind by a build that was killed.",
         "No action needed: the next `poetry install` removes it.",
         stops=False,
     )
@@ -314,7 +313,7 @@ def filesystem_locks(
     if not excludes:
         return f"Locks {where} do not work: two processes held the same one at once."
     if not frees:
-        return f"A lock {where} was still taken after its holder was killed."
+        return f"A lock {where} was still held after its holder was killed."
     sound = f"Locks {where} work between processes on this host, and after kill -9."
     unknown = " Whether they work between hosts cannot be tested from one host."
     return sound + unknown if is_shared else sound
@@ -330,7 +329,7 @@ def locks_untested(where: str, reason: object) -> str:
 
 
 def locks_absent(where: str, error: str) -> str:
-    return f"There are no locks {where}: {error}"
+    return f"Locks {where} are not available: {error}"
 
 
 def kept_in_use(holder: str) -> str:
@@ -346,7 +345,7 @@ def kept_for_owner(entry: Path, owner: int, root: Path | None) -> str:
 
     command = f"poetry publish-verified doctor --clean {quote(str(root)) if root else ''}".strip()
     who = f"user id {owner} or as root" if owner else "root"
-    return f"you may not remove {entry}. Run `{command}` as {who}"
+    return f"you have no permission to remove {entry}. Run `{command}` as {who}"
 
 
 NOT_REMOVED = "could not be removed"

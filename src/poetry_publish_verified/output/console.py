@@ -20,11 +20,11 @@ _VERBS: dict[summary.Kind, str] = {
 }
 _FILES = {
     "absent": "{} is not on the index yet",
-    "identical": "{} is already on the index, identical",
-    "other": "{} is already on the index, <warning>with different content</warning>",
+    "identical": "{} is already on the index with the same content",
+    "other": "{} is already on the index <warning>with different content</warning>",
     "uploaded": "Uploaded {}",
-    "already-there": "{} is already on the index, identical",
-    "kept-remote": "{} is on the index with different content, <warning>which is kept</warning>",
+    "already-there": "{} is already on the index with the same content",
+    "kept-remote": "{} is already on the index <warning>with different content</warning>, kept",
     "failed": "{} <error>failed to upload</error>",
     "unknown": "{} <error>may or may not be on the index</error>",
     "not-sent": "{} was not sent",
@@ -154,10 +154,9 @@ class Text:
             case events.BuildStarted() if not table:
                 yield f" - {of}building"
             case events.BuildCompared(filename):
-                yield f" - {of}building {_name(filename)} again to see whether it has changed"
+                yield f" - {of}rebuilding {_name(filename)} to see whether it has changed"
             case events.BuildReused(filenames):
-                names = _name(some(filenames))
-                yield f" - {of}not building again: the sources of {names} have not changed"
+                yield f" - {of}reusing {_name(some(filenames))}: the sources have not changed"
             case events.ReleaseWaiting(needs) if not table:
                 yield f" - {of}waiting for {_name(some(needs))}"
             case events.ReleaseBlocked(by) if verbose or not many:
@@ -195,7 +194,7 @@ class Text:
             case events.WaitStarted(index):
                 yield f" - {of}waiting for {_index(index)}"
             case events.BecameVisible(index, variant, waited=waited):
-                yield f" - {of}{_index(index)} lists every file to {variant} after {waited:.1f} s"
+                yield f" - {of}{_index(index)} lists every file for {variant} after {waited:.1f} s"
             case events.FileVerified(index, filename, client=client):
                 how = self.releases.get(release).how(filename)
                 way = "" if client == "http" else f" with {client}"
@@ -205,7 +204,7 @@ class Text:
                 more = f", and only resolves {resolved} more" if resolved else ""
                 yield f" - {of}{client} downloads {wheels} from {_index(index)}{more}"
                 for reason, filenames in event.skipped:
-                    yield f" - {of}{client} is not asked for {some(filenames)}: {escaped(reason)}"
+                    yield f" - {of}{client} skips {some(filenames)}: {escaped(reason)}"
             case events.MetadataVerified(_, filename):
                 yield f" - {of}{_name(f'{filename}.metadata')} matches the file"
 
@@ -220,9 +219,9 @@ class Text:
         if not event.missing or seconds - self._logged.get(state, -_REPEATED) < _REPEATED:
             return
         self._logged[state] = seconds
-        seen_by = "" if event.variant == UNSEEN.name else f" as seen by {event.variant}"
+        reader = "" if event.variant == UNSEEN.name else f" for {event.variant}"
         words = [self._waits.elapsed(title, event.index, seconds), event.detail]
         if left is not None:
             words.append(f"a cache may serve the old page for another {durations.in_words(left)}")
         missing, why = escaped(some(event.missing)), escaped("; ".join(filter(None, words)))
-        yield f" - {of}{_index(event.index)} does not list {missing} yet{seen_by} ({why})"
+        yield f" - {of}waiting for {_index(event.index)} to list {missing}{reader} ({why})"

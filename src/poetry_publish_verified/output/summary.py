@@ -14,7 +14,7 @@ from poetry_publish_verified.sanitize import printable
 Kind = Literal["publish", "dry-run", "wait"]
 
 _STATES = {
-    Verdict.CONFLICT: "the index holds different content under the same file name",
+    Verdict.CONFLICT: "the index has different content under the same file name",
     Verdict.VERIFICATION_FAILED: "an index serves something other than what was published",
     Verdict.LOCK_TIMEOUT: "nothing was changed",
 }
@@ -63,7 +63,7 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
             differ = f"{plural(kept, 'file')} {'differs' if kept == 1 else 'differ'}"
             words = f"{subject} {is_} {level}, but {differ} from the build"
         case Verdict.DRY_RUN:
-            words = f"{subject} passed every check; nothing was sent, no credentials were tried"
+            words = f"{subject} passed every check; nothing was uploaded, no credentials were tried"
         case _ if releases.projects and kind != "wait":
             words = _failures(releases, verdict)
         case Verdict.UPLOAD_FAILED:

@@ -154,7 +154,7 @@ class _Finder:
         learn_url(url)
         url, username, password = split_credentials(url)
         if urlsplit(url).query:
-            raise InvalidUrlError("it has a query, which the address of an index cannot have")
+            raise InvalidUrlError("an index URL cannot have a query")
         url = url.rstrip("/") + "/"
         for known, place in self._sources.items():
             if without_credentials(place).rstrip("/") == url.rstrip("/"):

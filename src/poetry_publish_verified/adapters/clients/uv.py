@@ -76,7 +76,7 @@ class Uv:
             return f"uv --version failed: {printable(done.stdout)}"
         self._version = tuple(int(part) for part in found.groups())
         if self._version < _OLDEST:
-            return f"{printable(found[0])} is too old: 0.8 is the oldest that can be asked"
+            return f"{printable(found[0])} is too old: 0.8 or later is required"
         return None
 
     async def download(

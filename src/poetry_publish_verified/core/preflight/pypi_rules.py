@@ -63,7 +63,7 @@ def of_filename(distribution: Distribution) -> Iterator[Problem]:
 
 
 def _refused(key: str, fault: str) -> Problem:
-    return problems.field_refused(key.replace("_", "-").removesuffix("s"), fault, "Correct it in")
+    return problems.field_refused(key.replace("_", "-").removesuffix("s"), fault, "Fix it in")
 
 
 def _only_address(text: str) -> str:

@@ -73,7 +73,7 @@ def metadata_disagrees(filename: str, *, name: str, version: str, release: str) 
 def metadata_invalid(filename: str, field: str, fault: object) -> Text:
     return Text(
         f"{filename}: invalid metadata field {field}: {printable(str(fault))}.",
-        "Correct the field in pyproject.toml, and build again.",
+        "Fix the field in pyproject.toml, and build again.",
     )
 
 
@@ -135,7 +135,7 @@ def description_does_not_render(fault: str) -> Text:
     """PyPI refuses such descriptions."""
     return Text(
         f"the description does not render as reStructuredText ({printable(fault, 200)}).",
-        "Correct the project's README, and build again.",
+        "Fix the project's README, and build again.",
     )
 
 

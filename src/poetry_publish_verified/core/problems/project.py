@@ -20,7 +20,7 @@ def no_project(error: object) -> Text:
 def unreadable(file: str, error: object) -> Text:
     return Text(
         f"Cannot read {harmless(file)}: {printable(str(error))}",
-        f"Correct the file (poetry check shows what is wrong), then {RERUN}.",
+        f"Fix the file (poetry check shows what is wrong), then {RERUN}.",
     )
 
 
@@ -29,7 +29,7 @@ def member_unreadable(directory: str, error: object) -> Text:
     directory = harmless(directory)
     return Text(
         f"Cannot read {directory}/pyproject.toml: {printable(str(error))}",
-        f"Correct the file (poetry check -C {directory} shows what is wrong), or leave {directory}"
+        f"Fix the file (poetry check -C {directory} shows what is wrong), or leave {directory}"
         " out of --projects.",
     )
 
@@ -66,14 +66,14 @@ def build_failed(reason: object, directory: str | None = None) -> Text:
     build = f" (poetry build -C {directory})" if directory else ""
     return Text(
         f"The build{f' of {directory}' if directory else ''} failed: {printable(str(reason))}",
-        f"Correct what the build reports{build}, then {RERUN}.",
+        f"Fix the error that the build reports{build}, then {RERUN}.",
     )
 
 
 @problem(Code.BUILD_DECLINED)
 def build_declined() -> Text:
     return Text(
-        "The build was declined.",
+        "You chose not to build.",
         "Run the same command without --build to publish the files that are there.",
     )
 
@@ -82,14 +82,14 @@ def build_declined() -> Text:
 def dist_dir_unreadable(directory: str, error: object) -> Text:
     return Text(
         f"Cannot read the dist directory {harmless(directory)}: {printable(str(error))}.",
-        "Correct its permissions, or pass another directory with --dist-dir.",
+        "Fix its permissions, or pass another directory with --dist-dir.",
     )
 
 
 @problem(Code.NO_DISTRIBUTIONS)
 def no_distributions_in(directory: str) -> Text:
     return Text(
-        f"{harmless(directory)} contains no wheel and no sdist.",
+        f"{harmless(directory)} contains no wheels or sdists.",
         "Pass the directory that contains the distributions with --dist-dir.",
     )
 
@@ -97,7 +97,7 @@ def no_distributions_in(directory: str) -> Text:
 @problem(Code.CLIENT_UNAVAILABLE)
 def no_client() -> Text:
     return Text(
-        "--until installable has no client to ask: --clients names neither pip nor poetry, nor an"
+        "--until installable has no client to run: --clients names neither pip nor poetry, nor an"
         " installed uv.",
         "Add pip to --clients, or use --until downloadable.",
     )

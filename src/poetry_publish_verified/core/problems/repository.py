@@ -34,7 +34,7 @@ def unknown_repository(name: str, variable: str | None, error: object) -> Text:
 @problem(Code.REPOSITORY_URL)
 def bad_repository_url(name: str, error: object) -> Text:
     return Text(
-        f"The URL of repository {harmless(name)} is unusable: {error}.", f"{_set_url(name)}."
+        f"The URL of repository {harmless(name)} is invalid: {error}.", f"{_set_url(name)}."
     )
 
 
@@ -92,24 +92,24 @@ def unknown_index(name: str) -> Text:
 @problem(Code.INDEX_UNKNOWN)
 def bad_index_url(url: str, error: object) -> Text:
     """An index's URL is invalid; `url` has no secrets in it."""
-    return Text(f"The index URL {url} is unusable: {error}.", _NAME_AN_INDEX)
+    return Text(f"The index URL {url} is invalid: {error}.", _NAME_AN_INDEX)
 
 
 @problem(Code.INDEX_UNKNOWN)
 def index_with_secret(url: str) -> Text:
     """A receipt's index, which lacks the secret in its URL."""
     return Text(
-        f"The URL of the receipt's index, {url}, contains a secret, which a receipt does not hold.",
-        "Pass the URL with --index, and in it, in braces, the name of the environment variable that"
-        " holds the secret: --index 'https://<host>/{TOKEN}/simple/'.",
+        f"The receipt has the index URL {url} without its secret.",
+        "Pass the URL with --index, with the environment variable that holds the secret in braces:"
+        " --index 'https://<host>/{TOKEN}/simple/'.",
     )
 
 
 @problem(Code.INDEX_UNKNOWN)
 def bad_source_url(source: str, error: object) -> Text:
     return Text(
-        f"The URL of Poetry source {harmless(source)} is unusable: {error}.",
-        f"Correct the source {harmless(source)} in pyproject.toml.",
+        f"The URL of Poetry source {harmless(source)} is invalid: {error}.",
+        f"Fix the source {harmless(source)} in pyproject.toml.",
     )
 
 
@@ -117,7 +117,7 @@ def bad_source_url(source: str, error: object) -> Text:
 def index_state_unknown(index: str, detail: str, *, name: str | None, denied: bool = False) -> Text:
     """The index does not say what it holds, which is never absent; `name` is that of its login."""
     return Text(
-        f"Cannot tell what {index} holds of this release ({detail}), so nothing was uploaded.",
+        f"Cannot tell which files of this release {index} has ({detail}), so nothing was uploaded.",
         f"{give_credentials(name)}." if denied else get_an_answer(detail, name),
     )
 
@@ -133,9 +133,9 @@ def index_unreachable(index: str, said: str) -> Text:
 
 def past_the_sign_in_page(repository: str) -> str:
     return (
-        "The server shows its sign-in page to anyone it does not know: check the credentials"
-        f" (poetry config http-basic.{harmless(repository)} <user>). If they are right, ask the"
-        f" administrators for an upload URL that accepts them without a browser, then {RERUN}."
+        f"Check the credentials (poetry config http-basic.{harmless(repository)} <user>). If they"
+        " are right, ask the administrators for an upload URL that accepts them without a browser,"
+        f" then {RERUN}."
     )
 
 
@@ -146,7 +146,7 @@ def give_credentials(name: str | None) -> str:
             " add), and run poetry config http-basic.<its name> <user> <password>"
         )
     return (
-        "Give Poetry credentials that may read this index: poetry config"
+        "Give Poetry credentials with read access to this index: poetry config"
         f" http-basic.{harmless(name)} <user> <password>"
     )
 
@@ -154,11 +154,11 @@ def give_credentials(name: str | None) -> str:
 def trust_certificate(name: str | None) -> str:
     if name is None:
         return (
-            "Have the certificate trusted: set REQUESTS_CA_BUNDLE, or add a Poetry source for the"
+            "Trust the certificate: set REQUESTS_CA_BUNDLE, or add a Poetry source for the"
             " index (poetry source add), and run poetry config certificates.<its name>.cert <file>"
         )
     return (
-        "Have the certificate trusted: pass --cert, or run poetry config"
+        "Trust the certificate: pass --cert, or run poetry config"
         f" certificates.{harmless(name)}.cert <file>"
     )
 
@@ -203,7 +203,7 @@ def no_credentials(repository: str, variables: Sequence[str], empty: Collection[
     setting = f", or set {variables[0]}" if variables else ""
     return Text(
         f"Repository {name} requires credentials, and none are set.{_set_but_empty(empty)}",
-        f"Create an API token on its website and run poetry config pypi-token.{name} <token>"
+        f"Create an API token on its website, then run poetry config pypi-token.{name} <token>"
         f"{setting}.",
     )
 
@@ -212,8 +212,8 @@ def no_credentials(repository: str, variables: Sequence[str], empty: Collection[
 def empty_credentials(repository: str, empty: Collection[str]) -> Text:
     return Text(
         f"No credentials were found for repository {harmless(repository)}.{_set_but_empty(empty)}",
-        "If the repository needs none, unset them. A CI system sets a secret that a job may not"
-        " read to nothing.",
+        "Set them, or unset them if the repository needs none. In CI, a secret is empty if the job"
+        " may not read it.",
     )
 
 
@@ -222,8 +222,7 @@ def token_without_its_user(repository: str) -> Text:
     """PyPI accepts an API token as the password of one user name only."""
     name = harmless(repository)
     return Text(
-        f"The password of repository {name} is an API token, which belongs to the user name"
-        " __token__, and the user name is another.",
+        f"The password of repository {name} is an API token, but the user name is not __token__.",
         f"Run poetry config pypi-token.{name} <token>, or pass --username __token__.",
     )
 

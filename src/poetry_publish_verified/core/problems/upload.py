@@ -68,8 +68,7 @@ def state_unknown(filename: str, own: str, words: str) -> Text:
     return Text(
         f"Cannot tell whether {filename} was stored: {own} does not list it, and the upload ended"
         f" with: {words}",
-        "Run the same command again: files that have arrived by then are recognized by their hash"
-        " and not sent twice.",
+        "Run the same command again: files that are on the index by then are not uploaded twice.",
     )
 
 
@@ -107,7 +106,7 @@ def kept_remote(filename: str, index: str, *, remote: str, local: str) -> Text:
 @problem(Code.CONFLICT)
 def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Text:
     return Text(
-        f"{index} says that it already holds a different {filename} (not sha256 {local}), but does"
+        f"{index} says that it already has a different {filename} (not sha256 {local}), but does"
         f" not list it yet. It said: {words}",
         f"{_RAISE}: a published file cannot be replaced.",
     )
@@ -116,7 +115,7 @@ def conflict_by_word(filename: str, index: str, *, local: str, words: str) -> Te
 @problem(Code.SAME_BYTES_ELSEWHERE)
 def same_bytes_elsewhere(filename: str, index: str, *, other: str, local: str, words: str) -> Text:
     return Text(
-        f"{index} already holds the content of {filename} (sha256 {local}) as {other}, and does not"
+        f"{index} already has the content of {filename} (sha256 {local}) as {other}, and does not"
         f" store it twice. It said: {words}",
         f"{_RAISE}. Do not rename distributions by hand.",
     )
@@ -127,8 +126,8 @@ def other_sources(release: str, index: str, commit: str | None, differing: Colle
     """An earlier run (at `commit`, if known) began to send files built from other sources."""
     at = f" (commit {commit})" if commit else ""
     return Text(
-        f"{index} already holds files of {release} that an earlier run built from other sources."
-        f" What is packed now differs in {some(differing)}.",
+        f"{index} already has files of {release} that an earlier run built from other sources. The"
+        f" files built now differ in {some(differing)}.",
         f"{_RAISE}. To complete the earlier release instead, check out its sources{at} and"
         f" {RERUN}.",
     )
@@ -137,7 +136,7 @@ def other_sources(release: str, index: str, commit: str | None, differing: Colle
 @problem(Code.VERSION_SPELLED_OTHERWISE)
 def version_spelled_otherwise(index: str, release: str, filenames: Collection[str]) -> Text:
     return Text(
-        f"{index} already holds {release} under another spelling of the version"
+        f"{index} already has {release} under another spelling of the version"
         f" ({some(filenames)}), and treats both as one release. Nothing was uploaded.",
         f"{_RAISE}, or spell the version as the index does.",
     )
@@ -164,4 +163,4 @@ def project_archived(index: str, name: str) -> Text:
 
 
 def _differs(filename: str, index: str, remote: str, local: str) -> str:
-    return f"{index} already holds a different {filename}: sha256 {remote} there, {local} here"
+    return f"{index} already has a different {filename}: sha256 {remote} there, {local} here"

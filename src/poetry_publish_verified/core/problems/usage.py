@@ -10,14 +10,16 @@ from poetry_publish_verified.sanitize import harmless, printable
 @problem(Code.SETTING)
 def invalid_setting(name: str, error: object) -> Text:
     """A value that cannot be used; `name` says where it is set, never what it is."""
-    return Text(f"{name} has an invalid value: {error}.", f"Correct {name}.")
+    return Text(
+        f"Invalid value for {name}: {error}.", "Fix it, or leave it out to use the default."
+    )
 
 
 @problem(Code.SETTING)
 def unknown_setting(name: str, meant: str | None, known: Iterable[str]) -> Text:
     """A name that no setting has; `meant` is one that looks like it."""
     return Text(
-        f"{name} is not a setting of publish-verified.",
+        f"{name} is not a publish-verified setting.",
         f"Did you mean {meant}?" if meant else f"Remove it, or use one of: {', '.join(known)}.",
     )
 

@@ -249,7 +249,7 @@ def other_digest_listed(
     return Text(
         f"{index} lists {filename} with {algorithm} {listed}, but the file has {actual}, so"
         " installers reject it.",
-        "Correct the hash that the index lists, or have it list sha256 only.",
+        "Fix the hash that the index lists, or configure it to list sha256 only.",
     )
 
 
@@ -286,14 +286,14 @@ def fits_no_python(index: str, filename: str) -> Text:
     return Text(
         f"{filename} cannot be installed: no Python version matches both its tags and its"
         " Requires-Python.",
-        "Correct requires-python or the wheel's tags, and publish a new version.",
+        "Fix requires-python or the wheel's tags, and publish a new version.",
     )
 
 
 @problem(Code.CLIENT_UNAVAILABLE, "warning")
 def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Text:
     return Text(
-        f"No client could be asked for {filename}: {'; '.join(reasons)}.",
+        f"No client can check {filename}: {'; '.join(reasons)}.",
         "Add pip to --clients.",
     )
 
@@ -302,7 +302,7 @@ def no_client_asked(filename: str, index: str, reasons: Collection[str]) -> Text
 def client_cannot_install(client: str, filename: str, index: str, detail: str) -> Text:
     return Text(
         f"{client} cannot install {filename} from {index}: {redacted(detail)}",
-        f"Run the same command again. If {client} still fails, its message is the reason.",
+        f"Run the same command again. If {client} still fails, its message says why.",
     )
 
 
@@ -311,7 +311,7 @@ def client_got_other_bytes(
     client: str, filename: str, index: str, *, got: str, sha256: str
 ) -> Text:
     return Text(
-        f"{client} was asked for {filename} but downloaded {got} with sha256 {sha256}.",
+        f"{client} downloaded {got} with sha256 {sha256} instead of the published {filename}.",
         "Remove the other file from the index, or bump the version.",
     )
 
@@ -319,8 +319,8 @@ def client_got_other_bytes(
 @problem(Code.CLIENT_TAKES_ANOTHER, "warning")
 def client_prefers_another(client: str, wheel: str, index: str, *, got: str) -> Text:
     return Text(
-        f"{client} was asked for {wheel} but takes {got}: they differ only in the build tag, so"
-        f" nobody gets {wheel}.",
+        f"{client} takes {got} instead of {wheel}: they differ only in the build tag, so nobody"
+        f" gets {wheel}.",
         "No action needed if that is intended.",
     )
 
@@ -336,7 +336,4 @@ def stale_client_cache(client: str, release: str, index: str, remedy: str) -> Te
 
 
 def _do_not_use(index: str) -> str:
-    return (
-        f"Do not install this release from {index} until you know what changes files between it and"
-        " the repository."
-    )
+    return f"Do not install this release from {index} until you know what changes its files."

@@ -11,15 +11,15 @@ from poetry_publish_verified.sanitize import harmless, redacted
 def no_match(pattern: str, base: str) -> Text:
     return Text(
         f"--projects {harmless(pattern)} matches no project in {harmless(base)}.",
-        "Name directories that contain a pyproject.toml, as in a shell: --projects 'packages/*'.",
+        "Fix the path or pattern: it must match directories that contain a pyproject.toml.",
     )
 
 
 @problem(Code.NO_PROJECTS)
 def nothing_to_publish(directories: Collection[str]) -> Text:
     return Text(
-        f"There is nothing to publish: {some(directories)} set package-mode = false.",
-        "Name the directories of packages with --projects.",
+        f"There is nothing to publish: package-mode is false in {some(directories)}.",
+        "Pass the directories of packages to --projects.",
     )
 
 
@@ -37,8 +37,8 @@ def cycle(names: Sequence[str]) -> Text:
     return Text(
         f"These projects depend on each other in a cycle: {' -> '.join(names)}. None can be"
         " released before the others.",
-        "Remove one of the dependencies, or move what both need into a project of its own. Extras"
-        " count: whoever installs one needs its dependencies.",
+        "Remove one of the dependencies, or move what both need into a project of its own. The"
+        " dependencies of extras count too.",
     )
 
 

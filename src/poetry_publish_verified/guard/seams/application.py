@@ -1,7 +1,7 @@
 """Everything of Poetry's private behaviour that is used, beside what the other seams replace.
 
 Read in Poetry 2.0 to 2.5. `mismatch` checks at start what is relied upon; where Poetry differs the
-guard steps aside with one warning, and Poetry runs as stock.
+guard turns itself off with one warning, and Poetry runs as stock.
 
 `Application._run_command` of cleo 2.1, replaced on the application object
     The only place around a whole command that a `with` can span, and where an exit code can be

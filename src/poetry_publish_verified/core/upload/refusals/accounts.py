@@ -80,14 +80,14 @@ ACCOUNT = (
         Code.EMAIL_NOT_VERIFIED,
         Said(400, 403, "verified primary email"),
         "the primary e-mail address of the account that owns the token is not verified",
-        "Log in as that account, verify its primary e-mail address on {account}, then"
+        "Log in to that account, verify its primary e-mail address on {account}, then"
         " {rerun}: there is nothing to change or rebuild.",
     ),
     Row(
         Code.TWO_FACTOR_MISSING,
         Said(403, "two-factor authentication enabled"),
         "the account that owns the token has no two-factor authentication",
-        "Log in as that account, enable two-factor authentication on {two_factor}, then {rerun};"
+        "Log in to that account, enable two-factor authentication on {two_factor}, then {rerun};"
         " the token stays valid.",
     ),
     Row(

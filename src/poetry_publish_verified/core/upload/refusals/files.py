@@ -15,7 +15,7 @@ FILES = (
     Row(
         Code.DIGEST_MISMATCH,
         Said(400, "digest supplied does not match"),
-        "the bytes that arrived are not those that were sent",
+        "the file was corrupted in transit",
         "Change nothing and {rerun}. If this happens again, a proxy or the disk is corrupting the"
         " file; upload from another machine or network.",
         again="once",
@@ -30,7 +30,7 @@ FILES = (
     Row(
         Code.PROJECT_TOO_LARGE,
         Said(400, 413, "Project size too large."),
-        "all files of {name} together exceed the index's limit",
+        "{name} exceeds the index's total size limit",
         "Delete unneeded releases on {releases}, or request a higher limit on the page that the"
         " server names, then {rerun}.",
     ),

@@ -36,7 +36,7 @@ GENERAL = (
         Code.METADATA_REFUSED,
         Said(400, "Invalid value for"),
         "the index does not accept one of the metadata fields",
-        "Correct the field that the server names in pyproject.toml, {build}.",
+        "Fix the field that the server names in pyproject.toml, {build}.",
     ),
     # Any index, and the proxies in front of it.
     Row(
@@ -90,7 +90,7 @@ GENERAL = (
         Code.REDIRECTED,
         Said(*range(300, 400)),
         "the upload URL redirects elsewhere, and uploads do not follow redirects",
-        "If that place is right, make it the repository's upload URL: {set_url}. Often only the"
+        "If the target is right, set it as the upload URL: {set_url}. Often only the"
         " trailing slash or the s of https is missing.",
     ),
 )
@@ -99,7 +99,7 @@ GENERAL = (
 UNKNOWN = Row(
     Code.UPLOAD_REFUSED,
     Said(),
-    "the index gives its own reason",
+    "the index does not accept it",
     "Fix what the server reports, then {rerun}. If that takes a new build and some files of this"
     " version are already on the index, bump the version.",
 )

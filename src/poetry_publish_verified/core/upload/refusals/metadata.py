@@ -9,13 +9,13 @@ METADATA = (
         Code.METADATA_REFUSED,
         Said(400, "invalid entry points"),
         "the wheel's entry points are invalid",
-        "Correct [project.scripts] and [project.entry-points] in pyproject.toml, {build}.",
+        "Fix [project.scripts] and [project.entry-points] in pyproject.toml, {build}.",
     ),
     Row(
         Code.METADATA_REFUSED,
         Said(400, "failed to render"),
         "the readme cannot be rendered in the format that the metadata names",
-        "Correct the readme, or name its real format (readme with content-type) in pyproject.toml,"
+        "Fix the readme, or name its real format (readme with content-type) in pyproject.toml,"
         " {build}.",
     ),
     # forklift/metadata.py
@@ -76,6 +76,6 @@ METADATA = (
             "must be a single line",
         ),
         "the index does not accept one of the metadata fields",
-        "Correct the field that the server names in pyproject.toml (poetry check helps), {build}.",
+        "Fix the field that the server names in pyproject.toml (poetry check helps), {build}.",
     ),
 )

@@ -62,7 +62,7 @@ UPLOADS = (
         Code.REDIRECTED,
         Said(301, 302, 307, 308, "trailing slash"),
         "the upload URL lacks its trailing slash",
-        "Run poetry config repositories.{repository} {url} and then {rerun}.",
+        "Run poetry config repositories.{repository} {url} and {rerun}.",
     ),
     Row(
         Code.NOT_AN_UPLOAD_URL,
