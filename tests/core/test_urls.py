@@ -264,7 +264,8 @@ def test_redirect_that_moves_uploads(upload: str, target: str, moves: str | None
         *("h.example/auth/realms/a", "h.example/authenticate", "h.example/authorize"),
         *("h.example/oauth2/start", "h.example/openid/a", "h.example/SAML", "h.example/idp/a"),
         *("login.example/common/a", "signin.example/", "sso.example/", "auth.example/"),
-        *("idp.example/", "accounts.example/", "h.example/auth"),
+        *("idp.example/", "accounts.example/", "h.example/auth", "h.example/login.jsp?to=/"),
+        *("h.example/Account/Login", "h.example/realms/a/openid-connect/auth", "h.example/adfs/ls"),
     ],
 )
 def test_addresses_of_sign_in_pages(place: str) -> None:
@@ -272,7 +273,13 @@ def test_addresses_of_sign_in_pages(place: str) -> None:
     assert is_sign_in(f"https://{place}")
 
 
-@pytest.mark.parametrize("place", ["h.example/", "h.example/authors", "h.example/blog/in", ""])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("h.example/", "h.example/authors", "h.example/blog/in", "h.example/login-lib/", ""),
+        *("h.example/idp-packages/simple/", "h.example/sso_tools/", "signing.example/"),
+    ],
+)
 def test_other_addresses(place: str) -> None:
     """Others are no pages to sign in."""
     assert not is_sign_in(f"https://{place}")

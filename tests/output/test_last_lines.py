@@ -164,7 +164,7 @@ def test_wait_for_several() -> None:
         " - b 1: <error>not-visible</error>",
         "<error>not-visible (PV601): b 1</error>",
         "  <c1>Wait longer.</c1>",
-        f"<error>not-visible: b 1 is not verified (1 of 2 releases failed). {AGAIN}</error>",
+        f"<error>not-visible: b 1 is not verified. 1 of 2 releases failed. {AGAIN}</error>",
     ]
 
 

@@ -13,11 +13,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # requests, to its https twin or to a page to sign in.
 RepositoryState = Literal["there", "unreachable", "https", "sign-in"]
 # What the addresses of pages to sign in have in them, and hardly any other does.
-_SIGN_IN = (
-    *("/login", "/log-in", "/log_in", "/signin", "/sign-in", "/sign_in", "/_signin", "/sso"),
-    *("/auth/", "/authenticat", "/authoriz", "/oauth", "/openid", "/saml", "/idp"),
-    *("://login.", "://signin.", "://sso."),
-    *("://auth.", "://idp.", "://accounts."),
+_SIGN_IN = re.compile(
+    r"/(?:_?(?:log|sign)[-_]?in|sso|idp|adfs|saml2?|auth|oauth2?|openid[^/]*|authenticat\w*"
+    r"|authoriz\w*)(?:[/?.]|$)|://(?:log-?in|sign-?in|sso|auth|idp|accounts)\.",
+    re.IGNORECASE,
 )
 
 
@@ -172,7 +171,7 @@ def moves_uploads(upload_url: str, target: str) -> Literal["https", "sign-in"] |
 
 def is_sign_in(url: str) -> bool:
     """Whether an address reads like that of a page to sign in."""
-    return any(part in f"{url.lower()}/" for part in _SIGN_IN)
+    return _SIGN_IN.search(url) is not None
 
 
 def looks_like_an_index(upload_url: str) -> bool:

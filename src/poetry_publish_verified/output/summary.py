@@ -82,7 +82,7 @@ def _progress(releases: Releases, verdict: Verdict, subject: str, kind: Kind) ->
         failed = [each for each in releases.all if each.verdict.exit_code != 0]
         words = "; ".join(each.unproven() for each in failed[:_NEAR])
         if releases.several:
-            words += f" ({len(failed)} of {plural(len(releases.all), 'release')} failed)"
+            words += f". {len(failed)} of {plural(len(releases.all), 'release')} failed"
     else:
         words = f"{releases.last.arrived()} uploaded, not yet verified"
     return words + _again(verdict)
