@@ -9,10 +9,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import (
-    InvalidFilenameError,
     belongs_to,
     in_upload_order,
     parse_filename,
+    recognize,
 )
 from poetry_publish_verified.core.preflight import Identity, check
 from poetry_publish_verified.core.upload.form import form_fields
@@ -64,8 +64,7 @@ def test_compressed_tags_are_expanded() -> None:
 )
 def test_other_files_are_not_distributions(filename: str) -> None:
     """Anything else in a dist directory belongs to no release."""
-    with pytest.raises(InvalidFilenameError):
-        parse_filename(filename)
+    assert recognize(filename) is None
     assert not belongs_to(filename, LANTERN, Version("1.0"))
 
 
@@ -73,10 +72,10 @@ def test_other_files_are_not_distributions(filename: str) -> None:
 @example("lantern-1.0-py3-none-\n.whl")
 @example("lantern-" + "9" * 280 + ".tar.gz")
 def test_any_file_name_is_parsed_or_invalid(filename: str) -> None:
-    """Any file name is parsed or raises InvalidFilenameError."""
+    """Any file name is parsed or raises ValueError."""
     try:
         parsed = parse_filename(filename)
-    except InvalidFilenameError:
+    except ValueError:
         return
     assert belongs_to(filename, parsed.name, parsed.version)
 

@@ -40,20 +40,16 @@ class Contents:
     wheel: bytes | None = None
 
 
-class InvalidRecordError(ValueError):
-    """A RECORD that is not a table of paths, hashes and sizes."""
-
-
 def parse_record(record: bytes) -> dict[str, RecordEntry]:
     """The lines of a wheel's RECORD by path, as Poetry's own installer reads them.
 
-    Raises InvalidRecordError.
+    Raises ValueError if it is not a table of paths, hashes and sizes.
     """
     try:
         lines = record.decode("utf-8").replace("\r\n", "\n").rstrip("\n").split("\n")
         entries = [RecordEntry.from_elements(*row) for row in parse_record_file(lines)]
     except (ValueError, csv.Error, InvalidRecordEntry) as error:
-        raise InvalidRecordError(str(error)) from None
+        raise ValueError(str(error)) from None
     return {entry.path: entry for entry in entries}
 
 
@@ -66,6 +62,6 @@ def algorithms(record: bytes | None) -> frozenset[str]:
     """By which algorithms the files of a wheel have to be hashed: sha256 at least."""
     try:
         entries = parse_record(record or b"").values()
-    except InvalidRecordError:
+    except ValueError:
         return _LEAST
     return _LEAST | {hash_.name for each in entries if (hash_ := strong_hash(each))}

@@ -52,10 +52,6 @@ def comparable_specifiers(text: str | None) -> object:
         return ((text or "").strip(),)
 
 
-class InvalidFilenameError(ValueError):
-    """A file name that is neither a wheel's (PEP 427) nor an sdist's (PEP 625)."""
-
-
 @dataclass(frozen=True, slots=True)
 class ParsedFilename:
     """What a distribution's file name says; `tags` and `pyversion` are a wheel's."""
@@ -68,23 +64,23 @@ class ParsedFilename:
 
 
 def parse_filename(filename: str) -> ParsedFilename:
-    """Raises InvalidFilenameError; sdists from before PEP 625 (`my-pkg-1.0.zip`) are understood."""
-    try:
-        if not _FILENAME.fullmatch(filename):
-            raise InvalidFilenameError("it has characters that no distribution's name has")
-        if filename.endswith(".whl"):
-            name, version, _, tags = parse_wheel_filename(filename)
-            pyversion = filename.removesuffix(".whl").split("-")[-3]
-            return ParsedFilename("wheel", name, version, pyversion, tags)
-        name, version = parse_sdist_filename(filename)
-        return ParsedFilename("sdist", name, version)
-    except ValueError as error:  # packaging's own, and int's for absurdly long numbers
-        raise InvalidFilenameError(str(error)) from None
+    """Raises ValueError if it is neither a wheel's (PEP 427) nor an sdist's (PEP 625) name.
+
+    Sdists from before PEP 625 (`my-pkg-1.0.zip`) are understood.
+    """
+    if not _FILENAME.fullmatch(filename):
+        raise ValueError("it has characters that no distribution's name has")
+    if filename.endswith(".whl"):
+        name, version, _, tags = parse_wheel_filename(filename)
+        pyversion = filename.removesuffix(".whl").split("-")[-3]
+        return ParsedFilename("wheel", name, version, pyversion, tags)
+    name, version = parse_sdist_filename(filename)
+    return ParsedFilename("sdist", name, version)
 
 
 def recognize(filename: str) -> ParsedFilename | None:
     """What a file name says; None if it is neither a wheel's nor an sdist's."""
-    with suppress(InvalidFilenameError):
+    with suppress(ValueError):
         return parse_filename(filename)
     return None
 

@@ -6,13 +6,7 @@ from collections.abc import Collection, Iterator
 
 from installer.records import RecordEntry
 
-from poetry_publish_verified.core.contents import (
-    ArchiveMember,
-    Contents,
-    InvalidRecordError,
-    parse_record,
-    strong_hash,
-)
+from poetry_publish_verified.core.contents import ArchiveMember, Contents, parse_record, strong_hash
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.core.problems.distributions import RecordFault
@@ -40,7 +34,7 @@ def _faults(contents: Contents) -> Iterator[tuple[RecordFault, Collection[str]]]
         return
     try:
         record = parse_record(contents.record)
-    except InvalidRecordError as error:
+    except ValueError as error:
         yield "unreadable", [str(error)]
         return
     there = {member.name: member for member in contents.members}
