@@ -128,7 +128,8 @@ def test_redirect_to_another_index(status: str, path: str, state: str) -> None:
             assert other.requests == []
         assert seen.state == state
         assert other.url in seen.detail
-        assert ("does not have the project" in seen.detail) is (state == "absent")
+        assert seen.refers is (state == "absent")
+        assert ("does not have the project" in seen.detail) is seen.refers
 
     run(story())
 

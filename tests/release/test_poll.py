@@ -114,10 +114,11 @@ def test_relapse_makes_other_clients_look_again(world: World) -> None:
     assert len(looks_of(world.index, "pip")) == 2 + 4 + 1
 
 
-def test_relapse_after_the_downloads(world: World) -> None:
+@pytest.mark.parametrize("gone", [EMPTY, Observation("absent"), Observation("moved")])
+def test_relapse_after_the_downloads(world: World, gone: Observation) -> None:
     """A last look fails for one client: the wait goes on, and says why it ends."""
     good = listing()
-    world.index.answers["pip"] = [good, good, *[EMPTY] * 1000]
+    world.index.answers["pip"] = [good, good, *[gone] * 1000]
     ending = world.publish(QUICK, *BUILT)
     assert_outcome(ending, Verdict.NOT_VISIBLE, Code.NOT_LISTED_IN_TIME)
     assert "disappeared again once" in ending.problems[0].message
@@ -452,6 +453,15 @@ def test_nothing_where_an_index_should_be(world: World) -> None:
     assert_outcome(ending, Verdict.NOT_VISIBLE, Code.NO_INDEX_THERE, Code.NO_INDEX_THERE)
     assert [problem.severity for problem in ending.problems] == ["warning", "error"]
     assert world.clock.now >= PLAN.timeout
+
+
+def test_index_that_refers_to_another_one(world: World) -> None:
+    """It is an index, whatever its root says."""
+    world.index.delay, world.index.certain, world.index.root_state = 1000.0, False, "none"
+    for client in DEFAULT_CLIENTS:
+        world.index.answers[client] = [Observation("absent", refers=True)] * 1000
+    ending = world.publish(QUICK, *BUILT)
+    assert_outcome(ending, Verdict.NOT_VISIBLE, Code.NO_INDEX_THERE, Code.NOT_LISTED_IN_TIME)
 
 
 def test_index_without_a_root_page(world: World) -> None:

@@ -237,7 +237,7 @@ def _unseen(project: str, error: HttpError) -> Observation:
         case MovedError(place=place, passing=True) if place.rstrip("/").endswith(f"/{project}"):
             # pypiserver and GitLab do so with every project that they do not have.
             detail = f"it does not have the project and redirects to {place}"
-            return Observation("absent", detail=detail)
+            return Observation("absent", detail=detail, refers=True)
         case MovedError():
             return Observation("moved", detail=str(error))
         case SignInError():

@@ -100,7 +100,7 @@ class IndexPoller:
             self._context.report(Rechecked(self._index.url, name, self._watches[name].requests))
             if seen.page is not None and expected.expectation.judge(seen.page).satisfied:
                 self.pages[name] = seen.page
-            elif seen.page is not None or seen.state == "absent":
+            elif seen.page is not None or seen.state in {"absent", "moved"}:
                 gone += 1
 
         async with anyio.create_task_group() as group:
@@ -241,7 +241,8 @@ class IndexPoller:
 
         Some indexes have no root page (simpleindex), so this alone does not end the wait.
         """
-        if seen.state != "absent" or self._index.certain or self._root_asked:
+        known = self._index.certain or seen.refers
+        if seen.state != "absent" or known or self._root_asked:
             return
         self._root_asked = True
         state, said = await self._index.root()
