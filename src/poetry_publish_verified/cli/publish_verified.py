@@ -1,7 +1,7 @@
 """`poetry publish-verified`: options and settings in, one use case, an exit code out."""
 
-from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar
 
 from cleo.helpers import option
@@ -11,8 +11,7 @@ from poetry.console.commands.publish import PublishCommand
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.projects import workspace_of
-from poetry_publish_verified.cli.publish_many import ManyProjects
-from poetry_publish_verified.cli.publish_one import OneProject
+from poetry_publish_verified.cli.publish import publish_many, publish_one
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.settings import Settings
@@ -93,9 +92,9 @@ Exit codes:
             return self._show_plan(settings, started)
         kind: Kind = "dry-run" if self.option("dry-run") else "publish"
         report = Reporting(self.io, kind, as_json=settings.as_json, started=started)
-        if settings.projects and not self.option("wait-for-dependencies"):
-            return run_and_report(report, lambda stack: self._publish_many(settings, report, stack))
-        return run_and_report(report, OneProject(self, settings, report).run)
+        many = settings.projects and not self.option("wait-for-dependencies")
+        run = publish_many if many else publish_one
+        return run_and_report(report, partial(run, self, settings, report))
 
     def _show_plan(self, settings: RunSettings, started: datetime) -> int:
         """Show what would be done; standard output has the plan or nothing."""
@@ -113,10 +112,3 @@ Exit codes:
         else:
             self.line("\n".join(plan_output.as_tree(members, left_out)))
         return 0
-
-    def _publish_many(self, settings: RunSettings, report: Reporting, stack: ExitStack) -> Verdict:
-        if settings.receipt:
-            report.keep_receipt(settings.receipt)
-        settings.checked()
-        workspace = workspace_of(self, settings)
-        return ManyProjects(self, workspace, settings, report).run(stack)

@@ -1,0 +1,171 @@
+"""Publishes one project or many (`--projects`): one run, from the build to the proof."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from functools import partial
+
+import anyio
+from poetry.console.commands.command import Command
+
+from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.adapters.git import sources
+from poetry_publish_verified.cli import build
+from poetry_publish_verified.cli.composition import (
+    forget_in_poetrys_caches,
+    run_release,
+    run_workspace,
+)
+from poetry_publish_verified.cli.console import Reporting
+from poetry_publish_verified.cli.options import PublishOptions
+from poetry_publish_verified.cli.projects import Workspace, needed_by, read_project, workspace_of
+from poetry_publish_verified.cli.release_source import DistDirRelease
+from poetry_publish_verified.cli.settings import RunSettings
+from poetry_publish_verified.cli.started_release import (
+    StartedRelease,
+    rehearsal_targets,
+    start_release,
+)
+from poetry_publish_verified.core.events import ProjectsFound, RunStarted
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.release.collect import collecting
+
+RECEIPT = "run.json"
+# Files that a run opens besides two locks per release: connections, and what is uploaded.
+_FILES_BESIDE = 256
+
+
+def publish_one(
+    command: Command, given: RunSettings, report: Reporting, stack: ExitStack
+) -> Verdict:
+    """Release the project at hand; locks and temporary files last to the end of `stack`."""
+    options = PublishOptions.of(command)
+    if given.receipt:
+        report.keep_receipt(given.receipt)
+    project = _project(command, given)
+
+    def keep_receipt(project: Project) -> None:
+        """Write it to its default place, unless a setting names another or nothing is sent."""
+        if options.for_users and not given.receipt:
+            report.keep_receipt(build.default_receipt(project.root / options.dist_dir, project))
+
+    try:
+        settings = given.checked()
+        built_from = sources(project.root, project.root / options.dist_dir)
+        report(RunStarted(options.until(settings), options.rehearsal, built_from))
+        rehearsal = rehearsal_targets(stack) if options.rehearsal else None
+        release = start_release(
+            options, settings, project, report=report, stack=stack, rehearsal=rehearsal
+        )
+        # A rehearsal's index has no dependencies.
+        asked = command.option("wait-for-dependencies") and not options.rehearsal
+        needed = needed_by(command, project, given) if asked else ()
+        if options.build and not options.rehearsal:
+            build.confirm_build(command, [release])
+    except Exception:
+        keep_receipt(project)
+        raise
+    if not options.rehearsal:
+        # After the last question. The default receipt belongs to whoever holds the lock.
+        release.hold(command, stack)
+    keep_receipt(project)
+    built = build.build_here(command, release) if options.build else None
+    source = DistDirRelease(release, built)
+    keep_receipt(source.project)
+    verdict = anyio.run(run_release, source, needed, report.keep_ticking)
+    _forget([source])
+    return verdict
+
+
+def _project(command: Command, given: RunSettings) -> Project:
+    try:
+        return read_project(command)
+    except ReleaseError:
+        # Bad settings may be the reason: the root of many projects need not be a project.
+        given.resolved.checked()
+        raise
+
+
+def _forget(arrived: Iterable[DistDirRelease]) -> None:
+    for each in arrived:
+        if each.started.options.for_users:
+            shown_by = each.started.targets.shown_by
+            forget_in_poetrys_caches(shown_by, each.identity, each.report)
+
+
+def publish_many(
+    command: Command, given: RunSettings, report: Reporting, stack: ExitStack
+) -> Verdict:
+    """Release all projects of a workspace; locks and temporary files last as for one."""
+    options = PublishOptions.of(command)
+    if given.receipt:
+        report.keep_receipt(given.receipt)
+    settings, workspace = given.checked(), workspace_of(command, given)
+    dist_dir = workspace.root / options.dist_dir
+    if options.for_users and not given.receipt:
+        report.keep_receipt(dist_dir / receipt_file.DIRECTORY / RECEIPT)
+    built_from = sources(workspace.root, dist_dir)
+    report(RunStarted(options.until(settings), options.rehearsal, built_from))
+    report(ProjectsFound(len(workspace.checkouts), workspace.left_out))
+    rehearsal = rehearsal_targets(stack) if options.rehearsal else None
+    start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
+    releases = _start(start, workspace, report)
+    if not options.rehearsal:
+        if options.build:
+            build.confirm_build(command, releases)
+        _make_room_for_files(_FILES_BESIDE + 2 * len(releases))
+        # Always in the same order, so that no two runs deadlock.
+        for release in sorted(releases, key=lambda each: str(each.project.root)):
+            release.hold(command, stack)
+    built = anyio.run(_build, command, releases, settings.jobs) if options.build else {}
+    arriving = [DistDirRelease(each, built.get(each)) for each in releases]
+    fail_fast, ticking = bool(command.option("fail-fast")), report.keep_ticking
+    verdict = anyio.run(partial(run_workspace, arriving, report, ticking, fail_fast=fail_fast))
+    _forget(arriving)
+    return verdict
+
+
+def _start(
+    start: Callable[..., StartedRelease], workspace: Workspace, report: Reporting
+) -> list[StartedRelease]:
+    """Start all releases; raises ReleaseError with all problems of where they go."""
+    releases: list[StartedRelease] = []
+    faults: list[Problem] = []
+    for project, member in workspace.checkouts:
+        try:
+            releases.append(start(project, report=report.of(member.name), member=member))
+        except ReleaseError as error:
+            faults += error.problems
+    if faults:
+        # Most problems are the same for each.
+        raise ReleaseError.refused(*dict.fromkeys(faults))
+    return releases
+
+
+async def _build(
+    command: Command, releases: Iterable[StartedRelease], jobs: int
+) -> dict[StartedRelease, build.ReleaseBuild]:
+    """Build them, `jobs` at once; raises ReleaseError with all failures."""
+    built: dict[StartedRelease, build.ReleaseBuild] = {}
+    slots = anyio.CapacityLimiter(jobs)
+
+    async def build_one(release: StartedRelease) -> None:
+        async with slots:
+            built[release] = await build.build_apart(command, release)
+
+    async with collecting() as start:
+        for release in releases:
+            start(build_one, release)
+    return built
+
+
+def _make_room_for_files(wanted: int) -> None:
+    """Raise the limit on open files, as far as the system allows; macOS starts with 256."""
+    # Windows has neither the module nor the limit.
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
