@@ -37,8 +37,8 @@ def test_build_and_publish(
     receipt = project.receipt()
     release = holds(receipt, "verified", 0)
     assert set(receipt) == {
-        "schema", "tool", "poetry", "started", "finished", "verdict", "exit_code", "rehearsal",
-        "sources", "until", "problems", "releases",
+        "schema", "tool", "poetry", "started", "finished", "verdict", "exit_code", "summary",
+        "rehearsal", "sources", "until", "problems", "releases",
     }  # fmt: skip
     assert receipt["tool"]["name"] == "poetry-publish-verified"
     assert receipt["poetry"] == poetry.environment.poetry_version
