@@ -7,6 +7,8 @@ import contextlib
 import hashlib
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -325,6 +327,42 @@ def test_answer_without_end(large: Path, answer: Answer) -> None:
         assert "the server" in got.detail
 
     run(story())
+
+
+# A process of its own: a thread would take turns with the client. It says whether it was left.
+FLOOD = """
+import socket, sys, threading
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+connection, _ = listener.accept()
+connection.recv(65536)
+def drain():
+    while connection.recv(1 << 20):
+        pass
+threading.Thread(target=drain, daemon=True).start()
+piece = sys.argv[1].encode() * 2000
+try:
+    for _ in range(10_000):
+        connection.sendall(piece)
+except OSError:
+    print("left", flush=True)
+"""
+
+
+@pytest.mark.parametrize("status", ["100 Continue", "103 Early Hints\r\nLink: </x>"])
+def test_flood_of_interim_answers(large: Path, status: str) -> None:
+    """They end the upload in time even if they come faster than they can be read."""
+    command = [sys.executable, "-c", FLOOD, f"HTTP/1.1 {status}\r\n\r\n"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flood:
+        assert flood.stdout is not None
+        url = f"http://127.0.0.1:{flood.stdout.readline().strip()}/"
+
+        async def story() -> None:
+            (got,) = await post(url, large, Access(), timeout=0.7)
+            assert isinstance(got, NoAnswer)
+
+        run(story())
+        assert flood.stdout.read().strip() == "left"
 
 
 def test_server_that_takes_a_drip(large: Path) -> None:

@@ -91,6 +91,8 @@ class Connection(anyio.abc.ByteStream):
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """At most so many bytes, once there are any."""
+        # A server that never stops sending would else leave nobody else a turn, not even the clock.
+        await anyio.lowlevel.checkpoint()
         while True:
             try:
                 data = self._socket.recv(max_bytes)
