@@ -3,7 +3,7 @@
 Pure: from observations and the time, it decides when to look next, or how the wait has ended.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +58,7 @@ class Observation:
     state: Literal["page", "absent", "moved", "denied", "not-offered", "unknown"]
     page: ProjectPage | None = None
     detail: str = ""
-    edge: Mapping[str, str] | None = None
+    edge: dict[str, str] | None = None
     serial: int | None = None
     expires_in: float | None = None
     retry_after: float | None = None

@@ -277,7 +277,7 @@ class IndexPoller:
             self._tell_look(variant, watch)
 
     def _tell_look(self, variant: Variant, watch: Watch) -> None:
-        now, edge = self._clock.monotonic(), watch.last.edge
+        now, expires = self._clock.monotonic(), watch.expires_at
         self._context.report(
             NotYetVisible(
                 self._index.url,
@@ -285,24 +285,17 @@ class IndexPoller:
                 watch.requests,
                 watch.judgement.absent,
                 watch.last.detail or "; ".join(watch.judgement.flaws),
-                dict(edge) if edge else None,
+                watch.last.edge,
                 max(watch.next.at - now, 0.0),
-                None if watch.expires_at is None else max(watch.expires_at - now, 0.0),
+                None if expires is None else max(expires - now, 0.0),
             )
         )
 
     def _tell_visible(self, variant: Variant, watch: Watch, page: ProjectPage) -> None:
         self.pages[variant.name] = page
-        edge = watch.last.edge
-        self._context.report(
-            BecameVisible(
-                self._index.url,
-                variant.name,
-                watch.requests,
-                self._clock.monotonic() - self._start,
-                dict(edge) if edge else None,
-            )
-        )
+        looks, waited = watch.requests, self._clock.monotonic() - self._start
+        seen = BecameVisible(self._index.url, variant.name, looks, waited, watch.last.edge)
+        self._context.report(seen)
 
     def _warn_of_copies_by_user_agent(self, seen: Observation) -> None:
         """There is one copy per client version, and ours proves nothing about the others."""
