@@ -6,12 +6,7 @@ from typing import Any
 
 import anyio
 
-from poetry_publish_verified.core.events import (
-    DistributionsRead,
-    FileFacts,
-    IndexEnded,
-    ProblemFound,
-)
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, ExpectedFile, not_offered
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
@@ -57,8 +52,8 @@ class _Proof:
                 if found.setdefault(file.filename, file).sha256 is None:
                     found[file.filename] = file
         files = tuple(found[name] for name in sorted(found))
-        facts = tuple(FileFacts(file.filename, file.size, file.sha256) for file in files)
-        self._context.report(DistributionsRead(facts))
+        facts = tuple(events.FileFacts(file.filename, file.size, file.sha256) for file in files)
+        self._context.report(events.DistributionsRead(facts))
         self._expected = replace(self._expected, expectation=ExactFiles(files))
 
     async def prove(self) -> None:
@@ -70,7 +65,7 @@ class _Proof:
         files = [file for page in pages for file in self._expected.expectation.files(page)]
         sdists_alone = not any(file.parsed.kind == "wheel" for file in files)
         if self._context.plan.until is Until.INSTALLABLE and sdists_alone:
-            self._context.report(ProblemFound(problems.nothing_to_install()))
+            self._context.report(events.ProblemFound(problems.nothing_to_install()))
 
     async def _on_every_index(self, work: Callable[[Index], Coroutine[Any, Any, object]]) -> None:
         """Do the work for all at once; raises ReleaseError with everything that failed."""
@@ -85,7 +80,7 @@ class _Proof:
     async def _prove(self, index: Index) -> None:
         poller = await self._wait(index)
         if poller is None:
-            self._context.report(IndexEnded(index.url, proven=False))
+            self._context.report(events.IndexEnded(index.url, proven=False))
             return
         page = next(iter(poller.pages.values()))
         files = self._expected.expectation.files(page)
@@ -101,7 +96,7 @@ class _Proof:
             failures = poller.failures
         self._failures += failures
         lacking = tuple(not_offered(page, files))
-        self._context.report(IndexEnded(index.url, proven=not failures, not_offered=lacking))
+        self._context.report(events.IndexEnded(index.url, proven=not failures, not_offered=lacking))
 
     async def _wait(self, index: Index) -> IndexPoller | None:
         """What has seen the complete pages; None if any variant sees none."""

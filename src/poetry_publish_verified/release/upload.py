@@ -5,17 +5,9 @@ from collections.abc import Mapping
 
 import anyio
 
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.caching import limit_reset
 from poetry_publish_verified.core.distribution import Distribution, upload_batches
-from poetry_publish_verified.core.events import (
-    ProblemFound,
-    Upload,
-    UploadDelayed,
-    UploadEnded,
-    UploadProgressed,
-    UploadStarted,
-    UploadUncertain,
-)
 from poetry_publish_verified.core.problems.upload import kept_remote
 from poetry_publish_verified.core.problems.verification import quarantined
 from poetry_publish_verified.core.upload.form import judge
@@ -55,7 +47,9 @@ async def send_missing(
         if sha256 is None:
             missing.append(distribution)
         else:
-            state: Upload = "already-there" if sha256 == distribution.sha256 else "kept-remote"
+            state: events.Upload = (
+                "already-there" if sha256 == distribution.sha256 else "kept-remote"
+            )
             sending.arrived(distribution, Arrived(state, sha256))
     for batch in upload_batches(missing, release_exists=found.any_file):
         await sending.together(batch)
@@ -94,7 +88,7 @@ class _Sending:
             for _ in range(min(self._plan.jobs, len(batch))):
                 group.start_soon(work)
         for distribution in waiting:
-            self._context.report(UploadEnded(distribution.filename, "not-sent"))
+            self._context.report(events.UploadEnded(distribution.filename, "not-sent"))
 
     async def _send(self, distribution: Distribution) -> None:
         clock = self._context.clock
@@ -114,7 +108,7 @@ class _Sending:
                     return self.arrived(distribution, step)
                 case Failed():
                     self.failures.append(ReleaseError(step.verdict, step.problem))
-                    ended = UploadEnded(distribution.filename, step.upload, step.sha256)
+                    ended = events.UploadEnded(distribution.filename, step.upload, step.sha256)
                     return self._context.report(ended)
 
     async def _try(
@@ -124,9 +118,9 @@ class _Sending:
         report, filename = self._context.report, distribution.filename
         attempts = self._plan.retries + 1
         async with self._context.slots:
-            report(UploadStarted(filename, distribution.size, attempt, attempts))
+            report(events.UploadStarted(filename, distribution.size, attempt, attempts))
             answer = await self._context.repository.upload(
-                distribution, lambda sent: report(UploadProgressed(filename, sent))
+                distribution, lambda sent: report(events.UploadProgressed(filename, sent))
             )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
         repository = self._context.repository
@@ -142,9 +136,9 @@ class _Sending:
         if not isinstance(outcome, Stored):
             words = outcome.words if isinstance(outcome, Doubtful) else outcome.problem.message
             if isinstance(step, Send):
-                report(UploadDelayed(filename, words, step.at - now, step.attempt, attempts))
+                report(events.UploadDelayed(filename, words, step.at - now, step.attempt, attempts))
             elif isinstance(step, Look):
-                report(UploadUncertain(filename, words))
+                report(events.UploadUncertain(filename, words))
         return step
 
     async def _until(self, moment: float) -> None:
@@ -178,11 +172,11 @@ class _Sending:
     def arrived(self, distribution: Distribution, arrived: Arrived) -> None:
         self.there[distribution.filename] = arrived.sha256
         sha256 = None if arrived.upload == "uploaded" else arrived.sha256
-        self._context.report(UploadEnded(distribution.filename, arrived.upload, sha256))
+        self._context.report(events.UploadEnded(distribution.filename, arrived.upload, sha256))
         if arrived.upload != "kept-remote":
             return
         own = self._context.own
         problem = kept_remote(
             distribution.filename, own.url, remote=arrived.sha256, local=distribution.sha256
         )
-        self._context.report(ProblemFound(problem))
+        self._context.report(events.ProblemFound(problem))

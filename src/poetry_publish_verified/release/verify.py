@@ -5,13 +5,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.distribution import Kind
-from poetry_publish_verified.core.events import (
-    FileListed,
-    FileVerified,
-    MetadataVerified,
-    ProblemFound,
-)
 from poetry_publish_verified.core.expectation import ExpectedFile, extra_files
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
@@ -89,7 +84,7 @@ class Verification:
         page = next(iter(pages.values()))
         for file in self._files:
             sha256 = page.files[file.filename].sha256
-            self._context.report(FileListed(self._index.url, file.filename, sha256))
+            self._context.report(events.FileListed(self._index.url, file.filename, sha256))
         self._warn_of_extra_files(pages.values())
         self._warn_of_the_status(page)
         self._judge_missing_hashes(page)
@@ -113,7 +108,7 @@ class Verification:
     def _tell(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
         """Report a warning at once; an error, once everything else is verified too."""
         if problem.severity == "warning":
-            self._context.report(ProblemFound(problem))
+            self._context.report(events.ProblemFound(problem))
         else:
             self._failures.append(ReleaseError(verdict, problem))
 
@@ -196,7 +191,7 @@ class Verification:
             self._tell(problems.not_the_archive(url, name, flaw))
             return False
         self._served.setdefault(name, got)
-        self._context.report(FileVerified(url, name, got.sha256, "http"))
+        self._context.report(events.FileVerified(url, name, got.sha256, "http"))
         return True
 
     def _judge_digests(self, file: ExpectedFile, listed: IndexFile, got: Download) -> None:
@@ -230,7 +225,7 @@ class Verification:
                 )
             )
         else:
-            self._context.report(MetadataVerified(url, name, got.sha256))
+            self._context.report(events.MetadataVerified(url, name, got.sha256))
 
     async def _ask_clients(self, page: ProjectPage) -> None:
         """Have the real clients get every wheel, or find the sdists where there is none."""

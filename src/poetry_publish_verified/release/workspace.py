@@ -6,14 +6,7 @@ from dataclasses import dataclass, replace
 import anyio
 from packaging.utils import NormalizedName
 
-from poetry_publish_verified.core import release_order
-from poetry_publish_verified.core.events import (
-    Event,
-    ProblemFound,
-    ReleaseBlocked,
-    ReleaseEnded,
-    ReleaseWaiting,
-)
+from poetry_publish_verified.core import events, release_order
 from poetry_publish_verified.core.release_order import Needs, WorkspaceMember
 from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
@@ -43,7 +36,10 @@ class _PreparedRelease:
 
 
 async def publish_all(
-    releases: Sequence[PlannedRelease], report: Callable[[Event], None], *, fail_fast: bool = False
+    releases: Sequence[PlannedRelease],
+    report: Callable[[events.Event], None],
+    *,
+    fail_fast: bool = False,
 ) -> Verdict:
     """Release everything that can be; returns the overall verdict.
 
@@ -59,7 +55,7 @@ async def publish_all(
 
 
 async def _prepare_all(
-    releases: Sequence[PlannedRelease], report: Callable[[Event], None]
+    releases: Sequence[PlannedRelease], report: Callable[[events.Event], None]
 ) -> Mapping[NormalizedName, _PreparedRelease] | Verdict:
     ready: dict[NormalizedName, _PreparedRelease] = {}
     refused: dict[NormalizedName, ReleaseError] = {}
@@ -85,7 +81,7 @@ async def _prepare_all(
     there = {name: each.found.versions for name, each in ready.items()}
     common = [*release_order.faults(members), *release_order.unsatisfied(members, there)]
     for problem in common:
-        report(ProblemFound(problem, release=False))
+        report(events.ProblemFound(problem, release=False))
     if not (refused or common):
         return ready
     for planned in releases:
@@ -93,8 +89,8 @@ async def _prepare_all(
         if error := refused.get(planned.member.name):
             report_problems(error, end)
         elif refused:
-            end(ReleaseBlocked(tuple(sorted(refused))))
-        end(ReleaseEnded(error.verdict if error else Verdict.BLOCKED))
+            end(events.ReleaseBlocked(tuple(sorted(refused))))
+        end(events.ReleaseEnded(error.verdict if error else Verdict.BLOCKED))
     verdicts = [error.verdict for error in refused.values()]
     return gravest([*verdicts, *([Verdict.PREFLIGHT_REFUSED] if common else [])])
 
@@ -120,16 +116,16 @@ class _Flow:
     async def _release(self, name: NormalizedName) -> None:
         report = self._ready[name].planned.context.report
         if self._needs[name]:
-            report(ReleaseWaiting(self._needs[name]))
+            report(events.ReleaseWaiting(self._needs[name]))
         for other in self._needs[name]:
             await self._ended[other].wait()
         if blockers := self._blockers(name):
-            report(ReleaseBlocked(blockers))
+            report(events.ReleaseBlocked(blockers))
             verdict = Verdict.BLOCKED
         else:
             verdict = await self._publish(self._ready[name])
         self._verdicts[name] = verdict
-        report(ReleaseEnded(verdict))
+        report(events.ReleaseEnded(verdict))
         self._ended[name].set()
 
     def _blockers(self, name: NormalizedName) -> tuple[str, ...]:
