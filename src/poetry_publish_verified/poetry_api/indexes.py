@@ -175,8 +175,6 @@ class _Finder:
         cert: Path | bool = True
         client_cert = None
         if source is not None:
-            from poetry.utils.authenticator import Authenticator
-
             authenticator = Authenticator(self._config)
             authenticator.add_repository(source, url)
             if username is None:
