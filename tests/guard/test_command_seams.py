@@ -34,7 +34,7 @@ def foreign(self): ...
 FileConfigSource.secure = foreign
 with seams.settings_locked(around) as left:
     assert FileConfigSource.secure is foreign
-    assert left == ["FileConfigSource.secure is not its own"]
+    assert left == ["FileConfigSource.secure has been replaced"]
 assert FileConfigSource.secure is foreign
 """
 

@@ -32,7 +32,7 @@ _HANG_GUARD = 300.0
 # An answer from before there was a protocol, and lines that are not part of it.
 CHATTER = (
     "import os\n"
-    "os.write(1, b'Waiting for a trial, in use by a process that left no name\\n\\xff\\nheld\\n')\n"
+    "os.write(1, b'Waiting for a trial, in use by an unknown process\\n\\xff\\nheld\\n')\n"
     'os.write(1, b\'{}\\n[1]\\n{"lock trial": ["perhaps", 5]}\\n{"lock trial": 5}\\n\')\n'
     "os.write(1, b'[' * 100_000 + b'\\nno end of line')\n"
 )

@@ -296,7 +296,7 @@ def test_invalid_holder_record(
         said: list[str] = []
         with acquire(resource, said.append) as ours:
             assert not ours
-        assert "in use by a process that left no name" in said[0]
+        assert "in use by an unknown process" in said[0]
     with acquire(resource, print) as ours:
         assert ours
 

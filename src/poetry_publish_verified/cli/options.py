@@ -88,7 +88,7 @@ def release_options(defaults: Settings, indexes: str) -> list[Option]:
         ),
         value_option(
             "until",
-            "What to prove of the release: `listed`, `downloadable` or `installable`."
+            "What to prove about the release: `listed`, `downloadable` or `installable`."
             f" Default is `{defaults.until}`.",
         ),
         value_option(
@@ -98,7 +98,7 @@ def release_options(defaults: Settings, indexes: str) -> list[Option]:
         value_option(
             "clients",
             "The clients that must see the release, and that `--until installable` runs: `pip`,"
-            " `uv`, `poetry` or `html` (any reader of HTML pages, never run)."
+            " `uv`, `poetry` or `html` (other tools that read HTML pages; never run)."
             f" Default is `{' '.join(defaults.clients)}`.",
             multiple=True,
         ),

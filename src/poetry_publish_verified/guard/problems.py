@@ -160,7 +160,7 @@ def waiting_for_lock(resource: str, holder: str, seconds_left: float) -> str:
 
 
 def unknown_holder(last_holder: str) -> str:
-    return "a process that left no name" + (
+    return "an unknown process" + (
         f" (not by {last_holder}, which has ended)" if last_holder else ""
     )
 
@@ -170,7 +170,7 @@ def continuing_without_lock(reason: str) -> str:
 
 
 def lock_place_untrusted(reason: str) -> str:
-    return f"{reason}, so the lock is not there but in your own directory."
+    return f"{reason}, so the lock is in your own directory instead."
 
 
 def lock_busy(where: str, holder: str, timeout: float) -> str:

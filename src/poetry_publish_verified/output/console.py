@@ -27,7 +27,7 @@ _FILES = {
     "kept-remote": "{} is already on the index <warning>with different content</warning>, kept",
     "failed": "{} <error>failed to upload</error>",
     "unknown": "{} <error>may or may not be on the index</error>",
-    "not-sent": "{} was not sent",
+    "not-sent": "{} was not uploaded",
 }
 # They come with normal use, and need no action.
 _NOTES = {Code.COMPLETENESS_UNKNOWN, Code.NOT_INSTALLABLE_BY_NATURE}
@@ -188,7 +188,7 @@ class Text:
                     yield f"   not offered, so not compared: {', '.join(event.not_offered)}"
             case events.FirstLookDelayed(index, detail, pause):
                 again = durations.in_words(pause)
-                yield f" - {of}{_index(index)}: {escaped(detail)}. Asking again in {again}."
+                yield f" - {of}{_index(index)}: {escaped(detail)}. Retrying in {again}."
             case _ if not verbose:
                 return
             case events.WaitStarted(index):

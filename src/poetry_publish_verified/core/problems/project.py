@@ -97,8 +97,7 @@ def no_distributions_in(directory: str) -> Text:
 @problem(Code.CLIENT_UNAVAILABLE)
 def no_client() -> Text:
     return Text(
-        "--until installable has no client to run: --clients names neither pip nor poetry, nor an"
-        " installed uv.",
+        "--until installable needs pip, poetry or an installed uv in --clients.",
         "Add pip to --clients, or use --until downloadable.",
     )
 

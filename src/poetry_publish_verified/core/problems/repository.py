@@ -167,10 +167,7 @@ def get_an_answer(detail: str, name: str | None) -> str:
     """Advice: an index whose answers are errors; `detail` is the last one."""
     if "certificate" in detail.lower():
         return f"{trust_certificate(name)}, then {RERUN}."
-    return (
-        f"Check the index's URL, the proxy, and that the index is up, then {RERUN}. To use another"
-        " index, pass --index."
-    )
+    return f"Check the index's URL, the proxy, and that the index is up, then {RERUN}."
 
 
 @problem(Code.CERTIFICATE)

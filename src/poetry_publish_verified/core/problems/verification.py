@@ -56,8 +56,8 @@ def not_listed_in_time(
         f"{index} did not list {what} within {timeout:.0f} s{f' ({more})' if more else ''}.",
         "If the index has moved, pass its new URL with --index."
         if moved
-        else "Run the same command again to keep waiting; nothing is uploaded twice. If this index"
-        " is always this slow, raise --timeout.",
+        else "Run the same command again to keep waiting. If this index is always this slow, raise"
+        " --timeout.",
     )
 
 
@@ -212,7 +212,7 @@ def not_downloadable(index: str, filename: str, detail: str, *, metadata: bool =
     what = f"offers the metadata of {filename}" if metadata else f"lists {filename}"
     return Text(
         f"{index} {what}, but it cannot be downloaded: {detail}.",
-        "Run the same command again later; nothing is uploaded twice.",
+        "Run the same command again later.",
     )
 
 

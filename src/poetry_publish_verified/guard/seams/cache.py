@@ -91,15 +91,15 @@ def mismatch() -> str | None:
     source = LegacyRepository("any", "https://index.invalid/simple", config=config)
     responses = getattr(source.session, "_cache_control", None)
     if not isinstance(responses, Responses | SeparateBodyFileCache):
-        return "Poetry keeps pages otherwise"
+        return "Poetry caches pages differently"
     kept_in = Path(responses.directory)
     if kept_in.parent != directory or not kept_in.match(_RESPONSES):
-        return f"Poetry keeps pages in {kept_in}"
+        return f"Poetry caches pages in {kept_in}"
     releases = getattr(source, "_release_cache", None)
     code = getattr(CachedRepository.get_release_info, "__code__", None)
     is_known = code is not None and {"_release_cache", "remember"} <= set(code.co_names)
     if not is_known or not isinstance(releases, FileCache) or releases.path != directory:
-        return "Poetry keeps releases otherwise"
+        return "Poetry caches releases differently"
     return None
 
 

@@ -50,7 +50,7 @@ class Seam(NamedTuple):
             function = function.__wrapped__
         home = self.defined_in or self.module
         if not isinstance(function, FunctionType) or function.__module__ != home:
-            return f"{self} is not its own"
+            return f"{self} has been replaced"
         code = function.__code__
         parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         expected = tuple(self.parameters.split())

@@ -61,7 +61,7 @@ GENERAL = (
     Row(
         Code.CREDENTIALS_REFUSED,
         Said(401, 403),
-        "the credentials were refused, or do not allow uploads",
+        "the credentials are wrong, or do not allow uploads",
         "Check the user name and password (poetry config http-basic.{repository} <user>) or the"
         " token ({set_token}{or_variable}); with a token, the user name is"
         " __token__. Then check whether that user may write to this repository.",
