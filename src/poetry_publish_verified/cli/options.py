@@ -14,10 +14,11 @@ from poetry.console.commands.command import Command
 from poetry_publish_verified.cli.lasting_output import make_lasting
 from poetry_publish_verified.cli.secrets import hide_secrets
 from poetry_publish_verified.core.settings import Settings, Until, closest
+from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.release.interfaces import Plan
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import printable, redacted
 
 
 class SuggestingCommand(Command):
@@ -38,8 +39,10 @@ class SuggestingCommand(Command):
         try:
             return super().run(io)
         except Exception as error:  # noqa: BLE001 - whatever it is, Poetry shows it as it is
-            words = printable(f"{type(error).__name__}: {error}", 2000)
-            raise RuntimeError(words).with_traceback(error.__traceback__) from None
+            fault = error
+        # Not in the handler: Poetry also shows what an error comes from.
+        words = escaped(redacted(f"{type(fault).__name__}: {fault}", words=True))
+        raise RuntimeError(words).with_traceback(fault.__traceback__)
 
     def _hint(self, error: CleoError) -> str:
         # cleo ends these messages with the word that it does not know: "--untill", "wiat".
