@@ -167,6 +167,19 @@ def test_packed_log_is_a_source(project: Project, kill: Callable[[Project], Kill
     assert len(killed.proxy.uploads) == sent
 
 
+def test_build_to_compare_fails(project: Project, kill: Callable[[Project], Killed]) -> None:
+    """If the sources no longer build, that is the reason, and the first build stays."""
+    build_with_hatchling(project)
+    killed = kill(project)
+    (project.path / "backend" / "here.py").write_text("raise OSError('no oil')\n", "utf-8")
+    run = killed.again()
+    ended(run, 3)
+    assert "PV204" in run.said
+    assert "no oil" in run.err
+    assert "  : " not in run.err
+    assert project.hashes() == killed.built
+
+
 def test_without_the_first_build(project: Project, kill: Callable[[Project], Killed]) -> None:
     """Building decides as well if the dist directory has been emptied."""
     killed = kill(project)

@@ -150,8 +150,9 @@ def _failed(
     command: Command, release: StartedRelease, error: poetry_build.BuildError
 ) -> ReleaseError:
     directory = release.member.directory if release.member else None
+    of = f"{escaped(directory)}: " if directory else ""
     for line in error.output[-_LAST_LINES:]:
-        command.line_error(f"  {escaped(directory or '')}: {escaped(line)}")
+        command.line_error(f"  {of}{escaped(line)}")
     return ReleaseError.refused(build_failed(error, directory))
 
 
