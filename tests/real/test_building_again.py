@@ -163,7 +163,7 @@ def test_packed_log_is_a_source(project: Project, kill: Callable[[Project], Kill
     run = killed.again()
     ended(run, 3)
     assert "PV504" in run.said
-    assert "differs in build.log." in run.said
+    assert "differ in build.log." in run.said
     assert len(killed.proxy.uploads) == sent
 
 

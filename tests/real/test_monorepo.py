@@ -372,7 +372,7 @@ def test_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: FaultPro
     (oil.path / "build.log").write_text("x\n", encoding="utf-8")
     run = publish(poetry, root, through, "--build", *ALL)
     ended(run, 0)
-    assert "oil 1.0: building oil-1.0.tar.gz again to see whether it has changed" in run.said
+    assert "oil 1.0: rebuilding oil-1.0.tar.gz" in run.said
     assert "oil 1.0: not building again" in run.said
     assert set(verdicts(receipt_in(root)).values()) == {"verified"}
     assert len(proxy.uploads) == 6
