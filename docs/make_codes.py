@@ -54,7 +54,7 @@ def page() -> str:
 
 
 def line(row: Row) -> str:
-    """A row of the catalogue as one of the table."""
+    """A row of the catalog as one of the table."""
     words = " or ".join(f"`{word}`" for word in row.said.words) or "anything else"
     if row.said.beside:
         words = f"`{row.said.beside}` with {words}"

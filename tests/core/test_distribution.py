@@ -137,7 +137,7 @@ def test_repr_leaves_metadata_out() -> None:
 
 
 @pytest.mark.parametrize(("version", "kept"), [("2.1", False), ("2.2", False), ("2.4", True)])
-def test_licence_files_before_metadata_2_4(version: str, kept: bool) -> None:
+def test_license_files_before_metadata_2_4(version: str, kept: bool) -> None:
     """setuptools wrote License-File years before the standard, and indexes refuse it."""
     text = f"Metadata-Version: {version}\nName: lantern\nVersion: 1.0\nLicense-File: LICENSE\n"
     built = distribution(WHEEL, metadata=text.encode())

@@ -268,7 +268,7 @@ def test_build_numbers_and_underscores_are_valid() -> None:
         (["LICENSE"], "2.10", False),
     ],
 )
-def test_licence_files_must_be_in_the_archive(there: list[str], version: str, fits: bool) -> None:
+def test_license_files_must_be_in_the_archive(there: list[str], version: str, fits: bool) -> None:
     """From metadata 2.4, license files named in the metadata must be in the archive."""
     lines = ("License-File: LICENSE", "License-File: licenses/OIL")
     metadata = core_metadata(*lines).replace(b"2.4", version.encode())

@@ -1,4 +1,4 @@
-"""Everything of Poetry's private behaviour that is used, beside what the other seams replace.
+"""Everything of Poetry's private behavior that is used, beside what the other seams replace.
 
 Read in Poetry 2.0 to 2.5. `mismatch` checks at start what is relied upon; where Poetry differs the
 guard turns itself off with one warning, and Poetry runs as stock.
