@@ -373,7 +373,7 @@ def test_refused_member(poetry: Poetry, root: Path, pypi: Index, proxy: FaultPro
     run = publish(poetry, root, through, "--build", *ALL)
     ended(run, 0)
     assert "oil 1.0: rebuilding oil-1.0.tar.gz" in run.said
-    assert "oil 1.0: not building again" in run.said
+    assert "oil 1.0: reusing oil-1.0" in run.said
     assert set(verdicts(receipt_in(root)).values()) == {"verified"}
     assert len(proxy.uploads) == 6
     assert not any(request.uploads(name) for request in proxy.uploads for name in oil.filenames)
