@@ -108,7 +108,7 @@ def test_stale_client_is_named(
         seen = {each["variant"]: each["visible_at"] is not None for each in index["variants"]}
         assert seen == {"pip": False, "uv": True, "poetry": True}
         assert "(as seen by pip" in run.said
-        assert "as seen by uv" not in run.said
+        assert "for uv (" not in run.said
         for client in ("uv", "poetry"):
             assert f"{url} lists every file for {client} after" in run.said
         edge.purge("lantern", soft=False)
