@@ -183,10 +183,10 @@ _secrets = _Secrets()
 
 
 def _in_base64(text: str) -> set[str]:
-    """Base64 of it in UTF-8, in both alphabets, without the padding."""
-    data = text.encode("utf-8", "surrogateescape")
-    both = base64.b64encode(data), base64.urlsafe_b64encode(data)
-    return {each.decode().rstrip("=") for each in both}
+    """Base64 of it in UTF-8 and in Latin-1, as requests has it; without the padding."""
+    found = {text.encode("utf-8", "surrogateescape"), text.encode("latin-1", "ignore")}
+    both = base64.b64encode, base64.urlsafe_b64encode
+    return {encode(data).decode().rstrip("=") for encode in both for data in found if data}
 
 
 def _encoded(char: str) -> str:
@@ -203,6 +203,10 @@ def _encoded(char: str) -> str:
         rf"&(?:amp;)*#0*{code};",
         rf"&(?:amp;)*#x0*{code:x};",
     ]
+    if not char.isascii():
+        # Read in another encoding than it was written in: reason phrases are.
+        forms += [re.escape(utf8.decode("latin-1")), re.escape(utf8.decode("cp1252", "replace"))]
+        forms += ["\ufffd+", r"\?"]
     if code < 256:
         forms += [f"%(?:25)*{code:02x}", rf"\\{{1,9}}x{code:02x}"]
     else:

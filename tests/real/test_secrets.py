@@ -6,34 +6,37 @@ import base64
 import dataclasses
 import html
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import pytest
 
+from tests.beds.clients import UV
 from tests.beds.proxy import Answer, FaultProxy, is_page, is_upload
 from tests.beds.release import ended, holds, problems, publish
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
-    from tests.beds.proxy import Exchange
+    from tests.beds.proxy import Exchange, Request
 
 SECRET = 'corr"ect/horse <battery>&stäple'
 
 
-def login_of(exchange: Exchange) -> str:
+def login_of(request: Request) -> str:
     """The Authorization header of a request; empty if it has none."""
-    return exchange.request.headers.get("authorization", "")
+    return request.headers.get("authorization", "")
 
 
 def repeated(exchange: Exchange) -> Answer:
     """An answer that repeats the request's login in every way."""
-    header = login_of(exchange)
-    login = base64.b64decode(header.partition(" ")[2]).decode()
+    header = login_of(exchange.request)
+    sent = base64.b64decode(header.partition(" ")[2])
+    # requests, and so pip and Poetry, send Latin-1.
+    login = sent.decode("utf-8" if "ä".encode() in sent else "latin-1")
     password = login.partition(":")[2]
     words = [
         *(f"Authorization: {header}", header, login, password, repr(password)),
@@ -47,7 +50,8 @@ def repeated(exchange: Exchange) -> Answer:
 def parts_of(secret: str) -> list[str]:
     """What no text may contain: the beginning and the end of a secret and of its encodings."""
     login = base64.b64encode(f"me:{secret}".encode()).decode()
-    forms = [secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]]
+    latin = base64.b64encode(f"me:{secret}".encode("latin-1")).decode()
+    forms = [latin, secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]]
     forms += [html.escape(secret), login, base64.b64encode(secret.encode()).decode()]
     return [part for form in forms for part in (form[:9], form[-8:])]
 
@@ -111,12 +115,40 @@ def test_page_that_repeats_the_login(
     receipt = tmp_path / "receipt.json"
 
     def act(exchange: Exchange) -> Answer:
-        return repeated(exchange) if login_of(exchange) else exchange.forward()
+        return repeated(exchange) if login_of(exchange.request) else exchange.forward()
 
     proxy.on(lambda request: request.method == "GET", act)
     run = publish(poetry, project, mine, "-vvv", "--index", url, "--receipt", receipt)
     assert run.code == 3, run.said
     shows_nothing(run, receipt)
+
+
+@pytest.mark.parametrize("client", ["pip", "uv", "poetry"])
+def test_client_that_repeats_the_login(
+    poetry: Poetry,
+    project: Project,
+    proxy: FaultProxy,
+    behind: Index,
+    tmp_path: Path,
+    client: str,
+) -> None:
+    """A client quotes the reason of an answer, and the address that it has asked."""
+    url = behind.simple_url.replace("//", f"//me:{quote(SECRET, safe='')}@")
+    receipt = tmp_path / "receipt.json"
+
+    def of_client(request: Request) -> bool:
+        agent = request.headers.get("user-agent", "")
+        return agent.startswith(f"{client}/") and request.path.endswith(".whl")
+
+    proxy.on(of_client, repeated)
+    poetry = poetry.with_variables(PATH=f"{Path(UV).parent}{os.pathsep}{os.environ['PATH']}")
+    named = ("--index", url, "--clients", client, "--timeout", "8s", "-vvv")
+    run = publish(poetry, project, behind, *named, "--receipt", receipt, until="installable")
+    assert run.code in {6, 7}, run.said
+    assert any(map(login_of, filter(of_client, proxy.requests)))
+    shows_nothing(run, receipt)
+    found = problems(json.loads(receipt.read_text(encoding="utf-8")))
+    assert client == "uv" or any("***" in problem["message"] for problem in found), found
 
 
 @pytest.mark.parametrize(
