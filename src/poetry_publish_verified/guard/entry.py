@@ -10,8 +10,6 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from poetry_publish_verified.guard.seams import application as seams
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -44,9 +42,7 @@ def install_guard(application: Application) -> None:
     if switch in _OFF:
         return
     if switch not in _ON:
-        from poetry_publish_verified.guard import problems
-
-        seams.notifier_of(application).warn(problems.unknown_switch(switch))
+        _warn_of_switch(application, switch)
     load = None
     try:
         wrap = _command_wrapper(application)
@@ -61,14 +57,24 @@ def install_guard(application: Application) -> None:
         load()
 
 
+def _warn_of_switch(application: Application, switch: str) -> None:
+    from poetry_publish_verified.guard import problems
+    from poetry_publish_verified.guard.seams.application import notifier_of
+
+    notifier_of(application).warn(problems.unknown_switch(switch))
+
+
 def _warn_of_failure(application: Application, error: Exception) -> None:
     from poetry_publish_verified.guard import problems
+    from poetry_publish_verified.guard.seams.application import notifier_of
 
-    seams.notifier_of(application).warn(problems.guard_failed(error))
+    notifier_of(application).warn(problems.guard_failed(error))
 
 
 def _plugin_loader(application: Application) -> Callable[[], None] | None:
     """What loads the project's plugins; None where there are none to load."""
+    from poetry_publish_verified.guard.seams import application as seams
+
     file = seams.project_file(application)
     settings = _settings(file) if file is not None else None
     if file is None or settings is None:
@@ -93,6 +99,8 @@ def _command_wrapper(application: Application) -> Callable[[], None] | None:
     # A copy among the project's plugins is loaded too late for the others.
     if _PROJECT_PLUGINS in __file__.replace(os.sep, "/"):
         return None
+    from poetry_publish_verified.guard.seams import application as seams
+
     words = seams.command_words(application)
     if not words or words[0] in _SHARES_NOTHING or seams.only_shows_version(application):
         return None
