@@ -43,11 +43,12 @@ _SECRET_VARIABLE = re.compile(
 
 # A secret shorter than this may be any word.
 _SHORTEST = 8
-# File names, hashes and versions are never changed, even where a secret is a part of one.
-_BEFORE, _AFTER = r"(?<![\w.+!-])", r"(?![\w+!-]|\.\w)"
+# File names, hashes and versions are never changed, even where a secret is a part of one. What
+# follows a % is no beginning of one: in `%3Dbeef` it is `beef` that may be a secret.
+_BEFORE, _AFTER = r"(?<![\w.+!%-])", r"(?![\w+!-]|\.\w)"
 _KEPT = (
     r"[\w.+!-]*\.(?:whl|tar\.gz|tar\.bz2|zip|json)(?:\.\w+)?|[0-9A-Fa-f]{32,128}"
-    r"|v?\d[\w+!-]*\.[\w.+!-]*\w"
+    r"|v?(?:\d+!)?\d+(?:\.\d+)+(?:[._-]?[a-z]{1,7}[._-]?\d+)*(?:\+[\w.-]*\w)?"
 )
 
 _NO_WORDS = ("head", "script", "style")
@@ -131,15 +132,14 @@ def learn_environment(environment: Mapping[str, str]) -> None:
 
 def make_public(word: str) -> None:
     """Show this word, although it may be somebody's password: the name of what is released."""
-    _secrets.public.add(word)
-    _secrets.forget_patterns()
+    _secrets.allow(word)
 
 
 class _Secrets:
     """What is shown for each secret and its base64, and the patterns that find them."""
 
     def __init__(self) -> None:
-        self.public: set[str] = set()
+        self._public: set[str] = set()
         self._shown: dict[str, str] = {}
         self._patterns: dict[bool, list[tuple[re.Pattern[str], str]]] = {}
 
@@ -147,13 +147,15 @@ class _Secrets:
         forms = {secret} | _in_base64(secret)
         if username is not None:
             forms |= _in_base64(f"{username}:{secret}")
-        for form in forms:
-            if self._shown.get(form, HIDDEN) == HIDDEN:
-                self._shown[form] = shown
-        self.forget_patterns()
+        new = {form: shown for form in forms if self._shown.get(form) in {None, HIDDEN} - {shown}}
+        if new:  # patterns take long to compile
+            self._shown |= new
+            self._patterns = {}
 
-    def forget_patterns(self) -> None:
-        self._patterns = {}
+    def allow(self, word: str) -> None:
+        if word not in self._public:
+            self._public.add(word)
+            self._patterns = {}
 
     def patterns(self, *, words: bool) -> list[tuple[re.Pattern[str], str]]:
         """The patterns, and what to show instead of a match that is not to be `kept`."""
@@ -166,17 +168,22 @@ class _Secrets:
         return self._patterns[words]
 
     def _pattern(self, forms: list[str], shown: str, words: bool) -> re.Pattern[str] | None:
-        is_word = [len(form) < _SHORTEST or form in self.public for form in forms]
-        encoded = ["".join(map(_encoded, form)) for form in forms]
-        long = [each for each, word in zip(encoded, is_word, strict=True) if not word]
-        whole = encoded if words else list(long)
-        if shown != HIDDEN:  # it is marked in a URL, where it is known however short it is
-            whole += [f"(?<=/){each}(?=/)" for each in encoded]
-        if not whole:
+        first, last = [], []
+        for form in forms:
+            encoded = "".join(map(_encoded, form))
+            alone = f"{_BEFORE}{encoded}={{0,2}}{_AFTER}"
+            if len(form) >= _SHORTEST and form not in self._public:
+                last.append(f"{encoded}={{0,2}}")
+                if re.match(_KEPT, form):  # the rest of it would not be found
+                    first.append(alone if re.fullmatch(_KEPT, form) else encoded)
+            else:
+                first += [alone] if words else []
+                # It is marked in a URL.
+                first += [f"(?<=/){encoded}(?=/)"] if shown != HIDDEN else []
+        if not first and not last:
             return None
-        alone = f"{_BEFORE}(?:{'|'.join(whole)})={{0,2}}{_AFTER}"
         kept = f"(?P<kept>{_BEFORE}(?:{_KEPT}){_AFTER})"
-        return re.compile("|".join([alone, kept, *(f"{each}={{0,2}}" for each in long)]))
+        return re.compile("|".join([*first, kept, *last]))
 
 
 _secrets = _Secrets()

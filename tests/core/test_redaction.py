@@ -114,6 +114,18 @@ def test_any_secret(secret: str, encoding: str) -> None:
     assert encoded not in redacted(f"<{encoded}>")
 
 
+@pytest.mark.parametrize(
+    "secret", ["ab12" * 10, "my.secret.pass", "5.secret-word", "1.0@pass/word", "2.0.1-secret"]
+)
+@pytest.mark.parametrize("before", ["%20", "%3D", "\\u003d", "pw=", "pw:", "\\x3d", "&#61;", "1."])
+def test_secret_behind_an_escape(secret: str, before: str) -> None:
+    """What is written before a secret makes it neither a hash nor a version."""
+    learn(secret)
+    for after in (" failed", "x", ".", "%20"):
+        shown = redacted(f"login{before}{secret}{after}")
+        assert not any(shown.endswith(f"{secret[n:]}{after}") for n in range(len(secret) - 3))
+
+
 def test_cut_text_has_no_half_of_a_secret() -> None:
     """Secrets are blanked before text is cut to its length."""
     learn("correct-horse-battery-staple")
