@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 """What is shown in place of a secret."""
-# Tags that stand within a sentence, and what ends one.
+# Tags within a sentence, and what ends one.
 _WITHIN = re.compile(
     r"</?(?:a|abbr|b|code|em|i|kbd|samp|small|strong|tt|u|var)(?:\s[^<>]*)?>", re.IGNORECASE
 )
@@ -101,7 +101,7 @@ def redacted(text: str, *, words: bool = False) -> str:
 def learn(secret: str | None, username: str | None = None, shown: str = HIDDEN) -> None:
     """Never show this secret from now on, nor what HTTP makes of it and its user name.
 
-    `shown` stands in its place.
+    `shown` is what to show instead.
     """
     if secret and secret.strip():
         _secrets.add(secret.strip(), username, shown)
