@@ -5,12 +5,9 @@ Tried with Poetry 2.0 to 2.5. Only public names of Poetry are used.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from poetry_publish_verified.adapters.clients import shared
+from poetry_publish_verified.adapters.threads import in_daemon_thread
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
 from poetry_publish_verified.sanitize import printable
@@ -87,7 +85,7 @@ class PoetryClient:
         async with self._setup.pace.clients_turn(index_url, timeout):
             try:
                 with anyio.fail_after(timeout):
-                    return await _in_thread(call)
+                    return await in_daemon_thread(call)
             except TimeoutError:
                 return ClientFailure(f"Poetry did not finish within {timeout:.0f} s")
             # Poetry, requests and what they use raise what they like on what a server may send.
@@ -219,22 +217,3 @@ def _hash_failure(file: Path, locked: str) -> ClientFailure | None:
     if found == locked:
         return None
     return ClientFailure(f"Poetry would lock {printable(locked, 200)}, but the file has {found}")
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    """`call`'s answer, from a daemon thread that is left alone when its time is up.
-
-    The threads of anyio and asyncio are waited for when the process ends, which a server that hangs
-    could put off for minutes.
-    """
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="poetry-client", daemon=True).start()
-    return await asyncio.wrap_future(future)
