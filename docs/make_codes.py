@@ -5,6 +5,7 @@ from __future__ import annotations
 from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.core.upload.refusal import in_full
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
+from poetry_publish_verified.core.upload.refusals.exchange import EXCHANGE
 from poetry_publish_verified.core.upload.refusals.general import GENERAL, UNKNOWN
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
@@ -31,6 +32,15 @@ any "already exists", the file's hash on the index decides.
 | the server says | status | code | cause | what to do | retried |
 | --- | --- | --- | --- | --- | --- |
 """
+EXCHANGE_HEAD = """
+## What the token exchange says
+
+With [trusted publishing](trusted-publishing.md), refusals to exchange the identity token of the CI
+system for an upload token are recognized in the same way, by these words and any status from 400.
+
+| the server says | code | cause | what to do |
+| --- | --- | --- | --- |
+"""
 URL = "https://upload.example.org/legacy/"
 REPOSITORY = "<repository>"
 FILENAME = "lantern-1.0.tar.gz"
@@ -50,17 +60,29 @@ def page() -> str:
         for code in Code
     )
     said = SAID.format(url=URL, filename=FILENAME)
-    return HEAD + codes + said + "".join(map(line, (*PARTICULAR, *GENERAL, UNKNOWN)))
+    refusals = "".join(map(line, (*PARTICULAR, *GENERAL, UNKNOWN)))
+    return HEAD + codes + said + refusals + EXCHANGE_HEAD + "".join(map(exchange_line, EXCHANGE))
 
 
 def line(row: Row) -> str:
     """A row of the catalog as one of the table."""
-    words = " or ".join(f"`{word}`" for word in row.said.words) or "anything else"
-    if row.said.beside:
-        words = f"`{row.said.beside}` with {words}"
     said = map(text, in_full(row, FILENAME, URL, repository=REPOSITORY))
-    cells = (words, statuses(row), str(row.code), *said)
+    cells = (words_of(row), statuses(row), str(row.code), *said)
     return f"| {' | '.join((*cells, AGAIN[row.again]))} |\n"
+
+
+def exchange_line(row: Row) -> str:
+    """A row about the token exchange."""
+    known = {"claims": "…", "issuer": "this CI system", "reusable": ""}
+    known |= {"publishing": "the page for publishers", "pending": "the page for pending publishers"}
+    said = (text(each.format(**known)) for each in (row.cause, row.remedy))
+    return f"| {' | '.join((words_of(row), str(row.code), *said))} |\n"
+
+
+def words_of(row: Row) -> str:
+    """What the server must say."""
+    words = " or ".join(f"`{word}`" for word in row.said.words) or "anything else"
+    return f"`{row.said.beside}` with {words}" if row.said.beside else words
 
 
 def statuses(row: Row) -> str:

@@ -121,6 +121,23 @@ class Code(StrEnum):
     CREDENTIALS_MISSING = "PV306", "The repository's credentials are missing or incomplete."
     REPOSITORY_NOT_REACHED = "PV310", "The repository's upload URL cannot be reached."
     PLAIN_HTTP = "PV311", "Credentials or files would cross the network unencrypted."
+    PUBLISHING_NOT_POSSIBLE = "PV320", "Trusted publishing is required, and not possible here."
+    PUBLISHING_NOT_OFFERED = "PV321", "The index does not offer trusted publishing."
+    AUDIENCE_OF_ANOTHER = "PV322", "An index asks for an identity token for another service."
+    NO_IDENTITY = "PV323", "The CI system gives the job no identity token."
+    IDENTITY_UNUSABLE = (
+        "PV324",
+        "The CI system's identity token is not available, or cannot be used.",
+    )
+    EXCHANGE_FAILED = "PV325", "The index gave no usable answer to the exchange of tokens."
+    ISSUER_UNKNOWN = "PV326", "The index does not accept tokens from this CI system."
+    NOT_ENABLED = "PV327", "The index has trusted publishing switched off."
+    IDENTITY_REFUSED = "PV328", "The index considers the identity token forged or expired."
+    PENDING_PUBLISHER_USELESS = "PV329", "A pending publisher names a project that exists."
+    PUBLISHER_UNKNOWN = "PV330", "The index has no trusted publisher for this run."
+    IDENTITY_USED = "PV331", "The identity token was exchanged before."
+    TOKEN_MAY_NOT_SUFFICE = "PV332", "The upload token may end before the uploads do."
+    SEVERAL_NEW_PROJECTS = "PV333", "Several new projects need a pending publisher each."
     CREDENTIALS_REFUSED = "PV401", "The index refused the credentials."
     EMAIL_NOT_VERIFIED = "PV402", "The account's primary e-mail address is not verified."
     NOT_ALLOWED = "PV403", "The account or token may not upload to this project."

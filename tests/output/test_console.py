@@ -100,7 +100,7 @@ def test_every_text_of_an_event_is_redacted() -> None:
         *("filename", "filenames", "distributions", "state", "remote_sha256", "pause", "size"),
         *("attempt", "attempts", "sent", "upload", "timeout", "variants", "variant", "requests"),
         *("missing", "next_in", "expires_in", "waited", "proven", "not_offered", "sha256"),
-        *("client", "downloaded", "resolved", "release", "needs", "by", "verdict"),
+        *("client", "downloaded", "resolved", "release", "needs", "by", "verdict", "seconds"),
     }
     found = {each.name for kind in Event.__subclasses__() for each in fields(kind)}
     assert found - kept == _TEXTS

@@ -128,6 +128,7 @@ class ScriptedIndex:
     access: Hashable = None
     root_state: RootState = "there"
     roots: int = 0
+    signed_in: list[str] = field(default_factory=list)
 
     def put(self, distribution: Distribution, *, since: float | None = None) -> StoredFile:
         """Store a file, to be seen after the index's delay."""
@@ -136,6 +137,10 @@ class ScriptedIndex:
         since = self.clock.now + self.delay if since is None else since
         self.shelf[distribution.filename] = StoredFile(sha256, served, since)
         return self.shelf[distribution.filename]
+
+    def sign_in(self, token: str) -> None:
+        """Remember the token."""
+        self.signed_in.append(token)
 
     async def root(self) -> tuple[RootState, str]:
         """The scripted state of the index's root."""
@@ -219,6 +224,7 @@ class ScriptedRepository:
     takes: float = 0.0
     slow: dict[str, float] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
     times: dict[str, tuple[float, float]] = field(default_factory=dict)
     out_of_reach: list[str] = field(default_factory=list)
     redirects: tuple[RepositoryState, str] = ("there", "")
@@ -232,11 +238,12 @@ class ScriptedRepository:
         return self.redirects
 
     async def upload(
-        self, distribution: Distribution, on_sent: Callable[[int], None]
+        self, distribution: Distribution, on_sent: Callable[[int], None], token: str | None = None
     ) -> Answered | NoAnswer:
         """Accept a file as scripted, by default with 200."""
         await anyio.lowlevel.checkpoint()
         self.sent.append(distribution.filename)
+        self.tokens.append(token)
         on_sent(distribution.size // 2)
         self.before(distribution)
         started = self.shows_on[0].clock.monotonic()

@@ -113,11 +113,11 @@ class Monorepo:
 
         async def live() -> Verdict:
             slots = anyio.CapacityLimiter(jobs)
-            plan = replace(PLAN, dry_run=dry_run)
-            releases = [
-                replace(planned, context=replace(planned.context, plan=plan, slots=slots))
-                for planned in self.releases
-            ]
+            releases = []
+            for planned in self.releases:
+                plan = replace(planned.context.plan, dry_run=dry_run)
+                context = replace(planned.context, plan=plan, slots=slots)
+                releases.append(replace(planned, context=context))
             return await publish_all(releases, partial(self.report, None), fail_fast=fail_fast)
 
         verdict = anyio.run(live)

@@ -119,6 +119,7 @@ class Asked:
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
     a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
     has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`.
+    With `post`, this JSON is sent.
     """
 
     limit: int
@@ -126,6 +127,7 @@ class Asked:
     fresh: bool = False
     patience: float = math.inf
     follow: bool = True
+    post: bytes | None = None
 
 
 class Http:
@@ -169,7 +171,9 @@ class Http:
             await self._pace.turn(url, patience=asked.patience)
             with _bounded(asked.timeout):
                 for _ in range(_MAX_REDIRECTS):
-                    async with self._stream(url, headers, access, url, fresh=asked.fresh) as answer:
+                    fresh, post = asked.fresh, asked.post
+                    stream = self._stream(url, headers, access, url, fresh=fresh, post=post)
+                    async with stream as answer:
                         status, fields = answer.status_code, plain(answer.headers)
                         if status not in _REDIRECTS or not asked.follow:
                             coding = fields.get("content-encoding", "identity")
@@ -221,11 +225,13 @@ class Http:
         home: str,
         *,
         fresh: bool = False,
+        post: bytes | None = None,
     ) -> AsyncIterator[httpx.Response]:
         at_home = origin(url) == origin(home)
         client = self._client(url, access, trust_usual=not at_home, fresh=fresh)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
-        request = client.build_request("GET", url, headers=dict(headers))
+        method = "GET" if post is None else "POST"
+        request = client.build_request(method, url, headers=dict(headers), content=post)
         response = await client.send(request, auth=auth, stream=True)
         if (pause := retry_after(plain(response.headers))) and response.status_code not in GIVEN:
             self._pace.hold(url, pause)

@@ -36,7 +36,7 @@ from poetry_publish_verified.core.simple import (
     parse_version_page,
 )
 from poetry_publish_verified.core.simple.page import ProjectPage, UnreadablePageError
-from poetry_publish_verified.core.urls import IndexTarget, origin
+from poetry_publish_verified.core.urls import Access, IndexTarget, origin
 from poetry_publish_verified.core.variants import PIP, Variant
 from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation, RootState
@@ -67,16 +67,22 @@ class SimpleIndex:
         """`timeout` bounds one look at a page, in seconds."""
         self.url, self.name, self.pypi = target.url, target.name, target.pypi
         self.certain, self.guessed = target.certain, target.guessed
-        access = self._access = target.access
-        # A login, a client certificate and unchecked ones are for the index's own origin alone.
-        for_home = access.basic or access.client_cert or not access.verify
-        self.access: Hashable = (access, origin(target.url) if for_home else None)
+        self._use(target.access)
         self._http = http
         self._timeout = min(_PAGE_TIMEOUT, timeout)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._reading = anyio.Lock()
         # The last page that was read, by where it came from and as what, with its digest.
         self._read_before: dict[tuple[str, str, str], tuple[bytes, ProjectPage]] = {}
+
+    def _use(self, access: Access) -> None:
+        self._access = access
+        # A login, a client certificate and unchecked ones are for the index's own origin alone.
+        for_home = access.basic or access.client_cert or not access.verify
+        self.access: Hashable = (access, origin(self.url) if for_home else None)
+
+    def sign_in(self, token: str) -> None:
+        self._use(self._access.with_token(token))
 
     async def look(
         self,

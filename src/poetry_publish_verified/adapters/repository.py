@@ -40,7 +40,7 @@ class HttpRepository:
         return moves_uploads(self.url, answer.location) or "there", answer.location
 
     async def upload(
-        self, distribution: Distribution, on_sent: Callable[[int], None]
+        self, distribution: Distribution, on_sent: Callable[[int], None], token: str | None = None
     ) -> Answered | NoAnswer:
         try:
             return await post_file(
@@ -48,7 +48,7 @@ class HttpRepository:
                 self.url,
                 form_fields(distribution),
                 self._dist_dir / distribution.filename,
-                self._access,
+                self._access.with_token(token),
                 on_sent,
                 sha256=distribution.sha256,
             )

@@ -24,6 +24,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass, field
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
+from poetry_publish_verified.adapters.trusted_publishing import IndexTokenExchange, ambient_provider
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.events import Event, ProblemFound
@@ -54,11 +56,17 @@ from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.seams.cache import forget_release
-from poetry_publish_verified.poetry_api.repositories import accept_encoding, proxy_for, pypi_index
+from poetry_publish_verified.poetry_api.repositories import (
+    accept_encoding,
+    is_public,
+    proxy_for,
+    pypi_index,
+)
 from poetry_publish_verified.release import interfaces
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
+from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 from poetry_publish_verified.release.wait import wait_for
 from poetry_publish_verified.release.workspace import PlannedRelease, publish_all
 
@@ -136,7 +144,8 @@ async def _adapters(
         group.start_soon(ticking)
         group.start_soon(_set_up, clients)
         try:
-            yield _Adapters(http, indexes, clients, anyio.CapacityLimiter(plan.jobs))
+            publisher = cache(partial(publisher_at, http, report))
+            yield _Adapters(http, indexes, clients, anyio.CapacityLimiter(plan.jobs), publisher)
         except ReleaseError as error:  # a group of tasks would wrap it
             failure = error
         group.cancel_scope.cancel()
@@ -158,6 +167,7 @@ class _Adapters:
     indexes: Mapping[str, SimpleIndex]
     clients: Clients
     slots: anyio.CapacityLimiter
+    publisher: Callable[[RepositoryTarget], TrustedPublisher | None]
     clock: SystemClock = field(default_factory=SystemClock)
     encodings: Encodings = field(
         default_factory=lambda: Encodings(ZSTD_IS_KNOWN, accept_encoding())
@@ -178,6 +188,7 @@ class _Adapters:
             encodings=self.encodings,
             jitter=self.jitter,
             slots=self.slots,
+            tokens=self.publisher(targets.repository),
         )
 
     def to_wait(self, awaited: Awaited, plan: Plan) -> interfaces.VerifyContext:
@@ -193,6 +204,15 @@ class _Adapters:
             encodings=self.encodings,
             jitter=self.jitter,
         )
+
+
+def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> TrustedPublisher | None:
+    """What gets upload tokens for a repository; None if configured credentials are used."""
+    provider = ambient_provider() if target.trusted else None
+    if provider is None:
+        return None
+    exchange, public = IndexTokenExchange(http, target, provider), is_public(target.url)
+    return TrustedPublisher(target, exchange, SystemClock(), report, public=public)
 
 
 def _clients(

@@ -42,7 +42,7 @@ _TICK = 1.0
 _SAVING = 20.0
 # What may hold secrets in an event and in a problem; a text has at most so many characters.
 _TEXTS = {
-    *("problem", "detail", "words", "edge", "skipped", "summary"),
+    *("problem", "detail", "words", "edge", "skipped", "summary", "publisher"),
     *("index", "indexes", "repository_url", "project_page"),
 }
 _OF_PROBLEMS = ("message", "remedy", "index")

@@ -42,6 +42,11 @@ class PublishVerifiedCommand(SuggestingCommand):
             "How often to retry an upload when the index or the network fails. Default is `5`.",
         ),
         value_option(
+            "trusted-publishing",
+            "Whether to get short-lived upload tokens for this CI job: `auto` (if there are no"
+            " credentials), `always` or `never`. Default is `auto`.",
+        ),
+        value_option(
             "projects",
             "Publish several projects in the order of their dependencies: directories, or patterns"
             " such as 'packages/*'.",
@@ -69,7 +74,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
 
 Subcommands:
   <c1>poetry publish-verified wait</c1>    Waits for releases that somebody else publishes.
-  <c1>poetry publish-verified doctor</c1>  Checks the project plugins and locks of a checkout.
+  <c1>poetry publish-verified doctor</c1>  Checks the plugins, locks and credentials of a checkout.
 
 Exit codes:
     0  The release is proven to be available.

@@ -11,10 +11,12 @@ from poetry.console.commands.command import Command
 
 from poetry_publish_verified.adapters.kept_directory import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
+from poetry_publish_verified.adapters.trusted_publishing import ambient_provider
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Settings
+from poetry_publish_verified.core.trusted_publishing import trusted
 from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTarget
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
@@ -102,6 +104,7 @@ def start_release(
 def _targets(options: PublishOptions, settings: Settings, project: Project) -> Targets:
     poetry = project.poetry
     repository = repositories.repository(poetry, options.repository, options.credentials)
+    repository = trusted(repository, settings.trusted_publishing, ambient_provider())
     return indexes.targets(poetry, repository, settings.indexes)
 
 

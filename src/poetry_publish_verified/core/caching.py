@@ -31,7 +31,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if (seconds := _seconds(text)) is not None:
         return min(seconds, _LONGEST)
-    wanted, now = _moment(text), _moment(headers.get("date"))
+    wanted, now = moment_of(text), moment_of(headers.get("date"))
     if wanted is None or now is None:
         return None
     return min(max((wanted - now).total_seconds(), 0.0), _LONGEST)
@@ -55,7 +55,7 @@ def limit_reset(headers: Mapping[str, str]) -> float | None:
         return min(max(used_up or [seconds for _, seconds in limits]), _LONGEST)
     for name in ("ratelimit-reset", "x-ratelimit-reset"):
         if (seconds := _seconds(headers.get(name))) is not None:
-            return _until(seconds, _moment(headers.get("date")))
+            return _until(seconds, moment_of(headers.get("date")))
     return None
 
 
@@ -68,7 +68,7 @@ def vary(headers: Mapping[str, str]) -> frozenset[str]:
 def _lifetime(headers: Mapping[str, str]) -> float | None:
     if (seconds := _max_age(headers)) is not None:
         return seconds
-    expires, made = _moment(headers.get("expires")), _moment(headers.get("date"))
+    expires, made = moment_of(headers.get("expires")), moment_of(headers.get("date"))
     return (expires - made).total_seconds() if expires and made and expires > made else None
 
 
@@ -104,7 +104,8 @@ def _sane(seconds: float) -> float | None:
     return seconds if seconds <= _LONGEST else None
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
+    """A date in a header (RFC 9110); None if it is none."""
     try:
         moment = parsedate_to_datetime(text or "")
     except (ValueError, IndexError, TypeError, OverflowError):

@@ -119,6 +119,13 @@ class FirstLookDelayed(Event):
     pause: float
 
 
+class UploadTokenMinted(Event):
+    """Trusted publishing gave an upload token to `publisher`, valid for so many `seconds`."""
+
+    publisher: str
+    seconds: float
+
+
 class SendingStarted(Event):
     """Preflight has passed: from now on files may be on the index."""
 

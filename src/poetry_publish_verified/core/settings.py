@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.problems import usage as problems
@@ -17,6 +17,9 @@ ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 _TABLE = "[tool.publish-verified]"
 # Read elsewhere, before any command runs.
 _OTHER_VARIABLES = ("GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD")
+
+
+TrustedPublishing = Literal["auto", "always", "never"]
 
 
 class Until(StrEnum):
@@ -59,6 +62,7 @@ class Settings:
     jobs: int = 4
     retries: int = 5
     projects: tuple[str, ...] = ()
+    trusted_publishing: TrustedPublishing = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "jobs": ("jobs", partial(_number, 1, 32)),
     "retries": ("retries", partial(_number, 0, 100)),
     "projects": ("projects", _paths),
+    "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

@@ -2,8 +2,8 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -45,6 +45,10 @@ class Access:
             return None
         return self.username or "", self.password or ""
 
+    def with_token(self, token: str | None) -> Self:
+        """The same with an API token for a login; unchanged if there is none."""
+        return replace(self, username="__token__", password=token) if token else self
+
 
 def in_variables(name: str) -> str | None:
     """A repository's name as it appears in Poetry's environment variables.
@@ -69,7 +73,8 @@ class RepositoryTarget:
     """A repository by Poetry's name for it, its upload URL (no credentials) and access.
 
     `half_login`: there is a user name for it, without a password anywhere; `empty`: environment
-    variables for credentials that are set to nothing.
+    variables for credentials that are set to nothing; `source`: where the credentials are from;
+    `trusted`: whether trusted publishing takes their place if it is offered, or always.
     """
 
     name: str
@@ -77,6 +82,8 @@ class RepositoryTarget:
     access: Access
     half_login: bool = False
     empty: tuple[str, ...] = ()
+    source: str = ""
+    trusted: Literal["auto", "always"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,8 @@ class Text:
                 yield f" - {_FILES[state].format(_name(filename))}"
             case events.UploadStarted(filename, _, attempt, attempts) if attempt > 1:
                 yield f" - {_name(filename)}: retrying (attempt {attempt} of {attempts})"
+            case events.UploadTokenMinted(publisher):
+                yield f" - signed in by trusted publishing as {escaped(publisher)}"
             case events.UploadEnded(filename, upload):
                 yield f" - {_FILES[upload].format(_name(filename))}"
             case events.UploadUncertain(filename, words):

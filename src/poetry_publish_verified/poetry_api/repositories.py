@@ -89,7 +89,10 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
         raise ReleaseError.refused(problems.bad_repository_url(label, error)) from None
     if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
         url += "/"
-    if recorder.username is not None and recorder.password is not None:
+    empty = tuple(name for name in credential_variables(label) if os.environ.get(name) == "")
+    # Poetry before 2.1 takes an empty variable for an empty password.
+    unset = recorder.password == "" and bool(empty)
+    if recorder.username is not None and recorder.password is not None and not unset:
         username, password = recorder.username, recorder.password
     if username == "__token__" and password is not None:
         # A secret of a CI often ends with the line break of the file it came from.
@@ -98,8 +101,21 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     access = access_to(url, username, password, cert=cert, client_cert=client_cert)
     # Poetry itself forgets a user name that comes without a password.
     half = bool(given.username or recorder.username) and access.password is None
-    empty = tuple(name for name in credential_variables(label) if os.environ.get(name) == "")
-    return RepositoryTarget(label, url, access, half_login=half, empty=empty)
+    source = _source(label, given, recorder) if access.basic else ""
+    return RepositoryTarget(label, url, access, half_login=half, empty=empty, source=source)
+
+
+def _source(name: str, given: Credentials, recorder: _Recorder) -> str:
+    """Where a repository's credentials are from, in Poetry's own order."""
+    if given.username or given.password:
+        return "the command line"
+    variables = [each for each in credential_variables(name) if os.environ.get(each)]
+    if variables:
+        return f"the environment ({', '.join(variables)})"
+    if recorder.password is not None:
+        return f"Poetry's configuration or keyring (pypi-token.{name} or http-basic.{name})"
+    in_url = split_credentials(recorder.url)[1:] != (None, None)
+    return "the repository's URL" if in_url else "~/.netrc"
 
 
 def access_to(

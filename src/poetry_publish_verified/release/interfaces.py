@@ -27,6 +27,7 @@ from poetry_publish_verified.core.verification import (
     NotDownloaded,
 )
 from poetry_publish_verified.core.visibility import Observation, RootState
+from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 
 
 class Index(Protocol):
@@ -44,6 +45,9 @@ class Index(Protocol):
     """Whether this is PyPI, which Poetry reads in a way of its own."""
     access: Hashable
     """How it fetches files, credentials included: equal for indexes that fetch alike."""
+
+    def sign_in(self, token: str) -> None:
+        """Read it with this API token from now on."""
 
     async def look(
         self,
@@ -94,9 +98,9 @@ class Repository(Protocol):
         """
 
     async def upload(
-        self, distribution: Distribution, on_sent: Callable[[int], None]
+        self, distribution: Distribution, on_sent: Callable[[int], None], token: str | None = None
     ) -> Answered | NoAnswer:
-        """Send one file once."""
+        """Send one file once, with `token` instead of the configured credentials if it is given."""
 
 
 class Client(Protocol):
@@ -215,7 +219,11 @@ class VerifyContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishContext(VerifyContext):
-    """The world of a release that is to be sent; each file takes one of the `slots` meanwhile."""
+    """The world of a release that is to be sent; each file takes one of the `slots` meanwhile.
+
+    `tokens` is None if the configured credentials, or none, are used.
+    """
 
     repository: Repository
     slots: AbstractAsyncContextManager[object]
+    tokens: TrustedPublisher | None = None

@@ -18,9 +18,9 @@ from poetry_publish_verified.release.reconcile import (
 )
 
 _T = TypeVar("_T")
-_Kind = Literal["preflight", "files", "servers"]
+_Kind = Literal["preflight", "tokens", "files", "servers"]
 # Those closest to the user first.
-_ORDER: tuple[_Kind, ...] = ("preflight", "files", "servers")
+_ORDER: tuple[_Kind, ...] = ("preflight", "tokens", "files", "servers")
 
 
 async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Release, Reconciled]:
@@ -50,9 +50,13 @@ async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Relea
     async def reach() -> None:
         await of("servers", refuse_unreachable(context, patient))
 
+    async def sign_in() -> None:
+        await of("tokens", _refuse_as_publisher(context))
+
     async with anyio.create_task_group() as group:
         group.start_soon(look)
         group.start_soon(reach)
+        group.start_soon(sign_in)
         release = await of("preflight", source.read())
         if release is not None:
             await of("preflight", _refuse_faults(release, context))
@@ -76,3 +80,8 @@ async def _refuse_faults(release: Release, context: PublishContext) -> None:
         public=context.plan.public,
     )
     refuse(problems, context.report, strict=context.plan.strict)
+
+
+async def _refuse_as_publisher(context: PublishContext) -> None:
+    if context.tokens is not None:
+        refuse(await context.tokens.check(), context.report, strict=context.plan.strict)

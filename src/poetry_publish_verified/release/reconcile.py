@@ -51,13 +51,15 @@ class Reconciled:
     """What the repository's own index holds of a release.
 
     `remote`: file names to sha256; `any_file`: it lists some file of this version; and whether it
-    surely answers 200 to the same bytes again (`takes_identical`). `versions`: all that it has.
+    surely answers 200 to the same bytes again (`takes_identical`). `versions`: all that it has;
+    `new_project`: not even a page.
     """
 
     remote: Mapping[str, str] = field(default_factory=dict)
     any_file: bool = False
     takes_identical: bool = False
     versions: frozenset[Version] = frozenset()
+    new_project: bool = False
 
 
 async def first_look(identity: Identity, context: PublishContext, patient: Patient) -> Observation:
@@ -72,6 +74,9 @@ async def first_look(identity: Identity, context: PublishContext, patient: Patie
     while True:
         attempt += 1
         seen = await context.own.look(identity.name, str(identity.version), UNSEEN)
+        denied = seen.state == "denied" and attempt == 1
+        if denied and await _sign_in(identity.name, context, patient):
+            continue
         if seen.state in {"page", "absent", "moved"}:
             if seen.page is None and not context.own.certain:
                 await _refuse_no_index(context)
@@ -87,6 +92,17 @@ async def first_look(identity: Identity, context: PublishContext, patient: Patie
         pause = max(pause - (clock.monotonic() - start - waited), 0.0)
         context.report(FirstLookDelayed(context.own.url, seen.detail, pause))
         await clock.sleep(pause)
+
+
+async def _sign_in(project: str, context: PublishContext, patient: Patient) -> bool:
+    """Read the repository's own index with an upload token, if one may be minted already.
+
+    That may create a project, so nothing else may be wrong.
+    """
+    tokens, own = context.tokens, context.own
+    if tokens is None or context.plan.dry_run or origin(own.url) != origin(context.repository.url):
+        return False
+    return await patient() and await tokens.sign_in(own.sign_in, project)
 
 
 async def _refuse_no_index(context: PublishContext) -> None:
@@ -146,7 +162,8 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
     # devpi names itself on every page; others that accept the same bytes again do not.
     takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
-    return Reconciled(remote, any_file, takes_identical, versions_among(files, identity.name))
+    versions = versions_among(files, identity.name)
+    return Reconciled(remote, any_file, takes_identical, versions, new_project=page is None)
 
 
 def _refuse_closed(release: Release, page: ProjectPage, plan: Plan, index: str) -> None:

@@ -11,7 +11,7 @@ from poetry_publish_verified.core.distribution import Distribution, upload_batch
 from poetry_publish_verified.core.problems.upload import kept_remote
 from poetry_publish_verified.core.problems.verification import quarantined
 from poetry_publish_verified.core.upload.form import judge
-from poetry_publish_verified.core.upload.outcomes import Answered, Doubtful, Stored
+from poetry_publish_verified.core.upload.outcomes import Answered, Doubtful, Refused, Stored
 from poetry_publish_verified.core.upload.transfer import (
     Arrived,
     Failed,
@@ -23,7 +23,7 @@ from poetry_publish_verified.core.upload.transfer import (
     TransferStep,
 )
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Code, ReleaseError, Verdict
 from poetry_publish_verified.release.interfaces import PublishContext, Release
 from poetry_publish_verified.release.reconcile import (
     NotToldError,
@@ -115,12 +115,16 @@ class _Sending:
         self, distribution: Distribution, attempt: int, transfer: Transfer
     ) -> TransferStep:
         """Send a file once, and tell what comes of it where that is not the end."""
-        report, filename = self._context.report, distribution.filename
+        report, filename, tokens = self._context.report, distribution.filename, self._context.tokens
         attempts = self._plan.retries + 1
         async with self._context.slots:
+            try:
+                token = await tokens.current(self._identity.name) if tokens else None
+            except ReleaseError as error:
+                return Failed("not-sent", Verdict.UPLOAD_FAILED, error.problems[0])
             report(events.UploadStarted(filename, distribution.size, attempt, attempts))
             answer = await self._context.repository.upload(
-                distribution, lambda sent: report(events.UploadProgressed(filename, sent))
+                distribution, lambda sent: report(events.UploadProgressed(filename, sent)), token
             )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
         repository = self._context.repository
@@ -129,8 +133,11 @@ class _Sending:
             filename,
             repository.url,
             repository=repository.name,
-            anonymous=repository.anonymous,
+            anonymous=repository.anonymous and token is None,
         )
+        refused = outcome.problem.code if isinstance(outcome, Refused) else None
+        if tokens and token and refused is Code.TOKEN_EXPIRED:
+            tokens.expired(token)
         now = self._context.clock.monotonic()
         step = transfer.answered(outcome, now, rest)
         if not isinstance(outcome, Stored):

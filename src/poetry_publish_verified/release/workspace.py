@@ -12,7 +12,7 @@ from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
 from poetry_publish_verified.release.interfaces import PublishContext, Release, ReleaseSource
 from poetry_publish_verified.release.prepare import prepare
-from poetry_publish_verified.release.publish import send_and_prove
+from poetry_publish_verified.release.publish import foreseen, send_and_prove
 from poetry_publish_verified.release.reconcile import Reconciled
 
 
@@ -79,9 +79,13 @@ async def _prepare_all(
             group.start_soon(one, planned)
     members = [each.member for each in ready.values()]
     there = {name: each.found.versions for name, each in ready.items()}
-    common = [*release_order.faults(members), *release_order.unsatisfied(members, there)]
-    for problem in common:
+    faults = [*release_order.faults(members), *release_order.unsatisfied(members, there)]
+    waits = any(release_order.needs(members).values())
+    files = [(each.release, each.found) for each in ready.values()]
+    faults += foreseen(files, releases[0].context, waits=waits)
+    for problem in faults:
         report(events.ProblemFound(problem, release=False))
+    common = any(problem.severity == "error" for problem in faults)
     if not (refused or common):
         return ready
     for planned in releases:

@@ -14,7 +14,7 @@ from poetry_publish_verified.core.urls import (
 )
 from poetry_publish_verified.errors import Problem
 
-__all__ = ["Circumstances", "Declared", "Identity", "check"]
+__all__ = ["Circumstances", "Declared", "Identity", "check", "credentials"]
 
 
 def check(
@@ -30,7 +30,7 @@ def check(
     found = [
         *circumstances.broken,
         *_whole(release, distributions, circumstances, public=public),
-        *_credentials(circumstances.repository, public=public),
+        *credentials(circumstances.repository, public=public),
         *_in_the_clear(circumstances),
     ]
     for distribution in distributions:
@@ -63,9 +63,9 @@ def _whole(
         yield problems.local_version(str(release.version))
 
 
-def _credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterator[Problem]:
+def credentials(repository: RepositoryTarget | None, *, public: bool) -> Iterator[Problem]:
     """Credentials that cannot be enough; many company servers need none."""
-    if repository is None:
+    if repository is None or repository.trusted:
         return
     name, access = repository.name, repository.access
     variables = credential_variables(name)

@@ -46,7 +46,7 @@ def in_full(row: Row, filename: str, upload_url: str, *, repository: str) -> tup
     Links to pages for people are given where the index is one whose pages are known, and are built
     from the upload URL's own host; elsewhere the pages are only named.
     """
-    home = _home(upload_url)
+    home = site(upload_url)
     parsed = recognize(filename)
     name = parsed.name if parsed else None
     variables = credential_variables(repository)
@@ -74,7 +74,7 @@ def _first(rows: tuple[Row, ...], status: int, words: str) -> Row | None:
     return next((row for row in rows if row.said.fits(status, words)), None)
 
 
-def _home(upload_url: str) -> str | None:
+def site(upload_url: str) -> str | None:
     """The root of the pages of an index like PyPI: known by the shape of its upload URL."""
     try:
         parts = urlsplit(split_credentials(upload_url)[0])
