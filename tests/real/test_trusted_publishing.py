@@ -320,3 +320,28 @@ def test_denied_index_is_read_with_the_token(
     newer.build()
     ended(publish(github, newer, behind, "--dry-run"), 3)
     assert len(trusted.minted) == 1
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_doctor(
+    github: Poetry, project: Project, trusted: TrustedIndex, behind: Index, *, offered: bool
+) -> None:
+    """`doctor` says who this job would be to the index, without a token of either kind."""
+    if not offered:
+        trusted.proxy.answer(trusted.is_audience, Answer(404))
+    job = github.with_variables(**behind.environment())
+    run = job.run("publish-verified", "doctor", "-r", "harbour", cwd=project.path)
+    ended(run, 0)
+    assert "Credentials of repository harbour: none; trying trusted publishing." in run.out
+    assert ("owner octo, repository lantern" in run.out) is offered
+    assert trusted.minted == []
+    keeps_secrets(run, trusted)
+
+
+def test_doctor_names_the_source(github: Poetry, project: Project, pypi: Index) -> None:
+    """`doctor` says where credentials come from, not what they are."""
+    job = github.with_variables(**pypi.environment())
+    run = job.run("publish-verified", "doctor", "-r", "harbour", cwd=project.path)
+    ended(run, 0)
+    assert "the environment (POETRY_HTTP_BASIC_HARBOUR_USERNAME, " in run.out
+    assert (pypi.password or "") not in run.said

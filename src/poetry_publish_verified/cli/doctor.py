@@ -24,7 +24,7 @@ class DoctorCommand(SuggestingCommand):
 
     name = "publish-verified doctor"
     description = (
-        "Checks the project plugins and locks of a checkout, and says how to fix problems."
+        "Checks the plugins, locks and credentials of a checkout, and says how to fix problems."
     )
     arguments: ClassVar[list[Argument]] = [
         argument("path", "The checkout to check. Default is the current directory.", optional=True)
@@ -32,11 +32,17 @@ class DoctorCommand(SuggestingCommand):
 
     options: ClassVar[list[Option]] = [
         option(
+            "repository",
+            "r",
+            "The repository whose credentials to check. Default is PyPI.",
+            flag=False,
+        ),
+        option(
             "clean",
             None,
             "Remove what this plugin keeps in the checkout and for this user: plugin sets, records,"
             " and locks that nobody holds.",
-        )
+        ),
     ]
 
     def handle(self) -> int:
@@ -66,6 +72,10 @@ class DoctorCommand(SuggestingCommand):
         elif not findings:
             self.line(f"Project plugins of {escaped(str(root))}: no problems found.")
         sound = self._locks(root if _is_project(root) else None)
+        if _is_project(root):
+            from poetry_publish_verified.cli.doctor_credentials import check_credentials
+
+            sound = check_credentials(self, root) and sound
         return _TROUBLED if any(found.stops for found in findings) or not sound else 0
 
     def _clean(self, root: Path | None) -> int:
