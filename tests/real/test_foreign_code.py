@@ -134,6 +134,8 @@ def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> No
     poetry = Poetry(own, poetry.home, trapped.project.path, real=True).with_variables(
         TWINE_PASSWORD=SECRET,
         POETRY_PYPI_TOKEN_HARBOUR=SECRET,
+        ACTIONS_ID_TOKEN_REQUEST_TOKEN=SECRET,
+        PYPI_ID_TOKEN=SECRET,
         POETRY_HTTP_BASIC_QUAY_PASSWORD=SECRET,
         PYTHONSAFEPATH="1",
         PYTHONPATH=str(tmp_path / "nothing"),
@@ -149,7 +151,8 @@ def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> No
     assert all(start["isolated"] for start in by_poetry)
     (build,), (_,) = ([s for s in by_poetry if kind in s["argv"]] for kind in KINDS)
     assert build["cwd"] == str(trapped.project.path)
-    assert not any(name.startswith("POETRY_PYPI_TOKEN_") for name in build["environ"])
+    tokens = {"POETRY_PYPI_TOKEN_HARBOUR", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN"}
+    assert tokens.isdisjoint(build["environ"])
     assert {"TWINE_PASSWORD", "POETRY_HTTP_BASIC_QUAY_PASSWORD"} <= build["environ"].keys()
     others = [start for start in starts if start["pid"] not in {build["pid"], *poetrys}]
     for start in others:

@@ -18,6 +18,8 @@ from poetry.console.commands.command import Command
 from poetry_publish_verified import isolated_python
 from poetry_publish_verified.sanitize import decoded, printable_lines
 
+# What a build has no business with: upload tokens, and what gets a trusted publisher's.
+_TOKENS = re.compile(r"POETRY_PYPI_TOKEN_|ACTIONS_ID_TOKEN_REQUEST_|.*_ID_TOKEN$")
 # Seconds for a build to end after a signal.
 _GRACE = 5.0
 # It ends with its standard input, and so does all that it has started: however we die, it does not
@@ -71,7 +73,7 @@ async def build_in_subprocess(project: Path, dist_dir: Path, *options: str) -> N
         cwd=project,
         # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
         # they are for uploads alone. User names and passwords may be a private source's.
-        env={k: v for k, v in os.environ.items() if not k.startswith("POETRY_PYPI_TOKEN_")},
+        env={k: v for k, v in os.environ.items() if not _TOKENS.match(k)},
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
