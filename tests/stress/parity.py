@@ -242,12 +242,14 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="two commands in each environment")
     parser.add_argument("--only", default="*", help="'ENVIRONMENT / COMMAND / VERSION', with *")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="side by side")
+    parser.add_argument("--skip", type=int, default=0, help="how many runs an earlier process made")
     parser.add_argument("--list", action="store_true", help="print the runs without running them")
     options = parser.parse_args()
     runs = (short_runs if options.short else all_runs)(available(ENVIRONMENTS))
     runs = [run for run in runs if fnmatch.fnmatch(str(run), options.only)]
     # If it is stopped half-way, it has tried some of everything.
     random.Random(0).shuffle(runs)  # noqa: S311 - any order will do
+    runs = runs[options.skip :]
     if options.list:
         say(*map(str, runs))
         return 0
