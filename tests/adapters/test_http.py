@@ -366,6 +366,20 @@ def test_page_from_a_closed_port(url: str) -> None:
         run(page(url))
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1/", "connection refused"),
+        ("https://localhost:1/", "connection refused"),
+        ("http://lantern.invalid/", "cannot find the host"),
+    ],
+)
+def test_cause_of_a_failed_connection(url: str, words: str) -> None:
+    """The system's words are shown, not that "all attempts failed"."""
+    with pytest.raises(HttpError, match=words):
+        run(page(url))
+
+
 # Files
 
 

@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 import anyio
 import httpx
 
+from poetry_publish_verified.adapters.connection_failure import connection_failure
 from poetry_publish_verified.adapters.decoding import UNDONE, decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
 from poetry_publish_verified.adapters.pace import Pace
@@ -367,9 +368,7 @@ def _errors_told() -> Iterator[None]:
         untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         kind = UntrustedError if untrusted else UnreachableError
         raise kind(said(error)) from error
-    except httpx.HTTPError as error:
-        raise HttpError(said(error)) from error
-    except UNUSABLE as error:
+    except (httpx.HTTPError, *UNUSABLE) as error:
         raise HttpError(said(error)) from error
 
 
@@ -394,6 +393,8 @@ def said(error: Exception) -> str:
     text = printable(str(error)).rstrip(".")
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"the server's certificate is not trusted: {text}"
+    if isinstance(error, httpx.ConnectError) and (reason := connection_failure(error)):
+        return reason
     if isinstance(error, ImportError):
         return f"the proxy cannot be used: {text}"
     return _WORDS.get(type(error), text or type(error).__name__)
