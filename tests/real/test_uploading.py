@@ -83,6 +83,20 @@ def test_skip_existing_keeps_other_bytes(
     assert "kept-remote" in run.said
 
 
+def test_skip_existing_does_not_prove_half_a_file(
+    poetry: Poetry, project: Project, pypi: Index
+) -> None:
+    """An index computes the sha256 of whatever it stores, so the listed one proves no archive."""
+    project.build()
+    ended(publish(poetry, project, pypi), 0)
+    assert pypi.root is not None
+    sdist = pypi.root / next(name for name in project.filenames if name.endswith(".tar.gz"))
+    sdist.write_bytes(sdist.read_bytes()[:-100])
+    run = publish(poetry, project, pypi, "--skip-existing")
+    ended(run, 7)
+    assert f"serves something else as {sdist.name}: it is not a valid sdist" in run.said
+
+
 def test_skip_existing_with_identical_bytes(
     poetry: Poetry, project: Project, pypi: Index, behind: Index
 ) -> None:

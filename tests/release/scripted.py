@@ -192,9 +192,9 @@ class ScriptedIndex:
         if self.fetches[filename]:
             return self.fetches[filename].pop(0)
         served = self.shelf[filename].served
-        if opened is not None:
-            parsed = parse_filename(filename)
-            served = replace(served, metadata=OwnMetadata(parsed.name, str(parsed.version)))
+        parsed = parse_filename(filename)
+        own = served.metadata or OwnMetadata(parsed.name, str(parsed.version))
+        served = replace(served, metadata=own if opened else None)
         if limit is not None and served.size > limit:
             return Download(limit + 1, {"sha256": "cut"}, cut=True)
         return served

@@ -23,7 +23,12 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, PIP, UNSEEN
-from poetry_publish_verified.core.verification import ClientFile, Download, NotDownloaded
+from poetry_publish_verified.core.verification import (
+    ClientFile,
+    Download,
+    NotDownloaded,
+    OwnMetadata,
+)
 from poetry_publish_verified.core.visibility import Observation
 from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release.interfaces import Plan
@@ -233,6 +238,16 @@ def test_skip_existing_verifies_kept_files(world: World) -> None:
     shelved.served = Download(5, {"sha256": "dd" * 32})
     ending = world.publish(SKIP, *BUILT)
     assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.KEPT_REMOTE, Code.OTHER_BYTES_SERVED)
+
+
+def test_skip_existing_opens_kept_files(world: World) -> None:
+    """Half a file has a hash, too: what is kept must be an archive of this release."""
+    shelved = world.index.put(changed(BUILT_WHEEL, OTHER))
+    half = OwnMetadata(flaw="it is not a valid wheel (File is not a zip file)")
+    shelved.served = replace(shelved.served, metadata=half)
+    ending = world.publish(SKIP, *BUILT)
+    assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.KEPT_REMOTE, Code.OTHER_BYTES_SERVED)
+    assert "not a valid wheel" in ending.problems[-1].message
 
 
 @pytest.mark.parametrize("answer", [LOST, Answered(503, b"no healthy backends"), Answered(500)])

@@ -124,7 +124,7 @@ def _of_file(file: Mapping[str, Any]) -> ExpectedFile:
     parse_filename(filename)
     if file["upload"] == "kept-remote":
         # A kept file is the index's own; its size was never known.
-        return ExpectedFile(filename, _sha256(file["remote_sha256"]))
+        return ExpectedFile(filename, _sha256(file["remote_sha256"]), kept=True)
     return ExpectedFile(filename, _sha256(file["sha256"]), size if isinstance(size, int) else None)
 
 

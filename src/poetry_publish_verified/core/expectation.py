@@ -32,13 +32,15 @@ class ExpectedFile:
     """One file as every index must show it.
 
     `sha256` is None if only the name is known, `size` if the bytes are not at hand, and `built`
-    if the archive is not.
+    if the archive is not. `kept` is another build's file that was there before: its hash is only
+    what the index lists.
     """
 
     filename: str
     sha256: str | None
     size: int | None = None
     built: BuiltMetadata | None = None
+    kept: bool = False
 
     @property
     def parsed(self) -> ParsedFilename:

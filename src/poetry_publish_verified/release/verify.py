@@ -144,8 +144,8 @@ class Verification:
         for url, entries in places.items():
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:
-                # Without a sha256 anything could be there, such as a login page.
-                opened = file.parsed.kind if file.sha256 is None else None
+                # Anything could be there: a login page, half of a file that was cut on its way.
+                opened = file.parsed.kind if file.kept or file.sha256 is None else None
                 got = await self._fetch(url, file.size, algorithms, opened)
             if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
@@ -187,7 +187,7 @@ class Verification:
                 problems.other_bytes(url, name, served=served, size=got.size, expected=wanted)
             )
             return False
-        if not file.sha256 and got.metadata and (flaw := got.metadata.flaw_as(name)):
+        if got.metadata and (flaw := got.metadata.flaw_as(name)):
             self._tell(problems.not_the_archive(url, name, flaw))
             return False
         self._served.setdefault(name, got)

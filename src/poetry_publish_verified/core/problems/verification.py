@@ -229,7 +229,7 @@ def other_bytes(index: str, filename: str, *, served: str, size: int, expected: 
 
 @problem(Code.OTHER_BYTES_SERVED)
 def not_the_archive(index: str, filename: str, flaw: str) -> Text:
-    """No hash is known, and what is served is not what the file name says."""
+    """No hash of what was published is known, and this is not what the file name says."""
     return Text(f"{index} serves something else as {filename}: {flaw}.", _do_not_use(index))
 
 
