@@ -104,7 +104,7 @@ def learn(secret: str | None, username: str | None = None, shown: str = HIDDEN) 
     `shown` is what to show instead.
     """
     if secret and secret.strip():
-        _secrets.add(secret.strip(), username, shown)
+        _secrets.add(secret, username, shown)
 
 
 def learn_login(username: str | None, password: str | None) -> None:
@@ -144,9 +144,12 @@ class _Secrets:
         self._patterns: dict[bool, list[tuple[re.Pattern[str], str]]] = {}
 
     def add(self, secret: str, username: str | None, shown: str) -> None:
-        forms = {secret} | _in_base64(secret)
-        if username is not None:
-            forms |= _in_base64(f"{username}:{secret}")
+        forms = {secret.strip()}
+        # A token loses the spaces around it before it is sent, a password keeps them.
+        for sent in (secret, secret.strip()):
+            forms |= _in_base64(sent)
+            if username is not None:
+                forms |= _in_base64(f"{username}:{sent}")
         new = {form: shown for form in forms if self._shown.get(form) in {None, HIDDEN} - {shown}}
         if new:  # patterns take long to compile
             self._shown |= new

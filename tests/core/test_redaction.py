@@ -34,6 +34,7 @@ SECRETS = [
     "back\\slash/and+plus=%40@:;",
     "gr\u00f6\u00dfer als \u20ac und \U0001f511",
     "line\nbreak\tand tab",
+    " spaces around it ",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any, Literal
 
 import pytest
@@ -194,6 +195,9 @@ def minted(
         (None, 900),
         (10, 900),
         (99_999, 900),
+        pytest.param(10**400, 900, id="huge"),
+        pytest.param(-(10**400), 900, id="negative"),
+        (math.nan, 900),
         ("soon", 900),
         (True, 900),
     ],

@@ -197,7 +197,10 @@ def read_minted(
     if token := minted_token(answer):
         # A Unix time, by the server's clock and not by ours.
         now, ends = moment_of(answer.headers.get("date")), said.get("expires")
-        left = ends - now.timestamp() if now and isinstance(ends, int | float) else 0.0
+        # A number in JSON may be too large for a float.
+        left = 0.0
+        if now and isinstance(ends, int | float) and abs(ends) < 2**53:
+            left = ends - now.timestamp()
         return Minted(token, left if 0 < left < _LIFETIME else _LIFETIME)
     if answer.status < 400:
         return Refusal(problems.exchange_failed(upload_url, f"no token, status {answer.status}"))
