@@ -306,6 +306,19 @@ def test_unwritable_receipt(poetry: Poetry, project: Project, pypi: Index) -> No
     assert pypi.stored("lantern") == {}
 
 
+def test_receipt_does_not_replace_what_is_built(
+    poetry: Poetry, project: Project, pypi: Index
+) -> None:
+    """A file that the build makes at the receipt's path stays, and is sent."""
+    place = project.dist / "lantern-1.0.tar.gz"
+    run = publish(poetry, project, pypi, "--build", "--receipt", place)
+    ended(run, 0)
+    assert "Warning PV209" in run.err
+    assert "Receipt:" not in run.said
+    assert pypi.stored("lantern") == project.hashes()
+    assert place.name in project.filenames
+
+
 @pytest.mark.parametrize("kind", ["pipe", "/dev/stdout", "/dev/fd/2", "/dev/tty", "/dev/zero"])
 @pytest.mark.parametrize("command", ["publish", "wait"])
 def test_receipt_that_is_no_file(

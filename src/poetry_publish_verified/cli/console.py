@@ -223,6 +223,9 @@ class Reporting:
             return
         begun = monotonic()
         try:
+            if not self._written:
+                # What is there by now may be what the build has made.
+                receipt_file.earlier(self._path, receipt.SCHEMA)
             receipt_file.write(self._path, self._receipt.as_dict())
             self._written, self._unwritable = True, False
             # One of three hundred releases takes long to write, and there are thousands of events.
