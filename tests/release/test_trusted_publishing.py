@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -54,13 +54,14 @@ class ScriptedExchange:
     faults: list[Problem | None] = field(default_factory=list)
     answers: list[Answered | NoAnswer] = field(default_factory=list)
     lifetime: float = 900.0
+    hangs: float = 0.0
     asked: int = 0
     identities: int = 0
     minted_at: list[float] = field(default_factory=list)
 
     async def audience(self) -> Answered | NoAnswer:
         """The next one in the script, or a good one."""
-        await anyio.lowlevel.checkpoint()
+        await self.clock.sleep(self.hangs)
         self.asked += 1
         return self.audiences.pop(0) if self.audiences else answer({"audience": "harbour"})
 
@@ -275,6 +276,20 @@ def test_audience_is_asked_for_again() -> None:
     world.exchange.audiences = [LOST, Answered(502)]
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
     assert (world.exchange.asked, world.repository.tokens[0]) == (3, "pypi-1")
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("auto", 1), ("always", 3)])
+def test_hanging_index_delays_only_those_who_need_it(
+    mode: Literal["auto", "always"], asked: int
+) -> None:
+    """`auto` does not wait again and again for an index that may know nothing of this."""
+    world = TrustedWorld()
+    world.target = replace(world.target, trusted=mode)
+    world.exchange.hangs = 10.0
+    world.exchange.audiences = [LOST] * 3
+    expected = Verdict.VERIFIED if mode == "auto" else Verdict.PREFLIGHT_REFUSED
+    assert world.publish(PLAN, *BUILT).verdict is expected
+    assert world.exchange.asked == asked
 
 
 DENIED = Observation("denied", detail="it answered 401")

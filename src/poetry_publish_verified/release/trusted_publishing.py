@@ -1,5 +1,6 @@
 """The upload tokens of a run: minted once something has to be sent, and again before they end."""
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,8 @@ from poetry_publish_verified.errors import Code, Problem, ReleaseError
 
 # How often an index is asked, if it does not answer.
 _TRIES = 3
+# Seconds after which one that may not offer the exchange at all is not asked again.
+_BRIEFLY = 5.0
 _T = TypeVar("_T")
 
 
@@ -87,7 +90,8 @@ class TrustedPublisher:
             return tuple(problem for problem in self._found if problem.severity == "error")
 
     async def _check(self) -> tuple[Problem, ...]:
-        audience = await self._patiently(self._ask_for_audience)
+        patience = math.inf if self._required or self._public else _BRIEFLY
+        audience = await self._patiently(self._ask_for_audience, patience)
         if isinstance(audience, Problem):
             problem, needed = audience, self._required
         else:
@@ -155,11 +159,13 @@ class TrustedPublisher:
             self._report(UploadTokenMinted(str(publisher), minted.lifetime))
         return minted
 
-    async def _patiently(self, ask: Callable[[], Awaitable[_T | Refusal]]) -> _T | Problem:
-        """What comes of asking, a few times if that helps."""
-        attempt = 1
+    async def _patiently(
+        self, ask: Callable[[], Awaitable[_T | Refusal]], patience: float = math.inf
+    ) -> _T | Problem:
+        """What comes of asking, a few times if that helps; not again after `patience` seconds."""
+        attempt, end = 1, self._clock.monotonic() + patience
         while isinstance(result := await ask(), Refusal):
-            if result.again is None or attempt == _TRIES:
+            if result.again is None or attempt == _TRIES or self._clock.monotonic() >= end:
                 return result.problem
             attempt += 1
             await self._clock.sleep(result.again)
