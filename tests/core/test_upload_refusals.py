@@ -6,6 +6,7 @@ import itertools
 import json
 import unicodedata
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -176,7 +177,7 @@ def test_project_links_use_the_normalized_name() -> None:
 )
 def test_refusal_without_credentials(status: int, reason: bytes) -> None:
     """If none were sent, no password is called wrong: it says where none were found."""
-    judged = judge(Answered(status, reason), WHEEL, OTHER, repository="my-index", anonymous=True)
+    judged = judge(Answered(status, reason), WHEEL, OTHER, repository="my-index", sent="none")
     assert isinstance(judged, Refused)
     assert judged.problem.code is Code.CREDENTIALS_MISSING
     said = judged.problem.message
@@ -190,20 +191,37 @@ def test_refusal_without_credentials(status: int, reason: bytes) -> None:
 def test_other_refusal_without_credentials() -> None:
     """A refusal that names another cause keeps it."""
     answer = Answered(403, b"New uploads are temporarily disabled.")
-    judged = judge(answer, WHEEL, OTHER, repository=NAME, anonymous=True)
+    judged = judge(answer, WHEEL, OTHER, repository=NAME, sent="none")
     assert isinstance(judged, Refused)
     assert judged.problem.code is Code.CLOSED
 
 
-@pytest.mark.parametrize("anonymous", [True, False])
-def test_name_with_dots(anonymous: bool) -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [
+        b"Invalid or non-existent authentication",
+        b"Invalid API Token: signatures do not match",
+        b"Forbidden",
+    ],
+)
+def test_refusal_of_a_minted_token(reason: bytes) -> None:
+    """A trusted publisher has no token of its own to replace."""
+    judged = judge(Answered(403, reason), WHEEL, OTHER, repository=NAME, sent="minted")
+    assert isinstance(judged, Refused)
+    assert judged.problem.code is Code.CREDENTIALS_REFUSED
+    assert "trusted publisher" in judged.problem.message
+    assert "poetry config" not in judged.problem.remedy
+
+
+@pytest.mark.parametrize("sent", ["none", "own"])
+def test_name_with_dots(sent: Literal["none", "own"]) -> None:
     """Poetry reads no variable for such a name, so none is suggested."""
     answer = Answered(403, b"Invalid or non-existent authentication")
-    judged = judge(answer, WHEEL, OTHER, repository="my.index", anonymous=anonymous)
+    judged = judge(answer, WHEEL, OTHER, repository="my.index", sent=sent)
     assert isinstance(judged, Refused)
     assert "POETRY_" not in judged.problem.message + judged.problem.remedy
     assert ".my.index <" in judged.problem.remedy
-    assert not anonymous or "Poetry reads no variable" in judged.problem.message
+    assert sent == "own" or "Poetry reads no variable" in judged.problem.message
 
 
 def test_missing_slash_has_a_command() -> None:

@@ -133,7 +133,7 @@ class _Sending:
             filename,
             repository.url,
             repository=repository.name,
-            anonymous=repository.anonymous and token is None,
+            sent="minted" if token else "none" if repository.anonymous else "own",
         )
         refused = outcome.problem.code if isinstance(outcome, Refused) else None
         if tokens and token and refused is Code.TOKEN_EXPIRED:

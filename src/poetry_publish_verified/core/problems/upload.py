@@ -45,6 +45,16 @@ def no_credentials_sent(
     )
 
 
+@problem(Code.CREDENTIALS_REFUSED)
+def minted_token_refused(filename: str, *, words: str) -> Text:
+    return Text(
+        f"{filename} was refused: the index does not accept the upload token that it gave this run"
+        f" as a trusted publisher. The server said: {words}",
+        "Run the job again to get a new token. If that does not help, check on the index that the"
+        " project trusts this job's workflow.",
+    )
+
+
 @problem(Code.FILE_CHANGED)
 def file_changed(filename: str) -> Text:
     return Text(

@@ -4,6 +4,7 @@ Specification: "Upload API" in PyPI's own documentation.
 """
 
 import re
+from typing import Literal
 
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.problems import upload as problems
@@ -85,12 +86,12 @@ def judge(
     upload_url: str,
     *,
     repository: str,
-    anonymous: bool = False,
+    sent: Literal["none", "own", "minted"] = "own",
 ) -> UploadOutcome:
     """What an answer proves about `filename`: stored, refused, or neither.
 
-    `repository` is Poetry's name for what is at `upload_url`; `anonymous`: no credentials
-    were sent.
+    `repository` is Poetry's name for what is at `upload_url`; `sent`: which credentials
+    were sent, where `minted` is a trusted publisher's token.
     """
     if isinstance(answer, NoAnswer):
         return _unanswered(answer, filename)
@@ -113,10 +114,12 @@ def judge(
     if by_status or any(said.fits(answer.status, words) for said in _EXISTS):
         return Doubtful(says_exists=True, words=words)
     refused = explain(answer, words, filename, upload_url, repository=repository)
-    if anonymous and refused.problem.code is Code.CREDENTIALS_REFUSED:
+    if sent == "none" and refused.problem.code is Code.CREDENTIALS_REFUSED:
         looked_in = credential_variables(repository)
         problem = problems.no_credentials_sent(filename, repository, looked_in, words=words)
-        return Refused(problem)
+        refused = Refused(problem)
+    elif sent == "minted" and refused.problem.code in {Code.CREDENTIALS_REFUSED, Code.TOKEN_VOID}:
+        refused = Refused(problems.minted_token_refused(filename, words=words))
     return refused
 
 
