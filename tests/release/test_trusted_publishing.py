@@ -269,6 +269,14 @@ def test_no_identity() -> None:
     assert_outcome(how(False, False, script), Verdict.VERIFIED, Code.NO_IDENTITY)
     assert_outcome(how(True, False, script), Verdict.PREFLIGHT_REFUSED, Code.NO_IDENTITY)
 
+    def script_of_pypi(exchange: ScriptedExchange) -> None:
+        script(exchange)
+        exchange.audiences = [answer({"audience": "pypi"})]
+
+    # It may be the API token that the job lacks.
+    ending = how(False, True, script_of_pypi)
+    assert_outcome(ending, Verdict.PREFLIGHT_REFUSED, Code.NO_IDENTITY, Code.CREDENTIALS_MISSING)
+
 
 def test_audience_is_asked_for_again() -> None:
     """An index that is down for a moment still offers trusted publishing."""

@@ -93,14 +93,14 @@ class TrustedPublisher:
         patience = math.inf if self._required or self._public else _BRIEFLY
         audience = await self._patiently(self._ask_for_audience, patience)
         if isinstance(audience, Problem):
-            problem, needed = audience, self._required
+            problem = audience
         else:
             identity = await self._exchange.identity(audience)
             if isinstance(identity, str):
                 self._audience, self.publisher = audience, publisher_of(claims_of(identity))
                 return ()
-            problem, needed = identity, self._required or self._public
-        if needed:
+            problem = identity
+        if self._required:
             return (problem,)
         # Without it, as if it did not exist: the index may need no credentials.
         missing = preflight.credentials(replace(self._target, trusted=None), public=self._public)
