@@ -105,7 +105,7 @@ def release_options(defaults: Settings, indexes: str) -> list[Option]:
             f" Default is `{' '.join(defaults.clients)}`.",
             multiple=True,
         ),
-        option("strict", None, "Treat preflight warnings and unexpected files as errors."),
+        option("strict", None, "Treat warnings and unexpected files as errors."),
         value_option("format", "The output format: `text` or `json`. Default is `text`."),
     ]
 
