@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import fnmatch
-import gzip
 import hashlib
 import os
 import queue
@@ -24,6 +23,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections import Counter
@@ -147,9 +147,17 @@ def _archives(checkout: Path) -> dict[str, str]:
 
 
 def _packed(archive: Path) -> bytes:
-    """An archive's bytes without gzip's header, because pdm-backend writes the time into it."""
-    content = archive.read_bytes()
-    return gzip.decompress(content) if archive.name.endswith(".gz") else content
+    """All of an archive but the times that pdm-backend and setuptools write into their sdists."""
+    if not archive.name.endswith(".gz"):
+        return archive.read_bytes()
+    packed = []
+    with tarfile.open(archive) as members:
+        for one in members:
+            stream = members.extractfile(one)
+            content = stream.read() if stream else b""
+            what = (one.name, one.type, oct(one.mode), one.uid, one.gid, one.uname, one.linkname)
+            packed.append(repr((*what, content)).encode())
+    return b"".join(packed)
 
 
 class Report:

@@ -83,6 +83,17 @@ ALLOWED = (
         r"^full HOME / ",
     ),
     Allowed(
+        r"file - .*/pyproject\.toml: file 0644 0:0 e3b0c44298fc$",
+        "replaces a file at once or not at all; stock leaves an empty one on a full disk",
+        r"^full checkout / new / ",
+    ),
+    Allowed(
+        r"(exit code of `poetry env use [^`]*`: 1 -> 0|output of `poetry env use [^`]*`: \+ Using"
+        r"|file \+ home/\.cache/pypoetry/virtualenvs/envs\.toml: )",
+        "stock fails without Poetry's directory for environments, which the lock makes",
+        r"^no virtualenvs / env use / ",
+    ),
+    Allowed(
         r"file \+ home/\.local(/share(/poetry-publish-verified(/.*)?)?)?: \w+ 0[67]00 ",
         "a lock in the user's data directory, for what cannot be locked in place",
     ),
