@@ -408,7 +408,7 @@ BY_STATUS = [
         Code.REDIRECTED,
         "without a browser",
     ),
-    *(C(status, "Moved", Code.REDIRECTED, "slash") for status in (301, 302, 303, 307, 308)),
+    *(C(status, "Moved", Code.REDIRECTED, "slash") for status in (301, 307, 308)),
     C(401, "Unauthorized", Code.CREDENTIALS_REFUSED, "http-basic.harbour"),
     C(403, "Forbidden", Code.CREDENTIALS_REFUSED, "pypi-token.harbour <token>"),
     C(404, "Not Found", Code.NOT_AN_UPLOAD_URL, "upload URL"),

@@ -347,6 +347,37 @@ def test_server_error_is_doubtful(status: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (
+            Answered(200, b"OK", b'{"errors": [{"message": "denied by policy"}]}'),
+            Code.UPLOAD_REFUSED,
+        ),
+        (Answered(202, b"Accepted", b'{"error": "denied by policy"}'), Code.UPLOAD_REFUSED),
+        (Answered(303, b"See Other: denied by policy"), Code.REDIRECTED),
+        (Answered(302, b"Found: denied by policy"), Code.REDIRECTED),
+    ],
+)
+def test_doubtful_success(answer: Answered, code: Code) -> None:
+    """The index decides, and if it does not list the file the server's words are reported."""
+    judged = judge(answer, WHEEL, URL, repository=NAME)
+    assert isinstance(judged, Doubtful)
+    assert not judged.says_exists
+    assert judged.problem is not None
+    assert judged.problem.code is code
+    assert "denied by policy" in judged.problem.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b'{"errors": []}', b'{"error": null}', b'["error"]', b'{"message": "201"}', b"["],
+)
+def test_success_without_error(body: bytes) -> None:
+    """What indexes add to a success is no doubt."""
+    assert judge(Answered(201, b"Created", body), WHEEL, URL, repository=NAME) == Stored()
+
+
+@pytest.mark.parametrize(
     ("status", "reason", "code"),
     [
         (401, "Unauthorized", Code.CREDENTIALS_REFUSED),
@@ -358,7 +389,6 @@ def test_server_error_is_doubtful(status: int) -> None:
         (405, "Method Not Allowed", Code.NOT_AN_UPLOAD_URL),
         (410, "Gone", Code.NOT_AN_UPLOAD_URL),
         (308, "Permanent Redirect", Code.REDIRECTED),
-        (303, "See Other", Code.REDIRECTED),
         (429, "Too Many Requests", Code.TRY_LATER),
         (408, "Request Timeout", Code.TRY_LATER),
         (400, "The moon is full.", Code.UPLOAD_REFUSED),

@@ -3,6 +3,7 @@
 Specification: "Upload API" in PyPI's own documentation.
 """
 
+import json
 import re
 from typing import Literal
 
@@ -18,7 +19,7 @@ from poetry_publish_verified.core.upload.outcomes import (
     UploadOutcome,
 )
 from poetry_publish_verified.core.upload.refusal import explain, particular
-from poetry_publish_verified.core.upload.refusals.row import Said
+from poetry_publish_verified.core.upload.refusals.row import SIGN_IN_PAGE, Said
 from poetry_publish_verified.core.upload.server_words import server_words
 from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.errors import Code
@@ -96,17 +97,19 @@ def judge(
     if isinstance(answer, NoAnswer):
         return _unanswered(answer, filename)
     words = server_words(answer)
-    if 200 <= answer.status < 300:
+    claims_success = 200 <= answer.status < 300
+    if claims_success:
         if _PAGE.search(answer.body[:_START]):
             sign_in = _SIGN_IN.search(answer.body) is not None
             page = problems.web_page(
                 filename, upload_url, repository=repository, words=words, sign_in=sign_in
             )
             return Doubtful(says_exists=False, words=words, problem=page)
-        if not answer.early:
+        if answer.early:
+            words = f"the server answered before it had the whole file: {words}"
+            return Doubtful(says_exists=False, words=words)
+        if not _reports_error(answer.body):
             return Stored()
-        words = f"the server answered before it had the whole file: {words}"
-        return Doubtful(says_exists=False, words=words)
     if answer.status >= 500:
         return Doubtful(says_exists=False, words=words)
     # A status may mean that the file is there (409), and its words something else.
@@ -120,7 +123,20 @@ def judge(
         refused = Refused(problem)
     elif sent == "minted" and refused.problem.code in {Code.CREDENTIALS_REFUSED, Code.TOKEN_VOID}:
         refused = Refused(problems.minted_token_refused(filename, words=words))
+    # A form that was processed may lead to another page, too.
+    leads_on = answer.status in {302, 303} and SIGN_IN_PAGE not in words.lower()
+    if leads_on or claims_success:
+        return Doubtful(says_exists=False, words=words, problem=refused.problem)
     return refused
+
+
+def _reports_error(body: bytes) -> bool:
+    """Whether an answer that claims success is a JSON object with errors."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and any(said.get(key) for key in ("error", "errors"))
 
 
 def _unanswered(answer: NoAnswer, filename: str) -> UploadOutcome:
