@@ -406,7 +406,7 @@ BY_STATUS = [
         302,
         "Found, redirecting to the sign-in page https://h.example/login",
         Code.REDIRECTED,
-        "without a browser",
+        "without a sign-in page",
     ),
     *(C(status, "Moved", Code.REDIRECTED, "slash") for status in (301, 307, 308)),
     C(401, "Unauthorized", Code.CREDENTIALS_REFUSED, "http-basic.harbour"),

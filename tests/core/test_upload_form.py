@@ -270,7 +270,7 @@ def test_web_page_is_no_success(status: int, body: bytes, words: str) -> None:
     assert judged.problem is not None
     assert judged.problem.code is Code.WEB_PAGE
     assert words in judged.problem.message
-    assert ("without a browser" in judged.problem.remedy) is (words == "sign-in")
+    assert ("without a sign-in page" in judged.problem.remedy) is (words == "sign-in")
     assert f"{NAME} <" in judged.problem.remedy
 
 

@@ -134,8 +134,8 @@ def index_unreachable(index: str, said: str) -> Text:
 def past_the_sign_in_page(repository: str) -> str:
     return (
         f"Check the credentials (poetry config http-basic.{harmless(repository)} <user>). If they"
-        " are right, ask the administrators for an upload URL that accepts them without a browser,"
-        f" then {RERUN}."
+        " are right, ask the administrators for an upload URL that accepts them without a sign-in"
+        f" page, then {RERUN}."
     )
 
 

@@ -83,7 +83,7 @@ GENERAL = (
         Said(*range(300, 400), f"redirecting to {SIGN_IN_PAGE}"),
         "the upload URL redirects to a sign-in page, so the credentials were not accepted",
         "Check the credentials (poetry config http-basic.{repository} <user>). If they are right,"
-        " ask the administrators for an upload URL that accepts them without a browser, then"
+        " ask the administrators for an upload URL that accepts them without a sign-in page, then"
         " {rerun}.",
     ),
     Row(
