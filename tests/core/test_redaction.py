@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from poetry_publish_verified import sanitize
@@ -107,6 +107,8 @@ def test_every_encoding(secret: str, encoding: str) -> None:
 )
 def test_any_secret(secret: str, encoding: str) -> None:
     """So for any secret."""
+    # Nothing else is sent in Latin-1.
+    assume(encoding != "login-in-latin-1" or max(secret) <= "ÿ")
     sanitize._secrets = type(sanitize._secrets)()  # noqa: SLF001
     learn(secret, USER)
     if len(secret.strip()) < 8:

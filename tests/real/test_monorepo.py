@@ -182,7 +182,7 @@ def no_packages(root: Path) -> None:
 
 FAULTS = {
     "PV201": (broken, ("packages/crooked/pyproject.toml",)),
-    "PV240": (no_packages, ("packages/site", "package-mode = false")),
+    "PV240": (no_packages, ("packages/site", "package-mode is false")),
     "PV241": (duplicate_name, ("oil-lamp", "packages/one", "packages/two")),
     "PV242": (cycle, ("lamp -> wick -> lamp",)),
     "PV243": (bare_path, ("chimney", "glass", "file:")),
