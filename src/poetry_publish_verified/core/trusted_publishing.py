@@ -4,7 +4,6 @@ The protocol is in PyPI's documentation: "Trusted Publishers", "Internals and Te
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from poetry_publish_verified.core.settings import TrustedPublishing
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.upload.refusal import site
 from poetry_publish_verified.core.upload.refusals.exchange import EXCHANGE
-from poetry_publish_verified.core.upload.server_words import server_words
+from poetry_publish_verified.core.upload.server_words import json_object, server_words
 from poetry_publish_verified.core.urls import RepositoryTarget, goes_in_the_clear
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.sanitize import printable
@@ -151,7 +150,7 @@ def read_audience(answer: Answered | NoAnswer, upload_url: str, *, public: bool)
     """The audience that an identity token must have; `public`: the index is PyPI or TestPyPI."""
     if isinstance(answer, NoAnswer):
         return Refusal(problems.not_offered(upload_url, printable(answer.detail)), 1.0)
-    said = _object(answer.body).get("audience") if answer.status == 200 else None
+    said = json_object(answer.body).get("audience") if answer.status == 200 else None
     if not isinstance(said, str) or not _AUDIENCE.fullmatch(said):
         problem = problems.not_offered(upload_url, f"it answered {answer.status}")
         return Refusal(problem, 1.0 if answer.status >= 500 else None)
@@ -180,7 +179,7 @@ def minted_token(answer: Answered | NoAnswer) -> str | None:
     """The upload token in the answer to an exchange; None if there is no usable one."""
     if isinstance(answer, NoAnswer) or answer.status not in {200, 201}:
         return None
-    token = _object(answer.body).get("token")
+    token = json_object(answer.body).get("token")
     return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
 
@@ -193,7 +192,7 @@ def read_minted(
     """The upload token that `project` needs, or why there is none."""
     if isinstance(answer, NoAnswer):
         return Refusal(problems.exchange_failed(upload_url, printable(answer.detail)), 1.0)
-    said = _object(answer.body)
+    said = json_object(answer.body)
     if token := minted_token(answer):
         # A Unix time, by the server's clock and not by ours.
         now, ends = moment_of(answer.headers.get("date")), said.get("expires")
@@ -227,7 +226,7 @@ def claims_of(token: str) -> dict[str, Any]:
     """The claims in a JSON Web Token (RFC 7519), unverified; none if it is not one."""
     payload = f"{token}..".split(".")[1]
     try:
-        return _object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError:
         return {}
 
@@ -259,12 +258,3 @@ def publisher_of(claims: Mapping[str, Any]) -> Publisher:
     if "email" in claims:
         return Publisher("google", {"email": said("email"), "sub": said("sub")}, issuer=issuer)
     return Publisher("", {"issuer": issuer, "subject": said("sub")}, issuer=issuer)
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one if it is anything else."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -3,7 +3,6 @@
 Specification: "Upload API" in PyPI's own documentation.
 """
 
-import json
 import re
 from typing import Literal
 
@@ -20,7 +19,7 @@ from poetry_publish_verified.core.upload.outcomes import (
 )
 from poetry_publish_verified.core.upload.refusal import explain, particular
 from poetry_publish_verified.core.upload.refusals.row import SIGN_IN_PAGE, Said
-from poetry_publish_verified.core.upload.server_words import server_words
+from poetry_publish_verified.core.upload.server_words import json_object, server_words
 from poetry_publish_verified.core.urls import credential_variables
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import printable
@@ -132,11 +131,8 @@ def judge(
 
 def _reports_error(body: bytes) -> bool:
     """Whether an answer that claims success is a JSON object with errors."""
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(said, dict) and any(said.get(key) for key in ("error", "errors"))
+    said = json_object(body)
+    return any(said.get(key) for key in ("error", "errors"))
 
 
 def _unanswered(answer: NoAnswer, filename: str) -> UploadOutcome:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 from poetry_publish_verified.core.upload.outcomes import Answered
 from poetry_publish_verified.core.upload.refusal import WORDS_LIMIT
@@ -34,6 +35,15 @@ def server_words(answer: Answered) -> str:
         return words
     page = f"{SIGN_IN_PAGE} " if is_sign_in(answer.location) else ""
     return f"{words}, redirecting to {page}{answer.location}"
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one if the body is anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _of_body(text: bytes, said: "_Said") -> list[str]:
