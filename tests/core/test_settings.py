@@ -42,6 +42,8 @@ def test_defaults() -> None:
             *("clients", [("uv", "html"), ("pip",), ("poetry", "pip")]),
         ),
         ("strict", True, "false", True, "strict", [True, False, True]),
+        ("attest", True, "off", "require", "attest", ["on", "off", "require"]),
+        ("attest", "require", "on", True, "attest", ["require", "on", "on"]),
     ],
 )
 def test_precedence(

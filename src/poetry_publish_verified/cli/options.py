@@ -156,6 +156,7 @@ class PublishOptions:
             jobs=settings.jobs,
             retries=settings.retries,
             public=not self.rehearsal and repositories.is_public(targets.repository.url),
+            attest="off" if self.rehearsal else settings.attest,
         )
 
     def until(self, settings: Settings) -> Until:

@@ -46,6 +46,14 @@ class PublishVerifiedCommand(SuggestingCommand):
             "Whether to get short-lived upload tokens for this CI job: `auto` (if there are no"
             " credentials), `always` or `never`. Default is `auto`.",
         ),
+        option(
+            "attest",
+            None,
+            "Sign an attestation for each file, and send it along. With `--attest=require`, upload"
+            " nothing that cannot be attested.",
+            flag=False,
+            value_required=False,
+        ),
         value_option(
             "projects",
             "Publish several projects in the order of their dependencies: directories, or patterns"

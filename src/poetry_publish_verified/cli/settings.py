@@ -73,6 +73,8 @@ def read_settings(command: Command, defaults: Settings) -> RunSettings:
     except (OSError, ValueError) as error:
         fault = unreadable(str(file), error)
     options = {key: command.option(key) or None for key in KEYS}
+    if command.option("attest", "") is None and command.io.input.has_parameter_option("--attest"):
+        options["attest"] = True  # it may have a value
     resolved = resolve(options, environment_settings(), table, defaults)
     for line in resolved.explained():
         command.line_error(escaped(line), verbosity=Verbosity.VERBOSE)

@@ -20,6 +20,7 @@ _OTHER_VARIABLES = ("GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD")
 
 
 TrustedPublishing = Literal["auto", "always", "never"]
+Attest = Literal["off", "on", "require"]
 
 
 class Until(StrEnum):
@@ -63,6 +64,7 @@ class Settings:
     retries: int = 5
     projects: tuple[str, ...] = ()
     trusted_publishing: TrustedPublishing = "auto"
+    attest: Attest = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,13 @@ def _flag(value: Any) -> bool:
     raise ValueError("expected true or false")
 
 
+def _attest(value: Any) -> Any:
+    # `--attest` alone, and `attest = true` in TOML.
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    return _one_of(get_args(Attest), value)
+
+
 def _number(least: int, most: int, value: Any) -> int:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 10:
@@ -231,6 +240,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "retries": ("retries", partial(_number, 0, 100)),
     "projects": ("projects", _paths),
     "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
+    "attest": ("attest", _attest),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

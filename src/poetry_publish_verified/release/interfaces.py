@@ -14,7 +14,7 @@ from poetry_publish_verified.core.distribution import Distribution, Kind
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.former_build import OtherSources
-from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.settings import Attest, Until
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import RepositoryState
 from poetry_publish_verified.core.variants import Variant
@@ -170,7 +170,8 @@ class Plan:
     """What was asked for; `timeout` in seconds, from the end of the last upload.
 
     `strict`: what would be a warning is a failure; `public`: the release goes to PyPI or TestPyPI.
-    `jobs` files are sent at once, each at most `retries` times after the first.
+    `jobs` files are sent at once, each at most `retries` times after the first. `attest`: sign an
+    attestation for each, if that is possible (`on`), or send nothing without (`require`).
     """
 
     until: Until
@@ -182,6 +183,7 @@ class Plan:
     jobs: int = 4
     retries: int = 5
     public: bool = False
+    attest: Attest = "off"
 
 
 @dataclass(frozen=True, slots=True)
