@@ -35,6 +35,7 @@ URL = "https://index.example/simple/lantern/"
 HTML = "text/html; charset=utf-8"
 HASH = "ab" * 32
 SHA512 = "cd" * 64
+PROVENANCE = f"https://index.example/integrity/lantern/1.0/{WHEEL}/provenance"
 
 
 def read(body: str, kind: str = HTML) -> ProjectPage:
@@ -257,6 +258,7 @@ def test_all_hashes_are_kept() -> None:
         ({"core-metadata": None, "dist-info-metadata": True}, {"metadata": Hashes()}),
         ({"upload-time": "2024-02-29T23:59:59Z"}, {}),
         ({"upload-time": "2024-02-29T23:59:59.123456+05:30"}, {}),
+        ({"provenance": PROVENANCE}, {"provenance": PROVENANCE}),
         ({"gpg-sig": False, "provenance": None, "later": {"keys": [1.5, None]}}, {}),
     ],
 )
@@ -288,6 +290,7 @@ def test_optional_fields_of_json(fields: dict[str, object], file: dict[str, Any]
             f'data-dist-info-metadata="sha256={HASH}" data-core-metadata="true"',
             {"metadata": Hashes()},
         ),
+        (f'data-provenance="{PROVENANCE}"', {"provenance": PROVENANCE}),
     ],
 )
 def test_optional_fields_of_html(attributes: str, file: dict[str, Any]) -> None:
@@ -295,6 +298,22 @@ def test_optional_fields_of_html(attributes: str, file: dict[str, Any]) -> None:
     assert html(f'"{WHEEL}#sha256={HASH}" {attributes}').files == {
         WHEEL: replace(IndexFile(WHEEL, URL + WHEEL, HASH), **file)
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("/integrity/x", "https://index.example/integrity/x"),
+        *((odd, "") for odd in ("", "ftp://a.example/x", "https://me:pw@a.example/", "a b", "x#y")),
+    ],
+)
+def test_address_of_a_provenance(given: str, url: str) -> None:
+    """An invalid one is no flaw of the file, which installers can still use."""
+    for file in (
+        json_page(entry(provenance=given)).files[WHEEL],
+        html(f'"{WHEEL}" data-provenance="{given}"').files[WHEEL],
+    ):
+        assert (file.provenance, file.flaw) == (url, "")
 
 
 def test_equal_entries_count_once() -> None:

@@ -23,8 +23,8 @@ PYPI = f"""<!DOCTYPE html>
     <a href="https://files.example/packages/1a/2b/{_S}" data-requires-python="&gt;=3.8">{SDIST}\
 </a><br />
     <a href="https://files.example/packages/3c/4d/{_W}" data-requires-python="&gt;=3.8" \
-data-dist-info-metadata="sha256={SDIST_SHA256}" data-core-metadata="sha256={SDIST_SHA256}">\
-{WHEEL}</a><br />
+data-dist-info-metadata="sha256={SDIST_SHA256}" data-core-metadata="sha256={SDIST_SHA256}" \
+data-provenance="https://index.example/integrity/lantern/1.0/{WHEEL}/provenance">{WHEEL}</a><br />
 </body>
 </html>
 <!--SERIAL 31415926-->"""

@@ -1,4 +1,4 @@
-"""A page in HTML (PEP 503, 592, 629, 658, 714, 792): its links, as every parser sees them.
+"""A page in HTML (PEP 503, 592, 629, 658, 714, 740, 792): its links, as every parser sees them.
 
 A page may lack the doctype, `html`, `head` and `body`, leave tags unclosed, quote attributes with
 either quote or not at all, write names in any case, and contain other elements and links. The text
@@ -115,6 +115,7 @@ def _read_link(attributes: _Attributes, listing: Listing) -> None:
             metadata=metadata,
             digests=hashes.others,
             flaw=hashes.flaw,
+            provenance=attributes.get("data-provenance"),
         )
     )
 

@@ -153,6 +153,7 @@ def _read_file(entry: Any, listing: Listing) -> None:
             metadata,
             hashes.others,
             flaw or hashes.flaw,
+            provenance=entry.get("provenance"),
         )
     )
 

@@ -52,7 +52,8 @@ class IndexFile:
 
     `yanked` (PEP 592) is the reason, empty if none is given, None if the file is not yanked;
     `metadata` are the hashes of the `.metadata` file beside it (PEP 658, 714), if there is one.
-    `digests` are its own other hashes, by algorithm. `flaw` says why the standards do not allow
+    `digests` are its own other hashes, by algorithm; `provenance` is the URL of its provenance
+    (PEP 740), absolute, or empty if the page gives an invalid one. `flaw` says why the standards do not allow
     this entry, and is empty if the file is properly listed; only then can `url` be relied on.
     `ambiguous`: another entry has other hashes for it.
     """
@@ -67,6 +68,7 @@ class IndexFile:
     digests: Digests = ()
     flaw: str = ""
     ambiguous: bool = False
+    provenance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,12 @@ class Listing:
         if not _FILENAME.fullmatch(file.filename):
             return
         url = absolute(self._base, file.url)
-        file = replace(file, url=url or "", flaw=_flaw(file, url, segment))
+        file = replace(
+            file,
+            url=url or "",
+            flaw=_flaw(file, url, segment),
+            provenance=file.provenance and (absolute(self._base, file.provenance) or ""),
+        )
         known = self._files.setdefault(file.filename, file)
         if known != file:
             # PEP 503: one anchor for each file.
