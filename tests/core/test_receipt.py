@@ -89,7 +89,13 @@ def test_receipt_before_the_first_upload() -> None:
     receipt = receipt_after(*BEGINNING)
     assert receipt["until"] == "downloadable"
     assert receipt["sources"] == {"commit": "c0ffee", "digest": "d1"}
-    plain = {"remote_sha256": None, "upload": "not-sent", "attempts": 0}
+    plain = {
+        "requires_python": None,
+        "remote_sha256": None,
+        "url": None,
+        "upload": "not-sent",
+        "attempts": 0,
+    }
     assert receipt["releases"] == [
         {
             "name": "lantern",
@@ -267,7 +273,9 @@ def test_interleaved_releases_are_separate() -> None:
         "filename": "a.whl",
         "size": None,
         "sha256": None,
+        "requires_python": None,
         "remote_sha256": None,
+        "url": None,
         "upload": "not-sent",
         "attempts": 0,
     }

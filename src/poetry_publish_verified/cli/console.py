@@ -43,7 +43,7 @@ _SAVING = 20.0
 # What may hold secrets in an event and in a problem; a text has at most so many characters.
 _TEXTS = {
     *("problem", "detail", "words", "edge", "skipped", "summary", "publisher"),
-    *("index", "indexes", "repository_url", "project_page"),
+    *("index", "indexes", "repository_url", "project_page", "url"),
 }
 _OF_PROBLEMS = ("message", "remedy", "index")
 _LONGEST = 8000

@@ -36,7 +36,10 @@ class DistDirRelease:
         finally:
             stop.set()
         self.report.distributions = release.distributions
-        files = tuple(FileFacts(d.filename, d.size, d.sha256) for d in release.distributions)
+        files = tuple(
+            FileFacts(d.filename, d.size, d.sha256, d.raw_metadata.get("requires_python"))
+            for d in release.distributions
+        )
         self.report(DistributionsRead(files))
         return release
 

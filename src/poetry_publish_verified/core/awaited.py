@@ -1,6 +1,5 @@
 """What to wait for, as users and receipts name it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +10,12 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import parse_filename, valid_version
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expectation, ExpectedFile
+from poetry_publish_verified.core.foreign_json import plain_text, sha256_of
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.receipt import SCHEMA
 from poetry_publish_verified.core.urls import index_of, own_index
 from poetry_publish_verified.errors import Problem, Verdict
-from poetry_publish_verified.sanitize import harmless, printable
+from poetry_publish_verified.sanitize import printable
 
 
 class NotAwaitableError(ValueError):
@@ -97,7 +97,7 @@ def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:
     for file in files:
         if (file.parsed.name, file.parsed.version) != (name, version):
             raise KeyError(file.filename)
-    indexes = tuple(_text(index["url"]) for index in release["indexes"])
+    indexes = tuple(plain_text(index["url"]) for index in release["indexes"])
     # The repository's own index first: the others are asked once that is complete.
     upload_url = str(release["repository"]["url"] or "")
     implied = index_of(upload_url)
@@ -120,21 +120,11 @@ def _doubt(release: Mapping[str, Any]) -> Problem | None:
 
 
 def _of_file(file: Mapping[str, Any]) -> ExpectedFile:
-    filename, size = _text(file["filename"]), file["size"]
+    filename, size = plain_text(file["filename"]), file["size"]
     parse_filename(filename)
     if file["upload"] == "kept-remote":
         # A kept file is the index's own; its size was never known.
-        return ExpectedFile(filename, _sha256(file["remote_sha256"]), kept=True)
-    return ExpectedFile(filename, _sha256(file["sha256"]), size if isinstance(size, int) else None)
-
-
-def _sha256(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{64}", value):
-        return value.lower()
-    raise TypeError(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value == harmless(value, 300):
-        return value
-    raise TypeError(value)
+        return ExpectedFile(filename, sha256_of(file["remote_sha256"]), kept=True)
+    return ExpectedFile(
+        filename, sha256_of(file["sha256"]), size if isinstance(size, int) else None
+    )

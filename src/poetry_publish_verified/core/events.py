@@ -21,11 +21,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One distribution; `size` is in bytes; what is not known is None."""
+    """One distribution; `size` is in bytes; what is not known is None.
+
+    `requires_python` is what its metadata says; None also if that has no such field.
+    """
 
     filename: str
     size: int | None
     sha256: str | None
+    requires_python: str | None = None
 
 
 @dataclass_transform(frozen_default=True)
@@ -227,11 +231,12 @@ class IndexEnded(Event):
 
 
 class FileListed(Event):
-    """An index lists a file under this hash; None if its page gives none."""
+    """An index lists a file at this URL, under this hash; None if its page gives none."""
 
     index: str
     filename: str
     sha256: str | None
+    url: str | None = None
 
 
 class FileVerified(Event):

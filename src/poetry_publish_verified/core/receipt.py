@@ -128,7 +128,7 @@ class Receipt:
                     for url in indexes
                 ]
             case events.DistributionsRead(distributions):
-                unsent = {"remote_sha256": None, "upload": "not-sent", "attempts": 0}
+                unsent = {"remote_sha256": None, "url": None, "upload": "not-sent", "attempts": 0}
                 self._release["distributions"] = [asdict(file) | unsent for file in distributions]
             case events.ReleaseBlocked(by):
                 self._release["blocked_by"] = list(by)
@@ -148,7 +148,11 @@ class Receipt:
             case events.UploadEnded(filename, upload, sha256):
                 self._distribution(filename)["upload"] = upload
                 self._set_remote_sha256(filename, sha256)
-            case events.FileListed(_, filename, sha256) | events.FileVerified(_, filename, sha256):
+            case events.FileListed(index, filename, sha256, url):
+                self._set_remote_sha256(filename, sha256)
+                if index in [each["url"] for each in self._release["indexes"][:1]]:
+                    self._distribution(filename)["url"] = url
+            case events.FileVerified(_, filename, sha256):
                 self._set_remote_sha256(filename, sha256)
 
     def _apply_to_index(self, event: events.Event, now: datetime) -> None:

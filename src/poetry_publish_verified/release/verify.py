@@ -83,8 +83,11 @@ class Verification:
         """The failures; none if everything is proven. `pages` are by the variant that saw them."""
         page = next(iter(pages.values()))
         for file in self._files:
-            sha256 = page.files[file.filename].sha256
-            self._context.report(events.FileListed(self._index.url, file.filename, sha256))
+            listed = page.files[file.filename]
+            # What follows the question mark is a signature, if anything.
+            url = listed.url.partition("?")[0]
+            event = events.FileListed(self._index.url, file.filename, listed.sha256, url)
+            self._context.report(event)
         self._warn_of_extra_files(pages.values())
         self._warn_of_the_status(page)
         self._judge_missing_hashes(page)

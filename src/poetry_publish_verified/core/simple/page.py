@@ -15,7 +15,7 @@ MAX_FILES = 200_000
 _MAX_SPECIFIER = 1000
 # The hash algorithms that all installers know, with their hexadecimal digits. hashlib has more, but
 # clients disagree on their names and lengths.
-_DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
+DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,299}")
 # RFC 3986, absolute or relative, http and https only, without user information and fragment.
@@ -156,10 +156,10 @@ def read_hashes(given: Mapping[str, str]) -> Hashes:
     found: dict[str, str] = {}
     flaw = ""
     for algorithm, value in given.items():
-        if algorithm not in _DIGITS:
+        if algorithm not in DIGITS:
             flaw = f"{printable(algorithm, 40)!r} is not a hash algorithm that all installers know"
             continue
-        if len(value) != _DIGITS[algorithm] or not _HEX.fullmatch(value):
+        if len(value) != DIGITS[algorithm] or not _HEX.fullmatch(value):
             raise UnreadablePageError(f"{value[:200]!r} on the page is not a {algorithm} hash")
         found[algorithm] = value.lower()
         if found[algorithm] != value:
@@ -176,7 +176,7 @@ def read_hash(text: str) -> Hashes:
     if "=" not in text:
         return Hashes(flaw=f"{printable(text, 100)!r} is not a hash")
     name, _, value = text.partition("=")
-    if name not in _DIGITS:
+    if name not in DIGITS:
         raise UnreadablePageError(f"{text[:100]!r} on the page is not a hash")
     return read_hashes({name: value})
 
