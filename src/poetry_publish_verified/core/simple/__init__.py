@@ -1,10 +1,10 @@
 """The simple API: what a project's page lists, read by the standards alone.
 
 Specification: https://packaging.python.org/en/latest/specifications/simple-repository-api/
-(PEP 503, 592, 629, 658, 691, 700, 714, 740, 792), and PyPI's JSON page of one version ("JSON API" in
-PyPI's own documentation). A page whose structure is malformed is unreadable. An entry that violates
-the standards has a flaw, which counts for the expected files and is ignored in others. What a
-client makes of a page beyond that is not emulated here; the real clients are asked.
+(PEP 503, 592, 629, 658, 691, 700, 714, 740, 792), and PyPI's JSON page of one version ("JSON API"
+in PyPI's own documentation). A page whose structure is malformed is unreadable. An entry that
+violates the standards has a flaw, which counts for the expected files and is ignored in others.
+What a client makes of a page beyond that is not emulated here; the real clients are asked.
 """
 
 import re

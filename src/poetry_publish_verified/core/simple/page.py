@@ -53,9 +53,9 @@ class IndexFile:
     `yanked` (PEP 592) is the reason, empty if none is given, None if the file is not yanked;
     `metadata` are the hashes of the `.metadata` file beside it (PEP 658, 714), if there is one.
     `digests` are its own other hashes, by algorithm; `provenance` is the URL of its provenance
-    (PEP 740), absolute, or empty if the page gives an invalid one. `flaw` says why the standards do not allow
-    this entry, and is empty if the file is properly listed; only then can `url` be relied on.
-    `ambiguous`: another entry has other hashes for it.
+    (PEP 740), absolute, or empty if the page gives an invalid one. `flaw` says why the standards do
+    not allow this entry, and is empty if the file is properly listed; only then can `url` be relied
+    on. `ambiguous`: another entry has other hashes for it.
     """
 
     filename: str
