@@ -180,15 +180,19 @@ def environment(
     python: str = sys.executable,
     plugin: bool = True,
     pypiserver: bool = True,
+    extra: str = "",
 ) -> PoetryEnvironment:
     """This version of Poetry with these wheels, with or without the plugin. Do not change it.
 
-    It also has pypiserver; otherwise each rehearsal would install one into its home.
+    `extra` is one of the plugin's. It also has pypiserver; otherwise each rehearsal would install
+    one into its home.
     """
     own = _stock(poetry, Path(python))
     if plugin:
         # In two steps: the plugin's dependencies rarely change and take longest to install.
-        own = _with(own, *_requirements(built_wheel()), *([PYPISERVER] if pypiserver else []))
+        own = _with(
+            own, *_requirements(built_wheel(), extra), *([PYPISERVER] if pypiserver else [])
+        )
         own = _with(own, built_wheel(), dependencies=False)
     return _with(own, *packages, dependencies=False) if packages else own
 
@@ -217,12 +221,13 @@ def _with(
     return PoetryEnvironment(build_once(f"{stem}-{cache_key(base.path.name, *requirements)}", make))
 
 
-def _requirements(wheel: Path) -> list[str]:
-    """The requirements of a wheel."""
+def _requirements(wheel: Path, extra: str = "") -> list[str]:
+    """The requirements of a wheel, with those of an extra."""
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = [name for name in archive.namelist() if name.endswith("dist-info/METADATA")]
         lines = archive.read(metadata).decode().splitlines()
-    return [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist:")]
+    found = [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist:")]
+    return [line.removesuffix(f' ; extra == "{extra}"') for line in found]
 
 
 @functools.cache

@@ -200,22 +200,28 @@ print(json.load(direct.open("{service}?" + query))["value"])
         self.minted.append(token)
         return _json({"success": True, "token": token, "expires": int(ends)})
 
+    def checked(self, identity: str, audience: str) -> dict[str, Any] | None:
+        """The claims of an identity token that is genuine, valid, and for `audience`."""
+        head, payload, signature = f"{identity}..".split(".")[:3]
+        try:
+            public = self._key.public_key()
+            text = f"{head}.{payload}".encode()
+            public.verify(_decoded(signature), text, padding.PKCS1v15(), hashes.SHA256())
+            claims: dict[str, Any] = json.loads(_decoded(payload))
+        except (ValueError, InvalidSignature):
+            return None
+        in_time = claims["iat"] - LEEWAY < self._now() < claims["exp"] + LEEWAY
+        return claims if in_time and claims["aud"] == audience else None
+
     def _projects_of(self, identity: str) -> set[str]:
         try:
-            head, payload, signature = identity.split(".")
+            _, payload, _ = identity.split(".")
             claims = json.loads(_decoded(payload))
         except ValueError:
             raise _RefusalError("invalid-payload", "malformed JWT") from None
         if claims.get("iss") not in {CLAIMS[name]["iss"] for name in KNOWN}:
             raise _RefusalError("invalid-payload", "unknown trusted publishing issuer")
-        now, text = self._now(), f"{head}.{payload}".encode()
-        try:
-            public = self._key.public_key()
-            public.verify(_decoded(signature), text, padding.PKCS1v15(), hashes.SHA256())
-        except InvalidSignature:
-            raise _RefusalError("invalid-token", "malformed or invalid token") from None
-        in_time = claims["iat"] - LEEWAY < now < claims["exp"] + LEEWAY
-        if claims["aud"] != self.audience or not in_time:
+        if self.checked(identity, self.audience) is None:
             raise _RefusalError("invalid-token", "malformed or invalid token")
         created = self.pending.pop(claims["sub"], None)
         if created is not None:
