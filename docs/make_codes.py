@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from poetry_publish_verified.cli.explain import explained
 from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.core.upload.refusal import in_full
 from poetry_publish_verified.core.upload.refusals import PARTICULAR
@@ -9,11 +10,13 @@ from poetry_publish_verified.core.upload.refusals.exchange import EXCHANGE
 from poetry_publish_verified.core.upload.refusals.general import GENERAL, UNKNOWN
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.output.explanations import in_text
 
 HEAD = """# Codes
 
 Every message has a stable code. With it, the output and the receipt say what is true now and what
-to do next. (Generated from the code by `docs/make_codes.py`.)
+to do next. `poetry publish-verified explain CODE` prints what is here; it works offline.
+(Generated from the code by `docs/make_codes.py`.)
 
 | code | meaning |
 | --- | --- |
@@ -55,13 +58,20 @@ AGAIN: dict[Again, str] = {
 
 def page() -> str:
     """The page as Markdown."""
-    codes = "".join(
-        f'| <a id="{code.anchor.partition("#")[2]}"></a>{code} | {code.meaning} |\n'
-        for code in Code
-    )
+    codes = "".join(f"| [{code}](#{code.lower()}) | {code.meaning} |\n" for code in Code)
+    sections = "\n".join(map(section, Code))
     said = SAID.format(url=URL, filename=FILENAME)
     refusals = "".join(map(line, (*PARTICULAR, *GENERAL, UNKNOWN)))
-    return HEAD + codes + said + refusals + EXCHANGE_HEAD + "".join(map(exchange_line, EXCHANGE))
+    exchange = "".join(map(exchange_line, EXCHANGE))
+    return f"{HEAD}{codes}{said}{refusals}{EXCHANGE_HEAD}{exchange}\n## Each code\n\n{sections}"
+
+
+def section(code: Code) -> str:
+    """What `explain` prints."""
+    found = "".join(
+        f"**{heading}:** {text(words)}\n\n" for heading, words in in_text(explained(code))
+    )
+    return f"### {code}\n\n{code.meaning}\n\n{found}".removesuffix("\n")
 
 
 def line(row: Row) -> str:

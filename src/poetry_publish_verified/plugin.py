@@ -36,6 +36,12 @@ def _doctor() -> Command:
     return DoctorCommand()
 
 
+def _explain() -> Command:
+    from poetry_publish_verified.cli.explain import ExplainCommand
+
+    return ExplainCommand()
+
+
 def _help(subcommand: str) -> Command:
     from poetry_publish_verified.cli.options import SubcommandHelp
 
@@ -49,7 +55,7 @@ class PublishVerifiedPlugin(ApplicationPlugin):
         """Register each command by name; its class is imported when it is run."""
         register = application.command_loader.register_factory
         register("publish-verified", _publish_verified)
-        for name, factory in (("wait", _wait), ("doctor", _doctor)):
+        for name, factory in (("wait", _wait), ("doctor", _doctor), ("explain", _explain)):
             subcommand = f"publish-verified {name}"
             register(subcommand, factory)
             register(f"help {subcommand}", partial(_help, subcommand))

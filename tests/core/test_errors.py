@@ -67,4 +67,4 @@ def test_code_has_an_anchor_on_the_page_of_codes() -> None:
     """What a code points to is on the page, with its meaning."""
     file, _, name = Code.CONFLICT.anchor.partition("#")
     page = (Path(__file__).parents[2] / "docs" / file).read_text(encoding="utf-8")
-    assert f'<a id="{name}"></a>{Code.CONFLICT} | {Code.CONFLICT.meaning} |' in page
+    assert f"### {name.upper()}\n\n{Code.CONFLICT.meaning}\n" in page

@@ -9,8 +9,11 @@ import pytest
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.settings import Settings
+from poetry_publish_verified.errors import Code
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
 
@@ -35,7 +38,7 @@ def test_typos_get_suggestions(
 
 
 @pytest.mark.seam
-@pytest.mark.parametrize("subcommand", ["wait", "doctor"])
+@pytest.mark.parametrize("subcommand", ["wait", "doctor", "explain"])
 def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str) -> None:
     """`poetry help` accepts the name of a subcommand, and shows what its --help shows."""
     asked = poetry.run("help", "publish-verified", subcommand, cwd=project.path).ok()
@@ -47,7 +50,7 @@ def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str)
 def test_help_names_the_subcommands(poetry: Poetry, project: Project) -> None:
     """The help of publish-verified lists the subcommands."""
     said = poetry.run("help", "publish-verified", cwd=project.path).ok()
-    for subcommand in ("wait", "doctor"):
+    for subcommand in ("wait", "doctor", "explain"):
         assert f"poetry publish-verified {subcommand} " in said
 
 
@@ -61,3 +64,22 @@ def test_help_names_the_defaults(poetry: Poetry, project: Project) -> None:
     assert tuple(named["clients"].split()) == defaults.clients
     assert durations.parse(named["timeout"]) == defaults.timeout
     assert (int(named["jobs"]), int(named["retries"])) == (defaults.jobs, defaults.retries)
+
+
+def test_explanation_of_a_code(poetry: Poetry, tmp_path: Path) -> None:
+    """It works outside a project, however the code is written; without one, it lists all."""
+    said = poetry.run("publish-verified", "explain", "pv409", cwd=tmp_path).ok()
+    assert said.startswith("PV409: Cannot tell whether a file was stored.\n")
+    for words in ("What is true then", "exit code 4", "What to do", "Run the same command again"):
+        assert words in said
+    assert poetry.run("publish-verified", "explain", "409", cwd=tmp_path).ok() == said
+    listed = poetry.run("publish-verified", "explain", cwd=tmp_path).ok()
+    assert [line[:5] for line in listed.splitlines()] == list(Code)
+
+
+def test_unknown_code_gets_a_suggestion(poetry: Poetry, tmp_path: Path) -> None:
+    """An unknown code is an error that suggests a similar one."""
+    run = poetry.run("publish-verified", "explain", "PV4O9", cwd=tmp_path)
+    assert run.code == 1
+    assert "There is no code PV4O9." in run.err
+    assert "Did you mean PV409?" in run.err

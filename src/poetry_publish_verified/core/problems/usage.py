@@ -32,6 +32,15 @@ def not_a_table() -> Text:
     )
 
 
+@problem(Code.UNKNOWN_CODE)
+def unknown_code(code: str, meant: str | None) -> Text:
+    """A code that `explain` does not know; `meant` is one that looks like it."""
+    return Text(
+        f"There is no code {printable(code, 50)}.",
+        f"Did you mean {meant}?" if meant else "Run poetry publish-verified explain to list all.",
+    )
+
+
 @problem(Code.NOT_AWAITABLE)
 def not_awaitable(reason: object) -> Text:
     return Text(f"{reason}.", "Name releases as NAME==VERSION.")

@@ -13,6 +13,8 @@ Given = ParamSpec("Given")
 _NAMES = 5
 
 RERUN = "run the same command again"
+MADE: dict[Code, list[Callable[..., Problem]]] = {}
+"""The functions below `core/problems/` that make each code's problems, once they are imported."""
 
 
 class Text(NamedTuple):
@@ -39,6 +41,7 @@ def problem(
             own = {key: given[key] for key in ("filename", "index", "severity") if key in given}
             return Problem(code, *text(*args, **kwargs), **own)
 
+        MADE.setdefault(code, []).append(made)
         return made
 
     return of_text

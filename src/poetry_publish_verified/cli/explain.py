@@ -1,0 +1,59 @@
+"""`poetry publish-verified explain`: what a code means, what is true then, and what to do."""
+
+from typing import ClassVar
+
+from cleo.helpers import argument
+from cleo.io.inputs.argument import Argument
+
+from poetry_publish_verified.cli.options import SuggestingCommand
+from poetry_publish_verified.core.problems.usage import unknown_code
+from poetry_publish_verified.core.settings import closest
+from poetry_publish_verified.errors import Code
+from poetry_publish_verified.guard.problems import lock_not_free, lock_unavailable
+from poetry_publish_verified.output.explanations import Explanation, explain, in_text
+from poetry_publish_verified.output.words import escaped
+
+
+class ExplainCommand(SuggestingCommand):
+    """`poetry publish-verified explain`; works offline and outside a project."""
+
+    name = "publish-verified explain"
+    description = "Explains a code such as PV409, or lists all codes."
+
+    arguments: ClassVar[list[Argument]] = [
+        argument("code", "The code to explain. Default is to list all codes.", optional=True)
+    ]
+
+    def handle(self) -> int:
+        """Print the explanation; exit code 1 for a code that does not exist."""
+        given = self.argument("code")
+        if not given:
+            for each in Code:
+                self.line(f"<c1>{each}</c1>  {escaped(each.meaning)}")
+            return 0
+        wanted = given.strip().upper()
+        wanted = f"PV{wanted}" if wanted.isdecimal() else wanted
+        code = next((each for each in Code if each == wanted), None)
+        if code is None:
+            problem = unknown_code(given, closest(wanted.replace("O", "0"), Code))
+            self.line_error(escaped(f"Error {problem.code}: {problem.message}", "error"))
+            self.line_error(f"  {escaped(problem.remedy, 'c1')}")
+            return 1
+        found = explained(code)
+        self.line(f"<c1>{code}</c1>: {escaped(code.meaning)}")
+        for heading, text in in_text(found):
+            self.line(f"\n<info>{heading}</info>\n  {escaped(text)}")
+        return 0
+
+
+def explained(code: Code) -> Explanation:
+    """The explanation of a code, with those of the guard."""
+    busy = "the project /home/me/lantern was not free within 300 s; in use by poetry install"
+    return explain(
+        code,
+        (
+            lock_not_free(f"{busy}.", "", is_nested=False),
+            lock_not_free(f"{busy}.", "", is_nested=True),
+            lock_unavailable("/home/me/lantern cannot be locked: No locks available."),
+        ),
+    )
