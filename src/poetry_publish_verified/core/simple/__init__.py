@@ -17,8 +17,8 @@ MAX_PAGE_BYTES = 64 * 1024 * 1024
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
-_CHARSET = re.compile(r""";[ \t]*charset=["']?([^\s;"']*)""", re.IGNORECASE)
-_UTF8 = {"", "utf-8", "utf8"}
+_CHARSET = re.compile(r""";[ \t]*charset=["']?([^\s;"']*)""")
+_UTF8 = {"utf-8", "utf8"}
 # Encodings that agree with UTF-8 on ASCII.
 _ASCII = {"us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252"}
 
@@ -51,13 +51,13 @@ def parse_version_page(body: bytes, content_type: str, url: str) -> ProjectPage:
 
 def _text(body: bytes, content_type: str) -> str:
     """A page must be in UTF-8; clients disagree on other encodings and where to find them."""
-    declared = _CHARSET.findall(content_type)
-    if content_type.lower().count("charset") != len(declared) or len(declared) > 1:
+    declared = _CHARSET.findall(content_type.lower())
+    if content_type.lower().count("charset") > len(declared[:1]):
         raise UnreadablePageError("its Content-Type declares no single charset")
-    charset = "".join(declared).lower()
-    if charset not in _UTF8 and not (charset in _ASCII and body.isascii()):
-        raise UnreadablePageError(f"the page is encoded as {charset[:40]!r}, not as UTF-8")
+    charset = "".join(declared) or "utf-8"
     try:
-        return body.decode()
+        if charset in _UTF8 or (charset in _ASCII and body.isascii()):
+            return body.decode()
     except UnicodeDecodeError:
         raise UnreadablePageError("the page is not in UTF-8") from None
+    raise UnreadablePageError(f"the page is encoded as {charset[:40]!r}, not as UTF-8")

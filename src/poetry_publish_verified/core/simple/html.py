@@ -31,23 +31,29 @@ from poetry_publish_verified.core.simple.page import (
 )
 
 _S = r"[ \t\n\r\f]"
-_MARKUP = re.compile(
-    rf"<(?:!doctype(?:{_S}[^<>\[]*)?|\?[^<>]*|/(?P<end>[a-z][a-z0-9:-]*){_S}*|(?P<name>[a-z][a-z0-9:-]*)"
-    rf"""(?P<attributes>(?:{_S}+[^\s"'<>/=]+"""
-    rf"""(?:{_S}*={_S}*(?:"[^"]*"|'[^']*'|[^\s"'=<>`][^\s"'<>`]*))?)*+){_S}*/?)>""",
-    re.IGNORECASE,
-)
-_ATTRIBUTE = re.compile(
+_NAME = "[a-z][a-z0-9:-]*"
+_ATTRIBUTE = (
     rf"""{_S}+([^\s"'<>/=]+)(?:{_S}*={_S}*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`][^\s"'<>`]*)))?"""
 )
-_ODD_COMMENT = re.compile(r"-?>|.*?--[!\s]+>", re.DOTALL)
-_REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
-# Their content is text, up to their end.
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+_MARKUP = re.compile(
+    r"<(?:!--(?!-?>)[^-]*+(?:-(?!-[!\s]*>)[^-]*+)*+--"  # a comment, which ends only in one way
+    rf"|(?P<doctype>!doctype)(?:{_S}[^<>\[]*)?|\?[^<>]*|/(?P<end>{_NAME}){_S}*"
+    rf"|(?P<name>{_NAME})(?P<attributes>(?:{_ATTRIBUTE})*+){_S}*/?)>",
+    re.IGNORECASE,
+)
+# Elements whose content is text up to their end; and those in which only some parsers see links.
 _TEXTS = {
-    name: re.compile(rf"</{name}({_S}*>)?", re.IGNORECASE) for name in ("title", "script", "style")
+    name: re.compile(rf"(?<!/>){text}</{name}{_S}*>", re.IGNORECASE)
+    for name, text in {
+        "title": "[^<]*+",
+        "style": "[^<]*+(?:<(?!/)[^<]*+)*+",
+        "script": "[^<]*+(?:<(?!!--|/script)[^<]*+)*+",
+        **dict.fromkeys(("textarea", "xmp", "iframe", "noembed", "noframes"), "(?!)"),
+        **dict.fromkeys(("plaintext", "template"), "(?!)"),
+    }.items()
 }
-# Parsers disagree on whether these contain links.
-_UNSURE = {"textarea", "xmp", "iframe", "noembed", "noframes", "plaintext", "template"}
+_REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
 # Never closed; and links, as one ends where the next begins.
 _EMPTY = {"a", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"}
 # Parsers with a limit of their own have a higher one, and refuse a page that exceeds it.
@@ -79,20 +85,13 @@ def read_html(text: str, url: str) -> ProjectPage:
                 )
             listing = Listing(base)
         seen.add(name)
-    if not listing.count:
-        _refuse_other_pages(text, seen)
+    # A login form or an empty answer lists no files either, but proves nothing.
+    if not listing.count and seen & _APPLICATION:
+        raise UnreadablePageError("the page is a form or a web application and lists no files")
+    if not listing.count and not seen & _DOCUMENT:
+        raise UnreadablePageError("the page is empty, or not a complete HTML page")
     check_version(metas.get("pypi:repository-version", "1.0"))
     return listing.page(metas.get("pypi:project-status"), metas.get("pypi:project-status-reason"))
-
-
-def _refuse_other_pages(text: str, seen: set[str]) -> None:
-    """A login form or an empty answer lists no files either, but proves nothing."""
-    if not text.strip():
-        raise UnreadablePageError("the page is empty")
-    if seen & _APPLICATION:
-        raise UnreadablePageError("the page is a form or a web application and lists no files")
-    if not seen & _DOCUMENT:
-        raise UnreadablePageError("the page is not a complete HTML page")
 
 
 def _read_link(attributes: _Attributes, listing: Listing) -> None:
@@ -101,10 +100,7 @@ def _read_link(attributes: _Attributes, listing: Listing) -> None:
     filename = last_segment(place)
     if not filename.lower().endswith(_FILES):
         return
-    metadata = None
-    for name in ("data-dist-info-metadata", "data-core-metadata"):
-        if (value := attributes.get(name)) is not None:
-            metadata = _read_metadata(value)
+    metadata = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
     listing.add(
         IndexFile(
             filename,
@@ -112,7 +108,7 @@ def _read_link(attributes: _Attributes, listing: Listing) -> None:
             hashes.sha256,
             requires_python=attributes.get("data-requires-python"),
             yanked=attributes.get("data-yanked"),
-            metadata=metadata,
+            metadata=None if metadata is None else _read_metadata(metadata),
             digests=hashes.others,
             flaw=hashes.flaw,
             provenance=attributes.get("data-provenance"),
@@ -132,62 +128,35 @@ def _tags(text: str) -> Iterator[tuple[str, _Attributes]]:
     at = 0
     opened: list[str] = []
     while (at := text.find("<", at)) >= 0:
-        if text.startswith("<!--", at):
-            at = _after_comment(text, at + 4)
-            continue
         found = _MARKUP.match(text, at)
         if found is None:
-            raise UnreadablePageError(_why_malformed(text, at))
+            where = f"its markup is malformed at {text[at : at + 40]!r}"
+            cut = text.find(">", at) < 0
+            raise UnreadablePageError("the page ends in the middle of a tag" if cut else where)
         at = found.end()
-        name = (found["name"] or found.group()[1:9]).lower()
-        if name in _UNSURE:
-            raise UnreadablePageError(f"the page contains a <{name}>")
-        yield name, _attributes(found["attributes"]) if name in {"a", "base", "meta"} else {}
+        name, end = ((found[group] or "").lower() for group in ("name", "end"))
+        yield (
+            name or (found["doctype"] or "").lower(),
+            _attributes(found["attributes"]) if name in {"a", "base", "meta"} else {},
+        )
         if name in _TEXTS:
-            at = _after_text(text, at, name)
-        else:
-            _count(opened, found["name"], found["end"])
-
-
-def _count(opened: list[str], begun: str | None, ended: str | None) -> None:
-    if begun and begun.lower() not in _EMPTY:
-        opened.append(begun.lower())
-    elif ended and ended.lower() in opened:
-        while opened.pop() != ended.lower():
-            pass
-    if len(opened) > _MAX_DEPTH:
-        raise UnreadablePageError(f"more than {_MAX_DEPTH} elements are open at once")
-
-
-def _why_malformed(text: str, at: int) -> str:
-    if ">" not in text[at:]:
-        return "the page ends in the middle of a tag"
-    return f"its markup is malformed at {text[at : at + 40]!r}"
-
-
-def _after_comment(text: str, at: int) -> int:
-    end = text.find("-->", at)
-    if end < 0:
-        raise UnreadablePageError("the page ends in the middle of a comment")
-    if _ODD_COMMENT.match(text, at, end + 1):
-        raise UnreadablePageError("it is ambiguous where a comment on the page ends")
-    return end + 3
-
-
-def _after_text(text: str, at: int, name: str) -> int:
-    found = _TEXTS[name].search(text, at)
-    end = found.start() if found and found.group(1) else -1
-    markup = {"title": "<", "script": "<!--", "style": "</"}[name]
-    if found is None or end < 0 or text[at - 2] == "/" or text.find(markup, at, end) >= 0:
-        raise UnreadablePageError(f"it is ambiguous where a <{name}> on the page ends")
-    return found.end()
+            found = _TEXTS[name].match(text, at)
+            if found is None:
+                raise UnreadablePageError(f"it is ambiguous what a <{name}> on the page contains")
+            at = found.end()
+        elif name and name not in _EMPTY:
+            opened.append(name)
+            if len(opened) > _MAX_DEPTH:
+                raise UnreadablePageError(f"more than {_MAX_DEPTH} elements are open at once")
+        elif end in opened:
+            while opened.pop() != end:
+                pass
 
 
 def _attributes(text: str) -> _Attributes:
     found: dict[str, str] = {}
-    for match in _ATTRIBUTE.finditer(text):
-        name, *values = match.groups()
-        value = _unescaped(next((value for value in values if value is not None), ""))
+    for name, *values in _ATTRIBUTES.findall(text):
+        value = _unescaped("".join(values))
         if found.setdefault(name.lower(), value) != value:
             raise UnreadablePageError(f"a tag has two values for {name}")
     return found
@@ -195,8 +164,6 @@ def _attributes(text: str) -> _Attributes:
 
 def _unescaped(value: str) -> str:
     """A value without character references. Parsers differ on those that lack their semicolon."""
-    if "&" not in value:
-        return value
     plain = _REFERENCE.sub(lambda match: html.unescape(match.group()), value)
     if plain != html.unescape(value):
         raise UnreadablePageError(f"{value[:100]!r} has a character reference without a semicolon")

@@ -27,12 +27,18 @@ from poetry_publish_verified.core.simple.page import (
 
 _NULL = type(None)
 _Types = Mapping[str, tuple[type, ...]]
-_PAGE: _Types = {"meta": (dict,), "name": (str,), "files": (list,)}
-_PAGE_MORE: _Types = {"versions": (list,), "project-status": (dict,)}
-_STATUS: _Types = {"status": (str,), "reason": (str, _NULL)}
-_FILE: _Types = {"filename": (str,), "url": (str,), "hashes": (dict,)}
+_PAGE: _Types = {
+    "meta": (dict,),
+    "name": (str,),
+    "files": (list,),
+    "versions": (list,),
+    "project-status": (dict,),
+}
 # null where every client accepts it; PEP 691 omits such keys.
-_FILE_MORE: _Types = {
+_FILE: _Types = {
+    "filename": (str,),
+    "url": (str,),
+    "hashes": (dict,),
     "size": (int,),
     "yanked": (bool, str),
     "upload-time": (str,),
@@ -42,12 +48,6 @@ _FILE_MORE: _Types = {
     "gpg-sig": (bool, _NULL),
     "provenance": (str, _NULL),
 }
-# Their names on the page of one version.
-_VERSION_KEYS = {
-    **{key: key for key in ("filename", "url", "size", "yanked")},
-    "hashes": "digests",
-    "requires-python": "requires_python",
-}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -55,13 +55,13 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\
 def read_json(text: str, url: str, project: str) -> ProjectPage:
     """The files of a page of `project`; raises UnreadablePageError."""
     page = _loaded(text)
-    _check(page, _PAGE, _PAGE_MORE, "the page")
+    _check(page, "the page", _PAGE, "meta", "name", "files")
     if canonicalize_name(page["name"]) != project:
         raise UnreadablePageError(f"the page is for another project, {page['name']!r}")
-    _check(page["meta"], {"api-version": (str,)}, {}, "meta")
+    _check(page["meta"], "meta", {"api-version": (str,)}, "api-version")
     check_version(page["meta"]["api-version"])
     status = page.get("project-status", {})
-    _check(status, {}, _STATUS, "project-status")
+    _check(status, "project-status", {"status": (str,), "reason": (str, _NULL)})
     listing = Listing(url)
     for entry in page["files"]:
         _read_file(entry, listing)
@@ -71,76 +71,70 @@ def read_json(text: str, url: str, project: str) -> ProjectPage:
 def read_version_json(text: str, url: str) -> ProjectPage:
     """The files of PyPI's page of one version; raises UnreadablePageError."""
     page = _loaded(text)
-    _check(page, {"urls": (list,)}, {}, "the page")
+    _check(page, "the page", {"urls": (list,)}, "urls")
     listing = Listing(url)
     for entry in page["urls"]:
-        _check(entry, {"filename": (str,), "digests": (dict,)}, {}, "an entry")
-        file = {key: entry[other] for key, other in _VERSION_KEYS.items() if other in entry}
+        _check(entry, "an entry", {"digests": (dict,)}, "digests")
+        file = {key: entry[key] for key in ("filename", "url", "size", "yanked") if key in entry}
         # Without blake2b_256, which is not a name of hashlib's.
         file["hashes"] = {k: v for k, v in entry["digests"].items() if k in {"md5", "sha256"}}
+        file["requires-python"] = entry.get("requires_python")
         if file.get("yanked") is True:
             file["yanked"] = entry.get("yanked_reason") or True
         _read_file(file, listing)
     return listing.page()
 
 
-def _loaded(text: str) -> dict[str, Any]:
+def _loaded(text: str) -> Any:
     try:
         page = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
         if _SURROGATE.search(text):
             json.dumps(page, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise UnreadablePageError("the page contains half of a surrogate pair") from None
-    except UnreadablePageError:
-        raise
-    except (ValueError, RecursionError):
-        raise UnreadablePageError("the page is not valid JSON") from None
-    if not isinstance(page, dict):
-        raise UnreadablePageError("the page is not a JSON object")
-    return page
+        return page
+    except (ValueError, RecursionError) as error:
+        raise UnreadablePageError(f"the page is not valid JSON: {error}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(key for key, count in Counter(k for k, _ in pairs).items() if count > 1)
-        raise UnreadablePageError(f"the key {twice!r} appears twice in one object")
+        raise ValueError(f"the key {twice!r} appears twice in one object")
     return found
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise UnreadablePageError(f"{constant} is not valid JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
-def _check(found: Any, needed: _Types, more: _Types, what: str) -> None:
+def _check(found: Any, what: str, types: _Types, *needed: str) -> None:
     if type(found) is not dict:
         raise UnreadablePageError(f"{what} is not a JSON object")
     for key in needed:
         if key not in found:
             raise UnreadablePageError(f"{what} lacks {key!r}")
-    for key, value in found.items():
-        types = needed.get(key) or more.get(key)
-        if types and type(value) not in types:
+    for key in types.keys() & found:
+        if type(found[key]) not in types[key]:
             raise UnreadablePageError(f"{key!r} of {what} has the wrong type")
 
 
 def _read_file(entry: Any, listing: Listing) -> None:
     named = entry.get("filename") if type(entry) is dict else None
     what = named if isinstance(named, str) else "an entry"
-    _check(entry, _FILE, _FILE_MORE, what)
+    _check(entry, what, _FILE, "filename", "url", "hashes")
     if not 0 <= entry.get("size", 0) < 2**63:
         raise UnreadablePageError(f"the size of {what} is out of range")
     if "upload-time" in entry and not _is_time(entry["upload-time"]):
         raise UnreadablePageError(f"the upload-time of {what} is not a time")
     place, _, fragment = entry["url"].partition("#")
-    # Clients disagree on whether a hash there counts.
-    flaw = read_hash(fragment).flaw or "its URL has a fragment" if fragment else ""
-    hashes = _read_hashes(entry["hashes"], what)
-    metadata = None
+    hashes = read_hashes(entry["hashes"])
+    metadata: Hashes | None = None
     for key in ("dist-info-metadata", "core-metadata"):
         if (value := entry.get(key)) is not None:
-            metadata = None if value is False else _read_metadata(value, what)
+            metadata = _read_metadata(value)
     yanked = entry.get("yanked", False)
+    # Clients disagree on whether a hash there counts.
+    flaw = read_hash(fragment).flaw or "its URL has a fragment" if fragment else ""
     listing.add(
         IndexFile(
             entry["filename"],
@@ -158,21 +152,14 @@ def _read_file(entry: Any, listing: Listing) -> None:
     )
 
 
-def _read_hashes(given: dict[str, Any], what: str) -> Hashes:
-    if not all(isinstance(value, str) for value in given.values()):
-        raise UnreadablePageError(f"a hash of {what} is not a string")
-    return read_hashes(given)
-
-
-def _read_metadata(given: Any, what: str) -> Hashes:
-    if given is True:
-        return Hashes()
-    return _read_hashes(given, what) if given else Hashes(flaw="its core-metadata is empty")
+def _read_metadata(given: bool | dict[str, Any]) -> Hashes | None:
+    if isinstance(given, bool):
+        return Hashes() if given else None
+    return read_hashes(given) if given else Hashes(flaw="its core-metadata is empty")
 
 
 def _is_time(text: str) -> bool:
     try:
-        datetime.fromisoformat(text)
+        return bool(_TIME.fullmatch(text) and datetime.fromisoformat(text))
     except ValueError:
         return False
-    return _TIME.fullmatch(text) is not None

@@ -4,10 +4,12 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
+from poetry_publish_verified.core.distribution import comparable_specifiers
 from poetry_publish_verified.sanitize import printable
 
 # Several times what the largest projects have.
@@ -16,7 +18,7 @@ _MAX_SPECIFIER = 1000
 # The hash algorithms that all installers know, with their hexadecimal digits. hashlib has more, but
 # clients disagree on their names and lengths.
 DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
-_HEX = re.compile(r"[0-9a-fA-F]+")
+_HEX = "[0-9a-fA-F]"
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,299}")
 # RFC 3986, absolute or relative, http and https only, without user information and fragment.
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
@@ -100,13 +102,16 @@ class Listing:
         segment = last_segment(file.url)
         if not _FILENAME.fullmatch(file.filename):
             return
-        url = absolute(self._base, file.url)
-        file = replace(
-            file,
-            url=url or "",
-            flaw=_flaw(file, url, segment),
-            provenance=file.provenance and (absolute(self._base, file.provenance) or ""),
-        )
+        url, python = absolute(self._base, file.url), file.requires_python
+        flaw = file.flaw or (file.metadata.flaw if file.metadata else "")
+        if not flaw and url is None:
+            flaw = "its URL is not a valid http or https URL, or contains credentials"
+        if not flaw and segment != file.filename:
+            flaw = "its URL does not end in the file's name"
+        if not flaw and python is not None and not _is_specifier(python):
+            flaw = f"its requires-python {printable(python, 100)!r} is not valid"
+        provenance = file.provenance and (absolute(self._base, file.provenance) or "")
+        file = replace(file, url=url or "", flaw=flaw, provenance=provenance)
         known = self._files.setdefault(file.filename, file)
         if known != file:
             # PEP 503: one anchor for each file.
@@ -128,27 +133,12 @@ def check_version(version: str) -> None:
         raise UnreadablePageError(f"the page has simple API version {version[:20]!r}")
 
 
-def _flaw(file: IndexFile, url: str | None, segment: str) -> str:
-    if flaw := file.flaw or (file.metadata and file.metadata.flaw):
-        return flaw
-    if url is None:
-        return "its URL is not a valid http or https URL, or contains credentials"
-    if segment != file.filename:
-        return "its URL does not end in the file's name"
-    if file.requires_python is not None and not _is_specifier(file.requires_python):
-        return f"its requires-python {printable(file.requires_python, 100)!r} is not valid"
-    return ""
-
-
 def _contradict(one: IndexFile, other: IndexFile) -> bool:
-    known, seen = (
-        dict([*file.digests, *([("sha256", file.sha256)] if file.sha256 else [])])
-        for file in (one, other)
-    )
-    return any(known[name] != seen[name] for name in known.keys() & seen)
+    known, seen = (dict([*file.digests, ("sha256", file.sha256)]) for file in (one, other))
+    return any(known[n] and seen[n] and known[n] != seen[n] for n in known.keys() & seen)
 
 
-def read_hashes(given: Mapping[str, str]) -> Hashes:
+def read_hashes(given: Mapping[str, Any]) -> Hashes:
     """Hashes by algorithm: lower-case hexadecimal (PEP 503, 691).
 
     Raises UnreadablePageError if a value is not a hash at all.
@@ -156,11 +146,12 @@ def read_hashes(given: Mapping[str, str]) -> Hashes:
     found: dict[str, str] = {}
     flaw = ""
     for algorithm, value in given.items():
-        if algorithm not in DIGITS:
+        digits = DIGITS.get(algorithm)
+        if type(value) is not str or (digits and not re.fullmatch(f"{_HEX}{{{digits}}}", value)):
+            raise UnreadablePageError(f"{str(value)[:200]!r} on the page is no {algorithm} hash")
+        if digits is None:
             flaw = f"{printable(algorithm, 40)!r} is not a hash algorithm that all installers know"
             continue
-        if len(value) != DIGITS[algorithm] or not _HEX.fullmatch(value):
-            raise UnreadablePageError(f"{value[:200]!r} on the page is not a {algorithm} hash")
         found[algorithm] = value.lower()
         if found[algorithm] != value:
             flaw = f"its {algorithm} hash is not in lower case"
@@ -173,9 +164,9 @@ def read_hash(text: str) -> Hashes:
 
     Raises UnreadablePageError if a name and a value are not a hash.
     """
-    if "=" not in text:
+    name, equals, value = text.partition("=")
+    if not equals:
         return Hashes(flaw=f"{printable(text, 100)!r} is not a hash")
-    name, _, value = text.partition("=")
     if name not in DIGITS:
         raise UnreadablePageError(f"{text[:100]!r} on the page is not a hash")
     return read_hashes({name: value})
@@ -188,20 +179,18 @@ def last_segment(address: str) -> str:
     """
     try:
         return unquote(urlsplit(address).path.rpartition("/")[2], errors="strict")
-    except UnicodeDecodeError:
-        raise UnreadablePageError("a file's name is not in UTF-8") from None
     except ValueError:
-        raise UnreadablePageError(f"{address[:200]!r} is not a URL") from None
+        raise UnreadablePageError(f"{address[:200]!r} is not a URL in UTF-8") from None
 
 
 @functools.lru_cache(4096)
 def _is_specifier(requires_python: str) -> bool:
     """Whether it is valid (PEP 440). An empty one allows every Python."""
-    try:
-        SpecifierSet(requires_python[:_MAX_SPECIFIER])
-    except InvalidSpecifier:
-        return False
-    return len(requires_python) <= _MAX_SPECIFIER and requires_python.isascii()
+    return (
+        len(requires_python) <= _MAX_SPECIFIER
+        and requires_python.isascii()
+        and isinstance(comparable_specifiers(requires_python), SpecifierSet)
+    )
 
 
 def absolute(base: str, address: str) -> str | None:
