@@ -58,6 +58,8 @@ class Code(StrEnum):
     SETTING = "PV101", "A setting has an invalid value, or its name is unknown."
     NOT_AWAITABLE = "PV102", "No release to wait for is named, or its name is invalid."
     UNKNOWN_CODE = "PV103", "The code to explain does not exist."
+    HOOK_FAILED = "PV104", "A program to run after the release failed."
+    NOT_NOTIFIED = "PV105", "The receipt could not be posted to notify-url."
     INTERNAL = "PV109", "A bug in this plugin."
     NO_PROJECT = "PV201", "There is no readable pyproject.toml."
     NOT_A_PACKAGE = "PV202", "The project is in non-package mode."

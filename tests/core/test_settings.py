@@ -44,13 +44,21 @@ def test_defaults() -> None:
         ("strict", True, "false", True, "strict", [True, False, True]),
         ("attest", True, "off", "require", "attest", ["on", "off", "require"]),
         ("attest", "require", "on", True, "attest", ["require", "on", "on"]),
+        (
+            *("on-success", "a 'b c'", "d $HOME", ["e", "f g"], "on_success"),
+            [("a", "b c"), ("d", "$HOME"), ("e", "f g")],
+        ),
+        (
+            *("notify-url", "https://a.example/x", "http://localhost:1/", "https://[::1]/"),
+            *("notify_url", ["https://a.example/x", "http://localhost:1/", "https://[::1]/"]),
+        ),
     ],
 )
 def test_precedence(
     key: str, option: Any, variable: str, table: Any, field: str, values: list[Any]
 ) -> None:
     """The command line comes before the environment, and that before pyproject.toml."""
-    environment, project = {key.upper(): variable}, {key: table}
+    environment, project = {key.upper().replace("-", "_"): variable}, {key: table}
     assert getattr(resolve({key: option}, environment, project).checked(), field) == values[0]
     assert getattr(resolve({key: None}, environment, project).checked(), field) == values[1]
     assert getattr(resolve({}, {}, project).checked(), field) == values[2]
@@ -101,6 +109,28 @@ def test_values_are_not_repeated(value: str) -> None:
         resolve({}, {"TIMEOUT": value, "UNTIL": value, "FORMAT": value}, {}).checked()
     assert len(caught.value.problems) == 3
     assert not any("secret" in p.message + p.remedy for p in caught.value.problems)
+
+
+@pytest.mark.parametrize("value", ["a 'b", " ", [""], [1], {}, True])
+def test_hook_is_a_list_of_arguments(value: object) -> None:
+    """Anything else is a fault, quotes without an end too."""
+    with pytest.raises(ReleaseError, match="on-failure"):
+        resolve({}, {}, {"on-failure": value}).checked()
+
+
+@pytest.mark.parametrize("url", ["http://a.example/hook", "ftp://a.example/", "a.example", 3])
+def test_unsafe_notify_url(url: object) -> None:
+    """The receipt goes in the clear to this machine only."""
+    with pytest.raises(ReleaseError, match="notify-url"):
+        resolve({}, {}, {"notify-url": url}).checked()
+
+
+def test_path_of_the_notify_url_is_secret() -> None:
+    """Who knows the address of a webhook can post to it."""
+    url = "https://chat.example/hooks/T0123/s3cr3t-of-a-hook"
+    (line,) = resolve({"notify-url": url}, {}, {}).explained()
+    assert "s3cr3t" not in line
+    assert "chat.example" in line
 
 
 @pytest.mark.parametrize("variable", ["GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT"])

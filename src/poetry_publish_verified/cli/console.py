@@ -30,7 +30,7 @@ from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.sanitize import harmless, make_public, printable_lines, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from cleo.io.io import IO
 
@@ -151,6 +151,27 @@ class Reporting:
         """Where the events of one release of several go; `release` tells it from the others."""
         return partial(self, release=release)
 
+    @property
+    def receipt(self) -> Mapping[str, Any]:
+        """The receipt so far, as JSON values."""
+        return self._receipt.as_dict()
+
+    @property
+    def receipt_path(self) -> Path | None:
+        """Where the receipt is; None while it is nowhere."""
+        return self._path if self._written else None
+
+    def show(self, problem: Problem) -> None:
+        """Show a problem that is not of the run, and so not in its receipt."""
+        style, words = problem.severity, f"{problem.code}: {problem.message}"
+        self.error_line(escaped(f"{style.title()} {words}", style))
+        self.error_line(f"  {escaped(problem.remedy, 'c1')}")
+
+    def say(self, text: str) -> None:
+        """Write a line of plain text beside the events."""
+        with self._output():
+            self._console.line(escaped(text))
+
     def error_line(self, text: str) -> None:
         """Write a line of cleo's to standard error, above what is kept up to date."""
         with self._output():
@@ -202,7 +223,7 @@ class Reporting:
             receipt_file.remove(self._path)
             self._written = False
         with self._output():
-            self._text.end(verdict, str(self._path) if self._written else None)
+            self._text.end(verdict, str(self.receipt_path) if self.receipt_path else None)
         with self._output():
             if self._json:
                 self._json(receipt_line(self._receipt.as_dict(), datetime.now(UTC)))

@@ -8,8 +8,14 @@ from cleo.helpers import option
 from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
 
+from poetry_publish_verified.cli.after_run import tell_others
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
+from poetry_publish_verified.cli.options import (
+    PublishOptions,
+    SuggestingCommand,
+    release_options,
+    value_option,
+)
 from poetry_publish_verified.cli.projects import workspace_of
 from poetry_publish_verified.cli.publish import publish_many, publish_one
 from poetry_publish_verified.cli.run import run_and_report
@@ -53,6 +59,16 @@ class PublishVerifiedCommand(SuggestingCommand):
             " nothing that cannot be attested.",
             flag=False,
             value_required=False,
+        ),
+        value_option(
+            "on-success",
+            "A program to run after a proven release, with its arguments. No shell is involved.",
+        ),
+        value_option("on-failure", "The same after any other end of the run."),
+        value_option("hook-timeout", "How long such a program may take. Default is `60s`."),
+        value_option(
+            "notify-url",
+            "A URL to post the receipt to, as JSON with a `text` field for chat systems.",
         ),
         value_option(
             "projects",
@@ -108,7 +124,10 @@ Exit codes:
         report = Reporting(self.io, kind, as_json=settings.as_json, started=started)
         many = settings.projects and not self.option("wait-for-dependencies")
         run = publish_many if many else publish_one
-        return run_and_report(report, partial(run, self, settings, report))
+        code = run_and_report(report, partial(run, self, settings, report))
+        if PublishOptions.of(self).for_users:
+            tell_others(settings, report, code)
+        return code
 
     def _show_plan(self, settings: RunSettings, started: datetime) -> int:
         """Show what would be done; standard output has the plan or nothing."""

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
+from shlex import split
 from typing import Any, Literal, get_args
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.problems import usage as problems
+from poetry_publish_verified.core.urls import goes_in_the_clear, split_credentials
 from poetry_publish_verified.core.variants import CLIENTS, DEFAULT_CLIENTS, Client
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
-from poetry_publish_verified.sanitize import harmless, redacted
+from poetry_publish_verified.sanitize import harmless, learn, learn_url, redacted
 
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 _TABLE = "[tool.publish-verified]"
@@ -51,7 +53,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of a run. `timeout` is in seconds."""
+    """The settings of a run. Timeouts are in seconds; hooks are a program and its arguments."""
 
     indexes: tuple[str, ...] = ()
     until: Until = Until.INSTALLABLE
@@ -65,6 +67,10 @@ class Settings:
     projects: tuple[str, ...] = ()
     trusted_publishing: TrustedPublishing = "auto"
     attest: Attest = "off"
+    on_success: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    hook_timeout: float = 60.0
+    notify_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,27 @@ def _paths(value: Any) -> tuple[str, ...]:
     return _texts(value)
 
 
+def _command(value: Any) -> tuple[str, ...]:
+    """A program and its arguments: a list, or a string as a shell would split it."""
+    arguments = split(value) if isinstance(value, str) else value
+    texts = isinstance(arguments, list) and all(isinstance(each, str) for each in arguments)
+    if not texts or not arguments or not arguments[0]:
+        raise ValueError("expected a program and its arguments, as a list of strings")
+    return tuple(arguments)
+
+
+def _webhook(value: Any) -> str:
+    """A URL to post to; nobody sees its path, which is the secret of most such URLs."""
+    url = _text(value).strip()
+    learn_url(url)
+    address = split_credentials(url)[0]
+    path = address.partition("://")[2].partition("/")[2]
+    learn(path)
+    if goes_in_the_clear(address):
+        raise ValueError("expected an https:// URL (http:// only on this machine)")
+    return url
+
+
 def _seconds(value: Any) -> float:
     # A bare number in TOML; True is an int to Python, not to anyone else.
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -241,6 +268,10 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "projects": ("projects", _paths),
     "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
     "attest": ("attest", _attest),
+    "on-success": ("on_success", _command),
+    "on-failure": ("on_failure", _command),
+    "hook-timeout": ("hook_timeout", _seconds),
+    "notify-url": ("notify_url", _webhook),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

@@ -87,6 +87,34 @@ def receipt_not_writable(path: str, error: object) -> Text:
     )
 
 
+@problem(Code.HOOK_FAILED, "warning")
+def hook_failed(setting: str, program: str, failure: str) -> Text:
+    return Text(
+        f"The {setting} program {harmless(program, 200)} failed: {printable(failure)}. This does"
+        " not change how the run ended.",
+        "Fix the program. Its environment has the path of the receipt (PUBLISH_VERIFIED_RECEIPT)."
+        " If it needs more time, raise --hook-timeout.",
+    )
+
+
+@problem(Code.HOOK_FAILED, "warning")
+def stopped_telling() -> Text:
+    return Text(
+        "The hook or notification was interrupted. This does not change how the run ended.",
+        "Read the receipt, and notify others yourself.",
+    )
+
+
+@problem(Code.NOT_NOTIFIED, "warning")
+def not_notified(server: str, failure: str) -> Text:
+    """The receipt did not arrive at `server`, all that may be shown of a URL with a secret path."""
+    return Text(
+        f"The receipt could not be posted to {server}: {printable(failure)}. This does not change"
+        " how the run ended.",
+        "Check notify-url, and whether the server accepts JSON with a text field.",
+    )
+
+
 @problem(Code.INTERNAL)
 def internal(error: BaseException) -> Text:
     while isinstance(error, BaseExceptionGroup):
