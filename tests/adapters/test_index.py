@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import resource
 import threading
 import zlib
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -20,18 +21,23 @@ from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.core.simple import parse_page
 from poetry_publish_verified.core.urls import Access, IndexTarget
 from poetry_publish_verified.core.variants import PIP, UNSEEN, Encodings, variants, version_variant
-from poetry_publish_verified.core.verification import Download
+from poetry_publish_verified.core.verification import Download, NotDownloaded
+from tests.adapters.archives import IN_SDIST, sdist
 from tests.adapters.loopback import Request, answer, raw, serving
 from tests.beds.processes import HANG
+from tests.core.distributions import SDIST
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from pathlib import Path
 
     from poetry_publish_verified.core.distribution import Kind
     from poetry_publish_verified.core.simple.page import ProjectPage
     from poetry_publish_verified.core.variants import Client, Variant
     from poetry_publish_verified.core.visibility import Observation
+    from tests.adapters.archives import Members
 
+T = TypeVar("T")
 JSON = "Content-Type: application/vnd.pypi.simple.v1+json"
 SHA256 = "ab" * 32
 NAME = "lantern-1.0-py3-none-any.whl"
@@ -44,9 +50,9 @@ VERSION_PAGE = json.dumps(
 VERSION = version_variant(Encodings())
 
 
-def run(story: Coroutine[object, object, None]) -> None:
+def run(story: Coroutine[object, object, T]) -> T:
     """Run to completion."""
-    asyncio.run(asyncio.wait_for(story, HANG))
+    return asyncio.run(asyncio.wait_for(story, HANG))
 
 
 async def looks(
@@ -371,6 +377,55 @@ def test_login_page_in_place_of_an_archive(kind: Kind) -> None:
             assert plain.sha256 == got.sha256
 
     run(story())
+
+
+def fetched(body: bytes, kind: Kind | None = None) -> Download | NotDownloaded:
+    """What comes of a file with these bytes, opened as such an archive."""
+
+    async def story() -> Download | NotDownloaded:
+        async with (
+            serving(answer(body=body, headers=("X: y",))) as server,
+            Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            index = SimpleIndex(http, IndexTarget(f"{server.url}simple/", Access()), HANG)
+            return await index.fetch(f"{server.url}lantern-1.0.tar.gz", None, opened=kind)
+
+    return run(story())
+
+
+@pytest.mark.parametrize(
+    ("members", "half", "bare"),
+    [(IN_SDIST[1:], False, True), (IN_SDIST[1:], True, False), (IN_SDIST, True, False)],
+)
+def test_sdist_without_metadata_is_told_from_half_a_file(
+    members: Members, half: bool, bare: bool
+) -> None:
+    """Old sdists have no PKG-INFO; what was cut on its way is no sdist."""
+    whole = sdist(members)
+    got = fetched(whole[: len(whole) // 2] if half else whole, "sdist")
+    assert isinstance(got, Download)
+    assert got.metadata is not None
+    assert got.metadata.bare is bare
+    assert bool(got.metadata.flaw_as(SDIST, may_be_bare=True)) is not bare
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_temporary_directory_that_cannot_hold_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, full: bool
+) -> None:
+    """The reason is given, and nothing is left over."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path if full else tmp_path / "gone"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]) if full else limits)
+    try:
+        got = fetched(sdist(), "sdist")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert isinstance(got, NotDownloaded)
+    assert ("File too large" if full else "No such file") in got.detail
+    assert "TMPDIR" in got.detail
+    assert got.final
+    assert not list(tmp_path.iterdir())
 
 
 def test_answers_that_a_proxy_changed() -> None:

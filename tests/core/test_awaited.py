@@ -128,7 +128,7 @@ def test_kept_file_is_expected_as_on_the_index() -> None:
     """A file kept on the index is expected as it is there, not as built."""
     one, _ = of_receipt(receipt(kept=True))
     assert isinstance(one.expectation, ExactFiles)
-    assert one.expectation.expected[0] == ExpectedFile(WHEEL, "cc" * 32, kept=True)
+    assert one.expectation.expected[0] == ExpectedFile(WHEEL, "cc" * 32, listed_only=True)
 
 
 @pytest.mark.parametrize("verdict", ["upload-failed", "conflict", "interrupted", "running"])

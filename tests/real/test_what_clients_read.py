@@ -245,6 +245,15 @@ def test_bytes_under_a_content_encoding(poetry: Poetry, index: FaultProxy, tmp_p
     assert not uv_finds(tmp_path, url, "lantern", "1.0")
 
 
+def test_file_that_redirects_to_itself(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> None:
+    """The wait ends with what the last answer was, even where there is no time for another."""
+    url = shows(index, json_page(entry()))
+    index.answer(is_file(WHEEL), Answer(302, headers={"Location": f"/files/{WHEEL}"}))
+    run = wait(poetry, tmp_path, url, *TOO_SHORT)
+    ended(run, 6)
+    assert "it redirects without end" in run.err
+
+
 def test_gzip_of_several_members_is_unreadable(
     poetry: Poetry, index: FaultProxy, tmp_path: Path
 ) -> None:

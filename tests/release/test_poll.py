@@ -546,6 +546,25 @@ def test_archive_without_a_hash_is_opened(world: World, metadata: OwnMetadata, w
     assert all(words in message for message in messages)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "whole"),
+    [
+        (OwnMetadata(flaw="it is not a valid wheel (no zip)"), False),
+        (OwnMetadata(flaw="it is not a valid sdist (it has no PKG-INFO)", bare=True), True),
+    ],
+)
+def test_archive_under_a_listed_hash_is_opened(
+    world: World, metadata: OwnMetadata, whole: bool
+) -> None:
+    """An index may list the hash of half a file; old sdists have no metadata of their own."""
+    world.index.put(BUILT_WHEEL)
+    served = world.index.shelf[WHEEL].served
+    world.index.fetches[WHEEL] = [replace(served, metadata=metadata)]
+    verdict, messages = wait_until(world, PLAN)
+    assert verdict is (Verdict.VERIFIED if whole else Verdict.VERIFICATION_FAILED)
+    assert all("no zip" in message for message in messages)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_clients_are_asked_without_a_listed_hash(world: World, fails: bool) -> None:
     """The client must get the bytes that were just downloaded."""

@@ -33,6 +33,10 @@ class InvalidArchiveError(ValueError):
     """An archive that lacks something required."""
 
 
+class BareError(InvalidArchiveError):
+    """An sdist without metadata that is whole otherwise."""
+
+
 class BombError(ValueError):
     """An archive that unpacks to absurdly much."""
 
@@ -77,7 +81,8 @@ def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
         content, _ = wheel(path) if kind == "wheel" else sdist(path)
         found, _ = parse_email(content)
     except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
-        return OwnMetadata(flaw=f"it is not a valid {kind} ({printable(str(error), 200)})")
+        flaw = f"it is not a valid {kind} ({printable(str(error), 200)})"
+        return OwnMetadata(flaw=flaw, bare=isinstance(error, BareError))
     return OwnMetadata(found.get("name", ""), found.get("version", ""))
 
 
@@ -184,7 +189,7 @@ def sdist(path: Path, stopped: Callable[[], bool] = lambda: False) -> tuple[byte
 
 def _found(pkg_info: bytes | None) -> bytes:
     if pkg_info is None:
-        raise InvalidArchiveError("it has no PKG-INFO")
+        raise BareError("it has no PKG-INFO")
     return pkg_info
 
 

@@ -215,7 +215,7 @@ class Http:
                         if response.status_code not in _REDIRECTS:
                             return await _download(response, limit, algorithms, progress, to)
                         url = urljoin(url, response.headers.get("location", ""))
-        raise HttpError("too many redirects")
+        raise HttpError("it redirects without end")
 
     @contextlib.asynccontextmanager
     async def _stream(

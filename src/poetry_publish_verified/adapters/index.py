@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -169,6 +169,9 @@ class SimpleIndex:
             return NotDownloaded(str(error), final=error.status in {401, 403})
         except HttpError as error:
             return NotDownloaded(str(error))
+        except OSError as error:
+            said = f"the temporary directory cannot hold it ({error.strerror or error})"
+            return NotDownloaded(f"{said}; TMPDIR names another", final=True)
 
     async def _page(
         self, project: str, answer: Page, variant: Variant, kept: _Kept | None
@@ -230,9 +233,9 @@ def _sha256(body: bytes) -> bytes:
 
 
 async def _opened(get: Callable[..., Awaitable[Download]], kind: Kind, suffix: str) -> Download:
-    with NamedTemporaryFile(prefix="publish-verified-", suffix=suffix) as file:
-        got = await get(to=file)
-        file.flush()
+    with TemporaryDirectory(prefix="publish-verified-") as directory:
+        with NamedTemporaryFile(dir=directory, suffix=suffix, delete=False) as file:
+            got = await get(to=file)
         metadata = await anyio.to_thread.run_sync(own_metadata, Path(file.name), kind)
     return replace(got, metadata=metadata)
 

@@ -124,7 +124,7 @@ def _of_file(file: Mapping[str, Any]) -> ExpectedFile:
     parse_filename(filename)
     if file["upload"] == "kept-remote":
         # A kept file is the index's own; its size was never known.
-        return ExpectedFile(filename, sha256_of(file["remote_sha256"]), kept=True)
+        return ExpectedFile(filename, sha256_of(file["remote_sha256"]), listed_only=True)
     return ExpectedFile(
         filename, sha256_of(file["sha256"]), size if isinstance(size, int) else None
     )

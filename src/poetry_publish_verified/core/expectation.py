@@ -32,15 +32,15 @@ class ExpectedFile:
     """One file as every index must show it.
 
     `sha256` is None if only the name is known, `size` if the bytes are not at hand, and `built`
-    if the archive is not. `kept` is another build's file that was there before: its hash is only
-    what the index lists.
+    if the archive is not. `listed_only`: its hash, if any, is only what an index lists, and may be
+    that of half a file.
     """
 
     filename: str
     sha256: str | None
     size: int | None = None
     built: BuiltMetadata | None = None
-    kept: bool = False
+    listed_only: bool = False
 
     @property
     def parsed(self) -> ParsedFilename:
@@ -149,7 +149,7 @@ class AnyFiles:
     def files(self, page: ProjectPage) -> tuple[ExpectedFile, ...]:
         """What the page lists of this release, and is not yanked."""
         return tuple(
-            ExpectedFile(file.filename, file.sha256, file.size)
+            ExpectedFile(file.filename, file.sha256, file.size, listed_only=True)
             for file in self._listed(page)
             if file.yanked is None
         )

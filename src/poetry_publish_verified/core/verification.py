@@ -19,16 +19,20 @@ _NEWEST_PATCH = 30
 
 @dataclass(frozen=True, slots=True)
 class OwnMetadata:
-    """The name and version in an archive's own metadata; `flaw` is why they cannot be read."""
+    """The name and version in an archive's own metadata; `flaw` is why they cannot be read.
+
+    `bare`: it has none, and nothing else is wrong with it, as with sdists from before PEP 314.
+    """
 
     name: str = ""
     version: str = ""
     flaw: str = ""
+    bare: bool = False
 
-    def flaw_as(self, filename: str) -> str:
+    def flaw_as(self, filename: str, *, may_be_bare: bool = False) -> str:
         """Why this is not the archive that a file name promises; empty where it is."""
         if self.flaw:
-            return self.flaw
+            return "" if self.bare and may_be_bare else self.flaw
         parsed = parse_filename(filename)
         named = canonicalize_name(self.name), valid_version(self.version)
         if named == (parsed.name, parsed.version):

@@ -81,7 +81,7 @@ def _expected(release: Release, there: Mapping[str, str]) -> ExpectedRelease:
     files = tuple(
         as_built(each)
         if there[each.filename] == each.sha256
-        else ExpectedFile(each.filename, there[each.filename], kept=True)
+        else ExpectedFile(each.filename, there[each.filename], listed_only=True)
         for each in release.distributions
     )
     return ExpectedRelease(release.identity.name, release.identity.version, ExactFiles(files))

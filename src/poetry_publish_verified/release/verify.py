@@ -148,7 +148,7 @@ class Verification:
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
             async with self._limiter:
                 # Anything could be there: a login page, half of a file that was cut on its way.
-                opened = file.parsed.kind if file.kept or file.sha256 is None else None
+                opened = file.parsed.kind if file.listed_only or file.sha256 is None else None
                 got = await self._fetch(url, file.size, algorithms, opened)
             if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
@@ -167,8 +167,8 @@ class Verification:
         self, url: str, size: int | None, algorithms: frozenset[str], opened: Kind | None = None
     ) -> Download | NotDownloaded:
         pause = 1.0
+        got: Download | NotDownloaded = NotDownloaded("no complete answer in time")
         while True:
-            got: Download | NotDownloaded = NotDownloaded("no complete answer in time")
             # The last try is made, however long the server asks to wait.
             patience = max(self._left() - _LAST_ANSWER, 0.0)
             with anyio.move_on_after(max(self._left(), _LAST_ANSWER)):
@@ -190,7 +190,8 @@ class Verification:
                 problems.other_bytes(url, name, served=served, size=got.size, expected=wanted)
             )
             return False
-        if got.metadata and (flaw := got.metadata.flaw_as(name)):
+        may_be_bare = file.sha256 is not None
+        if got.metadata and (flaw := got.metadata.flaw_as(name, may_be_bare=may_be_bare)):
             self._tell(problems.not_the_archive(url, name, flaw))
             return False
         self._served.setdefault(name, got)
