@@ -110,6 +110,12 @@ class Code(StrEnum):
     BUILDS_WITH_MEMBER = "PV245", "A project needs another project of the same run to build."
     NEEDED_NOT_THERE = "PV246", "A project that this one depends on could not be verified in time."
     MEMBERS_UNKNOWN = "PV247", "--wait-for-dependencies does not know which projects to wait for."
+    RECORD_NOT_WRITABLE = "PV250", "A file that records the run cannot be written."
+    RECORD_PACKED = "PV251", "An archive contains a file in which runs are recorded."
+    RECORD_CHANGES_VERSION = (
+        "PV252",
+        "A file in which runs are recorded would change the version, which comes from git.",
+    )
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL is invalid."
     INDEX_UNKNOWN = (
@@ -194,6 +200,8 @@ class Code(StrEnum):
     # PV607 was never reported, and stays unused.
     LISTED_IMPROPERLY = "PV608", "An index lists a file in a way that the standards do not allow."
     NOT_UPLOADED = "PV609", "A receipt to wait for lists files that were not uploaded."
+    METADATA_UNUSABLE = "PV610", "Release metadata cannot be read, or is not valid."
+    METADATA_COPY = "PV611", "Release metadata is unavailable, so the last good copy is used."
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."
     NO_HASH_LISTED = "PV702", "An index lists a file without a sha256."
     OTHER_BYTES_SERVED = "PV703", "An index serves a file that differs from the published one."
@@ -213,6 +221,7 @@ class Code(StrEnum):
     POETRY_CACHE_NOT_CLEARED = "PV717", "Poetry's own cache of the release could not be cleared."
     COPIES_BY_USER_AGENT = "PV718", "A cache in front of an index keeps one copy per User-Agent."
     OTHER_DIGEST_LISTED = "PV719", "An index lists a file with a wrong hash other than sha256."
+    NEWER_METADATA = "PV720", "The release metadata is of a newer version, and was left alone."
     ENCODED_IN_TRANSIT = (
         "PV721",
         "An index serves a file with a Content-Encoding, which clients undo.",

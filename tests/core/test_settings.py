@@ -36,6 +36,7 @@ def test_defaults() -> None:
         ),
         ("timeout", "1h", "90", 30, "timeout", [3600.0, 90.0, 30.0]),
         ("format", "json", "text", "json", "format", ["json", "text", "json"]),
+        ("metadata", "a.json", "b.json", "c.json", "metadata", ["a.json", "b.json", "c.json"]),
         ("receipt", "a.json", "b.json", "c.json", "receipt", ["a.json", "b.json", "c.json"]),
         (
             *("clients", "uv,html", "pip", ["poetry", "pip", "poetry"]),

@@ -64,6 +64,11 @@ def tracked(project: Path) -> tuple[str, ...]:
     return tuple(name for name in (listed or "").split("\0") if name)
 
 
+def is_tracked(file: Path) -> bool:
+    """Whether git tracks this file."""
+    return bool(_git(file.parent, "ls-files", "-z", "--cached", "--", file.name))
+
+
 def tags_at_head(project: Path) -> tuple[str, ...]:
     """The tags of the commit that is checked out; none outside git."""
     return tuple((_git(project, "tag", "--points-at", "HEAD") or "").splitlines())

@@ -119,8 +119,8 @@ class Asked:
 
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
     a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
-    has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`.
-    With `post`, this JSON is sent.
+    has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`;
+    with `anywhere`, to other servers too. With `post`, this JSON is sent.
     """
 
     limit: int
@@ -128,6 +128,7 @@ class Asked:
     fresh: bool = False
     patience: float = math.inf
     follow: bool = True
+    anywhere: bool = False
     post: bytes | None = None
 
 
@@ -165,8 +166,8 @@ class Http:
     ) -> Page:
         """GET a page, decoded.
 
-        Redirects are followed on the same server only: MovedError for any other. HttpError
-        where no whole answer came.
+        Redirects are followed on the same server only, unless they may lead `anywhere`: MovedError
+        for any other. HttpError where no whole answer came.
         """
         with _errors_told():
             await self._pace.turn(url, patience=asked.patience)
@@ -184,7 +185,8 @@ class Http:
                         target = urljoin(url, fields.get("location", ""))
                     if is_sign_in(target) and not is_sign_in(url):
                         raise SignInError(f"it redirects to a sign-in page, {_place(target)}")
-                    if not same_host(url, target):
+                    downgraded = url.startswith("https:") and not target.startswith("https:")
+                    if not same_host(url, target) and (downgraded or not asked.anywhere):
                         raise MovedError(_place(target), passing=status not in {301, 308})
                     url = target
                     await self._pace.turn(url, patience=asked.patience)

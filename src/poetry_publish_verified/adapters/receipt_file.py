@@ -137,17 +137,17 @@ def read(path: Path) -> Any:
         return None
 
 
-def earlier(path: Path, schema: str) -> Any:
+def earlier(path: Path, schema: str, kind: str = "a receipt") -> Any:
     """The receipt of an earlier run at `path`, None where there is none.
 
-    Raises OSError where `path` is a file that is not a receipt.
+    Raises OSError where `path` is a file that is not of this `kind`.
     """
     if _is_of_system(path) or path.is_symlink() or not path.is_file():
         return None
     with path.open("rb") as stream:
         start = stream.read(200)
     if start and schema.encode() not in start:
-        raise FileExistsError("the file exists and is not a receipt")
+        raise FileExistsError(f"the file exists and is not {kind}")
     return read(path) or {} if start else None
 
 

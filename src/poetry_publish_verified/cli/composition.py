@@ -32,6 +32,7 @@ from typing import Any
 import anyio
 from poetry.__version__ import __version__ as poetry_version
 
+from poetry_publish_verified.adapters import metadata_server
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
 from poetry_publish_verified.adapters.clients.shared import ClientSetup
@@ -123,6 +124,14 @@ async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> 
     targets = [target for each in awaited for target in each.indexes]
     async with _adapters(targets, plan, awaited[0].report, ticking, proxies=True) as adapters:
         return await wait_for([(each.expected, adapters.to_wait(each, plan)) for each in awaited])
+
+
+async def metadata_at(url: str, timeout: float) -> metadata_server.Found:
+    """Release metadata on a server; raises NoMetadataError."""
+    clock = SystemClock()
+    async with Http(user_agent(), timeout, proxy_for, Pace(clock)) as http:
+        server = metadata_server.MetadataServer(http, kept_in() / "metadata", clock)
+        return await server.read(url, timeout)
 
 
 @asynccontextmanager

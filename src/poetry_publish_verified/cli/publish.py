@@ -18,6 +18,7 @@ from poetry_publish_verified.cli.composition import (
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.projects import Workspace, needed_by, read_project, workspace_of
+from poetry_publish_verified.cli.records import Records
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.started_release import (
@@ -50,13 +51,15 @@ def publish_one(
             report.keep_receipt(build.default_receipt(project.root / options.dist_dir, project))
 
     try:
-        settings = given.checked()
+        settings, records = given.checked(), Records.of(given)
         built_from = sources(project.root, project.root / options.dist_dir)
         report(RunStarted(options.until(settings), options.rehearsal, built_from))
         rehearsal = rehearsal_targets(stack) if options.rehearsal else None
         release = start_release(
             options, settings, project, report=report, stack=stack, rehearsal=rehearsal
         )
+        if options.for_users:
+            records.refuse_unwritable([project.identity.name])
         # A rehearsal's index has no dependencies.
         asked = command.option("wait-for-dependencies") and not options.rehearsal
         needed = needed_by(command, project, given) if asked else ()
@@ -70,10 +73,12 @@ def publish_one(
         release.hold(command, stack)
     keep_receipt(project)
     built = build.build_here(command, release) if options.build else None
-    source = DistDirRelease(release, built)
+    source = DistDirRelease(release, built, records.of_project(project.identity.name))
     keep_receipt(source.project)
     verdict = anyio.run(run_release, source, needed, report.keep_ticking)
     _forget([source])
+    if options.for_users:
+        records.write_metadata({source: verdict}, report)
     return verdict
 
 
@@ -101,6 +106,7 @@ def publish_many(
     if given.receipt:
         report.keep_receipt(given.receipt)
     settings, workspace = given.checked(), workspace_of(command, given)
+    records = Records.of(given, several=len(workspace.checkouts) > 1)
     dist_dir = workspace.root / options.dist_dir
     if options.for_users and not given.receipt:
         report.keep_receipt(dist_dir / receipt_file.DIRECTORY / RECEIPT)
@@ -110,6 +116,8 @@ def publish_many(
     rehearsal = rehearsal_targets(stack) if options.rehearsal else None
     start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
     releases = _start(start, workspace, report)
+    if options.for_users:
+        records.refuse_unwritable(each.project.identity.name for each in releases)
     if not options.rehearsal:
         if options.build:
             build.confirm_build(command, releases)
@@ -118,10 +126,16 @@ def publish_many(
         for release in sorted(releases, key=lambda each: str(each.project.root)):
             release.hold(command, stack)
     built = anyio.run(_build, command, releases, settings.jobs) if options.build else {}
-    arriving = [DistDirRelease(each, built.get(each)) for each in releases]
+    arriving = [
+        DistDirRelease(each, built.get(each), records.of_project(each.project.identity.name))
+        for each in releases
+    ]
     fail_fast, ticking = bool(command.option("fail-fast")), report.keep_ticking
     verdict = anyio.run(partial(run_workspace, arriving, report, ticking, fail_fast=fail_fast))
     _forget(arriving)
+    if options.for_users:
+        verdicts = {each["name"]: Verdict(each["verdict"]) for each in report.receipt["releases"]}
+        records.write_metadata({each: verdicts[each.identity.name] for each in arriving}, report)
     return verdict
 
 

@@ -42,6 +42,11 @@ class PublishVerifiedCommand(SuggestingCommand):
             "Where to write the receipt."
             " Default is `\\<dist-dir>/.publish-verified/\\<name>-\\<version>.json`.",
         ),
+        value_option(
+            "metadata",
+            "Where to write release metadata once the release is proven. Several projects need"
+            " `{name}` in it.",
+        ),
         value_option("jobs", "How many files to upload at once. Default is `4`."),
         value_option(
             "retries",

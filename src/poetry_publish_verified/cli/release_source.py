@@ -1,16 +1,19 @@
 """Gathers what preflight checks: the files, the project, git and the repository."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from threading import Event as Stop
 
 import anyio.to_thread
 
 from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters.changes import changed_since
-from poetry_publish_verified.adapters.git import tags_at_head
+from poetry_publish_verified.adapters.git import is_tracked, tags_at_head
 from poetry_publish_verified.cli.build import Recording, ReleaseBuild
 from poetry_publish_verified.cli.started_release import StartedRelease
 from poetry_publish_verified.core.events import DistributionsRead, FileFacts
 from poetry_publish_verified.core.preflight import Circumstances
+from poetry_publish_verified.poetry_api.project import versioned_by
 from poetry_publish_verified.release.interfaces import Release
 
 
@@ -18,13 +21,17 @@ class DistDirRelease:
     """The release in the dist directory, not read yet.
 
     What was `built` just now is not compared with pyproject.toml: a plugin may change metadata.
+    `records` are files that runs for this project write.
     """
 
-    def __init__(self, started: StartedRelease, built: ReleaseBuild | None) -> None:
+    def __init__(
+        self, started: StartedRelease, built: ReleaseBuild | None, records: Sequence[Path]
+    ) -> None:
         self.started = started
         self.built = built
         self.project = built.project if built else started.project
         self.identity = self.project.identity
+        self._records = records
         # The next run may use what was built, unless this is a rehearsal.
         self.report = Recording(started, None if started.options.rehearsal else built)
 
@@ -47,6 +54,8 @@ class DistDirRelease:
         project, dist_dir = self.project, self.started.dist_dir
         name, version = project.identity.name, project.identity.version
         found = dist_dir_adapter.look(dist_dir, name, version, stop.is_set)
+        root = project.root.resolve()
+        records = [path.parent.resolve() / path.name for path in self._records]
         circumstances = Circumstances(
             place=str(dist_dir),
             built=self.built is not None,
@@ -56,6 +65,11 @@ class DistDirRelease:
             declared=project.declared if self.built is None else None,
             changed=changed_since(project.root, dist_dir, found.distributions, version),
             tags=tags_at_head(project.root),
+            records=tuple(
+                path.relative_to(root).as_posix() for path in records if path.is_relative_to(root)
+            ),
+            tracked=tuple(str(path) for path in records if is_tracked(path)),
+            versioned_by=versioned_by(project.poetry),
         )
         before = self.built.other_sources if self.built else None
         return Release(project.identity, found.distributions, circumstances, before)

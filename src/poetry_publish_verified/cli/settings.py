@@ -47,8 +47,12 @@ class RunSettings:
     @property
     def receipt(self) -> Path | None:
         """Where the receipt goes; None where no setting says."""
-        named = self.resolved.found.receipt
-        return self.base("receipt") / named if named else None
+        return self.path("receipt")
+
+    def path(self, key: str) -> Path | None:
+        """The file that a setting names, None where it names none."""
+        named = getattr(self.resolved.found, key)
+        return self.base(key) / named if named else None
 
     def is_typed(self, key: str) -> bool:
         """Whether a setting comes from the command line or the environment."""

@@ -13,7 +13,13 @@ from cleo.io.inputs.argument import Argument
 from cleo.io.inputs.option import Option
 
 from poetry_publish_verified.adapters import dist_dir, receipt_file
-from poetry_publish_verified.cli.composition import Awaited, forget_in_poetrys_caches, run_wait
+from poetry_publish_verified.adapters.metadata_server import Found, NoMetadataError
+from poetry_publish_verified.cli.composition import (
+    Awaited,
+    forget_in_poetrys_caches,
+    metadata_at,
+    run_wait,
+)
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.projects import config_of, poetry_if_any
@@ -23,6 +29,7 @@ from poetry_publish_verified.core import events
 from poetry_publish_verified.core.awaited import (
     AwaitedRelease,
     NotAwaitableError,
+    of_metadata,
     of_receipt,
     pinned,
 )
@@ -30,13 +37,15 @@ from poetry_publish_verified.core.expectation import ExactFiles, as_built
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
 from poetry_publish_verified.core.problems.repository import index_with_secret
+from poetry_publish_verified.core.receipt import iso
+from poetry_publish_verified.core.release_metadata import NotMetadataError, read_metadata
 from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.core.urls import IndexTarget
-from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.errors import ReleaseError, Severity, Verdict
 from poetry_publish_verified.poetry_api.indexes import indexes_to_read, sources
 from poetry_publish_verified.poetry_api.repositories import project_page
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Plan
-from poetry_publish_verified.sanitize import HIDDEN
+from poetry_publish_verified.sanitize import HIDDEN, learn_url
 
 # Whoever waits installs the release next, with clients of their own.
 _DEFAULTS = Settings(until=Until.DOWNLOADABLE)
@@ -53,10 +62,14 @@ class WaitCommand(SuggestingCommand):
     ]
     options: ClassVar[list[Option]] = [
         value_option(
+            "metadata",
+            "Wait for exactly the files and hashes in release metadata: a URL or a path.",
+        ),
+        value_option(
             "from-receipt", "Wait for exactly the files and hashes in a publisher's receipt."
         ),
         value_option("dist-dir", "Wait for exactly the distributions in a directory."),
-        *release_options(_DEFAULTS, "those in the receipt or the settings, or PyPI"),
+        *release_options(_DEFAULTS, "those in the receipt, the metadata or the settings, or PyPI"),
         value_option(
             "receipt", "Where to write a receipt of the wait. Default is not to write one."
         ),
@@ -66,7 +79,8 @@ class WaitCommand(SuggestingCommand):
 and serve their files unchanged.
 
 Name the index that receives the uploads first: the others are checked once it is complete. Without
-<c1>--index</c1>, the command checks the indexes in the receipt, or those in the settings, or PyPI.
+<c1>--index</c1>, the command checks the indexes in the receipt or metadata, or those in the
+settings, or PyPI.
 
 Exit codes:
     0  The releases are proven to be available.
@@ -91,7 +105,7 @@ Exit codes:
         )
         awaited = tuple(
             self._begin(release, self._indexes(release, given), report)
-            for release in self._releases()
+            for release in self._releases(settings, report)
         )
         plan = Plan(
             settings.until, settings.timeout, clients=settings.clients, strict=settings.strict
@@ -108,8 +122,8 @@ Exit codes:
         if named:
             report.keep_receipt(Path(named))
 
-    def _releases(self) -> list[AwaitedRelease]:
-        """The releases to wait for; names choose among those of a receipt or a directory."""
+    def _releases(self, settings: Settings, report: Reporting) -> list[AwaitedRelease]:
+        """The releases to wait for; names choose among those that something else lists."""
         names, faults = [], []
         for text in self.argument("releases"):
             try:
@@ -118,7 +132,7 @@ Exit codes:
                 faults.append(problems.not_awaitable(error))
         if faults:
             raise ReleaseError(Verdict.ERROR, *faults)
-        found = [*self._of_receipt(), *self._of_dist_dir()]
+        found = [*self._of_metadata(settings, report), *self._of_receipt(), *self._of_dist_dir()]
         if not found and not names:
             raise ReleaseError(Verdict.ERROR, problems.nothing_to_wait_for())
         if not found:
@@ -128,6 +142,32 @@ Exit codes:
             shown = [f"{release.name} {release.version}" for release in missing]
             raise ReleaseError(Verdict.ERROR, problems.not_among_those(shown))
         return [known[release.key] for release in names] or list(known.values())
+
+    def _of_metadata(self, settings: Settings, report: Reporting) -> list[AwaitedRelease]:
+        place = self.option("metadata")
+        if not place:
+            return []
+        try:
+            if not place.lower().startswith(("https://", "http://")):
+                return [of_metadata(read_metadata(receipt_file.read(Path(place))))]
+            learn_url(place)
+            found = anyio.run(metadata_at, place, settings.timeout)
+        except (OSError, NotMetadataError, NoMetadataError) as error:
+            raise ReleaseError.refused(problems.metadata_unusable(place, error)) from None
+        if found.why_a_copy:
+            self._say_it_is_a_copy(place, found, settings, report)
+        return [of_metadata(found.metadata)]
+
+    def _say_it_is_a_copy(
+        self, place: str, found: Found, settings: Settings, report: Reporting
+    ) -> None:
+        metadata = found.metadata
+        severity: Severity = "error" if settings.strict else "warning"
+        release, released = f"{metadata.name} {metadata.version}", iso(metadata.released)
+        problem = problems.metadata_copy(place, found.why_a_copy, release, released, severity)
+        if settings.strict:
+            raise ReleaseError.refused(problem)
+        report(events.ProblemFound(problem, release=False))
 
     def _of_receipt(self) -> list[AwaitedRelease]:
         named = self.option("from-receipt")

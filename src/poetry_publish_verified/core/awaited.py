@@ -13,6 +13,7 @@ from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, Expec
 from poetry_publish_verified.core.foreign_json import plain_text, sha256_of
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.receipt import SCHEMA
+from poetry_publish_verified.core.release_metadata import ReleaseMetadata
 from poetry_publish_verified.core.urls import index_of, own_index
 from poetry_publish_verified.errors import Problem, Verdict
 from poetry_publish_verified.sanitize import printable
@@ -89,6 +90,12 @@ def of_receipt(receipt: Any) -> list[AwaitedRelease]:
     if not found or not all(release.expectation.nothing().absent for release in found):
         raise NotAwaitableError("it lists no files: that run ended before any were known")
     return found
+
+
+def of_metadata(metadata: ReleaseMetadata) -> AwaitedRelease:
+    """The release that metadata describes, with exactly its files and hashes."""
+    expectation = ExactFiles(metadata.files)
+    return AwaitedRelease(metadata.name, metadata.version, expectation, metadata.indexes)
 
 
 def _of_release(release: Mapping[str, Any]) -> AwaitedRelease:

@@ -60,6 +60,7 @@ class Settings:
     timeout: float = 900.0
     format: Literal["text", "json"] = "text"
     receipt: str | None = None
+    metadata: str | None = None
     clients: tuple[Client, ...] = DEFAULT_CLIENTS
     strict: bool = False
     jobs: int = 4
@@ -261,6 +262,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "timeout": ("timeout", _seconds),
     "format": ("format", partial(_one_of, ("text", "json"))),
     "receipt": ("receipt", _text),
+    "metadata": ("metadata", _text),
     "clients": ("clients", _clients),
     "strict": ("strict", _flag),
     "jobs": ("jobs", partial(_number, 1, 32)),

@@ -72,12 +72,15 @@ _GIVEN: dict[str, Any] = {
     "python": "3.13",
     "releases": ("harbour 2.0",),
     "severity": "error",
+    "released": "2026-01-02T12:00:00.000Z",
     "sign_in": False,
     "size": 2**27,
     "status": "archived",
     "tags": ("v1.1",),
     "target": "https://login.company.example/",
+    "there": "lantern 2.0",
     "timeout": 900.0,
+    "tool": "setuptools-scm",
     "variable": "COMPANY",
     "variables": ("POETRY_HTTP_BASIC_COMPANY_USERNAME", "POETRY_HTTP_BASIC_COMPANY_PASSWORD"),
     "verdict": "upload-failed",
@@ -131,6 +134,14 @@ _GIVEN: dict[str, Any] = {
     "poetrys_files_packed.members": (".poetry/plugins/click.py",),
     "project_status.reason": "no longer maintained",
     "range_unsatisfied.requirement": "harbour<1",
+    "metadata_copy.place": "https://lantern.example/latest-release.json",
+    "metadata_unusable.place": "https://lantern.example/latest-release.json",
+    "record_changes_version.files": ("latest-release.json",),
+    "record_not_writable.key": "metadata",
+    "record_not_writable.path": "latest-release.json",
+    "newer_metadata.path": "latest-release.json",
+    "record_packed.filename": _SDIST,
+    "record_packed.members": ("lantern-1.0/latest-release.json",),
     "record_wrong.fault": "wrong",
     "rehearsal_index_not_started.python": "/usr/bin/python3",
     "rehearsal_index_unavailable.requirement": "pypiserver>=2.4,<3",
@@ -163,6 +174,10 @@ _STATES = {
     "PV8": "Nothing was changed. The command ends with exit code 8.",
     Code.UPLOAD_STATE_UNKNOWN: f"The file may or may not be on the index. {_FILES} 4.",
     Code.WEB_PAGE: f"The file is probably not on the index. {_FILES} 4.",
+    Code.RECORD_NOT_WRITABLE: (
+        "Before the upload, nothing was uploaded, and the run ends with exit code 3. Afterwards the"
+        " release is as the last line says, and missing metadata ends the run with exit code 1."
+    ),
     Code.INTERNAL: "The receipt says how far the run got. The command ends with exit code 1.",
 }
 _WARNED = "This is a warning, which does not end the run."

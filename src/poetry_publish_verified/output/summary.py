@@ -47,7 +47,8 @@ def reasons(releases: Releases) -> Iterator[tuple[str, str]]:
 
 def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
     """The verdict with the level that was proven, or with how far the run came."""
-    subject, is_ = releases.last.title.strip(), "is"
+    last = releases.last
+    subject, is_ = last.title.strip(), "is"
     if releases.several:
         good = sum(each.verdict.exit_code == 0 for each in releases.all)
         noun = "project" if releases.projects else "release"
@@ -64,6 +65,8 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
             words = f"{subject} {is_} {level}, but {differ} from the build"
         case Verdict.DRY_RUN:
             words = f"{subject} passed every check; nothing was uploaded, no credentials were tried"
+        case Verdict.ERROR if all(each.verdict.exit_code == 0 for each in releases.all or [last]):
+            words = f"{subject} {is_} {level}, but not everything was recorded"
         case _ if releases.projects and kind != "wait":
             words = _failures(releases, verdict)
         case Verdict.UPLOAD_FAILED:

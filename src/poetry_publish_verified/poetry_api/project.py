@@ -19,6 +19,7 @@ from packaging.version import Version
 from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.preflight import Declared, Identity
+from poetry_publish_verified.core.preflight.origin import version_tool
 from poetry_publish_verified.core.problems.project import invalid_name, not_a_package
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
@@ -92,10 +93,19 @@ def _declared(poetry: Poetry) -> Declared | None:
     return Declared(metadata.requires_python, tuple(metadata.requires_dist), surely)
 
 
+def versioned_by(poetry: Poetry) -> str | None:
+    """What makes the project's version from the state of git; None if nothing is known to."""
+    return version_tool(_pyproject(poetry))
+
+
 def _build_system(poetry: Poetry) -> Mapping[str, Any]:
-    """`[build-system]`, without Poetry, which would parse the file again, far more slowly."""
-    table = tomllib.loads(poetry.pyproject_path.read_text(encoding="utf-8")).get("build-system", {})
+    table = _pyproject(poetry).get("build-system", {})
     return table if isinstance(table, dict) else {}
+
+
+def _pyproject(poetry: Poetry) -> Mapping[str, Any]:
+    """The whole file, without Poetry, which would parse it again, far more slowly."""
+    return tomllib.loads(poetry.pyproject_path.read_text(encoding="utf-8"))
 
 
 @functools.lru_cache(maxsize=1)

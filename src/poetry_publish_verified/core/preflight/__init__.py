@@ -36,6 +36,7 @@ def check(
     for distribution in distributions:
         found += metadata.of_one(release, distribution)
         found += layout.of_one(release, distribution, public=public)
+        found += layout.of_records(distribution, circumstances.records)
         found += record.of_one(distribution)
     found += metadata.of_all(distributions, public=public)
     found += agreement.between(distributions)

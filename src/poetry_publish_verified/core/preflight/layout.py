@@ -3,7 +3,7 @@
 import contextlib
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from packaging.tags import Tag, parse_tag
 
@@ -38,6 +38,23 @@ def of_one(release: Identity, distribution: Distribution, *, public: bool) -> It
         fold = contents.unpacked / max(distribution.size, 1)
         if public and contents.unpacked > _LEAST_UNPACKED and fold > _MOST_FOLD:
             yield problems.unpacks_to_too_much(distribution.filename, fold, _MOST_FOLD)
+
+
+def of_records(distribution: Distribution, records: Collection[str]) -> Iterator[Problem]:
+    """Files that runs write: packed, they would make each build another one.
+
+    A wheel has packages without the directory that they come from.
+    """
+    members = distribution.contents.members if distribution.contents is not None else ()
+    names = [without_dot(member.name) for member in members]
+    if distribution.parsed.kind == "sdist":
+        packed = [name for name in names if name.partition("/")[2] in records]
+    else:
+        packed = [
+            name for name in names if any(f"/{each}".endswith(f"/{name}") for each in records)
+        ]
+    if packed:
+        yield problems.record_packed(distribution.filename, packed)
 
 
 def without_dot(name: str) -> str:

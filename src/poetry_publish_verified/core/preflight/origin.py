@@ -3,13 +3,13 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from poetry_publish_verified.core.distribution import valid_version
+from poetry_publish_verified.core.distribution import valid_requirement, valid_version
 from poetry_publish_verified.core.preflight.values import Circumstances, Identity
 from poetry_publish_verified.core.problems import distributions as problems
 from poetry_publish_verified.errors import Problem
@@ -20,17 +20,19 @@ _SEPARATORS = re.compile(r"[-/@]")
 
 
 def of(release: Identity, circumstances: Circumstances) -> Iterator[Problem]:
-    """Both kinds of doubt; each is a warning."""
+    """Doubts, each a warning, and records that would change what is built next, an error."""
+    if circumstances.tracked and circumstances.versioned_by:
+        yield problems.record_changes_version(circumstances.tracked, circumstances.versioned_by)
     if circumstances.changed:
         yield problems.changed_since_build(circumstances.changed, built=circumstances.built)
-    read = {tag: version for tag in circumstances.tags if (version := _version(tag, release))}
+    read = {tag: version for tag in circumstances.tags if (version := tagged_version(tag, release))}
     # 1.0+cu118 may well be built from what is tagged 1.0.
     ours = {release.version, Version(release.version.public)}
     if read and not ours & set(read.values()):
         yield problems.tag_disagrees(list(read), str(release.version))
 
 
-def _version(tag: str, release: Identity) -> Version | None:
+def tagged_version(tag: str, release: Identity) -> Version | None:
     """The version that a tag names, bare or after this project's own name."""
     if (version := valid_version(tag)) is not None:
         return version
@@ -40,6 +42,26 @@ def _version(tag: str, release: Identity) -> Version | None:
             if version is not None:
                 return version
     return None
+
+
+def version_tool(pyproject: Mapping[str, Any]) -> str | None:
+    """What makes a project's version from the state of git, by its pyproject.toml."""
+    named = _at(pyproject, "build-system", "requires")
+    found = (valid_requirement(text) for text in named if isinstance(text, str)) if named else ()
+    tools = {canonicalize_name(each.name) for each in found if each is not None}
+    for tool in ("setuptools-scm", "hatch-vcs", "versioningit"):
+        if tool in tools:
+            return tool
+    if _at(pyproject, "tool", "poetry-dynamic-versioning", "enable") is True:
+        return "poetry-dynamic-versioning"
+    scm = _at(pyproject, "tool", "pdm", "version", "source") == "scm"
+    return "pdm-backend" if scm and "pdm-backend" in tools else None
+
+
+def _at(table: Any, *keys: str) -> Any:
+    for key in keys:
+        table = table.get(key) if isinstance(table, Mapping) else None
+    return table
 
 
 def is_changed(name: str, source: bytes, packed: bytes, version: Version) -> bool:

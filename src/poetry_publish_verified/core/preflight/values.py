@@ -37,7 +37,9 @@ class Circumstances:
     `indexes` are the URLs of those that must show the release; `broken` are the files that could
     not be read; `declared` is what the project says now; `changed` are the tracked files that are
     no longer as they were packed; `tags` are the commit's; `place` tells people where the files
-    were looked for; `built`: this very run has built them.
+    were looked for; `built`: this very run has built them. `records` are files in the project that
+    runs write, by their paths, and `tracked` those of them that git tracks; `versioned_by` is what
+    makes the version from git's state, if anything does.
     """
 
     place: str = "the dist directory"
@@ -48,3 +50,6 @@ class Circumstances:
     declared: Declared | None = None
     changed: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    tracked: tuple[str, ...] = ()
+    versioned_by: str | None = None

@@ -206,6 +206,25 @@ def poetrys_files_packed(filename: str, members: Collection[str]) -> Text:
     )
 
 
+@problem(Code.RECORD_PACKED)
+def record_packed(filename: str, members: Collection[str]) -> Text:
+    return Text(
+        f"{filename} contains a file that runs of publish-verified write: {some(members)}. The next"
+        " build of this version would differ.",
+        "Exclude the file in the settings of the build backend ([tool.poetry] exclude, or"
+        " [tool.hatch.build] exclude), and build again.",
+    )
+
+
+@problem(Code.RECORD_CHANGES_VERSION)
+def record_changes_version(files: Collection[str], tool: str) -> Text:
+    return Text(
+        f"git tracks {some(files)}, which this run would write, and {tool} makes the version from"
+        " the state of git: the next build would have another version.",
+        "Write it to a path that git does not track (and that .gitignore names).",
+    )
+
+
 def wheel_layout(filename: str, stem: str, found: Collection[str]) -> Problem:
     return _layout(filename, f"must contain one directory {stem}.dist-info", found)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from poetry_publish_verified.core.problems.words import Text, problem, some
-from poetry_publish_verified.errors import Code
+from poetry_publish_verified.errors import Code, Severity
 from poetry_publish_verified.sanitize import harmless, printable
 
 
@@ -50,14 +50,15 @@ def not_awaitable(reason: object) -> Text:
 def nothing_to_wait_for() -> Text:
     return Text(
         "There is nothing to wait for.",
-        "Name releases as NAME==VERSION, or pass --from-receipt FILE or --dist-dir DIR.",
+        "Name releases as NAME==VERSION, or pass --metadata URL, --from-receipt FILE or --dist-dir"
+        " DIR.",
     )
 
 
 @problem(Code.NOT_AWAITABLE)
 def not_among_those(releases: Collection[str]) -> Text:
     return Text(
-        f"The receipt or directory does not contain {some(releases)}.",
+        f"The metadata, receipt or directory does not contain {some(releases)}.",
         "Leave the names out to wait for everything in it.",
     )
 
@@ -76,6 +77,43 @@ def receipt_unreadable(path: str, reason: object) -> Text:
         f"Cannot use the receipt {harmless(path)}: {printable(str(reason)).rstrip('.')}.",
         "Pass the receipt that the publishing run wrote. CI systems skip hidden directories such as"
         " dist/.publish-verified when they upload files.",
+    )
+
+
+@problem(Code.RECORD_NOT_WRITABLE)
+def record_not_writable(key: str, path: str, error: object, severity: Severity = "error") -> Text:
+    return Text(
+        f"Cannot write the {key} file {harmless(path)}: {printable(str(error))}.",
+        f"Name another path with --{key} or in the settings. Running the same command again sends"
+        " nothing twice.",
+    )
+
+
+@problem(Code.NEWER_METADATA, "warning")
+def newer_metadata(path: str, there: str, version: str) -> Text:
+    return Text(
+        f"The release metadata in {harmless(path)} is that of {there}, which is newer than"
+        f" {version}, so it was left alone.",
+        "Delete the file and run the same command again if this release is the one to name.",
+    )
+
+
+@problem(Code.METADATA_UNUSABLE)
+def metadata_unusable(place: str, reason: object) -> Text:
+    return Text(
+        f"Cannot use the release metadata at {printable(place)}: {printable(str(reason))}.",
+        "Pass the URL or the path of a document that a run with the setting metadata wrote.",
+    )
+
+
+@problem(Code.METADATA_COPY, "warning")
+def metadata_copy(
+    place: str, reason: object, release: str, released: str, severity: Severity
+) -> Text:
+    return Text(
+        f"Cannot use the release metadata at {printable(place)}: {printable(str(reason))}. The last"
+        f" good copy is used instead: {release}, released {released}.",
+        "Check what the server has. A newer release may be out.",
     )
 
 
