@@ -127,8 +127,8 @@ def test_log() -> None:
         "  <c1>Ask for access.</c1>",
         "<error>blocked: app 1.0</error>",
         (
-            "<error>upload-failed: 1 of 2 projects failed: base 1.1 (PV407: It was refused); "
-            "1 is blocked; 0 are proven</error>"
+            "<error>upload-failed: 1 of 2 projects failed: base 1.1 (PV407); 1 is blocked; "
+            "0 are proven</error>"
         ),
         "Receipt: run.json",
     ]
@@ -161,6 +161,9 @@ def test_last_lines_of_forty_projects() -> None:
     ]
 
 
+WORDS = REFUSED.message.rstrip(".")
+
+
 def ended(verdict: Verdict, **errors: Verdict) -> str:
     """The last line for eight projects that end so, those in `errors` with an error."""
     screen = Screen(animated=False)
@@ -172,13 +175,16 @@ def ended(verdict: Verdict, **errors: Verdict) -> str:
         report(text, name, *[ProblemFound(REFUSED)] * bool(end.exit_code))
         report(text, name, *[ReleaseEnded(end)] * (end is not Verdict.RUNNING))
     text.end(verdict, None)
-    return screen.said[-1].removeprefix(f"<error>{verdict}: ").removesuffix("</error>")
+    shown = screen.said[-1].removeprefix(f"<error>{verdict}: ").removesuffix("</error>")
+    # The errors are just above, and not above what the receipt says.
+    assert shown == text.summary(verdict).removeprefix(f"{verdict}: ").replace(f": {WORDS}", "")
+    return shown
 
 
 def test_failures_come_before_counts() -> None:
     """The last line of a failure names what failed and why, and then counts."""
     failed, running = Verdict.UPLOAD_FAILED, Verdict.RUNNING
-    why = "(PV407: It was refused)"
+    why = "(PV407)"
     assert ended(failed, c=failed) == f"1 of 8 projects failed: c 1 {why}; 7 are proven"
     assert ended(failed, c=failed, d=Verdict.BLOCKED, e=Verdict.NOT_VISIBLE) == (
         f"2 of 8 projects failed: c 1, e 1 {why}; 1 is blocked; 5 are proven"

@@ -239,6 +239,16 @@ def test_notes_are_one_line() -> None:
     assert said[2:] == ["<warning>Warning PV606: Unknown.</warning>", "  <c1>Name it.</c1>"]
 
 
+def test_remedy_that_is_just_above_is_not_repeated() -> None:
+    """Two files with one problem have one remedy; what comes between makes it a new one."""
+    wheel, sdist = (Problem(Code.CONFLICT, f"{name} differs.", "Bump.") for name in (WHEEL, SDIST))
+    shown = [f"<error>Error PV501: {name} differs.</error>" for name in (WHEEL, SDIST)]
+    both = lines(ProblemFound(wheel), ProblemFound(sdist))
+    assert both == [shown[0], "  <c1>Bump.</c1>", shown[1]]
+    said = lines(ProblemFound(wheel), UploadEnded(WHEEL, "failed"), ProblemFound(sdist))
+    assert said.count("  <c1>Bump.</c1>") == 2
+
+
 def test_trailing_backslash() -> None:
     """A backslash at the end of a server's words must not escape what follows."""
     assert not escaped("so it is\\").endswith("\\")

@@ -68,6 +68,7 @@ class Text:
         self._waits = WaitTable()
         self._uploads = UploadTable()
         self._painted = 0.0
+        self._advised = ""
         self._noted: set[Code] = set()
         # When a log last had a line, by what the line says.
         self._logged: dict[tuple[object, ...], float] = {}
@@ -101,7 +102,8 @@ class Text:
             say(escaped(who, "error"))
             if remedy:
                 say(f"  {_name(remedy)}")
-        say(escaped(self.summary(verdict), "success" if good else "error"))
+        line = summary.verdict_line(self.releases, verdict, self._kind, below=True)
+        say(escaped(line, "success" if good else "error"))
         last = self.releases.last
         if good and last.page and not self.releases.several:
             say(escaped(f"{last.page}{last.version}/"))
@@ -109,7 +111,7 @@ class Text:
             say(f"Receipt: {escaped(receipt)}")
 
     def summary(self, verdict: Verdict) -> str:
-        """How the run ended, on one line."""
+        """How the run ended, on one line that says it alone."""
         return summary.verdict_line(self.releases, verdict, self._kind)
 
     def _say(self, event: events.Event, seconds: float, release: str | None, title: str) -> None:
@@ -123,6 +125,7 @@ class Text:
             *self._index_lines(event, release, of),
             *self._late_lines(event, seconds, title, of),
         ):
+            self._advised = ""
             self._terminal.line(line)
 
     def _say_problem(self, problem: Problem, of: str) -> None:
@@ -133,7 +136,9 @@ class Text:
             self._noted.add(problem.code)
             return
         say(f"<{style}>{style.title()} {problem.code}: {of}{escaped(problem.message)}</{style}>")
-        say(f"  {_name(problem.remedy)}")
+        if problem.remedy != self._advised:  # else it is just above
+            say(f"  {_name(problem.remedy)}")
+        self._advised = problem.remedy
 
     def _release_lines(self, event: events.Event, of: str) -> Iterator[str]:
         """What happens to a project as a whole; a table of many projects says most of it."""

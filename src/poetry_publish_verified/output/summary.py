@@ -45,8 +45,12 @@ def reasons(releases: Releases) -> Iterator[tuple[str, str]]:
         yield f"{len(errors)} errors, the first: {errors[0].code}", errors[0].remedy
 
 
-def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
-    """The verdict with the level that was proven, or with how far the run came."""
+def verdict_line(releases: Releases, verdict: Verdict, kind: Kind, *, below: bool = False) -> str:
+    """The verdict with the level that was proven, or with how far the run came.
+
+    `below`: it follows the errors themselves, and the codes of a few will do.
+    """
+    below &= len(releases.errors) + sum(len(each.errors) for each in releases.all) <= _NEAR
     last = releases.last
     subject, is_ = last.title.strip(), "is"
     if releases.several:
@@ -68,7 +72,7 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind) -> str:
         case Verdict.ERROR if all(each.verdict.exit_code == 0 for each in releases.all or [last]):
             words = f"{subject} {is_} {level}, but not everything was recorded"
         case _ if releases.projects and kind != "wait":
-            words = _failures(releases, verdict)
+            words = _failures(releases, verdict, below=below)
         case Verdict.UPLOAD_FAILED:
             words = f"{releases.last.arrived()} are on the index"
         case _ if verdict in _STATES and kind != "wait":
@@ -91,7 +95,7 @@ def _progress(releases: Releases, verdict: Verdict, subject: str, kind: Kind) ->
     return words + _again(verdict)
 
 
-def _failures(releases: Releases, verdict: Verdict) -> str:
+def _failures(releases: Releases, verdict: Verdict, *, below: bool) -> str:
     """What failed and why (else what is unfinished), then how many did not."""
     every = releases.all
     failed = [each for each in every if each.verdict.exit_code]
@@ -101,9 +105,9 @@ def _failures(releases: Releases, verdict: Verdict) -> str:
     total, sending = plural(releases.projects, "project"), any(each.sending for each in every)
     words = []
     if failed:
-        words.append(f"{len(failed)} of {total} failed: {', '.join(_causes(failed))}")
+        words.append(f"{len(failed)} of {total} failed: {', '.join(_causes(failed, below=below))}")
     elif releases.errors:
-        words.append(_why(releases.errors))
+        words.append(_why(releases.errors, below=below))
     elif sending:
         count, names = len(unfinished), some(unfinished, _NEAR)
         words.append(f"{count} of {total} {_are(count)} not proven: {names}")
@@ -112,20 +116,21 @@ def _failures(releases: Releases, verdict: Verdict) -> str:
     return "; ".join(words) + (_again(verdict) if sending else "")
 
 
-def _causes(failed: Iterable[Release]) -> Iterator[str]:
+def _causes(failed: Iterable[Release], *, below: bool) -> Iterator[str]:
     """Releases with their first error, those with the same code together."""
     groups: defaultdict[str, list[Release]] = defaultdict(list)
     for each in failed:
         groups[each.errors[0].code if each.errors else ""].append(each)
     for same in groups.values():
-        why = f" ({_why(same[0].errors)})" if same[0].errors else ""
+        why = f" ({_why(same[0].errors, below=below)})" if same[0].errors else ""
         yield f"{some([each.title for each in same], _NEAR)}{why}"
 
 
-def _why(errors: Sequence[Problem]) -> str:
-    """`PV401: the first error, and 2 more`."""
+def _why(errors: Sequence[Problem], *, below: bool) -> str:
+    """`PV401: the first error, and 2 more`; only the code, `below` the errors."""
     more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-    return f"{errors[0].code}: {printable(errors[0].message.rstrip('.'), _WHY)}{more}"
+    message = "" if below else f": {printable(errors[0].message.rstrip('.'), _WHY)}"
+    return f"{errors[0].code}{message}{more}"
 
 
 def _are(count: int) -> str:
