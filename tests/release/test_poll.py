@@ -580,7 +580,8 @@ def test_clients_are_asked_without_a_listed_hash(world: World, fails: bool) -> N
 @pytest.mark.parametrize(
     ("seen", "waited", "remedy"),
     [
-        (Observation("unknown", detail="it answered 503"), PLAN.timeout, "the proxy"),
+        (Observation("unknown", detail="it answered 503"), PLAN.timeout, "that the index is up"),
+        (Observation("unknown", detail="NaN", malformed=True), PLAN.timeout, "fix its page"),
         (
             Observation("unknown", detail="the certificate is not trusted", untrusted=True),
             0.0,

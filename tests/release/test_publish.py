@@ -402,6 +402,24 @@ def test_short_time_out_at_the_first_look(world: World, timeout: float, ends_at:
     assert world.clock.now == ends_at
 
 
+def test_malformed_page_is_told_from_an_index_that_is_down(world: World) -> None:
+    """What has answered is up; its page, or its entry of a file, must change."""
+    world.index.answers[UNSEEN.name] = [replace(UNKNOWN, malformed=True)] * 99
+    (page,) = world.publish(PLAN, *BUILT).problems
+    world.index.answers[UNSEEN.name] = []
+    world.index.hides_hashes = True
+    world.index.put(BUILT_WHEEL)
+    seen = anyio.run(world.index.look, "lantern", "1.0", UNSEEN)
+    assert seen.page is not None
+    file = replace(seen.page.files[WHEEL], flaw="its URL does not end in the file's name")
+    world.index.answers[UNSEEN.name] = [Observation("page", ProjectPage({WHEEL: file}))]
+    *_, entry = world.publish(PLAN, *BUILT).problems
+    assert file.flaw in entry.message
+    for problem in (page, entry):
+        assert problem.code is Code.INDEX_STATE_UNKNOWN
+        assert "fix its page" in problem.remedy
+
+
 def test_unreachable_index_is_given_up_soon(world: World) -> None:
     """Where no server is reached at all, the address is more likely to be wrong."""
     world.index.answers[UNSEEN.name] = [replace(UNKNOWN, reached=False)] * 99

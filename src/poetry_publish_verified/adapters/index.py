@@ -121,7 +121,8 @@ class SimpleIndex:
         try:
             page = await self._page(project, answer, variant, kept)
         except UnreadablePageError as error:
-            return replace(_without_page(answer), state="unknown", detail=str(error))
+            unknown = _without_page(answer)
+            return replace(unknown, state="unknown", detail=str(error), malformed=True)
         if page is None:
             return _without_page(answer)
         self._keep(key, answer, page)

@@ -51,8 +51,9 @@ class Observation:
     `X-Devpi-Serial`); `expires_in` the seconds for which a cache will go on saying so, where it
     says that; `retry_after` the seconds that the server asks clients to wait; `vary` what
     the server's copies differ by; `reached` whether there was a server at all;
-    `untrusted` that its certificate is not trusted, which no further look changes; `refers` that it
-    is absent and the index, which surely is one, redirects to another for what it lacks.
+    `untrusted` that its certificate is not trusted, which no further look changes; `malformed` that
+    it answered with a page that violates the standards; `refers` that it is absent and the index,
+    which surely is one, redirects to another for what it lacks.
     """
 
     state: Literal["page", "absent", "moved", "denied", "not-offered", "unknown"]
@@ -65,6 +66,7 @@ class Observation:
     vary: frozenset[str] | None = None
     reached: bool = True
     untrusted: bool = False
+    malformed: bool = False
     refers: bool = False
 
 

@@ -334,9 +334,8 @@ class IndexPoller:
 
     def _unreadable(self, watch: Watch) -> Problem:
         waited = self._clock.monotonic() - self._start
-        return problems.unreadable(
-            self._index.url, watch.last.detail, waited, name=self._index.name
-        )
+        url, name, last = self._index.url, self._index.name, watch.last
+        return problems.unreadable(url, last.detail, waited, name=name, malformed=last.malformed)
 
     def _details(self, watches: list[Watch], last: Watch) -> Iterator[str]:
         """What is known about why the release was not listed; `last` is the best-informed watch."""

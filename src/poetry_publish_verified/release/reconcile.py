@@ -136,7 +136,8 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
         try:
             sha256 = await remote_sha256(own, page, distribution, plan.timeout)
         except NotToldError as error:
-            raise _unknown_state(own, Observation("unknown", detail=str(error))) from None
+            seen = Observation("unknown", detail=str(error), malformed=error.malformed)
+            raise _unknown_state(own, seen) from None
         if sha256 is None:
             context.report(FileCompared(distribution.filename, "absent"))
             continue
@@ -201,14 +202,23 @@ def _unknown_state(index: Index, seen: Observation) -> ReleaseError:
     detail = seen.detail
     if seen.retry_after:
         detail += f"; it asks to wait {in_words(seen.retry_after)}"
-    denied = seen.state == "denied"
     return ReleaseError.refused(
-        repository_problems.index_state_unknown(index.url, detail, name=index.name, denied=denied)
+        repository_problems.index_state_unknown(
+            index.url,
+            detail,
+            name=index.name,
+            denied=seen.state == "denied",
+            malformed=seen.malformed,
+        )
     )
 
 
 class NotToldError(Exception):
-    """The index lists a file, but not under one certain sha256."""
+    """The index lists a file, but not under one certain sha256; or not as the standards require."""
+
+    def __init__(self, reason: str, *, malformed: bool = False) -> None:
+        super().__init__(reason)
+        self.malformed = malformed
 
 
 async def remote_sha256(
@@ -222,11 +232,13 @@ async def remote_sha256(
     if file is None:
         return None
     if file.ambiguous:
-        raise NotToldError(f"it lists {distribution.filename} with two different hashes")
+        raise NotToldError(
+            f"it lists {distribution.filename} with two different hashes", malformed=True
+        )
     if file.sha256 is not None:
         return file.sha256
     if file.flaw:
-        raise NotToldError(f"it lists {distribution.filename}, but {file.flaw}")
+        raise NotToldError(f"it lists {distribution.filename}, but {file.flaw}", malformed=True)
     fetched: Download | NotDownloaded = NotDownloaded("no complete answer in time")
     with anyio.move_on_after(patience):
         fetched = await index.fetch(file.url, limit=None)

@@ -114,11 +114,18 @@ def bad_source_url(source: str, error: object) -> Text:
 
 
 @problem(Code.INDEX_STATE_UNKNOWN)
-def index_state_unknown(index: str, detail: str, *, name: str | None, denied: bool = False) -> Text:
-    """The index does not say what it holds, which is never absent; `name` is that of its login."""
+def index_state_unknown(
+    index: str, detail: str, *, name: str | None, denied: bool = False, malformed: bool = False
+) -> Text:
+    """The index does not say what it holds, which is never absent; `name` is that of its login.
+
+    `malformed`: it has answered, against the standards.
+    """
     return Text(
         f"Cannot tell which files of this release {index} has ({detail}), so nothing was uploaded.",
-        f"{give_credentials(name)}." if denied else get_an_answer(detail, name),
+        f"{give_credentials(name)}."
+        if denied
+        else get_an_answer(detail, name, malformed=malformed),
     )
 
 
@@ -163,8 +170,13 @@ def trust_certificate(name: str | None) -> str:
     )
 
 
-def get_an_answer(detail: str, name: str | None) -> str:
-    """Advice: an index whose answers are errors; `detail` is the last one."""
+def get_an_answer(detail: str, name: str | None, *, malformed: bool) -> str:
+    """Advice: an index whose answers are errors or `malformed`; `detail` is the last one."""
+    if malformed:
+        return (
+            "Check the index's URL, and that no proxy answers in its place. If so, ask the operator"
+            f" of the index to fix its page, then {RERUN}."
+        )
     if "certificate" in detail.lower():
         return f"{trust_certificate(name)}, then {RERUN}."
     return f"Check the index's URL, the proxy, and that the index is up, then {RERUN}."

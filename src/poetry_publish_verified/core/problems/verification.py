@@ -22,11 +22,16 @@ def denied(index: str, said: str, name: str | None) -> Text:
 
 
 @problem(Code.INDEX_NOT_REACHED)
-def unreadable(index: str, said: str, waited: float, *, name: str | None) -> Text:
-    """Every answer within `waited` seconds was an error; `name` is that of the index's login."""
+def unreadable(
+    index: str, said: str, waited: float, *, name: str | None, malformed: bool = False
+) -> Text:
+    """Every answer within `waited` seconds was an error, or the last one a `malformed` page.
+
+    `name` is that of the index's login.
+    """
     return Text(
         f"Cannot read {index}: no usable answer within {waited:.0f} s ({said}).",
-        get_an_answer(said, name),
+        get_an_answer(said, name, malformed=malformed),
     )
 
 
