@@ -128,6 +128,7 @@ class Code(StrEnum):
     )
     CERTIFICATE = "PV305", "A certificate file cannot be used."
     CREDENTIALS_MISSING = "PV306", "The repository's credentials are missing or incomplete."
+    CLOCK_WRONG = "PV307", "The clock of this machine differs from that of the index."
     REPOSITORY_NOT_REACHED = "PV310", "The repository's upload URL cannot be reached."
     PLAIN_HTTP = "PV311", "Credentials or files would cross the network unencrypted."
     PUBLISHING_NOT_POSSIBLE = "PV320", "Trusted publishing is required, and not possible here."

@@ -25,6 +25,7 @@ TRAPS = (
     *("pip", "virtualenv", "pypiserver", "poetry", "poetry_publish_verified", "tomllib"),
 )
 INSTALLABLE = ("--until", "installable")
+DOCTOR = ("doctor", "-r", "harbour")
 SECRET = "pypi-a-token-that-is-nobodys-business"
 MAIN = """\
 import sys
@@ -94,13 +95,16 @@ def test_wait(trapped: Trapped, poetry: Poetry, open_pypi: Index) -> None:
     assert trapped.untouched(), trapped.mark.read_text("utf-8")
 
 
-def test_doctor(trapped: Trapped, poetry: Poetry) -> None:
-    """Neither does the doctor, which tries locks with two processes."""
-    ended(poetry.run("publish-verified", "doctor", cwd=trapped.project.path), 0)
+def test_doctor(trapped: Trapped, poetry: Poetry, open_pypi: Index) -> None:
+    """Neither does the doctor, which tries locks with two processes, and sets up clients."""
+    poetry = poetry.with_variables(**open_pypi.environment())
+    ended(poetry.run("publish-verified", *DOCTOR, cwd=trapped.project.path), 0)
     assert trapped.untouched(), trapped.mark.read_text("utf-8")
 
 
-def test_poetry_on_pythonpath(project: Project, tmp_path: Path, poetry: Poetry) -> None:
+def test_poetry_on_pythonpath(
+    project: Project, tmp_path: Path, poetry: Poetry, open_pypi: Index
+) -> None:
     """Modules that only Poetry's own path has are found there.
 
     Here all are on PYTHONPATH, behind a directory with the user's own modules; and Poetry, run as a
@@ -114,13 +118,16 @@ def test_poetry_on_pythonpath(project: Project, tmp_path: Path, poetry: Poetry) 
     poetry = Poetry(bare, poetry.home, project.path).with_variables(
         PYTHONPATH=os.pathsep.join((str(project.path), str(poetry.environment.site))),
         PYTHONHASHSEED="0",
+        **open_pypi.environment(),
     )
-    for words in (("--rehearse", "--build", "--projects", "."), ("doctor",)):
+    for words in (("--rehearse", "--build", "--projects", "."), DOCTOR):
         ended(poetry.python(MAIN, "publish-verified", *words, "-n"), 0)
     assert not mark.exists()
 
 
-def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> None:
+def test_what_is_started(
+    trapped: Trapped, poetry: Poetry, tmp_path: Path, open_pypi: Index
+) -> None:
     """Every Python that has packages is isolated, away from the project, and has no secrets.
 
     But a build is in the project, and its scripts have what they have below `poetry build`.
@@ -139,8 +146,9 @@ def test_what_is_started(trapped: Trapped, poetry: Poetry, tmp_path: Path) -> No
         POETRY_HTTP_BASIC_QUAY_PASSWORD=SECRET,
         PYTHONSAFEPATH="1",
         PYTHONPATH=str(tmp_path / "nothing"),
+        **open_pypi.environment(),
     )
-    for words in (("--rehearse", "--build", "--projects", "."), ("doctor",)):
+    for words in (("--rehearse", "--build", "--projects", "."), DOCTOR):
         ended(poetry.run("publish-verified", "-n", *words), 0)
     # Some systems have two paths for one package directory, and Python uses both.
     noted = map(json.loads, log.read_text("utf-8").splitlines())

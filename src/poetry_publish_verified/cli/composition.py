@@ -112,7 +112,7 @@ def _to_publish(
     sources: Sequence[DistDirRelease], report: Report, ticking: Ticking
 ) -> AbstractAsyncContextManager[_Adapters]:
     for source in sources:
-        _check_certificates(source.started.targets.repository)
+        check_certificates(source.started.targets.repository)
     releases = [source.started for source in sources]
     targets = [url for each in releases for url in (each.targets.own, *each.targets.shown_by)]
     first = releases[0]
@@ -141,11 +141,11 @@ async def _adapters(
     """The adapters of a run. Meanwhile clients are set up, and the terminal is kept up to date."""
     by_url = {target.url: target for target in targets}
     for target in by_url.values():
-        _check_certificates(target)
+        check_certificates(target)
     pace = Pace(SystemClock())
     failure: ReleaseError | None = None
     async with AsyncExitStack() as stack:
-        clients = Clients(_clients(stack, by_url, plan, pace, proxies=proxies), report)
+        clients = Clients(clients_of(stack, by_url, plan, pace, proxies=proxies), report)
         proxy = proxy_for if proxies else lambda _: None
         http = await stack.enter_async_context(Http(user_agent(), plan.timeout, proxy, pace))
         indexes = {url: SimpleIndex(http, target, plan.timeout) for url, target in by_url.items()}
@@ -224,7 +224,7 @@ def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> Truste
     return TrustedPublisher(target, exchange, SystemClock(), report, public=public)
 
 
-def _clients(
+def clients_of(
     stack: AsyncExitStack,
     indexes: Mapping[str, IndexTarget],
     plan: Plan,
@@ -284,7 +284,8 @@ def user_agent() -> str:
     )
 
 
-def _check_certificates(target: RepositoryTarget | IndexTarget) -> None:
+def check_certificates(target: RepositoryTarget | IndexTarget) -> None:
+    """Raise ReleaseError for a certificate file that cannot be used."""
     access = target.access
     try:
         tls_context(access)

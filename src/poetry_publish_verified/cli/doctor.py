@@ -1,31 +1,35 @@
-"""`poetry publish-verified doctor`: a checkout's plugins, the locks, and who holds them."""
+"""`poetry publish-verified doctor`: what a release of a checkout needs, and who holds locks."""
 
 from __future__ import annotations
 
+import platform
 import sys
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cleo.helpers import argument, option
 
 from poetry_publish_verified.cli.options import SuggestingCommand
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.output.checks import Check, as_json, as_lines
 from poetry_publish_verified.output.words import escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
-_TROUBLED = Verdict.PREFLIGHT_REFUSED.exit_code or 1
+    from poetry_publish_verified.core.settings import ResolvedSettings
 
 
 class DoctorCommand(SuggestingCommand):
     """Looks at a checkout from outside; works where no project is; only `--clean` changes it."""
 
     name = "publish-verified doctor"
-    description = (
-        "Checks the plugins, locks and credentials of a checkout, and says how to fix problems."
-    )
+    description = "Checks what a release of a checkout would need, and says how to fix problems."
     arguments: ClassVar[list[Argument]] = [
         argument("path", "The checkout to check. Default is the current directory.", optional=True)
     ]
@@ -34,8 +38,11 @@ class DoctorCommand(SuggestingCommand):
         option(
             "repository",
             "r",
-            "The repository whose credentials to check. Default is PyPI.",
+            "The repository to which a release would go. Default is PyPI.",
             flag=False,
+        ),
+        option(
+            "format", None, "The output format: `text` or `json`. Default is `text`.", flag=False
         ),
         option(
             "clean",
@@ -45,38 +52,52 @@ class DoctorCommand(SuggestingCommand):
         ),
     ]
 
+    help = """The doctor command asks for all that a release would need, as a run does, and sends
+nothing.
+
+Exit codes:
+    0  A release would find what it needs, as far as that can be known.
+    1  It would fail, or wrong usage.
+    8  With <c1>--clean</c1>: something is in use, or may not be removed.
+"""
+
     def handle(self) -> int:
-        """Print each problem with its remedy; exit code 3 if there is an error among them.
+        """Print each check with its remedy; exit code 1 if a release would fail.
 
         With `--clean`: each thing that was removed; exit code 8 if something had to stay.
         """
-        from poetry_publish_verified.guard.doctor.plugins import diagnose
-        from poetry_publish_verified.guard.python_environment import installed_distributions
-
         given = Path(self.argument("path") or ".").absolute()
         if not given.is_dir():
             self.line_error(f"<error>{escaped(str(given))} is not a directory.</error>")
             return 1
-        root = next((one for one in (given, *given.parents) if _is_project(one)), given)
+        root = next((one for one in (given, *given.parents) if _is_project(one)), None)
         if self.option("clean"):
-            return self._clean(root if _is_project(root) else None)
-        own = installed_distributions(
-            entry for entry in sys.path if not _is_of_a_project(Path(entry))
-        )
-        findings = diagnose(root, own)
-        for found in findings:
-            style = "error" if found.stops else "warning"
-            self.line(f"<{style}>{escaped(found.message)}</{style}>\n  {escaped(found.remedy)}")
-        if not _is_project(root):
-            self.line(f"There is no project at {escaped(str(root))}.")
-        elif not findings:
-            self.line(f"Project plugins of {escaped(str(root))}: no problems found.")
-        sound = self._locks(root if _is_project(root) else None)
-        if _is_project(root):
-            from poetry_publish_verified.cli.doctor_credentials import check_credentials
+            return self._clean(root)
+        settings = self._settings(root)
+        checks = [_versions(), *_plugins(root or given), *_locks(root)]
+        if root is None:
+            checks.append(Check("project", "note", f"There is no project at {given}."))
+        else:
+            from poetry_publish_verified.cli.doctor_release import check_release
 
-            sound = check_credentials(self, root) and sound
-        return _TROUBLED if any(found.stops for found in findings) or not sound else 0
+            checks += check_release(self, root, settings)
+        if settings.found.format == "json":
+            words = as_json(checks, str(root) if root else None)
+            self.line(words.replace("<", "\\<"))
+        else:
+            for line in as_lines(checks):
+                self.line(line)
+        return 1 if any(each.state == "error" for each in checks) else 0
+
+    def _settings(self, root: Path | None) -> ResolvedSettings:
+        from poetry_publish_verified.core.settings import resolve
+        from poetry_publish_verified.poetry_api.project import environment_settings, settings_table
+
+        table: object = {}
+        # Poetry itself says what is wrong with the file.
+        with suppress(OSError, ValueError):
+            table = settings_table(root / "pyproject.toml") if root else {}
+        return resolve({"format": self.option("format")}, environment_settings(), table)
 
     def _clean(self, root: Path | None) -> int:
         from poetry.config.config import Config
@@ -96,39 +117,61 @@ class DoctorCommand(SuggestingCommand):
             self.line("Nothing to remove.")
         return Verdict.LOCK_TIMEOUT.exit_code or 1 if any(one.kept for one in cleaned) else 0
 
-    def _locks(self, root: Path | None) -> bool:
-        from poetry_publish_verified.guard.doctor.locks import (
-            check_filesystems,
-            holders_in,
-            lock_directories,
-            locked_privately,
-        )
-        from poetry_publish_verified.guard.locks.attempt import is_free
-        from poetry_publish_verified.guard.problems import holder_host_gone
 
-        places = lock_directories(root)
-        tried = check_filesystems(places)
+def _versions() -> Check:
+    from poetry.__version__ import __version__ as poetry
+
+    plugin, python = version("poetry-publish-verified"), platform.python_version()
+    words = f"poetry-publish-verified {plugin}, Poetry {poetry}, Python {python}."
+    return Check("versions", "ok", words)
+
+
+def _plugins(root: Path) -> Iterator[Check]:
+    """The plugins that a project requires, seen from outside."""
+    from poetry_publish_verified.guard.doctor.plugins import diagnose
+    from poetry_publish_verified.guard.python_environment import installed_distributions
+
+    own = installed_distributions(entry for entry in sys.path if not _is_of_a_project(Path(entry)))
+    findings = diagnose(root, own)
+    for found in findings:
+        state: Literal["error", "warning"] = "error" if found.stops else "warning"
+        yield Check("plugins", state, found.message, found.remedy, found.code)
+    if _is_project(root) and not findings:
+        yield Check("plugins", "ok", f"Project plugins of {root}: no problems found.")
+
+
+def _locks(root: Path | None) -> Iterator[Check]:
+    from poetry_publish_verified.guard.doctor.locks import (
+        check_filesystems,
+        holders_in,
+        lock_directories,
+        locked_privately,
+    )
+    from poetry_publish_verified.guard.locks.attempt import is_free
+    from poetry_publish_verified.guard.problems import LOCKS_DO_NOT_WORK, holder_host_gone
+
+    places = lock_directories(root)
+    for one in check_filesystems(places):
         # What cannot be written cannot be broken by two at once either.
-        unproven = [one.trial for one in tried if one.trial and not one.trial.is_sound]
-        for one in tried:
-            works = one.trial is not None and one.trial.is_sound
-            self.line(escaped(one.words) if works else f"<warning>{escaped(one.words)}</warning>")
-        if any(trial.unknown is None for trial in unproven):
-            self.line(
-                "  Parallel Poetry processes can still break each other there, and publish-verified"
-                " refuses to run without a lock."
-            )
-        for name in locked_privately(root):
-            self.line(f"The lock of {name} is yours alone: others who can change {name} ignore it.")
-        for lock, holder in holders_in(places).items():
-            what = f"<c1>{escaped(holder.resource)}</c1>"
-            if holder.is_gone or not lock.exists() or is_free(lock):
-                self.line(f"{what} is free, because its holder was killed: {escaped(str(holder))}.")
-                continue
-            self.line(f"{what} is in use by {escaped(str(holder))}.")
-            if holder.is_elsewhere:
-                self.line(f"  {escaped(holder_host_gone(holder.host, lock))}")
-        return not unproven
+        works = one.trial is None or one.trial.is_sound
+        broken = not works and one.trial is not None and one.trial.unknown is None
+        state: Literal["ok", "warning", "error"] = "error" if not works else "ok"
+        yield Check(
+            "locks",
+            "warning" if one.trial is None else state,
+            one.words,
+            LOCKS_DO_NOT_WORK if broken else "",
+        )
+    for name in locked_privately(root):
+        words = f"The lock of {name} is yours alone: others who can change {name} ignore it."
+        yield Check("locks", "note", words)
+    for lock, holder in holders_in(places).items():
+        if holder.is_gone or not lock.exists() or is_free(lock):
+            words = f"{holder.resource} is free, because its holder was killed: {holder}."
+            yield Check("locks", "ok", words)
+        else:
+            remedy = holder_host_gone(holder.host, lock) if holder.is_elsewhere else ""
+            yield Check("locks", "note", f"{holder.resource} is in use by {holder}.", remedy)
 
 
 def _is_of_a_project(entry: Path) -> bool:

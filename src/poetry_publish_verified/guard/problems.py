@@ -324,6 +324,12 @@ TRIAL_SILENT = "the second process did not answer"
 TRIAL_BUSY = "a new lock was refused as if it were in use"
 
 
+LOCKS_DO_NOT_WORK = (
+    "Parallel Poetry processes can still break each other there, and publish-verified refuses to"
+    " run without a lock."
+)
+
+
 def locks_untested(where: str, reason: object) -> str:
     return f"Could not test the locks {where}: {reason}."
 

@@ -42,6 +42,7 @@ _GIVEN: dict[str, Any] = {
     "audience": "pypi",
     "classifier": "Private :: Do Not Upload",
     "client": "pip",
+    "ahead": 300.0,
     "coding": "gzip",
     "commit": "d22fb4e",
     "details": ("asked 12 times for pip and uv",),

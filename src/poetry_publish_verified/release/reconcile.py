@@ -24,7 +24,7 @@ from poetry_publish_verified.core.upload.transfer import UploadTarget
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Download, NotDownloaded
-from poetry_publish_verified.core.visibility import Observation
+from poetry_publish_verified.core.visibility import Observation, RootState
 from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.collect import refuse
 from poetry_publish_verified.release.interfaces import (
@@ -268,27 +268,32 @@ async def refuse_unreachable(context: PublishContext, patient: Patient) -> None:
             await context.clock.sleep(float(attempt))
 
     async with anyio.create_task_group() as group:
-        group.start_soon(ask, partial(_fault_of_repository, context.repository, context.own))
+        group.start_soon(ask, partial(fault_of_repository, context.repository, context.own.url))
         for index in context.indexes:
             if index is not context.own:
-                group.start_soon(ask, partial(_fault_of_index, index))
+                group.start_soon(ask, partial(_look_at_root, index))
     refuse(found, context.report, strict=context.plan.strict)
 
 
-async def _fault_of_repository(repository: Repository, own: Index) -> Problem | None:
+async def fault_of_repository(repository: Repository, own: str) -> Problem | None:
+    """Why a repository, whose own index is at the URL `own`, does not seem to take uploads."""
     state, said = await repository.state()
     name, url = repository.name, repository.url
     if state in {"https", "sign-in"}:
         sign_in = state == "sign-in"
         return repository_problems.upload_url_redirects(name, url, said, sign_in=sign_in)
     # That a server which has the index too is not reached is what the look at that says.
-    if state == "unreachable" and origin(url) != origin(own.url):
+    if state == "unreachable" and origin(url) != origin(own):
         return repository_problems.repository_unreachable(name, url, said)
     return None
 
 
-async def _fault_of_index(index: Index) -> Problem | None:
-    state, said = await index.root()
+async def _look_at_root(index: Index) -> Problem | None:
+    return fault_of_index(index, *await index.root())
+
+
+def fault_of_index(index: Index, state: RootState, said: str) -> Problem | None:
+    """Why an index cannot be read, by what its root says."""
     match state:
         case "denied":
             return problems.denied(index.url, said, index.name)

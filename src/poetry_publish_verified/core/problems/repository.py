@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import harmless, printable
@@ -180,6 +181,17 @@ def get_an_answer(detail: str, name: str | None, *, malformed: bool) -> str:
     if "certificate" in detail.lower():
         return f"{trust_certificate(name)}, then {RERUN}."
     return f"Check the index's URL, the proxy, and that the index is up, then {RERUN}."
+
+
+@problem(Code.CLOCK_WRONG, "warning")
+def clock_wrong(url: str, ahead: float) -> Text:
+    """`ahead`: seconds that the clock is ahead of that of the server."""
+    way = "ahead of" if ahead > 0 else "behind"
+    return Text(
+        f"The clock is {in_words(abs(ahead))} {way} that of {url}. Certificates and trusted"
+        " publishing depend on it.",
+        "Set the clock of this machine, with NTP for example.",
+    )
 
 
 @problem(Code.CERTIFICATE)
