@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
+    from tests.beds.publishing import TrustedIndex
 
 REPOSITORY = "harbour"
 # For runs that must time out. Each single answer must still fit, even on a busy machine.
@@ -60,3 +61,13 @@ def uploads(release: Mapping[str, Any]) -> dict[str, str]:
 def problems(receipt: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All problems of a receipt, including those of no release."""
     return [*receipt["problems"], *(p for r in receipt["releases"] for p in r["problems"])]
+
+
+def keeps_secrets(run: Run, trusted: TrustedIndex, *folders: Path) -> None:
+    """Check that no token is in the output, but in orders to mask it, nor in any file."""
+    masks = [f"::add-mask::{token}" for token in (*trusted.identities, *trusted.minted)]
+    said = [line for line in run.said.splitlines() if line not in masks]
+    files = [path.read_bytes() for each in folders for path in each.rglob("*") if path.is_file()]
+    for token in (*trusted.identities, *trusted.minted):
+        assert token not in "\n".join(said)
+        assert not any(token.encode() in content for content in files)

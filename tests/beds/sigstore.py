@@ -122,6 +122,24 @@ class PlayedSigstore:
         # Nothing listens at port 1, so that no new keys are fetched.
         return {"XDG_CACHE_HOME": str(folder), "HTTPS_PROXY": "http://127.0.0.1:1"}
 
+    def sign(self, name: str, sha256: str, identity: str) -> str:
+        """An attestation that was made elsewhere, in JSON."""
+        from pypi_attestations import Attestation, Distribution
+        from sigstore.models import ClientTrustConfig
+        from sigstore.oidc import IdentityToken
+        from sigstore.sign import SigningContext
+
+        known = {
+            "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+            "trustedRoot": self.trusted_root(),
+            "signingConfig": self.signing_config(),
+        }
+        config = ClientTrustConfig.from_json(json.dumps(known))
+        config.force_tlog_version = 1
+        with SigningContext.from_trust_config(config).signer(IdentityToken(identity)) as signer:
+            file = Distribution(name=name, digest=sha256)
+            return Attestation.sign(signer, file).model_dump_json()
+
     def signing_config(self) -> dict[str, Any]:
         """Where to sign: a newer log, which must not be used, comes first."""
         valid = {"validFor": {"start": _START.isoformat()}, "operator": "harbour"}

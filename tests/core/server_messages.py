@@ -351,7 +351,7 @@ METADATA = [
 ]
 UPLOADS = [
     *(
-        C(400, f"{SIGNED}{said}", Code.ATTESTATIONS_REFUSED, "without attestations")
+        C(400, f"{SIGNED}{said}", Code.ATTESTATIONS_REFUSED, "ublish without --attest")
         for said in (
             "Attestations are only supported when using Trusted Publishing",
             "Attestations are not currently supported with Lamp publishers",

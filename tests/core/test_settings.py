@@ -50,8 +50,16 @@ def test_defaults() -> None:
             [("a", "b c"), ("d", "$HOME"), ("e", "f g")],
         ),
         (
-            *("notify-url", "https://a.example/a-long-hook", "http://localhost:1/", "https://[::1]/"),
-            *("notify_url", ["https://a.example/a-long-hook", "http://localhost:1/", "https://[::1]/"]),
+            *(
+                "notify-url",
+                "https://a.example/a-long-hook",
+                "http://localhost:1/",
+                "https://[::1]/",
+            ),
+            *(
+                "notify_url",
+                ["https://a.example/a-long-hook", "http://localhost:1/", "https://[::1]/"],
+            ),
         ),
     ],
 )

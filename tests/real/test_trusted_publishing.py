@@ -12,13 +12,13 @@ from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, environment
 from tests.beds.monorepo import add_member, make_root
 from tests.beds.proxy import Answer, CutError, Exchange
 from tests.beds.publishing import TrustedIndex
-from tests.beds.release import ended, problems, publish
+from tests.beds.release import ended, keeps_secrets, problems, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry, Run
+    from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
     from tests.conftest import MakeProxy
 
@@ -40,16 +40,6 @@ def trusted(open_pypi: Index, make_proxy: MakeProxy) -> TrustedIndex:
 def github(poetry: Poetry, trusted: TrustedIndex, tmp_path: Path) -> Poetry:
     """Poetry in a GitHub job that may have identity tokens."""
     return poetry.with_variables(**trusted.variables("github", tmp_path / "bin"))
-
-
-def keeps_secrets(run: Run, trusted: TrustedIndex, *folders: Path) -> None:
-    """Check that no token is in the output, but in orders to mask it, nor in any file."""
-    masks = [f"::add-mask::{token}" for token in (*trusted.identities, *trusted.minted)]
-    said = [line for line in run.said.splitlines() if line not in masks]
-    files = [path.read_bytes() for each in folders for path in each.rglob("*") if path.is_file()]
-    for token in (*trusted.identities, *trusted.minted):
-        assert token not in "\n".join(said)
-        assert not any(token.encode() in content for content in files)
 
 
 def test_publishes_without_credentials(

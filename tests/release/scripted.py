@@ -225,6 +225,7 @@ class ScriptedRepository:
     slow: dict[str, float] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
+    attestations: list[str | None] = field(default_factory=list)
     times: dict[str, tuple[float, float]] = field(default_factory=dict)
     out_of_reach: list[str] = field(default_factory=list)
     redirects: tuple[RepositoryState, str] = ("there", "")
@@ -238,12 +239,17 @@ class ScriptedRepository:
         return self.redirects
 
     async def upload(
-        self, distribution: Distribution, on_sent: Callable[[int], None], token: str | None = None
+        self,
+        distribution: Distribution,
+        on_sent: Callable[[int], None],
+        token: str | None = None,
+        attestation: str | None = None,
     ) -> Answered | NoAnswer:
         """Accept a file as scripted, by default with 200."""
         await anyio.lowlevel.checkpoint()
         self.sent.append(distribution.filename)
         self.tokens.append(token)
+        self.attestations.append(attestation)
         on_sent(distribution.size // 2)
         self.before(distribution)
         started = self.shows_on[0].clock.monotonic()

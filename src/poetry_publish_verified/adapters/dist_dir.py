@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,23 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from poetry_publish_verified.adapters import archives
+from poetry_publish_verified.core.attestations import SUFFIX
 from poetry_publish_verified.core.distribution import (
     Distribution,
     belongs_to,
     in_upload_order,
     recognize,
 )
+from poetry_publish_verified.core.problems.attestations import unfit_attestation
 from poetry_publish_verified.core.problems.distributions import unreadable
 from poetry_publish_verified.core.problems.project import dist_dir_unreadable
 from poetry_publish_verified.errors import Problem, ReleaseError
+from poetry_publish_verified.sanitize import decoded
 
 _CHUNK = 1024 * 1024
 _MAX_THREADS = 4
+# Some 10 kB, as a rule.
+_LARGEST_ATTESTATION = 1024 * 1024
 
 
 def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[str]:
@@ -97,6 +102,25 @@ def read(dist_dir: Path, name: NormalizedName, version: Version) -> tuple[Distri
     if found.broken:
         raise ReleaseError.refused(*found.broken)
     return found.distributions
+
+
+def attestations(dist_dir: Path, distributions: Iterable[Distribution]) -> dict[str, str]:
+    """What is in the files with attestations beside distributions, by the distribution's name.
+
+    Raises ReleaseError for one that cannot be read.
+    """
+    found = {}
+    for filename in (each.filename for each in distributions):
+        name = f"{filename}{SUFFIX}"
+        try:
+            with (dist_dir / name).open("rb") as file:
+                found[filename] = decoded(file.read(_LARGEST_ATTESTATION))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problem = unfit_attestation(filename, name, f"it cannot be read ({error.strerror})")
+            raise ReleaseError.refused(problem) from error
+    return found
 
 
 def _hash(path: Path, stopped: Callable[[], bool]) -> tuple[int, str, str, str]:

@@ -40,13 +40,17 @@ class HttpRepository:
         return moves_uploads(self.url, answer.location) or "there", answer.location
 
     async def upload(
-        self, distribution: Distribution, on_sent: Callable[[int], None], token: str | None = None
+        self,
+        distribution: Distribution,
+        on_sent: Callable[[int], None],
+        token: str | None = None,
+        attestation: str | None = None,
     ) -> Answered | NoAnswer:
         try:
             return await post_file(
                 self._http,
                 self.url,
-                form_fields(distribution),
+                form_fields(distribution, attestation),
                 self._dist_dir / distribution.filename,
                 self._access.with_token(token),
                 on_sent,

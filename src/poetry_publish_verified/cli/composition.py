@@ -33,6 +33,7 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import metadata_server
+from poetry_publish_verified.adapters.attestations import SigstoreSigner
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
 from poetry_publish_verified.adapters.clients.shared import ClientSetup
@@ -64,6 +65,7 @@ from poetry_publish_verified.poetry_api.repositories import (
     pypi_index,
 )
 from poetry_publish_verified.release import interfaces
+from poetry_publish_verified.release.attestations import Attester
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
@@ -154,7 +156,8 @@ async def _adapters(
         group.start_soon(_set_up, clients)
         try:
             publisher = cache(partial(publisher_at, http, report))
-            yield _Adapters(http, indexes, clients, anyio.CapacityLimiter(plan.jobs), publisher)
+            slots = anyio.CapacityLimiter(plan.jobs)
+            yield _Adapters(http, indexes, clients, slots, publisher, cache(_attester))
         except ReleaseError as error:  # a group of tasks would wrap it
             failure = error
         group.cancel_scope.cancel()
@@ -177,6 +180,7 @@ class _Adapters:
     clients: Clients
     slots: anyio.CapacityLimiter
     publisher: Callable[[RepositoryTarget], TrustedPublisher | None]
+    attester: Callable[[TrustedPublisher | None, Plan], Attester | None]
     clock: SystemClock = field(default_factory=SystemClock)
     encodings: Encodings = field(
         default_factory=lambda: Encodings(ZSTD_IS_KNOWN, accept_encoding())
@@ -186,6 +190,7 @@ class _Adapters:
     def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
         """What sends and proves one release."""
         targets = source.started.targets
+        tokens = self.publisher(targets.repository)
         return interfaces.PublishContext(
             plan=source.started.plan,
             repository=HttpRepository(self.http, targets.repository, source.started.dist_dir),
@@ -197,7 +202,8 @@ class _Adapters:
             encodings=self.encodings,
             jitter=self.jitter,
             slots=self.slots,
-            tokens=self.publisher(targets.repository),
+            tokens=tokens,
+            attester=self.attester(tokens, source.started.plan),
         )
 
     def to_wait(self, awaited: Awaited, plan: Plan) -> interfaces.VerifyContext:
@@ -222,6 +228,19 @@ def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> Truste
         return None
     exchange, public = IndexTokenExchange(http, target, provider), is_public(target.url)
     return TrustedPublisher(target, exchange, SystemClock(), report, public=public)
+
+
+def _attester(tokens: TrustedPublisher | None, plan: Plan) -> Attester | None:
+    """What attests the files of a run; None if that is not wanted."""
+    if plan.attest == "off":
+        return None
+    required, tries = plan.attest == "require", plan.retries + 1
+    return Attester(
+        *(SigstoreSigner(), tokens, SystemClock()),
+        required=required,
+        tries=tries,
+        jobs=plan.jobs,
+    )
 
 
 def clients_of(

@@ -72,4 +72,6 @@ class DistDirRelease:
             versioned_by=versioned_by(project.poetry),
         )
         before = self.built.other_sources if self.built else None
-        return Release(project.identity, found.distributions, circumstances, before)
+        attest = self.started.plan.attest != "off"
+        made = dist_dir_adapter.attestations(dist_dir, found.distributions) if attest else {}
+        return Release(project.identity, found.distributions, circumstances, before, made)

@@ -130,6 +130,13 @@ class UploadTokenMinted(Event):
     seconds: float
 
 
+class FilesAttested(Event):
+    """There are attestations by `publisher` for these files, to be sent along."""
+
+    filenames: tuple[str, ...]
+    publisher: str
+
+
 class SendingStarted(Event):
     """Preflight has passed: from now on files may be on the index."""
 

@@ -178,6 +178,8 @@ class Text:
                 yield f" - {_name(filename)}: retrying (attempt {attempt} of {attempts})"
             case events.UploadTokenMinted(publisher):
                 yield f" - signed in by trusted publishing as {escaped(publisher)}"
+            case events.FilesAttested(filenames):
+                yield f" - attested {_name(some(filenames))}"
             case events.UploadEnded(filename, upload):
                 yield f" - {_FILES[upload].format(_name(filename))}"
             case events.UploadUncertain(filename, words):

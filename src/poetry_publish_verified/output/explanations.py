@@ -110,6 +110,9 @@ _GIVEN: dict[str, Any] = {
     "hook_failed.setting": "on-success",
     "not_notified.failure": "the server answered 404",
     "not_notified.server": "https://chat.company.example:443",
+    "extra_missing.extra": "attestations",
+    "extra_missing.package": "poetry-publish-verified",
+    "extra_missing.what": "--attest",
     "file_large.most": 10**8,
     "filename_not_normalized.filename": "Lantern-1.0-py3-none-any.whl",
     "filename_too_long.most": 27,
@@ -153,6 +156,10 @@ _GIVEN: dict[str, Any] = {
     "several_sdists.filenames": (_SDIST, "lantern-1.0.zip"),
     "has_credentials.source": "POETRY_PYPI_TOKEN_COMPANY",
     "stale_client_cache.remedy": "pip cache purge",
+    "of_reusable_workflow.caller": "octo/harbour/.github/workflows/main.yml",
+    "publisher_not_accepted.publisher": "https://gitlab.company.example",
+    "unfit_attestation.name": f"{_WHEEL}.publish.attestation",
+    "unfit_attestation.reason": "it is for other content",
     "unknown_code.code": "PV49",
     "unknown_code.meant": "PV409",
     "unknown_index.name": "mirror",
@@ -164,15 +171,19 @@ _GIVEN: dict[str, Any] = {
 }
 _BY_TYPE = {"bool": False, "int": 3, "float": 3.0}
 _FILES = "The receipt says which files are on the index. The run ends with exit code"
-_STATES = {
+_STATES: dict[str, str] = {
     "PV1": "Nothing was changed. The command ends with exit code 1.",
     "PV2": "Nothing was uploaded. The run ends with exit code 3.",
     "PV3": f"Nothing more is uploaded. {_FILES} 3 if there is none yet, else with 4.",
+    "PV34": "With --attest this is a warning: the files are uploaded without attestations, which"
+    " they cannot get later. With --attest=require nothing more is uploaded, and the run ends with"
+    " exit code 3 or 4.",
     "PV4": f"This file is not on the index. {_FILES} 4, or 3 before the upload.",
     "PV5": f"Nothing on the index was replaced. {_FILES} 5.",
     "PV6": f"The release is not proven. {_FILES} 6, or 3 before the upload.",
     "PV7": f"An index does not have the release as built. {_FILES} 7, or 3 before the upload.",
     "PV8": "Nothing was changed. The command ends with exit code 8.",
+    Code.ATTESTATION_UNFIT: "Nothing was uploaded. The run ends with exit code 3.",
     Code.UPLOAD_STATE_UNKNOWN: f"The file may or may not be on the index. {_FILES} 4.",
     Code.WEB_PAGE: f"The file is probably not on the index. {_FILES} 4.",
     Code.RECORD_NOT_WRITABLE: (
@@ -202,7 +213,7 @@ def explain(code: Code, others: Iterable[Problem] = ()) -> Explanation:
     more = (each for each in (*_undecorated(), *_refusals(), *others) if each.code is code)
     # Several functions may say the same, but for what the example leaves out.
     examples = tuple({(each.message, each.remedy): each for each in (*made, *more)}.values())
-    state = _STATES.get(code) or _STATES[code[:3]]
+    state = next(_STATES[key] for key in (code, code[:4], code[:3]) if key in _STATES)
     if examples and all(each.severity == "warning" for each in examples):
         state = _STRICT if code.startswith("PV2") else _WARNED
     return Explanation(code, state, examples)

@@ -1,7 +1,7 @@
 """What a release works with: its inputs, and the interfaces of everything outside."""
 
 import math
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -27,6 +27,7 @@ from poetry_publish_verified.core.verification import (
     NotDownloaded,
 )
 from poetry_publish_verified.core.visibility import Observation, RootState
+from poetry_publish_verified.release.attestations import Attester
 from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 
 
@@ -98,9 +99,16 @@ class Repository(Protocol):
         """
 
     async def upload(
-        self, distribution: Distribution, on_sent: Callable[[int], None], token: str | None = None
+        self,
+        distribution: Distribution,
+        on_sent: Callable[[int], None],
+        token: str | None = None,
+        attestation: str | None = None,
     ) -> Answered | NoAnswer:
-        """Send one file once, with `token` instead of the configured credentials if it is given."""
+        """Send one file once, with its `attestation` (JSON) if it has one.
+
+        `token` is used instead of the configured credentials if it is given.
+        """
 
 
 class Client(Protocol):
@@ -145,13 +153,15 @@ class Release:
     """What goes out: the project's own name and version, and the files built for it.
 
     `circumstances` are what is known beside them; `built_before`: an earlier run built this
-    release from *other* sources and began to send it.
+    release from *other* sources and began to send it. `attestations`: those found beside the files,
+    in JSON, by the distribution's name.
     """
 
     identity: preflight.Identity
     distributions: tuple[Distribution, ...]
     circumstances: preflight.Circumstances = field(default_factory=preflight.Circumstances)
     built_before: OtherSources | None = None
+    attestations: Mapping[str, str] = field(default_factory=dict)
 
 
 class ReleaseSource(Protocol):
@@ -223,9 +233,11 @@ class VerifyContext:
 class PublishContext(VerifyContext):
     """The world of a release that is to be sent; each file takes one of the `slots` meanwhile.
 
-    `tokens` is None if the configured credentials, or none, are used.
+    `tokens` is None if the configured credentials, or none, are used; `attester` if
+    nothing is to be attested.
     """
 
     repository: Repository
     slots: AbstractAsyncContextManager[object]
     tokens: TrustedPublisher | None = None
+    attester: Attester | None = None

@@ -18,9 +18,9 @@ from poetry_publish_verified.release.reconcile import (
 )
 
 _T = TypeVar("_T")
-_Kind = Literal["preflight", "tokens", "files", "servers"]
+_Kind = Literal["preflight", "tokens", "attestations", "files", "servers"]
 # Those closest to the user first.
-_ORDER: tuple[_Kind, ...] = ("preflight", "tokens", "files", "servers")
+_ORDER: tuple[_Kind, ...] = ("preflight", "tokens", "attestations", "files", "servers")
 
 
 async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Release, Reconciled]:
@@ -60,6 +60,7 @@ async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Relea
         release = await of("preflight", source.read())
         if release is not None:
             await of("preflight", _refuse_faults(release, context))
+            await of("attestations", _refuse_unattested(release, context))
         judged.set()
         if release is None or not release.distributions:
             group.cancel_scope.cancel()
@@ -85,3 +86,9 @@ async def _refuse_faults(release: Release, context: PublishContext) -> None:
 async def _refuse_as_publisher(context: PublishContext) -> None:
     if context.tokens is not None:
         refuse(await context.tokens.check(), context.report, strict=context.plan.strict)
+
+
+async def _refuse_unattested(release: Release, context: PublishContext) -> None:
+    if context.attester is not None:
+        found = await context.attester.check(release.distributions, release.attestations)
+        refuse(found, context.report, strict=context.plan.strict)

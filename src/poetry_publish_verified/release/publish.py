@@ -43,10 +43,17 @@ async def publish(
 
 async def send_and_prove(release: Release, found: Reconciled, context: PublishContext) -> Verdict:
     """Everything after the preflight; returns VERIFIED or KEPT_REMOTE."""
-    if context.tokens is not None and len(found.remote) < len(release.distributions):
+    missing = [each for each in release.distributions if each.filename not in found.remote]
+    attestations: Mapping[str, str] = {}
+    if context.tokens is not None and missing:
         await context.tokens.current(release.identity.name)
+        if context.attester is not None:
+            # After the token, because what is in Sigstore's log stays there.
+            attestations = await context.attester.attest(
+                missing, release.attestations, context.report
+            )
     context.report(SendingStarted())
-    there = await send_missing(release, context, found)
+    there = await send_missing(release, context, found, attestations)
     await prove_everywhere(_expected(release, there), context)
     kept = any(there[each.filename] != each.sha256 for each in release.distributions)
     return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED

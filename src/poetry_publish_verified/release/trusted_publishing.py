@@ -47,7 +47,9 @@ class TokenExchange(Protocol):
         """Exchange it for an upload token, which may create a project."""
 
 
-class _Clock(Protocol):
+class Clock(Protocol):
+    """Time, in seconds."""
+
     def monotonic(self) -> float: ...
     async def sleep(self, seconds: float) -> None: ...
 
@@ -59,7 +61,7 @@ class TrustedPublisher:
         self,
         target: RepositoryTarget,
         exchange: TokenExchange,
-        clock: _Clock,
+        clock: Clock,
         report: Callable[[Event], None],
         *,
         public: bool,
@@ -91,7 +93,7 @@ class TrustedPublisher:
 
     async def _check(self) -> tuple[Problem, ...]:
         patience = math.inf if self._required or self._public else _BRIEFLY
-        audience = await self._patiently(self._ask_for_audience, patience)
+        audience = await patiently(self._ask_for_audience, self._clock, patience=patience)
         if isinstance(audience, Problem):
             problem = audience
         else:
@@ -120,7 +122,7 @@ class TrustedPublisher:
                 raise self._refused
             age = self._clock.monotonic() - self._since
             if self._minted is None or not self._minted.is_fresh(age, fixed=self.provider.fixed):
-                result = await self._patiently(partial(self._mint, self._audience, project))
+                result = await patiently(partial(self._mint, self._audience, project), self._clock)
                 if isinstance(result, Problem):
                     self._refused = ReleaseError.refused(result)
                     raise self._refused
@@ -133,6 +135,10 @@ class TrustedPublisher:
         """The index says that this token has expired: the next one is a new one."""
         if self._minted is not None and self._minted.token == token:
             self._minted = None
+
+    async def identity(self, audience: str) -> str | Problem:
+        """An identity token for another service."""
+        return await self._exchange.identity(audience)
 
     async def sign_in(self, reader: Callable[[str], None], project: str) -> bool:
         """Give `reader` the current token, and each that follows; False if there is none."""
@@ -159,14 +165,18 @@ class TrustedPublisher:
             self._report(UploadTokenMinted(str(publisher), minted.lifetime))
         return minted
 
-    async def _patiently(
-        self, ask: Callable[[], Awaitable[_T | Refusal]], patience: float = math.inf
-    ) -> _T | Problem:
-        """What comes of asking, a few times if that helps; not again after `patience` seconds."""
-        attempt, end = 1, self._clock.monotonic() + patience
-        while isinstance(result := await ask(), Refusal):
-            if result.again is None or attempt == _TRIES or self._clock.monotonic() >= end:
-                return result.problem
-            attempt += 1
-            await self._clock.sleep(result.again)
-        return result
+
+async def patiently(
+    ask: Callable[[], Awaitable[_T | Refusal]],
+    clock: Clock,
+    tries: int = _TRIES,
+    patience: float = math.inf,
+) -> _T | Problem:
+    """What comes of asking, several times if that helps; not again after `patience` seconds."""
+    attempt, end = 1, clock.monotonic() + patience
+    while isinstance(result := await ask(), Refusal):
+        if result.again is None or attempt >= tries or clock.monotonic() >= end:
+            return result.problem
+        await clock.sleep(result.again * attempt)
+        attempt += 1
+    return result

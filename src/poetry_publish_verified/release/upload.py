@@ -34,13 +34,17 @@ from poetry_publish_verified.release.reconcile import (
 
 
 async def send_missing(
-    release: Release, context: PublishContext, found: Reconciled
+    release: Release,
+    context: PublishContext,
+    found: Reconciled,
+    attestations: Mapping[str, str],
 ) -> Mapping[str, str]:
     """Send what is not there; under which sha256 each file is there afterwards.
 
+    `attestations` go along: in JSON, by the file's name.
     Raises ReleaseError once what was under way has ended, with everything that went wrong.
     """
-    sending = _Sending(release, context, found)
+    sending = _Sending(release, context, found, attestations)
     missing = []
     for distribution in release.distributions:
         sha256 = found.remote.get(distribution.filename)
@@ -61,9 +65,16 @@ async def send_missing(
 class _Sending:
     """The files of one release on their way; those `there` by name, with their sha256."""
 
-    def __init__(self, release: Release, context: PublishContext, found: Reconciled) -> None:
+    def __init__(
+        self,
+        release: Release,
+        context: PublishContext,
+        found: Reconciled,
+        attestations: Mapping[str, str],
+    ) -> None:
         self._identity = release.identity
         self._context = context
+        self._attestations = attestations
         self._plan = plan = context.plan
         self._policy = RetryPolicy(
             plan.retries,
@@ -124,7 +135,10 @@ class _Sending:
                 return Failed("not-sent", Verdict.UPLOAD_FAILED, error.problems[0])
             report(events.UploadStarted(filename, distribution.size, attempt, attempts))
             answer = await self._context.repository.upload(
-                distribution, lambda sent: report(events.UploadProgressed(filename, sent)), token
+                distribution,
+                lambda sent: report(events.UploadProgressed(filename, sent)),
+                token,
+                self._attestations.get(filename),
             )
         rest = limit_reset(answer.headers) if isinstance(answer, Answered) else None
         repository = self._context.repository

@@ -162,3 +162,14 @@ def internal(error: BaseException) -> Text:
         "This is a bug in poetry-publish-verified: please report it with the output of -vvv."
         " Running the same command again is safe.",
     )
+
+
+@problem(Code.EXTRA_MISSING)
+def extra_missing(what: str, package: str, extra: str) -> Text:
+    """`what` needs an extra of this plugin, which is `package`, and it is not installed."""
+    named = f"'{package}[{extra}]'"
+    return Text(
+        f"{what} needs the extra {extra}, which is not installed.",
+        f"Install it where Poetry is: poetry self add {named}, pipx inject --force poetry {named},"
+        f" or uv tool install poetry --with {named}.",
+    )

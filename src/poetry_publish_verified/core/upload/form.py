@@ -34,12 +34,14 @@ _FORM_NAMES = {
 }
 
 
-def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
+def form_fields(
+    distribution: Distribution, attestation: str | None = None
+) -> dict[str, str | list[str]]:
     """The form fields of one upload, to follow the file itself; a list is sent once per item.
 
-    All metadata fields come from the archive itself, whatever tool built it. `:action` comes last:
-    without it no index stores anything, while some (pypiserver under gunicorn) store what they got
-    of a request that was cut off.
+    All metadata fields come from the archive itself, whatever tool built it; `attestation` is an
+    object of PEP 740 in JSON. `:action` comes last: without it no index stores anything, while some
+    (pypiserver under gunicorn) store what they got of a request that was cut off.
     """
     parsed = distribution.parsed
     fields: dict[str, str | list[str]] = {
@@ -60,6 +62,8 @@ def form_fields(distribution: Distribution) -> dict[str, str | list[str]]:
             fields[name] = [str(item) for item in value]
         else:
             fields[name] = str(value)
+    if attestation is not None:
+        fields["attestations"] = f"[{attestation}]"
     return {**fields, ":action": "file_upload"}
 
 

@@ -30,7 +30,7 @@ GENERAL = (
         Code.ATTESTATIONS_REFUSED,
         Said(400, ATTESTED),
         "the index does not accept the attestations",
-        "Sign the files again, or publish without attestations, then {rerun}.",
+        "Publish without --attest, or {rerun} with a newer version of this plugin.",
     ),
     Row(
         Code.METADATA_REFUSED,

@@ -14,8 +14,17 @@ UPLOADS = (
             beside=ATTESTED,
         ),
         "the index accepts attestations only with trusted publishing, and not from every publisher",
-        "Publish without attestations, or from a trusted publisher (added on {publishing}), then"
+        "Publish without --attest, or from a trusted publisher (added on {publishing}), then"
         " {rerun}.",
+    ),
+    Row(
+        Code.ATTESTATIONS_REFUSED,
+        Said(400, "Could not verify", beside=ATTESTED),
+        "the attestation is for another file, or by a publisher other than the one that uploads",
+        "Delete the file .publish.attestation beside the distribution, if there is one. Compare"
+        " this job with {publishing}: owner and repository must be written as the CI system writes"
+        " them, and the job must not be in a reusable workflow. Then {rerun}, or publish without"
+        " --attest.",
     ),
     Row(
         Code.ATTESTATIONS_REFUSED,
@@ -23,21 +32,19 @@ UPLOADS = (
             400,
             "Malformed",
             "maximum of 2",
-            "Could not verify",
             "unsupported predicate type",
             "Multiple attestations",
             beside=ATTESTED,
         ),
-        "the attestations are not valid for this file and publisher",
-        "Sign the files again as they are now, in the job that publishes them, or publish without"
-        " attestations, then {rerun}.",
+        "the attestations are not of a form that the index accepts",
+        "Delete the file .publish.attestation beside the distribution, so that --attest signs a new"
+        " one, or publish without --attest, then {rerun}.",
     ),
     Row(
         Code.ATTESTATIONS_NOT_CHECKED,
         Said(400, "Unknown error", beside=ATTESTED),
         "the index failed while it checked the attestations",
-        "Change nothing and {rerun}. If this happens again, sign again or publish without"
-        " attestations.",
+        "Change nothing and {rerun}. If this happens again, publish without --attest.",
         again="once",
     ),
     # forklift/legacy.py, forklift/forms.py, forklift/decorators.py
