@@ -153,6 +153,17 @@ def test_user_name_without_a_password(poetry: Poetry, project: Project, pypi: In
     assert "very-secret-99" not in run.said
 
 
+def test_malformed_url_of_a_repository(poetry: Poetry, project: Project) -> None:
+    """Poetry reads no project then, with whatever repository; its variable is named."""
+    variable = "POETRY_REPOSITORIES_HARBOUR_URL"
+    with_password = {variable: "http://sailor:s3cret-word@[::1"}
+    run = poetry.run("publish-verified", "--dry-run", cwd=project.path, **with_password)
+    ended(run, 3)
+    assert f"PV302: The URL of repository harbour (from {variable}) is invalid" in run.err
+    assert f"Set {variable} to the upload URL." in run.err
+    assert "s3cret" not in run.out + run.err
+
+
 def test_pypi_only_refusals(poetry: Poetry, project: Project) -> None:
     """For PyPI, missing credentials and a deprecated classifier are refused offline.
 

@@ -26,6 +26,7 @@ from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.poetry_api.repositories import malformed_url
 
 
 def poetry_if_any(command: Command) -> Poetry | None:
@@ -48,7 +49,8 @@ def read_project(command: Command) -> Project:
         poetry = command.poetry
     except Exception as error:
         # RuntimeError and errors of Poetry's own, tomlkit's and the schema's.
-        raise ReleaseError.refused(project_problems.no_project(error)) from error
+        problem = malformed_url(Config.create()) or project_problems.no_project(error)
+        raise ReleaseError.refused(problem) from error
     project = poetry_project.read(poetry)
     refuse_missing_plugins(poetry)
     return project

@@ -59,6 +59,12 @@ def in_variables(name: str) -> str | None:
     return name.upper().replace("-", "_") if fits else None
 
 
+def url_variable(repository: str) -> str | None:
+    """The environment variable that Poetry reads a repository's URL from, if it may have one."""
+    variable = in_variables(repository)
+    return f"POETRY_REPOSITORIES_{variable}_URL" if variable else None
+
+
 def credential_variables(repository: str) -> tuple[str, ...]:
     """The environment variables that Poetry reads a repository's credentials from."""
     variable = in_variables(repository)

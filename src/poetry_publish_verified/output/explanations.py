@@ -82,7 +82,7 @@ _GIVEN: dict[str, Any] = {
     "there": "lantern 2.0",
     "timeout": 900.0,
     "tool": "setuptools-scm",
-    "variable": "COMPANY",
+    "variable": "POETRY_REPOSITORIES_COMPANY_URL",
     "variables": ("POETRY_HTTP_BASIC_COMPANY_USERNAME", "POETRY_HTTP_BASIC_COMPANY_PASSWORD"),
     "verdict": "upload-failed",
     "waited": 900.0,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from poetry.config.config import Config
 from poetry.poetry import Poetry
 
 from poetry_publish_verified.core.problems import repository as problems
@@ -16,10 +17,10 @@ from poetry_publish_verified.core.urls import (
     InvalidUrlError,
     RepositoryTarget,
     credential_variables,
-    in_variables,
     split_credentials,
+    url_variable,
 )
-from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.sanitize import learn, learn_login, learn_url
 
 
@@ -80,13 +81,13 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     try:
         publisher.publish(name, given.username, given.password, given.cert, given.client_cert)
     except RuntimeError as error:
-        unknown = problems.unknown_repository(label, in_variables(label), error)
+        unknown = problems.unknown_repository(label, url_variable(label), error)
         raise ReleaseError.refused(unknown) from error
     learn_url(recorder.url)
     try:
         url, username, password = split_credentials(recorder.url)
     except InvalidUrlError as error:
-        raise ReleaseError.refused(problems.bad_repository_url(label, error)) from None
+        raise ReleaseError.refused(_bad_url(label, error)) from None
     if url.endswith("/legacy"):  # Poetry before 2.2 leaves the slash out
         url += "/"
     empty = tuple(name for name in credential_variables(label) if os.environ.get(name) == "")
@@ -103,6 +104,23 @@ def repository(poetry: Poetry, name: str | None, given: Credentials) -> Reposito
     half = bool(given.username or recorder.username) and access.password is None
     source = _source(label, given, recorder) if access.basic else ""
     return RepositoryTarget(label, url, access, half_login=half, empty=empty, source=source)
+
+
+def malformed_url(config: Config) -> Problem | None:
+    """Which repository's URL keeps Poetry from reading any project, if one does."""
+    for name, repository in (config.get("repositories") or {}).items():
+        url = str(repository.get("url", ""))
+        learn_url(url)
+        try:
+            urlsplit(url)
+        except ValueError:  # its message may hold a password
+            return _bad_url(name, "it is not a valid URL")
+    return None
+
+
+def _bad_url(name: str, error: object) -> Problem:
+    variable = url_variable(name)
+    return problems.bad_repository_url(name, error, variable if variable in os.environ else None)
 
 
 def _source(name: str, given: Credentials, recorder: _Recorder) -> str:

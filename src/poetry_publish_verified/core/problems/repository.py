@@ -19,11 +19,8 @@ def url_for_a_name() -> Text:
 
 @problem(Code.REPOSITORY_UNKNOWN)
 def unknown_repository(name: str, variable: str | None, error: object) -> Text:
-    """Poetry does not know the repository; `variable` is its name in environment variables.
-
-    None where it cannot be in one.
-    """
-    setting = f", or set POETRY_REPOSITORIES_{variable}_URL" if variable else ""
+    """Poetry does not know the repository; `variable` may have its URL, or None can."""
+    setting = f", or set {variable}" if variable else ""
     return Text(
         f"{printable(str(error)).rstrip('.')}.",
         "Leave out --repository to publish to PyPI."
@@ -33,9 +30,12 @@ def unknown_repository(name: str, variable: str | None, error: object) -> Text:
 
 
 @problem(Code.REPOSITORY_URL)
-def bad_repository_url(name: str, error: object) -> Text:
+def bad_repository_url(name: str, error: object, variable: str | None) -> Text:
+    """A repository's URL, which is from this environment variable if from any, is invalid."""
+    source = f" (from {variable})" if variable else ""
     return Text(
-        f"The URL of repository {harmless(name)} is invalid: {error}.", f"{_set_url(name)}."
+        f"The URL of repository {harmless(name)}{source} is invalid: {error}.",
+        f"Set {variable} to the upload URL." if variable else f"{_set_url(name)}.",
     )
 
 
