@@ -43,6 +43,11 @@ _SECRET_VARIABLE = re.compile(
 
 # A secret shorter than this may be any word.
 _SHORTEST = 8
+# What may break a longer one in two: the end of a line, an element, characters without a width.
+_SPLIT = re.compile(
+    r"[ \t]*+(?:[\r\n]|\\{1,9}[rn]|<[^<>]{0,60}+>|&(?:shy|ZeroWidthSpace|#8203);"
+    "|[\u00ad\u200b-\u200d\u2060\ufeff])\\s*+"
+)
 # File names, hashes and versions are never changed, even where a secret is a part of one. What
 # follows a % is no beginning of one: in `%3Dbeef` it is `beef` that may be a secret.
 _BEFORE, _AFTER = r"(?<![\w.+!%-])", r"(?![\w+!-]|\.\w)"
@@ -95,6 +100,28 @@ def redacted(text: str, *, words: bool = False) -> str:
     text = _PYPI_TOKEN.sub(HIDDEN, _HEADER.sub(rf"\1{HIDDEN}", text))
     for pattern, shown in _secrets.patterns(words=words):
         text = pattern.sub(lambda match, shown=shown: match["kept"] or shown, text)  # type: ignore[misc]
+    return _without_split_secrets(text)
+
+
+def _without_split_secrets(text: str) -> str:
+    """`text` without long secrets that something breaks in two."""
+    splits = [match.span() for match in _SPLIT.finditer(text)]
+    if not splits:
+        return text
+    starts, ends = [0, *(end for _, end in splits)], [*(start for start, _ in splits), len(text)]
+    # Where each character of the text without splits is in `text`.
+    places = [at for span in zip(starts, ends, strict=True) for at in range(*span)]
+    whole = "".join(text[at] for at in places)
+    found = [
+        (places[match.start()], places[match.end() - 1] + 1, shown)
+        for pattern, shown in _secrets.patterns(words=False)
+        for match in pattern.finditer(whole)
+        if not match["kept"] and len(match[0]) >= _SHORTEST
+    ]
+    rest = len(text)
+    for start, end, shown in sorted(found, reverse=True):
+        if end <= rest:
+            text, rest = text[:start] + shown + text[end:], start
     return text
 
 
@@ -147,9 +174,9 @@ class _Secrets:
         forms = {secret.strip()}
         # A token loses the spaces around it before it is sent, a password keeps them.
         for sent in (secret, secret.strip()):
-            forms |= _in_base64(sent)
+            forms |= _as_bytes(sent)
             if username is not None:
-                forms |= _in_base64(f"{username}:{sent}")
+                forms |= _as_bytes(f"{username}:{sent}")
         new = {form: shown for form in forms if self._shown.get(form) in {None, HIDDEN} - {shown}}
         if new:  # patterns take long to compile
             self._shown |= new
@@ -192,11 +219,12 @@ class _Secrets:
 _secrets = _Secrets()
 
 
-def _in_base64(text: str) -> set[str]:
-    """Base64 of it in UTF-8 and in Latin-1, as requests has it; without the padding."""
+def _as_bytes(text: str) -> set[str]:
+    """Base64 and hex of it in UTF-8 and in Latin-1, as requests has it; without the padding."""
     found = {text.encode("utf-8", "surrogateescape"), text.encode("latin-1", "ignore")}
-    both = base64.b64encode, base64.urlsafe_b64encode
-    return {encode(data).decode().rstrip("=") for encode in both for data in found if data}
+    both = base64.b64encode, base64.urlsafe_b64encode, base64.b16encode
+    forms = {encode(data).decode().rstrip("=") for encode in both for data in found if data}
+    return forms | {data.hex() for data in found if data}
 
 
 def _encoded(char: str) -> str:

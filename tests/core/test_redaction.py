@@ -63,6 +63,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
         for byte in text.encode()
     ),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
     "base64-for-urls": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
     "login": lambda text: of_both(text).decode(),
     "login-in-latin-1": lambda text: base64.b64encode(
@@ -136,6 +137,32 @@ def test_cut_text_has_no_half_of_a_secret() -> None:
     assert "corr" not in printable(said, 100)
     assert "corr" not in "".join(pieces_of_html(f"<p>{said}</p>".encode()))
     assert "corr" not in printable_lines(f"Error: {said}\n correct-horse-battery-staple")
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        "\n",
+        "\r\n    ",
+        "\\n",
+        "\\\\r\\\\n",
+        "<wbr>",
+        "</td>\n<td>",
+        "&shy;",
+        "\u00ad",
+        "\u200b",
+        "\n\n",
+    ],
+)
+def test_secret_in_two_lines(split: str) -> None:
+    """Servers wrap their lines, and so does base64; each half of a secret is worth hiding."""
+    secret = "s3cret/of&many-chars"
+    learn(secret, "them")
+    login = base64.b64encode(f"them:{secret}".encode()).decode()
+    for text in (secret, login, secret.encode().hex()):
+        for at in (3, 8, len(text) - 3):
+            shown = redacted(f"before\n{text[:at]}{split}{text[at:]}\nafter", words=True)
+            assert shown == "before\n***\nafter"
 
 
 def test_markup_inside_a_secret() -> None:
@@ -266,6 +293,8 @@ def test_tokens_of_pypi_without_knowing_them() -> None:
         "1.",
         ".zip",
         "&#",
+        "\n<",
+        " \n\\",
         "\\",
         "%25",
     ],
