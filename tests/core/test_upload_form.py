@@ -370,8 +370,34 @@ def test_doubtful_success(answer: Answered, code: Code) -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    ['"status": "error"', '"status": 507', '"code": "422"', '"result": "Failed"', '"ok": false'],
+)
+def test_success_that_reports_a_failure(said: str) -> None:
+    """Servers and gateways have many ways to deny in JSON what their status claims."""
+    body = f'{{{said}, "message": "disk quota used up"}}'.encode()
+    judged = judge(Answered(200, b"OK", body), WHEEL, URL, repository=NAME)
+    assert isinstance(judged, Doubtful)
+    assert judged.problem is not None
+    assert "disk quota used up" in judged.problem.message
+
+
+@pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b'{"errors": []}', b'{"error": null}', b'["error"]', b'{"message": "201"}', b"["],
+    [
+        b"",
+        b"{}",
+        b'{"errors": []}',
+        b'{"error": null}',
+        b'["error"]',
+        b'{"message": "201"}',
+        b"[",
+        b'{"status": "ok", "code": 200}',
+        b'{"success": true}',
+        b'{"status": 201}',
+        b'{"ok": 1}',
+        b'{"status": null, "result": "no errors"}',
+    ],
 )
 def test_success_without_error(body: bytes) -> None:
     """What indexes add to a success is no doubt."""

@@ -82,6 +82,7 @@ _SIGN_IN = re.compile(
     rb"<form\b|type\s*=\s*[\"']?password|\b(?:sign|log)[ -]?[io]n\b|single sign|\bsso\b",
     re.IGNORECASE,
 )
+_FAILED = re.compile(r"err(or)?|fail(ed|ure)?|denied|rejected|[45]\d\d", re.IGNORECASE)
 
 
 def judge(
@@ -134,9 +135,14 @@ def judge(
 
 
 def _reports_error(body: bytes) -> bool:
-    """Whether an answer that claims success is a JSON object with errors."""
+    """Whether an answer that claims success is a JSON object that says the opposite."""
     said = json_object(body)
-    return any(said.get(key) for key in ("error", "errors"))
+    if any(said.get(key) for key in ("error", "errors")):
+        return True
+    if any(said.get(key) is False for key in ("ok", "success")):
+        return True
+    statuses = [said.get(key) for key in ("status", "code", "result")]
+    return any(_FAILED.fullmatch(str(status)) for status in statuses)
 
 
 def _unanswered(answer: NoAnswer, filename: str) -> UploadOutcome:
