@@ -565,6 +565,22 @@ def test_archive_under_a_listed_hash_is_opened(
     assert all("no zip" in message for message in messages)
 
 
+@pytest.mark.parametrize("served", ["the wheel's own", "a login page"])
+def test_metadata_of_an_archive_that_is_not_at_hand(world: World, served: str) -> None:
+    """Without a build and without a listed hash, the wheel says what its metadata must be."""
+    sha256 = hashlib.sha256(BUILT_WHEEL.metadata).hexdigest()
+    with_metadata(world, Download(9, {"sha256": sha256 if "own" in served else OTHER}))
+    world.index.answers[UNSEEN.name] = [listing(("metadata", Hashes()))]
+    for built in BUILT:
+        world.index.put(built)
+    own = OwnMetadata("lantern", "1.0", sha256=sha256)
+    wheel = replace(world.index.shelf[WHEEL].served, metadata=own)
+    world.index.fetches[WHEEL] = [wheel]
+    verdict, messages = wait_until(world, PLAN)
+    assert verdict is (Verdict.VERIFIED if "own" in served else Verdict.VERIFICATION_FAILED)
+    assert all("differs from the file's own" in message for message in messages)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_clients_are_asked_without_a_listed_hash(world: World, fails: bool) -> None:
     """The client must get the bytes that were just downloaded."""

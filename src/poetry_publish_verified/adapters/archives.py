@@ -83,7 +83,8 @@ def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
     except Exception as error:  # noqa: BLE001 - broken archives raise whatever they like
         flaw = f"it is not a valid {kind} ({printable(str(error), 200)})"
         return OwnMetadata(flaw=flaw, bare=isinstance(error, BareError))
-    return OwnMetadata(found.get("name", ""), found.get("version", ""))
+    sha256 = hashlib.sha256(content).hexdigest()
+    return OwnMetadata(found.get("name", ""), found.get("version", ""), sha256=sha256)
 
 
 def _zipped(

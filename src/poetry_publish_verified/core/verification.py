@@ -21,6 +21,7 @@ _NEWEST_PATCH = 30
 class OwnMetadata:
     """The name and version in an archive's own metadata; `flaw` is why they cannot be read.
 
+    `sha256` is that of the metadata itself.
     `bare`: it has none, and nothing else is wrong with it, as with sdists from before PEP 314.
     """
 
@@ -28,6 +29,7 @@ class OwnMetadata:
     version: str = ""
     flaw: str = ""
     bare: bool = False
+    sha256: str | None = None
 
     def flaw_as(self, filename: str, *, may_be_bare: bool = False) -> str:
         """Why this is not the archive that a file name promises; empty where it is."""

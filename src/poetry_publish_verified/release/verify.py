@@ -146,9 +146,12 @@ class Verification:
                 places.setdefault(entry.url, []).append(entry)
         for url, entries in places.items():
             algorithms = frozenset(name for entry in entries for name, _ in entry.digests)
+            # Anything could be there: a login page, half of a file that was cut on its way.
+            unknown = file.listed_only or file.sha256 is None
+            # What its metadata must be is known from what was built, or from the archive.
+            beside = file.built is None and any(entry.metadata for entry in entries)
+            opened = file.parsed.kind if unknown or beside else None
             async with self._limiter:
-                # Anything could be there: a login page, half of a file that was cut on its way.
-                opened = file.parsed.kind if file.listed_only or file.sha256 is None else None
                 got = await self._fetch(url, file.size, algorithms, opened)
             if isinstance(got, NotDownloaded):
                 problem = problems.not_downloadable(self._index.url, file.filename, got.detail)
@@ -161,7 +164,7 @@ class Verification:
                     self._judge_digests(file, entry, got)
                     if entry.metadata is not None:
                         async with self._limiter:
-                            await self._verify_metadata(file, entry.url, entry.metadata)
+                            await self._verify_metadata(file, entry.url, entry.metadata, got)
 
     async def _fetch(
         self, url: str, size: int | None, algorithms: frozenset[str], opened: Kind | None = None
@@ -208,10 +211,13 @@ class Verification:
                 )
             )
 
-    async def _verify_metadata(self, file: ExpectedFile, file_url: str, listed: Hashes) -> None:
+    async def _verify_metadata(
+        self, file: ExpectedFile, file_url: str, listed: Hashes, archive: Download
+    ) -> None:
         """The `.metadata` beside a wheel, from which installers resolve (PEP 658)."""
         name, url = file.filename, self._index.url
-        wanted = file.built.metadata_sha256 if file.built else listed.sha256
+        own = archive.metadata.sha256 if archive.metadata else None
+        wanted = file.built.metadata_sha256 if file.built else own or listed.sha256
         algorithms = frozenset(algorithm for algorithm, _ in listed.others)
         got = await self._fetch(f"{file_url}.metadata", _MAX_METADATA, algorithms)
         if isinstance(got, NotDownloaded):
