@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import socket
 import stat
 import tempfile
@@ -158,6 +159,26 @@ def test_standard_output_is_refused(tmp_path: Path, place: str) -> None:
     path = tmp_path / place
     with pytest.raises(OSError, match=r"not a regular file|directory"):
         write(path, {})
+
+
+def test_place_that_is_no_directory(tmp_path: Path) -> None:
+    """It is named, wherever it is on the way."""
+    (tmp_path / "dist").touch()
+    for place in ("dist/receipt.json", "dist/a/b/receipt.json"):
+        with pytest.raises(NotADirectoryError, match=r"/dist is not a directory$"):
+            refuse_unwritable(tmp_path / place)
+
+
+def test_full_disk_is_found_before_there_is_a_receipt(tmp_path: Path) -> None:
+    """An empty file fits on every disk, and a whole receipt does not."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            refuse_unwritable(tmp_path / "receipt.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 def test_null_device_keeps_nothing(tmp_path: Path) -> None:

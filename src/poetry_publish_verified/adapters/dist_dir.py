@@ -41,10 +41,10 @@ def filenames(dist_dir: Path, name: NormalizedName, version: Version) -> list[st
 def _files(dist_dir: Path) -> list[str]:
     try:
         return [entry.name for entry in dist_dir.iterdir() if entry.is_file()]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     except OSError as error:
-        problem = dist_dir_unreadable(str(dist_dir), error)
+        problem = dist_dir_unreadable(str(dist_dir), error.strerror or error)
         raise ReleaseError.refused(problem) from error
 
 

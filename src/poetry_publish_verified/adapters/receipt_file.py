@@ -14,6 +14,8 @@ from poetry_publish_verified.core.receipt import OWN_FILES
 DIRECTORY = OWN_FILES
 """The directory for this tool's files in a dist directory."""
 _LARGEST = 64 * 1024 * 1024
+# Characters that a receipt hardly exceeds.
+_USUAL = 64 * 1024
 # As Linux has it for one path.
 _MOST_LINKS = 40
 
@@ -35,15 +37,15 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise OSError where `write` would, and leave what is at `path` alone."""
+    """Raise OSError where `write` would, or for a full disk; what is at `path` stays."""
     if not _is_null(path):
-        _unlink(_beside(path, ""))
+        _unlink(_beside(path, " " * _USUAL))
 
 
 def _beside(path: Path, text: str) -> Path:
     """A new file with this text beside `path`, whose directory is made if missing."""
     if path.is_dir() or not path.name:
-        raise IsADirectoryError(f"{path} is a directory")
+        raise IsADirectoryError("it is a directory, and not a file")
     if _is_of_system(path) or (path.exists() and not (path.is_file() or path.is_symlink())):
         # It is written after each step, and a pipe would wait for a reader.
         raise OSError("it is not a regular file; --format json prints the receipt as its last line")
@@ -93,6 +95,9 @@ def _unlink(path: Path) -> None:
 def _make_directory(directory: Path) -> None:
     if directory.is_dir():
         return
+    for each in (directory, *directory.parents):
+        if each.exists() and not each.is_dir():
+            raise NotADirectoryError(f"{each} is not a directory")
     directory.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         directory.mkdir()

@@ -82,7 +82,7 @@ def build_declined() -> Text:
 def dist_dir_unreadable(directory: str, error: object) -> Text:
     return Text(
         f"Cannot read the dist directory {harmless(directory)}: {printable(str(error))}.",
-        "Fix its permissions, or pass another directory with --dist-dir.",
+        "Make it a directory that you can read, or pass another one with --dist-dir.",
     )
 
 
