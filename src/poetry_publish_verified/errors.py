@@ -27,12 +27,15 @@ class Verdict(StrEnum):
     ERROR = "error", 1
     VERIFICATION_FAILED = "verification-failed", 7
     CONFLICT = "conflict", 5
+    DISAGREES = "disagrees", 9
     UPLOAD_FAILED = "upload-failed", 4
     NOT_VISIBLE = "not-visible", 6
+    UNKNOWN = "unknown", 6
     LOCK_TIMEOUT = "lock-timeout", 8
     PREFLIGHT_REFUSED = "preflight-refused", 3
     KEPT_REMOTE = "kept-remote", 0
     VERIFIED = "verified", 0
+    AGREES = "agrees", 0
     DRY_RUN = "dry-run", 0
     BLOCKED = "blocked"
     RUNNING = "running"
@@ -238,6 +241,20 @@ class Code(StrEnum):
     LOCK_NOT_FREE = "PV801", "Another process did not release a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock is not available on this filesystem."
     LOCK_ORDER = "PV803", "A nested command would have to wait for its own parent."
+    TAGGED_NOT_PUBLISHED = "PV901", "A version is tagged in git, but not published."
+    PUBLISHED_NOT_TAGGED = "PV902", "A version is published, but not tagged in git."
+    METADATA_BEHIND = "PV903", "The release metadata is behind the index."
+    METADATA_AHEAD = "PV904", "The release metadata names a version that is not published."
+    MIRROR_BEHIND = "PV905", "A mirror does not show what the repository's own index does."
+    INCOMPLETE = "PV906", "A published release lacks files that its receipt or metadata lists."
+    PROJECT_BEHIND = "PV907", "pyproject.toml has an older version than the index."
+    FEWER_KINDS_OF_FILES = "PV908", "A release has fewer kinds of files than the previous one."
+    TAGS_UNKNOWN = "PV909", "The clone does not have the repository's tags."
+
+    @property
+    def named(self) -> str:
+        """Its name for programs: `tagged-not-published`."""
+        return self.name.lower().replace("_", "-")
 
     @property
     def anchor(self) -> str:

@@ -30,6 +30,12 @@ def _wait() -> Command:
     return WaitCommand()
 
 
+def _status() -> Command:
+    from poetry_publish_verified.cli.status import StatusCommand
+
+    return StatusCommand()
+
+
 def _doctor() -> Command:
     from poetry_publish_verified.cli.doctor import DoctorCommand
 
@@ -55,7 +61,12 @@ class PublishVerifiedPlugin(ApplicationPlugin):
         """Register each command by name; its class is imported when it is run."""
         register = application.command_loader.register_factory
         register("publish-verified", _publish_verified)
-        for name, factory in (("wait", _wait), ("doctor", _doctor), ("explain", _explain)):
+        for name, factory in (
+            ("wait", _wait),
+            ("status", _status),
+            ("doctor", _doctor),
+            ("explain", _explain),
+        ):
             subcommand = f"publish-verified {name}"
             register(subcommand, factory)
             register(f"help {subcommand}", partial(_help, subcommand))

@@ -9,18 +9,21 @@ import pytest
 
 from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict, gravest
 
-# 130, 1, 7, 5, 4, 6, 8, 3: the documented order.
+# 130, 1, 7, 5, 9, 4, 6, 8, 3: the documented order; `status` alone ends with 9.
 ORDER = [
     Verdict.INTERRUPTED,
     Verdict.ERROR,
     Verdict.VERIFICATION_FAILED,
     Verdict.CONFLICT,
+    Verdict.DISAGREES,
     Verdict.UPLOAD_FAILED,
     Verdict.NOT_VISIBLE,
+    Verdict.UNKNOWN,
     Verdict.LOCK_TIMEOUT,
     Verdict.PREFLIGHT_REFUSED,
     Verdict.KEPT_REMOTE,
     Verdict.VERIFIED,
+    Verdict.AGREES,
 ]
 
 
@@ -33,8 +36,8 @@ def test_gravest_verdict_wins(graver: Verdict, other: Verdict) -> None:
 
 def test_verdict_exit_codes() -> None:
     """Each failure has its own exit code; an unfinished run has none."""
-    failures = [verdict.exit_code for verdict in ORDER[:8]]
-    assert failures == [130, 1, 7, 5, 4, 6, 8, 3]
+    failures = [verdict.exit_code for verdict in ORDER[:10]]
+    assert failures == [130, 1, 7, 5, 9, 4, 6, 6, 8, 3]
     assert Verdict.RUNNING.exit_code is None
     assert Verdict.BLOCKED.exit_code is None
 

@@ -4,12 +4,15 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.receipt import START, is_written_by_runs
 
 _GIT_TIMEOUT = 30
+_LATEST = 2**32
 _NOT_SOURCES = {".git", ".hg", ".venv", "dist", "build", "__pycache__", ".poetry", "node_modules"}
 
 
@@ -72,6 +75,42 @@ def is_tracked(file: Path) -> bool:
 def tags_at_head(project: Path) -> tuple[str, ...]:
     """The tags of the commit that is checked out; none outside git."""
     return tuple((_git(project, "tag", "--points-at", "HEAD") or "").splitlines())
+
+
+@dataclass(frozen=True, slots=True)
+class DatedTags:
+    """A repository's tags, each with the moment when it (if lightweight: its commit) was made.
+
+    `lacking` says why the repository may have more than this clone does, else it is empty;
+    `nested`: the project is in a directory of the repository.
+    """
+
+    tags: tuple[tuple[str, datetime], ...] = ()
+    lacking: str = ""
+    nested: bool = False
+
+
+def dated_tags(project: Path) -> DatedTags | None:
+    """The tags of the repository that a project is in; None outside git."""
+    about = _git(project, "rev-parse", "--is-shallow-repository", "--show-prefix")
+    listed = _git(
+        project, "for-each-ref", "--format=%(creatordate:unix) %(refname:strip=2)", "refs/tags"
+    )
+    if about is None or listed is None:
+        # In containers a checkout is often another user's, which git refuses to read.
+        inside = any((place / ".git").exists() for place in (project, *project.parents))
+        return DatedTags(lacking="git cannot read the repository") if inside else None
+    shallow, prefix = about.split("\n")[:2]
+    lacking = "the clone is shallow" if shallow == "true" else ""
+    if _git(project, "config", "--get-regexp", r"^remote\..*\.tagopt$", "^--no-tags$"):
+        lacking = lacking or "the clone was made without tags"
+    found = []
+    for line in listed.splitlines():
+        made, _, name = line.partition(" ")
+        if made:  # what is no commit's has no moment
+            # Git takes years that Python does not know.
+            found.append((name, datetime.fromtimestamp(min(int(made), _LATEST), UTC)))
+    return DatedTags(tuple(found), lacking, bool(prefix))
 
 
 def _is_built(file: Path, project: Path, dist_dir: Path) -> bool:

@@ -23,7 +23,7 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -54,6 +54,7 @@ from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.status import Known, ProjectStatus, Stated
 from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError, Verdict
@@ -69,6 +70,7 @@ from poetry_publish_verified.release.attestations import Attester
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
+from poetry_publish_verified.release.status import status_of
 from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 from poetry_publish_verified.release.wait import wait_for
 from poetry_publish_verified.release.workspace import PlannedRelease, publish_all
@@ -87,6 +89,15 @@ class Awaited:
     expected: interfaces.ExpectedRelease
     indexes: tuple[IndexTarget, ...]
     report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A project to look at, its indexes (the own one first), and the URL of its metadata."""
+
+    known: Known
+    indexes: tuple[IndexTarget, ...]
+    metadata: str | None = None
 
 
 async def run_release(
@@ -134,6 +145,39 @@ async def metadata_at(url: str, timeout: float) -> metadata_server.Found:
     async with Http(user_agent(), timeout, proxy_for, Pace(clock)) as http:
         server = metadata_server.MetadataServer(http, kept_in() / "metadata", clock)
         return await server.read(url, timeout)
+
+
+async def _stated_at(url: str, known: Known, timeout: float) -> Stated:
+    try:
+        found = await metadata_at(url, timeout)
+    except metadata_server.NoMetadataError as error:
+        return Stated.unusable(url, error)
+    if found.why_a_copy:  # what is there now is unknown
+        return Stated.unusable(url, found.why_a_copy)
+    return Stated.of(url, found.metadata, known.name)
+
+
+async def run_status(checks: Sequence[Check], plan: Plan) -> list[ProjectStatus]:
+    """`status_of` with real adapters for several projects at once, in their order."""
+    found: dict[int, ProjectStatus] = {}
+    targets = [target for check in checks for target in check.indexes]
+
+    async def look(place: int, check: Check, adapters: _Adapters) -> None:
+        indexes = [adapters.indexes[target.url] for target in check.indexes]
+        async with adapters.slots:
+            known = check.known
+            if check.metadata is not None:
+                stated = await _stated_at(check.metadata, known, plan.timeout)
+                known = replace(known, metadata=stated)
+            found[place] = await status_of(known, indexes, adapters.clock, strict=plan.strict)
+
+    async with (
+        _adapters(targets, plan, lambda _: None, anyio.sleep_forever, proxies=True) as adapters,
+        anyio.create_task_group() as group,
+    ):
+        for place, check in enumerate(checks):
+            group.start_soon(look, place, check, adapters)
+    return [found[place] for place in sorted(found)]
 
 
 @asynccontextmanager

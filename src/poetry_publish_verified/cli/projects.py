@@ -22,7 +22,7 @@ from poetry_publish_verified.core.problems import project as project_problems
 from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import resolve
-from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
@@ -105,14 +105,26 @@ def workspace_of(command: Command, settings: RunSettings) -> Workspace:
     return _read_workspace(command, settings.root, settings.base("projects"), patterns)
 
 
-def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
-    """Find and read the projects; raises ReleaseError with everything wrong with any.
+def found_projects(command: Command, settings: RunSettings) -> tuple[list[Checkout], list[str]]:
+    """The projects that the setting `projects` names, and the directories with nothing to publish.
 
-    Directories are named relative to `root`; patterns are relative to `base`.
+    Whether they could be released together does not matter.
     """
+    checkouts, left_out, faults = _find(
+        command, settings.root, settings.base("projects"), settings.projects
+    )
+    if faults:
+        raise ReleaseError.refused(*faults)
+    return checkouts, left_out
+
+
+def _find(
+    command: Command, root: Path, base: Path, patterns: Iterable[str]
+) -> tuple[list[Checkout], list[str], list[Problem]]:
+    """Projects, directories with nothing to publish, and everything wrong with any."""
     directories, unmatched = with_projects(base, patterns)
     faults = [problems.no_match(pattern, str(base)) for pattern in unmatched]
-    checkouts, left_out = [], []
+    checkouts, left_out = list[Checkout](), list[str]()
     for directory in directories:
         shown = os.path.relpath(directory, root)
         try:
@@ -124,10 +136,19 @@ def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable
             left_out.append(shown)
         else:
             checkouts.append(checkout)
-    members = [each.member for each in checkouts]
-    faults += release_order.faults(members)
     if not (checkouts or faults):
         faults.append(problems.nothing_to_publish(left_out))
+    return checkouts, left_out, faults
+
+
+def _read_workspace(command: Command, root: Path, base: Path, patterns: Iterable[str]) -> Workspace:
+    """Find and read the projects; raises ReleaseError with everything wrong with any.
+
+    Directories are named relative to `root`; patterns are relative to `base`.
+    """
+    checkouts, left_out, faults = _find(command, root, base, patterns)
+    members = [each.member for each in checkouts]
+    faults += release_order.faults(members)
     if faults:
         raise ReleaseError.refused(*faults)
     place = {member.name: n for n, member in enumerate(release_order.in_order(members))}

@@ -5,15 +5,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import Protocol
 
-from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.errors import ReleaseError, Verdict
 
 # Windows has no SIGHUP.
 _TERMINATING = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
 
-def run_and_report(report: Reporting, run: Callable[[ExitStack], Verdict]) -> int:
+class Ends(Protocol):
+    """Reports how a run ended."""
+
+    def end(self, error: BaseException | None, verdict: Verdict) -> int:
+        """Report it; the exit code."""
+
+
+def run_and_report(report: Ends, run: Callable[[ExitStack], Verdict]) -> int:
     """Run it and report how it ended; returns the exit code."""
     problem: BaseException | None = None
     with termination_as_interrupt():

@@ -28,3 +28,12 @@ def in_words(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+def age_in_words(seconds: float) -> str:
+    """`12 min`, `5 h 3 min`, `9 days`: without seconds from a minute on, and days from two on."""
+    if seconds < 60:
+        return in_words(max(seconds, 0.0))
+    if seconds < 2 * 86400:
+        return in_words(seconds // 60 * 60)
+    return f"{seconds // 86400:.0f} days"

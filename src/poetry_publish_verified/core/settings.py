@@ -12,6 +12,7 @@ from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.urls import goes_in_the_clear, split_credentials
 from poetry_publish_verified.core.variants import CLIENTS, DEFAULT_CLIENTS, Client
+from poetry_publish_verified.core.version_tags import checked_pattern
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.sanitize import harmless, learn, learn_url, redacted
 
@@ -53,7 +54,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of a run. Timeouts are in seconds; hooks are a program and its arguments."""
+    """The settings of a run. Times are in seconds; hooks are a program and its arguments.
+
+    `tags` are patterns of git tags, none if these do not count; None for the usual ones.
+    """
 
     indexes: tuple[str, ...] = ()
     until: Until = Until.INSTALLABLE
@@ -66,6 +70,8 @@ class Settings:
     jobs: int = 4
     retries: int = 5
     projects: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+    grace: float = 3600.0
     trusted_publishing: TrustedPublishing = "auto"
     attest: Attest = "off"
     on_success: tuple[str, ...] = ()
@@ -230,6 +236,11 @@ def _clients(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _tag_patterns(value: Any) -> tuple[str, ...]:
+    patterns = _texts(value)
+    return () if patterns == ("none",) else tuple(map(checked_pattern, patterns))
+
+
 def _flag(value: Any) -> bool:
     # As Poetry reads the variables of its own configuration.
     known = {"true": True, "1": True, "false": False, "0": False}
@@ -268,6 +279,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "jobs": ("jobs", partial(_number, 1, 32)),
     "retries": ("retries", partial(_number, 0, 100)),
     "projects": ("projects", _paths),
+    "tags": ("tags", _tag_patterns),
+    "grace": ("grace", _seconds),
     "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
     "attest": ("attest", _attest),
     "on-success": ("on_success", _command),

@@ -22,6 +22,9 @@ def receipt_line(receipt: Mapping[str, Any], now: datetime) -> str:
 
 
 def _line(name: str, now: datetime, fields: Mapping[str, Any]) -> str:
-    line = json.dumps({"event": name, "time": iso(now), **fields})
-    # A CI system would obey `##vso[…]` even here.
-    return line.replace("##", "#\\u0023")
+    return one_line({"event": name, "time": iso(now), **fields})
+
+
+def one_line(fields: Mapping[str, Any]) -> str:
+    """A JSON object on one line, without what a CI system would obey even here: `##vso[…]`."""
+    return json.dumps(fields).replace("##", "#\\u0023")

@@ -124,7 +124,8 @@ def _read_file(entry: Any, listing: Listing) -> None:
     _check(entry, what, _FILE, "filename", "url", "hashes")
     if not 0 <= entry.get("size", 0) < 2**63:
         raise UnreadablePageError(f"the size of {what} is out of range")
-    if "upload-time" in entry and not _is_time(entry["upload-time"]):
+    uploaded = _time(entry["upload-time"]) if "upload-time" in entry else None
+    if "upload-time" in entry and uploaded is None:
         raise UnreadablePageError(f"the upload-time of {what} is not a time")
     place, _, fragment = entry["url"].partition("#")
     hashes = read_hashes(entry["hashes"])
@@ -148,6 +149,7 @@ def _read_file(entry: Any, listing: Listing) -> None:
             hashes.others,
             flaw or hashes.flaw,
             provenance=entry.get("provenance"),
+            uploaded=uploaded,
         )
     )
 
@@ -158,8 +160,8 @@ def _read_metadata(given: bool | dict[str, Any]) -> Hashes | None:
     return read_hashes(given) if given else Hashes(flaw="its core-metadata is empty")
 
 
-def _is_time(text: str) -> bool:
+def _time(text: str) -> datetime | None:
     try:
-        return bool(_TIME.fullmatch(text) and datetime.fromisoformat(text))
+        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:
-        return False
+        return None

@@ -3,7 +3,8 @@
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -57,7 +58,7 @@ class IndexFile:
     `digests` are its own other hashes, by algorithm; `provenance` is the URL of its provenance
     (PEP 740), absolute, or empty if the page gives an invalid one. `flaw` says why the standards do
     not allow this entry, and is empty if the file is properly listed; only then can `url` be relied
-    on. `ambiguous`: another entry has other hashes for it.
+    on. `ambiguous`: another entry has other hashes for it. `uploaded`: the moment (PEP 700).
     """
 
     filename: str
@@ -71,6 +72,7 @@ class IndexFile:
     flaw: str = ""
     ambiguous: bool = False
     provenance: str | None = None
+    uploaded: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
