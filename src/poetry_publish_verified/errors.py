@@ -203,6 +203,10 @@ class Code(StrEnum):
     SAME_BYTES_ELSEWHERE = "PV503", "The index has the same content under another file name."
     OTHER_SOURCES = "PV504", "The index has files of this version built from other sources."
     VERSION_SPELLED_OTHERWISE = "PV505", "The index has this version under another spelling."
+    PROVENANCE_TOO_LATE = (
+        "PV506",
+        "A file is on the index without a provenance, and cannot get one.",
+    )
     NOT_LISTED_IN_TIME = "PV601", "An index did not list every file in time."
     NOT_FETCHED_IN_TIME = "PV602", "A file that an index lists cannot be downloaded."
     INDEX_DENIED = "PV603", "An index denies access."
@@ -214,6 +218,8 @@ class Code(StrEnum):
     NOT_UPLOADED = "PV609", "A receipt to wait for lists files that were not uploaded."
     METADATA_UNUSABLE = "PV610", "Release metadata cannot be read, or is not valid."
     METADATA_COPY = "PV611", "Release metadata is unavailable, so the last good copy is used."
+    PROVENANCE_NOT_SERVED = "PV612", "An index did not serve a file's provenance in time."
+    PROVENANCE_NOT_VERIFIABLE = "PV613", "A file's provenance cannot be verified on this machine."
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."
     NO_HASH_LISTED = "PV702", "An index lists a file without a sha256."
     OTHER_BYTES_SERVED = "PV703", "An index serves a file that differs from the published one."
@@ -237,6 +243,15 @@ class Code(StrEnum):
     ENCODED_IN_TRANSIT = (
         "PV721",
         "An index serves a file with a Content-Encoding, which clients undo.",
+    )
+    PROVENANCE_MALFORMED = "PV722", "An index serves something else as a file's provenance."
+    PROVENANCE_OF_ANOTHER_FILE = "PV723", "A file's provenance is for another file or content."
+    PUBLISHED_BY_ANOTHER = "PV724", "A file was published by another publisher than expected."
+    SIGNATURE_WRONG = "PV725", "The signature in a file's provenance is not for its statement."
+    LOG_ENTRY_WRONG = "PV726", "A file's provenance does not match Sigstore's transparency log."
+    CERTIFICATE_UNTRUSTED = (
+        "PV727",
+        "A file's provenance has a certificate that Sigstore did not issue.",
     )
     LOCK_NOT_FREE = "PV801", "Another process did not release a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock is not available on this filesystem."

@@ -701,3 +701,87 @@ def test_endless_gzip_members() -> None:
             await decoding.decoded(pieces(), "gzip", 1000)  # type: ignore[arg-type]
 
     run(story())
+
+
+INTEGRITY = "Content-Type: application/vnd.pypi.integrity.v1+json"
+DOCUMENT = b'{"version": 1}'
+
+
+async def provenance(server: str, url: str) -> bytes | NotDownloaded:
+    """Get a document for the index at `server`, which has a login."""
+    async with Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http:
+        index = SimpleIndex(http, IndexTarget(f"{server}simple/", Access("me", "pw")), HANG)
+        return await index.provenance(url)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "got"),
+    [
+        ("200 OK", INTEGRITY, DOCUMENT, DOCUMENT),
+        ("203 Fine", INTEGRITY, DOCUMENT, DOCUMENT),
+        # A static server does not know the type.
+        ("200 OK", "Content-Type: application/octet-stream", DOCUMENT, DOCUMENT),
+        ("200 OK", INTEGRITY, b"", b""),
+        (
+            "200 OK",
+            "Content-Type: text/html",
+            b"Sign in",
+            NotDownloaded("a web page is in its place"),
+        ),
+        ("404 Not Found", INTEGRITY, b"{}", NotDownloaded("the server answered 404")),
+        ("403 Forbidden", INTEGRITY, b"{}", NotDownloaded("the server answered 403")),
+        ("500 Oh", INTEGRITY, b"{}", NotDownloaded("the server answered 500")),
+        (
+            *("200 OK", INTEGRITY, b"x" * (2 * 1024 * 1024 + 1)),
+            NotDownloaded("it is larger than 2 MiB", final=True),
+        ),
+        (
+            *("302 Found", "Location: /login", b""),
+            NotDownloaded("it redirects to a sign-in page, {url}login"),
+        ),
+    ],
+)
+def test_provenance(status: str, kind: str, body: bytes, got: bytes | NotDownloaded) -> None:
+    """A document as it came, or why there is none; only one that is too large is final."""
+
+    async def story() -> None:
+        async with serving(answer(status, body, (kind,))) as server:
+            found = await provenance(server.url, f"{server.url}integrity/x")
+            wanted = got
+            if isinstance(got, NotDownloaded):
+                wanted = NotDownloaded(got.detail.format(url=server.url), got.final)
+            assert found == wanted
+        (request,) = server.requests
+        assert request.headers["accept"] == "application/vnd.pypi.integrity.v1+json"
+        assert request.headers["authorization"].startswith("Basic ")
+
+    run(story())
+
+
+def test_provenance_on_another_server() -> None:
+    """It may be anywhere, as files may, and redirect; the index's login stays at home."""
+
+    async def story() -> None:
+        async with (
+            serving(answer(body=DOCUMENT, headers=(INTEGRITY,))) as store,
+            serving(answer("302 Found", b"", (f"Location: {store.url}deep/x",))) as other,
+            serving(answer("307 Moved", b"", (f"Location: {other.url}x",))) as home,
+        ):
+            assert await provenance(home.url, f"{other.url}x") == DOCUMENT
+            assert await provenance(home.url, f"{home.url}x") == DOCUMENT
+        assert [each is not None for each in home.authorizations] == [True]
+        assert {*other.authorizations, *store.authorizations} == {None}
+
+    run(story())
+
+
+def test_provenance_out_of_reach() -> None:
+    """A refused connection is no answer, and so is no URL that can be asked."""
+
+    async def story() -> None:
+        for url in ("http://127.0.0.1:1/x", "http://[/x"):
+            found = await provenance("http://127.0.0.1:1/", url)
+            assert isinstance(found, NotDownloaded)
+            assert not found.final
+
+    run(story())

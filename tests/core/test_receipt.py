@@ -19,6 +19,7 @@ from poetry_publish_verified.core.events import (
     IndexEnded,
     NotYetVisible,
     ProblemFound,
+    ProvenanceChecked,
     ReleaseEnded,
     ReleaseStarted,
     RunEnded,
@@ -89,12 +90,13 @@ def test_receipt_before_the_first_upload() -> None:
     receipt = receipt_after(*BEGINNING)
     assert receipt["until"] == "downloadable"
     assert receipt["sources"] == {"commit": "c0ffee", "digest": "d1"}
-    plain = {
+    plain: dict[str, object] = {
         "requires_python": None,
         "remote_sha256": None,
         "url": None,
         "upload": "not-sent",
         "attempts": 0,
+        "provenance": [],
     }
     assert receipt["releases"] == [
         {
@@ -247,6 +249,23 @@ def test_indexes_and_variants_are_separate() -> None:
     assert [len(index["variants"]) for index in release["indexes"]] == [2, 2]
 
 
+def test_provenance_of_a_file() -> None:
+    """Each attestation that each index serves: by whom, in the log at which place, and verified."""
+    publish = "https://docs.pypi.org/attestations/publish/v1"
+    by = "github:octo/lantern:release.yml"
+    receipt = receipt_after(
+        *BEGINNING,
+        ProvenanceChecked(INDEX, WHEEL, by, publish, 42, verified=True),
+        ProvenanceChecked(INDEX, SDIST, "google:me@octo.example", publish, None, verified=False),
+    )
+    first = {"index": INDEX, "publisher": by, "predicate": publish}
+    other = {"publisher": "google:me@octo.example", "log_index": None, "verified": False}
+    assert [file["provenance"] for file in receipt["releases"][0]["distributions"]] == [
+        [first | {"log_index": 42, "verified": True}],
+        [first | other],
+    ]
+
+
 def test_interleaved_releases_are_separate() -> None:
     """Events of parallel releases end up in their own releases."""
     receipt = Receipt("poetry-publish-verified", "0.1.0", "2.5.1", NOON)
@@ -278,6 +297,7 @@ def test_interleaved_releases_are_separate() -> None:
         "url": None,
         "upload": "not-sent",
         "attempts": 0,
+        "provenance": [],
     }
 
 

@@ -30,6 +30,8 @@ from poetry_publish_verified.core.events import (
 )
 from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.provenance import Assessment, Attested, NotVerifiable
+from poetry_publish_verified.core.publishers import SignerIdentity
 from poetry_publish_verified.core.receipt import Receipt
 from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
@@ -46,7 +48,12 @@ from poetry_publish_verified.core.verification import (
 from poetry_publish_verified.core.visibility import Observation, RootState
 from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.install import Clients
-from poetry_publish_verified.release.interfaces import Plan, PublishContext, Release
+from poetry_publish_verified.release.interfaces import (
+    Plan,
+    ProvenanceCheck,
+    PublishContext,
+    Release,
+)
 from poetry_publish_verified.release.publish import publish
 
 if TYPE_CHECKING:
@@ -104,7 +111,8 @@ class ScriptedIndex:
     """An index that shows each stored file `delay` seconds later.
 
     Observations in `answers` come first, for the variant of that name, and those in `fetches` for
-    the file of that name.
+    the file of that name. `attests` has the URL of each file's provenance, and `documents` what
+    comes first from there.
     """
 
     clock: VirtualClock
@@ -126,6 +134,10 @@ class ScriptedIndex:
     vary: frozenset[str] = frozenset({"accept"})
     pypi: bool = False
     access: Hashable = None
+    attests: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, list[bytes | NotDownloaded]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     root_state: RootState = "there"
     roots: int = 0
     signed_in: list[str] = field(default_factory=list)
@@ -166,7 +178,12 @@ class ScriptedIndex:
         if self.answers[variant.name]:
             return self.answers[variant.name].pop(0)
         files = {
-            name: IndexFile(name, f"https://files.example/{project}/{name}", shelved.sha256)
+            name: IndexFile(
+                name,
+                f"https://files.example/{project}/{name}",
+                shelved.sha256,
+                provenance=self.attests.get(name),
+            )
             for name, shelved in self.shelf.items()
             if shelved.since <= self.clock.now
         }
@@ -198,6 +215,36 @@ class ScriptedIndex:
         if limit is not None and served.size > limit:
             return Download(limit + 1, {"sha256": "cut"}, cut=True)
         return served
+
+    async def provenance(self, url: str, *, patience: float = math.inf) -> bytes | NotDownloaded:
+        """The scripted document, else its URL."""
+        assert patience >= 0
+        await anyio.lowlevel.checkpoint()
+        return self.documents[url].pop(0) if self.documents[url] else url.encode()
+
+
+LANTERNS = SignerIdentity(
+    "https://token.actions.githubusercontent.com", "https://github.com/octo/lantern"
+)
+PUBLISH = "https://docs.pypi.org/attestations/publish/v1"
+
+
+@dataclass
+class ScriptedVerifier:
+    """Assesses documents as scripted: `found` by file name, else the attestation of `by`."""
+
+    by: SignerIdentity = LANTERNS
+    found: dict[str, Assessment | NotVerifiable] = field(default_factory=dict)
+    asked: list[tuple[bytes, str, str]] = field(default_factory=list)
+
+    async def verify(
+        self, document: bytes, filename: str, sha256: str
+    ) -> tuple[Assessment, ...] | NotVerifiable:
+        """The scripted assessment."""
+        await anyio.lowlevel.checkpoint()
+        self.asked.append((document, filename, sha256))
+        found = self.found.get(filename, Attested(self.by, PUBLISH, 42, "it", confirmed=True))
+        return found if isinstance(found, NotVerifiable) else (found,)
 
 
 @dataclass(frozen=True)
@@ -373,6 +420,7 @@ class World:
         self.repository = ScriptedRepository(self.indexes)
         self.read_for = 0.0
         self.slots = 32
+        self.provenance: ProvenanceCheck | None = None
         self.client: ScriptedClient = ScriptedClient(self.index)
         self.others: list[ScriptedClient] = []
         self.events: list[Event] = []
@@ -438,6 +486,7 @@ class World:
             encodings=Encodings(),
             jitter=lambda: 0.0,
             slots=anyio.CapacityLimiter(self.slots),
+            provenance=self.provenance,
         )
 
     def outcome(self, verdict: Verdict) -> Outcome:

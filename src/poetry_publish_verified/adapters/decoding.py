@@ -17,6 +17,10 @@ class DecodingError(ValueError):
     """A body that is too large, or not what its headers say; the message is printable."""
 
 
+class TooLargeError(DecodingError):
+    """A body that is larger than it may be."""
+
+
 class _Decoder(Protocol):
     @property
     def eof(self) -> bool: ...
@@ -61,7 +65,7 @@ async def decoded(chunks: AsyncIterable[bytes], coding: str, limit: int) -> byte
             after = decoder.unused_data[:4]
         content += chunk
         if len(content) > limit:
-            raise DecodingError(f"it is larger than {limit // 1048576} MiB")
+            raise TooLargeError(f"it is larger than {limit // 1048576} MiB")
     if decoder is not None and came and not decoder.eof:
         raise DecodingError("it is truncated")
     # Other bytes after the end are ignored, as every client does.

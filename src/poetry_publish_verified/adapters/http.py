@@ -120,7 +120,8 @@ class Asked:
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
     a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
     has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`;
-    with `anywhere`, to other servers too. With `post`, this JSON is sent.
+    with `anywhere`, to other servers too. With `post`, this JSON is sent. `access` is used only on
+    the origin of `home`; None if that is the server of the page.
     """
 
     limit: int
@@ -130,6 +131,7 @@ class Asked:
     follow: bool = True
     anywhere: bool = False
     post: bytes | None = None
+    home: str | None = None
 
 
 class Http:
@@ -174,7 +176,8 @@ class Http:
             with _bounded(asked.timeout):
                 for _ in range(_MAX_REDIRECTS):
                     fresh, post = asked.fresh, asked.post
-                    stream = self._stream(url, headers, access, url, fresh=fresh, post=post)
+                    home = asked.home or url
+                    stream = self._stream(url, headers, access, home, fresh=fresh, post=post)
                     async with stream as answer:
                         status, fields = answer.status_code, plain(answer.headers)
                         if status not in _REDIRECTS or not asked.follow:

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from poetry_publish_verified.adapters.archives import own_metadata
+from poetry_publish_verified.adapters.decoding import TooLargeError
 from poetry_publish_verified.adapters.http import (
     GIVEN,
     Asked,
@@ -29,6 +30,7 @@ from poetry_publish_verified.adapters.http import (
 )
 from poetry_publish_verified.core.caching import expires_in, retry_after, vary
 from poetry_publish_verified.core.distribution import Kind
+from poetry_publish_verified.core.provenance import MAX_BYTES
 from poetry_publish_verified.core.simple import (
     MAX_PAGE_BYTES,
     media_type,
@@ -42,6 +44,7 @@ from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation, RootState
 from poetry_publish_verified.sanitize import printable
 
+_INTEGRITY = "application/vnd.pypi.integrity.v1+json"
 _EDGE_HEADERS = ("x-served-by", "x-cache", "age", "via", "x-pypi-last-serial", "x-devpi-serial")
 _SERIALS = ("x-pypi-last-serial", "x-devpi-serial")
 # One that can be sent back as it came.
@@ -173,6 +176,22 @@ class SimpleIndex:
         except OSError as error:
             said = f"the temporary directory cannot hold it ({error.strerror or error})"
             return NotDownloaded(f"{said}; TMPDIR names another", final=True)
+
+    async def provenance(self, url: str, *, patience: float = math.inf) -> bytes | NotDownloaded:
+        """The document at `url` (PEP 740), which is final if it is too large for one."""
+        timeout = min(_PAGE_TIMEOUT, self._timeout)
+        asked = Asked(
+            MAX_BYTES, timeout, patience=min(patience, timeout), home=self.url, anywhere=True
+        )
+        headers = {"Accept": _INTEGRITY, "Accept-Encoding": "identity"}
+        try:
+            answer = await self._http.page(url, headers, self._access, asked)
+        except HttpError as error:
+            return NotDownloaded(str(error), isinstance(error.__cause__, TooLargeError))
+        kind = media_type(answer.headers.get("content-type", "")).strip().lower()
+        if answer.status not in GIVEN:
+            return NotDownloaded(f"the server answered {answer.status}")
+        return NotDownloaded("a web page is in its place") if kind == "text/html" else answer.body
 
     async def _page(
         self, project: str, answer: Page, variant: Variant, kept: _Kept | None

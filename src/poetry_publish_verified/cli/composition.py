@@ -42,6 +42,7 @@ from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
+from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_is_installed
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.adapters.trusted_publishing import IndexTokenExchange, ambient_provider
@@ -51,6 +52,7 @@ from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems.project import no_client, poetry_cache_not_cleared
 from poetry_publish_verified.core.problems.repository import bad_certificate
+from poetry_publish_verified.core.provenance import publisher_in
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
@@ -245,6 +247,7 @@ class _Adapters:
             report=source.report,
             encodings=self.encodings,
             jitter=self.jitter,
+            provenance=_own_provenance(source.started.plan),
             slots=self.slots,
             tokens=tokens,
             attester=self.attester(tokens, source.started.plan),
@@ -262,7 +265,21 @@ class _Adapters:
             report=awaited.report,
             encodings=self.encodings,
             jitter=self.jitter,
+            provenance=interfaces.ProvenanceCheck(
+                SigstoreVerifier(), plan.provenance, required=True
+            )
+            if plan.provenance
+            else None,
         )
+
+
+def _own_provenance(plan: Plan) -> interfaces.ProvenanceCheck | None:
+    """What verifies what this run publishes: it must be by this CI job where that attests it."""
+    if not extra_is_installed():
+        return None
+    own = None if plan.attest == "off" else publisher_in(os.environ, ambient_provider())
+    required = plan.attest == "require"
+    return interfaces.ProvenanceCheck(SigstoreVerifier(), (own,) if own else (), required)
 
 
 def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> TrustedPublisher | None:

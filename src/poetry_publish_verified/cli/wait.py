@@ -14,6 +14,7 @@ from cleo.io.inputs.option import Option
 
 from poetry_publish_verified.adapters import dist_dir, receipt_file
 from poetry_publish_verified.adapters.metadata_server import Found, NoMetadataError
+from poetry_publish_verified.adapters.provenance import extra_is_installed
 from poetry_publish_verified.cli.composition import (
     Awaited,
     forget_in_poetrys_caches,
@@ -26,6 +27,7 @@ from poetry_publish_verified.cli.projects import config_of, poetry_if_any
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.attestations import EXTRA
 from poetry_publish_verified.core.awaited import (
     AwaitedRelease,
     NotAwaitableError,
@@ -37,7 +39,7 @@ from poetry_publish_verified.core.expectation import ExactFiles, as_built
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.problems.project import no_distributions_in
 from poetry_publish_verified.core.problems.repository import index_with_secret
-from poetry_publish_verified.core.receipt import iso
+from poetry_publish_verified.core.receipt import TOOL, iso
 from poetry_publish_verified.core.release_metadata import NotMetadataError, read_metadata
 from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.core.urls import IndexTarget
@@ -71,6 +73,13 @@ class WaitCommand(SuggestingCommand):
         value_option("dist-dir", "Wait for exactly the distributions in a directory."),
         *release_options(_DEFAULTS, "those in the receipt, the metadata or the settings, or PyPI"),
         value_option(
+            "provenance",
+            "Who must have published every file, proven by attestations that the index serves:"
+            " `github:owner/repo[:workflow.yml]`, `gitlab:group/project[:config path]` or"
+            " `google:email`; if repeated, any of them. Default is to check no provenance.",
+            multiple=True,
+        ),
+        value_option(
             "receipt", "Where to write a receipt of the wait. Default is not to write one."
         ),
     ]
@@ -85,9 +94,9 @@ settings, or PyPI.
 Exit codes:
     0  The releases are proven to be available.
     1  Wrong usage, or a bug.
-    3  There is nothing to wait for, or an index cannot be used.
-    6  A release was not visible in time.
-    7  An index serves something other than what was published.
+    3  There is nothing to wait for, an index cannot be used, or an extra is missing.
+    6  A release, or its provenance, was not visible in time.
+    7  An index serves something other than what was published, or somebody else published it.
   130  Interrupted.
 """
 
@@ -100,6 +109,10 @@ Exit codes:
         # An unreadable pyproject.toml is ignored: this works outside a project.
         settings = given.resolved.checked()
         self._keep_receipt(report)
+        origin = given.resolved.origin("provenance")
+        if settings.provenance and origin and not extra_is_installed():
+            named = origin.name_of("provenance")
+            raise ReleaseError.refused(problems.extra_missing(named, TOOL, EXTRA))
         report(
             events.RunStarted(settings.until, rehearsal=False, sources=events.Sources(None, None))
         )
@@ -108,7 +121,11 @@ Exit codes:
             for release in self._releases(settings, report)
         )
         plan = Plan(
-            settings.until, settings.timeout, clients=settings.clients, strict=settings.strict
+            settings.until,
+            settings.timeout,
+            clients=settings.clients,
+            strict=settings.strict,
+            provenance=settings.provenance,
         )
         verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
         for each in awaited:

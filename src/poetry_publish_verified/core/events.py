@@ -276,6 +276,28 @@ class MetadataVerified(Event):
     sha256: str
 
 
+class ProvenanceAwaited(Event):
+    """An index does not serve the provenance of a file yet; `detail` says what it does instead."""
+
+    index: str
+    filename: str
+    detail: str
+
+
+class ProvenanceChecked(Event):
+    """An index serves an attestation of a file, by `publisher` (as certified), in Sigstore's log.
+
+    `predicate` is the URL of its kind; `verified`: all is as it should be, the publisher included.
+    """
+
+    index: str
+    filename: str
+    publisher: str
+    predicate: str
+    log_index: int | None
+    verified: bool
+
+
 class ProblemFound(Event):
     """Something is wrong, with one release, or (`release` False) with the run as a whole."""
 

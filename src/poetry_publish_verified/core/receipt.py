@@ -129,7 +129,9 @@ class Receipt:
                 ]
             case events.DistributionsRead(distributions):
                 unsent = {"remote_sha256": None, "url": None, "upload": "not-sent", "attempts": 0}
-                self._release["distributions"] = [asdict(file) | unsent for file in distributions]
+                self._release["distributions"] = [
+                    asdict(file) | unsent | {"provenance": []} for file in distributions
+                ]
             case events.ReleaseBlocked(by):
                 self._release["blocked_by"] = list(by)
             case events.ReleaseEnded(verdict):
@@ -154,6 +156,9 @@ class Receipt:
                     self._distribution(filename)["url"] = url
             case events.FileVerified(_, filename, sha256):
                 self._set_remote_sha256(filename, sha256)
+            case events.ProvenanceChecked(filename=filename):
+                found = {key: value for key, value in asdict(event).items() if key != "filename"}
+                self._distribution(filename)["provenance"].append(found)
 
     def _apply_to_index(self, event: events.Event, now: datetime) -> None:
         match event:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from poetry_publish_verified.core import durations
 from poetry_publish_verified.core.problems import usage as problems
+from poetry_publish_verified.core.publishers import NamedPublisher, parse_publisher
 from poetry_publish_verified.core.urls import goes_in_the_clear, split_credentials
 from poetry_publish_verified.core.variants import CLIENTS, DEFAULT_CLIENTS, Client
 from poetry_publish_verified.core.version_tags import checked_pattern
@@ -78,6 +79,7 @@ class Settings:
     on_failure: tuple[str, ...] = ()
     hook_timeout: float = 60.0
     notify_url: str | None = None
+    provenance: tuple[NamedPublisher, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,10 @@ def _tag_patterns(value: Any) -> tuple[str, ...]:
     return () if patterns == ("none",) else tuple(map(checked_pattern, patterns))
 
 
+def _publishers(value: Any) -> tuple[NamedPublisher, ...]:
+    return tuple(map(parse_publisher, _texts(value)))
+
+
 def _flag(value: Any) -> bool:
     # As Poetry reads the variables of its own configuration.
     known = {"true": True, "1": True, "false": False, "0": False}
@@ -287,6 +293,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "on-failure": ("on_failure", _command),
     "hook-timeout": ("hook_timeout", _seconds),
     "notify-url": ("notify_url", _webhook),
+    "provenance": ("provenance", _publishers),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

@@ -123,6 +123,7 @@ class Text:
             *self._release_lines(event, of),
             *self._upload_lines(event),
             *self._index_lines(event, release, of),
+            *self._provenance_lines(event, of),
             *self._late_lines(event, seconds, title, of),
         ):
             self._advised = ""
@@ -216,6 +217,18 @@ class Text:
                     yield f" - {of}{client} skips {some(filenames)}: {escaped(reason)}"
             case events.MetadataVerified(_, filename):
                 yield f" - {of}{_name(f'{filename}.metadata')} matches the file"
+
+    def _provenance_lines(self, event: events.Event, of: str) -> Iterator[str]:
+        match event:
+            case events.ProvenanceAwaited(index, filename, detail):
+                what = f"the provenance of {_name(filename)}"
+                yield f" - {of}waiting for {what} on {_index(index)} ({escaped(detail)})"
+            case events.ProvenanceChecked(index, filename, publisher, verified=True) if (
+                self._terminal.verbose
+            ):
+                logged = f" (entry {event.log_index} of Sigstore's log)" if event.log_index else ""
+                by = f"{escaped(publisher)}{logged}, as {_index(index)} proves"
+                yield f" - {of}{_name(filename)} was published by {by}"
 
     def _late_lines(
         self, event: events.Event, seconds: float, title: str, of: str

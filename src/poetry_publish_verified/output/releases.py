@@ -21,6 +21,8 @@ class Proof:
     downloaded: set[str] = field(default_factory=set)
     # The real clients that have fetched a wheel.
     clients: set[str] = field(default_factory=set)
+    # Who published its files, verified.
+    publishers: dict[str, None] = field(default_factory=dict)
 
     @property
     def level(self) -> Until:
@@ -89,16 +91,18 @@ class Release:
         proof = self.proofs[index]
         seen = ", ".join(name for name in CLIENTS if name in proof.seen_after)
         words = f"seen by {seen} in {max(proof.seen_after.values(), default=0.0):.1f} s; "
-        if proof.level is Until.LISTED:
-            return f"{words}{plural(len(proof.listed), 'file')} listed"
-        words += f"{plural(len(proof.downloaded), 'file')} verified"
+        listed = proof.level is Until.LISTED
+        counted = plural(len(proof.listed if listed else proof.downloaded), "file")
+        words += f"{counted} {'listed' if listed else 'verified'}"
         if as_listed := [*map(self.how, proof.downloaded)].count("as listed"):
             words += f" ({as_listed} as listed)"
         asked = ", ".join(name for name in CLIENTS if name in proof.clients)
-        return words + (f", wheels also by {asked}" if asked else "")
+        words += f", wheels also by {asked}" if asked else ""
+        return words + (f"; published by {some(proof.publishers)}" if proof.publishers else "")
 
     def apply(self, event: events.Event) -> None:
         self._apply_state(event)
+        self._apply_proof(event)
         match event:
             case events.VersionSet(version):
                 self.version = version
@@ -110,6 +114,12 @@ class Release:
                 self.files[filename] = "unknown"
             case events.UploadEnded(filename, upload):
                 self.files[filename] = upload
+            case events.ProblemFound(problem):
+                self.complete = self.complete and problem.code is not Code.COMPLETENESS_UNKNOWN
+                self.errors += [problem] if problem.severity == "error" else []
+
+    def _apply_proof(self, event: events.Event) -> None:
+        match event:
             case events.BecameVisible(index, variant, waited=waited):
                 self.proofs[index].seen_after[variant] = waited
             case events.NotYetVisible(index, missing=missing):
@@ -120,9 +130,8 @@ class Release:
                 self.proofs[index].downloaded.add(filename)
             case events.FileVerified(index, client=client):
                 self.proofs[index].clients.add(client.lower())
-            case events.ProblemFound(problem):
-                self.complete = self.complete and problem.code is not Code.COMPLETENESS_UNKNOWN
-                self.errors += [problem] if problem.severity == "error" else []
+            case events.ProvenanceChecked(index, publisher=publisher, verified=True):
+                self.proofs[index].publishers[publisher] = None
 
     def _apply_state(self, event: events.Event) -> None:
         match event:

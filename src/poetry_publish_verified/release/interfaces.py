@@ -14,6 +14,8 @@ from poetry_publish_verified.core.distribution import Distribution, Kind
 from poetry_publish_verified.core.events import Event
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.former_build import OtherSources
+from poetry_publish_verified.core.provenance import Assessment, NotVerifiable
+from poetry_publish_verified.core.publishers import NamedPublisher
 from poetry_publish_verified.core.settings import Attest, Until
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import RepositoryState
@@ -81,6 +83,9 @@ class Index(Protocol):
         `patience` is that of `look`; with `opened` it is also read as such an archive.
         """
 
+    async def provenance(self, url: str, *, patience: float = math.inf) -> bytes | NotDownloaded:
+        """The provenance document of a file, at the URL that the page gives, unread."""
+
 
 class Repository(Protocol):
     """Where distributions are sent."""
@@ -141,6 +146,27 @@ class Client(Protocol):
         """
 
 
+class Verifier(Protocol):
+    """What verifies attestations."""
+
+    async def verify(
+        self, document: bytes, filename: str, sha256: str
+    ) -> tuple[Assessment, ...] | NotVerifiable:
+        """An assessment of each attestation in a provenance document of a file; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenanceCheck:
+    """Who must have published the files; empty: whoever the provenance of each file names.
+
+    Unless it is `required`, only provenance that is there is verified, once.
+    """
+
+    verifier: Verifier
+    publishers: tuple[NamedPublisher, ...] = ()
+    required: bool = False
+
+
 class Clock(Protocol):
     """Time: seconds of a monotonic clock."""
 
@@ -182,6 +208,7 @@ class Plan:
     `strict`: what would be a warning is a failure; `public`: the release goes to PyPI or TestPyPI.
     `jobs` files are sent at once, each at most `retries` times after the first. `attest`: sign an
     attestation for each, if that is possible (`on`), or send nothing without (`require`).
+    `provenance`: one of these must have published what somebody else releases, if any is named.
     """
 
     until: Until
@@ -194,6 +221,7 @@ class Plan:
     retries: int = 5
     public: bool = False
     attest: Attest = "off"
+    provenance: tuple[NamedPublisher, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +244,7 @@ class VerifyContext:
 
     `own` is the repository's own index, `indexes` all that must show the release; `clients` gives
     the real clients to be asked, once they are set up, or raises ReleaseError; `jitter` gives
-    numbers between 0 and 1.
+    numbers between 0 and 1. `provenance` is None if nobody looks at that.
     """
 
     plan: Plan
@@ -227,6 +255,7 @@ class VerifyContext:
     report: Callable[[Event], None]
     encodings: variants.Encodings
     jitter: Callable[[], float]
+    provenance: ProvenanceCheck | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, VerifyContext
 from poetry_publish_verified.release.poll import IndexPoller
+from poetry_publish_verified.release.provenance import Provenances
 from poetry_publish_verified.release.verify import Downloads, Verification
 
 
@@ -88,6 +89,11 @@ class _Proof:
             index, self._expected, files, self._context, self._deadline, self._downloads
         )
         failures = await verification.run(poller.pages)
+        check = self._context.provenance
+        if check is not None and not failures:
+            digests = verification.digests(page)
+            provenances = Provenances(index, self._expected, self._context, check, self._deadline)
+            failures = await provenances.verify(digests, poller.pages.values())
         # Another server of the index may answer by now, or a copy may be old again.
         downloaded = self._context.plan.until is not Until.LISTED and not failures
         if downloaded and await poller.still_there(self._expected):

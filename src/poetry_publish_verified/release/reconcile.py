@@ -16,6 +16,7 @@ from poetry_publish_verified.core.distribution import (
 from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed
 from poetry_publish_verified.core.preflight import Identity
+from poetry_publish_verified.core.problems import provenance as provenance_problems
 from poetry_publish_verified.core.problems import repository as repository_problems
 from poetry_publish_verified.core.problems import upload as upload_problems
 from poetry_publish_verified.core.problems import verification as problems
@@ -161,6 +162,9 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
         raise ReleaseError(verdict, *conflicts, others)
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
+    if plan.attest == "require":
+        bare = [name for name in remote if page is None or page.files[name].provenance is None]
+        refuse([provenance_problems.there_without(own.url, name) for name in bare], context.report)
     # devpi names itself on every page; others that accept the same bytes again do not.
     takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
     versions = versions_among(files, identity.name)

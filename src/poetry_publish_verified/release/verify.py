@@ -108,6 +108,16 @@ class Verification:
                 group.start_soon(self._verify_file, file, pages)
         return self._failures
 
+    def digests(self, page: ProjectPage) -> dict[str, str]:
+        """The sha256 of each file: what was published, else was served, else is listed."""
+        found: dict[str, str] = {}
+        for file in self._files:
+            served, name = self._served.get(file.filename), file.filename
+            found[name] = file.sha256 or (
+                served.sha256 if served else page.files[name].sha256 or ""
+            )
+        return found
+
     def _tell(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
         """Report a warning at once; an error, once everything else is verified too."""
         if problem.severity == "warning":
