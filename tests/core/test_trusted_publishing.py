@@ -334,6 +334,11 @@ def test_reusable_workflow() -> None:
         (GITHUB, "github", "owner octo, repository lantern, workflow release.yml"),
         ({**GITHUB, "environment": None}, "github", "environment (none)"),
         (GITLAB, "gitlab", "namespace group/sub, project lantern, workflow ci/release.yml"),
+        (
+            {**GITLAB, "ci_config_ref_uri": "gitlab.example/group/sub/lantern//.ci.yml@refs/tags/1"},
+            "gitlab",
+            "namespace group/sub, project lantern, workflow .ci.yml",
+        ),
         ({"email": "robot@example.org", "sub": "1"}, "google", "email robot@example.org, sub 1"),
         ({"iss": "https://ci.example", "sub": "a"}, "", "issuer https://ci.example, subject a"),
         ({"job_workflow_ref": 1, "repository": ["x"], "sub": "\x1b[2J"}, "github", "owner"),

@@ -20,7 +20,7 @@ from poetry_publish_verified.core.upload.refusals.exchange import EXCHANGE
 from poetry_publish_verified.core.upload.server_words import json_object, server_words
 from poetry_publish_verified.core.urls import RepositoryTarget, goes_in_the_clear
 from poetry_publish_verified.errors import Problem, ReleaseError
-from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.sanitize import harmless, printable
 
 # Seconds for which PyPI's tokens are valid, and the share of them after which a new one is taken.
 _LIFETIME = 900.0
@@ -240,7 +240,8 @@ def publisher_of(claims: Mapping[str, Any]) -> Publisher:
     """The publisher that the claims describe, by those that PyPI compares."""
 
     def said(name: str) -> str:
-        return printable(str(claims.get(name) or ""), 200)
+        # What follows // in GitLab's is no login in a URL.
+        return harmless(str(claims.get(name) or ""), 200)
 
     issuer, ref, environment = said("iss"), said("ref"), said("environment")
     if "job_workflow_ref" in claims:
