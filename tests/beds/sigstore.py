@@ -97,7 +97,7 @@ class PlayedSigstore:
             self._authority, hashes.SHA256()
         )
         self.proxy.on(self.is_fulcio, self._issue)
-        self.proxy.on(self.is_rekor, self._enter)
+        self.proxy.on(self.is_rekor, self.enter)
 
     @staticmethod
     def is_fulcio(request: Request) -> bool:
@@ -239,7 +239,7 @@ class PlayedSigstore:
         stamps = struct.pack("!HH", len(stamp) + 2, len(stamp)) + stamp
         return b"\x04" + bytes([len(stamps)]) + stamps
 
-    def _enter(self, exchange: Exchange) -> Answer:
+    def enter(self, exchange: Exchange) -> Answer:
         """Rekor: an entry for a signed statement."""
         proposed = json.loads(exchange.request.body)
         assert (proposed["kind"], proposed["apiVersion"]) == ("dsse", "0.0.1")

@@ -335,7 +335,7 @@ def test_reusable_workflow() -> None:
         ({**GITHUB, "environment": None}, "github", "environment (none)"),
         (GITLAB, "gitlab", "namespace group/sub, project lantern, workflow ci/release.yml"),
         (
-            {**GITLAB, "ci_config_ref_uri": "gitlab.example/group/sub/lantern//.ci.yml@refs/tags/1"},
+            {**GITLAB, "ci_config_ref_uri": "gitlab.example/group/lantern//.ci.yml@refs/tags/1"},
             "gitlab",
             "namespace group/sub, project lantern, workflow .ci.yml",
         ),
