@@ -28,6 +28,8 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
     """
     if _is_null(path):
         return
+    # guard/atomic_files.py follows links, keeps mode and owner, and does as Poetry where it cannot
+    # rename: right for files that Poetry writes, and wrong here. All they share is the next steps.
     temporary = _beside(path, json.dumps(receipt, indent=2) + "\n")
     try:
         os.replace(temporary, path)  # noqa: PTH105 - says what it does
