@@ -10,6 +10,7 @@ import pytest
 
 from poetry_publish_verified.core.events import (
     BecameVisible,
+    ClientAsked,
     DistributionsRead,
     Event,
     FileCompared,
@@ -97,20 +98,34 @@ def test_receipt_before_the_first_upload() -> None:
         "upload": "not-sent",
         "attempts": 0,
         "provenance": [],
+        "started": None,
+        "finished": None,
     }
     assert receipt["releases"] == [
         {
             "name": "lantern",
             "version": "1.0",
             "verdict": "running",
+            "page": None,
             "blocked_by": [],
             "repository": {"name": "harbour", "url": "https://index.example/"},
             "distributions": [
                 {"filename": WHEEL, "size": 5, "sha256": "aa", **plain},
                 {"filename": SDIST, "size": 6, "sha256": "bb", **plain},
             ],
-            "indexes": [{"url": INDEX, "proven": False, "not_offered": [], "variants": []}],
+            "indexes": [
+                {
+                    "url": INDEX,
+                    **UNPROVEN,
+                    "variants": [],
+                    "clients": [],
+                    "started": None,
+                    "finished": None,
+                }
+            ],
             "problems": [],
+            "started": "2026-01-02T12:00:02.000Z",
+            "finished": None,
         }
     ]
 
@@ -154,7 +169,9 @@ def test_looks_at_an_index() -> None:
     looked = NotYetVisible(INDEX, "pip", 1, (WHEEL,), "404", None)
     (release,) = receipt_after(*BEGINNING, WaitStarted(INDEX, 9.0), looked)["releases"]
     waiting = {"variant": "pip", "visible_at": None, "requests": 1, "edge": None}
-    assert release["indexes"] == [{"url": INDEX, **UNPROVEN, "variants": [waiting]}]
+    (index,) = release["indexes"]
+    assert (index["variants"], index["proven"]) == ([waiting], False)
+    assert (index["started"], index["finished"]) == ("2026-01-02T12:00:05.000Z", None)
     visible = BecameVisible(INDEX, "pip", 2, 1.5, edge)
     (release,) = receipt_after(
         *BEGINNING, looked, visible, FileVerified(INDEX, WHEEL, "aa", "http")
@@ -165,7 +182,35 @@ def test_looks_at_an_index() -> None:
         "requests": 2,
         "edge": edge,
     }
-    assert release["indexes"] == [{"url": INDEX, **UNPROVEN, "variants": [shown]}]
+    (index,) = release["indexes"]
+    assert (index["variants"], index["proven"]) == ([shown], False)
+
+
+def test_when_it_happened() -> None:
+    """The start of a file's first upload and its end, what clients got, and the release's page."""
+    page = "https://index.example/project/lantern/"
+    (release,) = receipt_after(
+        *BEGINNING[:2],
+        TargetsFound("https://index.example/", (INDEX,), page),
+        VersionSet("1.1"),
+        BEGINNING[3],
+        UploadStarted(WHEEL, 5, 1, 6),
+        UploadStarted(WHEEL, 5, 2, 6),
+        UploadEnded(WHEEL, "uploaded"),
+        WaitStarted(INDEX, 9.0),
+        ClientAsked(INDEX, "pip", 1, 2),
+        IndexEnded(INDEX, proven=True),
+        RunEnded(Verdict.VERIFIED),
+    )["releases"]
+    assert release["page"] == f"{page}1.1/"
+    (wheel, _) = release["distributions"]
+    at = "2026-01-02T12:00:{:02}.000Z".format
+    assert (wheel["started"], wheel["finished"]) == (at(6), at(8))
+    (index,) = release["indexes"]
+    assert index["clients"] == [
+        {"client": "pip", "downloaded": 1, "resolved": 2, "finished": at(10)}
+    ]
+    assert (index["started"], index["finished"], release["finished"]) == (at(9), at(11), at(12))
 
 
 def test_problems_of_releases_and_of_the_run() -> None:
@@ -298,6 +343,8 @@ def test_interleaved_releases_are_separate() -> None:
         "upload": "not-sent",
         "attempts": 0,
         "provenance": [],
+        "started": None,
+        "finished": None,
     }
 
 

@@ -492,7 +492,7 @@ class World:
     def outcome(self, verdict: Verdict) -> Outcome:
         """What is known so far."""
         found = tuple(event.problem for event in self.events if isinstance(event, ProblemFound))
-        return Outcome(verdict, found, self.receipt.as_dict())
+        return Outcome(verdict, found, dict(self.receipt.as_dict()))
 
     def events_of(self, kind: type[EventT]) -> list[EventT]:
         """The events of a kind, in order."""

@@ -127,8 +127,7 @@ class Monorepo:
     def of(self, name: str) -> dict[str, Any]:
         """A release in the receipt."""
         (found,) = [r for r in self.receipt.as_dict()["releases"] if r["name"] == name]
-        assert isinstance(found, dict)
-        return found
+        return dict(found)
 
     def verdicts(self) -> dict[str, str]:
         """All verdicts by name."""

@@ -1,16 +1,25 @@
 """The receipt: the JSON record of a run, folded from its events."""
 
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.receipt_document import (
+    ClientEntry,
+    DistributionEntry,
+    IndexEntry,
+    ProblemEntry,
+    ProvenanceEntry,
+    ReceiptDocument,
+    ReleaseEntry,
+    VariantEntry,
+)
 from poetry_publish_verified.core.variants import UNSEEN
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Problem, Verdict
 
 TOOL = "poetry-publish-verified"
-SCHEMA = "publish-verified.receipt/1"
+SCHEMA: Final = "publish-verified.receipt/1"
 OWN_FILES = ".publish-verified"
 """How names begin of what only this plugin writes."""
 # The start of a receipt, of a plan and of `--format json`, which users let go to any file.
@@ -61,9 +70,10 @@ class Receipt:
 
     def __init__(self, tool: str, version: str, poetry: str, started: datetime) -> None:
         """`tool` and `version` name this distribution, `poetry` is Poetry's version."""
-        self._release: dict[str, Any] = {}
-        self._known: dict[str, dict[str, Any]] = {}
-        self._run: dict[str, Any] = {
+        self._release: ReleaseEntry
+        self._releases: list[ReleaseEntry] = []
+        self._known: dict[str, ReleaseEntry] = {}
+        self._run: ReceiptDocument = {
             "schema": SCHEMA,
             "tool": {"name": tool, "version": version},
             "poetry": poetry,
@@ -76,10 +86,10 @@ class Receipt:
             "sources": {"commit": None, "digest": None},
             "until": None,
             "problems": [],
-            "releases": [],
+            "releases": self._releases,
         }
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ReceiptDocument:
         """The receipt as JSON values; the caller must not change it."""
         return self._run
 
@@ -89,55 +99,52 @@ class Receipt:
         `release` is any text that tells several releases apart; None is the last that started.
         """
         if isinstance(event, events.ReleaseStarted):
-            self._release = _release(event)
-            self._run["releases"].append(self._release)
+            self._release = _release(event, iso(now))
+            self._releases.append(self._release)
             if release is not None:
                 self._known[release] = self._release
         elif release is not None:
             self._release = self._known[release]
-        self._apply_to_run(event, now)
-        self._apply_to_release(event)
-        self._apply_to_distribution(event)
-        self._apply_to_index(event, now)
+        self._apply_to_run(event, iso(now))
+        self._apply_to_release(event, iso(now))
+        self._apply_to_distribution(event, iso(now))
+        self._apply_to_index(event, iso(now))
 
-    def _apply_to_run(self, event: events.Event, now: datetime) -> None:
+    def _apply_to_run(self, event: events.Event, now: str) -> None:
         match event:
             case events.RunStarted(until, rehearsal, sources):
-                started = {"until": until, "rehearsal": rehearsal, "sources": asdict(sources)}
-                self._run |= started
+                self._run["until"], self._run["rehearsal"] = until, rehearsal
+                self._run["sources"] = {"commit": sources.commit, "digest": sources.digest}
             case events.ProblemFound(problem, of_release):
-                place = self._release if of_release and self._release else self._run
-                place["problems"].append(asdict(problem))
+                place = self._release if of_release and self._releases else self._run
+                place["problems"].append(_problem(problem))
             case events.RunEnded(verdict, summary):
                 self._run["summary"] = summary
                 self._run["verdict"] = str(verdict)
                 self._run["exit_code"] = verdict.exit_code
-                self._run["finished"] = iso(now)
-                for release in self._run["releases"]:
+                self._run["finished"] = now
+                for release in self._releases:
                     if release["verdict"] == str(Verdict.RUNNING):
-                        release["verdict"] = str(verdict)
+                        release.update({"verdict": str(verdict), "finished": now})
 
-    def _apply_to_release(self, event: events.Event) -> None:
+    def _apply_to_release(self, event: events.Event, now: str) -> None:
         match event:
             case events.VersionSet(version):
+                page, old = self._release["page"], self._release["version"]
+                self._release["page"] = page and f"{page.removesuffix(f'{old}/')}{version}/"
                 self._release["version"] = version
-            case events.TargetsFound(repository_url, indexes):
+            case events.TargetsFound(repository_url, indexes, page):
                 self._release["repository"]["url"] = repository_url
-                self._release["indexes"] = [
-                    {"url": url, "proven": False, "not_offered": [], "variants": []}
-                    for url in indexes
-                ]
+                self._release["page"] = page and f"{page}{self._release['version']}/"
+                self._release["indexes"] = [_index(url) for url in indexes]
             case events.DistributionsRead(distributions):
-                unsent = {"remote_sha256": None, "url": None, "upload": "not-sent", "attempts": 0}
-                self._release["distributions"] = [
-                    asdict(file) | unsent | {"provenance": []} for file in distributions
-                ]
+                self._release["distributions"] = [_distribution(file) for file in distributions]
             case events.ReleaseBlocked(by):
                 self._release["blocked_by"] = list(by)
             case events.ReleaseEnded(verdict):
-                self._release["verdict"] = str(verdict)
+                self._release.update({"verdict": str(verdict), "finished": now})
 
-    def _apply_to_distribution(self, event: events.Event) -> None:
+    def _apply_to_distribution(self, event: events.Event, now: str) -> None:
         match event:
             case events.FileCompared(filename, state, sha256):
                 distribution = self._distribution(filename)
@@ -146,9 +153,11 @@ class Receipt:
                     distribution["upload"] = "already-there"
             case events.UploadStarted(filename, attempt=attempt):
                 # Until the answer is judged, a killed run can say no more.
-                self._distribution(filename).update(attempts=attempt, upload="unknown")
+                file = self._distribution(filename)
+                file.update({"attempts": attempt, "upload": "unknown"})
+                file["started"] = file["started"] or now
             case events.UploadEnded(filename, upload, sha256):
-                self._distribution(filename)["upload"] = upload
+                self._distribution(filename).update({"upload": upload, "finished": now})
                 self._set_remote_sha256(filename, sha256)
             case events.FileListed(index, filename, sha256, url):
                 self._set_remote_sha256(filename, sha256)
@@ -156,53 +165,111 @@ class Receipt:
                     self._distribution(filename)["url"] = url
             case events.FileVerified(_, filename, sha256):
                 self._set_remote_sha256(filename, sha256)
-            case events.ProvenanceChecked(filename=filename):
-                found = {key: value for key, value in asdict(event).items() if key != "filename"}
+            case events.ProvenanceChecked(index, filename, publisher, predicate, log, verified):
+                found: ProvenanceEntry = {
+                    "index": index,
+                    "publisher": publisher,
+                    "predicate": predicate,
+                    "log_index": log,
+                    "verified": verified,
+                }
                 self._distribution(filename)["provenance"].append(found)
 
-    def _apply_to_index(self, event: events.Event, now: datetime) -> None:
+    def _apply_to_index(self, event: events.Event, now: str) -> None:
         match event:
+            case events.WaitStarted(index):
+                entry = self._index(index)
+                entry["started"] = entry["started"] or now
             case events.NotYetVisible(index, variant, requests, edge=edge):
                 if variant != UNSEEN.name:
-                    self._variant(index, variant).update(requests=requests, edge=edge)
+                    self._variant(index, variant).update({"requests": requests, "edge": edge})
             case events.BecameVisible(index, variant, requests, edge=edge):
-                seen = {"requests": requests, "edge": edge, "visible_at": iso(now)}
-                self._variant(index, variant).update(seen)
+                self._variant(index, variant).update(
+                    {"requests": requests, "edge": edge, "visible_at": now}
+                )
+            case events.ClientAsked(index, client, downloaded, resolved):
+                asked: ClientEntry = {
+                    "client": client,
+                    "downloaded": downloaded,
+                    "resolved": resolved,
+                    "finished": now,
+                }
+                self._index(index)["clients"].append(asked)
             case events.Rechecked(index, variant, requests):
                 self._variant(index, variant)["requests"] = requests
             case events.IndexEnded(index, proven, not_offered):
-                self._index(index).update(proven=proven, not_offered=list(not_offered))
+                entry = self._index(index)
+                entry.update({"proven": proven, "not_offered": list(not_offered)})
+                entry["finished"] = now
 
     def _set_remote_sha256(self, filename: str, sha256: str | None) -> None:
         if sha256 is not None:
             self._distribution(filename)["remote_sha256"] = sha256
 
-    def _distribution(self, filename: str) -> dict[str, Any]:
-        return _the_one(self._release["distributions"], "filename", filename)
+    def _distribution(self, filename: str) -> DistributionEntry:
+        return next(file for file in self._release["distributions"] if file["filename"] == filename)
 
-    def _index(self, url: str) -> dict[str, Any]:
-        return _the_one(self._release["indexes"], "url", url)
+    def _index(self, url: str) -> IndexEntry:
+        # Two URLs may be the same without their secrets.
+        return next(index for index in self._release["indexes"] if index["url"] == url)
 
-    def _variant(self, index: str, name: str) -> dict[str, Any]:
+    def _variant(self, index: str, name: str) -> VariantEntry:
         variants = self._index(index)["variants"]
         if all(variant["variant"] != name for variant in variants):
             variants.append({"variant": name, "visible_at": None, "requests": 0, "edge": None})
-        return _the_one(variants, "variant", name)
+        return next(variant for variant in variants if variant["variant"] == name)
 
 
-def _the_one(entries: list[dict[str, Any]], key: str, value: str) -> dict[str, Any]:
-    # Two URLs may be the same without their secrets.
-    return next(entry for entry in entries if entry[key] == value)
+def _distribution(file: events.FileFacts) -> DistributionEntry:
+    return {
+        "filename": file.filename,
+        "size": file.size,
+        "sha256": file.sha256,
+        "requires_python": file.requires_python,
+        "remote_sha256": None,
+        "url": None,
+        "upload": "not-sent",
+        "attempts": 0,
+        "provenance": [],
+        "started": None,
+        "finished": None,
+    }
 
 
-def _release(event: events.ReleaseStarted) -> dict[str, Any]:
+def _index(url: str) -> IndexEntry:
+    return {
+        "url": url,
+        "proven": False,
+        "not_offered": [],
+        "variants": [],
+        "clients": [],
+        "started": None,
+        "finished": None,
+    }
+
+
+def _problem(problem: Problem) -> ProblemEntry:
+    return {
+        "code": str(problem.code),
+        "severity": problem.severity,
+        "message": problem.message,
+        "remedy": problem.remedy,
+        "filename": problem.filename,
+        "index": problem.index,
+    }
+
+
+def _release(event: events.ReleaseStarted, now: str) -> ReleaseEntry:
     return {
         "name": event.name,
         "version": event.version,
         "verdict": str(Verdict.RUNNING),
+        "page": None,
         "blocked_by": [],
         "repository": {"name": event.repository, "url": None},
         "distributions": [],
         "indexes": [],
         "problems": [],
+        "started": now,
+        "finished": None,
     }

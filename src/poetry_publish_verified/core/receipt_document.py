@@ -1,0 +1,128 @@
+"""What a receipt consists of; moments are UTC, ISO 8601, and null until they have come."""
+
+from typing import Literal, TypedDict
+
+from poetry_publish_verified.core.events import Upload
+from poetry_publish_verified.errors import Severity
+
+
+class ToolEntry(TypedDict):
+    """This plugin."""
+
+    name: str
+    version: str
+
+
+class SourcesEntry(TypedDict):
+    """The commit (null outside git), and a digest of the files that the release is built from."""
+
+    commit: str | None
+    digest: str | None
+
+
+class ProblemEntry(TypedDict):
+    """One thing that is wrong: what is true now, and what to do next."""
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: str
+    filename: str | None
+    index: str | None
+
+
+class RepositoryEntry(TypedDict):
+    """Where the release is uploaded to; both null in a receipt of `wait`."""
+
+    name: str | None
+    url: str | None
+
+
+class ProvenanceEntry(TypedDict):
+    """An attestation of a file that an index serves, by whom the certificate names."""
+
+    index: str
+    publisher: str
+    predicate: str
+    log_index: int | None
+    verified: bool
+
+
+class DistributionEntry(TypedDict):
+    """One built file, and what became of it between the start of its upload and its end."""
+
+    filename: str
+    size: int | None
+    sha256: str | None
+    requires_python: str | None
+    remote_sha256: str | None
+    url: str | None
+    upload: Upload
+    attempts: int
+    provenance: list[ProvenanceEntry]
+    started: str | None
+    finished: str | None
+
+
+class VariantEntry(TypedDict):
+    """One client's view of an index."""
+
+    variant: str
+    visible_at: str | None
+    requests: int
+    edge: dict[str, str] | None
+
+
+class ClientEntry(TypedDict):
+    """A real client that got every wheel: so many downloaded, so many only resolved."""
+
+    client: str
+    downloaded: int
+    resolved: int
+    finished: str
+
+
+class IndexEntry(TypedDict):
+    """One index, from the first look after the upload to the end of its proof."""
+
+    url: str
+    proven: bool
+    not_offered: list[str]
+    variants: list[VariantEntry]
+    clients: list[ClientEntry]
+    started: str | None
+    finished: str | None
+
+
+class ReleaseEntry(TypedDict):
+    """One release; `page` is its page for people, null if that is not known."""
+
+    name: str
+    version: str
+    verdict: str
+    page: str | None
+    blocked_by: list[str]
+    repository: RepositoryEntry
+    distributions: list[DistributionEntry]
+    indexes: list[IndexEntry]
+    problems: list[ProblemEntry]
+    started: str
+    finished: str | None
+
+
+class ReceiptDocument(TypedDict):
+    """The record of one run."""
+
+    schema: Literal["publish-verified.receipt/1"]
+    tool: ToolEntry
+    poetry: str
+    started: str
+    finished: str | None
+    verdict: str
+    exit_code: int | None
+    summary: str | None
+    rehearsal: bool
+    sources: SourcesEntry
+    until: str | None
+    problems: list[ProblemEntry]
+    releases: list[ReleaseEntry]
