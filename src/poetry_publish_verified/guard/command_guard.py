@@ -168,6 +168,9 @@ def _identity(file: Path | None) -> tuple[object, ...]:
     found: list[object] = []
     for one in (file, file.with_name("poetry.lock")) if file is not None else ():
         try:
+            if one.is_file():
+                # NFS then asks the server how it is now (nfs(5), "Close-to-open").
+                one.open("rb").close()
             stat = one.stat()
             found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
         except OSError:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.locks.files import LockNotNeededError, prepare_lock_file
+from poetry_publish_verified.guard.locks.fresh_view import look_again
 from poetry_publish_verified.guard.locks.resource import Resource
 
 _FIRST_REPORT_AFTER = 1.0
@@ -103,13 +104,14 @@ class LockAttempt:
 
     def _poll(self, until: float, report: Callable[[float], None]) -> None:
         next_report = time.monotonic() + _FIRST_REPORT_AFTER
-        self._take(0)
+        self._acquire(0)
         while self.state is LockState.BUSY and (now := time.monotonic()) < until:
             if now > next_report:
                 report(until - now)
                 next_report = now + _NEXT_REPORT_AFTER
             time.sleep(_POLL_INTERVAL)
-            self._take(0)
+            self._acquire(0)
+        self._see_afresh()
 
     def end(self) -> None:
         """Release the lock, now or as soon as the thread gets it."""
@@ -121,6 +123,14 @@ class LockAttempt:
                 lock.release()
 
     def _take(self, timeout: float) -> None:
+        self._acquire(timeout)
+        self._see_afresh()
+
+    def _see_afresh(self) -> None:
+        """With the lock or without one, from now on this process sees what others did before."""
+        look_again(self._resource.subject or self._resource.protects or self.path)
+
+    def _acquire(self, timeout: float) -> None:
         try:
             self.path, self.untrusted = prepare_lock_file(self._resource, required=self._required)
             lock = _file_lock(self.path)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from poetry_publish_verified.guard.locks.fresh_view import look_again
 from poetry_publish_verified.guard.locks.places import LockPlaces
 from poetry_publish_verified.guard.locks.resource import Resource
 
@@ -55,6 +56,10 @@ class EnvironmentLocks:
     def wait_until_created(self, path: Path) -> bool:
         """Wait while another process creates `path`; whether there was anything to wait for."""
         resource = self._places.environment(path) if _is_incomplete(path) else None
+        if resource is not None:
+            # Where another host is creating it, or has finished.
+            look_again(resource.path)
+            look_again(path)
         if resource is None or not _was_ever_locked(resource):
             if self._creation:
                 self._creation.seen.setdefault(path, _identity(path))

@@ -17,6 +17,7 @@ from typing import Self
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
+from poetry_publish_verified.guard.locks.fresh_view import look_again
 from poetry_publish_verified.guard.ownership import SharedDirectory, read_regular_file
 from poetry_publish_verified.guard.processes import ProcessId
 from poetry_publish_verified.sanitize import printable
@@ -82,6 +83,10 @@ class Holder:
 def describe(lock: Path) -> str:
     """The holder of a lock that is busy, for people."""
     holder = read_record(lock)
+    if holder is None:
+        # This host may have looked before another one wrote it.
+        look_again(lock)
+        holder = read_record(lock)
     if holder is None or holder.is_gone:
         return problems.unknown_holder(str(holder or ""))
     return str(holder)

@@ -109,7 +109,7 @@ def archive_lock(cache: Path, archive: Path) -> Resource:
     # One of 4096 names, so that lock files do not pile up.
     lock = cache / ARCHIVE_LOCKS_DIR / hashlib.sha256(bytes(archive)).hexdigest()[:3]
     name = f"the download of {archive.name}"
-    return Resource(name, lock, Order.ARCHIVE, base=cache, saves_work=True)
+    return Resource(name, lock, Order.ARCHIVE, base=cache, saves_work=True, subject=archive)
 
 
 def _project_around(environment: Path) -> Path | None:

@@ -38,6 +38,8 @@ class Resource(NamedTuple):
     """The lock file of a user who cannot have one at `path`."""
     saves_work: bool = False
     """Whether everything is right without the lock too, and only some work is done twice."""
+    subject: Path | None = None
+    """What the holder looks at next; by default `protects`."""
 
 
 class LockRefusedError(Exception):

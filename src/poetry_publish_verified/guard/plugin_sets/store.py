@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from poetry_publish_verified.guard import problems, removal
 from poetry_publish_verified.guard.layout import STATE_DIR
+from poetry_publish_verified.guard.locks.fresh_view import look_again
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.ownership import (
     SharedDirectory,
@@ -69,7 +70,13 @@ class PluginSets:
 
     def find(self, key: SetKey) -> PluginSet | None:
         """The set for `key`, if it is built and trusted."""
-        return self._read(self.directory / key.directory)
+        path = self.directory / key.directory
+        found = self._read(path)
+        if found is None:
+            # Another host may have built it since this one last looked.
+            look_again(path)
+            found = self._read(path)
+        return found
 
     def _shared(self) -> SharedDirectory:
         if self.directory.is_relative_to(self._root):
@@ -145,8 +152,9 @@ class PluginSets:
 
     def lock(self, key: SetKey) -> Resource:
         """The lock that saves building one set twice; no set's wholeness depends on it."""
-        path = self.directory / ".locks-1" / key.directory
-        return Resource("the project's plugin set", path, base=self._base, saves_work=True)
+        path, subject = self.directory / ".locks-1" / key.directory, self.directory / key.directory
+        name = "the project's plugin set"
+        return Resource(name, path, base=self._base, saves_work=True, subject=subject)
 
     @contextmanager
     def build_directory(self) -> Iterator[Path]:
@@ -177,9 +185,7 @@ class PluginSets:
         try:
             private.rename(target)
         except OSError:
-            # Listing makes a network filesystem forget that the name did not exist.
-            with suppress(OSError):
-                list(self.directory.iterdir())
+            look_again(target)
         return self._read(target)
 
     def copy_for(self, key: SetKey, used: PluginSet) -> PluginSet | None:

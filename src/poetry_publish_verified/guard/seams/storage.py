@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from poetry_publish_verified.guard import atomic_files
+from poetry_publish_verified.guard.locks.fresh_view import is_listed
 from poetry_publish_verified.guard.seams.replacement import Seam, replaced
 
 ArchiveLock = Callable[[Path, Path], AbstractContextManager[bool]]
@@ -124,7 +125,8 @@ def _get_archive(
         # Stock unlinks whatever it sees fail, no matter who finished it.
         try:
             with lock(cache._cache_dir, archive):
-                if not archive.exists():
+                # Poetry looks for it in the listing.
+                if not is_listed(archive):
                     atomic_files.fetch(archive, lambda private: download_func(url, private))
         except BaseException as error:  # noqa: BLE001
             failed.append(error)

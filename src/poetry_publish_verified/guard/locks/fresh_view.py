@@ -1,0 +1,45 @@
+"""Makes a network filesystem forget what it remembers as absent.
+
+An NFS client that has looked for a name in vain goes on saying so for half a minute, or as long as
+`actimeo` says (nfs(5), "Directory entry caching"), whatever other hosts have made meanwhile, and
+whoever gets a lock after them. Listing a directory ends that for the names in it, though not for a
+directory that is itself remembered as absent: hence all of them, from the top. Seen on NFS v3 and
+v4.2, with `actimeo=600` and with `nocto`; without `nocto` opening them is enough.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from poetry_publish_verified.guard.locks.filesystems import filesystem_of
+
+
+def look_again(path: Path) -> None:
+    """List each directory from the filesystem's root down to `path`, as far as they exist.
+
+    On a filesystem of this host alone, do nothing. Raises nothing.
+    """
+    real = Path(os.path.realpath(path))
+    filesystem = filesystem_of(real)
+    if not filesystem.is_shared or not real.is_relative_to(filesystem.mount):
+        return
+    directory = filesystem.mount
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for part in (*real.relative_to(directory).parts, None):
+            _list(directory, until=part)
+            directory /= part or ""
+
+
+def is_listed(path: Path) -> bool:
+    """Whether its directory lists it: sshfs may not, for 20 s, what it finds by name."""
+    try:
+        return path.name in os.listdir(path.parent)  # noqa: PTH208 - names are enough
+    except OSError:
+        return False
+
+
+def _list(directory: Path, *, until: str | None) -> None:
+    # Who may not list a directory may still know what lies deeper.
+    with suppress(PermissionError), os.scandir(directory) as entries:
+        # Home directories lie among thousands.
+        any(entry.name == until for entry in entries)

@@ -1,0 +1,118 @@
+"""Whoever acquires a lock, or finds nothing, looks again at a filesystem that others change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poetry_publish_verified.guard.locks.fresh_view import is_listed
+from tests.beds import fuse_mounts
+
+# Lists what is listed below a mount while `action` runs.
+LISTING = """
+import json, os, sys
+from pathlib import Path
+from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.places import LockPlaces, archive_lock
+from poetry_publish_verified.guard.plugin_sets.plugin_set import SetKey
+from poetry_publish_verified.guard.plugin_sets.store import PluginSets
+mount, action = Path(sys.argv[1]), sys.argv[2]
+project = mount / "project"
+places = LockPlaces(None)
+key = SetKey(interpreter={"python": "3.11"}, poetry="2", plugins={}, sources=[], environment={})
+listed = []
+def hook(event, args):
+    if event == "os.scandir" and str(args[0]).startswith(str(mount)):
+        listed.append(os.path.relpath(args[0], mount))
+def lock(resource, **options):
+    with acquire(resource, lambda text: None, **options):
+        print(json.dumps(listed))
+sys.addaudithook(hook)
+if action == "project":
+    lock(places.project(project))
+elif action == "environment":
+    lock(places.environment(project / ".venv"))
+elif action == "archive":
+    lock(archive_lock(mount / "cache", mount / "cache/ab/cd/some.whl"))
+elif action == "set":
+    lock(PluginSets.of_project(project).lock(key))
+elif action == "busy":
+    resource = places.project(project)
+    if not os.fork():
+        lock(resource, only_if_free=True)
+        os._exit(0)
+    with acquire(resource, lambda text: None):
+        os.wait()
+elif action == "no lock":
+    lock(places.project(project)._replace(path=Path("/proc/no/lock"), base=None))
+elif action == "reader":
+    assert PluginSets.of_project(project).find(key) is None
+    print(json.dumps(listed))
+"""
+SETS = "project/.poetry/.nox/plugin-sets"
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> Iterator[list[Path]]:
+    """One directory, mounted twice by sshfs."""
+    if reason := fuse_mounts.missing("sshfs", "sshd", "ssh-keygen"):
+        pytest.skip(reason)
+    with fuse_mounts.sshfs_mounts(tmp_path / "sshfs") as points:
+        yield points
+
+
+def test_every_acquisition_lists_all_directories(mounts: list[Path]) -> None:
+    """From the root of the shared filesystem down to what is locked, whether the lock is had."""
+    (mounts[0] / SETS).mkdir(parents=True)
+    (mounts[0] / "project/.venv").mkdir()
+    (mounts[0] / "cache/ab/cd").mkdir(parents=True)
+    project = [".", "project"]
+    expected = {
+        "project": project,
+        "busy": project,
+        "no lock": project,
+        "environment": [*project, "project/.venv"],
+        "archive": [".", "cache", "cache/ab", "cache/ab/cd"],
+        "set": [*project, "project/.poetry", "project/.poetry/.nox", SETS],
+        "reader": [*project, "project/.poetry", "project/.poetry/.nox", SETS],
+    }
+    for action, directories in expected.items():
+        listed = _listed(mounts[0], action)
+        assert [one for one in listed if one in directories][-len(directories) :] == directories, (
+            action,
+            listed,
+        )
+
+
+def test_a_local_filesystem_is_not_listed(tmp_path: Path) -> None:
+    """Nobody else changes it."""
+    (tmp_path / "project").mkdir()
+    assert _listed(tmp_path, "project") == []
+
+
+def test_an_archive_that_the_listing_lacks(mounts: list[Path]) -> None:
+    """sshfs finds by name what another host has made, and does not list it yet."""
+    here, there = mounts
+    assert os.listdir(here) == []  # noqa: PTH208 - as Poetry's glob does
+    (there / "some.whl").touch()
+    assert (here / "some.whl").exists()
+    assert not is_listed(here / "some.whl")
+    assert is_listed(there / "some.whl")
+
+
+def _listed(mount: Path, action: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING, str(mount), action],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout.splitlines()[0])
+    return found
