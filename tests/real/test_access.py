@@ -12,6 +12,7 @@ import pytest
 from tests.beds.indexes import PASSWORD, USER, Index, pypiserver
 from tests.beds.projects import make_project
 from tests.beds.release import ended, holds, publish
+from tests.thorough import some
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +94,7 @@ priority = "explicit"
     assert mirror.pages
 
 
-@pytest.mark.parametrize("place", ["option", "first", "config", "environment", "requests"])
+@pytest.mark.parametrize("place", some(2, ["requests", "option", "first", "config", "environment"]))
 def test_certificate_authority(
     poetry: Poetry,
     project: Project,

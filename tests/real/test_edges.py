@@ -15,6 +15,7 @@ from tests.beds.poetry import Poetry
 from tests.beds.processes import program, wait_until
 from tests.beds.proxy import JSON_PAGE
 from tests.beds.replicas import replicated_devpi
+from tests.thorough import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,8 +99,10 @@ def test_early_pip_misses_the_release_for_the_ttl(
         assert pip_finds(tmp_path, forgotten.simple_url, "lantern", "1.1")
 
 
-@pytest.mark.parametrize("kind", ["varnish", "nginx"])
-@pytest.mark.parametrize("separate", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "separate"),
+    some(2, [("varnish", True), ("nginx", False), ("varnish", False), ("nginx", True)]),
+)
 def test_installers_have_their_own_copies(
     kind: str,
     separate: bool,

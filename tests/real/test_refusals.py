@@ -17,6 +17,7 @@ from tests.beds.processes import free_port
 from tests.beds.projects import Project, make_project, read_receipt
 from tests.beds.proxy import Answer, is_page
 from tests.beds.release import ended, holds, problems, publish, uploads
+from tests.thorough import some
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def test_no_project(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
     assert receipt["releases"] == []
 
 
-@pytest.mark.parametrize("text", ["[project\n", "[project]\nname = 3\n", "\x00"])
+@pytest.mark.parametrize("text", some(2, ["[project\n", "[project]\nname = 3\n", "\x00"]))
 def test_broken_pyproject(poetry: Poetry, pypi: Index, tmp_path: Path, text: str) -> None:
     """A pyproject.toml that Poetry cannot read is refused in one sentence."""
     directory = tmp_path / "broken"
@@ -93,8 +94,10 @@ def test_non_package_mode(poetry: Poetry, pypi: Index, tmp_path: Path) -> None:
     assert pypi.stored("lantern") == {}
 
 
-@pytest.mark.parametrize("kind", ["wheel", "sdist"])
-@pytest.mark.parametrize("damage", ["junk", "cut", "empty"])
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    some(2, [(kind, how) for how in ("cut", "junk", "empty") for kind in ("wheel", "sdist")]),
+)
 def test_corrupt_archive(
     poetry: Poetry, project: Project, pypi: Index, kind: str, damage: str
 ) -> None:
@@ -319,8 +322,20 @@ def test_receipt_does_not_replace_what_is_built(
     assert place.name in project.filenames
 
 
-@pytest.mark.parametrize("kind", ["pipe", "/dev/stdout", "/dev/fd/2", "/dev/tty", "/dev/zero"])
-@pytest.mark.parametrize("command", ["publish", "wait"])
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    some(
+        3,
+        [
+            ("publish", "pipe"),
+            ("wait", "pipe"),
+            ("publish", "/dev/stdout"),
+            ("wait", "/dev/stdout"),
+            *(("publish", device) for device in ("/dev/fd/2", "/dev/tty", "/dev/zero")),
+            *(("wait", device) for device in ("/dev/fd/2", "/dev/tty", "/dev/zero")),
+        ],
+    ),
+)
 def test_receipt_that_is_no_file(
     poetry: Poetry, project: Project, pypi: Index, tmp_path: Path, kind: str, command: str
 ) -> None:
@@ -348,7 +363,11 @@ def test_no_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["{}/outside/evil", "../../../outside/evil", "a/../../../../outside/x", "a\\\\b", "-a"]
+    "name",
+    some(
+        2,
+        ["{}/outside/evil", "../../../outside/evil", "a/../../../../outside/x", "a\\\\b", "-a"],
+    ),
 )
 def test_name_that_is_a_path(poetry: Poetry, pypi: Index, tmp_path: Path, name: str) -> None:
     """It is refused, and nothing is written anywhere."""

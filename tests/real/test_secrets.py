@@ -16,6 +16,7 @@ import pytest
 from tests.beds.clients import UV
 from tests.beds.proxy import Answer, FaultProxy, is_page, is_upload
 from tests.beds.release import ended, holds, problems, publish
+from tests.thorough import some
 
 if TYPE_CHECKING:
     from tests.beds.indexes import Index
@@ -176,7 +177,9 @@ def test_unusable_proxy(
     shows_nothing(run, receipt, "hunter@22secret")
 
 
-@pytest.mark.parametrize("password", ["a", "1", "simple", "lantern", "lantern-1.0", "downloadable"])
+@pytest.mark.parametrize(
+    "password", some(2, ["lantern", "1", "a", "simple", "lantern-1.0", "downloadable"])
+)
 def test_password_that_is_a_word(
     poetry: Poetry, project: Project, open_pypi: Index, tmp_path: Path, password: str
 ) -> None:

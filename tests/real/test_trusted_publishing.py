@@ -13,6 +13,7 @@ from tests.beds.monorepo import add_member, make_root
 from tests.beds.proxy import Answer, CutError, Exchange
 from tests.beds.publishing import TrustedIndex
 from tests.beds.release import ended, keeps_secrets, problems, publish
+from tests.thorough import some
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,8 +137,18 @@ def test_credentials_come_first(
     assert trusted.count(trusted.is_audience) == 0
 
 
-@pytest.mark.parametrize("version", [OLDEST_POETRY, NEWEST_POETRY])
-@pytest.mark.parametrize("variable", ["PYPI_TOKEN", "HTTP_BASIC"])
+@pytest.mark.parametrize(
+    ("version", "variable"),
+    some(
+        3,
+        [
+            (OLDEST_POETRY, "PYPI_TOKEN"),
+            (OLDEST_POETRY, "HTTP_BASIC"),
+            (NEWEST_POETRY, "HTTP_BASIC"),
+            (NEWEST_POETRY, "PYPI_TOKEN"),
+        ],
+    ),
+)
 def test_unset_secret_counts_as_none(
     github: Poetry,
     project: Project,
