@@ -35,6 +35,7 @@ class Verdict(StrEnum):
     PREFLIGHT_REFUSED = "preflight-refused", 3
     KEPT_REMOTE = "kept-remote", 0
     VERIFIED = "verified", 0
+    STAGED = "staged", 0
     AGREES = "agrees", 0
     DRY_RUN = "dry-run", 0
     BLOCKED = "blocked"
@@ -135,6 +136,7 @@ class Code(StrEnum):
     CLOCK_WRONG = "PV307", "The clock of this machine differs from that of the index."
     REPOSITORY_NOT_REACHED = "PV310", "The repository's upload URL cannot be reached."
     PLAIN_HTTP = "PV311", "Credentials or files would cross the network unencrypted."
+    STAGE_UNFIT = "PV312", "A stage is the repository itself, or another stage."
     PUBLISHING_NOT_POSSIBLE = "PV320", "Trusted publishing is required, and not possible here."
     PUBLISHING_NOT_OFFERED = "PV321", "The index does not offer trusted publishing."
     AUDIENCE_OF_ANOTHER = "PV322", "An index asks for an identity token for another service."

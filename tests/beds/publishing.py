@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from tests.beds.proxy import Answer, Exchange, FaultProxy, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 AUDIENCE = "harbour"
@@ -87,6 +87,7 @@ class TrustedIndex:
     pending: dict[str, str] = field(default_factory=dict)
     minted: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
+    before_mint: Callable[[], object] = lambda: None
     _used: set[str] = field(default_factory=set)
     _ends: dict[str, tuple[float, set[str]]] = field(default_factory=dict)
     _key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
@@ -97,6 +98,10 @@ class TrustedIndex:
         self.proxy.on(self.is_identity, self._issue)
         self.proxy.on(self.is_audience, lambda _: _json({"audience": self.audience}))
         self.proxy.on(self.is_mint, self.mint)
+
+    def beside(self, proxy: FaultProxy, audience: str) -> TrustedIndex:
+        """Another index that trusts the same CI systems."""
+        return TrustedIndex(proxy, audience, _key=self._key)
 
     @staticmethod
     def is_audience(request: Request) -> bool:
@@ -188,6 +193,7 @@ print(json.load(direct.open("{service}?" + query))["value"])
     def mint(self, exchange: Exchange) -> Answer:
         """PyPI's side, in the order of its checks."""
         assert exchange.request.method == "POST"
+        self.before_mint()
         try:
             projects = self._projects_of(json.loads(exchange.request.body)["token"])
         except _RefusalError as error:

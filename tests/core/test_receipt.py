@@ -108,6 +108,7 @@ def test_receipt_before_the_first_upload() -> None:
             "verdict": "running",
             "page": None,
             "blocked_by": [],
+            "stages": [],
             "repository": {"name": "harbour", "url": "https://index.example/"},
             "distributions": [
                 {"filename": WHEEL, "size": 5, "sha256": "aa", **plain},

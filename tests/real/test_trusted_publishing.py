@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.beds.environments import NEWEST_POETRY, OLDEST_POETRY, environment
+from tests.beds.indexes import pypiserver
 from tests.beds.monorepo import add_member, make_root
 from tests.beds.proxy import Answer, CutError, Exchange
 from tests.beds.publishing import TrustedIndex
@@ -58,6 +59,29 @@ def test_publishes_without_credentials(
     before = trusted.proxy.requests[: [*map(trusted.is_mint, trusted.proxy.requests)].index(True)]
     (page,) = [request for request in before if request.is_page]
     assert "authorization" not in page.headers
+
+
+def test_stage_has_a_token_of_its_own(
+    github: Poetry,
+    project: Project,
+    open_pypi: Index,
+    trusted: TrustedIndex,
+    behind: Index,
+    make_proxy: MakeProxy,
+    tmp_path: Path,
+) -> None:
+    """Each index mints one for its own audience, the repository's once the stage has all files."""
+    with pypiserver(tmp_path / "quay", password=False) as quay:
+        stage = trusted.beside(make_proxy(quay.origin), "quay")
+        trusted.before_mint = lambda: held.update(quay.stored("lantern"))
+        held: dict[str, str] = {}
+        job = github.with_variables(POETRY_REPOSITORIES_QUAY_URL=f"{stage.proxy.origin}/")
+        run = publish(job, project, behind, "--stage", "quay")
+        ended(run, 0)
+        assert held == quay.stored("lantern") == open_pypi.stored("lantern") == project.hashes()
+    assert len(stage.minted) == len(trusted.minted) == 1
+    keeps_secrets(run, trusted, project.path, github.home)
+    assert stage.minted[0] not in run.out
 
 
 def test_output_for_programs_has_no_orders(

@@ -68,6 +68,8 @@ class Recording:
     def __call__(self, event: events.Event) -> None:
         """Report an event."""
         self._release.report(event)
+        if isinstance(event, events.OnStage):
+            event = event.event
         if isinstance(event, events.SendingStarted):
             if self._built is not None:
                 with suppress(OSError):  # then it is built again

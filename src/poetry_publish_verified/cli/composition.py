@@ -61,6 +61,7 @@ from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.seams.cache import forget_release
+from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.repositories import (
     accept_encoding,
     is_public,
@@ -72,6 +73,7 @@ from poetry_publish_verified.release.attestations import Attester
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
+from poetry_publish_verified.release.stage import RepositoryStage
 from poetry_publish_verified.release.status import status_of
 from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 from poetry_publish_verified.release.wait import wait_for
@@ -103,20 +105,28 @@ class Check:
 
 
 async def run_release(
-    source: DistDirRelease, needed: Sequence[WorkspaceMember], ticking: Ticking
+    source: DistDirRelease, needed: Sequence[WorkspaceMember], ticking: Ticking, receipt: Any
 ) -> Verdict:
-    """`publish` with real adapters; `ticking` keeps the terminal up to date."""
+    """`publish` with real adapters; `ticking` keeps the terminal up to date.
+
+    `receipt` is the JSON value of an earlier run's.
+    """
     async with _to_publish([source], source.report, ticking) as adapters:
-        return await publish(source, adapters.to_publish(source), needed)
+        return await publish(source, adapters.to_publish(source, receipt), needed)
 
 
 async def run_workspace(
-    sources: Sequence[DistDirRelease], report: Report, ticking: Ticking, *, fail_fast: bool
+    sources: Sequence[DistDirRelease],
+    report: Report,
+    ticking: Ticking,
+    receipt: Any,
+    *,
+    fail_fast: bool,
 ) -> Verdict:
     """`publish_all` with real adapters; `report` takes the events of the run itself."""
     async with _to_publish(sources, report, ticking) as adapters:
         releases = [
-            PlannedRelease(each.started.member, each, adapters.to_publish(each))
+            PlannedRelease(each.started.member, each, adapters.to_publish(each, receipt))
             for each in sources
             if each.started.member
         ]
@@ -126,12 +136,16 @@ async def run_workspace(
 def _to_publish(
     sources: Sequence[DistDirRelease], report: Report, ticking: Ticking
 ) -> AbstractAsyncContextManager[_Adapters]:
-    for source in sources:
-        check_certificates(source.started.targets.repository)
-    releases = [source.started for source in sources]
-    targets = [url for each in releases for url in (each.targets.own, *each.targets.shown_by)]
-    first = releases[0]
-    return _adapters(targets, first.plan, report, ticking, proxies=first.targets.proxies)
+    first = sources[0].started
+    places = [
+        place for each in sources for place in (each.started.targets, *each.started.stage_targets)
+    ]
+    for place in places:
+        check_certificates(place.repository)
+    targets = [url for place in places for url in (place.own, *place.shown_by)]
+    # Whatever is enough elsewhere, clients are asked on a stage.
+    plan = replace(first.plan, until=Until.INSTALLABLE) if first.stages else first.plan
+    return _adapters(targets, plan, report, ticking, proxies=first.targets.proxies)
 
 
 async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
@@ -233,12 +247,23 @@ class _Adapters:
     )
     jitter: Callable[[], float] = random.SystemRandom().random
 
-    def to_publish(self, source: DistDirRelease) -> interfaces.PublishContext:
-        """What sends and proves one release."""
-        targets = source.started.targets
+    def to_publish(self, source: DistDirRelease, receipt: Any) -> interfaces.PublishContext:
+        """What sends and proves one release, on its stages first."""
+        started = source.started
+        last = started.targets.repository.name
+        stages = tuple(
+            RepositoryStage(at.repository, self._at(at, plan, source), last, receipt)
+            for at, plan in started.stages
+        )
+        return replace(self._at(started.targets, started.plan, source), stages=stages)
+
+    def _at(
+        self, targets: Targets, plan: Plan, source: DistDirRelease
+    ) -> interfaces.PublishContext:
+        """What sends and proves a release at one repository."""
         tokens = self.publisher(targets.repository)
         return interfaces.PublishContext(
-            plan=source.started.plan,
+            plan=plan,
             repository=HttpRepository(self.http, targets.repository, source.started.dist_dir),
             own=self.indexes[targets.own.url],
             indexes=tuple(self.indexes[target.url] for target in targets.shown_by),
@@ -247,10 +272,10 @@ class _Adapters:
             report=source.report,
             encodings=self.encodings,
             jitter=self.jitter,
-            provenance=_own_provenance(source.started.plan),
+            provenance=_own_provenance(plan),
             slots=self.slots,
             tokens=tokens,
-            attester=self.attester(tokens, source.started.plan),
+            attester=self.attester(tokens, plan),
         )
 
     def to_wait(self, awaited: Awaited, plan: Plan) -> interfaces.VerifyContext:

@@ -119,7 +119,10 @@ class Reporting:
         self._path: Path | None = None
         # What the receipt of an earlier run at that path is of, and whether it is replaced now.
         self._earlier: set[tuple[str, str]] | None = None
+        self.earlier: Any = None
+        """The receipt of an earlier run at that path, as JSON; None if there is none."""
         self._begun = self._written = self._unwritable = False
+        self._told = set[tuple[events.Event, str | None]]()
         self._next_save = 0.0
         self._unsaved = False
 
@@ -139,6 +142,7 @@ class Reporting:
         if self._path is not None and self._written:
             receipt_file.remove(self._path)
         self._earlier = None if earlier is None else receipt.releases_of(earlier)
+        self.earlier = earlier
         self._path, self._written = path, False
         self._begun = self._unsaved = self._begun or self._is_of_another_release()
 
@@ -179,12 +183,18 @@ class Reporting:
 
     def __call__(self, event: events.Event, release: str | None = None) -> None:
         """Report an event of the run, or of one release of it."""
+        if isinstance(event, events.ProblemFound):
+            # Its repository and its stages may all find the same wrong with a release.
+            if (event, release) in self._told:
+                return
+            self._told.add((event, release))
         now = datetime.now(UTC)
         event = _without_secrets(event)
         if isinstance(event, events.ReleaseStarted):
             make_public(event.name)
         self._receipt.apply(event, now, release)
-        self._unsaved = self._unsaved or isinstance(event, receipt.DURABLE)
+        happened = event.event if isinstance(event, events.OnStage) else event
+        self._unsaved = self._unsaved or isinstance(happened, receipt.DURABLE)
         if not self._begun:
             known = isinstance(event, receipt.BEGINS) and event != events.DistributionsRead(())
             self._begun = self._unsaved = known or self._is_of_another_release()
@@ -194,7 +204,7 @@ class Reporting:
         with self._output():
             self._text.event(event, monotonic(), release)
         with self._output():
-            if self._json and not isinstance(event, events.UploadProgressed):
+            if self._json and not isinstance(happened, events.UploadProgressed):
                 self._json(event_line(event, now, self._text.releases.title(release)))
 
     async def keep_ticking(self) -> None:
@@ -271,6 +281,8 @@ class Reporting:
 
 def _without_secrets(event: events.Event) -> events.Event:
     """The event with secrets neither in its words nor in its URLs; names and hashes stay."""
+    if isinstance(event, events.OnStage):
+        return replace(event, event=_without_secrets(event.event))
     texts = {each.name for each in fields(event)} & _TEXTS
     return replace(event, **{name: _cleaned(getattr(event, name)) for name in texts})
 

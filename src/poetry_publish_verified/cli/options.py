@@ -1,7 +1,7 @@
 """The options of the commands, and what they suggest for a typo."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +13,10 @@ from poetry.console.commands.command import Command
 
 from poetry_publish_verified.cli.lasting_output import make_lasting
 from poetry_publish_verified.cli.secrets import hide_secrets
+from poetry_publish_verified.core.events import StagesFound
+from poetry_publish_verified.core.problems import stages as problems
 from poetry_publish_verified.core.settings import Settings, Until, closest
+from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
@@ -121,6 +124,7 @@ class PublishOptions:
     dry_run: bool
     skip_existing: bool
     rehearsal: bool
+    stage_only: bool
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -138,6 +142,7 @@ class PublishOptions:
             dry_run=bool(command.option("dry-run")),
             skip_existing=bool(command.option("skip-existing")),
             rehearsal=bool(command.option("rehearse")),
+            stage_only=bool(command.option("stage-only")),
         )
 
     @property
@@ -157,7 +162,22 @@ class PublishOptions:
             retries=settings.retries,
             public=not self.rehearsal and repositories.is_public(targets.repository.url),
             attest="off" if self.rehearsal else settings.attest,
+            stage_only=self.stage_only,
         )
+
+    def stage_plan(self, settings: Settings, targets: Targets) -> Plan:
+        """That of a stage: the very files are proven there, whatever is enough elsewhere."""
+        plan = self.plan(settings, targets)
+        return replace(plan, until=Until.INSTALLABLE, skip_existing=False, attest="off")
+
+    def stages(self, settings: Settings) -> StagesFound | None:
+        """The stages of the run; raises ReleaseError where options exclude each other."""
+        if self.stage_only and self.rehearsal:
+            raise ReleaseError(Verdict.ERROR, problems.no_stage_in_a_rehearsal())
+        if self.stage_only and not settings.stages:
+            raise ReleaseError(Verdict.ERROR, problems.no_stage())
+        names = tuple(dict.fromkeys(settings.stages))
+        return StagesFound(names, self.stage_only, used=not self.rehearsal) if names else None
 
     def until(self, settings: Settings) -> Until:
         return Until.INSTALLABLE if self.rehearsal else settings.until

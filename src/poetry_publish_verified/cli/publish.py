@@ -52,6 +52,7 @@ def publish_one(
 
     try:
         settings, records = given.checked(), Records.of(given)
+        stages = options.stages(settings)
         built_from = sources(project.root, project.root / options.dist_dir)
         report(RunStarted(options.until(settings), options.rehearsal, built_from))
         rehearsal = rehearsal_targets(stack) if options.rehearsal else None
@@ -60,6 +61,8 @@ def publish_one(
         )
         if options.for_users:
             records.refuse_unwritable([project.identity.name])
+        if stages:
+            report(stages)
         # A rehearsal's index has no dependencies.
         asked = command.option("wait-for-dependencies") and not options.rehearsal
         needed = needed_by(command, project, given) if asked else ()
@@ -75,7 +78,7 @@ def publish_one(
     built = build.build_here(command, release) if options.build else None
     source = DistDirRelease(release, built, records.of_project(project.identity.name))
     keep_receipt(source.project)
-    verdict = anyio.run(run_release, source, needed, report.keep_ticking)
+    verdict = anyio.run(run_release, source, needed, report.keep_ticking, report.earlier)
     _forget([source])
     if options.for_users:
         records.write_metadata({source: verdict}, report)
@@ -93,9 +96,10 @@ def _project(command: Command, given: RunSettings) -> Project:
 
 def _forget(arrived: Iterable[DistDirRelease]) -> None:
     for each in arrived:
-        if each.started.options.for_users:
-            shown_by = each.started.targets.shown_by
-            forget_in_poetrys_caches(shown_by, each.identity, each.report)
+        started = each.started
+        if started.options.for_users:
+            for place in (started.targets, *started.stage_targets):
+                forget_in_poetrys_caches(place.shown_by, each.identity, each.report)
 
 
 def publish_many(
@@ -107,12 +111,15 @@ def publish_many(
         report.keep_receipt(given.receipt)
     settings, workspace = given.checked(), workspace_of(command, given)
     records = Records.of(given, several=len(workspace.checkouts) > 1)
+    stages = options.stages(settings)
     dist_dir = workspace.root / options.dist_dir
     if options.for_users and not given.receipt:
         report.keep_receipt(dist_dir / receipt_file.DIRECTORY / RECEIPT)
     built_from = sources(workspace.root, dist_dir)
     report(RunStarted(options.until(settings), options.rehearsal, built_from))
     report(ProjectsFound(len(workspace.checkouts), workspace.left_out))
+    if stages:
+        report(stages)
     rehearsal = rehearsal_targets(stack) if options.rehearsal else None
     start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
     releases = _start(start, workspace, report)
@@ -131,7 +138,8 @@ def publish_many(
         for each in releases
     ]
     fail_fast, ticking = bool(command.option("fail-fast")), report.keep_ticking
-    verdict = anyio.run(partial(run_workspace, arriving, report, ticking, fail_fast=fail_fast))
+    run = partial(run_workspace, arriving, report, ticking, report.earlier, fail_fast=fail_fast)
+    verdict = anyio.run(run)
     _forget(arriving)
     if options.for_users:
         verdicts = {each["name"]: Verdict(each["verdict"]) for each in report.receipt["releases"]}

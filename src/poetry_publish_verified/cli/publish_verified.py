@@ -81,6 +81,13 @@ class PublishVerifiedCommand(SuggestingCommand):
             " such as 'packages/*'.",
             multiple=True,
         ),
+        value_option(
+            "stage",
+            "A repository that gets the same files first, and where they are verified before any"
+            " goes to the repository itself.",
+            multiple=True,
+        ),
+        option("stage-only", None, "Publish to the stages, and nowhere else yet."),
         option(
             "wait-for-dependencies",
             None,

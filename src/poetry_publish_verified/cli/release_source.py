@@ -52,6 +52,8 @@ class DistDirRelease:
 
     def _look(self, stop: Stop) -> Release:
         project, dist_dir = self.project, self.started.dist_dir
+        # Where nothing goes yet, no credentials are needed.
+        targets = None if self.started.options.stage_only else self.started.targets
         name, version = project.identity.name, project.identity.version
         found = dist_dir_adapter.look(dist_dir, name, version, stop.is_set)
         root = project.root.resolve()
@@ -59,8 +61,8 @@ class DistDirRelease:
         circumstances = Circumstances(
             place=str(dist_dir),
             built=self.built is not None,
-            repository=self.started.targets.repository,
-            indexes=tuple(index.url for index in self.started.targets.shown_by),
+            repository=targets.repository if targets else None,
+            indexes=tuple(index.url for index in targets.shown_by) if targets else (),
             broken=found.broken,
             declared=project.declared if self.built is None else None,
             changed=changed_since(project.root, dist_dir, found.distributions, version),

@@ -7,7 +7,14 @@ from cleo.io.outputs.output import Verbosity
 from poetry.console.commands.command import Command
 
 from poetry_publish_verified.core.problems.project import unreadable
-from poetry_publish_verified.core.settings import KEYS, Origin, ResolvedSettings, Settings, resolve
+from poetry_publish_verified.core.settings import (
+    KEYS,
+    OPTIONS,
+    Origin,
+    ResolvedSettings,
+    Settings,
+    resolve,
+)
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api.project import (
@@ -76,7 +83,7 @@ def read_settings(command: Command, defaults: Settings) -> RunSettings:
         table = settings_table(file) if file else {}
     except (OSError, ValueError) as error:
         fault = unreadable(str(file), error)
-    options = {key: command.option(key) or None for key in KEYS}
+    options = {key: command.option(OPTIONS.get(key, key)) or None for key in KEYS}
     if command.option("attest", "") is None and command.io.input.has_parameter_option("--attest"):
         options["attest"] = True  # it may have a value
     resolved = resolve(options, environment_settings(), table, defaults)

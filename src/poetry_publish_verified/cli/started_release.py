@@ -14,11 +14,12 @@ from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.adapters.trusted_publishing import ambient_provider
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.core import events
+from poetry_publish_verified.core.problems import stages as problems
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.trusted_publishing import trusted
 from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTarget
-from poetry_publish_verified.errors import ReleaseError, Verdict
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import LockRefusedError
@@ -41,10 +42,15 @@ class StartedRelease:
     options: PublishOptions
     plan: Plan
     targets: Targets
+    stages: tuple[tuple[Targets, Plan], ...]
     dist_dir: Path
     report: Callable[[events.Event], None]
     member: WorkspaceMember | None = None
     build_lock: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def stage_targets(self) -> tuple[Targets, ...]:
+        return tuple(targets for targets, _ in self.stages)
 
     def hold(self, command: Command, stack: ExitStack) -> None:
         """Lock the checkout, waiting no longer than for indexes; raises ReleaseError.
@@ -55,7 +61,9 @@ class StartedRelease:
         places, root = LockPlaces(user_lock_directory()), self.project.root
         locks = [(places.build(root), self.build_lock)]
         if self.options.for_users:
-            locks.insert(0, (places.release(root, self.targets.repository.url), stack))
+            urls = {each.repository.url for each in (self.targets, *self.stage_targets)}
+            # Always in the same order, so that no two runs deadlock.
+            locks = [*((places.release(root, url), stack) for url in sorted(urls)), *locks]
         on_wait, export = Notifier(command.io).warn, self.member is None
         for resource, until in locks:
             try:
@@ -86,6 +94,11 @@ def start_release(
     shown_by = tuple(index.url for index in targets.shown_by)
     page = repositories.project_page(targets.own.url, name)
     report(events.TargetsFound(targets.repository.url, shown_by, page))
+    stages = () if rehearsal else _stages(settings, project, targets)
+    for stage in stages:
+        urls = tuple(index.url for index in stage.shown_by)
+        found = events.TargetsFound(stage.repository.url, urls)
+        report(events.OnStage(stage.repository.name, found))
     dist_dir = project.root / options.dist_dir
     if rehearsal and options.build:
         # A rehearsal leaves the user's dist directory alone.
@@ -95,6 +108,7 @@ def start_release(
         options=options,
         plan=options.plan(settings, targets),
         targets=targets,
+        stages=tuple((stage, options.stage_plan(settings, stage)) for stage in stages),
         dist_dir=dist_dir,
         report=report,
         member=member,
@@ -106,6 +120,34 @@ def _targets(options: PublishOptions, settings: Settings, project: Project) -> T
     repository = repositories.repository(poetry, options.repository, options.credentials)
     repository = trusted(repository, settings.trusted_publishing, ambient_provider())
     return indexes.targets(poetry, repository, settings.indexes)
+
+
+def _stages(settings: Settings, project: Project, last: Targets) -> list[Targets]:
+    """Where the release goes first; the command line's credentials are for the repository alone."""
+    found: list[Targets] = []
+    faults: list[Problem] = []
+    for name in dict.fromkeys(settings.stages):
+        try:
+            repository = repositories.repository(
+                project.poetry,
+                repositories.repository_name(name, "--stage"),
+                repositories.Credentials(),
+            )
+            repository = trusted(repository, settings.trusted_publishing, ambient_provider())
+            stage = indexes.targets(project.poetry, repository, ())
+        except ReleaseError as error:
+            faults += (
+                problems.on_stage(each, name, last.repository.name) for each in error.problems
+            )
+            continue
+        for other in (last, *found):
+            same = {stage.repository.url, stage.own.url} & {other.repository.url, other.own.url}
+            if same:
+                faults.append(problems.stage_is_elsewhere(name, other.repository.name, min(same)))
+        found.append(stage)
+    if faults:
+        raise ReleaseError.refused(*faults)
+    return found
 
 
 def rehearsal_targets(stack: ExitStack) -> Targets:

@@ -4,7 +4,7 @@ A class's name is the event's name in `--format json`: `UploadStarted` is `uploa
 """
 
 from dataclasses import dataclass
-from typing import Literal, dataclass_transform
+from typing import Any, Literal, dataclass_transform
 
 from poetry_publish_verified.errors import Problem, Verdict
 
@@ -62,6 +62,17 @@ class ReleaseStarted(Event):
     name: str
     version: str
     repository: str | None
+
+
+class StagesFound(Event):
+    """The run goes to these repositories first, or `only` there.
+
+    A rehearsal has an index of its own, so the stages are not `used`.
+    """
+
+    names: tuple[str, ...]
+    only: bool
+    used: bool
 
 
 class VersionSet(Event):
@@ -321,6 +332,26 @@ class ReleaseEnded(Event):
     """One release has ended."""
 
     verdict: Verdict
+
+
+class StageProvenBefore(Event):
+    """The receipt of an earlier run says that these very files were proven on a stage.
+
+    `proof` is what that receipt records of the stage.
+    """
+
+    proof: dict[str, Any]
+
+
+class StageSkipped(Event):
+    """The repository has every file already, so none goes to the stage."""
+
+
+class OnStage(Event):
+    """What happens to a release on a stage, apart from what happens on its repository."""
+
+    stage: str
+    event: Event
 
 
 class RunEnded(Event):

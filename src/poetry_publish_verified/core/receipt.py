@@ -2,17 +2,19 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.receipt_document import (
     ClientEntry,
     DistributionEntry,
     IndexEntry,
+    PlaceEntry,
     ProblemEntry,
     ProvenanceEntry,
     ReceiptDocument,
     ReleaseEntry,
+    StageEntry,
     VariantEntry,
 )
 from poetry_publish_verified.core.variants import UNSEEN
@@ -71,6 +73,8 @@ class Receipt:
     def __init__(self, tool: str, version: str, poetry: str, started: datetime) -> None:
         """`tool` and `version` name this distribution, `poetry` is Poetry's version."""
         self._release: ReleaseEntry
+        # That release, or its stage, that the event at hand is about.
+        self._place: PlaceEntry
         self._releases: list[ReleaseEntry] = []
         self._known: dict[str, ReleaseEntry] = {}
         self._run: ReceiptDocument = {
@@ -105,10 +109,33 @@ class Receipt:
                 self._known[release] = self._release
         elif release is not None:
             self._release = self._known[release]
-        self._apply_to_run(event, iso(now))
-        self._apply_to_release(event, iso(now))
+        if isinstance(event, events.OnStage):
+            self._place = stage = self._stage(event.stage)
+            event = event.event
+            self._apply_to_stage(event, iso(now), stage)
+        else:
+            self._apply_to_run(event, iso(now))
+            self._apply_to_release(event, iso(now))
+            if self._releases:
+                self._place = self._release
+        self._apply_to_place(event)
         self._apply_to_distribution(event, iso(now))
         self._apply_to_index(event, iso(now))
+
+    def _apply_to_stage(self, event: events.Event, now: str, stage: StageEntry) -> None:
+        match event:
+            case events.StageProvenBefore(proof):
+                stage.update(cast(StageEntry, proof))
+            case events.ReleaseEnded(verdict):
+                stage["verdict"], stage["finished"] = str(verdict), now
+
+    def _apply_to_place(self, event: events.Event) -> None:
+        match event:
+            case events.TargetsFound(repository_url, indexes):
+                self._place["repository"]["url"] = repository_url
+                self._place["indexes"] = [_index(url) for url in indexes]
+            case events.DistributionsRead(distributions):
+                self._place["distributions"] = [_distribution(file) for file in distributions]
 
     def _apply_to_run(self, event: events.Event, now: str) -> None:
         match event:
@@ -133,12 +160,8 @@ class Receipt:
                 page, old = self._release["page"], self._release["version"]
                 self._release["page"] = page and f"{page.removesuffix(f'{old}/')}{version}/"
                 self._release["version"] = version
-            case events.TargetsFound(repository_url, indexes, page):
-                self._release["repository"]["url"] = repository_url
+            case events.TargetsFound(project_page=page):
                 self._release["page"] = page and f"{page}{self._release['version']}/"
-                self._release["indexes"] = [_index(url) for url in indexes]
-            case events.DistributionsRead(distributions):
-                self._release["distributions"] = [_distribution(file) for file in distributions]
             case events.ReleaseBlocked(by):
                 self._release["blocked_by"] = list(by)
             case events.ReleaseEnded(verdict):
@@ -161,7 +184,7 @@ class Receipt:
                 self._set_remote_sha256(filename, sha256)
             case events.FileListed(index, filename, sha256, url):
                 self._set_remote_sha256(filename, sha256)
-                if index in [each["url"] for each in self._release["indexes"][:1]]:
+                if index in [each["url"] for each in self._place["indexes"][:1]]:
                     self._distribution(filename)["url"] = url
             case events.FileVerified(_, filename, sha256):
                 self._set_remote_sha256(filename, sha256)
@@ -207,11 +230,25 @@ class Receipt:
             self._distribution(filename)["remote_sha256"] = sha256
 
     def _distribution(self, filename: str) -> DistributionEntry:
-        return next(file for file in self._release["distributions"] if file["filename"] == filename)
+        return next(file for file in self._place["distributions"] if file["filename"] == filename)
+
+    def _stage(self, name: str) -> StageEntry:
+        stages = self._release["stages"]
+        if all(stage["repository"]["name"] != name for stage in stages):
+            stages.append(
+                {
+                    "verdict": None,
+                    "repository": {"name": name, "url": None},
+                    "distributions": [],
+                    "indexes": [],
+                    "finished": None,
+                }
+            )
+        return next(stage for stage in stages if stage["repository"]["name"] == name)
 
     def _index(self, url: str) -> IndexEntry:
         # Two URLs may be the same without their secrets.
-        return next(index for index in self._release["indexes"] if index["url"] == url)
+        return next(index for index in self._place["indexes"] if index["url"] == url)
 
     def _variant(self, index: str, name: str) -> VariantEntry:
         variants = self._index(index)["variants"]
@@ -266,6 +303,7 @@ def _release(event: events.ReleaseStarted, now: str) -> ReleaseEntry:
         "verdict": str(Verdict.RUNNING),
         "page": None,
         "blocked_by": [],
+        "stages": [],
         "repository": {"name": event.repository, "url": None},
         "distributions": [],
         "indexes": [],

@@ -94,7 +94,22 @@ class IndexEntry(TypedDict):
     finished: str | None
 
 
-class ReleaseEntry(TypedDict):
+class PlaceEntry(TypedDict):
+    """A release at one repository, and on the indexes that must show it."""
+
+    repository: RepositoryEntry
+    distributions: list[DistributionEntry]
+    indexes: list[IndexEntry]
+    finished: str | None
+
+
+class StageEntry(PlaceEntry):
+    """A repository that the release goes to first; the verdict there is null until it has one."""
+
+    verdict: str | None
+
+
+class ReleaseEntry(PlaceEntry):
     """One release; `page` is its page for people, null if that is not known."""
 
     name: str
@@ -102,12 +117,9 @@ class ReleaseEntry(TypedDict):
     verdict: str
     page: str | None
     blocked_by: list[str]
-    repository: RepositoryEntry
-    distributions: list[DistributionEntry]
-    indexes: list[IndexEntry]
+    stages: list[StageEntry]
     problems: list[ProblemEntry]
     started: str
-    finished: str | None
 
 
 class ReceiptDocument(TypedDict):

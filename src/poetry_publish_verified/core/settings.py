@@ -23,6 +23,8 @@ _TABLE = "[tool.publish-verified]"
 _OTHER_VARIABLES = ("GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD")
 
 
+OPTIONS = {"stages": "stage"}
+"""The names of options that are not those of their settings."""
 TrustedPublishing = Literal["auto", "always", "never"]
 Attest = Literal["off", "on", "require"]
 
@@ -46,7 +48,7 @@ class Origin(StrEnum):
         """The setting's name there, such as `--timeout`."""
         match self:
             case Origin.OPTION:
-                return f"--{key}"
+                return f"--{OPTIONS.get(key, key)}"
             case Origin.ENVIRONMENT:
                 return ENVIRONMENT_PREFIX + _variable(key)
             case Origin.PYPROJECT:
@@ -80,6 +82,7 @@ class Settings:
     hook_timeout: float = 60.0
     notify_url: str | None = None
     provenance: tuple[NamedPublisher, ...] = ()
+    stages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +297,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "hook-timeout": ("hook_timeout", _seconds),
     "notify-url": ("notify_url", _webhook),
     "provenance": ("provenance", _publishers),
+    "stages": ("stages", _texts),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

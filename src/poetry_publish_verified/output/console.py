@@ -9,7 +9,7 @@ from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output import summary
-from poetry_publish_verified.output.releases import Releases
+from poetry_publish_verified.output.releases import Release, Releases
 from poetry_publish_verified.output.tables import UploadTable, WaitTable, project_rows
 from poetry_publish_verified.output.words import escaped
 
@@ -76,9 +76,15 @@ class Text:
     def event(self, event: events.Event, seconds: float, release: str | None = None) -> None:
         self.releases.apply(event, release)
         title = (self.releases.title(release) or "") if self.releases.several else ""
+        about, stage = self.releases.get(release), ""
+        if isinstance(event, events.OnStage):
+            stage, event = event.stage, event.event
+            about = about.stages[stage]
         self._uploads.apply(event, seconds)
         self._waits.apply(event, seconds, title)
-        self._say(event, seconds, release, title)
+        for line in self._lines(event, seconds, about, title):
+            self._advised = ""
+            self._terminal.line(line.replace(" - ", f" - {_name(stage)}: ", 1) if stage else line)
         progress = isinstance(event, events.UploadProgressed)
         if self._terminal.animated and not (progress and seconds < self._painted + _PAINTED):
             self.tick(seconds)
@@ -114,20 +120,19 @@ class Text:
         """How the run ended, on one line that says it alone."""
         return summary.verdict_line(self.releases, verdict, self._kind)
 
-    def _say(self, event: events.Event, seconds: float, release: str | None, title: str) -> None:
+    def _lines(
+        self, event: events.Event, seconds: float, about: Release, title: str
+    ) -> Iterator[str]:
         of = f"{escaped(title)}: " if title else ""
         if isinstance(event, events.ProblemFound):
             self._say_problem(event.problem, of)
             return
-        for line in (
-            *self._release_lines(event, of),
-            *self._upload_lines(event),
-            *self._index_lines(event, release, of),
-            *self._provenance_lines(event, of),
-            *self._late_lines(event, seconds, title, of),
-        ):
-            self._advised = ""
-            self._terminal.line(line)
+        yield from self._release_lines(event, of)
+        yield from self._stage_lines(event, of)
+        yield from self._upload_lines(event)
+        yield from self._index_lines(event, about, of)
+        yield from self._provenance_lines(event, of)
+        yield from self._late_lines(event, seconds, title, of)
 
     def _say_problem(self, problem: Problem, of: str) -> None:
         style, say = problem.severity, self._terminal.error_line
@@ -171,6 +176,18 @@ class Text:
                 style = "success" if verdict.exit_code == 0 else "error"
                 yield f" - {of}<{style}>{verdict}</{style}>"
 
+    def _stage_lines(self, event: events.Event, of: str) -> Iterator[str]:
+        match event:
+            case events.StagesFound(names, _, used=False):
+                yield f" - a rehearsal skips {_name(some(names))}, where a release goes first"
+            case events.StagesFound(names, only):
+                goes = "would go" if self._kind == "dry-run" else "goes"
+                yield f" - {goes} to {_name(some(names))} {'only' if only else 'first'}"
+            case events.StageProvenBefore(proof):
+                yield f" - {of}already verified at {escaped(str(proof['finished']))}"
+            case events.StageSkipped():
+                yield f" - {of}skipped, because the repository has every file already"
+
     def _upload_lines(self, event: events.Event) -> Iterator[str]:
         match event:
             case events.FileCompared(filename, state) if self._kind == "dry-run":
@@ -188,12 +205,12 @@ class Text:
             case events.UploadDelayed(_, words, pause):
                 yield f" - {escaped(words)} Retrying in {durations.in_words(pause)}."
 
-    def _index_lines(self, event: events.Event, release: str | None, of: str) -> Iterator[str]:
+    def _index_lines(self, event: events.Event, about: Release, of: str) -> Iterator[str]:
         """One line per index; with -v each step; for many projects only the verdicts."""
         verbose = self._terminal.verbose
         match event:
             case events.IndexEnded(index, proven=True) if verbose or not self.releases.projects:
-                yield f" - {of}{_index(index)} {self.releases.get(release).proof(index)}"
+                yield f" - {of}{_index(index)} {about.proof(index)}"
                 if verbose and event.not_offered:
                     yield f"   not offered, so not compared: {', '.join(event.not_offered)}"
             case events.FirstLookDelayed(index, detail, pause):
@@ -206,7 +223,7 @@ class Text:
             case events.BecameVisible(index, variant, waited=waited):
                 yield f" - {of}{_index(index)} lists every file for {variant} after {waited:.1f} s"
             case events.FileVerified(index, filename, client=client):
-                how = self.releases.get(release).how(filename)
+                how = about.how(filename)
                 way = "" if client == "http" else f" with {client}"
                 yield f" - {of}{_name(filename)} downloads {how} from {_index(index)}{way}"
             case events.ClientAsked(index, client, downloaded, resolved):

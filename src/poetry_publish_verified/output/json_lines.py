@@ -6,14 +6,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from poetry_publish_verified.core.events import Event
+from poetry_publish_verified.core.events import Event, OnStage
 from poetry_publish_verified.core.receipt import iso
 
 
 def event_line(event: Event, now: datetime, release: str | None) -> str:
-    """An event: `event` (`UploadStarted` is `upload-started`), `time`, `of`, and its fields."""
+    """An event: `event` (`UploadStarted` is `upload-started`), `time`, `of`, and its fields.
+
+    One on a stage also has the name of that `stage`.
+    """
+    fields: dict[str, Any] = {"of": release}
+    if isinstance(event, OnStage):
+        fields["stage"], event = event.stage, event.event
     words = "".join(f"-{char.lower()}" if char.isupper() else char for char in type(event).__name__)
-    return _line(words.removeprefix("-"), now, {"of": release, **asdict(event)})
+    return _line(words.removeprefix("-"), now, fields | asdict(event))
 
 
 def receipt_line(receipt: Mapping[str, Any], now: datetime) -> str:

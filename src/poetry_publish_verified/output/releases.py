@@ -45,12 +45,21 @@ class Release:
     # Whether it is known which files it should have, and what is in them.
     complete: bool = True
     sending: bool = False
+    repository: str | None = None
     verdict: Verdict = Verdict.RUNNING
     files: dict[str, events.Upload] = field(default_factory=dict)
     proofs: defaultdict[str, Proof] = field(default_factory=lambda: defaultdict(Proof))
     # What each index lacked at the last look.
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     errors: list[Problem] = field(default_factory=list)
+    # How it fares on each stage.
+    stages: dict[str, "Release"] = field(default_factory=dict)
+
+    @property
+    def on_stage(self) -> tuple[str, "Release"] | None:
+        """The stage that has some of it and has not proven it, and how it fares there."""
+        begun = (item for item in self.stages.items() if item[1].sending)
+        return next((item for item in begun if item[1].verdict is not Verdict.VERIFIED), None)
 
     @property
     def title(self) -> str:
@@ -135,6 +144,8 @@ class Release:
 
     def _apply_state(self, event: events.Event) -> None:
         match event:
+            case events.OnStage(stage, on_stage):
+                self.stages.setdefault(stage, Release(self.name, self.version)).apply(on_stage)
             case events.BuildStarted():
                 self.state = "building"
             case events.DistributionsRead():
@@ -181,8 +192,8 @@ class Releases:
         match event:
             case events.ProjectsFound(count):
                 self.projects = count
-            case events.ReleaseStarted(name, version):
-                self.last = self._known[key] = Release(name, version)
+            case events.ReleaseStarted(name, version, repository):
+                self.last = self._known[key] = Release(name, version, repository=repository)
             case events.ProblemFound(problem) if key not in self._known:
                 self.errors += [problem] if problem.severity == "error" else []
             case _:

@@ -67,16 +67,25 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind, *, below: boo
             kept = states.count("kept-remote")
             differ = f"{plural(kept, 'file')} {'differs' if kept == 1 else 'differ'}"
             words = f"{subject} {is_} {level}, but {differ} from the build"
+        case Verdict.STAGED:
+            stages, places = _stages(releases)
+            words = f"{subject} {is_} {Until.INSTALLABLE} on {stages}; nothing was sent to {places}"
         case Verdict.DRY_RUN:
             words = f"{subject} passed every check; nothing was uploaded, no credentials were tried"
         case Verdict.ERROR if all(each.verdict.exit_code == 0 for each in releases.all or [last]):
             words = f"{subject} {is_} {level}, but not everything was recorded"
         case _ if releases.projects and kind != "wait":
             words = _failures(releases, verdict, below=below)
+        case _ if releases.last.on_stage:
+            stage, there = releases.last.on_stage
+            words = f"{subject} is not verified on {stage} ({there.arrived()} there);"
+            words += f" {_nothing(releases)}{_again(verdict)}"
         case Verdict.UPLOAD_FAILED:
             words = f"{releases.last.arrived()} are on the index"
         case _ if verdict in _STATES and kind != "wait":
-            words = _STATES[verdict]
+            staged = releases.last.stages.items()
+            places = "".join(f"on {n}, " for n, there in staged if there.verdict is verdict)
+            words = places + _STATES[verdict]
         case _:
             words = _progress(releases, verdict, subject, kind)
     return f"{verdict}: {words}"
@@ -84,7 +93,7 @@ def verdict_line(releases: Releases, verdict: Verdict, kind: Kind, *, below: boo
 
 def _progress(releases: Releases, verdict: Verdict, subject: str, kind: Kind) -> str:
     if not subject or (kind != "wait" and not any(each.sending for each in releases.all)):
-        return f"nothing was {'verified' if kind == 'wait' else 'uploaded'}"
+        return "nothing was verified" if kind == "wait" else _nothing(releases)
     if kind == "wait":
         failed = [each for each in releases.all if each.verdict.exit_code != 0]
         words = "; ".join(each.unproven() for each in failed[:_NEAR])
@@ -112,8 +121,25 @@ def _failures(releases: Releases, verdict: Verdict, *, below: bool) -> str:
         count, names = len(unfinished), some(unfinished, _NEAR)
         words.append(f"{count} of {total} {_are(count)} not proven: {names}")
     words += [f"{blocked} {_are(blocked)} blocked"] if blocked else []
-    words.append(f"{good} {_are(good)} proven" if sending else "nothing was uploaded")
-    return "; ".join(words) + (_again(verdict) if sending else "")
+    words.append(f"{good} {_are(good)} proven" if sending else _nothing(releases))
+    return "; ".join(words) + (_again(verdict) if sending or _on_stages(releases) else "")
+
+
+def _on_stages(releases: Releases) -> bool:
+    """Whether anything was sent to a stage."""
+    return any(there.sending for each in releases.all for there in each.stages.values())
+
+
+def _nothing(releases: Releases) -> str:
+    staged = _on_stages(releases)
+    return f"nothing was sent to {_stages(releases)[1]}" if staged else "nothing was uploaded"
+
+
+def _stages(releases: Releases) -> tuple[str, str]:
+    """The names of the stages, and that of the repository behind them."""
+    stages = dict.fromkeys(stage for each in releases.all for stage in each.stages)
+    repositories = dict.fromkeys(each.repository for each in releases.all if each.repository)
+    return some(list(stages)), some(list(repositories))
 
 
 def _causes(failed: Iterable[Release], *, below: bool) -> Iterator[str]:

@@ -180,6 +180,9 @@ def project_rows(releases: Releases, width: int) -> list[str]:
 
 def _state(release: Release, gone: set[str]) -> str:
     """What a project is doing; it no longer waits for those that are `gone`."""
+    if release.on_stage:
+        stage, there = release.on_stage
+        return f"{_state(there, gone)} ({stage})"
     needs = [name for name in release.needs if name not in gone]
     if release.state == "waiting" and needs:
         return f"waiting for {some(needs, 3)}"

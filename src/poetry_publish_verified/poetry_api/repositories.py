@@ -57,11 +57,11 @@ class _Recorder:
         self.url, self.cert, self.client_cert = url, cert, client_cert
 
 
-def repository_name(option: str | None) -> str:
+def repository_name(value: str | None, option: str = "--repository") -> str:
     """The repository's name; raises ReleaseError for a URL, which may hold a password."""
-    if option and ("://" in option or "@" in option):
-        raise ReleaseError.refused(problems.url_for_a_name())
-    return option or "pypi"
+    if value and ("://" in value or "@" in value):
+        raise ReleaseError.refused(problems.url_for_a_name(option))
+    return value or "pypi"
 
 
 def repository(poetry: Poetry, name: str | None, given: Credentials) -> RepositoryTarget:

@@ -201,6 +201,25 @@ class ReleaseSource(Protocol):
         """Read all its files; raises ReleaseError if that fails."""
 
 
+class Stage(Protocol):
+    """Where a release is proven before its repository gets it.
+
+    `release.stage` has the one that is a repository itself. An index may have staged releases of
+    its own one day (PEP 694 is a draft).
+    """
+
+    name: str
+
+    async def prepare(self, release: Release, *, needed: bool) -> None:
+        """Look whether it can go there, before anything is sent; raises ReleaseError.
+
+        It is not `needed` if its repository has all of it: then nothing could be held back.
+        """
+
+    async def prove(self) -> None:
+        """Send what was prepared, and prove that it is there; raises ReleaseError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was asked for; `timeout` in seconds, from the end of the last upload.
@@ -209,6 +228,7 @@ class Plan:
     `jobs` files are sent at once, each at most `retries` times after the first. `attest`: sign an
     attestation for each, if that is possible (`on`), or send nothing without (`require`).
     `provenance`: one of these must have published what somebody else releases, if any is named.
+    `stage_only`: the release goes to its stages and no further.
     """
 
     until: Until
@@ -222,6 +242,7 @@ class Plan:
     public: bool = False
     attest: Attest = "off"
     provenance: tuple[NamedPublisher, ...] = ()
+    stage_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +284,11 @@ class PublishContext(VerifyContext):
     """The world of a release that is to be sent; each file takes one of the `slots` meanwhile.
 
     `tokens` is None if the configured credentials, or none, are used; `attester` if
-    nothing is to be attested.
+    nothing is to be attested. The `stages` come first.
     """
 
     repository: Repository
     slots: AbstractAsyncContextManager[object]
     tokens: TrustedPublisher | None = None
     attester: Attester | None = None
+    stages: tuple[Stage, ...] = ()

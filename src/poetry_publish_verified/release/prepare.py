@@ -59,7 +59,7 @@ async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Relea
         group.start_soon(sign_in)
         release = await of("preflight", source.read())
         if release is not None:
-            await of("preflight", _refuse_faults(release, context))
+            await of("preflight", refuse_faults(release, context))
             await of("attestations", _refuse_unattested(release, context))
         judged.set()
         if release is None or not release.distributions:
@@ -72,8 +72,8 @@ async def prepare(source: ReleaseSource, context: PublishContext) -> tuple[Relea
     return release, found or Reconciled()
 
 
-async def _refuse_faults(release: Release, context: PublishContext) -> None:
-    """Collect what preflight finds; warnings are reported at once."""
+async def refuse_faults(release: Release, context: PublishContext) -> None:
+    """Raise ReleaseError with what preflight finds; warnings are reported at once."""
     problems = preflight.check(
         release.identity,
         release.distributions,

@@ -1,23 +1,26 @@
 """One release from start to end: look, send, wait, prove."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile, as_built
 from poetry_publish_verified.core.problems import trusted_publishing as problems
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.trusted_publishing import Publisher
-from poetry_publish_verified.errors import Problem, Severity, Verdict
-from poetry_publish_verified.release.collect import refuse
+from poetry_publish_verified.errors import Problem, ReleaseError, Severity, Verdict
+from poetry_publish_verified.release.collect import collecting, refuse
 from poetry_publish_verified.release.interfaces import (
     ExpectedRelease,
     PublishContext,
     Release,
     ReleaseSource,
+    Stage,
 )
-from poetry_publish_verified.release.prepare import prepare
+from poetry_publish_verified.release.prepare import prepare, refuse_faults
 from poetry_publish_verified.release.prove import prove_everywhere
-from poetry_publish_verified.release.reconcile import Reconciled
+from poetry_publish_verified.release.reconcile import Reconciled, first_look, reconcile
 from poetry_publish_verified.release.upload import send_missing
 from poetry_publish_verified.release.wait import wait_for_needed
 
@@ -32,13 +35,93 @@ async def publish(
 
     Returns VERIFIED, KEPT_REMOTE or DRY_RUN; raises ReleaseError for every other end.
     """
-    release, found = await prepare(source, context)
-    refuse(foreseen([(release, found)], context), context.report)
+    ready = await prepare_everywhere(source, context)
+    refuse(foreseen([ready], context), context.report)
     await context.clients()
     if context.plan.dry_run:
         return Verdict.DRY_RUN
+    for stage in ready.stages:
+        await stage.prove()
+    if context.plan.stage_only:
+        return Verdict.STAGED
     await wait_for_needed(needed, context)
-    return await send_and_prove(release, found, context)
+    return await send_and_prove(ready.release, await look_again(ready, context), context)
+
+
+class ReadyRelease(NamedTuple):
+    """A release that can be sent, what its repository has of it, and the stages that come first."""
+
+    release: Release
+    found: Reconciled
+    stages: tuple[Stage, ...]
+
+
+async def prepare_everywhere(source: ReleaseSource, context: PublishContext) -> ReadyRelease:
+    """Prepare a release for its repository and its stages; ReleaseError with all that is wrong."""
+    once, found, errors = _ReadOnce(source), Reconciled(), list[ReleaseError]()
+    try:
+        if context.plan.stage_only:
+            await refuse_faults(await once.read(), context)
+        else:
+            _, found = await prepare(once, context)
+    except ReleaseError as error:
+        errors.append(error)
+    release = once.release
+    if release is None:
+        raise ReleaseError.combine(errors)
+    stages: tuple[Stage, ...] = ()
+    try:
+        stages = await _prepare_stages(release, found.remote, context)
+    except ReleaseError as error:
+        errors.append(error)
+    if errors:
+        raise ReleaseError.combine(errors)
+    return ReadyRelease(release, found, stages)
+
+
+async def _prepare_stages(
+    release: Release, remote: Mapping[str, str], context: PublishContext
+) -> tuple[Stage, ...]:
+    """The stages that have to prove a release of which the repository has what is `remote`.
+
+    Other files that it keeps go to no stage. Raises ReleaseError with all that is wrong.
+    """
+    built = release.distributions
+    staged = tuple(d for d in built if remote.get(d.filename, d.sha256) == d.sha256)
+    needed = context.plan.stage_only or any(d.filename not in remote for d in staged)
+
+    async def prepare_stage(stage: Stage) -> None:
+        await stage.prepare(replace(release, distributions=staged), needed=needed)
+
+    async with collecting() as start:
+        for stage in context.stages:
+            start(prepare_stage, stage)
+    return context.stages if needed else ()
+
+
+async def look_again(ready: ReadyRelease, context: PublishContext) -> Reconciled:
+    """What the repository has after the time that the stages took; raises ReleaseError."""
+    if not ready.stages:
+        return ready.found
+
+    async def patient() -> bool:
+        return True
+
+    seen = await first_look(ready.release.identity, context, patient)
+    return await reconcile(ready.release, seen, context)
+
+
+class _ReadOnce:
+    """A source whose files are read once, however often they are asked for."""
+
+    def __init__(self, source: ReleaseSource) -> None:
+        self.identity = source.identity
+        self.release: Release | None = None
+        self._source = source
+
+    async def read(self) -> Release:
+        self.release = self.release or await self._source.read()
+        return self.release
 
 
 async def send_and_prove(release: Release, found: Reconciled, context: PublishContext) -> Verdict:
@@ -60,16 +143,17 @@ async def send_and_prove(release: Release, found: Reconciled, context: PublishCo
 
 
 def foreseen(
-    ready: Iterable[tuple[Release, Reconciled]], context: PublishContext, *, waits: bool = False
+    ready: Iterable[ReadyRelease], context: PublishContext, *, waits: bool = False
 ) -> list[Problem]:
     """What may keep a trusted publisher's tokens from serving all releases of a run.
 
     `waits`: some are sent only once others are proven.
     """
-    if context.tokens is None:
+    if context.tokens is None or context.plan.stage_only:
         return []
     missing, new = 0, []
-    for release, there in ready:
+    for release, there, stages in ready:
+        waits = waits or bool(stages)
         sizes = [d.size for d in release.distributions if d.filename not in there.remote]
         missing += sum(sizes)
         new += [release.identity.name] if sizes and there.new_project else []

@@ -1,6 +1,6 @@
 """Many releases: each is sent as soon as everything it depends on is verified."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -10,10 +10,14 @@ from poetry_publish_verified.core import events, release_order
 from poetry_publish_verified.core.release_order import Needs, WorkspaceMember
 from poetry_publish_verified.errors import ReleaseError, Verdict, gravest
 from poetry_publish_verified.release.collect import report_problems
-from poetry_publish_verified.release.interfaces import PublishContext, Release, ReleaseSource
-from poetry_publish_verified.release.prepare import prepare
-from poetry_publish_verified.release.publish import foreseen, send_and_prove
-from poetry_publish_verified.release.reconcile import Reconciled
+from poetry_publish_verified.release.interfaces import PublishContext, ReleaseSource, Stage
+from poetry_publish_verified.release.publish import (
+    ReadyRelease,
+    foreseen,
+    look_again,
+    prepare_everywhere,
+    send_and_prove,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,7 @@ class _PreparedRelease:
 
     planned: PlannedRelease
     member: WorkspaceMember
-    release: Release
-    found: Reconciled
+    ready: ReadyRelease
 
 
 async def publish_all(
@@ -49,8 +52,12 @@ async def publish_all(
     ready = await _prepare_all(releases, report)
     if isinstance(ready, Verdict):
         return ready
-    for each in releases[:1]:  # all have the same clients
-        await each.context.clients()
+    plan = releases[0].context.plan
+    await releases[0].context.clients()  # all have the same
+    if not plan.dry_run and (failed := await _pass_stages(ready)):
+        return _end_without(releases, failed)
+    if plan.stage_only:
+        return _end_all(releases, Verdict.DRY_RUN if plan.dry_run else Verdict.STAGED)
     return await _Flow(ready, fail_fast=fail_fast).run()
 
 
@@ -62,15 +69,15 @@ async def _prepare_all(
 
     async def one(planned: PlannedRelease) -> None:
         try:
-            release, found = await prepare(planned.source, planned.context)
+            prepared = await prepare_everywhere(planned.source, planned.context)
             texts = [
                 text
-                for distribution in release.distributions
+                for distribution in prepared.release.distributions
                 for text in distribution.raw_metadata.get("requires_dist", [])
             ]
-            requires, version = tuple(dict.fromkeys(texts)), release.identity.version
+            requires, version = tuple(dict.fromkeys(texts)), prepared.release.identity.version
             member = replace(planned.member, version=version, requires=requires)
-            ready[member.name] = _PreparedRelease(planned, member, release, found)
+            ready[member.name] = _PreparedRelease(planned, member, prepared)
         except ReleaseError as error:
             refused[planned.member.name] = error
 
@@ -78,25 +85,63 @@ async def _prepare_all(
         for planned in releases:
             group.start_soon(one, planned)
     members = [each.member for each in ready.values()]
-    there = {name: each.found.versions for name, each in ready.items()}
-    faults = [*release_order.faults(members), *release_order.unsatisfied(members, there)]
+    faults = release_order.faults(members)
+    if not releases[0].context.plan.stage_only:
+        there = {name: each.ready.found.versions for name, each in ready.items()}
+        faults += release_order.unsatisfied(members, there)
     waits = any(release_order.needs(members).values())
-    files = [(each.release, each.found) for each in ready.values()]
+    files = [each.ready for each in ready.values()]
     faults += foreseen(files, releases[0].context, waits=waits)
     for problem in faults:
         report(events.ProblemFound(problem, release=False))
     common = any(problem.severity == "error" for problem in faults)
     if not (refused or common):
         return ready
+    verdict = _end_without(releases, refused)
+    return gravest([verdict, Verdict.PREFLIGHT_REFUSED]) if common else verdict
+
+
+def _end_without(
+    releases: Iterable[PlannedRelease], failed: Mapping[NormalizedName, ReleaseError]
+) -> Verdict:
+    """End all releases because some have failed before any went to its repository."""
     for planned in releases:
         end = planned.context.report
-        if error := refused.get(planned.member.name):
+        if error := failed.get(planned.member.name):
             report_problems(error, end)
-        elif refused:
-            end(events.ReleaseBlocked(tuple(sorted(refused))))
+        elif failed:
+            end(events.ReleaseBlocked(tuple(sorted(failed))))
         end(events.ReleaseEnded(error.verdict if error else Verdict.BLOCKED))
-    verdicts = [error.verdict for error in refused.values()]
-    return gravest([*verdicts, *([Verdict.PREFLIGHT_REFUSED] if common else [])])
+    return gravest([*(error.verdict for error in failed.values()), Verdict.BLOCKED])
+
+
+def _end_all(releases: Iterable[PlannedRelease], verdict: Verdict) -> Verdict:
+    for planned in releases:
+        planned.context.report(events.ReleaseEnded(verdict))
+    return verdict
+
+
+async def _pass_stages(
+    ready: Mapping[NormalizedName, _PreparedRelease],
+) -> Mapping[NormalizedName, ReleaseError]:
+    """Prove all releases on one stage after the other, up to one where any fails; the failures."""
+    failed: dict[NormalizedName, ReleaseError] = {}
+
+    async def prove(name: NormalizedName, stage: Stage) -> None:
+        try:
+            await stage.prove()
+        except ReleaseError as error:
+            failed[name] = error
+
+    stages = [(stage, name) for name, each in ready.items() for stage in each.ready.stages]
+    for place in dict.fromkeys(stage.name for stage, _ in stages):
+        async with anyio.create_task_group() as group:
+            for stage, name in stages:
+                if stage.name == place:
+                    group.start_soon(prove, name, stage)
+        if failed:
+            break
+    return failed
 
 
 class _Flow:
@@ -145,7 +190,8 @@ class _Flow:
         if planned.context.plan.dry_run:
             return Verdict.DRY_RUN
         try:
-            return await send_and_prove(ready.release, ready.found, planned.context)
+            found = await look_again(ready.ready, planned.context)
+            return await send_and_prove(ready.ready.release, found, planned.context)
         except ReleaseError as error:
             report_problems(error, planned.context.report)
             return error.verdict

@@ -9,10 +9,10 @@ from poetry_publish_verified.sanitize import harmless, printable
 
 
 @problem(Code.REPOSITORY_UNKNOWN)
-def url_for_a_name() -> Text:
-    """`--repository` got a URL; it is not repeated, as it may hold a password."""
+def url_for_a_name(option: str) -> Text:
+    """`option` got a URL; it is not repeated, as it may hold a password."""
     return Text(
-        "--repository expects the name of a repository, not a URL.",
+        f"{option} expects the name of a repository, not a URL.",
         "Run poetry config repositories.<name> <upload URL>, then pass that name.",
     )
 
