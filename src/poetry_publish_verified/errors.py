@@ -121,6 +121,8 @@ class Code(StrEnum):
         "PV252",
         "A file in which runs are recorded would change the version, which comes from git.",
     )
+    NOT_TO_BE_PUBLISHED = "PV253", "The project is marked as not to be published."
+    NEEDS_LEFT_OUT = "PV254", "A project needs another one that is left out."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL is invalid."
     INDEX_UNKNOWN = (

@@ -25,7 +25,7 @@ from poetry_publish_verified.core.events import (
     VersionSet,
     WaitStarted,
 )
-from poetry_publish_verified.core.release_order import WorkspaceMember
+from poetry_publish_verified.core.release_order import LeftOut, WorkspaceMember
 from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.plan import as_json, as_tree
@@ -49,10 +49,13 @@ MEMBERS = [
 ]
 
 
+TOOL = LeftOut("packages/tool", "package-mode = false")
+
+
 def begun(screen: Screen) -> Text:
     """Two projects, known but not built; app needs base."""
     text = Text(screen, "publish")
-    text.event(ProjectsFound(2, ("packages/tool",)), 0.0)
+    text.event(ProjectsFound(2, (TOOL,)), 0.0)
     for name in ("app", "base"):
         report(text, name, ReleaseStarted(name, "1.0", "harbour"))
         report(text, name, TargetsFound("https://upload.example.org/", (INDEX, MIRROR)))
@@ -117,7 +120,7 @@ def test_log() -> None:
     assert screen.said == [
         "",
         "Publishing <c1>2</c1> projects",
-        " - packages/tool has nothing to publish (package-mode = false)",
+        " - packages/tool is left out (package-mode = false)",
         " - base 1.0: building",
         " - base 1.1: the build set the version to <c2>1.1</c2>",
         "<error>Error PV407: base 1.1: It was refused.</error>",
@@ -224,7 +227,7 @@ def test_verbose_log() -> None:
 
 def test_plan_as_a_tree() -> None:
     """Each project is below the last one it needs; the others are named."""
-    tree = as_tree(MEMBERS, ["packages/tool"])
+    tree = as_tree(MEMBERS, [TOOL])
     names = [line.split("<c1>")[1].split("</c1>")[0] for line in tree if "<c1>" in line]
     depths = [(len(line) - len(line.lstrip())) // 2 for line in tree if "<c1>" in line]
     assert list(zip(names, depths, strict=True)) == [
@@ -234,12 +237,12 @@ def test_plan_as_a_tree() -> None:
         ("app", 2),
     ]
     assert tree[3].endswith("packages/app, also needs draw")
-    assert "packages/tool" in tree[-1]
+    assert "packages/tool is left out (package-mode = false)" in tree[-1]
 
 
 def test_plan_as_json() -> None:
     """One line, every project after all it needs."""
-    line = as_json(MEMBERS, ["packages/tool"])
+    line = as_json(MEMBERS, [TOOL])
     assert "\n" not in line
     assert json.loads(line) == {
         "schema": "publish-verified.plan/1",
@@ -254,5 +257,5 @@ def test_plan_as_json() -> None:
                 "needs": ["draw", "lib"],
             },
         ],
-        "left_out": ["packages/tool"],
+        "left_out": [{"directory": "packages/tool", "reason": "package-mode = false"}],
     }

@@ -182,7 +182,7 @@ def no_packages(root: Path) -> None:
 
 FAULTS = {
     "PV201": (broken, ("packages/crooked/pyproject.toml",)),
-    "PV240": (no_packages, ("packages/site", "package-mode is false")),
+    "PV240": (no_packages, ("packages/site", "package-mode = false")),
     "PV241": (duplicate_name, ("oil-lamp", "packages/one", "packages/two")),
     "PV242": (cycle, ("lamp -> wick -> lamp",)),
     "PV243": (bare_path, ("chimney", "glass", "file:")),
@@ -265,7 +265,98 @@ def test_non_packages_are_left_out(poetry: Poetry, root: Path, pypi: Index) -> N
     ended(run, 0)
     assert "packages/site" in run.said
     assert verdicts(receipt_in(root)) == {"lamp": "verified"}
-    assert plan_of(poetry, root, *ALL)["left_out"] == ["packages/site"]
+    assert left_out(plan_of(poetry, root, *ALL)) == {"packages/site": "package-mode = false"}
+
+
+PRIVATE = "Private :: Do Not Upload"
+
+
+def left_out(plan: dict[str, Any]) -> dict[str, str]:
+    """Why which directory is left out."""
+    return {each["directory"]: each["reason"] for each in plan["left_out"]}
+
+
+def keep_private(project: Project) -> None:
+    """Give a project the classifier that PyPI refuses."""
+    file = project.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    changed = text.replace("[build-system]", f'classifiers = ["{PRIVATE}"]\n\n[build-system]')
+    file.write_text(changed, encoding="utf-8")
+
+
+def test_projects_that_are_left_out(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """By pattern, by their own settings, and on PyPI by their classifiers; all others go out."""
+    mark = "[tool.publish-verified]\npublish = false\n"
+    add_member(root, "internal", more=mark)
+    keep_private(add_member(root, "secret"))
+    add_member(root, "lamp", "internal>=1").build()
+    (add_member(root, "broken").path / "pyproject.toml").write_text("[", encoding="utf-8")
+    exclude = ("--exclude", "packages/brok*")
+    # As for PyPI, where the plan asks nothing.
+    plan = plan_of(poetry, root, "--projects", "packages/*", *exclude)
+    assert [project["name"] for project in plan["projects"]] == ["lamp"]
+    assert left_out(plan) == {
+        "packages/broken": "--exclude packages/brok*",
+        "packages/internal": "publish = false",
+        "packages/secret": PRIVATE,
+    }
+    # An index of one's own takes the private project.
+    wanted = ("--projects", "packages/*", "--projects", "!packages/secret", *exclude)
+    run = publish(poetry, root, pypi, *wanted)
+    ended(run, 0)
+    assert "packages/internal is left out (publish = false)" in run.out
+    assert "packages/secret is left out (--projects !packages/secret)" in run.out
+    assert "Warning PV254: lamp 1.0 needs internal, which is left out" in run.err
+    assert verdicts(receipt_in(root)) == {"lamp": "verified"}
+    own = poetry.with_variables(**pypi.environment())
+    plan = plan_of(own, root, "-r", "harbour", *wanted[:2], *exclude)
+    assert left_out(plan).keys() == {"packages/broken", "packages/internal"}
+    ended(publish(poetry, root, pypi, *wanted, "--strict"), 3)
+
+
+def test_marked_project_alone(poetry: Poetry, root: Path, pypi: Index) -> None:
+    """Publishing it by itself is refused, too, before anything is built."""
+    internal = add_member(root, "internal", more="[tool.publish-verified]\npublish = false\n")
+    run = publish(poetry, internal.path, pypi, "--build")
+    ended(run, 3)
+    assert "Error PV253: internal is not to be published" in run.err
+    assert not internal.dist.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (
+            ("--projects", "packages/*", "--exclude", "packages/secrt"),
+            3,
+            "--exclude packages/secrt",
+        ),
+        (
+            ("--projects", "packages/*", "--projects", "!packages/secrt"),
+            3,
+            "!packages/secrt matches",
+        ),
+        (("--projects", "packages/*", "--exclude", "packages/*"), 3, "There is nothing to publish"),
+        (("--exclude", "packages/lamp"), 1, "there are no --projects"),
+    ],
+)
+def test_exclusion_that_excludes_nothing(
+    poetry: Poetry, tmp_path: Path, options: tuple[str, ...], code: int, words: str
+) -> None:
+    """A typo must not publish what was to be left out."""
+    add_member(tmp_path, "lamp")
+    run = poetry.run("publish-verified", "--plan", *options, cwd=tmp_path)
+    ended(run, code)
+    assert words in run.err
+
+
+@pytest.mark.parametrize("setting", ['publish = "no"', "pubish = false"])
+def test_mark_with_a_typo(poetry: Poetry, tmp_path: Path, setting: str) -> None:
+    """A project whose own settings are wrong is not published; the message says where they are."""
+    add_member(tmp_path, "lamp", more=f"[tool.publish-verified]\n{setting}\n")
+    run = poetry.run("publish-verified", "--plan", "--projects", "packages/*", cwd=tmp_path)
+    ended(run, 3)
+    assert "In packages/lamp/pyproject.toml: " in run.err
 
 
 def plan_of(poetry: Poetry, cwd: Path, *options: str) -> dict[str, Any]:

@@ -27,9 +27,10 @@ from poetry_publish_verified.cli.started_release import (
     start_release,
 )
 from poetry_publish_verified.core.events import ProjectsFound, RunStarted
+from poetry_publish_verified.core.problems.workspace import not_to_be_published
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.poetry_api.project import Project
-from poetry_publish_verified.release.collect import collecting
+from poetry_publish_verified.release.collect import collecting, refuse
 
 RECEIPT = "run.json"
 # Files that a run opens besides two locks per release: connections, and what is uploaded.
@@ -87,11 +88,14 @@ def publish_one(
 
 def _project(command: Command, given: RunSettings) -> Project:
     try:
-        return read_project(command)
+        project = read_project(command)
     except ReleaseError:
         # Bad settings may be the reason: the root of many projects need not be a project.
         given.resolved.checked()
         raise
+    if not given.resolved.found.publish:
+        raise ReleaseError.refused(not_to_be_published(project.identity.name))
+    return project
 
 
 def _forget(arrived: Iterable[DistDirRelease]) -> None:
@@ -118,6 +122,7 @@ def publish_many(
     built_from = sources(workspace.root, dist_dir)
     report(RunStarted(options.until(settings), options.rehearsal, built_from))
     report(ProjectsFound(len(workspace.checkouts), workspace.left_out))
+    refuse(workspace.warnings, report, strict=settings.strict)
     if stages:
         report(stages)
     rehearsal = rehearsal_targets(stack) if options.rehearsal else None

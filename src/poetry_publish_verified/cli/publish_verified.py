@@ -82,6 +82,11 @@ class PublishVerifiedCommand(SuggestingCommand):
             multiple=True,
         ),
         value_option(
+            "exclude",
+            "Leave out projects of --projects: directories, or patterns such as 'packages/old-*'.",
+            multiple=True,
+        ),
+        value_option(
             "stage",
             "A repository that gets the same files first, and where they are verified before any"
             " goes to the repository itself.",

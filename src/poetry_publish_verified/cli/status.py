@@ -20,13 +20,14 @@ from poetry_publish_verified.adapters.git import dated_tags
 from poetry_publish_verified.cli.composition import Check, run_status
 from poetry_publish_verified.cli.console import Console
 from poetry_publish_verified.cli.options import SuggestingCommand, value_option
-from poetry_publish_verified.cli.projects import found_projects, read_project
+from poetry_publish_verified.cli.projects import config_of, found_projects, read_project
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.awaited import AwaitedRelease, NotAwaitableError, of_receipt
 from poetry_publish_verified.core.expectation import ExactFiles
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.release_metadata import NotMetadataError, read_metadata
+from poetry_publish_verified.core.release_order import LeftOut
 from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.core.status import Known, ProjectStatus, Stated
 from poetry_publish_verified.core.urls import IndexTarget
@@ -85,6 +86,9 @@ class StatusCommand(SuggestingCommand):
             "Check several projects: directories, or patterns such as 'packages/*'.",
             multiple=True,
         ),
+        value_option(
+            "exclude", "Leave out projects of --projects: directories or patterns.", multiple=True
+        ),
         value_option("timeout", "How long to wait for each answer. Default is `1m`."),
         option("strict", None, "Treat warnings as errors."),
         value_option("format", "The output format: `text` or `json`. Default is `text`."),
@@ -114,7 +118,8 @@ Exit codes:
         settings = given.checked()
         several = bool(given.projects)
         if several:
-            checkouts, report.left_out = found_projects(self, given)
+            public = self._is_public(settings)
+            checkouts, report.left_out = found_projects(self, given, public=public)
             projects = [checkout.project for checkout in checkouts]
         else:
             projects = [read_project(self)]
@@ -128,6 +133,13 @@ Exit codes:
         plan = Plan(Until.LISTED, settings.timeout, strict=settings.strict, jobs=settings.jobs)
         report.projects = anyio.run(run_status, checks, plan)
         return gravest([each.verdict for each in report.projects])
+
+    def _is_public(self, settings: Settings) -> bool:
+        """Whether the repository's own index is that of PyPI or TestPyPI."""
+        named = self.option("repository")
+        if named or not settings.indexes:
+            return repositories.is_public_repository(config_of(self), named)
+        return repositories.is_public_repository(config_of(self), settings.indexes[0])
 
     def _receipt(self) -> list[AwaitedRelease]:
         named = self.option("from-receipt")
@@ -154,7 +166,7 @@ class _Report:
     def __init__(self, io: IO, *, as_json: bool) -> None:
         self.started = datetime.now(UTC)
         self.projects: Sequence[ProjectStatus] = ()
-        self.left_out: Sequence[str] = ()
+        self.left_out: Sequence[LeftOut] = ()
         self._console = Console(io, as_json=as_json)
         self._io = io
         self._as_json = as_json
@@ -191,8 +203,7 @@ class _Report:
                 yield f"<c1>{escaped(each.name)}</c1> <success>agrees</success>"
             else:
                 yield from output.table(each, self._console.width)
-        for directory in self.left_out:
-            yield f"{escaped(directory)} has nothing to publish (package-mode = false)"
+        yield from (escaped(str(each)) for each in self.left_out)
 
 
 def _known(

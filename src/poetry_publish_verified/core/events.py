@@ -6,6 +6,7 @@ A class's name is the event's name in `--format json`: `UploadStarted` is `uploa
 from dataclasses import dataclass
 from typing import Any, Literal, dataclass_transform
 
+from poetry_publish_verified.core.release_order import LeftOut
 from poetry_publish_verified.errors import Problem, Verdict
 
 Upload = Literal["uploaded", "already-there", "kept-remote", "not-sent", "failed", "unknown"]
@@ -50,10 +51,10 @@ class RunStarted(Event):
 
 
 class ProjectsFound(Event):
-    """A run releases `count` projects; the directories `left_out` have nothing to publish."""
+    """A run releases `count` projects; others are left out."""
 
     count: int
-    left_out: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 class ReleaseStarted(Event):

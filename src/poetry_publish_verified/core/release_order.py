@@ -32,6 +32,17 @@ class WorkspaceMember:
         return f"{self.name} {self.version}"
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A directory whose project is not published, and why: `publish = false`."""
+
+    directory: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.directory} is left out ({self.reason})"
+
+
 def requirements(texts: Iterable[str]) -> list[Requirement]:
     """The valid ones; preflight reports the others, which it sees in the files."""
     return [found for text in texts if (found := valid_requirement(text)) is not None]
@@ -119,6 +130,13 @@ def _of_paths(members: Sequence[WorkspaceMember]) -> Iterator[Problem]:
         for requirement in requirements(member.requires):
             if requirement.url is not None and requirement.url.lower().startswith("file:"):
                 yield problems.path_dependency(member.name, requirement.name, str(requirement))
+
+
+def needing(members: Iterable[WorkspaceMember], left_out: WorkspaceMember) -> Iterator[Problem]:
+    """A warning for each member that needs one that is not published with it."""
+    for member in members:
+        if left_out.name in {canonicalize_name(r.name) for r in requirements(member.requires)}:
+            yield problems.needs_left_out(str(member), left_out.name, left_out.directory)
 
 
 def unsatisfied(

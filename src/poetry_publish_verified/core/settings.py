@@ -73,6 +73,8 @@ class Settings:
     jobs: int = 4
     retries: int = 5
     projects: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    publish: bool = True
     tags: tuple[str, ...] | None = None
     grace: float = 3600.0
     trusted_publishing: TrustedPublishing = "auto"
@@ -128,7 +130,8 @@ def resolve(
     `tool.publish-verified`. None, an empty string and an empty list give nothing.
     """
     table, faults = (table, []) if isinstance(table, dict) else ({}, [problems.not_a_table()])
-    faults += [_unknown(Origin.PYPROJECT, key, _KEYS) for key in table if key not in _KEYS]
+    known = _KEYS | _OF_PROJECT
+    faults += [_unknown(Origin.PYPROJECT, key, known) for key in table if key not in known]
     variables = (*map(_variable, _KEYS), *_OTHER_VARIABLES)
     faults += [
         _unknown(Origin.ENVIRONMENT, key, variables)
@@ -137,7 +140,7 @@ def resolve(
     ]
     found: dict[str, Any] = {}
     given: dict[str, tuple[Origin, str]] = {}
-    for key, (field, read) in _KEYS.items():
+    for key, (field, read) in known.items():
         for origin, value in (
             (Origin.OPTION, options.get(key)),
             (Origin.ENVIRONMENT, environment.get(_variable(key))),
@@ -150,6 +153,8 @@ def resolve(
                 given.setdefault(key, (origin, _shown(value)))
             except ValueError as error:
                 faults.append(problems.invalid_setting(origin.name_of(key), error))
+    if given.get("exclude", ("",))[0] is Origin.OPTION and "projects" not in found:
+        faults.append(problems.invalid_setting("--exclude", "there are no --projects"))
     return ResolvedSettings(replace(defaults, **found), given, tuple(faults))
 
 
@@ -288,6 +293,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "jobs": ("jobs", partial(_number, 1, 32)),
     "retries": ("retries", partial(_number, 0, 100)),
     "projects": ("projects", _paths),
+    "exclude": ("exclude", _paths),
     "tags": ("tags", _tag_patterns),
     "grace": ("grace", _seconds),
     "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
@@ -301,3 +307,5 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""
+# Said of one project, in its own pyproject.toml.
+_OF_PROJECT = {"publish": ("publish", _flag)}

@@ -153,8 +153,7 @@ class Text:
         match event:
             case events.ProjectsFound(count, left_out):
                 yield from ("", f"{_VERBS[self._kind]} <c1>{count}</c1> projects")
-                for directory in left_out:
-                    yield f" - {escaped(directory)} has nothing to publish (package-mode = false)"
+                yield from (f" - {escaped(str(each))}" for each in left_out)
             case events.ReleaseStarted(name, version, repository) if not many:
                 to = "to" if self._kind == "publish" else "for"
                 where = f" {to} {_index(repository)}" if repository else ""

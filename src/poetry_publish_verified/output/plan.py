@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from poetry_publish_verified.core import release_order
-from poetry_publish_verified.core.release_order import WorkspaceMember
+from poetry_publish_verified.core.release_order import LeftOut, WorkspaceMember
 from poetry_publish_verified.output.words import escaped
 
 SCHEMA = "publish-verified.plan/1"
 
 
-def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> str:
+def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[LeftOut]) -> str:
     """One line for a CI matrix, with every project after all that it needs."""
     needs = release_order.needs(members)
     projects = [
@@ -22,10 +23,11 @@ def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> str:
         }
         for member in members
     ]
-    return json.dumps({"schema": SCHEMA, "projects": projects, "left_out": list(left_out)})
+    others = [asdict(each) for each in left_out]
+    return json.dumps({"schema": SCHEMA, "projects": projects, "left_out": others})
 
 
-def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> list[str]:
+def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[LeftOut]) -> list[str]:
     """Every project below the last of those that it needs, naming the others."""
     needs = release_order.needs(members)
     place = {member.name: number for number, member in enumerate(members)}
@@ -46,5 +48,5 @@ def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[str]) -> list
             grow(member.name, depth + 1)
 
     grow(None, 0)
-    lines += [f"<warning>{escaped(each)} has nothing to publish</warning>" for each in left_out]
+    lines += [f"<warning>{escaped(str(each))}</warning>" for each in left_out]
     return lines

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from poetry_publish_verified.core.receipt import iso
+from poetry_publish_verified.core.release_order import LeftOut
 from poetry_publish_verified.core.status import Place, ProjectStatus
 from poetry_publish_verified.errors import Problem, Verdict
 from poetry_publish_verified.output.words import escaped, plural, shortened, unstyled
@@ -45,6 +46,13 @@ class ProjectDocument(TypedDict):
     problems: list[ProblemDocument]
 
 
+class LeftOutDocument(TypedDict):
+    """A project that is not checked, and why."""
+
+    directory: str
+    reason: str
+
+
 class StatusDocument(TypedDict):
     """The whole document; `problems` are those of no project."""
 
@@ -53,13 +61,13 @@ class StatusDocument(TypedDict):
     verdict: str
     exit_code: int | None
     projects: list[ProjectDocument]
-    left_out: list[str]
+    left_out: list[LeftOutDocument]
     problems: list[ProblemDocument]
 
 
 def document(
     projects: Sequence[ProjectStatus],
-    left_out: Sequence[str],
+    left_out: Sequence[LeftOut],
     problems: Sequence[Problem],
     verdict: Verdict,
     checked: datetime,
@@ -80,7 +88,7 @@ def document(
             }
             for each in projects
         ],
-        "left_out": list(left_out),
+        "left_out": [{"directory": e.directory, "reason": e.reason} for e in left_out],
         "problems": [_problem(problem) for problem in problems],
     }
 

@@ -194,6 +194,13 @@ def project_page(index: str, name: str) -> str | None:
     return None
 
 
+def is_public_repository(config: Config, name: str | None) -> bool:
+    """Whether a repository or index, by its name or URL, is PyPI's or TestPyPI's; None is PyPI."""
+    if name is None or name.lower() == "pypi":
+        return True
+    return is_public(name if "://" in name else str(config.get(f"repositories.{name}.url") or ""))
+
+
 def is_public(upload_url: str) -> bool:
     """Whether an upload goes to PyPI or TestPyPI, the indexes whose rules are known."""
     pypi = urlsplit(pypi_index()).hostname or ""

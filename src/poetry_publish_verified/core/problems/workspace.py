@@ -1,6 +1,7 @@
 """Projects of one repository and their dependencies on each other (PV240 to PV247)."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some
 from poetry_publish_verified.errors import Code, Problem
@@ -8,18 +9,45 @@ from poetry_publish_verified.sanitize import harmless, redacted
 
 
 @problem(Code.NO_PROJECTS)
-def no_match(pattern: str, base: str) -> Text:
+def no_match(option: str, base: str) -> Text:
+    """`option` is one with its pattern: `--projects packages/*`."""
     return Text(
-        f"--projects {harmless(pattern)} matches no project in {harmless(base)}.",
+        f"{harmless(option)} matches no project in {harmless(base)}.",
         "Fix the path or pattern: it must match directories that contain a pyproject.toml.",
     )
 
 
 @problem(Code.NO_PROJECTS)
-def nothing_to_publish(directories: Collection[str]) -> Text:
+def nothing_to_publish(left_out: Collection[str]) -> Text:
+    """`left_out` are whole sentences: `packages/site is left out (publish = false)`."""
+    why = f": {some(left_out)}" if left_out else ""
     return Text(
-        f"There is nothing to publish: package-mode is false in {some(directories)}.",
+        f"There is nothing to publish{why}.",
         "Pass the directories of packages to --projects.",
+    )
+
+
+def of_member(directory: str, problem: Problem) -> Problem:
+    """What is wrong with a project's own settings."""
+    message = f"In {harmless(directory)}/pyproject.toml: {problem.message}"
+    return replace(problem, message=message)
+
+
+@problem(Code.NOT_TO_BE_PUBLISHED)
+def not_to_be_published(project: str) -> Text:
+    return Text(
+        f"{project} is not to be published: its pyproject.toml has publish = false in"
+        " [tool.publish-verified].",
+        "Remove that line if it may be published now.",
+    )
+
+
+@problem(Code.NEEDS_LEFT_OUT, "warning")
+def needs_left_out(project: str, other: str, directory: str) -> Text:
+    return Text(
+        f"{project} needs {other}, which is left out ({harmless(directory)}): unless it is on the"
+        f" index already, nobody can install {project}.",
+        f"Publish {other} too, or remove the dependency.",
     )
 
 
