@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -21,9 +22,10 @@ from tests.beds.environments import build_once, cache_key
 from tests.beds.proxy import Answer, is_page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tests.beds.proxy import Exchange, FaultProxy
+    from tests.beds.proxy import Exchange, FaultProxy, Request
 
 _SDIST = "pypi-attestations==0.0.30"
 _ASSETS = "test/assets"
@@ -62,21 +64,62 @@ def attested(filename: str) -> Attested:
     return Attested(file, {"version": 1, "attestation_bundles": [bundle]})
 
 
-def serve(proxy: FaultProxy, file: Attested, document: bytes | None = None) -> None:
-    """Have an index behind a proxy serve the provenance of a file, or this document instead."""
-    place = f"/integrity/{file.file.name}/provenance"
-    body = json.dumps(file.provenance).encode() if document is None else document
+def serve(proxy: FaultProxy, documents: Callable[[], Mapping[str, Any]]) -> None:
+    """Have an index behind a proxy serve these provenance documents, by the file's name.
+
+    Bytes are served as they are.
+    """
+
+    def place(filename: str) -> str:
+        return f"/integrity/{filename}/provenance"
 
     def link(exchange: Exchange) -> Answer:
         answer = exchange.forward()
         if isinstance(answer.body, bytes) and answer.status == 200:
-            mark = f'data-provenance="{proxy.origin}{place}" '
-            answer.body = answer.body.replace(b"<a href", b"<a " + mark.encode() + b"href")
+            for name in documents():
+                old = f'href="/packages/{name}'
+                new = f'data-provenance="{proxy.origin}{place(name)}" {old}'
+                answer.body = answer.body.replace(old.encode(), new.encode())
         return answer
 
+    def document(exchange: Exchange) -> Answer:
+        found = {place(name): each for name, each in documents().items()}
+        body = found.get(exchange.request.path)
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        kind = {"Content-Type": "application/vnd.pypi.integrity.v1+json"}
+        return Answer(200 if exchange.request.path in found else 404, body, headers=kind)
+
     proxy.on(is_page, link)
-    kind = {"Content-Type": "application/vnd.pypi.integrity.v1+json"}
-    proxy.answer(lambda request: request.path == place, Answer(200, body, headers=kind))
+    proxy.on(lambda request: request.path.startswith("/integrity/"), document)
+
+
+def sent(proxy: FaultProxy) -> dict[str, Any]:
+    """The attestations that came along with each upload, by the file's name; None for nothing."""
+    return {_filename(each): _attestations(each) for each in proxy.uploads}
+
+
+def accepted(proxy: FaultProxy) -> dict[str, Any]:
+    """The provenance that an index makes of what was sent by the repository octo/lantern."""
+    publisher = {"kind": "GitHub", "repository": "octo/lantern", "workflow": "release.yml"}
+    return {
+        name: {
+            "version": 1,
+            "attestation_bundles": [{"publisher": publisher, "attestations": attestations}],
+        }
+        for name, attestations in sent(proxy).items()
+        if attestations
+    }
+
+
+def _filename(upload: Request) -> str:
+    found = re.search(rb'filename="([^"]+)"', upload.body)
+    assert found
+    return found[1].decode()
+
+
+def _attestations(upload: Request) -> Any:
+    found = re.search(rb'name="attestations"\r\n\r\n(.*?)\r\n--', upload.body, re.DOTALL)
+    return json.loads(found[1]) if found else None
 
 
 @functools.cache

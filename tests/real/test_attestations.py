@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.beds.attested import accepted, sent, serve
 from tests.beds.environments import environment
 from tests.beds.poetry import Poetry
 from tests.beds.proxy import Answer
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
     from tests.beds.indexes import Index
     from tests.beds.projects import Project
-    from tests.beds.proxy import FaultProxy, Request
     from tests.conftest import MakeProxy
 
 
 @pytest.fixture
 def trusted(open_pypi: Index, make_proxy: MakeProxy) -> TrustedIndex:
-    """An index that trusts the publishers of `lantern`."""
-    return TrustedIndex(make_proxy(open_pypi.origin))
+    """An index that trusts the publishers of `lantern`, and serves what it gets from them."""
+    index = TrustedIndex(make_proxy(open_pypi.origin))
+    serve(index.proxy, partial(accepted, index.proxy))
+    return index
 
 
 @pytest.fixture
@@ -56,22 +58,6 @@ def github(signing: Poetry, trusted: TrustedIndex, tmp_path: Path) -> Poetry:
     return signing.with_variables(**trusted.variables("github", tmp_path / "bin"))
 
 
-def sent(proxy: FaultProxy) -> dict[str, Any]:
-    """What came along with each upload, by the file's name; None for nothing."""
-    return {_filename(each): _attestations(each) for each in proxy.uploads}
-
-
-def _filename(upload: Request) -> str:
-    found = re.search(rb'filename="([^"]+)"', upload.body)
-    assert found
-    return found[1].decode()
-
-
-def _attestations(upload: Request) -> Any:
-    found = re.search(rb'name="attestations"\r\n\r\n(.*?)\r\n--', upload.body, re.DOTALL)
-    return json.loads(found[1]) if found else None
-
-
 def test_attests_every_file(
     github: Poetry,
     project: Project,
@@ -90,6 +76,40 @@ def test_attests_every_file(
     assert sigstore.count(sigstore.is_fulcio) == 1
     assert f"attested {project.wheel}, {project.sdist}" in run.out
     keeps_secrets(run, trusted, project.path, github.home, tmp_path / "known")
+
+
+def test_provenance_is_part_of_the_proof(
+    github: Poetry, project: Project, trusted: TrustedIndex, behind: Index, tmp_path: Path
+) -> None:
+    """What was signed and sent is verified as it is served, by the publisher and by its users."""
+    ended(publish(github, project, behind, "--attest=require"), 0)
+    files = project.receipt()["releases"][0]["distributions"]
+    by = "github:octo/lantern:release.yml"
+    for file in files:
+        (found,) = file["provenance"]
+        assert (found["index"], found["publisher"], found["verified"]) == (
+            *(behind.simple_url, by, True),
+        )
+    assert {file["provenance"][0]["log_index"] for file in files} == {0, 1}
+    words = ("publish-verified", "wait", "lantern==1.0", "--index", behind.simple_url)
+    run = github.run(*words, "--provenance", "github:octo/lantern", cwd=tmp_path)
+    ended(run, 0)
+    assert f"; published by {by}" in run.out
+    run = github.run(*words, "--provenance", "github:octo/lantern:other.yml", cwd=tmp_path)
+    ended(run, 7)
+    assert "(another workflow)" in run.err
+    # The index swaps them.
+    serve(trusted.proxy, lambda: _swapped(accepted(trusted.proxy)))
+    ended(publish(github, project, behind, "--attest=require"), 7)
+    assert {problem["code"] for problem in problems(project.receipt())} == {"PV723"}
+    # As if the files had been sent without.
+    serve(trusted.proxy, dict)
+    ended(publish(github, project, behind, "--attest=require"), 3)
+    assert {problem["code"] for problem in problems(project.receipt())} == {"PV506"}
+
+
+def _swapped(documents: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip(documents, reversed(documents.values()), strict=True))
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--rehearse"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,7 +60,7 @@ def test_release_by_its_publisher(
     with_extra: Poetry, proxy: FaultProxy, file: Attested, tmp_path: Path
 ) -> None:
     """It is proven, and output and receipt say who published it; also from the environment."""
-    serve(proxy, file)
+    serve(proxy, lambda: {GITHUB: file.provenance})
     run = wait(with_extra, proxy, tmp_path, **{VARIABLE: f"github:octo/lantern {BY}"})
     ended(run, 0)
     assert f"published by {BY}" in run.out
@@ -82,7 +81,7 @@ def test_release_by_somebody_else(
     with_extra: Poetry, proxy: FaultProxy, file: Attested, tmp_path: Path
 ) -> None:
     """Another publisher, a changed document and a missing one end in 7, 7 and 6."""
-    serve(proxy, file)
+    serve(proxy, lambda: {GITHUB: file.provenance})
     run = wait(with_extra, proxy, tmp_path, "--provenance", "github:octo/lantern")
     ended(run, 7)
     assert f"was published by {BY}, not by github:octo/lantern (another repository)" in run.err
@@ -90,8 +89,7 @@ def test_release_by_somebody_else(
     document = copy.deepcopy(file.provenance)
     (attestation,) = document["attestation_bundles"][0]["attestations"]
     attestation["envelope"]["signature"] = base64.b64encode(b"0" * 64).decode()
-    proxy.clear()
-    serve(proxy, file, json.dumps(document).encode())
+    serve(proxy, lambda: {GITHUB: document})
     ended(wait(with_extra, proxy, tmp_path, "--provenance", BY), 7)
     assert codes(tmp_path) == ["PV725"]
     proxy.clear()
