@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_publish_verified.adapters.receipt_file import read, refuse_unwritable, remove, write
+from poetry_publish_verified.adapters.receipt_file import (
+    append,
+    read,
+    refuse_unwritable,
+    remove,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -301,3 +307,15 @@ def test_receipt_written_by_root(path: Path) -> None:
     write(path, {})
     for made in (path.parent, path):
         assert (made.stat().st_uid, made.stat().st_gid) == (4201, 4202)
+
+
+def test_append(tmp_path: Path) -> None:
+    """Each line is whole, also after half a one."""
+    file = tmp_path / "new" / "releases.jsonl"
+    append(file, "1")
+    append(file, "2 ä")
+    assert file.read_text(encoding="utf-8") == "1\n2 ä\n"
+    file.write_text("1\n{half", encoding="utf-8")
+    append(file, "3")
+    assert file.read_text(encoding="utf-8") == "1\n{half\n3\n"
+    assert [path.name for path in file.parent.iterdir()] == ["releases.jsonl"]

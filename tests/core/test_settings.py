@@ -37,6 +37,8 @@ def test_defaults() -> None:
         ("timeout", "1h", "90", 30, "timeout", [3600.0, 90.0, 30.0]),
         ("format", "json", "text", "json", "format", ["json", "text", "json"]),
         ("metadata", "a.json", "b.json", "c.json", "metadata", ["a.json", "b.json", "c.json"]),
+        ("history", "a.jsonl", "b", "c", "history", ["a.jsonl", "b", "c"]),
+        ("report", "a.html", "b", "c", "report", ["a.html", "b", "c"]),
         ("receipt", "a.json", "b.json", "c.json", "receipt", ["a.json", "b.json", "c.json"]),
         (
             *("clients", "uv,html", "pip", ["poetry", "pip", "poetry"]),

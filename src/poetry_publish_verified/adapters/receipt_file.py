@@ -21,6 +21,11 @@ _MOST_LINKS = 40
 
 
 def write(path: Path, receipt: Mapping[str, Any]) -> None:
+    """`write_text` of JSON."""
+    write_text(path, json.dumps(receipt, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     """Replace `path` in one step, and make its directory if missing. Raises OSError.
 
     The umask decides the file's mode. A symlink at `path` is replaced, not followed. To the null
@@ -30,12 +35,28 @@ def write(path: Path, receipt: Mapping[str, Any]) -> None:
         return
     # guard/atomic_files.py follows links, keeps mode and owner, and does as Poetry where it cannot
     # rename: right for files that Poetry writes, and wrong here. All they share is the next steps.
-    temporary = _beside(path, json.dumps(receipt, indent=2) + "\n")
+    temporary = _beside(path, text)
     try:
         os.replace(temporary, path)  # noqa: PTH105 - says what it does
     except BaseException:
         _unlink(temporary)
         raise
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file, in one step; half a line that is there already is ended first.
+
+    Its directory is made if missing, and links on the way are those of `write_text`.
+    """
+    if _is_null(path):
+        return
+    refuse_unwritable(path)
+    with path.open("ab+") as stream:
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            line = line if stream.read(1) == b"\n" else f"\n{line}"
+        stream.write(f"{line}\n".encode())
+        _give(stream.fileno(), path.parent)
 
 
 def refuse_unwritable(path: Path) -> None:

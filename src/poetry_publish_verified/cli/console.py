@@ -30,9 +30,11 @@ from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.sanitize import harmless, make_public, printable_lines, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from cleo.io.io import IO
+
+    from poetry_publish_verified.core.receipt_document import ReceiptDocument
 
 
 # Seconds.
@@ -156,7 +158,7 @@ class Reporting:
         return partial(self, release=release)
 
     @property
-    def receipt(self) -> Mapping[str, Any]:
+    def receipt(self) -> ReceiptDocument:
         """The receipt so far, as JSON values."""
         return self._receipt.as_dict()
 
@@ -175,6 +177,11 @@ class Reporting:
         """Write a line of plain text beside the events."""
         with self._output():
             self._console.line(escaped(text))
+
+    def command_ci(self, line: str) -> None:
+        """Write a line that a CI system obeys; what is foreign in it is escaped already."""
+        with self._output():
+            self._console.line(line.replace("<", "\\<"))
 
     def error_line(self, text: str) -> None:
         """Write a line of cleo's to standard error, above what is kept up to date."""

@@ -109,6 +109,10 @@ def release_options(defaults: Settings, indexes: str) -> list[Option]:
             multiple=True,
         ),
         option("strict", None, "Treat warnings and unexpected files as errors."),
+        value_option("summary", "Where to write a summary of the run as Markdown."),
+        value_option("report", "Where to write a report of the run as one HTML page."),
+        value_option("junit", "Where to write the checks of the run as a JUnit report."),
+        value_option("dotenv", "Where to write version, verdict, receipt and URL as variables."),
         value_option("format", "The output format: `text` or `json`. Default is `text`."),
     ]
 

@@ -20,6 +20,7 @@ from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.projects import Workspace, needed_by, read_project, workspace_of
 from poetry_publish_verified.cli.records import Records
 from poetry_publish_verified.cli.release_source import DistDirRelease
+from poetry_publish_verified.cli.run_files import refuse_unwritable
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.started_release import (
     StartedRelease,
@@ -60,6 +61,7 @@ def publish_one(
         release = start_release(
             options, settings, project, report=report, stack=stack, rehearsal=rehearsal
         )
+        refuse_unwritable(given, for_users=options.for_users)
         if options.for_users:
             records.refuse_unwritable([project.identity.name])
         if stages:
@@ -128,6 +130,7 @@ def publish_many(
     rehearsal = rehearsal_targets(stack) if options.rehearsal else None
     start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
     releases = _start(start, workspace, report)
+    refuse_unwritable(given, for_users=options.for_users)
     if options.for_users:
         records.refuse_unwritable(each.project.identity.name for each in releases)
     if not options.rehearsal:

@@ -19,6 +19,7 @@ from poetry_publish_verified.cli.options import (
 from poetry_publish_verified.cli.projects import workspace_of
 from poetry_publish_verified.cli.publish import publish_many, publish_one
 from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.run_files import leave_files
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError, Verdict
@@ -47,6 +48,7 @@ class PublishVerifiedCommand(SuggestingCommand):
             "Where to write release metadata once the release is proven. Several projects need"
             " `{name}` in it.",
         ),
+        value_option("history", "A file that gets a line of JSON for each run that publishes."),
         value_option("jobs", "How many files to upload at once. Default is `4`."),
         value_option(
             "retries",
@@ -143,6 +145,7 @@ Exit codes:
         many = settings.projects and not self.option("wait-for-dependencies")
         run = publish_many if many else publish_one
         code = run_and_report(report, partial(run, self, settings, report))
+        leave_files(settings, report, for_users=PublishOptions.of(self).for_users)
         if PublishOptions.of(self).for_users:
             tell_others(settings, report, code)
         return code

@@ -30,6 +30,7 @@ class Records:
     """
 
     metadata: Path | None = None
+    history: Path | None = None
 
     @classmethod
     def of(cls, given: RunSettings, *, several: bool = False) -> Self:
@@ -38,16 +39,16 @@ class Records:
         if path is not None and several and _NAME not in str(path):
             fault = problems.invalid_setting("metadata", f"several projects need {_NAME} in it")
             raise ReleaseError(Verdict.ERROR, fault)
-        return cls(path)
+        return cls(path, given.path("history"))
 
     def of_project(self, name: str) -> tuple[Path, ...]:
-        """The files that runs for this project write."""
-        return (Path(str(self.metadata).replace(_NAME, name)),) if self.metadata else ()
+        """The files that runs for this project write, and that may be kept in its repository."""
+        return tuple(filter(None, (self._metadata_of(name), self.history)))
 
     def refuse_unwritable(self, names: Iterable[str]) -> None:
         """Raise ReleaseError where what these projects would leave cannot be written."""
         faults = []
-        for path in [path for name in names for path in self.of_project(name)]:
+        for path in filter(None, map(self._metadata_of, names)):
             try:
                 receipt_file.earlier(path, release_metadata.SCHEMA, "release metadata")
                 receipt_file.refuse_unwritable(path)
@@ -62,12 +63,16 @@ class Records:
         for release, verdict in ended.items():
             if verdict not in {Verdict.VERIFIED, Verdict.KEPT_REMOTE}:
                 continue
-            for path in self.of_project(release.identity.name):
-                if found := [*_write(path, _metadata(release, report), release)]:
-                    release.report(events.ReleaseEnded(verdict))
-                    faults += found
+            path = self._metadata_of(release.identity.name)
+            found = [*_write(path, _metadata(release, report), release)] if path else []
+            if found:
+                release.report(events.ReleaseEnded(verdict))
+                faults += found
         if faults:
             raise ReleaseError(Verdict.ERROR, *faults)
+
+    def _metadata_of(self, name: str) -> Path | None:
+        return Path(str(self.metadata).replace(_NAME, name)) if self.metadata else None
 
 
 def _metadata(release: DistDirRelease, report: Reporting) -> MetadataDocument:

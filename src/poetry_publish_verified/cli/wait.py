@@ -25,6 +25,7 @@ from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.projects import config_of, poetry_if_any
 from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.run_files import leave_files, refuse_unwritable
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.attestations import EXTRA
@@ -103,12 +104,15 @@ Exit codes:
     def handle(self) -> int:
         started, settings = datetime.now(UTC), read_settings(self, _DEFAULTS)
         report = Reporting(self.io, "wait", as_json=settings.as_json, started=started)
-        return run_and_report(report, partial(self._wait, settings, report))
+        code = run_and_report(report, partial(self._wait, settings, report))
+        leave_files(settings, report, for_users=False)
+        return code
 
     def _wait(self, given: RunSettings, report: Reporting, _stack: ExitStack) -> Verdict:
         # An unreadable pyproject.toml is ignored: this works outside a project.
         settings = given.resolved.checked()
         self._keep_receipt(report)
+        refuse_unwritable(given, for_users=False)
         origin = given.resolved.origin("provenance")
         if settings.provenance and origin and not extra_is_installed():
             named = origin.name_of("provenance")

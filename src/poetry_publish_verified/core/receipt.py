@@ -24,10 +24,13 @@ TOOL = "poetry-publish-verified"
 SCHEMA: Final = "publish-verified.receipt/1"
 OWN_FILES = ".publish-verified"
 """How names begin of what only this plugin writes."""
-# The start of a receipt, of a plan and of `--format json`, which users let go to any file.
+# The start of a receipt, of a plan and of `--format json`, which users let go to any file; and of
+# the other records of a run.
 _WRITTEN = re.compile(
     rb'\s*\{\s*"(?:schema": "publish-verified\.'
     rb'|event": "[a-z-]+", "time": "[0-9T:.-]+Z", "(?:of|schema)": )'
+    rb"|(?:<!doctype html>|<\?xml [^>]*\?>\s*)?<!-- publish-verified\."
+    rb"|RELEASE_VERSION=[^\n]*\nRELEASE_VERDICT="
 )
 START = 128
 """How many bytes of a file say whether a run wrote it."""

@@ -68,6 +68,11 @@ class Settings:
     format: Literal["text", "json"] = "text"
     receipt: str | None = None
     metadata: str | None = None
+    history: str | None = None
+    summary: str | None = None
+    report: str | None = None
+    junit: str | None = None
+    dotenv: str | None = None
     clients: tuple[Client, ...] = DEFAULT_CLIENTS
     strict: bool = False
     jobs: int = 4
@@ -288,6 +293,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "format": ("format", partial(_one_of, ("text", "json"))),
     "receipt": ("receipt", _text),
     "metadata": ("metadata", _text),
+    **{key: (key, _text) for key in ("history", "summary", "report", "junit", "dotenv")},
     "clients": ("clients", _clients),
     "strict": ("strict", _flag),
     "jobs": ("jobs", partial(_number, 1, 32)),

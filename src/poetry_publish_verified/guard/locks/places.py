@@ -68,6 +68,11 @@ class LockPlaces(NamedTuple):
         """The build of one project, until its files are read and on their way."""
         return self._in_project(root, "build", f"the build of {root.name}")
 
+    def history(self, root: Path, file: Path) -> Resource:
+        """The file in which the runs of a project are recorded."""
+        # Not beside it: git would show the lock.
+        return self._in_project(root, f"history-{_hash(str(_real(file)))}", f"the file {file.name}")
+
     def _in_project(self, root: Path, lock: str, name: str) -> Resource:
         real = _real(root)
         path = real / LOCKS_DIR / lock
