@@ -211,6 +211,11 @@ class Code(StrEnum):
         "PV506",
         "A file is on the index without a provenance, and cannot get one.",
     )
+    CANNOT_DELETE = "PV510", "The index cannot delete a release, so it was not taken back."
+    OTHERS_FILES = "PV511", "The version has files that the receipt's run did not upload."
+    NOT_CONFIRMED = "PV512", "Nobody confirmed that the release is to be deleted."
+    DELETION_FAILED = "PV513", "The index still has files that it was asked to delete."
+    ANOTHER_REPOSITORY = "PV514", "The receipt is for another repository URL than Poetry has."
     NOT_LISTED_IN_TIME = "PV601", "An index did not list every file in time."
     NOT_FETCHED_IN_TIME = "PV602", "A file that an index lists cannot be downloaded."
     INDEX_DENIED = "PV603", "An index denies access."

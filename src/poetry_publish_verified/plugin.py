@@ -48,10 +48,25 @@ def _explain() -> Command:
     return ExplainCommand()
 
 
+def _rollback() -> Command:
+    from poetry_publish_verified.cli.rollback import RollbackCommand
+
+    return RollbackCommand()
+
+
 def _help(subcommand: str) -> Command:
     from poetry_publish_verified.cli.options import SubcommandHelp
 
     return SubcommandHelp(subcommand)
+
+
+_SUBCOMMANDS = {
+    "wait": _wait,
+    "status": _status,
+    "doctor": _doctor,
+    "rollback": _rollback,
+    "explain": _explain,
+}
 
 
 class PublishVerifiedPlugin(ApplicationPlugin):
@@ -61,12 +76,7 @@ class PublishVerifiedPlugin(ApplicationPlugin):
         """Register each command by name; its class is imported when it is run."""
         register = application.command_loader.register_factory
         register("publish-verified", _publish_verified)
-        for name, factory in (
-            ("wait", _wait),
-            ("status", _status),
-            ("doctor", _doctor),
-            ("explain", _explain),
-        ):
+        for name, factory in _SUBCOMMANDS.items():
             subcommand = f"publish-verified {name}"
             register(subcommand, factory)
             register(f"help {subcommand}", partial(_help, subcommand))

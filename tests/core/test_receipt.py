@@ -18,6 +18,7 @@ from poetry_publish_verified.core.events import (
     FileListed,
     FileVerified,
     IndexEnded,
+    LaterVersionsFound,
     NotYetVisible,
     ProblemFound,
     ProvenanceChecked,
@@ -125,6 +126,7 @@ def test_receipt_before_the_first_upload() -> None:
                 }
             ],
             "problems": [],
+            "rollback": None,
             "started": "2026-01-02T12:00:02.000Z",
             "finished": None,
         }
@@ -379,3 +381,26 @@ def test_receipt_is_written_at_critical_events() -> None:
         RunEnded,
     } <= set(DURABLE)
     assert not issubclass(UploadProgressed, DURABLE)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "planned"),
+    [
+        (Verdict.UPLOAD_FAILED, True),
+        (Verdict.CONFLICT, True),
+        (Verdict.VERIFICATION_FAILED, True),
+        (Verdict.NOT_VISIBLE, False),
+        (Verdict.VERIFIED, False),
+        (Verdict.INTERRUPTED, False),
+    ],
+)
+def test_plan_to_take_a_release_back(verdict: Verdict, *, planned: bool) -> None:
+    """It is there after exit codes 4, 5 and 7, and the next version is one that nobody has."""
+    later = LaterVersionsFound(("1.0.1", "1.1"))
+    sent = UploadEnded(WHEEL, "uploaded", "aa")
+    (release,) = receipt_after(*BEGINNING, later, sent, RunEnded(verdict))["releases"]
+    assert (release["rollback"] is not None) is planned
+    if planned:
+        (place,) = release["rollback"]["places"]
+        assert place["absent"] == [SDIST]
+        assert release["rollback"]["next_version"] == "1.0.2"

@@ -38,7 +38,7 @@ def test_typos_get_suggestions(
 
 
 @pytest.mark.seam
-@pytest.mark.parametrize("subcommand", ["wait", "doctor", "explain"])
+@pytest.mark.parametrize("subcommand", ["wait", "doctor", "explain", "rollback"])
 def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str) -> None:
     """`poetry help` accepts the name of a subcommand, and shows what its --help shows."""
     asked = poetry.run("help", "publish-verified", subcommand, cwd=project.path).ok()
@@ -50,7 +50,7 @@ def test_help_of_a_subcommand(poetry: Poetry, project: Project, subcommand: str)
 def test_help_names_the_subcommands(poetry: Poetry, project: Project) -> None:
     """The help of publish-verified lists the subcommands."""
     said = poetry.run("help", "publish-verified", cwd=project.path).ok()
-    for subcommand in ("wait", "doctor", "explain"):
+    for subcommand in ("wait", "doctor", "explain", "rollback"):
         assert f"poetry publish-verified {subcommand} " in said
 
 

@@ -120,8 +120,9 @@ class Asked:
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
     a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
     has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`;
-    with `anywhere`, to other servers too. With `post`, this JSON is sent. `access` is used only on
-    the origin of `home`; None if that is the server of the page.
+    with `anywhere`, to other servers too. With `post`, this is sent; or what is
+    there is to `delete`. `access` is used only on the origin of `home`; None if that is the server
+    of the page.
     """
 
     limit: int
@@ -132,6 +133,15 @@ class Asked:
     anywhere: bool = False
     post: bytes | None = None
     home: str | None = None
+    delete: bool = False
+
+    @property
+    def method(self) -> str:
+        """HTTP's method."""
+        return "DELETE" if self.delete else "GET" if self.post is None else "POST"
+
+
+_DOWNLOAD = Asked(0, 0.0)
 
 
 class Http:
@@ -175,10 +185,8 @@ class Http:
             await self._pace.turn(url, patience=asked.patience)
             with _bounded(asked.timeout):
                 for _ in range(_MAX_REDIRECTS):
-                    fresh, post = asked.fresh, asked.post
                     home = asked.home or url
-                    stream = self._stream(url, headers, access, home, fresh=fresh, post=post)
-                    async with stream as answer:
+                    async with self._stream(url, headers, access, home, asked) as answer:
                         status, fields = answer.status_code, plain(answer.headers)
                         if status not in _REDIRECTS or not asked.follow:
                             coding = fields.get("content-encoding", "identity")
@@ -229,15 +237,12 @@ class Http:
         headers: Mapping[str, str],
         access: Access,
         home: str,
-        *,
-        fresh: bool = False,
-        post: bytes | None = None,
+        asked: Asked = _DOWNLOAD,
     ) -> AsyncIterator[httpx.Response]:
-        at_home = origin(url) == origin(home)
-        client = self._client(url, access, trust_usual=not at_home, fresh=fresh)
+        at_home, method = origin(url) == origin(home), asked.method
+        client = self._client(url, access, trust_usual=not at_home, fresh=asked.fresh)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
-        method = "GET" if post is None else "POST"
-        request = client.build_request(method, url, headers=dict(headers), content=post)
+        request = client.build_request(method, url, headers=dict(headers), content=asked.post)
         response = await client.send(request, auth=auth, stream=True)
         if (pause := retry_after(plain(response.headers))) and response.status_code not in GIVEN:
             self._pace.hold(url, pause)

@@ -23,6 +23,7 @@ from poetry_publish_verified.cli.lasting_output import send_to_nowhere
 from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.output import rollback
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.json_lines import event_line, receipt_line
 from poetry_publish_verified.output.summary import Kind
@@ -239,8 +240,11 @@ class Reporting:
             # It would say that the run goes on.
             receipt_file.remove(self._path)
             self._written = False
+        path = str(self.receipt_path) if self.receipt_path else None
+        for line in rollback.lines(self.receipt, path):
+            self.error_line(escaped(line))
         with self._output():
-            self._text.end(verdict, str(self.receipt_path) if self.receipt_path else None)
+            self._text.end(verdict, path)
         with self._output():
             if self._json:
                 self._json(receipt_line(self._receipt.as_dict(), datetime.now(UTC)))

@@ -116,10 +116,11 @@ checks that pip, uv and Poetry can get every wheel.
 All options of <c1>poetry publish</c1> mean the same here. Running it again is always safe.
 
 Subcommands:
-  <c1>poetry publish-verified wait</c1>    Waits for releases that somebody else publishes.
-  <c1>poetry publish-verified status</c1>  Compares project, git tags and indexes: is all out?
-  <c1>poetry publish-verified doctor</c1>  Checks what a release of a checkout would need.
-  <c1>poetry publish-verified explain</c1> Explains a code such as PV409.
+  <c1>poetry publish-verified wait</c1>      Waits for releases that somebody else publishes.
+  <c1>poetry publish-verified status</c1>    Compares project, git tags and indexes: is all out?
+  <c1>poetry publish-verified doctor</c1>    Checks what a release of a checkout would need.
+  <c1>poetry publish-verified rollback</c1>  Deletes what a run uploaded, if the index can do that.
+  <c1>poetry publish-verified explain</c1>   Explains a code such as PV409.
 
 Exit codes:
     0  The release is proven to be available.

@@ -22,7 +22,7 @@ from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTar
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
-from poetry_publish_verified.guard.locks.resource import LockRefusedError
+from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
 from poetry_publish_verified.guard.seams.application import Notifier
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
@@ -64,16 +64,20 @@ class StartedRelease:
             urls = {each.repository.url for each in (self.targets, *self.stage_targets)}
             # Always in the same order, so that no two runs deadlock.
             locks = [*((places.release(root, url), stack) for url in sorted(urls)), *locks]
-        on_wait, export = Notifier(command.io).warn, self.member is None
         for resource, until in locks:
-            try:
-                timeout = self.plan.timeout
-                lock = acquire(
-                    resource, on_wait, required=True, default_timeout=timeout, export=export
-                )
-                until.enter_context(lock)
-            except LockRefusedError as error:
-                raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
+            hold(command, resource, until, self.plan.timeout, export=self.member is None)
+
+
+def hold(
+    command: Command, resource: Resource, until: ExitStack, timeout: float, *, export: bool = True
+) -> None:
+    """Lock something to the end of `until`, waiting for `timeout` seconds; raises ReleaseError."""
+    try:
+        on_wait = Notifier(command.io).warn
+        lock = acquire(resource, on_wait, required=True, default_timeout=timeout, export=export)
+        until.enter_context(lock)
+    except LockRefusedError as error:
+        raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
 
 
 def start_release(

@@ -124,6 +124,12 @@ class FileCompared(Event):
     remote_sha256: str | None = None
 
 
+class LaterVersionsFound(Event):
+    """The project's versions on the repository's own index that are later than the release's."""
+
+    versions: tuple[str, ...]
+
+
 class FirstLookDelayed(Event):
     """Before the upload an index did not say what it holds; it is asked again in `pause` seconds.
 

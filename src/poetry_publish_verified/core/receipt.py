@@ -17,6 +17,7 @@ from poetry_publish_verified.core.receipt_document import (
     StageEntry,
     VariantEntry,
 )
+from poetry_publish_verified.core.rollback_plan import ENDS, plan_of
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Problem, Verdict
 
@@ -80,6 +81,8 @@ class Receipt:
         self._place: PlaceEntry
         self._releases: list[ReleaseEntry] = []
         self._known: dict[str, ReleaseEntry] = {}
+        # Of each release, by its name, what the project has beyond it.
+        self._later: dict[str, set[str]] = {}
         self._run: ReceiptDocument = {
             "schema": SCHEMA,
             "tool": {"name": tool, "version": version},
@@ -139,6 +142,8 @@ class Receipt:
                 self._place["indexes"] = [_index(url) for url in indexes]
             case events.DistributionsRead(distributions):
                 self._place["distributions"] = [_distribution(file) for file in distributions]
+            case events.LaterVersionsFound(versions):
+                self._later.setdefault(self._release["name"], set()).update(versions)
 
     def _apply_to_run(self, event: events.Event, now: str) -> None:
         match event:
@@ -156,6 +161,9 @@ class Receipt:
                 for release in self._releases:
                     if release["verdict"] == str(Verdict.RUNNING):
                         release.update({"verdict": str(verdict), "finished": now})
+                    if release["verdict"] in ENDS:
+                        later = self._later.get(release["name"], ())
+                        release["rollback"] = plan_of(release, later)
 
     def _apply_to_release(self, event: events.Event, now: str) -> None:
         match event:
@@ -311,6 +319,7 @@ def _release(event: events.ReleaseStarted, now: str) -> ReleaseEntry:
         "distributions": [],
         "indexes": [],
         "problems": [],
+        "rollback": None,
         "started": now,
         "finished": None,
     }

@@ -94,6 +94,34 @@ class IndexEntry(TypedDict):
     finished: str | None
 
 
+class HeldEntry(TypedDict):
+    """A file on the index; `ours`: uploaded by this run."""
+
+    filename: str
+    sha256: str | None
+    ours: bool
+
+
+class HoldingEntry(TypedDict):
+    """What is where on a repository: `unknown` and `absent` are file names.
+
+    `page` is where people yank releases, null if that is not known.
+    """
+
+    repository: str | None
+    there: list[HeldEntry]
+    unknown: list[str]
+    absent: list[str]
+    page: str | None
+
+
+class RollbackEntry(TypedDict):
+    """How to go on after a release that failed; `next_version` is the next that is free."""
+
+    places: list[HoldingEntry]
+    next_version: str
+
+
 class PlaceEntry(TypedDict):
     """A release at one repository, and on the indexes that must show it."""
 
@@ -119,6 +147,7 @@ class ReleaseEntry(PlaceEntry):
     blocked_by: list[str]
     stages: list[StageEntry]
     problems: list[ProblemEntry]
+    rollback: RollbackEntry | None
     started: str
 
 

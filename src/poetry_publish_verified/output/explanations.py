@@ -43,7 +43,15 @@ _GIVEN: dict[str, Any] = {
     "classifier": "Private :: Do Not Upload",
     "client": "pip",
     "ahead": 300.0,
+    "asked": False,
     "coding": "gzip",
+    "configured": "https://pypi.company.example/other/",
+    "instead": (),
+    "cannot_delete.instead": "1.0.1",
+    "cannot_delete.page": None,
+    "cannot_delete.why": "the index is not volatile",
+    "others_files.filenames": ("lantern-1.0-cp313-cp313-win_amd64.whl",),
+    "not_confirmed.releases": ("lantern 1.0",),
     "commit": "d22fb4e",
     "details": ("asked 12 times for pip and uv",),
     "differing": ("lantern/light.py",),
@@ -56,7 +64,6 @@ _GIVEN: dict[str, Any] = {
     "file": "pyproject.toml",
     "fold": 4000.0,
     "found": ("lantern.py",),
-    "instead": (),
     "kept_in": "~/.cache/pypoetry/publish-verified",
     "known": ("index", "until", "timeout"),
     "length": 700,
@@ -227,6 +234,11 @@ _STATES: dict[str, str] = {
         "Before the upload, nothing was uploaded, and the run ends with exit code 3. Afterwards the"
         " release is as the last line says, and missing metadata ends the run with exit code 1."
     ),
+    **dict.fromkeys(
+        (Code.CANNOT_DELETE, Code.OTHERS_FILES, Code.NOT_CONFIRMED, Code.ANOTHER_REPOSITORY),
+        "Nothing was deleted. The command ends with exit code 3.",
+    ),
+    Code.DELETION_FAILED: "Some files may be deleted. The command ends with exit code 4.",
     Code.INTERNAL: "The receipt says how far the run got. The command ends with exit code 1.",
 }
 _WARNED = "This is a warning, which does not end the run."

@@ -14,7 +14,7 @@ from poetry_publish_verified.core.distribution import (
     versions_among,
 )
 from poetry_publish_verified.core.durations import in_words
-from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed
+from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed, LaterVersionsFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import provenance as provenance_problems
 from poetry_publish_verified.core.problems import repository as repository_problems
@@ -131,6 +131,10 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
     conflict at once.
     """
     plan, own, page, identity = context.plan, context.own, seen.page, release.identity
+    files = page.files if page else {}
+    versions = versions_among(files, identity.name)
+    if later := sorted(each for each in versions if each > identity.version):
+        context.report(LaterVersionsFound(tuple(map(str, later))))
     remote: dict[str, str] = {}
     conflicts = []
     for distribution in release.distributions:
@@ -152,7 +156,6 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
     all_there = len(remote) == len(release.distributions)
     if page is not None and not (all_there or conflicts):
         _refuse_closed(release, page, plan, own.url)
-    files = page.files if page else {}
     any_file = any(belongs_to(name, identity.name, identity.version) for name in files)
     before, mixed = release.built_before, any_file and (conflicts or not all_there)
     if before is not None and mixed and not plan.skip_existing:
@@ -167,7 +170,6 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
         refuse([provenance_problems.there_without(own.url, name) for name in bare], context.report)
     # devpi names itself on every page; others that accept the same bytes again do not.
     takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
-    versions = versions_among(files, identity.name)
     return Reconciled(remote, any_file, takes_identical, versions, new_project=page is None)
 
 
