@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.adapters.git import sources, tags_at_head, tracked
+from poetry_publish_verified.adapters.git import dated_tags, sources, tags_at_head, tracked
+from tests.beds.git import make_repository
 
 
 @pytest.fixture(autouse=True)
@@ -242,3 +244,57 @@ def test_no_tags_or_tracked_files_outside_git(project: Path) -> None:
     """Outside git there are no tags and no tracked files."""
     assert tags_at_head(project) == ()
     assert tracked(project) == ()
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_tags_have_their_own_age(project: Path) -> None:
+    """An annotated tag is as old as itself, a lightweight one as its commit."""
+    repository = make_repository(project)
+    repository.commit(age=5 * HOUR)
+    repository.tag("v1.0", age=2 * HOUR)
+    repository.tag("größe/v1.1", annotated=False, age=HOUR)
+    tree = repository.git("rev-parse", "HEAD^{tree}")
+    repository.git("tag", "of-a-tree", tree)
+    found = dated_tags(project)
+    assert found is not None
+    ages = {name: round((datetime.now(UTC) - made) / HOUR) for name, made in found.tags}
+    assert ages == {"v1.0": 2, "größe/v1.1": 5}
+    assert (found.lacking, found.nested) == ("", False)
+    nested = dated_tags(project / "lantern")
+    assert nested is not None
+    assert nested.nested
+    assert nested.tags == found.tags
+
+
+def test_no_tags_outside_git(project: Path) -> None:
+    """Outside git there is nothing to know."""
+    assert dated_tags(project) is None
+
+
+def test_clones_without_tags_say_so(project: Path, tmp_path: Path) -> None:
+    """What is not in a clone may still be in the repository."""
+    repository = make_repository(project)
+    repository.commit()
+    repository.tag("v1.0")
+    repository.commit()
+    whole = dated_tags(repository.clone(tmp_path / "whole").root)
+    assert whole is not None
+    assert [name for name, _ in whole.tags] == ["v1.0"]
+    for options, words in (
+        (("--depth", "1"), "the clone is shallow"),
+        (("--no-tags",), "the clone was made without tags"),
+    ):
+        found = dated_tags(repository.clone(tmp_path / words, *options).root)
+        assert found is not None
+        assert (found.tags, found.lacking) == ((), words)
+
+
+def test_repository_that_git_refuses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, the checkout is often another user's: its tags are unknown, not absent."""
+    make_repository(project).commit()
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    found = dated_tags(project)
+    assert found is not None
+    assert (found.tags, found.lacking) == ((), "git cannot read the repository")

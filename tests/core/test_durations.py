@@ -12,6 +12,23 @@ WEEK = 7 * 86400
 
 
 @pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5.0, "0.0 s"),
+        (59.4, "59 s"),
+        (60.0, "1 min"),
+        (119.9, "1 min"),
+        (3600 * 5 + 200, "5 h 3 min"),
+        (86400 * 2 - 1, "47 h 59 min"),
+        (86400 * 9.9, "9 days"),
+    ],
+)
+def test_age_in_words(seconds: float, words: str) -> None:
+    """The longer ago, the coarser."""
+    assert durations.age_in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("90", 90),

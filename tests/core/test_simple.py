@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -267,6 +268,14 @@ def test_optional_fields_of_json(fields: dict[str, object], file: dict[str, Any]
     assert json_page(entry(**fields)).files == {
         WHEEL: replace(IndexFile(WHEEL, URL + WHEEL, HASH), **file)
     }
+
+
+def test_time_of_an_upload() -> None:
+    """It is a moment, whatever the time zone; None if the page does not say it."""
+    page = json_page(entry(**{"upload-time": "2024-02-29T23:59:59.500000+05:30"}))
+    moment = datetime(2024, 2, 29, 18, 29, 59, 500_000, tzinfo=UTC)
+    assert page.files[WHEEL].uploaded == moment
+    assert json_page(entry()).files[WHEEL].uploaded is None
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,15 @@ def test_shallow_clone(tags: tuple[str, ...]) -> None:
     assert states(found)["tag"] == "unknown"
 
 
+def test_version_made_from_missing_tags() -> None:
+    """It is as unknown as they are, and not behind anything."""
+    tags = tagged(lacking="the clone is shallow")
+    found = status(known("0.0.1.dev1", tags=tags, from_git=True), shown("1.0"))
+    assert [problem.code for problem in found.problems] == [Code.TAGS_UNKNOWN]
+    assert states(found)["project"] == "unknown"
+    assert status(known("0.0.1.dev1", tags=tags), shown("1.0")).verdict is Verdict.DISAGREES
+
+
 def test_shallow_clone_with_the_tag() -> None:
     """A tag that is there counts."""
     lacking = tagged("1.1", lacking="the clone is shallow")

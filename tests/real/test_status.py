@@ -11,9 +11,9 @@ import pytest
 from tests.beds.edges import nginx
 from tests.beds.git import make_repository
 from tests.beds.indexes import fetch
-from tests.beds.processes import free_port
+from tests.beds.processes import free_port, wait_until
 from tests.beds.projects import make_project
-from tests.beds.proxy import JSON_PAGE, Answer
+from tests.beds.proxy import JSON_PAGE, Answer, is_page, is_upload
 from tests.beds.release import ended
 
 if TYPE_CHECKING:
@@ -192,6 +192,30 @@ def test_shallow_clone(
     assert names(found(poetry, without.root, 6, *index)) == ["tags-unknown"]
 
 
+def test_index_that_fails_for_a_moment(
+    poetry: Poetry, project: Project, repository: Repository, pypi: Index, proxy: FaultProxy
+) -> None:
+    """It is asked again before anything is called unknown."""
+    assert repository.root == project.path
+    publish(project, pypi)
+    proxy.answer(is_page, Answer(503), times=2)
+    ended(status(poetry, project.path, "--index", f"{proxy.origin}/simple/"), 0)
+    assert len(proxy.pages) == 3
+
+
+def test_during_a_release(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> None:
+    """It needs no lock that a release holds."""
+    project.build()
+    poetry = poetry.with_variables(**pypi.behind(proxy.origin).environment())
+    proxy.stall(is_upload)
+    with poetry.started("publish-verified", "-r", "harbour", "-n", cwd=project.path) as release:
+        wait_until(lambda: proxy.uploads, "the upload to begin")
+        run = status(poetry, project.path, "-r", "harbour")
+        ended(run, 0)
+        assert "nothing of lantern is out, or should be" in run.out
+        assert release.poll() is None
+
+
 def test_index_that_is_down(poetry: Poetry, project: Project, repository: Repository) -> None:
     """No answer is unknown, never a disagreement."""
     assert repository.root == project.path
@@ -285,6 +309,7 @@ def test_receipt_says_what_is_complete(
         (("-r", "nowhere"), 3, "PV301"),
         (("--from-receipt", "none.json"), 3, "PV217"),
         (("--projects", "packages/*"), 3, "matches no project"),
+        (("--exclude", "packages/*"), 1, "there are no --projects"),
     ],
 )
 def test_wrong_usage(

@@ -21,6 +21,7 @@ from poetry_publish_verified.cli.composition import Check, run_status
 from poetry_publish_verified.cli.console import Console
 from poetry_publish_verified.cli.options import SuggestingCommand, value_option
 from poetry_publish_verified.cli.projects import config_of, found_projects, read_project
+from poetry_publish_verified.cli.records import Records
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.awaited import AwaitedRelease, NotAwaitableError, of_receipt
@@ -37,7 +38,7 @@ from poetry_publish_verified.output import status as output
 from poetry_publish_verified.output.json_lines import one_line
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import indexes, repositories
-from poetry_publish_verified.poetry_api.project import Project
+from poetry_publish_verified.poetry_api.project import Project, versioned_by
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.sanitize import learn_url
 
@@ -123,6 +124,7 @@ Exit codes:
             projects = [checkout.project for checkout in checkouts]
         else:
             projects = [read_project(self)]
+        Records.of(given, several=len(projects) > 1)
         receipt = self._receipt()
         checks = []
         for each in projects:
@@ -232,6 +234,7 @@ def _known(
         tags=tags,
         patterns=patterns,
         recorded=recorded,
+        from_git=versioned_by(project.poetry) is not None,
     )
 
 

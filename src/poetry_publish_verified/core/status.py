@@ -83,7 +83,8 @@ class Known:
     """What is known of a project before any index is asked.
 
     `tags` is None outside git, or if tags do not count; `patterns` are theirs. `recorded` are the
-    files of earlier releases, by their receipts. `now` and `grace` (seconds): what is younger
+    files of earlier releases, by their receipts. `from_git`: the version is made from the state of
+    git, tags included. `now` and `grace` (seconds): what is younger
     is not late yet.
     """
 
@@ -95,6 +96,7 @@ class Known:
     patterns: tuple[str, ...] = ()
     metadata: Stated | None = None
     recorded: Mapping[Version, tuple[ExpectedFile, ...]] = field(default_factory=dict)
+    from_git: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,8 @@ class _Comparison:
         version, newest = self._known.version, self.newest
         tagged = self._known.tags.versions if self._known.tags else ()
         place = Place("project", "pyproject.toml", version, "agrees")
+        if self._known.from_git and self._known.tags and self._known.tags.lacking:
+            return replace(place, state="unknown", detail="made from tags that are not there")
         if newest is not None and version < newest:
             behind = problems.project_behind(self._release(version), self._own.index, str(newest))
             return replace(place, state=_named(behind.code), problems=(behind,))
