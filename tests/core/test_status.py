@@ -337,6 +337,12 @@ def test_fewer_kinds_of_files() -> None:
     disagrees(strict, Code.FEWER_KINDS_OF_FILES)
 
 
+def test_previous_release_is_no_prerelease() -> None:
+    """What a pre-release had is no measure for the release."""
+    own = shown(*files_of("0.9", "sdist"), "1.0rc1", *files_of("1.0", "sdist"))
+    assert status(known(), own).problems == ()
+
+
 @pytest.mark.parametrize("newer", ["cp39-abi3-macosx_11_0_arm64", "cp310-abi3-macosx_12_0_arm64"])
 def test_wheels_of_a_newer_compiler_are_of_the_same_kind(newer: str) -> None:
     """Only what cannot be installed any more is missed."""

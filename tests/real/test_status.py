@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,11 @@ import pytest
 from tests.beds.edges import nginx
 from tests.beds.git import make_repository
 from tests.beds.indexes import fetch
-from tests.beds.processes import free_port, wait_until
+from tests.beds.processes import HANG, free_port, wait_until
 from tests.beds.projects import make_project
 from tests.beds.proxy import JSON_PAGE, Answer, is_page, is_upload
 from tests.beds.release import ended
+from tests.thorough import some
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,6 +219,19 @@ def test_during_a_release(poetry: Poetry, project: Project, pypi: Index, proxy: 
         assert release.poll() is None
 
 
+def test_interrupt(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> None:
+    """Ctrl-C ends it at once, with the usual exit code."""
+    proxy.stall(is_page)
+    index = pypi.behind(proxy.origin).simple_url
+    with poetry.started("publish-verified", "status", "--index", index, cwd=project.path) as run:
+        wait_until(lambda: proxy.pages, "the question to arrive")
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate(timeout=HANG)
+    assert run.returncode == 130
+    assert err.splitlines()[-1] == "interrupted: nothing was checked"
+    assert out == ""
+
+
 def test_index_that_is_down(poetry: Poetry, project: Project, repository: Repository) -> None:
     """No answer is unknown, never a disagreement."""
     assert repository.root == project.path
@@ -303,22 +319,23 @@ def test_receipt_says_what_is_complete(
 
 @pytest.mark.parametrize(
     ("options", "code", "words"),
-    [
-        (("--tags", "v*"), 1, "--tags: expected patterns with {version}"),
-        (("--grace", "soon"), 1, "--grace: expected a duration"),
-        (("-r", "nowhere"), 3, "PV301"),
-        (("--from-receipt", "none.json"), 3, "PV217"),
-        (("--projects", "packages/*"), 3, "matches no project"),
-        (("--exclude", "packages/*"), 1, "there are no --projects"),
-    ],
+    some(
+        3,
+        [
+            (("--tags", "v*"), 1, "--tags: expected patterns with {version}"),
+            (("--grace", "soon"), 1, "--grace: expected a duration"),
+            (("-r", "nowhere"), 3, "PV301"),
+            (("--from-receipt", "none.json"), 3, "PV217"),
+            (("--projects", "packages/*"), 3, "matches no project"),
+            (("--exclude", "packages/*"), 1, "there are no --projects"),
+        ],
+    ),
 )
 def test_wrong_usage(
     poetry: Poetry, project: Project, options: tuple[str, ...], code: int, words: str
 ) -> None:
-    """Each is said with its code, and a machine still gets a document."""
-    run = status(poetry, project.path, *options)
-    ended(run, code)
-    assert words in run.err
+    """Each is named, and a machine still gets a document."""
     document = found(poetry, project.path, code, *options)
     assert document["projects"] == []
-    assert len(document["problems"]) == 1
+    (problem,) = document["problems"]
+    assert words in f"{problem['code']} {problem['message']}"

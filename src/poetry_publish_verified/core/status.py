@@ -361,7 +361,7 @@ class _Comparison:
                 if each.code is not Code.YANKED:
                     yield page_fault(index, each.code, each.words, each.filename)
             return
-        previous = max((each for each in _offered(self._releases) if each < version), default=None)
+        previous = self._newest(each for each in _offered(self._releases) if each < version)
         if previous is not None:
             lacks = kinds(self._releases[previous]) - kinds(files)
             if lacks:
