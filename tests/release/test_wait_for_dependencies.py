@@ -14,10 +14,10 @@ from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.errors import Code, ReleaseError, Verdict
-from poetry_publish_verified.release.interfaces import Plan, Release
+from poetry_publish_verified.release.interfaces import Plan, ProvenanceCheck, Release
 from poetry_publish_verified.release.publish import publish
 from tests.core.distributions import distribution
-from tests.release.scripted import InMemoryRelease, World
+from tests.release.scripted import InMemoryRelease, ScriptedVerifier, World
 from tests.release.test_publish import BUILT
 
 LIB = WorkspaceMember(canonicalize_name("lib"), Version("1.0"), "packages/lib")
@@ -43,6 +43,17 @@ def test_upload_waits_for_dependencies() -> None:
     assert released(world) is Verdict.VERIFIED
     assert world.repository.times[BUILT[0].filename][0] >= 100.0
     assert world.events_of(ReleaseWaiting) == [ReleaseWaiting(("lib 1.0",))]
+
+
+def test_dependencies_need_no_provenance() -> None:
+    """Whoever publishes them decides whether they are attested; the project's own files are."""
+    world = World()
+    world.index.put(LIB_WHEEL, since=10.0)
+    world.index.attests = {
+        each.filename: f"https://index.example/{each.filename}" for each in BUILT
+    }
+    world.provenance = ProvenanceCheck(ScriptedVerifier(), required=True)
+    assert released(world, replace(PLAN, attest="require")) is Verdict.VERIFIED
 
 
 def test_dependencies_not_there_in_time() -> None:

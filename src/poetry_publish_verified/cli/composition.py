@@ -246,6 +246,7 @@ class _Adapters:
         default_factory=lambda: Encodings(ZSTD_IS_KNOWN, accept_encoding())
     )
     jitter: Callable[[], float] = random.SystemRandom().random
+    verifier: SigstoreVerifier = field(default_factory=SigstoreVerifier)
 
     def to_publish(self, source: DistDirRelease, receipt: Any) -> interfaces.PublishContext:
         """What sends and proves one release, on its stages first."""
@@ -272,7 +273,7 @@ class _Adapters:
             report=source.report,
             encodings=self.encodings,
             jitter=self.jitter,
-            provenance=_own_provenance(plan),
+            provenance=self._own_provenance(plan),
             slots=self.slots,
             tokens=tokens,
             attester=self.attester(tokens, plan),
@@ -290,21 +291,18 @@ class _Adapters:
             report=awaited.report,
             encodings=self.encodings,
             jitter=self.jitter,
-            provenance=interfaces.ProvenanceCheck(
-                SigstoreVerifier(), plan.provenance, required=True
-            )
+            provenance=interfaces.ProvenanceCheck(self.verifier, plan.provenance, required=True)
             if plan.provenance
             else None,
         )
 
-
-def _own_provenance(plan: Plan) -> interfaces.ProvenanceCheck | None:
-    """What verifies what this run publishes: it must be by this CI job where that attests it."""
-    if not extra_is_installed():
-        return None
-    own = None if plan.attest == "off" else publisher_in(os.environ, ambient_provider())
-    required = plan.attest == "require"
-    return interfaces.ProvenanceCheck(SigstoreVerifier(), (own,) if own else (), required)
+    def _own_provenance(self, plan: Plan) -> interfaces.ProvenanceCheck | None:
+        """What verifies what this run publishes: it must be by this CI job where that attests."""
+        if not extra_is_installed():
+            return None
+        own = None if plan.attest == "off" else publisher_in(os.environ, ambient_provider())
+        required = plan.attest == "require"
+        return interfaces.ProvenanceCheck(self.verifier, (own,) if own else (), required)
 
 
 def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> TrustedPublisher | None:

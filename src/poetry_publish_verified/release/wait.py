@@ -54,7 +54,8 @@ async def wait_for_needed(needed: Iterable[WorkspaceMember], context: VerifyCont
         return
     context.report(ReleaseWaiting(tuple(str(member) for member in needed)))
     listed = replace(context.plan, until=Until.LISTED)
-    quiet = replace(context, plan=listed, report=lambda _: None)
+    # Other jobs may publish them, with attestations or without.
+    quiet = replace(context, plan=listed, report=lambda _: None, provenance=None)
 
     async def wait(member: WorkspaceMember) -> None:
         expected = ExpectedRelease(
