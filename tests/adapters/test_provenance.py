@@ -17,10 +17,14 @@ from poetry_publish_verified.core.provenance import Attested, NotVerifiable, Unv
 from poetry_publish_verified.core.publishers import parse_publisher
 from poetry_publish_verified.errors import Code
 from tests.beds.attested import CIRCLECI, GITHUB, GITLAB, GOOGLE, attested
+from tests.beds.publishing import TrustedIndex
+from tests.beds.sigstore import AUDIENCE, PlayedSigstore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.conftest import MakeProxy
 
 INDEX = "https://index.example/simple/"
 PUBLISH = "https://docs.pypi.org/attestations/publish/v1"
@@ -239,6 +243,42 @@ def test_unwritable_cache(tmp_path: Path) -> None:
     found = verified(attested(GITHUB).provenance)
     assert isinstance(found, NotVerifiable)
     assert "Error: " in found.reason
+
+
+@pytest.mark.parametrize(
+    ("predicate", "subjects", "words"),
+    [
+        ("https://example.org/audit/v1", 1, "unknown attestation type"),
+        (PUBLISH, 2, "too many subjects"),
+        (PUBLISH, 0, ""),
+    ],
+)
+def test_genuine_attestation_of_something_else(
+    predicate: str, subjects: int, words: str, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """What is validly signed need not say who published one file."""
+    from sigstore.dsse import DigestSet, StatementBuilder, Subject
+
+    nowhere = "http://127.0.0.1:1"
+    identities = TrustedIndex(make_proxy(nowhere))
+    sigstore = PlayedSigstore(make_proxy(nowhere), identities)
+    sigstore.variables(tmp_path / "cache")
+    sha256 = "ab" * 32
+    subject = Subject(name=GITHUB, digest=DigestSet(root={"sha256": sha256}))
+    statement = StatementBuilder().subjects([subject] * subjects).predicate_type(predicate)
+    identity = identities.identity("github", AUDIENCE)
+    signed = sigstore.sign(GITHUB, sha256, identity, statement.build() if subjects else None)
+    publisher = {"kind": "GitHub", "repository": "octo/lantern", "workflow": "release.yml"}
+    bundle = {"publisher": publisher, "attestations": [json.loads(signed)]}
+    found = verified({"version": 1, "attestation_bundles": [bundle]}, GITHUB, sha256)
+    assert isinstance(found, tuple)
+    problem = judge(INDEX, GITHUB, found, (parse_publisher("github:octo/lantern:release.yml"),))
+    if not words:
+        assert problem is None
+        return
+    assert problem is not None
+    assert problem.code is Code.PROVENANCE_OF_ANOTHER_FILE
+    assert words in problem.message
 
 
 PLACES = st.lists(st.integers(0, 11), min_size=1, max_size=6)

@@ -122,8 +122,8 @@ class PlayedSigstore:
         # Nothing listens at port 1, so that no new keys are fetched.
         return {"XDG_CACHE_HOME": str(folder), "HTTPS_PROXY": "http://127.0.0.1:1"}
 
-    def sign(self, name: str, sha256: str, identity: str) -> str:
-        """An attestation that was made elsewhere, in JSON."""
+    def sign(self, name: str, sha256: str, identity: str, statement: Any = None) -> str:
+        """An attestation that was made elsewhere, in JSON; of another statement if one is given."""
         from pypi_attestations import Attestation, Distribution
         from sigstore.models import ClientTrustConfig
         from sigstore.oidc import IdentityToken
@@ -137,6 +137,8 @@ class PlayedSigstore:
         config = ClientTrustConfig.from_json(json.dumps(known))
         config.force_tlog_version = 1
         with SigningContext.from_trust_config(config).signer(IdentityToken(identity)) as signer:
+            if statement is not None:
+                return Attestation.from_bundle(signer.sign_dsse(statement)).model_dump_json()
             file = Distribution(name=name, digest=sha256)
             return Attestation.sign(signer, file).model_dump_json()
 

@@ -243,8 +243,8 @@ class Text:
                 self._terminal.verbose
             ):
                 logged = f" (entry {event.log_index} of Sigstore's log)" if event.log_index else ""
-                by = f"{escaped(publisher)}{logged}, as {_index(index)} proves"
-                yield f" - {of}{_name(filename)} was published by {by}"
+                by = f"{escaped(publisher)}{logged}"
+                yield f" - {of}{_name(filename)} on {_index(index)} was published by {by}"
 
     def _late_lines(
         self, event: events.Event, seconds: float, title: str, of: str
