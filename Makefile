@@ -32,10 +32,11 @@ rehearse: $(REHEARSE)/.wheel
 	  PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring \
 	  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
 
-# Tests wait for servers more than for the CPU, hence two more processes than CPUs.
+# Tests wait for servers more than for the CPU, hence two more processes than CPUs. Each keeps to
+# neighbouring tests, which share servers and environments.
 test: $(DEV)/.stamp
 	@$(DEV)/bin/python -m tests.measured $(DEV)/bin/python -m pytest --durations 10 \
-	  --numprocesses $$($(DEV)/bin/python -c 'import os; print((os.cpu_count() or 2) + 2)') $(PYTEST_ARGS)
+	  --dist worksteal --numprocesses $$($(DEV)/bin/python -c 'import os; print((os.cpu_count() or 2) + 2)') $(PYTEST_ARGS)
 
 test-all: export TESTS_THOROUGH := 1
 test-all: test stress-short
