@@ -6,6 +6,9 @@
 .NOTPARALLEL:
 .PHONY: help rehearse test test-all simulate stress stress-short bench lint format clean
 
+# Some containers set it: each process would then compile all tests and sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 DEV := .venv/dev
 REHEARSE := .venv/rehearse
 SAMPLE := examples/lighthouse
