@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,6 +106,9 @@ def test_tag_that_was_never_published(
     assert mirror.requests == []
     document = found(poetry, project.path, 9, *indexes)
     assert names(document) == ["tagged-not-published"]
+    job = poetry.with_variables(GITHUB_ACTIONS="true")
+    noted = status(job, project.path, *indexes).out.splitlines()
+    assert [line for line in noted if line.startswith("::error title=PV901::lantern 1.1 is tagged")]
     assert [place["state"] for place in document["projects"][0]["places"]] == [
         *("agrees", "tagged-not-published", "agrees", "not-asked")
     ]
@@ -204,6 +207,39 @@ def test_index_that_fails_for_a_moment(
     proxy.answer(is_page, Answer(503), times=2)
     ended(status(poetry, project.path, "--index", f"{proxy.origin}/simple/"), 0)
     assert len(proxy.pages) == 3
+
+
+def test_what_an_index_says_beside_its_files(
+    poetry: Poetry, project: Project, repository: Repository, proxy: FaultProxy
+) -> None:
+    """Yanked releases, an archived project, and when a file was uploaded."""
+    assert repository.root == project.path
+
+    def file(version: str, **more: object) -> dict[str, object]:
+        name = f"lantern-{version}.tar.gz"
+        return {"filename": name, "url": name, "hashes": {"sha256": "ab" * 32}, **more}
+
+    def serve(*files: dict[str, object]) -> None:
+        meta, status = {"api-version": "1.4"}, {"status": "archived", "reason": "it is done"}
+        page = {"meta": meta, "name": "lantern", "files": files, "project-status": status}
+        headers = {"Content-Type": JSON_PAGE}
+        proxy.answer(is_page, Answer(200, json.dumps(page).encode(), headers=headers))
+
+    index = ("--index", f"{proxy.origin}/simple/")
+    serve(file("1.0"), file("1.1", yanked="it is broken"))
+    run = status(poetry, project.path, *index)
+    ended(run, 0)
+    assert "marks the project as archived (it is done)" in run.err
+    assert "lists lantern 1.1 as yanked (it is broken)" in run.err
+    assert names(found(poetry, project.path, 9, *index, "--strict")) == ["project-status", "yanked"]
+    # Just uploaded, so the tag may still come.
+    project.set_version("1.2")
+    serve(file("1.0"), file("1.2", **{"upload-time": datetime.now(UTC).isoformat()}))
+    ended(status(poetry, project.path, *index), 0)
+    long_ago = datetime.now(UTC) - DAYS
+    serve(file("1.0"), file("1.2", **{"upload-time": long_ago.isoformat()}))
+    document = found(poetry, project.path, 9, *index)
+    assert names(document) == ["published-not-tagged", "project-status"]
 
 
 def test_during_a_release(poetry: Poetry, project: Project, pypi: Index, proxy: FaultProxy) -> None:

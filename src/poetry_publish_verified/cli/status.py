@@ -1,5 +1,6 @@
 """`poetry publish-verified status`: is all out that should be?"""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -35,6 +36,7 @@ from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.version_tags import IN_MONOREPO, PATTERNS, VersionTags, matching
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict, gravest
 from poetry_publish_verified.output import status as output
+from poetry_publish_verified.output.ci import annotation
 from poetry_publish_verified.output.json_lines import one_line
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import indexes, repositories
@@ -184,6 +186,9 @@ class _Report:
         of_projects = [problem for each in self.projects for problem in each.problems]
         for problem in (*found, *dict.fromkeys(of_projects)):
             style = problem.severity
+            if os.environ.get("GITHUB_ACTIONS") == "true":
+                line = annotation(problem.code, style, problem.message, problem.remedy)
+                self._console.line(line.replace("<", "\\<"))
             words = f"{style.title()} {problem.code}: {escaped(problem.message)}"
             self._console.error_line(f"<{style}>{words}</{style}>")
             self._console.error_line(f"  {escaped(problem.remedy, 'c1')}")

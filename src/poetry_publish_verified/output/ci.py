@@ -10,6 +10,7 @@ from poetry_publish_verified.core.receipt_document import (
     ReleaseEntry,
 )
 from poetry_publish_verified.core.timeline import moment_of
+from poetry_publish_verified.errors import Severity
 from poetry_publish_verified.output.run_tables import all_problems
 from poetry_publish_verified.sanitize import harmless
 
@@ -29,10 +30,15 @@ def annotations(receipt: ReceiptDocument) -> list[str]:
 
 def _annotation(of: str, problem: ProblemEntry) -> str:
     words = f"{of}: {problem['message']}" if of else problem["message"]
-    message = f"{harmless(words, 2000)}\n{harmless(problem['remedy'], 2000)}"
-    escaped = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    title = problem["code"].replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-    return f"::{problem['severity']} title={title}::{escaped}"
+    return annotation(problem["code"], problem["severity"], words, problem["remedy"])
+
+
+def annotation(code: str, severity: Severity, message: str, remedy: str) -> str:
+    """GitHub's workflow command for one problem."""
+    text = f"{harmless(message, 2000)}\n{harmless(remedy, 2000)}"
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    title = code.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    return f"::{severity} title={title}::{escaped}"
 
 
 def outputs(receipt: ReceiptDocument, path: str) -> dict[str, str]:
