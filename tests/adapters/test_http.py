@@ -808,17 +808,31 @@ def test_refusing_proxy(file: Path, status: str, monkeypatch: pytest.MonkeyPatch
     run(story())
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://x", "http://[::"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://127.0.0.1:1",
+        "nonsense://x",
+        "http://[::",
+        "http://me:lamp:oil/light@@[::",
+        "http://me:lamp/oil@127.0.0.1:1",
+        "http://me@lamp:oil",
+        "http://me:x@127.0.0.1:lamp",
+    ],
+)
 def test_unusable_proxy(file: Path, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unsupported proxy is a readable error, for pages and uploads alike."""
+    """An unsupported proxy is an error for pages and uploads alike, and quotes nothing of it."""
     monkeypatch.setenv("ALL_PROXY", proxy)
-    with pytest.raises(HttpError):
+    with pytest.raises(HttpError) as of_page:
         run(page("http://index.example/"))
-    with pytest.raises(HttpError):
+    with pytest.raises(HttpError) as of_file:
         run(download("http://index.example/a.whl", "http://index.example/"))
     got = run(post("http://index.example/", file))
     assert isinstance(got, NoAnswer)
     assert not got.sent
+    for said in (str(of_page.value), str(of_file.value), got.detail):
+        assert "lamp" not in said
+        assert "prox" in said
 
 
 # TLS

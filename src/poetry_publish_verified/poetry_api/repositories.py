@@ -172,12 +172,19 @@ def accept_encoding() -> str:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that Poetry would use for a URL: `*_proxy`, `no_proxy`, the system's settings."""
+    """The proxy that Poetry would use for a URL: `*_proxy`, `no_proxy`, the system's settings.
+
+    Raises ValueError if that is malformed.
+    """
     from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url))
     learn_url(proxy or "")
-    return prepend_scheme_if_needed(proxy, "http") if proxy else None
+    try:
+        return prepend_scheme_if_needed(proxy, "http") if proxy else None
+    except ValueError:
+        # Its words quote what they take for the host, which may be half of a password.
+        raise ValueError("the proxy is not a valid URL") from None
 
 
 def pypi_index() -> str:
