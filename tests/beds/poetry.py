@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.beds import forking
 from tests.beds.processes import HANG, end_group
+from tests.beds.schemas import check_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +62,10 @@ class Run:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events of `--format json`; every line of standard output must be one."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        lines = [json.loads(line) for line in self.out.splitlines()]
+        for line in lines:
+            check_event(line)
+        return lines
 
     def ok(self) -> str:
         """Its output; fails if it did not succeed."""

@@ -14,6 +14,8 @@ from poetry.core.factory import Factory
 from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
 
+from tests.beds.schemas import check
+
 
 @dataclass(frozen=True)
 class Project:
@@ -85,6 +87,7 @@ def read_receipt(file: Path) -> dict[str, Any]:
     receipt = json.loads(file.read_text(encoding="utf-8"))
     assert receipt["schema"] == "publish-verified.receipt/1"
     assert isinstance(receipt, dict)
+    check("receipt", receipt)
     return receipt
 
 

@@ -38,15 +38,16 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-def test_codes_page_is_generated_from_the_code() -> None:
-    """docs/codes.md is what docs/make_codes.py prints."""
+@pytest.mark.parametrize("page", ["codes", "events"])
+def test_pages_that_are_generated_from_the_code(page: str) -> None:
+    """docs/codes.md is what docs/make_codes.py prints, and so on."""
     made = subprocess.run(
-        [sys.executable, ROOT / "docs" / "make_codes.py"],
+        [sys.executable, ROOT / "docs" / f"make_{page}.py"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    assert (ROOT / "docs" / "codes.md").read_text(encoding="utf-8") == made
+    assert (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") == made
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

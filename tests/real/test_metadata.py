@@ -13,6 +13,7 @@ from tests.beds.monorepo import add_member, make_root
 from tests.beds.projects import Project, make_project
 from tests.beds.proxy import Answer, Request, is_file
 from tests.beds.release import TOO_SHORT, ended, holds, problems, publish
+from tests.beds.schemas import check
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,7 @@ def metadata_of(project: Project) -> dict[str, Any]:
     """The release metadata in a project."""
     found = json.loads((project.path / "latest-release.json").read_text(encoding="utf-8"))
     assert isinstance(found, dict)
+    check("metadata", found)
     return found
 
 

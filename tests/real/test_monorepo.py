@@ -13,6 +13,7 @@ from tests.beds.processes import HANG, wait_until
 from tests.beds.projects import make_project, read_receipt
 from tests.beds.proxy import Answer
 from tests.beds.release import REPOSITORY, TOO_SHORT, ended, problems, uploads
+from tests.beds.schemas import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -366,7 +367,7 @@ def plan_of(poetry: Poetry, cwd: Path, *options: str) -> dict[str, Any]:
     (line,) = run.out.splitlines()
     plan = json.loads(line)
     assert isinstance(plan, dict)
-    assert plan["schema"] == "publish-verified.plan/1"
+    check("plan", plan)
     return plan
 
 

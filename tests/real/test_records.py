@@ -10,6 +10,7 @@ import pytest
 
 from tests.beds.projects import Project, make_project
 from tests.beds.release import TOO_SHORT, ended, publish
+from tests.beds.schemas import check
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,10 @@ def github(poetry: Poetry, tmp_path: Path) -> Poetry:
 def lines(project: Project) -> list[dict[str, str]]:
     """The history."""
     text = (project.path / "releases.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    found = [json.loads(line) for line in text.splitlines()]
+    for line in found:
+        check("history", line)
+    return found
 
 
 def test_all_of_it(

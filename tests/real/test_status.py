@@ -17,6 +17,7 @@ from tests.beds.processes import HANG, free_port, wait_until
 from tests.beds.projects import make_project
 from tests.beds.proxy import JSON_PAGE, Answer, is_page, is_upload
 from tests.beds.release import ended
+from tests.beds.schemas import check
 from tests.thorough import some
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def found(poetry: Poetry, directory: Path, code: int, *options: str | Path) -> d
     run = status(poetry, directory, *options, "--format", "json")
     ended(run, code)
     document = json.loads(run.out)
+    check("status", document)
     assert isinstance(document, dict)
     assert document["schema"] == "publish-verified.status/1"
     assert document["exit_code"] == code

@@ -2,7 +2,12 @@
 
 from typing import Final, Literal, TypedDict
 
-from poetry_publish_verified.core.receipt_document import ReceiptDocument, ReleaseEntry
+from poetry_publish_verified.core.receipt_document import (
+    Moment,
+    ReceiptDocument,
+    ReleaseEntry,
+    VerdictName,
+)
 
 SCHEMA: Final = "publish-verified.history/1"
 
@@ -12,7 +17,7 @@ class HistoryRelease(TypedDict):
 
     name: str
     version: str
-    verdict: str
+    verdict: VerdictName
     repository: str | None
     proven_on: list[str]
     files: dict[str, str | None]
@@ -22,9 +27,9 @@ class HistoryLine(TypedDict):
     """One run; `problems` are the codes of all errors and warnings, each once."""
 
     schema: Literal["publish-verified.history/1"]
-    started: str
-    finished: str | None
-    verdict: str
+    started: Moment
+    finished: Moment | None
+    verdict: VerdictName
     exit_code: int | None
     summary: str | None
     tool: str

@@ -1,9 +1,12 @@
 """What a receipt consists of; moments are UTC, ISO 8601, and null until they have come."""
 
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from poetry_publish_verified.core.events import Upload
-from poetry_publish_verified.errors import Severity
+from poetry_publish_verified.errors import Severity, Verdict
+
+Moment = Annotated[str, "date-time"]
+VerdictName = Annotated[str, Verdict]
 
 
 class ToolEntry(TypedDict):
@@ -60,15 +63,15 @@ class DistributionEntry(TypedDict):
     upload: Upload
     attempts: int
     provenance: list[ProvenanceEntry]
-    started: str | None
-    finished: str | None
+    started: Moment | None
+    finished: Moment | None
 
 
 class VariantEntry(TypedDict):
     """One client's view of an index."""
 
     variant: str
-    visible_at: str | None
+    visible_at: Moment | None
     requests: int
     edge: dict[str, str] | None
 
@@ -79,7 +82,7 @@ class ClientEntry(TypedDict):
     client: str
     downloaded: int
     resolved: int
-    finished: str
+    finished: Moment
 
 
 class IndexEntry(TypedDict):
@@ -90,8 +93,8 @@ class IndexEntry(TypedDict):
     not_offered: list[str]
     variants: list[VariantEntry]
     clients: list[ClientEntry]
-    started: str | None
-    finished: str | None
+    started: Moment | None
+    finished: Moment | None
 
 
 class HeldEntry(TypedDict):
@@ -128,13 +131,13 @@ class PlaceEntry(TypedDict):
     repository: RepositoryEntry
     distributions: list[DistributionEntry]
     indexes: list[IndexEntry]
-    finished: str | None
+    finished: Moment | None
 
 
 class StageEntry(PlaceEntry):
     """A repository that the release goes to first; the verdict there is null until it has one."""
 
-    verdict: str | None
+    verdict: VerdictName | None
 
 
 class ReleaseEntry(PlaceEntry):
@@ -142,13 +145,13 @@ class ReleaseEntry(PlaceEntry):
 
     name: str
     version: str
-    verdict: str
+    verdict: VerdictName
     page: str | None
     blocked_by: list[str]
     stages: list[StageEntry]
     problems: list[ProblemEntry]
     rollback: RollbackEntry | None
-    started: str
+    started: Moment
 
 
 class ReceiptDocument(TypedDict):
@@ -157,9 +160,9 @@ class ReceiptDocument(TypedDict):
     schema: Literal["publish-verified.receipt/1"]
     tool: ToolEntry
     poetry: str
-    started: str
-    finished: str | None
-    verdict: str
+    started: Moment
+    finished: Moment | None
+    verdict: VerdictName
     exit_code: int | None
     summary: str | None
     rehearsal: bool

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -12,10 +12,11 @@ from packaging.version import Version
 from poetry_publish_verified.core.distribution import parse_filename
 from poetry_publish_verified.core.expectation import ExpectedFile
 from poetry_publish_verified.core.foreign_json import plain_text, sha256_of
+from poetry_publish_verified.core.receipt_document import Moment
 from poetry_publish_verified.core.simple.page import DIGITS
 from poetry_publish_verified.core.urls import split_credentials
 
-SCHEMA = "publish-verified.metadata/1"
+SCHEMA: Final = "publish-verified.metadata/1"
 _ANY_HASH = re.compile(r"(?:[0-9a-fA-F]{2})+")
 # Characters of a URL, and files of one release.
 _LONGEST = 2000
@@ -38,10 +39,10 @@ class MetadataFile(TypedDict):
 class MetadataDocument(TypedDict):
     """The document. `released` is when the release was proven on these `indexes`, in UTC."""
 
-    schema: str
+    schema: Literal["publish-verified.metadata/1"]
     name: str
     version: str
-    released: str
+    released: Moment
     commit: str | None
     tag: str | None
     indexes: list[str]

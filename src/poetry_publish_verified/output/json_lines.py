@@ -11,15 +11,20 @@ from poetry_publish_verified.core.receipt import iso
 
 
 def event_line(event: Event, now: datetime, release: str | None) -> str:
-    """An event: `event` (`UploadStarted` is `upload-started`), `time`, `of`, and its fields.
+    """An event: its name as `event`, `time`, `of`, and its fields.
 
     One on a stage also has the name of that `stage`.
     """
     fields: dict[str, Any] = {"of": release}
     if isinstance(event, OnStage):
         fields["stage"], event = event.stage, event.event
-    words = "".join(f"-{char.lower()}" if char.isupper() else char for char in type(event).__name__)
-    return _line(words.removeprefix("-"), now, fields | asdict(event))
+    return _line(event_name(type(event)), now, fields | asdict(event))
+
+
+def event_name(kind: type[Event]) -> str:
+    """`upload-started`, of `UploadStarted`."""
+    words = "".join(f"-{char.lower()}" if char.isupper() else char for char in kind.__name__)
+    return words.removeprefix("-")
 
 
 def receipt_line(receipt: Mapping[str, Any], now: datetime) -> str:

@@ -2,19 +2,43 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from typing import Final, Literal, TypedDict
 
 from poetry_publish_verified.core import release_order
 from poetry_publish_verified.core.release_order import LeftOut, WorkspaceMember
 from poetry_publish_verified.output.words import escaped
 
-SCHEMA = "publish-verified.plan/1"
+SCHEMA: Final = "publish-verified.plan/1"
+
+
+class PlannedProject(TypedDict):
+    """A project, and the names of those that it needs directly."""
+
+    name: str
+    version: str
+    directory: str
+    needs: list[str]
+
+
+class LeftOutProject(TypedDict):
+    """A directory whose project is not published, and why."""
+
+    directory: str
+    reason: str
+
+
+class PlanDocument(TypedDict):
+    """The plan: every project comes after all that it needs."""
+
+    schema: Literal["publish-verified.plan/1"]
+    projects: list[PlannedProject]
+    left_out: list[LeftOutProject]
 
 
 def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[LeftOut]) -> str:
     """One line for a CI matrix, with every project after all that it needs."""
     needs = release_order.needs(members)
-    projects = [
+    projects: list[PlannedProject] = [
         {
             "name": member.name,
             "version": str(member.version),
@@ -23,8 +47,11 @@ def as_json(members: Sequence[WorkspaceMember], left_out: Iterable[LeftOut]) -> 
         }
         for member in members
     ]
-    others = [asdict(each) for each in left_out]
-    return json.dumps({"schema": SCHEMA, "projects": projects, "left_out": others})
+    others: list[LeftOutProject] = [
+        {"directory": each.directory, "reason": each.reason} for each in left_out
+    ]
+    plan: PlanDocument = {"schema": SCHEMA, "projects": projects, "left_out": others}
+    return json.dumps(plan)
 
 
 def as_tree(members: Sequence[WorkspaceMember], left_out: Iterable[LeftOut]) -> list[str]:

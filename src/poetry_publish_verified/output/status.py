@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, Literal, TypedDict
 
 from poetry_publish_verified.core.receipt import iso
+from poetry_publish_verified.core.receipt_document import Moment, VerdictName
 from poetry_publish_verified.core.release_order import LeftOut
 from poetry_publish_verified.core.status import Place, ProjectStatus
 from poetry_publish_verified.errors import Problem, Verdict
 from poetry_publish_verified.output.words import escaped, plural, shortened, unstyled
 
-SCHEMA = "publish-verified.status/1"
+SCHEMA: Final = "publish-verified.status/1"
 _WIDEST_VERSION = 24
 # Nothing is wrong then.
 _CALM = {"agrees", "ahead", "young", "none", "not-asked"}
@@ -41,7 +42,7 @@ class ProjectDocument(TypedDict):
 
     name: str
     version: str
-    verdict: str
+    verdict: VerdictName
     places: list[PlaceDocument]
     problems: list[ProblemDocument]
 
@@ -56,9 +57,9 @@ class LeftOutDocument(TypedDict):
 class StatusDocument(TypedDict):
     """The whole document; `problems` are those of no project."""
 
-    schema: str
-    checked: str
-    verdict: str
+    schema: Literal["publish-verified.status/1"]
+    checked: Moment
+    verdict: VerdictName
     exit_code: int | None
     projects: list[ProjectDocument]
     left_out: list[LeftOutDocument]
