@@ -150,7 +150,6 @@ class TrustedIndex:
             case "github":
                 return {
                     "GITHUB_ACTIONS": "true",
-                    "GITHUB_REPOSITORY": "octo/lantern",
                     "GITHUB_WORKFLOW_REF": _GITHUB,
                     "ACTIONS_ID_TOKEN_REQUEST_URL": f"{service}?api-version=2",
                     "ACTIONS_ID_TOKEN_REQUEST_TOKEN": _BEARER,

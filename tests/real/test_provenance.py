@@ -96,6 +96,7 @@ def test_release_by_somebody_else(
     run = wait(with_extra, proxy, tmp_path, "--provenance", BY, *SOON)
     ended(run, 6)
     assert codes(tmp_path) == ["PV612"]
+    assert f"waiting for the provenance of {GITHUB} on {proxy.origin}/simple/" in run.out
     assert "its page links to none" in run.err
 
 

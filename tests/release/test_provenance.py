@@ -169,7 +169,7 @@ def test_nothing_is_waited_for_unless_required(url: str | None) -> None:
 
 
 def test_file_without_provenance_is_refused_before_the_upload() -> None:
-    """One that is there already can get none, so nothing is sent where all must have it."""
+    """One that is there already can get none: a warning, unless all must have it."""
     world = Attesting()
     world.index.attests.clear()
     world.index.put(BUILT_WHEEL, since=0.0)
@@ -180,3 +180,9 @@ def test_file_without_provenance_is_refused_before_the_upload() -> None:
     world.index.put(BUILT_WHEEL, since=0.0)
     assert_outcome(world.publish(REQUIRE, *BUILT), Verdict.VERIFIED)
     assert world.repository.sent == [SDIST]
+    for strict, verdict in ((True, Verdict.PREFLIGHT_REFUSED), (False, Verdict.VERIFIED)):
+        world = Attesting(required=False)
+        world.index.attests.pop(WHEEL)
+        world.index.put(BUILT_WHEEL, since=0.0)
+        ending = world.publish(replace(PLAN, attest="on", strict=strict), *BUILT)
+        assert_outcome(ending, verdict, Code.PROVENANCE_TOO_LATE)

@@ -52,7 +52,6 @@ from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems.project import no_client, poetry_cache_not_cleared
 from poetry_publish_verified.core.problems.repository import bad_certificate
-from poetry_publish_verified.core.provenance import publisher_in
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
@@ -273,7 +272,9 @@ class _Adapters:
             report=source.report,
             encodings=self.encodings,
             jitter=self.jitter,
-            provenance=self._own_provenance(plan),
+            provenance=interfaces.ProvenanceCheck(self.verifier, (), plan.attest == "require")
+            if extra_is_installed()
+            else None,
             slots=self.slots,
             tokens=tokens,
             attester=self.attester(tokens, plan),
@@ -295,14 +296,6 @@ class _Adapters:
             if plan.provenance
             else None,
         )
-
-    def _own_provenance(self, plan: Plan) -> interfaces.ProvenanceCheck | None:
-        """What verifies what this run publishes: it must be by this CI job where that attests."""
-        if not extra_is_installed():
-            return None
-        own = None if plan.attest == "off" else publisher_in(os.environ, ambient_provider())
-        required = plan.attest == "require"
-        return interfaces.ProvenanceCheck(self.verifier, (own,) if own else (), required)
 
 
 def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> TrustedPublisher | None:

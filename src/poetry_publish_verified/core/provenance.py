@@ -6,18 +6,12 @@ of each attestation was issued to.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from poetry_publish_verified.core.problems import provenance as problems
-from poetry_publish_verified.core.publishers import (
-    GITLAB,
-    NamedPublisher,
-    SignerIdentity,
-    parse_publisher,
-)
-from poetry_publish_verified.core.trusted_publishing import Provider
+from poetry_publish_verified.core.publishers import GITLAB, NamedPublisher, SignerIdentity
+from poetry_publish_verified.core.trusted_publishing import Publisher
 from poetry_publish_verified.errors import Problem, Severity
 from poetry_publish_verified.sanitize import printable
 
@@ -26,21 +20,20 @@ MAX_BYTES = 2 * 1024 * 1024
 _MOST = 64
 
 
-def publisher_in(
-    environment: Mapping[str, str], provider: Provider | None
-) -> NamedPublisher | None:
-    """The publisher that a CI job with these variables is; None if they do not say."""
-    named = ""
-    if provider is Provider.GITHUB:
-        # octo/lantern/.github/workflows/release.yml@refs/heads/main
-        workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
-        repository = environment.get("GITHUB_REPOSITORY", "")
-        named = ":".join(filter(None, ("github", repository, workflow)))
-    elif provider is Provider.GITLAB and environment.get("CI_SERVER_URL") == GITLAB:
-        named = f"gitlab:{environment.get('CI_PROJECT_PATH', '')}"
-    with suppress(ValueError):
-        return parse_publisher(named)
-    return None
+def named(publisher: Publisher) -> NamedPublisher | None:
+    """A trusted publisher as users name it; None for one whose attestations no index accepts."""
+    said = publisher.fields
+    match publisher.provider:
+        case "github":
+            words = (said["owner"], said["repository"], said["workflow_filename"])
+        case "gitlab" if publisher.issuer == GITLAB:
+            words = (said["namespace"], said["project"], said["workflow_filepath"])
+        case "google":
+            return NamedPublisher("google", said["email"])
+        case _:
+            return None
+    group, project, workflow = words
+    return NamedPublisher(publisher.provider, f"{group}/{project}", workflow)
 
 
 @dataclass(frozen=True, slots=True)

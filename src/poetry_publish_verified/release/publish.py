@@ -7,6 +7,7 @@ from typing import NamedTuple
 from poetry_publish_verified.core.events import SendingStarted
 from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile, as_built
 from poetry_publish_verified.core.problems import trusted_publishing as problems
+from poetry_publish_verified.core.provenance import named
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.trusted_publishing import Publisher
 from poetry_publish_verified.errors import Problem, ReleaseError, Severity, Verdict
@@ -137,9 +138,18 @@ async def send_and_prove(release: Release, found: Reconciled, context: PublishCo
             )
     context.report(SendingStarted())
     there = await send_missing(release, context, found, attestations)
-    await prove_everywhere(_expected(release, there), context)
+    await prove_everywhere(_expected(release, there), _by_this_publisher(context))
     kept = any(there[each.filename] != each.sha256 for each in release.distributions)
     return Verdict.KEPT_REMOTE if kept else Verdict.VERIFIED
+
+
+def _by_this_publisher(context: PublishContext) -> PublishContext:
+    """The same, but what is attested must be by the trusted publisher that this run is."""
+    check, tokens = context.provenance, context.tokens
+    if check is None or tokens is None or tokens.publisher is None or context.plan.attest == "off":
+        return context
+    own = named(tokens.publisher)
+    return replace(context, provenance=replace(check, publishers=(own,) if own else ()))
 
 
 def foreseen(

@@ -26,7 +26,7 @@ from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation, RootState
-from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Severity, Verdict
 from poetry_publish_verified.release.collect import refuse
 from poetry_publish_verified.release.interfaces import (
     Index,
@@ -165,9 +165,11 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
         raise ReleaseError(verdict, *conflicts, others)
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
-    if plan.attest == "require":
-        bare = [name for name in remote if page is None or page.files[name].provenance is None]
-        refuse([provenance_problems.there_without(own.url, name) for name in bare], context.report)
+    if plan.attest != "off" and page is not None:
+        severity: Severity = "error" if plan.attest == "require" else "warning"
+        bare = [name for name in remote if page.files[name].provenance is None]
+        without = [provenance_problems.there_without(own.url, name, severity) for name in bare]
+        refuse(without, context.report, strict=plan.strict)
     # devpi names itself on every page; others that accept the same bytes again do not.
     takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
     return Reconciled(remote, any_file, takes_identical, versions, new_project=page is None)

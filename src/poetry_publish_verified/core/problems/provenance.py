@@ -130,10 +130,11 @@ def not_verifiable(index: str, filename: str, reason: str, severity: Severity) -
 
 
 @problem(Code.PROVENANCE_TOO_LATE)
-def there_without(index: str, filename: str) -> Text:
-    """`--attest=require`, and the file cannot get attestations any more."""
+def there_without(index: str, filename: str, severity: Severity) -> Text:
+    """`--attest`, and the file cannot get attestations any more."""
     return Text(
-        f"{filename} is already on {index}, without a provenance, and files that are there cannot"
-        " get one.",
-        "Bump the version, or run without --attest=require.",
+        f"{filename} is already on {index} without attestations, and cannot get any.",
+        "Bump the version, or run without --attest=require."
+        if severity == "error"
+        else "No action needed, unless somebody relies on them: then bump the version.",
     )
