@@ -130,10 +130,11 @@ Exit codes:
         receipt = self._receipt()
         checks = []
         for each in projects:
-            known = _known(each, settings, receipt, report.started, several=several)
+            targets = self._indexes(each.poetry, settings)
+            releases = [*_own_receipts({each.root, given.root}, targets[0].url), *receipt]
+            known = _known(each, settings, releases, report.started, several=several)
             url, stated = _metadata(given, known.name)
-            known = replace(known, metadata=stated)
-            checks.append(Check(known, self._indexes(each.poetry, settings), url))
+            checks.append(Check(replace(known, metadata=stated), targets, url))
         plan = Plan(Until.LISTED, settings.timeout, strict=settings.strict, jobs=settings.jobs)
         report.projects = anyio.run(run_status, checks, plan)
         return gravest([each.verdict for each in report.projects])
@@ -216,7 +217,7 @@ class _Report:
 def _known(
     project: Project,
     settings: Settings,
-    receipt: Iterable[AwaitedRelease],
+    receipts: Iterable[AwaitedRelease],
     now: datetime,
     *,
     several: bool,
@@ -228,7 +229,7 @@ def _known(
     tags = VersionTags(matching(found.tags, patterns, name), found.lacking) if found else None
     recorded = {
         release.version: release.expectation.expected
-        for release in (*_own_receipts(project), *receipt)
+        for release in receipts
         if release.name == name and isinstance(release.expectation, ExactFiles)
     }
     return Known(
@@ -260,8 +261,13 @@ def _metadata(given: RunSettings, name: NormalizedName) -> tuple[str | None, Sta
         return None, Stated.unusable(named, error)
 
 
-def _own_receipts(project: Project) -> Iterator[AwaitedRelease]:
-    """The releases of the receipts in the project's dist directory."""
-    for file in sorted((project.root / "dist" / receipt_file.DIRECTORY).glob("*.json")):
-        with suppress(OSError, NotAwaitableError):
-            yield from of_receipt(receipt_file.read(file))
+def _own_receipts(roots: Iterable[Path], own: str) -> Iterator[AwaitedRelease]:
+    """What receipts in the usual places say was published to the repository with this index.
+
+    To another one, other builds may have gone.
+    """
+    for root in roots:
+        for file in sorted((root / "dist" / receipt_file.DIRECTORY).glob("*.json")):
+            with suppress(OSError, NotAwaitableError):
+                found = of_receipt(receipt_file.read(file))
+                yield from (release for release in found if own in release.indexes)
