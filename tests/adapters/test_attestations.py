@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from poetry_publish_verified.adapters.attestations import SigstoreSigner
+from poetry_publish_verified.core.attestations import attesting
+from poetry_publish_verified.core.publishers import NamedPublisher
 from poetry_publish_verified.core.trusted_publishing import Refusal, claims_of, publisher_of
 from poetry_publish_verified.errors import Code
 from tests.beds.processes import HANG
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from poetry_publish_verified.core.trusted_publishing import Publisher
     from poetry_publish_verified.errors import Problem
 
 WHEEL, SHA256 = "lantern-1.0-py3-none-any.whl", "ab" * 32
@@ -51,9 +52,11 @@ class Session:
         self.identity = sigstore.identities.identity(ci, AUDIENCE, **claims)
 
     @property
-    def publisher(self) -> Publisher:
+    def publisher(self) -> NamedPublisher:
         """Whom the identity token is for."""
-        return publisher_of(claims_of(self.identity))
+        named = attesting(publisher_of(claims_of(self.identity)), "error")
+        assert isinstance(named, NamedPublisher)
+        return named
 
     def certify(self) -> Refusal | list[Problem]:
         """Get a certificate."""
@@ -89,22 +92,32 @@ def test_signs_as_each_publisher(sigstore: PlayedSigstore, ci: str, claims: dict
     assert statement["predicateType"] == "https://docs.pypi.org/attestations/publish/v1"
     assert statement["subject"] == [{"name": WHEEL, "digest": {"sha256": SHA256}}]
     assert session.fault_of(signed) is None
-    assert session.fault_of(signed, sha256="cd" * 32) == "it is for other content"
-    assert session.fault_of(signed, "lantern-1.1-py3-none-any.whl") == "it is for another file"
+    of_bytes = f"it is for other content: sha256 {SHA256}"
+    assert session.fault_of(signed, sha256="cd" * 32) == of_bytes
+    assert session.fault_of(signed, "lantern-1.1-py3-none-any.whl") == f"it is for {WHEEL}"
     other: dict[str, dict[str, Any]] = {
         "github": {"repository": "octo/harbour"},
         "gitlab": {"project_path": "group/harbour"},
     }
     foreign = Session(sigstore, ci, **other.get(ci, {"email": "other@example.org"}))
-    assert foreign.fault_of(signed) == "somebody else signed it"
+    words = foreign.fault_of(signed)
+    assert words is not None
+    assert words.startswith(f"it was signed by {session.publisher} (another ")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "junk", "[]", "{}", "\0", '{"version": 1}', "[" * 100_000, "ö" * 1000]
+    ("text", "words"),
+    [
+        ("", "it is not valid JSON"),
+        ("\0", "it is not valid JSON"),
+        ("[" * 100_000, "it is not valid JSON"),
+        ("[]", "it is not a JSON object"),
+        ('{"version": 1}', "it has an attestation whose verification_material is malformed"),
+    ],
 )
-def test_no_attestation(sigstore: PlayedSigstore, text: str) -> None:
-    """Whatever a file holds, the words say that it is no attestation."""
-    assert Session(sigstore).fault_of(text) == "it does not contain an attestation"
+def test_no_attestation(sigstore: PlayedSigstore, text: str, words: str) -> None:
+    """Whatever a file holds, it is only said what is wrong."""
+    assert Session(sigstore).fault_of(text) == words
 
 
 def test_changed_attestation(sigstore: PlayedSigstore) -> None:

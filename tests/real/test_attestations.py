@@ -141,7 +141,7 @@ def test_attestation_that_is_there(
     ended(run, 3)
     (problem,) = problems(newer.receipt())
     assert problem["code"] == "PV341"
-    assert "it is for another file" in problem["message"]
+    assert f"it is for {project.wheel}." in problem["message"]
     assert len(trusted.minted) == 1
     subject = {"name": newer.wheel, "sha256": newer.hashes()[newer.wheel]}
     made = sigstore.sign(**subject, identity=trusted.identity("github", AUDIENCE))

@@ -3,21 +3,23 @@
 What signs takes 1.5 seconds to import, and has no time-outs of its own.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_is_installed
 from poetry_publish_verified.adapters.threads import in_daemon_thread
-from poetry_publish_verified.core.attestations import EXTRA
+from poetry_publish_verified.core.attestations import EXTRA, fault_in
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.problems import attestations as problems
 from poetry_publish_verified.core.problems.usage import extra_missing
+from poetry_publish_verified.core.publishers import NamedPublisher
 from poetry_publish_verified.core.receipt import TOOL
-from poetry_publish_verified.core.trusted_publishing import Publisher, Refusal
+from poetry_publish_verified.core.trusted_publishing import Refusal
 from poetry_publish_verified.core.upload.server_words import json_object
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import printable
@@ -28,12 +30,6 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 30.0
 _T = TypeVar("_T")
-# What the library says, and what that means.
-_FAULTS = {
-    "distribution digest": "it is for other content",
-    "distribution name": "it is for another file",
-    "Certificate's": "somebody else signed it",
-}
 
 
 class SigstoreSigner:
@@ -42,11 +38,12 @@ class SigstoreSigner:
     def __init__(self, timeout: float = _TIMEOUT) -> None:
         """Each of Sigstore's services has `timeout` seconds for an answer."""
         self._timeout = timeout
+        self._verifier = SigstoreVerifier()
         self._config: ClientTrustConfig | None = None
         self._signer: Signer | None = None
 
     def missing(self) -> Problem | None:
-        if find_spec("pypi_attestations") is None:
+        if not extra_is_installed():
             return extra_missing("--attest", TOOL, EXTRA)
         # It warns in words of its own of what is reported here.
         for name in ("sigstore", "tuf"):
@@ -54,13 +51,18 @@ class SigstoreSigner:
         return None
 
     async def fault_of(
-        self, attestation: str, filename: str, sha256: str, publisher: Publisher
+        self, attestation: str, filename: str, sha256: str, publisher: NamedPublisher
     ) -> str | None:
         try:
-            await self._bounded(partial(_verify, attestation, filename, sha256, publisher))
-        except Exception as error:  # noqa: BLE001 - whatever a file holds, it proves nothing
-            return _fault(error)
-        return None
+            given = json.loads(attestation)
+        except (ValueError, RecursionError):
+            return "it is not valid JSON"
+        if not isinstance(given, dict):
+            return "it is not a JSON object"
+        bundle = {"publisher": {}, "attestations": [given]}
+        document = json.dumps({"version": 1, "attestation_bundles": [bundle]}).encode()
+        found = await self._verifier.verify(document, filename, sha256)
+        return fault_in(found, publisher)
 
     async def certify(self, identity: str) -> Refusal | list[Problem]:
         warnings: list[Problem] = []
@@ -77,7 +79,9 @@ class SigstoreSigner:
             return _refusal(error, problems.authority_failed, problems.identity_refused)
         return warnings
 
-    async def sign(self, filename: str, sha256: str, publisher: Publisher) -> str | Refusal | None:
+    async def sign(
+        self, filename: str, sha256: str, publisher: NamedPublisher
+    ) -> str | Refusal | None:
         from pypi_attestations import AttestationError
 
         if self._signer is None:
@@ -140,30 +144,6 @@ def _sign(signer: "Signer", filename: str, sha256: str) -> str:
     return Attestation.sign(signer, file).model_dump_json()
 
 
-def _verify(attestation: str, filename: str, sha256: str, publisher: Publisher) -> None:
-    """Raises whatever the libraries raise for an attestation of something or somebody else."""
-    from pypi_attestations import Attestation, Distribution
-
-    signed = Attestation.model_validate_json(attestation)
-    file = Distribution(name=filename, digest=sha256)
-    signed.verify(_identity(publisher), file, offline=True)
-
-
-def _identity(publisher: Publisher) -> Any:
-    from pypi_attestations import GitHubPublisher, GitLabPublisher, GooglePublisher
-
-    said = publisher.fields
-    match publisher.provider:
-        case "github":
-            repository = f"{said['owner']}/{said['repository']}"
-            return GitHubPublisher(repository=repository, workflow=said["workflow_filename"])
-        case "gitlab":
-            project = f"{said['namespace']}/{said['project']}"
-            return GitLabPublisher(repository=project, workflow_filepath=said["workflow_filepath"])
-        case _:
-            return GooglePublisher(email=said["email"])
-
-
 def _refusal(
     error: Exception,
     failed: Callable[[str], Problem],
@@ -190,16 +170,6 @@ def _answer(error: BaseException) -> Any:
             return answer
         cause = cause.__cause__ or cause.__context__
     return None
-
-
-def _fault(error: Exception) -> str:
-    """Why an attestation is not what it should be."""
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        return "it does not contain an attestation"
-    words = _words(error).removeprefix("Verification failed: ")
-    return next((said for known, said in _FAULTS.items() if known in words), words)
 
 
 def _words(error: BaseException) -> str:

@@ -23,6 +23,8 @@ async def in_daemon_thread(call: Callable[[], T]) -> T:
             future.set_result(call())
         except Exception as error:  # noqa: BLE001 - raised again where it is awaited
             future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - a panic in a library of Rust
+            future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
 
     threading.Thread(target=work, name="left-alone", daemon=True).start()
     return await asyncio.wrap_future(future)

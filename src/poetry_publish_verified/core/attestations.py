@@ -1,6 +1,10 @@
-"""Attestations (PEP 740) of files that are about to be sent: which publishers may sign them."""
+"""Attestations (PEP 740) of files that are about to be sent: who may sign, and what is unfit."""
+
+from collections.abc import Iterable
 
 from poetry_publish_verified.core.problems import attestations as problems
+from poetry_publish_verified.core.provenance import Assessment, Fault, NotVerifiable, Unverified
+from poetry_publish_verified.core.publishers import GITLAB, NamedPublisher
 from poetry_publish_verified.core.trusted_publishing import Publisher
 from poetry_publish_verified.errors import Problem, Severity
 
@@ -12,16 +16,41 @@ EXTRA = "attestations"
 """The extra that installs what signs and verifies them."""
 CERTIFICATE_LIFETIME = 600.0
 """Seconds for which Sigstore's certificates are valid."""
+_FAULTS: dict[Fault, str] = {
+    "malformed": "it {}",
+    "certificate": "its certificate was not issued by Sigstore ({})",
+    "time": "it was signed at a time at which its certificate was not valid ({})",
+    "name": "it is for {}",
+    "bytes": "it is for other content: sha256 {}",
+}
 
 
-def not_attestable(publisher: Publisher, severity: Severity) -> Problem | None:
-    """Why indexes accept no attestations from a trusted publisher; None if they do.
+def attesting(publisher: Publisher, severity: Severity) -> NamedPublisher | Problem:
+    """Whom the attestations of a trusted publisher name, or why indexes accept none from it.
 
     Source: PyPI's `attestations/services.py`, and which publishers it can turn into an identity.
     """
     if publisher.caller:
         return problems.of_reusable_workflow(publisher.caller, severity)
-    managed = publisher.provider != "gitlab" or publisher.issuer == "https://gitlab.com"
-    if publisher.provider in {"github", "gitlab", "google"} and managed:
-        return None
+    match publisher.provider, dict(publisher.fields):
+        case "github", {"owner": owner, "repository": name, "workflow_filename": workflow}:
+            return NamedPublisher("github", f"{owner}/{name}", workflow)
+        case "gitlab", {"namespace": group, "project": name, "workflow_filepath": path} if (
+            publisher.issuer == GITLAB
+        ):
+            return NamedPublisher("gitlab", f"{group}/{name}", path)
+        case "google", {"email": email}:
+            return NamedPublisher("google", email)
     return problems.publisher_not_accepted(publisher.issuer, severity)
+
+
+def fault_in(found: Iterable[Assessment] | NotVerifiable, publisher: NamedPublisher) -> str | None:
+    """Why what was found in an attestation is not right, in words."""
+    if isinstance(found, NotVerifiable):
+        return f"it cannot be verified ({found.reason})"
+    for each in found:
+        if isinstance(each, Unverified):
+            return _FAULTS.get(each.fault, "{}").format(each.detail)
+        if what := each.identity.differs(publisher):
+            return f"it was signed by {each.identity} (another {what})"
+    return None

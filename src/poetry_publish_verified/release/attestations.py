@@ -11,13 +11,14 @@ from poetry_publish_verified.core.attestations import (
     AUDIENCE,
     CERTIFICATE_LIFETIME,
     SUFFIX,
-    not_attestable,
+    attesting,
 )
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.events import Event, FilesAttested, ProblemFound
 from poetry_publish_verified.core.problems import attestations as problems
 from poetry_publish_verified.core.problems.words import some
-from poetry_publish_verified.core.trusted_publishing import Publisher, Refusal
+from poetry_publish_verified.core.publishers import NamedPublisher
+from poetry_publish_verified.core.trusted_publishing import Refusal
 from poetry_publish_verified.errors import Problem, ReleaseError, Severity
 from poetry_publish_verified.release.trusted_publishing import Clock, TrustedPublisher, patiently
 
@@ -32,14 +33,16 @@ class Signer(Protocol):
         """What is not installed here."""
 
     async def fault_of(
-        self, attestation: str, filename: str, sha256: str, publisher: Publisher
+        self, attestation: str, filename: str, sha256: str, publisher: NamedPublisher
     ) -> str | None:
         """Why an attestation in JSON is not for this file and publisher, in words."""
 
     async def certify(self, identity: str) -> Refusal | list[Problem]:
         """Get a certificate for an identity token; returns warnings."""
 
-    async def sign(self, filename: str, sha256: str, publisher: Publisher) -> str | Refusal | None:
+    async def sign(
+        self, filename: str, sha256: str, publisher: NamedPublisher
+    ) -> str | Refusal | None:
         """An attestation in JSON; None if the certificate has expired."""
 
 
@@ -103,12 +106,13 @@ class Attester:
             publisher = self._tokens.publisher
         if publisher is None or self._tokens is None:
             return [problems.no_trusted_publisher(severity)]
-        if problem := not_attestable(publisher, severity):
-            return [problem]
+        named = attesting(publisher, severity)
+        if isinstance(named, Problem):
+            return [named]
         identity = await self._tokens.identity(AUDIENCE)
         if isinstance(identity, Problem):
             return [replace(identity, severity=severity)]
-        self._session = _Session(self._signer, self._tokens, publisher, self._clock)
+        self._session = _Session(self._signer, self._tokens, named, self._clock)
         return []
 
     async def attest(
@@ -161,7 +165,7 @@ class _Session:
     """Signing as one publisher, with a certificate that is renewed."""
 
     def __init__(
-        self, signer: Signer, tokens: TrustedPublisher, publisher: Publisher, clock: Clock
+        self, signer: Signer, tokens: TrustedPublisher, publisher: NamedPublisher, clock: Clock
     ) -> None:
         self.publisher = publisher
         self._signer = signer
