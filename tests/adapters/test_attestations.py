@@ -97,7 +97,7 @@ def test_signs_as_each_publisher(sigstore: PlayedSigstore, ci: str, claims: dict
     assert session.fault_of(signed, "lantern-1.1-py3-none-any.whl") == f"it is for {WHEEL}"
     other: dict[str, dict[str, Any]] = {
         "github": {"repository": "octo/harbour"},
-        "gitlab": {"project_path": "group/harbour"},
+        "gitlab": {**claims, "project_path": "group/harbour"},
     }
     foreign = Session(sigstore, ci, **other.get(ci, {"email": "other@example.org"}))
     words = foreign.fault_of(signed)
