@@ -242,7 +242,7 @@ class Reporting:
             self._written = False
         path = str(self.receipt_path) if self.receipt_path else None
         for line in rollback.lines(self.receipt, path):
-            self.error_line(escaped(line))
+            self.error_line(line)
         with self._output():
             self._text.end(verdict, path)
         with self._output():

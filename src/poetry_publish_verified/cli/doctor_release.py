@@ -3,6 +3,7 @@
 No token is minted, no project's page is asked for (caches would keep it), and no secret is shown.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,7 +12,10 @@ from time import monotonic
 
 import anyio
 from poetry.console.commands.command import Command
+from poetry.poetry import Poetry
 
+from poetry_publish_verified.adapters.attestations import SigstoreSigner
+from poetry_publish_verified.adapters.directories import with_projects
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
@@ -27,12 +31,13 @@ from poetry_publish_verified.cli.composition import (
 from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import credentials
+from poetry_publish_verified.core.problems.attestations import no_trusted_publisher
 from poetry_publish_verified.core.problems.project import no_project
 from poetry_publish_verified.core.problems.repository import clock_wrong, index_state_unknown
-from poetry_publish_verified.core.settings import ResolvedSettings, Settings, Until
+from poetry_publish_verified.core.settings import Origin, ResolvedSettings, Settings, Until
 from poetry_publish_verified.core.trusted_publishing import trusted
 from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
-from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.errors import ReleaseError, Severity
 from poetry_publish_verified.output.checks import Check
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
@@ -50,30 +55,77 @@ def check_release(command: Command, root: Path, settings: ResolvedSettings) -> I
     """Each thing that a release of the project at `root` would need; nothing if it has none."""
     yield from (Check.of("settings", each) for each in settings.problems)
     try:
-        poetry = poetry_in(command, root)
+        poetry = _project(command, root, settings.found)
     except Exception as error:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
         yield Check.of("project", no_project(error))
         return
     if not poetry.is_package_mode:
         return
+    places: list[Targets] = []
+    for name in dict.fromkeys((command.option("repository"), *settings.found.stages)):
+        yield from _place(poetry, name, settings.found, places, last=not places)
+    if places:
+        yield from anyio.run(_clients, places, settings.found)
+    yield from _hooks(root, settings)
+
+
+def _project(command: Command, root: Path, settings: Settings) -> Poetry:
+    """The project at `root`, or the first package of many."""
+    wanted = [each for each in settings.projects if not each.startswith("!")]
+    for directory in with_projects(root, wanted)[0]:
+        if (member := poetry_in(command, directory)).is_package_mode:
+            return member
+    return poetry_in(command, root)
+
+
+def _place(
+    poetry: Poetry, name: str | None, settings: Settings, places: list[Targets], *, last: bool
+) -> Iterator[Check]:
+    """What a release to one repository would need; if it is known, its targets join `places`.
+
+    `last`: it is not a stage.
+    """
     try:
-        name = command.option("repository")
         label = repositories.repository_name(name)
         target = repositories.repository(poetry, name, repositories.Credentials())
-        yield Check("repository", "ok", f"Repository {label} is at {target.url}.")
-        target = trusted(target, settings.found.trusted_publishing, ambient_provider())
+        what = "Repository" if last else "Stage"
+        yield Check("repository", "ok", f"{what} {label} is at {target.url}.")
+        target = trusted(target, settings.trusted_publishing, ambient_provider())
         yield from _credentials(target)
-        targets = indexes.targets(poetry, target, settings.found.indexes)
+        if last:
+            yield from _attestations(target, settings)
+        targets = indexes.targets(poetry, target, settings.indexes if last else ())
     except ReleaseError as error:
         yield from (Check.of("repository", each) for each in error.problems)
         return
-    sound = True
-    for each in _certificates(targets):
-        yield each
-        sound = sound and each.state != "error"
+    certificates = list(_certificates(targets))
+    yield from certificates
     # With certificates that cannot be used nobody can be asked.
-    if sound:
-        yield from anyio.run(_ask, targets, settings.found, poetry.package.name)
+    if all(each.state != "error" for each in certificates):
+        places.append(targets)
+        yield from anyio.run(_ask, targets, poetry.package.name)
+
+
+def _attestations(target: RepositoryTarget, settings: Settings) -> Iterator[Check]:
+    if settings.attest == "off":
+        return
+    if (missing := SigstoreSigner().missing()) is not None:
+        yield Check.of("attestations", missing)
+    elif target.trusted is None or ambient_provider() is None:
+        severity: Severity = "error" if settings.attest == "require" else "warning"
+        yield Check.of("attestations", no_trusted_publisher(severity))
+    else:
+        yield Check("attestations", "ok", "Attestations can be signed.")
+
+
+def _hooks(root: Path, settings: ResolvedSettings) -> Iterator[Check]:
+    found = settings.found
+    for key, command in (("on-success", found.on_success), ("on-failure", found.on_failure)):
+        base = root if settings.origin(key) is Origin.PYPROJECT else Path.cwd()
+        program = command[0] if command else ""
+        if program and not which(base / program if os.path.dirname(program) else program):  # noqa: PTH120
+            words = f"The {key} program {program} is not there, or cannot be run."
+            yield Check("hooks", "warning", words, f"Correct {key} in the settings.")
 
 
 def _credentials(target: RepositoryTarget) -> Iterator[Check]:
@@ -107,8 +159,8 @@ def _certificates(targets: Targets) -> Iterator[Check]:
             yield Check("certificates", "ok" if access.verify else "warning", words)
 
 
-async def _ask(targets: Targets, settings: Settings, project: str) -> list[Check]:
-    """What the servers answer, and whether the clients can be set up."""
+async def _ask(targets: Targets, project: str) -> list[Check]:
+    """What the servers answer."""
     pace = Pace(SystemClock())
     proxy = repositories.proxy_for if targets.proxies else lambda _: None
     async with Http(user_agent(), _TIMEOUT, proxy, pace) as http:
@@ -120,7 +172,7 @@ async def _ask(targets: Targets, settings: Settings, project: str) -> list[Check
         shown_by = dict.fromkeys((targets.own, *targets.shown_by))
         asked += [await _answer_of_index(SimpleIndex(http, e, _TIMEOUT), e) for e in shown_by]
         asked.append(await _clock(http, targets.own))
-    return [*asked, *await _clients(targets, settings, pace)]
+    return asked
 
 
 async def _publisher(http: Http, target: RepositoryTarget, project: str) -> list[Check]:
@@ -169,16 +221,16 @@ async def _clock(http: Http, own: IndexTarget) -> Check:
     return Check("clock", "ok", words)
 
 
-async def _clients(targets: Targets, settings: Settings, pace: Pace) -> list[Check]:
-    """Set up the clients, as a run does for `--until installable`."""
-    if settings.until is not Until.INSTALLABLE:
+async def _clients(places: list[Targets], settings: Settings) -> list[Check]:
+    """Set up the clients, as a run does for `--until installable`, and for stages."""
+    if settings.until is not Until.INSTALLABLE and not settings.stages:
         return [Check("clients", "ok", f"No client is needed (until = {settings.until}).")]
-    plan = Plan(settings.until, settings.timeout, clients=settings.clients)
+    plan = Plan(Until.INSTALLABLE, settings.timeout, clients=settings.clients)
     events: list[Event] = []
     async with AsyncExitStack() as stack:
         try:
-            by_url = {each.url: each for each in targets.shown_by}
-            given = clients_of(stack, by_url, plan, pace, proxies=targets.proxies)
+            by_url = {each.url: each for targets in places for each in targets.shown_by}
+            given = clients_of(stack, by_url, plan, Pace(SystemClock()), proxies=True)
             ready = await Clients(given, events.append).ready()
         except ReleaseError as error:
             return [Check.of("clients", each) for each in error.problems]

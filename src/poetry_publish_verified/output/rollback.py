@@ -1,6 +1,7 @@
 """What is where after a release that failed, and how to take it back or go on."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.receipt_document import (
@@ -8,15 +9,17 @@ from poetry_publish_verified.core.receipt_document import (
     ReleaseEntry,
     RollbackEntry,
 )
+from poetry_publish_verified.output.words import escaped
 
 _MOST = 3
 
 
 def lines(receipt: ReceiptDocument, path: str | None) -> Iterator[str]:
-    """The plans in a receipt, which is at `path`, as plain text."""
+    """The plans in a receipt, which is at `path`, for cleo."""
     plans = [(each, each["rollback"]) for each in receipt["releases"] if each["rollback"]]
     for release, plan in plans[:_MOST]:
-        yield from _plan(release, plan, path)
+        for line in _plan(release, plan, path):
+            yield line[: len(line) - len(line.lstrip())] + escaped(line)
     if len(plans) > _MOST:
         yield f"The receipt has the same of {len(plans) - _MOST} more releases."
 
@@ -38,7 +41,7 @@ def _plan(release: ReleaseEntry, plan: RollbackEntry, path: str | None) -> Itera
             if place["page"]:
                 yield f"  To take it back, yank it on {place['page']}"
             else:
-                command = f"poetry publish-verified rollback --receipt {path or 'FILE'}"
+                command = f"poetry publish-verified rollback --receipt {quote(path or 'FILE')}"
                 yield f"  To take it back: {command}"
     if plan["next_version"] == release["version"]:
         yield f"  {release['version']} is still free."
