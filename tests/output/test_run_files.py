@@ -58,6 +58,27 @@ def test_timeline_of_a_killed_run() -> None:
     assert lane.bars[-1].end >= lane.bars[-1].start
 
 
+def test_stage_and_repository_are_apart() -> None:
+    """What happens on a stage has tables, a lane and a name of its own."""
+    story = [
+        *STORY[:4],
+        (1.5, events.OnStage("testpypi", events.TargetsFound("https://t.example/", (MIRROR,)))),
+        (1.5, events.OnStage("testpypi", events.DistributionsRead(FILES))),
+        (1.6, events.OnStage("testpypi", events.UploadStarted(SDIST, 1, 1, 6))),
+        (1.7, events.OnStage("testpypi", events.UploadEnded(SDIST, "uploaded"))),
+        *STORY[4:],
+    ]
+    stage, repository = timeline(receipt(story))
+    assert (stage.title, [bar.label for bar in stage.bars]) == (
+        "lantern 1.0 on testpypi",
+        [f"upload {SDIST}"],
+    )
+    assert len(repository.bars) == 8
+    text = markdown.summary(receipt(story))
+    assert text.index("### lantern 1.0 on testpypi: ") < text.index("### lantern 1.0: not-visible")
+    assert text.count(f"| {SDIST} |") == 2
+
+
 def test_timeline_of_many_releases() -> None:
     """Hundreds of bars cannot be read: each release has one."""
     assert len(timeline(of_many(3))) == 3
@@ -192,6 +213,7 @@ def test_history() -> None:
     assert (line["commit"], line["verdict"], line["exit_code"]) == ("c0ffee", "not-visible", 6)
     assert release["proven_on"] == [INDEX]
     assert release["files"] == {each.filename: each.sha256 for each in FILES}
+    assert history_line(receipt(STORY[:5]))["releases"][0]["files"] == {}
 
 
 def test_none_of_them_counts_as_a_source() -> None:

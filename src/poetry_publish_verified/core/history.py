@@ -13,7 +13,7 @@ SCHEMA: Final = "publish-verified.history/1"
 
 
 class HistoryRelease(TypedDict):
-    """One release of a run: `files` has the sha256 on the index (else as built) by file name."""
+    """One release of a run: `files` that are on the repository's index, with their sha256."""
 
     name: str
     version: str
@@ -65,5 +65,6 @@ def _release(release: ReleaseEntry) -> HistoryRelease:
         "files": {
             file["filename"]: file["remote_sha256"] or file["sha256"]
             for file in release["distributions"]
+            if file["upload"] in {"uploaded", "already-there", "kept-remote"}
         },
     }

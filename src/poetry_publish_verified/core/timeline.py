@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from poetry_publish_verified.core.receipt_document import IndexEntry, ReceiptDocument, ReleaseEntry
+from poetry_publish_verified.core.receipt_document import (
+    IndexEntry,
+    PlaceEntry,
+    ReceiptDocument,
+    ReleaseEntry,
+)
 from poetry_publish_verified.errors import Verdict
 
 _THERE = {"uploaded", "already-there", "kept-remote"}
@@ -25,34 +30,42 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The bars of one release, in the order of their start."""
+    """The bars of one release, or of one on a stage, in the order of their start."""
 
     title: str
     bars: tuple[Bar, ...]
 
 
 def timeline(receipt: ReceiptDocument) -> list[Lane]:
-    """A lane per release; one lane with a bar per release if there are too many bars."""
+    """A lane per release and stage; one lane with a bar per release if there are too many bars."""
     end = _last_moment(receipt)
     lanes = [
-        Lane(f"{each['name']} {each['version']}", tuple(_bars(each, end)))
-        for each in receipt["releases"]
+        Lane(title, bars)
+        for release in receipt["releases"]
+        for title, place in places(release)
+        if (bars := tuple(_bars(place, end)))
     ]
-    lanes = [lane for lane in lanes if lane.bars]
     if sum(len(lane.bars) for lane in lanes) <= _MANY:
         return lanes
     whole = (_of_release(each, end) for each in receipt["releases"])
     return [Lane("releases", tuple(sorted(whole, key=lambda bar: bar.start)))]
 
 
+def places(release: ReleaseEntry) -> list[tuple[str, PlaceEntry]]:
+    """Where a release goes, in this order: its stages, then its repository; each with a title."""
+    title = f"{release['name']} {release['version']}"
+    stages = [(f"{title} on {each['repository']['name']}", each) for each in release["stages"]]
+    return [*stages, (title, release)]
+
+
 def _last_moment(receipt: ReceiptDocument) -> datetime:
     moments = [receipt["started"], receipt["finished"]]
-    for release in receipt["releases"]:
-        entries = (*release["distributions"], *release["indexes"])
-        moments += [release["started"], *(each["started"] for each in entries)]
-        moments += [release["finished"], *(each["finished"] for each in entries)]
-        for index in release["indexes"]:
+    for place in (place for release in receipt["releases"] for _, place in places(release)):
+        for entry in (*place["distributions"], *place["indexes"]):
+            moments += [entry["started"], entry["finished"]]
+        for index in place["indexes"]:
             moments += [variant["visible_at"] for variant in index["variants"]]
+        moments.append(place["finished"])
     return max(moment_of(each) for each in moments if each is not None)
 
 
@@ -69,16 +82,16 @@ def _of_release(release: ReleaseEntry, end: datetime) -> Bar:
     return Bar(label, moment_of(release["started"]), until, state if finished else "open")
 
 
-def _bars(release: ReleaseEntry, end: datetime) -> Iterator[Bar]:
+def _bars(place: PlaceEntry, end: datetime) -> Iterator[Bar]:
     bars = []
-    for file in release["distributions"]:
+    for file in place["distributions"]:
         if file["started"] is not None:
             finished = moment_of(file["finished"]) if file["finished"] else end
             state: Literal["good", "bad"] = "good" if file["upload"] in _THERE else "bad"
             shown = state if file["finished"] else "open"
             label = f"upload {file['filename']}"
             bars.append(Bar(label, moment_of(file["started"]), finished, shown))
-    for index in release["indexes"]:
+    for index in place["indexes"]:
         bars += _of_index(index, end)
     yield from sorted(bars, key=lambda bar: bar.start)
 

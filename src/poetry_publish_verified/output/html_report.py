@@ -13,6 +13,7 @@ from poetry_publish_verified.output.run_tables import (
     all_problems,
     facts,
     release_parts,
+    title_of,
 )
 from poetry_publish_verified.sanitize import harmless
 
@@ -49,8 +50,7 @@ display:block}td:empty{display:none}.bar{grid-template-columns:1fr;gap:.1em;padd
 
 def report(receipt: ReceiptDocument) -> str:
     """The whole page."""
-    parts = release_parts(receipt)
-    title = parts[0].title if len(parts) == 1 else f"{len(parts)} releases"
+    parts, title = release_parts(receipt), title_of(receipt)
     return "\n".join(
         [
             f"<!doctype html>{MARK}",
@@ -124,8 +124,8 @@ def _timeline(lanes: list[Lane]) -> Iterator[str]:
 
 
 def _verdict(verdict: str) -> str:
-    code = Verdict(verdict).exit_code
-    return f'<span class="{"good" if code == 0 else "bad"}">{_text(verdict)}</span>'
+    good = any(verdict == each and each.exit_code == 0 for each in Verdict)
+    return f'<span class="{"good" if good else "bad"}">{_text(verdict)}</span>'
 
 
 def _text(text: str) -> str:

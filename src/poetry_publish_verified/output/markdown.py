@@ -5,13 +5,20 @@ from collections.abc import Iterator
 
 from poetry_publish_verified.core.receipt_document import ReceiptDocument
 from poetry_publish_verified.core.timeline import timeline
-from poetry_publish_verified.output.run_tables import Table, all_problems, facts, release_parts
+from poetry_publish_verified.output.run_tables import (
+    Table,
+    all_problems,
+    facts,
+    release_parts,
+    title_of,
+)
 from poetry_publish_verified.sanitize import harmless
 
 MARK = "<!-- publish-verified.summary/1 -->"
 """The first line, by which a later run knows its own file."""
 _TAGS = {"good": "done", "bad": "crit", "open": "active"}
-_MARKUP = re.compile(r"""[!"#$%&'*+:;<=>?@\[\\\]^_`{|}~]""")
+# A colon is markup in `https://…` and `:tada:`, an underscore at the edge of a word.
+_MARKUP = re.compile(r"[#$&*<>@\[\\\]^`{|}~]|(?<!\d):(?=\S)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 # GitHub takes 1 MiB for all of a step, and Mermaid 50,000 characters for one diagram.
 _MOST_ROWS = 2000
 _MOST_BARS = 200
@@ -20,8 +27,7 @@ _MOST_BARS = 200
 def summary(receipt: ReceiptDocument) -> str:
     """The whole document."""
     parts = release_parts(receipt)
-    title = parts[0].title if len(parts) == 1 else f"{len(parts)} releases"
-    lines = [MARK, "", f"## {_text(title if parts else 'Release')}: {receipt['verdict']}", ""]
+    lines = [MARK, "", f"## {_text(title_of(receipt))}: {receipt['verdict']}", ""]
     lines += [_text(receipt["summary"] or ""), "", _text(facts(receipt)), ""]
     rows = _MOST_ROWS
     for part in parts:

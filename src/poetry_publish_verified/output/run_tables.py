@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from poetry_publish_verified.core.receipt_document import (
     IndexEntry,
+    PlaceEntry,
     ProblemEntry,
     ReceiptDocument,
-    ReleaseEntry,
 )
-from poetry_publish_verified.core.timeline import moment_of
+from poetry_publish_verified.core.timeline import moment_of, places
+from poetry_publish_verified.core.variants import CLIENTS
 from poetry_publish_verified.output.words import plural
 
 _UPLOADS = {
@@ -31,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePart:
-    """One release: its files, and each index with what each client saw there and when."""
+    """One release, or one on a stage: its files, and each index with what each client saw there."""
 
     title: str
     verdict: str
@@ -41,17 +42,24 @@ class ReleasePart:
 
 
 def release_parts(receipt: ReceiptDocument) -> list[ReleasePart]:
-    """The parts of all releases, in the order of the receipt."""
+    """The parts of all releases, in the order of the receipt, each after those of its stages."""
     return [
         ReleasePart(
-            f"{each['name']} {each['version']}",
-            each["verdict"],
-            each["page"],
-            _files(each),
-            _indexes(each),
+            title,
+            str(place.get("verdict") or "not begun"),
+            release["page"] if place is release else None,
+            _files(place),
+            _indexes(place),
         )
-        for each in receipt["releases"]
+        for release in receipt["releases"]
+        for title, place in places(release)
     ]
+
+
+def title_of(receipt: ReceiptDocument) -> str:
+    """`lantern 1.0`, or `3 releases`."""
+    titles = [f"{each['name']} {each['version']}" for each in receipt["releases"]]
+    return titles[0] if len(titles) == 1 else plural(len(titles), "release")
 
 
 def all_problems(receipt: ReceiptDocument) -> list[tuple[str, ProblemEntry]]:
@@ -76,9 +84,9 @@ def facts(receipt: ReceiptDocument) -> str:
     return "; ".join(words)
 
 
-def _files(release: ReleaseEntry) -> Table:
+def _files(place: PlaceEntry) -> Table:
     rows = []
-    for file in release["distributions"]:
+    for file in place["distributions"]:
         size = "" if file["size"] is None else f"{file['size']:,}"
         again = f" ({plural(file['attempts'], 'attempt')})" if file["attempts"] > 1 else ""
         sha256 = file["remote_sha256"] or file["sha256"] or ""
@@ -86,20 +94,21 @@ def _files(release: ReleaseEntry) -> Table:
     return Table(("File", "Bytes", "sha256", "Upload"), tuple(rows))
 
 
-def _indexes(release: ReleaseEntry) -> Table:
-    names = dict.fromkeys(v["variant"] for i in release["indexes"] for v in i["variants"])
+def _indexes(place: PlaceEntry) -> Table:
+    found = {each["variant"] for index in place["indexes"] for each in index["variants"]}
+    names = [*(name for name in CLIENTS if name in found), *sorted(found - {*CLIENTS})]
+    clients = ("Installable",) if any(index["clients"] for index in place["indexes"]) else ()
     rows = []
-    for index in release["indexes"]:
+    for index in place["indexes"]:
         seen = {each["variant"]: _seen(index, each["visible_at"]) for each in index["variants"]}
         got = ", ".join(
             f"{each['client']} ({each['downloaded']} downloaded, {each['resolved']} resolved)"
             for each in sorted(index["clients"], key=lambda each: each["client"].lower())
         )
         proven = "proven" if index["proven"] else "not proven"
-        rows.append((index["url"], proven, *(seen.get(name, "") for name in names), got))
-    return Table(
-        ("Index", "State", *(f"seen by {name}" for name in names), "Installable"), tuple(rows)
-    )
+        cells = (index["url"], proven, *(seen.get(name, "") for name in names))
+        rows.append((*cells, got) if clients else cells)
+    return Table(("Index", "State", *(f"seen by {each}" for each in names), *clients), tuple(rows))
 
 
 def _seen(index: IndexEntry, visible_at: str | None) -> str:
