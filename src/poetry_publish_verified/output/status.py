@@ -7,8 +7,8 @@ from typing import Final, Literal, TypedDict
 from poetry_publish_verified.core.receipt import iso
 from poetry_publish_verified.core.receipt_document import Moment, VerdictName
 from poetry_publish_verified.core.release_order import LeftOut
-from poetry_publish_verified.core.status import Place, ProjectStatus
-from poetry_publish_verified.errors import Problem, Verdict
+from poetry_publish_verified.core.status import Kind, Place, ProjectStatus
+from poetry_publish_verified.errors import Problem, Severity, Verdict
 from poetry_publish_verified.output.words import escaped, plural, shortened, unstyled
 
 SCHEMA: Final = "publish-verified.status/1"
@@ -22,7 +22,7 @@ class ProblemDocument(TypedDict):
 
     code: str
     name: str
-    severity: str
+    severity: Severity
     message: str
     remedy: str
 
@@ -30,7 +30,7 @@ class ProblemDocument(TypedDict):
 class PlaceDocument(TypedDict):
     """Where a version is to be seen, the newest one, and how that compares."""
 
-    kind: str
+    kind: Kind
     where: str
     version: str | None
     state: str
