@@ -7,10 +7,12 @@ import os
 import pty
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.beds.monorepo import add_member, make_root
 from tests.beds.processes import HANG
 from tests.beds.projects import Project, make_project
 from tests.beds.proxy import Answer, CutError
@@ -171,6 +173,40 @@ def test_interrupted_at_the_question(poetry: Poetry, project: Project, open_pypi
     said, code = on_a_terminal(poetry, project, open_pypi, None)
     assert code == 130, said
     assert open_pypi.stored("lantern") == project.hashes()
+
+
+def test_killed_half_way(
+    poetry: Poetry, open_pypi: Index, make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """What depends on others goes first; the same command again goes on after a kill."""
+    root = make_root(tmp_path / "mono")
+    first, second = add_member(root, "lantern"), add_member(root, "beacon", "lantern")
+    index, front = behind(open_pypi, make_proxy)
+    poetry = poetry.with_variables(**index.environment())
+    options = ("--projects", "packages/*", "--build", "--until", "listed", "-r", "harbour", "-n")
+    ended(poetry.run("publish-verified", *options, cwd=root), 0)
+    receipt = root / "dist" / ".publish-verified" / "run.json"
+    command = ("publish-verified", "rollback", "--yes", "--receipt", receipt)
+    reached, killed = threading.Event(), threading.Event()
+
+    def wait(_: Exchange) -> Answer:
+        reached.set()
+        killed.wait(HANG)
+        return Answer(503)
+
+    rule = front.on(lambda request: is_deletion(request) and b"lantern" in request.body, wait)
+    with poetry.started(*command, cwd=root) as process:
+        assert reached.wait(HANG)
+        process.kill()
+    killed.set()
+    rule.lift()
+    assert open_pypi.stored("beacon") == {}
+    assert open_pypi.stored("lantern") == first.hashes()
+    run = poetry.run(*command, cwd=root)
+    ended(run, 0)
+    assert f"Nothing of beacon {second.version} is on" in run.out
+    assert "Deleted lantern 1.0" in run.out
+    assert open_pypi.stored("lantern") == {}
 
 
 def test_release_that_stays_on_its_stage(
@@ -348,6 +384,3 @@ def test_plan_of_a_conflict(poetry: Poetry, project: Project, open_pypi: Index) 
     assert "there before" in run.err
     assert "rollback --receipt" not in run.err
     assert problems(project.receipt())
-    ended(publish(poetry, project.set_version("1.0.2"), open_pypi, "--build", until="listed"), 0)
-    receipt: dict[str, Any] = project.set_version("1.0.2").receipt()
-    assert receipt["releases"][0]["rollback"] is None

@@ -15,7 +15,6 @@ from poetry.console.commands.command import Command
 from poetry.poetry import Poetry
 
 from poetry_publish_verified.adapters.attestations import SigstoreSigner
-from poetry_publish_verified.adapters.directories import with_projects
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
@@ -28,7 +27,7 @@ from poetry_publish_verified.cli.composition import (
     publisher_at,
     user_agent,
 )
-from poetry_publish_verified.cli.projects import poetry_in
+from poetry_publish_verified.cli.projects import project_or_member
 from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import credentials
 from poetry_publish_verified.core.problems.attestations import no_trusted_publisher
@@ -55,7 +54,7 @@ def check_release(command: Command, root: Path, settings: ResolvedSettings) -> I
     """Each thing that a release of the project at `root` would need; nothing if it has none."""
     yield from (Check.of("settings", each) for each in settings.problems)
     try:
-        poetry = _project(command, root, settings.found)
+        poetry = project_or_member(command, root, settings.found)
     except Exception as error:  # noqa: BLE001 - Poetry, tomlkit and the schema raise their own
         yield Check.of("project", no_project(error))
         return
@@ -67,15 +66,6 @@ def check_release(command: Command, root: Path, settings: ResolvedSettings) -> I
     if places:
         yield from anyio.run(_clients, places, settings.found)
     yield from _hooks(root, settings)
-
-
-def _project(command: Command, root: Path, settings: Settings) -> Poetry:
-    """The project at `root`, or the first package of many."""
-    wanted = [each for each in settings.projects if not each.startswith("!")]
-    for directory in with_projects(root, wanted)[0]:
-        if (member := poetry_in(command, directory)).is_package_mode:
-            return member
-    return poetry_in(command, root)
 
 
 def _place(

@@ -77,6 +77,18 @@ def _plugins_of_projects() -> bool:
     return bool(entry_points(group=Plugin.group))
 
 
+def project_or_member(command: Command, root: Path, settings: Settings) -> Poetry:
+    """The first package that the setting `projects` names, or the project at `root`.
+
+    All have the same repositories and credentials. Raises what Poetry does if there is none.
+    """
+    wanted = [each for each in settings.projects if not each.startswith("!")]
+    for directory in with_projects(root, wanted)[0]:
+        if (member := poetry_in(command, directory)).is_package_mode:
+            return member
+    return poetry_in(command, root)
+
+
 class Checkout(NamedTuple):
     """One project, and what the graph of dependencies knows of it."""
 

@@ -13,6 +13,7 @@ import anyio
 from cleo.helpers import option
 from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
+from poetry.poetry import Poetry
 
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.http import Http, HttpError
@@ -21,6 +22,7 @@ from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.removal import WHY_NOT, HttpRemover
 from poetry_publish_verified.cli.composition import check_certificates, user_agent
 from poetry_publish_verified.cli.options import PublishOptions, SuggestingCommand, value_option
+from poetry_publish_verified.cli.projects import project_or_member
 from poetry_publish_verified.cli.run import termination_as_interrupt
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.cli.started_release import hold
@@ -90,8 +92,12 @@ Exit codes:
         settings = given.checked()
         if given.receipt is None:
             raise ReleaseError(Verdict.ERROR, problems.no_receipt_named())
-        taken = self._targets(_sent(given.receipt, self.option("repository")), settings)
-        root = self.poetry.pyproject_path.parent
+        sent = _sent(given.receipt, self.option("repository"))
+        try:
+            poetry = project_or_member(self, given.root, settings)
+        except Exception as error:
+            raise ReleaseError.refused(no_project(error)) from error
+        taken, root = self._targets(poetry, sent, settings), poetry.pyproject_path.parent
         places = LockPlaces(user_lock_directory())
         for url in sorted({each.release.url for each in taken}):
             hold(self, places.release(root, url), stack, settings.timeout)
@@ -106,12 +112,8 @@ Exit codes:
             anyio.run(_delete, one.taken, settings.timeout)
             self._say_gone(one)
 
-    def _targets(self, sent: list[SentRelease], settings: Settings) -> list[_Taken]:
+    def _targets(self, poetry: Poetry, sent: list[SentRelease], settings: Settings) -> list[_Taken]:
         """Where the releases were sent to; credentials go only where Poetry itself sends them."""
-        try:
-            poetry = self.poetry
-        except Exception as error:
-            raise ReleaseError.refused(no_project(error)) from error
         found = []
         credentials = PublishOptions.of(self).credentials
         for release in sent:
