@@ -3,8 +3,14 @@
 from collections.abc import Iterable
 
 from poetry_publish_verified.core.problems import attestations as problems
-from poetry_publish_verified.core.provenance import Assessment, Fault, NotVerifiable, Unverified
-from poetry_publish_verified.core.publishers import GITLAB, NamedPublisher
+from poetry_publish_verified.core.provenance import (
+    Assessment,
+    Fault,
+    NotVerifiable,
+    Unverified,
+    named,
+)
+from poetry_publish_verified.core.publishers import NamedPublisher
 from poetry_publish_verified.core.trusted_publishing import Publisher
 from poetry_publish_verified.errors import Problem, Severity
 
@@ -32,16 +38,7 @@ def attesting(publisher: Publisher, severity: Severity) -> NamedPublisher | Prob
     """
     if publisher.caller:
         return problems.of_reusable_workflow(publisher.caller, severity)
-    match publisher.provider, dict(publisher.fields):
-        case "github", {"owner": owner, "repository": name, "workflow_filename": workflow}:
-            return NamedPublisher("github", f"{owner}/{name}", workflow)
-        case "gitlab", {"namespace": group, "project": name, "workflow_filepath": path} if (
-            publisher.issuer == GITLAB
-        ):
-            return NamedPublisher("gitlab", f"{group}/{name}", path)
-        case "google", {"email": email}:
-            return NamedPublisher("google", email)
-    return problems.publisher_not_accepted(publisher.issuer, severity)
+    return named(publisher) or problems.publisher_not_accepted(publisher.issuer, severity)
 
 
 def fault_in(found: Iterable[Assessment] | NotVerifiable, publisher: NamedPublisher) -> str | None:
