@@ -139,6 +139,7 @@ def test_metadata_that_nobody_updated(
     release = ("publish-verified", "--no-interaction", "--build", *options)
     ended(poetry.run(*release, cwd=project.path), 0)
     ended(status(poetry, project.path, *options), 0)
+    before = place.read_bytes()
     # 1.1 comes from elsewhere: nothing writes the file.
     publish(project.set_version("1.1"), pypi)
     repository.commit(age=DAYS)
@@ -158,7 +159,14 @@ def test_metadata_that_nobody_updated(
     assert names(document) == ["metadata-behind"]
     ended(poetry.run(*release[:2], *options, cwd=project.path), 0)
     ended(status(poetry, project.path, *options), 0)
+    newest = place.read_bytes()
     ended(status(poetry, project.path, *options, "--metadata", url), 0)
+    # Somebody restores the old one: what was there before does not count.
+    place.write_text(json.dumps({**json.loads(newest), "version": "1.0"}), encoding="utf-8")
+    ended(status(poetry, project.path, *options, "--metadata", url), 6)
+    place.write_bytes(before)
+    ended(status(poetry, project.path, *options, "--metadata", url), 9)
+    place.write_bytes(newest)
     served.lift()
     run = status(poetry, project.path, *options, "--metadata", url)
     ended(run, 6)

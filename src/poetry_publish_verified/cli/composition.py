@@ -155,20 +155,24 @@ async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> 
 
 
 async def metadata_at(url: str, timeout: float) -> metadata_server.Found:
-    """Release metadata on a server; raises NoMetadataError."""
+    """Release metadata on a server, or the last good copy; raises NoMetadataError."""
+    return await _metadata_at(url, timeout, kept_in() / "metadata")
+
+
+async def _metadata_at(url: str, timeout: float, copies: Path) -> metadata_server.Found:
     clock = SystemClock()
     async with Http(user_agent(), timeout, proxy_for, Pace(clock)) as http:
-        server = metadata_server.MetadataServer(http, kept_in() / "metadata", clock)
+        server = metadata_server.MetadataServer(http, copies, clock)
         return await server.read(url, timeout)
 
 
 async def _stated_at(url: str, known: Known, timeout: float) -> Stated:
-    try:
-        found = await metadata_at(url, timeout)
-    except metadata_server.NoMetadataError as error:
-        return Stated.unusable(url, error)
-    if found.why_a_copy:  # what is there now is unknown
-        return Stated.unusable(url, found.why_a_copy)
+    """What a server has now: a copy proves nothing."""
+    with temporary_directory() as none:
+        try:
+            found = await _metadata_at(url, timeout, Path(none))
+        except metadata_server.NoMetadataError as error:
+            return Stated.unusable(url, error)
     return Stated.of(url, found.metadata, known.name)
 
 
