@@ -243,6 +243,35 @@ def wheels_of(requirement: str) -> Path:
     return build_once(f"wheels-{cache_key(requirement, sys.version)}", make)
 
 
+def share_pip(kept_in: Path, python: Path = Path(sys.executable)) -> None:
+    """Put the pip that a client would unpack into `kept_in`, as a run before has left it there.
+
+    A link to what all tests share: do not change it.
+    """
+    wheel = _embedded_pip(python)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]
+    place = kept_in / f"{wheel.stem}-{digest}"
+
+    def make(directory: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(directory)
+        run_checked(python, "-m", "compileall", "-q", directory)
+
+    kept_in.mkdir(parents=True, exist_ok=True)
+    if not place.exists():
+        place.symlink_to(build_once(f"{place.name}-{cache_key(str(_interpreter(python)))}", make))
+
+
+@functools.cache
+def _embedded_pip(python: Path) -> Path:
+    question = (
+        "import sys; from virtualenv.seed.wheels.embed import get_embed_wheel;"
+        "print(get_embed_wheel('pip', '%d.%d' % sys.version_info[:2]).path)"
+    )
+    answer = subprocess.run([python, "-c", question], capture_output=True, check=True, text=True)
+    return Path(answer.stdout.strip())
+
+
 def build_once(name: str, make: Callable[[Path], None]) -> Path:
     """The directory that `make` fills, whoever comes first; a half-made one is made again."""
     finished, made = STORE / name, STORE / f"{name}.made"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.beds.environments import share_pip
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -30,6 +32,8 @@ def publish(
 
     Few tests are about clients, so none is asked unless `until` says so; None is the default.
     """
+    if until in {"installable", None}:
+        share_pip(poetry.home / "cache/publish-verified/clients", poetry.environment.python)
     if until is not None:
         options = ("--until", until, *options)
     poetry = poetry.with_variables(**index.environment(repository))

@@ -22,6 +22,7 @@ from tests.beds.clients import (
     visible_command_lines,
     wheel_wanted,
 )
+from tests.beds.environments import share_pip
 from tests.beds.indexes import PASSWORD, Index
 from tests.beds.processes import HANG
 from tests.beds.proxy import Answer, Exchange, is_page
@@ -37,11 +38,18 @@ ISOLATED = [sys.executable.encode(), b"-I", b"-S"]
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """Where pip is unpacked, in a path with a space and an umlaut."""
+def fresh(tmp_path: Path) -> Path:
+    """Where pip works, in a path with a space and an umlaut."""
     path = tmp_path / "pips größe"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def directory(fresh: Path) -> Path:
+    """The same, and pip is unpacked beside it."""
+    share_pip(fresh.parent / "kept")
+    return fresh
 
 
 def ask(
@@ -168,29 +176,29 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, directory: Path
     assert not [line for line in visible_command_lines() if str(directory) in line]
 
 
-def test_pip_is_unpacked_once(open_pypi: Index, directory: Path) -> None:
+def test_pip_is_unpacked_once(open_pypi: Index, fresh: Path) -> None:
     """It is kept for the next run, and unpacked again if a file is missing or cut."""
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
-    kept_in = setup(directory, target).kept_in
-    assert isinstance(ask(directory, wheel, target), ClientFile)
+    kept_in = setup(fresh, target).kept_in
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
     (kept,) = kept_in.iterdir()
     before = kept.stat().st_ino
-    assert isinstance(ask(directory, wheel, target), ClientFile)
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
     assert kept.stat().st_ino == before
     for damage in (Path.unlink, Path.touch):
         (kept / "pip" / "__main__.py").unlink(missing_ok=True)
         damage(kept / "pip" / "__init__.py")
-        assert isinstance(ask(directory, wheel, target), ClientFile)
+        assert isinstance(ask(fresh, wheel, target), ClientFile)
     assert list(kept_in.iterdir()) == [kept]
-    assert not (directory / kept.name).exists()
+    assert not (fresh / kept.name).exists()
 
 
-def test_pip_cannot_be_kept(open_pypi: Index, directory: Path) -> None:
+def test_pip_cannot_be_kept(open_pypi: Index, fresh: Path) -> None:
     """It is unpacked for this run, or the reason is given."""
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
-    setup(directory, target).kept_in.write_bytes(b"in the way")
-    assert isinstance(ask(directory, wheel, target), ClientFile)
-    in_the_way = setup(directory, target).kept_in
-    said = anyio.run(Pip(replace(setup(directory, target), directory=in_the_way)).prepare)
+    setup(fresh, target).kept_in.write_bytes(b"in the way")
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    in_the_way = setup(fresh, target).kept_in
+    said = anyio.run(Pip(replace(setup(fresh, target), directory=in_the_way)).prepare)
     assert said is not None
     assert str(in_the_way) in said
