@@ -245,6 +245,19 @@ def test_bytes_under_a_content_encoding(poetry: Poetry, index: FaultProxy, tmp_p
     assert not uv_finds(tmp_path, url, "lantern", "1.0")
 
 
+def test_listed_hash_of_half_a_file(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> None:
+    """An index may have stored a truncated file, and lists the hash of that."""
+    half = BODY[: len(BODY) // 2]
+    hashes = {"sha256": hashlib.sha256(half).hexdigest()}
+    url = shows(index, json_page(entry(hashes=hashes, size=len(half))))
+    index.answer(is_file(WHEEL), Answer(200, half))
+    named = ("--index", url, "--receipt", "receipt.json")
+    run = poetry.run("publish-verified", "wait", "lantern==1.0", *named, cwd=tmp_path)
+    ended(run, 7)
+    assert codes(tmp_path) == ["PV703"]
+    assert "it is not a valid wheel" in run.err
+
+
 def test_file_that_redirects_to_itself(poetry: Poetry, index: FaultProxy, tmp_path: Path) -> None:
     """The wait ends with what the last answer was, even where there is no time for another."""
     url = shows(index, json_page(entry()))

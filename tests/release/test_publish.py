@@ -402,7 +402,7 @@ def test_short_time_out_at_the_first_look(world: World, timeout: float, ends_at:
     assert world.clock.now == ends_at
 
 
-def test_malformed_page_is_told_from_an_index_that_is_down(world: World) -> None:
+def test_malformed_page_is_not_reported_as_an_index_that_is_down(world: World) -> None:
     """What has answered is up; its page, or its entry of a file, must change."""
     world.index.answers[UNSEEN.name] = [replace(UNKNOWN, malformed=True)] * 99
     (page,) = world.publish(PLAN, *BUILT).problems
