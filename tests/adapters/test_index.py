@@ -397,9 +397,7 @@ def fetched(body: bytes, kind: Kind | None = None) -> Download | NotDownloaded:
     ("members", "half", "bare"),
     [(IN_SDIST[1:], False, True), (IN_SDIST[1:], True, False), (IN_SDIST, True, False)],
 )
-def test_sdist_without_metadata_is_no_damaged_one(
-    members: Members, half: bool, bare: bool
-) -> None:
+def test_sdist_without_metadata_is_no_damaged_one(members: Members, half: bool, bare: bool) -> None:
     """Old sdists have no PKG-INFO; what was cut on its way is no sdist."""
     whole = sdist(members)
     got = fetched(whole[: len(whole) // 2] if half else whole, "sdist")
