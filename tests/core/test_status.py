@@ -137,8 +137,8 @@ def test_tagged_and_never_published_at_all() -> None:
 )
 def test_young_tag_is_not_late(age: float, late: bool) -> None:
     """Within the grace the upload may still be going on; a date far in the future is no excuse."""
-    found = status(known("1.1", tags=tagged("1.1", age=age * HOUR)), shown("1.0"))
-    # 1.0 has no tag here, which is another matter.
+    tags = (*tagged("1.0").found, *tagged("1.1", age=age * HOUR).found)
+    found = status(known("1.1", tags=VersionTags(tags)), shown("1.0"))
     assert states(found)["tag"] == ("tagged-not-published" if late else "young")
     assert found.verdict is (Verdict.DISAGREES if late else Verdict.AGREES)
 
@@ -155,6 +155,16 @@ def test_published_not_tagged() -> None:
     message = disagrees(found, Code.PUBLISHED_NOT_TAGGED)
     assert "lantern 1.1 is published, not tagged" in message
     assert "v{version}" in message
+
+
+def test_both_at_once() -> None:
+    """The newest tag is not published, and the newest release not tagged: both are named."""
+    found = status(known("1.2", tags=tagged("1.2")), shown("1.1"))
+    disagrees(found, Code.TAGGED_NOT_PUBLISHED, Code.PUBLISHED_NOT_TAGGED)
+    assert states(found)["tag"] == "tagged-not-published"
+    lacking = tagged("1.2", lacking="the clone is shallow")
+    found = status(known("1.2", tags=lacking), shown("1.1"))
+    disagrees(found, Code.TAGGED_NOT_PUBLISHED, Code.TAGS_UNKNOWN)
 
 
 def test_just_published_needs_no_tag_yet() -> None:
@@ -200,7 +210,7 @@ def test_shallow_clone_with_the_tag() -> None:
     """A tag that is there counts."""
     lacking = tagged("1.1", lacking="the clone is shallow")
     assert status(known("1.1", tags=lacking), shown("1.1")).verdict is Verdict.AGREES
-    disagrees(status(known("1.1", tags=lacking), shown("1.0")), Code.TAGGED_NOT_PUBLISHED)
+    disagrees(status(known("1.1", tags=lacking), shown()), Code.TAGGED_NOT_PUBLISHED)
 
 
 @pytest.mark.parametrize("has", ["0.9", None])

@@ -230,9 +230,16 @@ class _Comparison:
     def _judged(self, place: Place, version: Version, *found: Problem) -> Place:
         """A place with these problems of a version, unless that is too young for them."""
         if found and self._is_young(version):
+            if place.state != "agrees":
+                return place
             age = age_in_words(max(self._age(version) or 0.0, 0.0))
             return replace(place, state="young", detail=f"{version} is {age} old: not late yet")
-        state = _named(found[0].code) if found else place.state
+        return self._with(place, *found)
+
+    def _with(self, place: Place, *found: Problem) -> Place:
+        """A place with more problems; the first of them, if it had none, names its state."""
+        calm = place.state in {"agrees", "young", "none"}
+        state = _named(found[0].code) if found and calm else place.state
         return replace(place, state=state, problems=(*place.problems, *found))
 
     def project(self) -> Place:
@@ -261,16 +268,17 @@ class _Comparison:
             release = self._release(self.unpublished.version)
             age = age_in_words(max((known.now - self.unpublished.made).total_seconds(), 0.0))
             late = problems.tagged_not_published(release, name, age, index, shown)
-            yield self._judged(place, self.unpublished.version, late)
-        elif known.tags.lacking and (tag is None or newest not in {None, *known.tags.versions}):
-            unknown = problems.tags_unknown(known.name, known.tags.lacking)
-            yield replace(place, state="unknown", problems=(unknown,))
-        elif newest is not None and newest not in known.tags.versions:
-            release = self._release(newest)
+            place = self._judged(place, self.unpublished.version, late)
+        untagged = newest if newest not in known.tags.versions else None
+        if known.tags.lacking and (untagged or tag is None):
+            place = self._with(place, problems.tags_unknown(known.name, known.tags.lacking))
+        elif untagged:
+            release = self._release(untagged)
             late = problems.published_not_tagged(release, self._own.index, known.patterns)
-            yield self._judged(place, newest, late)
-        else:
-            yield replace(place, state="agrees" if tag else "none")
+            place = self._judged(place, untagged, late)
+        elif tag is None:
+            place = replace(place, state="none")
+        yield place
 
     def metadata(self) -> Iterator[Place]:
         """The release metadata; nothing where the project has none."""
@@ -367,10 +375,6 @@ class _Comparison:
             if lacks:
                 names = self._release(version), sorted(lacks), str(previous)
                 yield problems.fewer_kinds(index, *names)
-
-    def _with(self, place: Place, *found: Problem) -> Place:
-        state = _named(found[0].code) if found else place.state
-        return replace(place, state=state, problems=(*place.problems, *found))
 
 
 def _text(version: Version | None) -> str | None:
