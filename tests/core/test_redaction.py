@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 import pytest
+from cleo.io.buffered_io import BufferedIO
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from poetry_publish_verified import sanitize
+from poetry_publish_verified.cli.secrets import hide_secrets
 from poetry_publish_verified.sanitize import (
     learn,
     learn_environment,
@@ -250,6 +253,16 @@ def test_environment(name: str, value: str, secret: str) -> None:
     learn_environment({name: value, "PATH": "/usr/bin", "TOKEN_FILE": "/run/the-token"})
     assert redacted(f"said {secret} /usr/bin /run/the-token") == "said *** /usr/bin /run/the-token"
     assert secret not in redacted(f"said {value}!")
+
+
+def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL is a secret's place even where a path was expected, which has one slash less."""
+    url = "http://me:hunter22-pass@ci.example/receipt.json"
+    monkeypatch.setattr("sys.argv", ["poetry", "publish-verified", "wait", f"--from-receipt={url}"])
+    io = BufferedIO()
+    hide_secrets(io)
+    io.write(f"No such file: {str(Path(url))!r}")
+    assert io.fetch_output() == "No such file: 'http:/me:***@ci.example/receipt.json'"
 
 
 @pytest.mark.parametrize(
