@@ -11,10 +11,10 @@ import pytest
 from tests.beds.attested import accepted, sent, serve
 from tests.beds.environments import environment
 from tests.beds.poetry import Poetry
-from tests.beds.proxy import Answer
-from tests.beds.publishing import TrustedIndex
+from tests.beds.proxy import Answer, Exchange
+from tests.beds.publishing import CLAIMS, TrustedIndex
 from tests.beds.release import ended, keeps_secrets, problems, publish
-from tests.beds.sigstore import AUDIENCE, PlayedSigstore
+from tests.beds.sigstore import AUDIENCE, ISSUERS, PlayedSigstore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,3 +194,56 @@ def test_without_the_extra(
     ended(run, 3)
     assert "poetry self add 'poetry-publish-verified[attestations]'" in run.said
     ended(publish(job, project, behind), 0)
+
+
+def test_reusable_workflow(
+    github: Poetry,
+    project: Project,
+    trusted: TrustedIndex,
+    sigstore: PlayedSigstore,
+    behind: Index,
+) -> None:
+    """`doctor` says it beforehand; a run uploads without, or nothing at all."""
+
+    def issue(exchange: Exchange) -> Answer:
+        audience = exchange.request.path.partition("audience=")[2]
+        token = trusted.identity("github", audience, workflow_ref="octo/harbour/ci.yml@main")
+        return Answer(200, json.dumps({"value": token}).encode())
+
+    trusted.proxy.on(trusted.is_identity, issue)
+    job = github.with_variables(POETRY_PUBLISH_VERIFIED_ATTEST="on", **behind.environment())
+    run = job.run("publish-verified", "doctor", "-r", "harbour", cwd=project.path)
+    ended(run, 0)
+    words = "This job is in a reusable workflow, which octo/harbour/ci.yml calls."
+    assert words in run.out
+    ended(publish(github, project, behind, "--attest=require"), 3)
+    assert trusted.minted == []
+    run = publish(github, project, behind, "--attest")
+    ended(run, 0)
+    assert f"Warning PV340: {words}" in run.said
+    assert sigstore.proxy.requests == []
+
+
+def test_gitlab(
+    signing: Poetry,
+    project: Project,
+    trusted: TrustedIndex,
+    sigstore: PlayedSigstore,
+    behind: Index,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The token for Sigstore is in a variable of its own, and in no output and file."""
+    monkeypatch.setitem(CLAIMS["gitlab"], "iss", ISSUERS["gitlab"])
+    job = signing.with_variables(**trusted.variables("gitlab", tmp_path / "bin"))
+    run = publish(job, project, behind, "--attest")
+    ended(run, 0)
+    assert "SIGSTORE_ID_TOKEN is not set" in run.said
+    newer = project.set_version("1.1")
+    newer.build()
+    job = job.with_variables(**trusted.variables("gitlab", tmp_path / "bin"))
+    token = trusted.identity("gitlab", AUDIENCE)
+    run = publish(job.with_variables(SIGSTORE_ID_TOKEN=token), newer, behind, "--attest")
+    ended(run, 0)
+    assert len(sigstore.entries) == 2
+    keeps_secrets(run, trusted, project.path, signing.home, tmp_path / "known")

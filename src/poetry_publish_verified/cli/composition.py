@@ -220,7 +220,7 @@ async def _adapters(
         try:
             publisher = cache(partial(publisher_at, http, report))
             slots = anyio.CapacityLimiter(plan.jobs)
-            yield _Adapters(http, indexes, clients, slots, publisher, cache(_attester))
+            yield _Adapters(http, indexes, clients, slots, publisher, cache(attester_for))
         except ReleaseError as error:  # a group of tasks would wrap it
             failure = error
         group.cancel_scope.cancel()
@@ -311,7 +311,7 @@ def publisher_at(http: Http, report: Report, target: RepositoryTarget) -> Truste
     return TrustedPublisher(target, exchange, SystemClock(), report, public=public)
 
 
-def _attester(tokens: TrustedPublisher | None, plan: Plan) -> Attester | None:
+def attester_for(tokens: TrustedPublisher | None, plan: Plan) -> Attester | None:
     """What attests the files of a run; None if that is not wanted."""
     if plan.attest == "off":
         return None

@@ -14,7 +14,6 @@ import anyio
 from poetry.console.commands.command import Command
 from poetry.poetry import Poetry
 
-from poetry_publish_verified.adapters.attestations import SigstoreSigner
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
@@ -22,6 +21,7 @@ from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.server_clock import seconds_ahead
 from poetry_publish_verified.adapters.trusted_publishing import ambient_provider
 from poetry_publish_verified.cli.composition import (
+    attester_for,
     check_certificates,
     clients_of,
     publisher_at,
@@ -30,19 +30,19 @@ from poetry_publish_verified.cli.composition import (
 from poetry_publish_verified.cli.projects import project_or_member
 from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import credentials
-from poetry_publish_verified.core.problems.attestations import no_trusted_publisher
 from poetry_publish_verified.core.problems.project import no_project
 from poetry_publish_verified.core.problems.repository import clock_wrong, index_state_unknown
 from poetry_publish_verified.core.settings import Origin, ResolvedSettings, Settings, Until
 from poetry_publish_verified.core.trusted_publishing import trusted
 from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
-from poetry_publish_verified.errors import ReleaseError, Severity
+from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.output.checks import Check
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.reconcile import fault_of_index, fault_of_repository
+from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 
 # Seconds, for each answer.
 _TIMEOUT = 10.0
@@ -82,8 +82,6 @@ def _place(
         yield Check("repository", "ok", f"{what} {label} is at {target.url}.")
         target = trusted(target, settings.trusted_publishing, ambient_provider())
         yield from _credentials(target)
-        if last:
-            yield from _attestations(target, settings)
         targets = indexes.targets(poetry, target, settings.indexes if last else ())
     except ReleaseError as error:
         yield from (Check.of("repository", each) for each in error.problems)
@@ -93,19 +91,8 @@ def _place(
     # With certificates that cannot be used nobody can be asked.
     if all(each.state != "error" for each in certificates):
         places.append(targets)
-        yield from anyio.run(_ask, targets, poetry.package.name)
-
-
-def _attestations(target: RepositoryTarget, settings: Settings) -> Iterator[Check]:
-    if settings.attest == "off":
-        return
-    if (missing := SigstoreSigner().missing()) is not None:
-        yield Check.of("attestations", missing)
-    elif target.trusted is None or ambient_provider() is None:
-        severity: Severity = "error" if settings.attest == "require" else "warning"
-        yield Check.of("attestations", no_trusted_publisher(severity))
-    else:
-        yield Check("attestations", "ok", "Attestations can be signed.")
+        plan = Plan(settings.until, settings.timeout, attest=settings.attest if last else "off")
+        yield from anyio.run(_ask, targets, poetry.package.name, plan)
 
 
 def _hooks(root: Path, settings: ResolvedSettings) -> Iterator[Check]:
@@ -149,14 +136,16 @@ def _certificates(targets: Targets) -> Iterator[Check]:
             yield Check("certificates", "ok" if access.verify else "warning", words)
 
 
-async def _ask(targets: Targets, project: str) -> list[Check]:
+async def _ask(targets: Targets, project: str, plan: Plan) -> list[Check]:
     """What the servers answer."""
     pace = Pace(SystemClock())
     proxy = repositories.proxy_for if targets.proxies else lambda _: None
     async with Http(user_agent(), _TIMEOUT, proxy, pace) as http:
         repository = HttpRepository(http, targets.repository, Path())
+        tokens = publisher_at(http, lambda _: None, targets.repository)
         asked = [
-            *await _publisher(http, targets.repository, project),
+            *await _publisher(tokens, targets.repository, project),
+            *await _attestations(tokens, plan),
             await _answer_of_repository(repository, targets.own),
         ]
         shown_by = dict.fromkeys((targets.own, *targets.shown_by))
@@ -165,9 +154,10 @@ async def _ask(targets: Targets, project: str) -> list[Check]:
     return asked
 
 
-async def _publisher(http: Http, target: RepositoryTarget, project: str) -> list[Check]:
+async def _publisher(
+    tokens: TrustedPublisher | None, target: RepositoryTarget, project: str
+) -> list[Check]:
     """Who this job is to an index that offers trusted publishing."""
-    tokens = publisher_at(http, lambda _: None, target)
     if tokens is None:
         return []
     found = [Check.of("credentials", each) for each in await tokens.check()]
@@ -179,6 +169,15 @@ async def _publisher(http: Http, target: RepositoryTarget, project: str) -> list
         return found
     words = f"{target.url} does not offer trusted publishing."
     return [Check("credentials", "note", words, "Give Poetry credentials, if it needs any.")]
+
+
+async def _attestations(tokens: TrustedPublisher | None, plan: Plan) -> list[Check]:
+    """Whether files can be attested, if they are to be."""
+    attester = attester_for(tokens, plan)
+    if attester is None:
+        return []
+    found = [Check.of("attestations", each) for each in await attester.check((), {})]
+    return found or [Check("attestations", "ok", "Attestations can be signed.")]
 
 
 async def _answer_of_repository(repository: HttpRepository, own: IndexTarget) -> Check:
