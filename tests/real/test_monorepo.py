@@ -312,6 +312,9 @@ def test_projects_that_are_left_out(poetry: Poetry, root: Path, pypi: Index) -> 
     own = poetry.with_variables(**pypi.environment())
     plan = plan_of(own, root, "-r", "harbour", *wanted[:2], *exclude)
     assert left_out(plan).keys() == {"packages/broken", "packages/internal"}
+    # A stage on PyPI would refuse it.
+    plan = plan_of(own, root, "-r", "harbour", "--stage", "pypi", *wanted[:2], *exclude)
+    assert "packages/secret" in left_out(plan)
     ended(publish(poetry, root, pypi, *wanted, "--strict"), 3)
 
 

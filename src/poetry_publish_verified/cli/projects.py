@@ -140,8 +140,14 @@ class _Chosen:
 
 def workspace_of(command: Command, settings: RunSettings) -> Workspace:
     """The projects that the setting `projects` names, else the one at hand."""
-    public = is_public_repository(config_of(command), command.option("repository"))
+    public = _goes_to_pypi(command, settings)
     return _read_workspace(command, settings.root, _chosen(settings, public=public))
+
+
+def _goes_to_pypi(command: Command, settings: RunSettings) -> bool:
+    """Whether PyPI or TestPyPI get the projects, if only as a stage."""
+    config, stages = config_of(command), settings.resolved.found.stages
+    return any(is_public_repository(config, n) for n in (command.option("repository"), *stages))
 
 
 def _chosen(settings: RunSettings, *, public: bool) -> _Chosen:
@@ -220,7 +226,7 @@ def needed_by(
     The setting `projects` names the workspace, here or in the nearest pyproject.toml above the
     project that has it. Raises ReleaseError where none does, or with everything wrong with any.
     """
-    public = is_public_repository(config_of(command), command.option("repository"))
+    public = _goes_to_pypi(command, settings)
     root, found = Path.cwd(), settings.resolved.found
     if not settings.is_typed("projects"):
         root, found = _nearest_settings(project.root)
