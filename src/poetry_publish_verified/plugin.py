@@ -6,8 +6,11 @@ nothing heavy: what a command needs is loaded when that command is asked for.
 
 from __future__ import annotations
 
+import signal
+import sys
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from poetry.plugins.application_plugin import ApplicationPlugin
 
@@ -69,11 +72,20 @@ _SUBCOMMANDS = {
 }
 
 
+def _end_as_interrupted(*_: object) -> NoReturn:
+    raise SystemExit(130)
+
+
 class PublishVerifiedPlugin(ApplicationPlugin):
     """Registers the commands of this distribution with Poetry's application."""
 
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
+        if "publish-verified" in sys.argv:
+            # Until a run reports its own end, cleo would make 1 of it, as of wrong usage.
+            with suppress(ValueError):
+                if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                    signal.signal(signal.SIGINT, _end_as_interrupted)
         register = application.command_loader.register_factory
         register("publish-verified", _publish_verified)
         for name, factory in _SUBCOMMANDS.items():

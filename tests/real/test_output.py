@@ -238,6 +238,24 @@ def test_interrupted_while_building(
     holds(project.receipt(), "interrupted", 130)
 
 
+def test_interrupted_while_starting(poetry: Poetry, project: Project, tmp_path: Path) -> None:
+    """Ctrl-C before a run has begun is no wrong usage either."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(name, path, target=None):\n"
+        "        if name == 'poetry_publish_verified.cli.publish_verified':\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting)\n"
+    )
+    with poetry.with_variables(PYTHONPATH=str(tmp_path)).started(
+        *CALL, cwd=project.path
+    ) as process:
+        out, err = process.communicate(timeout=HANG)
+    assert process.returncode == 130, f"{process.returncode}\n{out}\n{err}"
+    assert "Traceback" not in out + err
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_closed_standard_output(poetry: Poetry, project: Project, pypi: Index, form: str) -> None:
     """If standard output is closed, the release still completes."""

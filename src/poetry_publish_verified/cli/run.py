@@ -47,7 +47,8 @@ def termination_as_interrupt() -> Iterator[None]:
             raise KeyboardInterrupt
         on_interrupt(number, frame)
 
-    with _handlers(dict.fromkeys(_TERMINATING, interrupt)):
+    handlers = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(_TERMINATING, interrupt)}
+    with _handlers(handlers):
         yield
 
 
