@@ -319,3 +319,9 @@ def test_append(tmp_path: Path) -> None:
     append(file, "3")
     assert file.read_text(encoding="utf-8") == "1\n{half\n3\n"
     assert [path.name for path in file.parent.iterdir()] == ["releases.jsonl"]
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    with pytest.raises(OSError, match="not followed"):
+        append(link, "4")
+    append(Path(os.devnull), "4")
+    assert file.read_text(encoding="utf-8") == "1\n{half\n3\n"

@@ -74,3 +74,31 @@ def test_design_page_names_only_what_exists() -> None:
         if not (PACKAGE / path).exists() or (name and name not in names_in(PACKAGE / path))
     ]
     assert missing == []
+
+
+def workflows() -> dict[str, list[str]]:
+    """The workflow files in the docs, by the name of their published schema."""
+    found: dict[str, list[str]] = {"github-workflows": [], "gitlab-ci": []}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            found["github-workflows" if "\njobs:" in block else "gitlab-ci"].append(block)
+    return found
+
+
+@pytest.mark.parametrize("system", workflows())
+def test_workflows_are_valid(system: str, tmp_path: Path) -> None:
+    """Each workflow file in the docs is as the CI system's published schema has it."""
+    files = []
+    # One that is wrong in both systems shows that this can fail.
+    for number, text in enumerate(["jobs: 1\nrelease: 1\n", *workflows()[system]]):
+        files.append(tmp_path / f"{number}.yml")
+        files[-1].write_text(text, encoding="utf-8")
+
+    def is_valid(*these: Path) -> bool:
+        command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{system}")
+        return subprocess.run([*command, *these], check=False, stdout=2).returncode == 0
+
+    assert len(files) > 1
+    assert is_valid(*files[1:])
+    assert not is_valid(files[0])

@@ -51,12 +51,19 @@ def append(path: Path, line: str) -> None:
     if _is_null(path):
         return
     refuse_unwritable(path)
+    refuse_link(path)
     with path.open("ab+") as stream:
         if stream.tell():
             stream.seek(-1, os.SEEK_END)
             line = line if stream.read(1) == b"\n" else f"\n{line}"
         stream.write(f"{line}\n".encode())
         _give(stream.fileno(), path.parent)
+
+
+def refuse_link(path: Path) -> None:
+    """Raise OSError for a symlink: what it leads to is not known to be a run's."""
+    if path.is_symlink() and not _is_null(path):
+        raise _not_followed(path)
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -43,6 +43,8 @@ def refuse_unwritable(given: RunSettings, *, for_users: bool) -> None:
         try:
             receipt_file.earlier(path, _MARKS[key], _KIND.format(key))
             receipt_file.refuse_unwritable(path)
+            if key == "history":  # the others are replaced, links too
+                receipt_file.refuse_link(path)
         except (OSError, ValueError) as error:
             faults.append(problems.record_not_writable(key, str(path), error))
     if faults:
