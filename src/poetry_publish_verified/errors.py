@@ -90,10 +90,7 @@ class Code(StrEnum):
     FILE_LARGE = "PV223", "A file is larger than PyPI usually accepts."
     RECORD_WRONG = "PV224", "A wheel's RECORD does not match its contents."
     ARCHIVE_LAYOUT = "PV225", "The layout of a wheel or sdist is not what installers need."
-    MEMBER_LEADS_OUT = (
-        "PV226",
-        "An archive contains files or links that lead outside its directory.",
-    )
+    MEMBER_LEADS_OUT = "PV226", "An archive contains files or links that lead outside it."
     ARCHIVE_BOMB = "PV227", "An archive unpacks to an absurd size."
     FILENAME_NOT_NORMALIZED = "PV228", "A file name is not in the normalized form."
     WHEEL_TAGS = "PV229", "A wheel's own tags do not match its file name."
@@ -117,22 +114,13 @@ class Code(StrEnum):
     EXTRA_MISSING = "PV248", "An extra of this plugin is needed, and not installed."
     RECORD_NOT_WRITABLE = "PV250", "A file that records the run cannot be written."
     RECORD_PACKED = "PV251", "An archive contains a file in which runs are recorded."
-    RECORD_CHANGES_VERSION = (
-        "PV252",
-        "A file in which runs are recorded would change the version, which comes from git.",
-    )
+    RECORD_CHANGES_VERSION = "PV252", "A file that records runs would change the version from git."
     NOT_TO_BE_PUBLISHED = "PV253", "The project is marked as not to be published."
     NEEDS_LEFT_OUT = "PV254", "A project needs another one that is left out."
     REPOSITORY_UNKNOWN = "PV301", "The repository is not configured."
     REPOSITORY_URL = "PV302", "The repository's URL is invalid."
-    INDEX_UNKNOWN = (
-        "PV303",
-        "The index that shows what is uploaded is unknown, or its URL is invalid.",
-    )
-    INDEX_STATE_UNKNOWN = (
-        "PV304",
-        "Cannot tell which files the index has, so nothing was uploaded.",
-    )
+    INDEX_UNKNOWN = "PV303", "The index that shows uploads is unknown, or its URL is invalid."
+    INDEX_STATE_UNKNOWN = "PV304", "Cannot tell which files the index has: nothing was sent."
     CERTIFICATE = "PV305", "A certificate file cannot be used."
     CREDENTIALS_MISSING = "PV306", "The repository's credentials are missing or incomplete."
     CLOCK_WRONG = "PV307", "The clock of this machine differs from that of the index."
@@ -143,10 +131,7 @@ class Code(StrEnum):
     PUBLISHING_NOT_OFFERED = "PV321", "The index does not offer trusted publishing."
     AUDIENCE_OF_ANOTHER = "PV322", "An index asks for an identity token for another service."
     NO_IDENTITY = "PV323", "The CI system gives the job no identity token."
-    IDENTITY_UNUSABLE = (
-        "PV324",
-        "The CI system's identity token is not available, or cannot be used.",
-    )
+    IDENTITY_UNUSABLE = "PV324", "The CI system's identity token is missing, or cannot be used."
     EXCHANGE_FAILED = "PV325", "The index gave no usable answer to the exchange of tokens."
     ISSUER_UNKNOWN = "PV326", "The index does not accept tokens from this CI system."
     NOT_ENABLED = "PV327", "The index has trusted publishing switched off."
@@ -249,10 +234,7 @@ class Code(StrEnum):
     COPIES_BY_USER_AGENT = "PV718", "A cache in front of an index keeps one copy per User-Agent."
     OTHER_DIGEST_LISTED = "PV719", "An index lists a file with a wrong hash other than sha256."
     NEWER_METADATA = "PV720", "The release metadata is of a newer version, and was left alone."
-    ENCODED_IN_TRANSIT = (
-        "PV721",
-        "An index serves a file with a Content-Encoding, which clients undo.",
-    )
+    ENCODED_IN_TRANSIT = "PV721", "An index serves a file with a Content-Encoding."
     PROVENANCE_MALFORMED = "PV722", "An index serves something else as a file's provenance."
     PROVENANCE_OF_ANOTHER_FILE = "PV723", "A file's provenance is for another file or content."
     PUBLISHED_BY_ANOTHER = "PV724", "A file was published by another publisher than expected."
