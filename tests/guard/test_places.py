@@ -13,7 +13,7 @@ from hatchling.builders.sdist import SdistBuilder
 from poetry_publish_verified.guard.layout import LOCKS_DIR, STATE_DIR
 from poetry_publish_verified.guard.locks.files import is_locked_privately
 from poetry_publish_verified.guard.locks.lock import acquire
-from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
+from poetry_publish_verified.guard.locks.places import LockPlaces, archive_lock, user_lock_directory
 
 
 @pytest.fixture
@@ -113,3 +113,14 @@ def test_links_in_the_checkout(places: LockPlaces, tmp_path: Path, linked: Path)
         pass
     assert elsewhere.is_dir() or elsewhere.read_text(encoding="utf-8") == "precious"
     assert not elsewhere.is_dir() or not list(elsewhere.iterdir())
+
+
+def test_an_archives_lock_does_not_depend_on_where_its_cache_is_mounted(tmp_path: Path) -> None:
+    """Hosts may mount a shared cache at different paths."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    names = {
+        archive_lock(cache, cache / "ab" / "some.whl").path.relative_to(cache)
+        for cache in (one, other)
+    }
+    assert len(names) == 1
+    assert archive_lock(one, one / "ab" / "other.whl").path.relative_to(one) not in names

@@ -111,8 +111,10 @@ class LockPlaces(NamedTuple):
 
 def archive_lock(cache: Path, archive: Path) -> Resource:
     """The download of one archive into Poetry's cache."""
-    # One of 4096 names, so that lock files do not pile up.
-    lock = cache / ARCHIVE_LOCKS_DIR / hashlib.sha256(bytes(archive)).hexdigest()[:3]
+    # One of 4096 names, so that lock files do not pile up; the same one wherever a host has mounted
+    # the cache.
+    inside = os.fsencode(os.path.relpath(archive, cache))
+    lock = cache / ARCHIVE_LOCKS_DIR / hashlib.sha256(inside).hexdigest()[:3]
     name = f"the download of {archive.name}"
     return Resource(name, lock, Order.ARCHIVE, base=cache, saves_work=True, subject=archive)
 

@@ -1,0 +1,64 @@
+"""Runs commands on a host of its own kernel: as a server there, and as a program that asks it here.
+
+    python nfs_agent.py                      serve, on the host
+    python nfs_agent.py ADDRESS CWD COMMAND  run a command there, with this process's environment
+
+A connection carries one command, as a line of JSON, and the answer, how it ended.
+"""
+
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+
+PORT = 9000
+
+
+class _Command(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        asked = json.loads(self.rfile.readline())
+        try:
+            done = subprocess.run(
+                asked["argv"],
+                cwd=asked["cwd"],
+                env=asked["environ"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+            answer = [done.returncode, done.stdout, done.stderr]
+        except OSError as error:
+            answer = [1, "", str(error)]
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class _Agent(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def ask(
+    address: str, argv: list[str], cwd: str, environ: dict[str, str], timeout: float | None = None
+) -> tuple[int, str, str]:
+    """Exit code and output of a command on the host; OSError where that does not answer."""
+    asked = {"argv": argv, "cwd": cwd, "environ": environ}
+    with socket.create_connection((address, PORT), timeout) as connection:
+        connection.sendall(json.dumps(asked).encode() + b"\n")
+        answer = connection.makefile().readline()
+    if not answer:
+        raise ConnectionError("the host has gone")
+    code, out, err = json.loads(answer)
+    return code, out, err
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        _Agent(("0.0.0.0", PORT), _Command).serve_forever()  # noqa: S104 - on a bridge of its own
+    ended, out, err = ask(sys.argv[1], sys.argv[3:], sys.argv[2], dict(os.environ))
+    sys.stdout.write(out)
+    sys.stderr.write(err)
+    raise SystemExit(ended if ended >= 0 else 128 - ended)
