@@ -56,6 +56,7 @@ stress: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.kills
 	$(DEV)/bin/python -m tests.stress.jobs
 	$(DEV)/bin/python -m tests.stress.monorepo
+	$(DEV)/bin/python -m tests.stress.shared_filesystems
 
 stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.plugin_sets --short

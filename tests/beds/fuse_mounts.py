@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -107,14 +108,14 @@ def gluster_mounts(work: Path, count: int = 2) -> Iterator[list[Path]]:
     with ExitStack() as stack:
         server = ["glusterfsd", "-N", "-f", str(work / "server.vol"), "-l", str(log)]
         stack.enter_context(_running(server, log))
+        _until(partial(_listens, port), log)
         for point in points:
             point.mkdir()
             own = work / f"{point.name}.log"
             mount = ["glusterfs", "-N", "-f", str(work / "client.vol"), "-l", str(own), str(point)]
             stack.enter_context(_running(mount, own))
             stack.callback(_unmount, point)
-            _until(point.is_mount, own)
-            _until(partial(_succeeds, ["ls", str(point)]), own)
+            _until(partial(_succeeds, ["mountpoint", "-q", str(point)]), own)
         yield points
 
 
@@ -138,6 +139,11 @@ def _until(is_true: Callable[[], bool], log: Path) -> None:
         if time.monotonic() > until:
             raise RuntimeError(log.read_text(errors="replace")[-2000:])
         time.sleep(0.1)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _succeeds(command: Sequence[str]) -> bool:

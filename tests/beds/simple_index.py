@@ -25,19 +25,20 @@ class Gate:
 
 
 class SimpleIndex:
-    """A simple index over the wheels of one directory, on loopback."""
+    """A simple index over the wheels of one directory, at one of this machine's addresses."""
 
-    def __init__(self, wheels: Path) -> None:
+    def __init__(self, wheels: Path, address: str = "127.0.0.1") -> None:
         self.wheels = wheels
+        self._address = address
         self.requests: list[str] = []
         self.gate: Gate | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._server = ThreadingHTTPServer((address, 0), partial(_Handler, self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
     def url(self) -> str:
         """The index's address, for `[[tool.poetry.source]]`."""
-        return f"http://127.0.0.1:{self._server.server_port}/simple/"
+        return f"http://{self._address}:{self._server.server_port}/simple/"
 
     @contextlib.contextmanager
     def gated(self, prefix: str) -> Iterator[Gate]:

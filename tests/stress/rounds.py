@@ -40,14 +40,14 @@ def parse_options(about: str, scenarios: Scenarios, short: str) -> Options:
 
 
 @contextmanager
-def set_up(rounds: int) -> Iterator[Bed]:
-    """A bed whose index has everything in Poetry's own environment."""
+def set_up(rounds: int, address: str = "127.0.0.1") -> Iterator[Bed]:
+    """A bed whose index, at this machine's `address`, has everything in Poetry's environment."""
     with tempfile.TemporaryDirectory(prefix="stress-", ignore_cleanup_errors=True) as directory:
         work = Path(directory)
         work.chmod(0o755)
         for name in ("wheels", "lock"):
             (work / name).mkdir()
-        with SimpleIndex(work / "wheels") as index:
+        with SimpleIndex(work / "wheels", address) as index:
             bed = Bed(work, index, work / "lock/poetry.lock", rounds)
             bed.real_wheels = fill_index(work / "wheels", bed.poetry(stock=True))
             write_project(work / "lock", index.url, "")
