@@ -328,6 +328,8 @@ def test_upload_that_never_left() -> None:
             "Forbidden",
             b'{"errors": [{"message": "Not enough permissions to overwrite artifact"}]}',
         ),
+        (403, "Forbidden", b"Requested entity already exists"),
+        (422, "Unprocessable Entity", b'{"detail": "name has already been taken"}'),
         (409, "Conflict", b""),
         (409, "lantern-1.0.tar.gz already exists in stage", b""),
         (409, "Conflict", b"<h1>Package already exists!</h1>"),

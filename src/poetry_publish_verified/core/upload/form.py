@@ -71,9 +71,10 @@ def form_fields(
 # one lacks the permission to overwrite). pypiserver and devpi answer 409, which is doubtful unless
 # its words give another reason.
 _EXISTS = (
-    Said(400, "already exist", "updating asset", "cannot be updated", "already been taken"),
+    Said(400, 403, 409, 422, "already exist", "already been taken"),
+    Said(400, "updating asset", "cannot be updated"),
     Said(403, "overwrite artifact", "overwrite all artifacts"),
-    Said(409, "already exist", "already contain"),
+    Said(409, "already contain"),
 )
 # No index says that it stored a file by a page for people; what stands in front of one does.
 _START = 2048
