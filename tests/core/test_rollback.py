@@ -9,6 +9,7 @@ import pytest
 from poetry_publish_verified.core.awaited import NotAwaitableError
 from poetry_publish_verified.core.rollback import SentRelease, sent_in
 from poetry_publish_verified.core.rollback_plan import next_version, plan_of
+from poetry_publish_verified.errors import Code
 from poetry_publish_verified.output import rollback as output
 
 A, B = "a" * 64, "b" * 64
@@ -116,6 +117,14 @@ def test_plan_of_what_never_arrived() -> None:
     assert plan is not None
     assert plan["next_version"] == "1.0"
     assert plan_of(release(file("a.whl", "unknown"), url=None), ()) is None
+
+
+@pytest.mark.parametrize("code", [Code.FILENAME_BURNT, Code.CONFLICT])
+def test_plan_where_the_name_is_used(code: Code) -> None:
+    """A version is not free if the index says that its file names are taken for ever."""
+    plan = plan_of(release(file("a.whl", "failed"), problems=[{"code": str(code)}]), ())
+    assert plan is not None
+    assert plan["next_version"] == "1.0.1"
 
 
 def test_plan_names_the_page_that_yanks() -> None:

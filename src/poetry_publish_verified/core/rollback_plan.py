@@ -14,10 +14,11 @@ from poetry_publish_verified.core.receipt_document import (
 )
 from poetry_publish_verified.core.upload.refusal import site
 from poetry_publish_verified.core.upload.refusals.row import PAGES
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Code, Verdict
 
 ENDS = (Verdict.UPLOAD_FAILED, Verdict.CONFLICT, Verdict.VERIFICATION_FAILED)
 """After these, a receipt says how to take the release back."""
+_NAME_IS_USED = {Code.FILENAME_BURNT, Code.CONFLICT}
 _THERE = {"uploaded", "already-there", "kept-remote"}
 _NUMBERED = re.compile(r"(.*?(?:\.dev|\.post|a|b|rc))(\d+)")
 
@@ -34,7 +35,8 @@ def plan_of(release: ReleaseEntry, later: Collection[str]) -> RollbackEntry | No
     ]
     if not places:
         return None
-    is_free = not any(place["there"] or place["unknown"] for place in places)
+    is_used = any(each["code"] in _NAME_IS_USED for each in release["problems"])
+    is_free = not is_used and not any(place["there"] or place["unknown"] for place in places)
     version = release["version"]
     return {
         "places": places,
