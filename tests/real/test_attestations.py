@@ -167,7 +167,7 @@ def test_log_that_is_down(
     (problem,) = [each for each in problems(project.receipt()) if each["code"] == "PV344"]
     assert problem["severity"] == "warning"
     assert "502 Bad Gateway" in problem["message"]
-    assert f"cannot get later: {project.wheel}, {project.sdist}" in problem["message"]
+    assert f"cannot get any later: {project.wheel}, {project.sdist}" in problem["message"]
 
 
 def test_without_trusted_publishing(

@@ -194,7 +194,7 @@ def test_trouble_that_stays(refusal: Refusal) -> None:
         assert 99 - len(world.signer.answers) in {tries, 2}
         if plan is ON:
             assert world.along() == [None, None]
-            assert f"cannot get later: {WHEEL}, {SDIST}" in problem.message
+            assert f"cannot get any later: {WHEEL}, {SDIST}" in problem.message
         else:
             assert world.repository.sent == []
             assert problem.message.endswith("Nothing was uploaded.")

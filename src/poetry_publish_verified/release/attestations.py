@@ -154,11 +154,10 @@ class Attester:
         return attested
 
     def _fail(self, problem: Problem, without: list[str], report: Callable[[Event], None]) -> None:
-        words = problems.unattested(some(without), sent=not self._required)
-        problem = replace(problem, message=f"{problem.message} {words}")
+        problem = problems.with_outcome(problem, some(without), required=self._required)
         if self._required:
             raise ReleaseError.refused(problem)
-        report(ProblemFound(replace(problem, severity="warning")))
+        report(ProblemFound(problem))
 
 
 class _Session:

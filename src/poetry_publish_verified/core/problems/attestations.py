@@ -1,10 +1,12 @@
 """Signing attestations (PV340 to PV346)."""
 
+from dataclasses import replace
+
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem
-from poetry_publish_verified.errors import Code, Severity
+from poetry_publish_verified.errors import Code, Problem, Severity
 from poetry_publish_verified.sanitize import printable
 
-_STATUS = f"See Sigstore's status page (status.sigstore.dev), then {RERUN}."
+_STATUS = "Sigstore's status page (status.sigstore.dev) may say more."
 
 
 @problem(Code.NOT_ATTESTABLE)
@@ -51,8 +53,7 @@ def identity_refused(words: str) -> Text:
     return Text(
         "Sigstore's certificate authority does not accept the job's identity token"
         f" ({printable(words, 300)}).",
-        "Run the job again. On GitLab, the token may have expired during a long job: publish in a"
-        " job of its own.",
+        "On GitLab, the token may have expired during a long job: publish in a job of its own.",
     )
 
 
@@ -87,13 +88,21 @@ def keys_not_updated(words: str) -> Text:
 def keys_unusable(words: str) -> Text:
     return Text(
         f"Sigstore's trusted keys cannot be used ({printable(words, 300)}).",
-        "Update this plugin's extra attestations, make sure that the user's cache and data"
-        f" directories are writable, then {RERUN}.",
+        "Update this plugin's extra attestations, and make sure that the user's cache and data"
+        " directories are writable.",
     )
 
 
-def unattested(names: str, *, sent: bool) -> str:
-    """What follows from it that these files cannot be attested."""
-    if not sent:
-        return "Nothing was uploaded."
-    return f"Without attestations, which they cannot get later: {names}."
+def with_outcome(problem: Problem, names: str, *, required: bool) -> Problem:
+    """The same, with what becomes of these files that cannot be attested."""
+    if required:
+        words, then = "Nothing was uploaded.", f"Then {RERUN}."
+    else:
+        words = f"These files are uploaded without attestations, and cannot get any later: {names}."
+        then = "To upload nothing without them, use --attest=require."
+    return replace(
+        problem,
+        message=f"{problem.message} {words}",
+        remedy=f"{problem.remedy} {then}",
+        severity="error" if required else "warning",
+    )
