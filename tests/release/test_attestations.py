@@ -12,7 +12,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from poetry_publish_verified.core.events import FilesAttested, SendingStarted, UploadTokenMinted
+from poetry_publish_verified.core.events import (
+    FilesAttested,
+    SendingStarted,
+    SigningDelayed,
+    UploadTokenMinted,
+)
 from poetry_publish_verified.core.problems import attestations as problems
 from poetry_publish_verified.core.problems.trusted_publishing import no_gitlab_token
 from poetry_publish_verified.core.trusted_publishing import Refusal
@@ -179,6 +184,9 @@ def test_trouble_that_passes() -> None:
     assert_outcome(world.publish(REQUIRE, *BUILT), Verdict.VERIFIED, Code.KEYS_NOT_UPDATED)
     assert world.along() == [WHEEL, SDIST]
     assert len(world.signer.certified_at) == 1
+    delays = [(each.filename, each.pause) for each in world.events_of(SigningDelayed)]
+    assert delays[0] == (WHEEL, 1.0)
+    assert len(delays) == 4
 
 
 @pytest.mark.parametrize("refusal", [DOWN, REFUSED])

@@ -148,6 +148,14 @@ class UploadTokenMinted(Event):
     seconds: float
 
 
+class SigningDelayed(Event):
+    """A file could not be attested, in these `words`; it is tried again in `pause` seconds."""
+
+    filename: str
+    words: str
+    pause: float
+
+
 class FilesAttested(Event):
     """There are attestations by `publisher` for these files, to be sent along."""
 

@@ -201,7 +201,7 @@ class Text:
                 yield f" - {_FILES[upload].format(_name(filename))}"
             case events.UploadUncertain(filename, words):
                 yield f" - {_name(filename)}: checking whether the index has it ({escaped(words)})"
-            case events.UploadDelayed(_, words, pause):
+            case events.UploadDelayed(_, words, pause) | events.SigningDelayed(_, words, pause):
                 yield f" - {escaped(words)} Retrying in {durations.in_words(pause)}."
 
     def _index_lines(self, event: events.Event, about: Release, of: str) -> Iterator[str]:

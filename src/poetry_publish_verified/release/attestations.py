@@ -14,7 +14,7 @@ from poetry_publish_verified.core.attestations import (
     attesting,
 )
 from poetry_publish_verified.core.distribution import Distribution
-from poetry_publish_verified.core.events import Event, FilesAttested, ProblemFound
+from poetry_publish_verified.core.events import Event, FilesAttested, ProblemFound, SigningDelayed
 from poetry_publish_verified.core.problems import attestations as problems
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.publishers import NamedPublisher
@@ -135,8 +135,14 @@ class Attester:
             async with self._slots:
                 if failures:
                     return
-                ask = partial(session.sign, file, report)
-                result = await patiently(ask, self._clock, self._tries)
+                result = await patiently(
+                    partial(session.sign, file, report),
+                    self._clock,
+                    self._tries,
+                    delayed=lambda problem, pause: report(
+                        SigningDelayed(file.filename, problem.message, pause)
+                    ),
+                )
             if isinstance(result, Problem):
                 failures.append(result)
             else:

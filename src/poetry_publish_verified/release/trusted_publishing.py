@@ -171,12 +171,18 @@ async def patiently(
     clock: Clock,
     tries: int = _TRIES,
     patience: float = math.inf,
+    delayed: Callable[[Problem, float], None] = lambda *_: None,
 ) -> _T | Problem:
-    """What comes of asking, several times if that helps; not again after `patience` seconds."""
+    """What comes of asking, several times if that helps; not again after `patience` seconds.
+
+    `delayed` gets what went wrong, and the pause before the next time.
+    """
     attempt, end = 1, clock.monotonic() + patience
     while isinstance(result := await ask(), Refusal):
         if result.again is None or attempt >= tries or clock.monotonic() >= end:
             return result.problem
+        if result.again:
+            delayed(result.problem, result.again * attempt)
         await clock.sleep(result.again * attempt)
         attempt += 1
     return result
