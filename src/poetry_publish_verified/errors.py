@@ -112,6 +112,10 @@ class Code(StrEnum):
     NEEDED_NOT_THERE = "PV246", "A project that this one depends on could not be verified in time."
     MEMBERS_UNKNOWN = "PV247", "--wait-for-dependencies does not know which projects to wait for."
     EXTRA_MISSING = "PV248", "An extra of this plugin is needed, and not installed."
+    UPLOAD_NOT_CONFIRMED = (
+        "PV249",
+        "Nobody confirmed the release, or its files changed afterwards.",
+    )
     RECORD_NOT_WRITABLE = "PV250", "A file that records the run cannot be written."
     RECORD_PACKED = "PV251", "An archive contains a file in which runs are recorded."
     RECORD_CHANGES_VERSION = "PV252", "A file that records runs would change the version from git."

@@ -82,6 +82,7 @@ def test_receipt_before_any_event() -> None:
         "rehearsal": False,
         "sources": {"commit": None, "digest": None},
         "until": None,
+        "confirmation": None,
         "problems": [],
         "releases": [],
     }
@@ -111,6 +112,7 @@ def test_receipt_before_the_first_upload() -> None:
             "blocked_by": [],
             "stages": [],
             "repository": {"name": "harbour", "url": "https://index.example/"},
+            "previous": None,
             "distributions": [
                 {"filename": WHEEL, "size": 5, "sha256": "aa", **plain},
                 {"filename": SDIST, "size": 6, "sha256": "bb", **plain},

@@ -102,7 +102,7 @@ def test_every_text_of_an_event_is_redacted() -> None:
         *("missing", "next_in", "expires_in", "waited", "proven", "not_offered", "sha256"),
         *("client", "downloaded", "resolved", "release", "needs", "by", "verdict", "seconds"),
         *("predicate", "log_index", "verified"),
-        *("names", "only", "used", "stage", "event", "proof"),
+        *("names", "only", "used", "stage", "event", "proof", "confirmed"),
         "versions",
     }
     found = {each.name for kind in Event.__subclasses__() for each in fields(kind)}

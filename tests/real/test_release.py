@@ -38,7 +38,7 @@ def test_build_and_publish(
     release = holds(receipt, "verified", 0)
     assert set(receipt) == {
         "schema", "tool", "poetry", "started", "finished", "verdict", "exit_code", "summary",
-        "rehearsal", "sources", "until", "problems", "releases",
+        "rehearsal", "sources", "until", "confirmation", "problems", "releases",
     }  # fmt: skip
     assert receipt["tool"]["name"] == "poetry-publish-verified"
     assert receipt["poetry"] == poetry.environment.poetry_version

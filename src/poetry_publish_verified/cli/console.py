@@ -31,7 +31,7 @@ from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.sanitize import harmless, make_public, printable_lines, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cleo.io.io import IO
 
@@ -46,7 +46,7 @@ _SAVING = 20.0
 # What may hold secrets in an event and in a problem; a text has at most so many characters.
 _TEXTS = {
     *("problem", "detail", "words", "edge", "skipped", "summary", "publisher"),
-    *("index", "indexes", "repository_url", "project_page", "url"),
+    *("index", "indexes", "repository_url", "project_page", "answers", "url"),
 }
 _OF_PROBLEMS = ("message", "remedy", "index")
 _LONGEST = 8000
@@ -125,6 +125,8 @@ class Reporting:
         self.earlier: Any = None
         """The receipt of an earlier run at that path, as JSON; None if there is none."""
         self._begun = self._written = self._unwritable = False
+        self.undecided = False
+        """Whether somebody still has to say that this run may go on."""
         self._told = set[tuple[events.Event, str | None]]()
         self._next_save = 0.0
         self._unsaved = False
@@ -184,6 +186,19 @@ class Reporting:
         with self._output():
             self._console.line(line.replace("<", "\\<"))
 
+    def print(self, lines: Iterable[str]) -> None:
+        """Write lines of cleo's where questions are asked, with nothing kept up to date below."""
+        with self._output():
+            self._console.repaint([])
+            for line in lines:
+                self._console.error_line(line)
+
+    def decided(self) -> None:
+        """From now on the receipt is this run's own."""
+        self.undecided = False
+        self._begun = self._unsaved = True
+        self._save()
+
     def error_line(self, text: str) -> None:
         """Write a line of cleo's to standard error, above what is kept up to date."""
         with self._output():
@@ -205,6 +220,7 @@ class Reporting:
         self._unsaved = self._unsaved or isinstance(happened, receipt.DURABLE)
         if not self._begun:
             known = isinstance(event, receipt.BEGINS) and event != events.DistributionsRead(())
+            known = known and not self.undecided
             self._begun = self._unsaved = known or self._is_of_another_release()
         ends = isinstance(event, events.ReleaseEnded | events.RunEnded)
         if self._unsaved and (ends or monotonic() >= self._next_save):

@@ -129,6 +129,7 @@ class PublishOptions:
     skip_existing: bool
     rehearsal: bool
     stage_only: bool
+    yes: bool
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -147,6 +148,7 @@ class PublishOptions:
             skip_existing=bool(command.option("skip-existing")),
             rehearsal=bool(command.option("rehearse")),
             stage_only=bool(command.option("stage-only")),
+            yes=bool(command.option("yes")),
         )
 
     @property

@@ -15,6 +15,7 @@ from poetry_publish_verified.cli.composition import (
     run_release,
     run_workspace,
 )
+from poetry_publish_verified.cli.confirmation import Confirmation
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.projects import Workspace, needed_by, read_project, workspace_of
@@ -55,6 +56,7 @@ def publish_one(
     try:
         settings, records = given.checked(), Records.of(given)
         stages = options.stages(settings)
+        confirmation = Confirmation.wanted(command.io, report, options, settings)
         built_from = sources(project.root, project.root / options.dist_dir)
         report(RunStarted(options.until(settings), options.rehearsal, built_from))
         rehearsal = rehearsal_targets(stack) if options.rehearsal else None
@@ -74,13 +76,18 @@ def publish_one(
     except Exception:
         keep_receipt(project)
         raise
+    locks, hold = stack.enter_context(ExitStack()), partial(release.hold, command)
     if not options.rehearsal:
-        # After the last question. The default receipt belongs to whoever holds the lock.
-        release.hold(command, stack)
+        # The default receipt belongs to whoever holds the lock.
+        hold(locks)
     keep_receipt(project)
     built = build.build_here(command, release) if options.build else None
     source = DistDirRelease(release, built, records.of_project(project.identity.name))
     keep_receipt(source.project)
+    if confirmation:
+        look = partial(run_release, source.for_a_look(), (), report.keep_ticking, report.earlier)
+        if refused := confirmation.obtain([source], partial(anyio.run, look), hold, locks):
+            return refused
     verdict = anyio.run(run_release, source, needed, report.keep_ticking, report.earlier)
     _forget([source])
     if options.for_users:
@@ -118,6 +125,7 @@ def publish_many(
     settings, workspace = given.checked(), workspace_of(command, given)
     records = Records.of(given, several=len(workspace.checkouts) > 1)
     stages = options.stages(settings)
+    confirmation = Confirmation.wanted(command.io, report, options, settings)
     dist_dir = workspace.root / options.dist_dir
     if options.for_users and not given.receipt:
         report.keep_receipt(dist_dir / receipt_file.DIRECTORY / RECEIPT)
@@ -133,26 +141,35 @@ def publish_many(
     refuse_unwritable(given, for_users=options.for_users)
     if options.for_users:
         records.refuse_unwritable(each.project.identity.name for each in releases)
+    locks, hold = stack.enter_context(ExitStack()), partial(_hold, command, releases)
     if not options.rehearsal:
         if options.build:
             build.confirm_build(command, releases)
         _make_room_for_files(_FILES_BESIDE + 2 * len(releases))
-        # Always in the same order, so that no two runs deadlock.
-        for release in sorted(releases, key=lambda each: str(each.project.root)):
-            release.hold(command, stack)
+        hold(locks)
     built = anyio.run(_build, command, releases, settings.jobs) if options.build else {}
     arriving = [
         DistDirRelease(each, built.get(each), records.of_project(each.project.identity.name))
         for each in releases
     ]
     fail_fast, ticking = bool(command.option("fail-fast")), report.keep_ticking
-    run = partial(run_workspace, arriving, report, ticking, report.earlier, fail_fast=fail_fast)
-    verdict = anyio.run(run)
+    run = partial(run_workspace, ticking=ticking, receipt=report.earlier, fail_fast=fail_fast)
+    if confirmation:
+        look = partial(run, [each.for_a_look() for each in arriving], report)
+        if refused := confirmation.obtain(arriving, partial(anyio.run, look), hold, locks):
+            return refused
+    verdict = anyio.run(run, arriving, report)
     _forget(arriving)
     if options.for_users:
         verdicts = {each["name"]: Verdict(each["verdict"]) for each in report.receipt["releases"]}
         records.write_metadata({each: verdicts[each.identity.name] for each in arriving}, report)
     return verdict
+
+
+def _hold(command: Command, releases: Iterable[StartedRelease], locks: ExitStack) -> None:
+    """Lock all checkouts, always in the same order, so that no two runs deadlock."""
+    for release in sorted(releases, key=lambda each: str(each.project.root)):
+        release.hold(command, locks)
 
 
 def _start(

@@ -95,6 +95,8 @@ class PublishVerifiedCommand(SuggestingCommand):
             multiple=True,
         ),
         option("stage-only", None, "Publish to the stages, and nowhere else yet."),
+        option("confirm", None, "Show what would go where, and ask on the terminal first."),
+        option("yes", None, "Answer all questions of --confirm with yes, as in CI."),
         option(
             "wait-for-dependencies",
             None,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event as Stop
+from typing import Self
 
 import anyio.to_thread
 
@@ -11,8 +12,11 @@ from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.adapters.git import is_tracked, tags_at_head
 from poetry_publish_verified.cli.build import Recording, ReleaseBuild
 from poetry_publish_verified.cli.started_release import StartedRelease
+from poetry_publish_verified.core.confirmation import changed
 from poetry_publish_verified.core.events import DistributionsRead, FileFacts
 from poetry_publish_verified.core.preflight import Circumstances
+from poetry_publish_verified.core.problems.confirmation import changed_since_confirmed
+from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.poetry_api.project import versioned_by
 from poetry_publish_verified.release.interfaces import Release
 
@@ -32,8 +36,16 @@ class DistDirRelease:
         self.project = built.project if built else started.project
         self.identity = self.project.identity
         self._records = records
+        self.agreed: dict[str, str] = {}
+        """The files that somebody has confirmed, names to sha256; then no others will do."""
         # The next run may use what was built, unless this is a rehearsal.
         self.report = Recording(started, None if started.options.rehearsal else built)
+
+    def for_a_look(self) -> Self:
+        """The same release, of which nothing is sent."""
+        look = type(self)(self.started.for_a_look(), self.built, self._records)
+        look.agreed = self.agreed
+        return look
 
     async def read(self) -> Release:
         """Read the files and their circumstances in a thread."""
@@ -42,12 +54,16 @@ class DistDirRelease:
             release = await anyio.to_thread.run_sync(self._look, stop, abandon_on_cancel=True)
         finally:
             stop.set()
+        files = {each.filename: each.sha256 for each in release.distributions}
+        if self.agreed and files != self.agreed:
+            names = changed(self.agreed, files)
+            raise ReleaseError.refused(changed_since_confirmed(names))
         self.report.distributions = release.distributions
-        files = tuple(
+        facts = tuple(
             FileFacts(d.filename, d.size, d.sha256, d.raw_metadata.get("requires_python"))
             for d in release.distributions
         )
-        self.report(DistributionsRead(files))
+        self.report(DistributionsRead(facts))
         return release
 
     def _look(self, stop: Stop) -> Release:

@@ -3,8 +3,9 @@
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from poetry.config.config import Config
 from poetry.console.commands.command import Command
@@ -51,6 +52,18 @@ class StartedRelease:
     @property
     def stage_targets(self) -> tuple[Targets, ...]:
         return tuple(targets for targets, _ in self.stages)
+
+    def for_a_look(self) -> Self:
+        """The same, but nothing is sent; how that ends is not reported."""
+        report = self.report
+
+        def quietly(event: events.Event) -> None:
+            ends = event == events.ReleaseEnded(Verdict.DRY_RUN)
+            if not (ends or isinstance(event, events.ReleaseWaiting)):
+                report(event)
+
+        stages = tuple((place, replace(plan, dry_run=True)) for place, plan in self.stages)
+        return replace(self, plan=replace(self.plan, dry_run=True), stages=stages, report=quietly)
 
     def hold(self, command: Command, stack: ExitStack) -> None:
         """Lock the checkout, waiting no longer than for indexes; raises ReleaseError.

@@ -130,6 +130,24 @@ class LaterVersionsFound(Event):
     versions: tuple[str, ...]
 
 
+class PreviousFound(Event):
+    """The newest older version that an index lists, with what is known of its files."""
+
+    version: str
+    distributions: tuple[FileFacts, ...]
+
+
+class Confirmed(Event):
+    """Somebody was asked whether to publish: on the `terminal`, or `--yes` has answered.
+
+    `answers` has what they said to each item of the checklist, up to the first no.
+    """
+
+    by: Literal["terminal", "--yes"]
+    confirmed: bool
+    answers: tuple[tuple[str, bool], ...]
+
+
 class FirstLookDelayed(Event):
     """Before the upload an index did not say what it holds; it is asked again in `pause` seconds.
 

@@ -12,10 +12,11 @@ def kinds(files: Collection[IndexFile]) -> frozenset[str]:
     Platforms are without versions (manylinux_2_28, macosx_11_0), which change with compilers.
     """
     parsed = (recognize(file.filename) for file in files if file.yanked is None)
-    return frozenset(kind for each in parsed if each for kind in _kinds_of(each))
+    return frozenset(kind for each in parsed if each for kind in kinds_of(each))
 
 
-def _kinds_of(file: ParsedFilename) -> Iterator[str]:
+def kinds_of(file: ParsedFilename) -> Iterator[str]:
+    """Those of one file, more than one for a wheel with several tags."""
     if file.kind == "sdist":
         yield "sdist"
     for tag in file.tags:

@@ -10,6 +10,7 @@ from poetry_publish_verified.core.receipt_document import (
     DistributionEntry,
     IndexEntry,
     PlaceEntry,
+    PreviousFileEntry,
     ProblemEntry,
     ProvenanceEntry,
     ReceiptDocument,
@@ -95,6 +96,7 @@ class Receipt:
             "rehearsal": False,
             "sources": {"commit": None, "digest": None},
             "until": None,
+            "confirmation": None,
             "problems": [],
             "releases": self._releases,
         }
@@ -144,12 +146,24 @@ class Receipt:
                 self._place["distributions"] = [_distribution(file) for file in distributions]
             case events.LaterVersionsFound(versions):
                 self._later.setdefault(self._release["name"], set()).update(versions)
+            case events.PreviousFound(version, distributions):
+                files: list[PreviousFileEntry] = [
+                    {"filename": file.filename, "size": file.size} for file in distributions
+                ]
+                self._place["previous"] = {"version": version, "distributions": files}
 
     def _apply_to_run(self, event: events.Event, now: str) -> None:
         match event:
             case events.RunStarted(until, rehearsal, sources):
                 self._run["until"], self._run["rehearsal"] = until, rehearsal
                 self._run["sources"] = {"commit": sources.commit, "digest": sources.digest}
+            case events.Confirmed(by, confirmed, answers):
+                self._run["confirmation"] = {
+                    "by": by,
+                    "confirmed": confirmed,
+                    "at": now,
+                    "checklist": [{"item": item, "done": done} for item, done in answers],
+                }
             case events.ProblemFound(problem, of_release):
                 place = self._release if of_release and self._releases else self._run
                 place["problems"].append(_problem(problem))
@@ -250,6 +264,7 @@ class Receipt:
                 {
                     "verdict": None,
                     "repository": {"name": name, "url": None},
+                    "previous": None,
                     "distributions": [],
                     "indexes": [],
                     "finished": None,
@@ -316,6 +331,7 @@ def _release(event: events.ReleaseStarted, now: str) -> ReleaseEntry:
         "blocked_by": [],
         "stages": [],
         "repository": {"name": event.repository, "url": None},
+        "previous": None,
         "distributions": [],
         "indexes": [],
         "problems": [],

@@ -125,10 +125,41 @@ class RollbackEntry(TypedDict):
     next_version: str
 
 
+class PreviousFileEntry(TypedDict):
+    """A file of an older release; what its index does not say is null."""
+
+    filename: str
+    size: int | None
+
+
+class PreviousEntry(TypedDict):
+    """The newest older release that the index lists."""
+
+    version: str
+    distributions: list[PreviousFileEntry]
+
+
+class AnswerEntry(TypedDict):
+    """An item of the checklist, and the answer to it."""
+
+    item: str
+    done: bool
+
+
+class ConfirmationEntry(TypedDict):
+    """Whether somebody has confirmed the run, and how: on a terminal or by `--yes`."""
+
+    by: Literal["terminal", "--yes"]
+    confirmed: bool
+    at: str
+    checklist: list[AnswerEntry]
+
+
 class PlaceEntry(TypedDict):
     """A release at one repository, and on the indexes that must show it."""
 
     repository: RepositoryEntry
+    previous: PreviousEntry | None
     distributions: list[DistributionEntry]
     indexes: list[IndexEntry]
     finished: Moment | None
@@ -168,5 +199,6 @@ class ReceiptDocument(TypedDict):
     rehearsal: bool
     sources: SourcesEntry
     until: str | None
+    confirmation: ConfirmationEntry | None
     problems: list[ProblemEntry]
     releases: list[ReleaseEntry]

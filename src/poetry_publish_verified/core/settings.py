@@ -90,6 +90,8 @@ class Settings:
     notify_url: str | None = None
     provenance: tuple[NamedPublisher, ...] = ()
     stages: tuple[str, ...] = ()
+    confirm: bool = False
+    checklist: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,8 @@ def _texts(value: Any) -> tuple[str, ...]:
     raise ValueError("expected a string or a list of strings")
 
 
-def _paths(value: Any) -> tuple[str, ...]:
-    """Paths may contain spaces, so a string has one per line."""
+def _lines(value: Any) -> tuple[str, ...]:
+    """Paths and sentences contain spaces, so a string has one per line."""
     if isinstance(value, str):
         return tuple(line for line in map(str.strip, value.splitlines()) if line)
     return _texts(value)
@@ -298,8 +300,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "strict": ("strict", _flag),
     "jobs": ("jobs", partial(_number, 1, 32)),
     "retries": ("retries", partial(_number, 0, 100)),
-    "projects": ("projects", _paths),
-    "exclude": ("exclude", _paths),
+    "projects": ("projects", _lines),
+    "exclude": ("exclude", _lines),
     "tags": ("tags", _tag_patterns),
     "grace": ("grace", _seconds),
     "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
@@ -310,6 +312,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "notify-url": ("notify_url", _webhook),
     "provenance": ("provenance", _publishers),
     "stages": ("stages", _texts),
+    "confirm": ("confirm", _flag),
+    "checklist": ("checklist", _lines),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

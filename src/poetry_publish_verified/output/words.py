@@ -23,6 +23,13 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def in_bytes(size: int) -> str:
+    """`512 B`, `1.5 kB`, `20.0 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
 def shortened(text: str, width: int) -> str:
     """`text` in at most `width` characters, cut in the middle: names differ at their ends."""
     if len(text) <= width:

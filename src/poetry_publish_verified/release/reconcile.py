@@ -7,6 +7,7 @@ from functools import partial
 import anyio
 from packaging.version import Version
 
+from poetry_publish_verified.core.confirmation import newest_before
 from poetry_publish_verified.core.distribution import (
     Distribution,
     belongs_to,
@@ -14,7 +15,13 @@ from poetry_publish_verified.core.distribution import (
     versions_among,
 )
 from poetry_publish_verified.core.durations import in_words
-from poetry_publish_verified.core.events import FileCompared, FirstLookDelayed, LaterVersionsFound
+from poetry_publish_verified.core.events import (
+    FileCompared,
+    FileFacts,
+    FirstLookDelayed,
+    LaterVersionsFound,
+    PreviousFound,
+)
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.problems import provenance as provenance_problems
 from poetry_publish_verified.core.problems import repository as repository_problems
@@ -170,6 +177,9 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
         bare = [name for name in remote if page.files[name].provenance is None]
         without = [provenance_problems.there_without(own.url, name, severity) for name in bare]
         refuse(without, context.report, strict=plan.strict)
+    if older := newest_before(files, identity):
+        facts = (FileFacts(f.filename, f.size, f.sha256, f.requires_python) for f in older[1])
+        context.report(PreviousFound(str(older[0]), tuple(facts)))
     # devpi names itself on every page; others that accept the same bytes again do not.
     takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
     return Reconciled(remote, any_file, takes_identical, versions, new_project=page is None)
