@@ -6,7 +6,6 @@ nothing heavy: what a command needs is loaded when that command is asked for.
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import suppress
 from functools import partial
@@ -82,6 +81,8 @@ class PublishVerifiedPlugin(ApplicationPlugin):
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
         if "publish-verified" in sys.argv:
+            import signal
+
             # Until a run reports its own end, cleo would make 1 of it, as of wrong usage.
             with suppress(ValueError):
                 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
