@@ -292,3 +292,24 @@ def test_attestation_that_is_there() -> None:
     assert_outcome(world.publish(REQUIRE, *BUILT), Verdict.VERIFIED)
     assert world.along() == [WHEEL, SDIST]
     assert world.signer.certified_at == []
+
+
+def test_many_releases_share_a_certificate() -> None:
+    """Whatever keeps them from being attested is said once."""
+    world = AttestingWorld()
+    attester = world.context(ON).attester
+    assert attester is not None
+
+    async def run(attester: Attester) -> None:
+        for each in BUILT:
+            assert await attester.check([each], {}) == []
+        for each in BUILT:
+            assert list(await attester.attest([each], {}, world.report)) == [each.filename]
+
+    anyio.run(run, attester)
+    assert len(world.signer.certified_at) == 1
+    world.with_tokens = False
+    for plan, said in ((ON, [1, 0]), (REQUIRE, [1, 1])):
+        attester = world.context(plan).attester
+        assert attester is not None
+        assert [len(anyio.run(attester.check, [each], {})) for each in BUILT] == said
