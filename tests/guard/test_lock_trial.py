@@ -187,7 +187,7 @@ def test_command_output(
     else:
         at_start(f"import os\n{DEATH}")
     command = CommandTester(DoctorCommand())
-    assert command.execute(str(tmp_path)) == 3
+    assert command.execute(str(tmp_path)) == 1
     shown = command.io.fetch_output()
     assert says in shown
     assert ("break each other" in shown) == is_known
