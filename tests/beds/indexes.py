@@ -237,9 +237,11 @@ class Devpi:
         assert status in {200, 201}, (method, path, status, answer)
         return json.loads(answer)
 
-    def index(self, user: str, name: str = "prod", *, volatile: bool = False) -> Index:
-        """Make an index without bases, and its user if needed."""
-        return self._make(user, name, {"type": "stage", "volatile": volatile, "bases": []})
+    def index(
+        self, user: str, name: str = "prod", *, volatile: bool = False, bases: Sequence[str] = ()
+    ) -> Index:
+        """Make an index that inherits from `bases` (user/name), and its user if needed."""
+        return self._make(user, name, {"type": "stage", "volatile": volatile, "bases": [*bases]})
 
     def mirror(self, user: str, of: Index, expiry: int, name: str = "mirror") -> Index:
         """Make a mirror of another index, and its user; it looks there every `expiry` seconds.

@@ -15,7 +15,7 @@ from tests.beds.release import ended, holds, problems, publish, uploads
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.beds.indexes import Index
+    from tests.beds.indexes import Devpi, Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
@@ -124,6 +124,17 @@ def test_devpi_after_pypiserver(
     )  # fmt: skip
     ended(run, 0)
     assert devpi.stored("lantern") == pypi.stored("lantern") == project.hashes()
+
+
+def test_repository_that_inherits_from_its_stage(
+    staging: Poetry, project: Project, devpi: Index, devpi_server: Devpi
+) -> None:
+    """devpi shows the stage's files there, but the repository gets its own."""
+    base = devpi.upload_url.removeprefix(devpi_server.base).strip("/")
+    prod = devpi_server.index("harbour", f"p{base[-8:]}", bases=[base])
+    project.build()
+    ended(publish(staging, project, prod, *STAGED), 0)
+    assert set(uploads(holds(project.receipt(), "verified", 0)).values()) == {"uploaded"}
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,11 @@ async def look_again(ready: ReadyRelease, context: PublishContext) -> Reconciled
         return True
 
     seen = await first_look(ready.release.identity, context, patient)
-    return await reconcile(ready.release, seen, context)
+    found = await reconcile(ready.release, seen, context)
+    # An index of devpi that inherits from the stage shows files that it does not have itself.
+    before = ready.found.remote
+    own = {name: sha256 for name, sha256 in found.remote.items() if name in before}
+    return replace(found, remote=own)
 
 
 class _ReadOnce:
