@@ -3,8 +3,9 @@
 An NFS client that has looked for a name in vain goes on saying so for half a minute, or as long as
 `actimeo` says (nfs(5), "Directory entry caching"), whatever other hosts have made meanwhile, and
 whoever gets a lock after them. Listing a directory ends that for the names in it, though not for a
-directory that is itself remembered as absent: hence all of them, from the top. Seen on NFS v3 and
-v4.2, with `actimeo=600` and with `nocto`; without `nocto` opening them is enough.
+directory that is itself remembered as absent: hence all of them, from the top. With `nocto` the
+listing may be remembered as well, and only a forced `statx` makes the client ask the server. Seen
+on NFS v3 and v4.2, with `actimeo=600` and with `nocto`.
 """
 
 import os
@@ -12,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
+
+# linux/fcntl.h and linux/stat.h
+_AT_FDCWD, _FORCE_SYNC, _BASIC_STATS, _BUFFER = -100, 0x2000, 0x7FF, 256
 
 
 def look_again(path: Path) -> None:
@@ -39,7 +43,18 @@ def is_listed(path: Path) -> bool:
 
 
 def _list(directory: Path, *, until: str | None) -> None:
+    _ask_server(directory)
     # Who may not list a directory may still know what lies deeper.
     with suppress(PermissionError), os.scandir(directory) as entries:
         # Home directories lie among thousands.
         any(entry.name == until for entry in entries)
+
+
+def _ask_server(directory: Path) -> None:
+    """Have the kernel ask for the directory's times; statx(2). Python has it from 3.15 on."""
+    import ctypes
+
+    with suppress(AttributeError, OSError):
+        statx = ctypes.CDLL(None).statx
+        answer = ctypes.create_string_buffer(_BUFFER)
+        statx(_AT_FDCWD, bytes(directory), _FORCE_SYNC, _BASIC_STATS, answer)
