@@ -171,6 +171,9 @@ def test_publishers_are_a_setting() -> None:
     assert resolve({}, {}, {"provenance": texts}).checked().provenance == two
     with pytest.raises(ReleaseError, match=r"--provenance: expected github:owner/repo"):
         resolve({"provenance": ["octo/lantern"]}, {}, {}).checked()
+    for empty in ("", "  "):
+        with pytest.raises(ReleaseError, match=r"--provenance: expected github:owner/repo"):
+            resolve({"provenance": [empty]}, {}, {"provenance": texts}).checked()
 
 
 def claims(issuer: str, **more: str) -> dict[str, str]:

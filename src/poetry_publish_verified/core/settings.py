@@ -259,7 +259,8 @@ def _tag_patterns(value: Any) -> tuple[str, ...]:
 
 
 def _publishers(value: Any) -> tuple[NamedPublisher, ...]:
-    return tuple(map(parse_publisher, _texts(value)))
+    # A variable that is not set, in a script, must not switch the check off.
+    return tuple(map(parse_publisher, _texts(value) or ("",)))
 
 
 def _flag(value: Any) -> bool:
