@@ -353,6 +353,21 @@ def test_masks(
     assert err.splitlines() == [order.format(each) for each in (token, index.minted[0])]
 
 
+@pytest.mark.parametrize("variable", ["GITHUB_ACTIONS", "TF_BUILD"])
+def test_no_masks_where_nobody_obeys(
+    index: TrustedIndex,
+    enter: Callable[[str], Provider],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    variable: str,
+) -> None:
+    """A variable that says "false" names no CI system, whose log would show the token."""
+    provider = enter("gitlab")
+    monkeypatch.setenv(variable, "false")
+    assert isinstance(identity(index, provider), str)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_are_not_followed(index: TrustedIndex, status: int) -> None:
     """A token goes to the upload host and nowhere else."""

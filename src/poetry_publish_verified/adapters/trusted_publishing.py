@@ -121,9 +121,10 @@ def hide(token: str) -> None:
     On standard error, which CI systems read for such orders too: standard output may be JSON.
     """
     learn(token, "__token__")
-    if os.environ.get("GITHUB_ACTIONS"):
+    # Elsewhere the order itself would show the token.
+    if os.environ.get("GITHUB_ACTIONS", "").lower() == "true":
         order = f"::add-mask::{token}"
-    elif os.environ.get("TF_BUILD"):
+    elif os.environ.get("TF_BUILD", "").lower() == "true":
         order = f"##vso[task.setvariable variable=PUBLISH_VERIFIED_TOKEN;issecret=true]{token}"
     else:
         return
