@@ -139,8 +139,14 @@ def test_own_audiences() -> None:
         ("pypi", TEST_LIKE, True),
         ("harbour", PYPI_LIKE, True),
         ("sigstore", OTHER, False),
+        ("npm:registry.example", OTHER, False),
+        ("crates.example", OTHER, False),
+        ("rubygems.example", OTHER, False),
+        ("https://www.nuget.example", OTHER, False),
         ("sts.amazonaws.com", OTHER, False),
+        ("sts.amazonaws.com.cn", OTHER, False),
         ("api://AzureADTokenExchange", OTHER, False),
+        ("api://AzureADTokenExchangeUSGov", OTHER, False),
         ("https://github.com/octo", OTHER, False),
         ("//iam.googleapis.com/projects/1/locations/global", OTHER, False),
     ],
@@ -176,6 +182,7 @@ def test_not_offered(answer: Answered | NoAnswer, *, again: bool) -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.problem.code is Code.PUBLISHING_NOT_OFFERED
     assert (refusal.again is not None) is again
+    assert "it answered 200" not in refusal.problem.message
 
 
 def minted(

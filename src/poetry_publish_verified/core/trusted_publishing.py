@@ -31,7 +31,8 @@ _AUDIENCE = re.compile(r"[!-~]{1,200}")
 # Audiences that other services accept. A token for one of them opens that service to whoever has
 # it: those of PyPI and TestPyPI are for them alone, and the rest for no index at all.
 _OF_OTHERS = re.compile(
-    r"(test)?pypi|sigstore|npm:.*|sts\.amazonaws\.com|api://AzureADTokenExchange"
+    r"(test)?pypi|sigstore|npm:.*|(https://)?(www\.)?(crates|rubygems|nuget)\..*"
+    r"|sts\.amazonaws\.com(\.cn)?|api://AzureADTokenExchange\w*"
     r"|(https:)?//iam\.googleapis\.com/.*|https://(vault|github)\b.*",
     re.IGNORECASE,
 )
@@ -152,7 +153,9 @@ def read_audience(answer: Answered | NoAnswer, upload_url: str, *, public: bool)
         return Refusal(problems.not_offered(upload_url, printable(answer.detail)), 1.0)
     said = json_object(answer.body).get("audience") if answer.status == 200 else None
     if not isinstance(said, str) or not _AUDIENCE.fullmatch(said):
-        problem = problems.not_offered(upload_url, f"it answered {answer.status}")
+        given = answer.status == 200
+        words = "it names no valid audience" if given else f"it answered {answer.status}"
+        problem = problems.not_offered(upload_url, words)
         return Refusal(problem, 1.0 if answer.status >= 500 else None)
     test = (urlsplit(upload_url).hostname or "").startswith("test.")
     if said != ("testpypi" if test else "pypi") if public else _OF_OTHERS.fullmatch(said):
