@@ -120,6 +120,20 @@ def test_no_attestation(sigstore: PlayedSigstore, text: str, words: str) -> None
     assert Session(sigstore).fault_of(text) == words
 
 
+def test_deep_attestation(sigstore: PlayedSigstore) -> None:
+    """What can just be read may be too deep to be written."""
+    session = Session(sigstore)
+    limit = sys.getrecursionlimit()
+    said = {
+        session.fault_of('{"a":' * deep + "1" + "}" * deep)
+        for deep in range(limit - 60, limit + 10)
+    }
+    assert said <= {
+        "it is not valid JSON",
+        "it has an attestation whose verification_material is malformed",
+    }
+
+
 def test_changed_attestation(sigstore: PlayedSigstore) -> None:
     """A part of another attestation in its place is noticed."""
     session = Session(sigstore)

@@ -55,12 +55,13 @@ class SigstoreSigner:
     ) -> str | None:
         try:
             given = json.loads(attestation)
+            bundle = {"publisher": {}, "attestations": [given]}
+            # Writing it recurses deeper than reading it did.
+            document = json.dumps({"version": 1, "attestation_bundles": [bundle]}).encode()
         except (ValueError, RecursionError):
             return "it is not valid JSON"
         if not isinstance(given, dict):
             return "it is not a JSON object"
-        bundle = {"publisher": {}, "attestations": [given]}
-        document = json.dumps({"version": 1, "attestation_bundles": [bundle]}).encode()
         found = await self._verifier.verify(document, filename, sha256)
         return fault_in(found, publisher)
 
