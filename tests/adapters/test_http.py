@@ -313,7 +313,7 @@ def test_endless_page() -> None:
 
     async def story() -> None:
         async with serving(endless) as server:
-            with pytest.raises(HttpError, match="larger than"):
+            with pytest.raises(HttpError, match="larger than 97 KiB"):
                 await page(server.url)
 
     run(story())

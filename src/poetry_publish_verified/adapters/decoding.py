@@ -65,7 +65,8 @@ async def decoded(chunks: AsyncIterable[bytes], coding: str, limit: int) -> byte
             after = decoder.unused_data[:4]
         content += chunk
         if len(content) > limit:
-            raise TooLargeError(f"it is larger than {limit // 1048576} MiB")
+            size = f"{limit // 1048576} MiB" if limit >= 1048576 else f"{limit // 1024} KiB"
+            raise TooLargeError(f"it is larger than {size}")
     if decoder is not None and came and not decoder.eof:
         raise DecodingError("it is truncated")
     # Other bytes after the end are ignored, as every client does.
