@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from poetry_publish_verified.adapters.http import Http, HttpError
+from poetry_publish_verified.adapters.http import Http
+from poetry_publish_verified.adapters.http_errors import HttpError
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.uploads import post_file
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer

@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trustme
 
-from poetry_publish_verified.adapters.http import (
-    Asked,
-    Http,
+from poetry_publish_verified.adapters.http import Asked, Http, Page
+from poetry_publish_verified.adapters.http_errors import (
     HttpError,
     MovedError,
-    Page,
     SignInError,
     StatusError,
 )

@@ -16,13 +16,10 @@ import anyio.to_thread
 
 from poetry_publish_verified.adapters.archives import own_metadata
 from poetry_publish_verified.adapters.decoding import TooLargeError
-from poetry_publish_verified.adapters.http import (
-    GIVEN,
-    Asked,
-    Http,
+from poetry_publish_verified.adapters.http import GIVEN, Asked, Http, Page
+from poetry_publish_verified.adapters.http_errors import (
     HttpError,
     MovedError,
-    Page,
     SignInError,
     StatusError,
     UnreachableError,

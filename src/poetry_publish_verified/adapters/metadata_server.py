@@ -10,15 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.adapters.http import (
-    GIVEN,
-    Asked,
-    Http,
-    HttpError,
-    Page,
-    StatusError,
-    UntrustedError,
-)
+from poetry_publish_verified.adapters.http import GIVEN, Asked, Http, Page
+from poetry_publish_verified.adapters.http_errors import HttpError, StatusError, UntrustedError
 from poetry_publish_verified.core.release_metadata import (
     NotMetadataError,
     ReleaseMetadata,

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from typing import Literal
 from urllib.parse import quote, urlencode
 
-from poetry_publish_verified.adapters.http import Asked, Http, HttpError
+from poetry_publish_verified.adapters.http import Asked, Http
+from poetry_publish_verified.adapters.http_errors import HttpError
 from poetry_publish_verified.core.rollback import spelling
 from poetry_publish_verified.core.upload.server_words import json_object
 from poetry_publish_verified.core.urls import RepositoryTarget

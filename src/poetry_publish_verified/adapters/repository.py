@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from poetry_publish_verified.adapters.http import Asked, Http, HttpError, UnreachableError
+from poetry_publish_verified.adapters.http import Asked, Http
+from poetry_publish_verified.adapters.http_errors import HttpError, UnreachableError
 from poetry_publish_verified.adapters.uploads import post_file
 from poetry_publish_verified.core.distribution import Distribution
 from poetry_publish_verified.core.upload.form import form_fields

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from poetry_publish_verified.adapters.http import Asked, Http, HttpError
+from poetry_publish_verified.adapters.http import Asked, Http
+from poetry_publish_verified.adapters.http_errors import HttpError
 from poetry_publish_verified.core.urls import Access
 
 

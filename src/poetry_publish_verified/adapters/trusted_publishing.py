@@ -12,7 +12,8 @@ from urllib.parse import urljoin
 
 import anyio
 
-from poetry_publish_verified.adapters.http import Asked, Http, HttpError, UnreachableError
+from poetry_publish_verified.adapters.http import Asked, Http
+from poetry_publish_verified.adapters.http_errors import HttpError, UnreachableError
 from poetry_publish_verified.adapters.threads import in_daemon_thread
 from poetry_publish_verified.core.problems import trusted_publishing as problems
 from poetry_publish_verified.core.trusted_publishing import (

@@ -6,7 +6,8 @@ from typing import Any
 
 import anyio
 
-from poetry_publish_verified.adapters.http import Asked, Http, HttpError, UntrustedError
+from poetry_publish_verified.adapters.http import Asked, Http
+from poetry_publish_verified.adapters.http_errors import HttpError, UntrustedError
 from poetry_publish_verified.core.urls import Access, split_credentials
 
 _TRIES = 3

@@ -16,7 +16,8 @@ from poetry.console.commands.publish import PublishCommand
 from poetry.poetry import Poetry
 
 from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.adapters.http import Http, HttpError
+from poetry_publish_verified.adapters.http import Http
+from poetry_publish_verified.adapters.http_errors import HttpError
 from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.removal import WHY_NOT, HttpRemover
