@@ -226,6 +226,21 @@ def test_release_that_stays_on_its_stage(
     assert volatile_devpi.stored("lantern") == {}
 
 
+def test_stage_beside_an_index_in_the_settings(
+    poetry: Poetry, project: Project, open_pypi: Index, volatile_devpi: Index
+) -> None:
+    """A stage is judged by its own index: the one in the settings shows another repository."""
+    poetry = poetry.with_variables(
+        **volatile_devpi.environment("stage"), POETRY_PUBLISH_VERIFIED_INDEX=open_pypi.simple_url
+    )
+    ended(publish(poetry, project, open_pypi, "--build", "--stage", "stage", until="listed"), 0)
+    ended(roll_back(poetry, project, open_pypi, "--yes", "-r", "harbour"), 0)
+    run = roll_back(poetry, project, open_pypi, "--yes", "-r", "stage")
+    ended(run, 0)
+    assert f"lantern 1.0 on stage ({volatile_devpi.simple_url})" in run.out
+    assert volatile_devpi.stored("lantern") == {}
+
+
 def test_file_that_comes_while_the_user_thinks(
     poetry: Poetry, project: Project, open_pypi: Index
 ) -> None:

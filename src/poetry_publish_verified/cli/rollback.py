@@ -123,7 +123,9 @@ Exit codes:
                 names = (release.repository, release.url, repository.url)
                 raise ReleaseError.refused(problems.another_repository(*names))
             check_certificates(repository)
-            targets = indexes.targets(poetry, repository, settings.indexes)
+            # As when it was published: what the settings name shows the release, not its stages.
+            named = () if release.staged else settings.indexes
+            targets = indexes.targets(poetry, repository, named)
             check_certificates(targets.own)
             found.append(_Taken(release, targets))
         return found
@@ -132,7 +134,8 @@ Exit codes:
         """Show what would be deleted; raises ReleaseError unless somebody says yes."""
         for each in there:
             release, url = each.taken.release, each.taken.targets.own.url
-            self.line(f"{escaped(release.title, 'c1')} on {escaped(url, 'info')}")
+            place = f"{escaped(release.repository, 'info')} ({escaped(url)})"
+            self.line(f"{escaped(release.title, 'c1')} on {place}")
             for filename, sha256 in sorted(each.files.items()):
                 self.line(f" - {escaped(filename)} (sha256 {sha256})")
         titles = [each.taken.release.title for each in there]

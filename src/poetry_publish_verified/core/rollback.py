@@ -17,7 +17,10 @@ _SENT = {"uploaded", "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class SentRelease:
-    """One release of a receipt: where its run sent it, and the sha256 of each file by name."""
+    """One release of a receipt: where its run sent it, and the sha256 of each file by name.
+
+    `staged`: that is a stage.
+    """
 
     name: NormalizedName
     version: Version
@@ -25,6 +28,7 @@ class SentRelease:
     url: str
     files: Mapping[str, str]
     indexes: tuple[str, ...] = ()
+    staged: bool = False
 
     @property
     def title(self) -> str:
@@ -68,8 +72,8 @@ def sent_in(receipt: Any) -> list[SentRelease]:
             repository, url = (str(place["repository"][key] or "") for key in ("name", "url"))
             if files and repository and url:
                 indexes = tuple(str(index["url"]) for index in place["indexes"])
-                sent = SentRelease(each.name, each.version, repository, url, files, indexes)
-                found.append(sent)
+                where = (repository, url, files, indexes, place is not release)
+                found.append(SentRelease(each.name, each.version, *where))
     return found[::-1]
 
 
