@@ -5,6 +5,7 @@ started there, let alone with the user's tokens.
 """
 
 import os
+import re
 import site
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,8 @@ _NEEDED = {
     *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROCESSOR_ARCHITECTURE"),
 }
 _NEEDED_PREFIXES = ("LC_", "LD_", "DYLD_")
+# What a trusted publisher's identity is had with.
+_IDENTITY = re.compile(r"ACTIONS_ID_TOKEN_REQUEST_|.*_ID_TOKEN$")
 _FOR_NETWORK = {"SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE"}
 _FOR_NETWORK_PREFIXES = ("OPENSSL_",)
 
@@ -71,6 +74,11 @@ def surroundings(
         or name.upper().startswith(_NEEDED_PREFIXES)
         or (network and _is_for_network(name.upper(), proxies=proxies))
     }
+
+
+def without_identity(environment: Mapping[str, str]) -> dict[str, str]:
+    """All variables but those that are, or get, a CI job's identity tokens."""
+    return {name: value for name, value in environment.items() if not _IDENTITY.match(name)}
 
 
 def _is_for_network(name: str, *, proxies: bool) -> bool:

@@ -49,6 +49,7 @@ def test_hook_and_notification_of_a_success(
         tmp_path,
         "print('announced with', os.environ['POETRY_HTTP_BASIC_HARBOUR_PASSWORD'])",
         "print('::error::' + os.environ['NOTIFY_SECRET'])",
+        "assert 'HARBOUR_ID_TOKEN' not in os.environ",
         "raise SystemExit(7)",
     )
     chat = make_proxy(pypi.origin)
@@ -66,6 +67,7 @@ def test_hook_and_notification_of_a_success(
     told_poetry = poetry.with_variables(
         POETRY_PUBLISH_VERIFIED_NOTIFY_URL=f"{chat.origin}/hooks/a-secret-place",
         NOTIFY_SECRET="a-secret-of-the-hook",
+        HARBOUR_ID_TOKEN="what the index takes for this job",
     )
     run = publish(told_poetry, project, pypi, "--build", "-v", until="listed")
     ended(run, 0)

@@ -16,6 +16,7 @@ from poetry_publish_verified.core.outcome import PREFIX, notification, variables
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.isolated_python import without_identity
 from poetry_publish_verified.poetry_api.repositories import proxy_for
 from poetry_publish_verified.sanitize import redacted
 
@@ -60,7 +61,7 @@ def _run_hook(
 ) -> None:
     path = report.receipt_path
     known = variables(report.receipt, str(path.absolute()) if path else "")
-    run = partial(hooks.run, command, settings.base(name), {**os.environ, **known})
+    run = partial(hooks.run, command, settings.base(name), without_identity(os.environ) | known)
     ended = run(settings.resolved.found.hook_timeout)
     for line in ended.lines:
         report.say(f"   {name}: {redacted(line, words=True)}")

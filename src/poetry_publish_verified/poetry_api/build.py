@@ -8,7 +8,8 @@ import os
 import re
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -18,8 +19,6 @@ from poetry.console.commands.command import Command
 from poetry_publish_verified import isolated_python
 from poetry_publish_verified.sanitize import decoded, printable_lines
 
-# What a build has no business with: upload tokens, and what gets a trusted publisher's.
-_TOKENS = re.compile(r"POETRY_PYPI_TOKEN_|ACTIONS_ID_TOKEN_REQUEST_|.*_ID_TOKEN$")
 # Seconds for a build to end after a signal.
 _GRACE = 5.0
 # It ends with its standard input, and so does all that it has started: however we die, it does not
@@ -53,7 +52,8 @@ def build_in_process(command: Command, dist_dir: Path) -> None:
     # cleo splits this as a shell would.
     quoted = re.sub(r"(['\"])", r"\\\1", str(dist_dir))
     try:
-        code = command.call("build", f'--output "{quoted}"')
+        with _tokens_hidden():
+            code = command.call("build", f'--output "{quoted}"')
     except Exception as error:
         raise BuildError(str(error) or type(error).__name__) from error
     if code != 0:
@@ -71,9 +71,7 @@ async def build_in_subprocess(project: Path, dist_dir: Path, *options: str) -> N
             _BUILD, "build", "--no-interaction", "--output", str(dist_dir), *options
         ),
         cwd=project,
-        # A build script may read all that it could below `poetry build`, but for Poetry's tokens:
-        # they are for uploads alone. User names and passwords may be a private source's.
-        env={k: v for k, v in os.environ.items() if not _TOKENS.match(k)},
+        env=_without_tokens(os.environ),
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
@@ -92,6 +90,26 @@ async def build_in_subprocess(project: Path, dist_dir: Path, *options: str) -> N
         lines = printable_lines(decoded(bytes(output))).splitlines()
         last = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), ".")
         raise BuildError(f"poetry build exited with code {code}{last}", lines)
+
+
+def _without_tokens(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a build script may read: all that it could below `poetry build`, but for tokens.
+
+    They are for uploads alone. User names and passwords may be a private source's.
+    """
+    left = isolated_python.without_identity(environment)
+    return {k: v for k, v in left.items() if not k.startswith("POETRY_PYPI_TOKEN_")}
+
+
+@contextmanager
+def _tokens_hidden() -> Iterator[None]:
+    """Programs that this process starts meanwhile have none of them either."""
+    hidden = os.environ.keys() - _without_tokens(os.environ).keys()
+    tokens = {name: os.environ.pop(name) for name in hidden}
+    try:
+        yield
+    finally:
+        os.environ.update(tokens)
 
 
 async def _end(process: anyio.abc.Process) -> None:
