@@ -96,6 +96,14 @@ def test_anything_else_publishes_nothing(
     assert pypi.stored("lantern") == {}
 
 
+def test_no_answer_to_whether_to_build_again(asking: Poetry, project: Project) -> None:
+    """Ctrl-D, or a terminal that has gone, ends the run; it is not asked forever."""
+    project.build()
+    code, shown = on_terminal(asking, project.path, [b"\x04"], "--build")
+    assert code == 3, shown
+    assert shown.count("Build anyway?") == 1
+
+
 def test_ctrl_c_at_the_question(asking: Poetry, project: Project, pypi: Index) -> None:
     """Exit code 130, and the receipt of the run before is still there."""
     project.build()

@@ -15,6 +15,7 @@ from poetry_publish_verified.adapters import dist_dir as dist_dir_adapter
 from poetry_publish_verified.adapters import git, receipt_file
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.cli.projects import poetry_in
+from poetry_publish_verified.cli.questions import agrees
 from poetry_publish_verified.cli.run import interrupts_recorded
 from poetry_publish_verified.cli.started_release import StartedRelease, temporary_directory
 from poetry_publish_verified.core import events, former_build
@@ -96,10 +97,9 @@ def confirm_build(command: Command, releases: Sequence[StartedRelease]) -> None:
     )
     count, where = sum(ready.values()), escaped(places)
     words = f"There are <info>{count}</info> files ready for publishing in {where}."
-    # cleo asks for ever where nobody can answer.
     if not (command.io.is_interactive() and sys.stdin and sys.stdin.isatty()):
         command.line(f"<warning>Warning: {words} Building anyway.</warning>")
-    elif not command.confirm(f"{words} Build anyway?"):
+    elif not agrees(command.io, f"{words} Build anyway?"):
         raise ReleaseError.refused(build_declined())
 
 

@@ -9,6 +9,7 @@ from cleo.io.io import IO
 
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import PublishOptions
+from poetry_publish_verified.cli.questions import agrees
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.core.confirmation import ProposedRelease, proposal
 from poetry_publish_verified.core.events import Confirmed
@@ -97,15 +98,6 @@ class Confirmation:
             raise ReleaseError.refused(problems.declined())
 
     def _agrees(self, question: str) -> bool:
-        """Whether the answer is yes; cleo itself asks for ever where input ends."""
         if self.yes:
             self.io.write_error_line(f"{question} yes (--yes)")
-            return True
-        self.io.write_error(f"<question>{question}</question> [y/N] ")
-        answer = ""
-        try:
-            answer = self.io.read_line(4096)
-        finally:
-            if not answer:  # Ctrl-C or Ctrl-D, after which the line goes on
-                self.io.write_error_line("")
-        return answer.strip().lower() in {"y", "yes"}
+        return self.yes or agrees(self.io, question)

@@ -24,6 +24,7 @@ from poetry_publish_verified.adapters.removal import WHY_NOT, HttpRemover
 from poetry_publish_verified.cli.composition import check_certificates, user_agent
 from poetry_publish_verified.cli.options import PublishOptions, SuggestingCommand, value_option
 from poetry_publish_verified.cli.projects import project_or_member
+from poetry_publish_verified.cli.questions import ask
 from poetry_publish_verified.cli.run import termination_as_interrupt
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.cli.started_release import hold
@@ -144,8 +145,7 @@ Exit codes:
         asked = bool(self.io.is_interactive() and sys.stdin and sys.stdin.isatty())
         if asked:
             self.line("The index deletes the whole version, and nobody can install it any more.")
-            answer = self.ask(f"Type <c1>yes</c1> to delete {escaped(some(titles))}:")
-            if str(answer).strip().lower() == "yes":
+            if ask(self.io, f"Type yes to delete {escaped(some(titles))}:") == "yes":
                 return
         raise ReleaseError.refused(problems.not_confirmed(titles, asked=asked))
 
