@@ -145,6 +145,21 @@ def test_another_publisher() -> None:
     assert {(each.publisher, each.verified) for each in checked} == {("gitlab:octo/lantern", False)}
 
 
+@pytest.mark.parametrize("attested", [True, False])
+def test_unexpected_files_count_if_publishers_are_named(*, attested: bool) -> None:
+    """An installer may prefer them to those that were expected."""
+    world = Attesting()
+    extra = distribution("lantern-1.0-cp311-abi3-win32.whl")
+    world.index.put(extra, since=0.0)
+    if attested:
+        world.index.attests[extra.filename] = "https://index.example/integrity/extra"
+    ending = world.publish(replace(REQUIRE, provenance=OURS), *BUILT)
+    codes = [Code.EXTRA_FILE] if attested else [Code.EXTRA_FILE, Code.PROVENANCE_NOT_SERVED]
+    assert_outcome(ending, Verdict.VERIFIED if attested else Verdict.NOT_VISIBLE, *codes)
+    if attested:
+        assert extra.filename in {filename for _, filename, _ in world.verifier.asked}
+
+
 def test_huge_documents_are_malformed() -> None:
     """What is too large to be one is not waited for."""
     world = Attesting()

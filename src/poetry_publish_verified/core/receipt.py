@@ -221,7 +221,10 @@ class Receipt:
                     "log_index": log,
                     "verified": verified,
                 }
-                self._distribution(filename)["provenance"].append(found)
+                # It may be that of a file that was not expected.
+                for file in self._place["distributions"]:
+                    if file["filename"] == filename:
+                        file["provenance"].append(found)
 
     def _apply_to_index(self, event: events.Event, now: str) -> None:
         match event:

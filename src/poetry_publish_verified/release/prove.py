@@ -91,7 +91,7 @@ class _Proof:
         failures = await verification.run(poller.pages)
         check = self._context.provenance
         if check is not None and not failures:
-            digests = verification.digests(page)
+            digests = verification.digests(poller.pages)
             provenances = Provenances(index, self._expected, self._context, check, self._deadline)
             failures = await provenances.verify(digests, poller.pages.values())
         # Another server of the index may answer by now, or a copy may be old again.

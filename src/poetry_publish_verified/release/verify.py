@@ -108,14 +108,20 @@ class Verification:
                 group.start_soon(self._verify_file, file, pages)
         return self._failures
 
-    def digests(self, page: ProjectPage) -> dict[str, str]:
-        """The sha256 of each file: what was published, else was served, else is listed."""
-        found: dict[str, str] = {}
+    def digests(self, pages: Mapping[str, ProjectPage]) -> dict[str, str]:
+        """The sha256 of each file: what was published, else was served, else is listed.
+
+        If publishers are named, also of files that were not expected: installers may take them.
+        """
+        page, found = next(iter(pages.values())), dict[str, str]()
         for file in self._files:
             served, name = self._served.get(file.filename), file.filename
             found[name] = file.sha256 or (
                 served.sha256 if served else page.files[name].sha256 or ""
             )
+        for each in pages.values() if self._context.plan.provenance else ():
+            for name in extra_files(each, self._expected.name, self._expected.version, self._files):
+                found.setdefault(name, each.files[name].sha256 or "")
         return found
 
     def _tell(self, problem: Problem, verdict: Verdict = Verdict.VERIFICATION_FAILED) -> None:
