@@ -215,7 +215,10 @@ class Code(StrEnum):
     LISTED_IMPROPERLY = "PV608", "An index lists a file in a way that the standards do not allow."
     NOT_UPLOADED = "PV609", "A receipt to wait for lists files that were not uploaded."
     METADATA_UNUSABLE = "PV610", "Release metadata cannot be read, or is not valid."
-    METADATA_COPY = "PV611", "Release metadata is unavailable, so the last good copy is used."
+    METADATA_COPY = (
+        "PV611",
+        "Release metadata is unavailable, and there is only the last good copy.",
+    )
     PROVENANCE_NOT_SERVED = "PV612", "An index did not serve a file's provenance in time."
     PROVENANCE_NOT_VERIFIABLE = "PV613", "A file's provenance cannot be verified on this machine."
     OTHER_HASH_LISTED = "PV701", "An index lists a file with a different sha256."

@@ -137,7 +137,9 @@ def test_server_fails(
     assert "PV611" in run.err
     assert "it is not JSON. The last good copy is used instead: lantern 1.0, released 20" in run.err
     assert "secret-of-mine" not in run.said
-    ended(poetry.run(*wait, "--timeout", "3s", "--strict", cwd=reader), 3)
+    run = poetry.run(*wait, "--timeout", "3s", "--strict", cwd=reader)
+    ended(run, 3)
+    assert "it is not JSON. --strict forbids the last good copy: lantern 1.0, released" in run.err
     run = poetry.run(*wait[:3], f"{url}&other", "--timeout", "3s", cwd=reader)
     ended(run, 3)
     assert "PV610" in run.err

@@ -186,7 +186,7 @@ def test_young_tag(poetry: Poetry, project: Project, repository: Repository, pyp
     index = ("--index", pypi.simple_url)
     run = status(poetry, project.path, *index)
     ended(run, 0)
-    assert "1.1 is 30 min old: not late yet" in run.out
+    assert "not late yet: 1.1 is 30 min old" in run.out
     ended(status(poetry, project.path, *index, "--grace", "10m"), 9)
 
 

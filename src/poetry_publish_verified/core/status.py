@@ -233,7 +233,7 @@ class _Comparison:
             if place.state != "agrees":
                 return place
             age = age_in_words(max(self._age(version) or 0.0, 0.0))
-            return replace(place, state="young", detail=f"{version} is {age} old: not late yet")
+            return replace(place, state="young", detail=f"not late yet: {version} is {age} old")
         return self._with(place, *found)
 
     def _with(self, place: Place, *found: Problem) -> Place:

@@ -20,6 +20,8 @@ def lines(releases: Sequence[ProposedRelease]) -> Iterator[str]:
             yield f"    sha256 {escaped(file.sha256)}"
         if release.previous is None:
             yield "  There is no earlier release to compare it with."
+        elif not release.unusual:
+            yield f"  It has the same kinds of files as {escaped(release.previous)}."
         for words in release.unusual:
             yield f"  {escaped(f'Unlike {release.previous}: {words}.', 'warning')}"
         if release.warnings:

@@ -110,9 +110,12 @@ def metadata_unusable(place: str, reason: object) -> Text:
 def metadata_copy(
     place: str, reason: object, release: str, released: str, severity: Severity
 ) -> Text:
+    copy = "--strict forbids the last good copy"
+    if severity == "warning":
+        copy = "The last good copy is used instead"
     return Text(
-        f"Cannot use the release metadata at {printable(place)}: {printable(str(reason))}. The last"
-        f" good copy is used instead: {release}, released {released}.",
+        f"Cannot use the release metadata at {printable(place)}: {printable(str(reason))}."
+        f" {copy}: {release}, released {released}.",
         "Check what the server has. A newer release may be out.",
     )
 
