@@ -58,14 +58,17 @@ def test_uncertain_upload() -> None:
     ]
 
 
-def test_retry() -> None:
+@pytest.mark.parametrize("stop", [".", ""])
+def test_retry(stop: str) -> None:
     """The pause is shown with its reason, and as attempt N of M."""
     screen = Screen()
     events = (
         (0.0, UploadStarted(WHEEL, 1000, 1, 6)),
         (
             2.0,
-            UploadDelayed(WHEEL, f"{WHEEL} was refused: the index asks you to wait.", 30.0, 2, 6),
+            UploadDelayed(
+                WHEEL, f"{WHEEL} was refused: the index asks you to wait{stop}", 30.0, 2, 6
+            ),
         ),
     )
     show(screen, *events)

@@ -202,7 +202,8 @@ class Text:
             case events.UploadUncertain(filename, words):
                 yield f" - {_name(filename)}: checking whether the index has it ({escaped(words)})"
             case events.UploadDelayed(_, words, pause) | events.SigningDelayed(_, words, pause):
-                yield f" - {escaped(words)} Retrying in {durations.in_words(pause)}."
+                again = durations.in_words(pause)
+                yield f" - {escaped(words).rstrip('.')}. Retrying in {again}."
 
     def _index_lines(self, event: events.Event, about: Release, of: str) -> Iterator[str]:
         """One line per index; with -v each step; for many projects only the verdicts."""
