@@ -315,6 +315,9 @@ def test_wrong_receipt(poetry: Poetry, project: Project, open_pypi: Index, tmp_p
     refused(json.dumps(other), "PV514")
     other["releases"][0]["repository"]["name"] = "nowhere"
     refused(json.dumps(other), "PV301")
+    run = roll_back(poetry, project, open_pypi, "--yes", "-r", "nowhere")
+    ended(run, 3)
+    assert "uploaded nothing to nowhere that could be taken back" in run.err
     run = poetry.run("publish-verified", "rollback", "--yes", cwd=project.path)
     ended(run, 1)
 

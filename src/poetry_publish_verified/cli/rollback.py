@@ -187,7 +187,7 @@ def _sent(path: Path, repository: str | None) -> list[SentRelease]:
         raise ReleaseError.refused(problem) from None
     sent = [each for each in every if repository in (None, each.repository)]
     if not sent:
-        raise ReleaseError.refused(problems.nothing_sent(str(path)))
+        raise ReleaseError.refused(problems.nothing_sent(str(path), repository))
     return sent
 
 

@@ -77,8 +77,10 @@ def no_receipt_named() -> Text:
 
 
 @problem(Code.RECEIPT_UNREADABLE)
-def nothing_sent(path: str) -> Text:
+def nothing_sent(path: str, repository: str | None) -> Text:
+    there = f" to {harmless(repository)}" if repository else ""
     return Text(
-        f"The run of the receipt {harmless(path)} uploaded nothing that could be taken back.",
+        f"The run of the receipt {harmless(path)} uploaded nothing{there} that could be taken"
+        " back.",
         "Files that were on the index before that run are not deleted.",
     )
