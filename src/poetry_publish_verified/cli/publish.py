@@ -30,6 +30,7 @@ from poetry_publish_verified.cli.started_release import (
 )
 from poetry_publish_verified.core.events import ProjectsFound, RunStarted
 from poetry_publish_verified.core.problems.workspace import not_to_be_published
+from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.poetry_api.project import Project
 from poetry_publish_verified.release.collect import collecting, refuse
@@ -55,19 +56,10 @@ def publish_one(
 
     try:
         settings, records = given.checked(), Records.of(given)
-        stages = options.stages(settings)
         confirmation = Confirmation.wanted(command.io, report, options, settings)
-        built_from = sources(project.root, project.root / options.dist_dir)
-        report(RunStarted(options.until(settings), options.rehearsal, built_from))
-        rehearsal = rehearsal_targets(stack) if options.rehearsal else None
-        release = start_release(
-            options, settings, project, report=report, stack=stack, rehearsal=rehearsal
-        )
-        refuse_unwritable(given, for_users=options.for_users)
+        release = _started(given, options, settings, project, report=report, stack=stack)
         if options.for_users:
             records.refuse_unwritable([project.identity.name])
-        if stages:
-            report(stages)
         # A rehearsal's index has no dependencies.
         asked = command.option("wait-for-dependencies") and not options.rehearsal
         needed = needed_by(command, project, given) if asked else ()
@@ -93,6 +85,28 @@ def publish_one(
     if options.for_users:
         records.write_metadata({source: verdict}, report)
     return verdict
+
+
+def _started(
+    given: RunSettings,
+    options: PublishOptions,
+    settings: Settings,
+    project: Project,
+    *,
+    report: Reporting,
+    stack: ExitStack,
+) -> StartedRelease:
+    stages = options.stages(settings)
+    built_from = sources(project.root, project.root / options.dist_dir)
+    report(RunStarted(options.until(settings), options.rehearsal, built_from))
+    rehearsal = rehearsal_targets(stack) if options.rehearsal else None
+    release = start_release(
+        options, settings, project, report=report, stack=stack, rehearsal=rehearsal
+    )
+    refuse_unwritable(given, for_users=options.for_users)
+    if stages:
+        report(stages)
+    return release
 
 
 def _project(command: Command, given: RunSettings) -> Project:

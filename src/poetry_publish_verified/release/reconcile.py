@@ -1,6 +1,6 @@
 """Reconciling: compare with what is there by hash, before anything is sent."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -173,16 +173,22 @@ async def reconcile(release: Release, seen: Observation, context: PublishContext
     if conflicts:
         raise ReleaseError(Verdict.CONFLICT, *conflicts)
     if plan.attest != "off" and page is not None:
-        severity: Severity = "error" if plan.attest == "require" else "warning"
-        bare = [name for name in remote if page.files[name].provenance is None]
-        without = [provenance_problems.there_without(own.url, name, severity) for name in bare]
-        refuse(without, context.report, strict=plan.strict)
+        _refuse_bare(remote, page, context)
     if older := newest_before(files, identity):
         facts = (FileFacts(f.filename, f.size, f.sha256, f.requires_python) for f in older[1])
         context.report(PreviousFound(str(older[0]), tuple(facts)))
     # devpi names itself on every page; others that accept the same bytes again do not.
     takes_identical = plan.public or "x-devpi-serial" in (seen.edge or {})
     return Reconciled(remote, any_file, takes_identical, versions, new_project=page is None)
+
+
+def _refuse_bare(remote: Iterable[str], page: ProjectPage, context: PublishContext) -> None:
+    """Say which files are there without a provenance, and can get none any more."""
+    plan, index = context.plan, context.own.url
+    severity: Severity = "error" if plan.attest == "require" else "warning"
+    bare = [name for name in remote if page.files[name].provenance is None]
+    without = [provenance_problems.there_without(index, name, severity) for name in bare]
+    refuse(without, context.report, strict=plan.strict)
 
 
 def _refuse_closed(release: Release, page: ProjectPage, plan: Plan, index: str) -> None:
