@@ -165,6 +165,22 @@ def test_only_what_the_run_sent_is_its_own() -> None:
     assert sent_in(receipt(release(file(WHEEL, "uploaded"), url=None))) == []
 
 
+def test_a_place_that_had_the_release_before() -> None:
+    """A stage is not taken back alone; other releases of the receipt do not matter."""
+    stage = {
+        "verdict": "verified", "finished": None, "indexes": [],
+        "repository": {"name": "rehearsals", "url": "https://stage.example/"},
+        "distributions": [file(WHEEL, "uploaded")],
+    }  # fmt: skip
+    there = release(file(WHEEL, "already-there"))
+    target, staged = sent_in(receipt(there | {"stages": [stage]}))
+    assert (staged.repository, staged.files) == ("rehearsals", {WHEEL: A})
+    assert (target.repository, target.not_ours({WHEEL: A})) == ("harbour", [WHEEL])
+    second = release(file("beacon-2.0-py3-none-any.whl", "uploaded"))
+    (sent,) = sent_in(receipt(there, second | {"name": "beacon", "version": "2.0"}))
+    assert sent.title == "beacon 2.0"
+
+
 def test_dependent_releases_come_first() -> None:
     """A receipt has them in the order of their upload, so the last one goes first."""
     other = file("beacon-2.0-py3-none-any.whl", "uploaded")

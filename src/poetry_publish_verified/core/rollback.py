@@ -57,12 +57,15 @@ class SentRelease:
 def sent_in(receipt: Any) -> list[SentRelease]:
     """What the run of a receipt has sent, release by release; those that may be needed come last.
 
+    `files` is empty for a place that had the release before.
+
     Raises NotAwaitableError if it is not the receipt of a run that publishes.
     """
     known = {(str(each.name), str(each.version)): each for each in of_receipt(receipt)}
     found = []
     for release in receipt["releases"]:
         each = known[release["name"], release["version"]]
+        places = []
         for place in (*release.get("stages", ()), release):
             files = {
                 file["filename"]: file["sha256"]
@@ -70,10 +73,14 @@ def sent_in(receipt: Any) -> list[SentRelease]:
                 if file["upload"] in _SENT and file["sha256"]
             }
             repository, url = (str(place["repository"][key] or "") for key in ("name", "url"))
-            if files and repository and url:
+            was_there = any(file["upload"] == "already-there" for file in place["distributions"])
+            if (files or was_there) and repository and url:
                 indexes = tuple(str(index["url"]) for index in place["indexes"])
                 where = (repository, url, files, indexes, place is not release)
-                found.append(SentRelease(each.name, each.version, *where))
+                places.append(SentRelease(each.name, each.version, *where))
+        # A place that had the release before is looked at only with one that got it from this run,
+        # so that a stage is not taken back alone.
+        found += places if any(place.files for place in places) else []
     return found[::-1]
 
 
