@@ -241,6 +241,20 @@ def test_stage_beside_an_index_in_the_settings(
     assert volatile_devpi.stored("lantern") == {}
 
 
+def test_repository_beside_a_mirror_in_the_settings(
+    poetry: Poetry, project: Project, open_pypi: Index, volatile_devpi: Index
+) -> None:
+    """The repository is judged by its own index: a mirror does not have a stranger's file yet."""
+    ended(publish(poetry, project, open_pypi, "--build", until="listed"), 0)
+    stranger(project, open_pypi)
+    there = open_pypi.stored("lantern")
+    poetry = poetry.with_variables(POETRY_PUBLISH_VERIFIED_INDEX=volatile_devpi.simple_url)
+    run = roll_back(poetry, project, open_pypi, "--yes")
+    ended(run, 3)
+    assert "PV511" in run.err
+    assert open_pypi.stored("lantern") == there
+
+
 def test_file_that_comes_while_the_user_thinks(
     poetry: Poetry, project: Project, open_pypi: Index
 ) -> None:

@@ -124,9 +124,12 @@ Exit codes:
                 names = (release.repository, release.url, repository.url)
                 raise ReleaseError.refused(problems.another_repository(*names))
             check_certificates(repository)
-            # As when it was published: what the settings name shows the release, not its stages.
-            named = () if release.staged else settings.indexes
-            targets = indexes.targets(poetry, repository, named)
+            # An index that the settings name may be a mirror, and show less than what is deleted.
+            try:
+                targets = indexes.targets(poetry, repository, ())
+            except ReleaseError:
+                named = () if release.staged else settings.indexes
+                targets = indexes.targets(poetry, repository, named)
             check_certificates(targets.own)
             found.append(_Taken(release, targets))
         return found
