@@ -111,6 +111,8 @@ Exit codes:
         if there:
             self._confirm(there)
         for one in there:
+            title, own = one.taken.release.title, one.taken.targets.own.url
+            self.line(escaped(f"Deleting {title}, and waiting until nothing of it is on {own}"))
             anyio.run(_delete, one.taken, settings.timeout)
             self._say_gone(one)
 
