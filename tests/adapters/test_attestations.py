@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from pypi_attestations import AttestationType
 
 from poetry_publish_verified.adapters.attestations import SigstoreSigner
 from poetry_publish_verified.core.attestations import attesting
@@ -89,7 +90,7 @@ def test_signs_as_each_publisher(sigstore: PlayedSigstore, ci: str, claims: dict
     signed = session.sign()
     assert isinstance(signed, str)
     statement = sigstore.entries[0]
-    assert statement["predicateType"] == "https://docs.pypi.org/attestations/publish/v1"
+    assert statement["predicateType"] == AttestationType.PYPI_PUBLISH_V1.value
     assert statement["subject"] == [{"name": WHEEL, "digest": {"sha256": SHA256}}]
     assert session.fault_of(signed) is None
     of_bytes = f"it is for other content: sha256 {SHA256}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pypi_attestations import AttestationType
 
 from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_is_installed
 from poetry_publish_verified.core.provenance import Attested, NotVerifiable, Unverified, judge
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeProxy
 
 INDEX = "https://index.example/simple/"
-PUBLISH = "https://docs.pypi.org/attestations/publish/v1"
+PUBLISH = AttestationType.PYPI_PUBLISH_V1.value
 BY = "github:trailofbits/pypi-attestations:release.yml"
 NONE = base64.b64encode(b"\0" * 32).decode()
 

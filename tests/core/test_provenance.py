@@ -27,7 +27,7 @@ from poetry_publish_verified.core.trusted_publishing import publisher_of
 from poetry_publish_verified.errors import Code, ReleaseError
 
 INDEX, FILE = "https://index.example/simple/", "lantern-1.0.tar.gz"
-PUBLISH = "https://docs.pypi.org/attestations/publish/v1"
+PUBLISH = "https://index.example/attestations/publish/v1"
 GITHUB = SignerIdentity(
     "https://token.actions.githubusercontent.com",
     "https://github.com/octo/lantern",

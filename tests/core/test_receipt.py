@@ -301,7 +301,7 @@ def test_indexes_and_variants_are_separate() -> None:
 
 def test_provenance_of_a_file() -> None:
     """Each attestation that each index serves: by whom, in the log at which place, and verified."""
-    publish = "https://docs.pypi.org/attestations/publish/v1"
+    publish = "https://index.example/attestations/publish/v1"
     by = "github:octo/lantern:release.yml"
     receipt = receipt_after(
         *BEGINNING,

@@ -7,6 +7,7 @@ import copy
 from typing import TYPE_CHECKING
 
 import pytest
+from pypi_attestations import AttestationType
 
 from tests.beds.attested import GITHUB, Attested, attested, serve
 from tests.beds.environments import environment
@@ -70,7 +71,7 @@ def test_release_by_its_publisher(
         {
             "index": f"{proxy.origin}/simple/",
             "publisher": BY,
-            "predicate": "https://docs.pypi.org/attestations/publish/v1",
+            "predicate": AttestationType.PYPI_PUBLISH_V1.value,
             "log_index": 153454663,
             "verified": True,
         }

@@ -226,7 +226,7 @@ class ScriptedIndex:
 LANTERNS = SignerIdentity(
     "https://token.actions.githubusercontent.com", "https://github.com/octo/lantern"
 )
-PUBLISH = "https://docs.pypi.org/attestations/publish/v1"
+PUBLISH = "https://index.example/attestations/publish/v1"
 
 
 @dataclass
