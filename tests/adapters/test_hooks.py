@@ -6,14 +6,13 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from poetry_publish_verified.adapters import hooks
 from poetry_publish_verified.adapters.hooks import HookResult
-from tests.beds.processes import HANG
+from tests.beds.processes import HANG, wait_until
 
 
 def run(directory: Path, code: str, timeout: float = HANG) -> HookResult:
@@ -32,10 +31,11 @@ def is_running(process: int) -> bool:
 
 def wait_for(path: Path) -> int:
     """The number that a process writes to a file."""
-    end = time.monotonic() + HANG
-    while not (path.exists() and path.read_text(encoding="utf-8").endswith("\n")):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+
+    def is_written() -> bool:
+        return path.exists() and path.read_text(encoding="utf-8").endswith("\n")
+
+    wait_until(is_written, f"{path.name} to be written")
     return int(path.read_text(encoding="utf-8"))
 
 
@@ -85,9 +85,9 @@ def test_hook_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     code += "print('waiting', flush=True); time.sleep(1000)"
     result = run(tmp_path, code, 2.0)
     assert result.failure == "it did not end within 2 s"
-    end = time.monotonic() + HANG
-    while is_running(wait_for(pid)):  # a kill takes an instant
-        assert time.monotonic() < end
+    process = wait_for(pid)
+    # A kill takes an instant.
+    wait_until(lambda: not is_running(process), "the child's end")
 
 
 def test_child_that_keeps_the_output_open_keeps_nobody_waiting(tmp_path: Path) -> None:
