@@ -149,7 +149,7 @@ def _explained(
 ) -> Unverified:
     """At which step of the verification an attestation failed, by the order of the steps.
 
-    Their errors have one type, so what cannot be told by the step is told by its first words.
+    Their errors have one type, so where the step does not say which, its first words do.
     """
     words = str(error).removeprefix("Verification failed: ").partition(": expected")[0]
     words = words or type(error).__name__

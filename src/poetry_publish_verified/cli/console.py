@@ -27,7 +27,7 @@ from poetry_publish_verified.output import rollback
 from poetry_publish_verified.output.console import Text
 from poetry_publish_verified.output.json_lines import event_line, receipt_line
 from poetry_publish_verified.output.summary import Kind
-from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.output.words import escaped, problem_lines
 from poetry_publish_verified.sanitize import harmless, make_public, printable_lines, redacted
 
 if TYPE_CHECKING:
@@ -172,9 +172,8 @@ class Reporting:
 
     def show(self, problem: Problem) -> None:
         """Show a problem that is not of the run, and so not in its receipt."""
-        style, words = problem.severity, f"{problem.code}: {problem.message}"
-        self.error_line(escaped(f"{style.title()} {words}", style))
-        self.error_line(f"  {escaped(problem.remedy, 'c1')}")
+        for line in problem_lines(problem):
+            self.error_line(line)
 
     def say(self, text: str) -> None:
         """Write a line of plain text beside the events."""

@@ -11,7 +11,7 @@ from poetry_publish_verified.core.settings import closest
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.guard.problems import lock_not_free, lock_unavailable
 from poetry_publish_verified.output.explanations import Explanation, explain, in_text
-from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.output.words import escaped, problem_lines
 
 
 class ExplainCommand(SuggestingCommand):
@@ -36,8 +36,8 @@ class ExplainCommand(SuggestingCommand):
         code = next((each for each in Code if each == wanted), None)
         if code is None:
             problem = unknown_code(given, closest(wanted.replace("O", "0"), Code))
-            self.line_error(escaped(f"Error {problem.code}: {problem.message}", "error"))
-            self.line_error(f"  {escaped(problem.remedy, 'c1')}")
+            for line in problem_lines(problem):
+                self.line_error(line)
             return 1
         found = explained(code)
         self.line(f"<c1>{code}</c1>: {escaped(code.meaning)}")

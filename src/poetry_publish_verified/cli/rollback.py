@@ -38,7 +38,7 @@ from poetry_publish_verified.core.rollback_plan import next_version, releases_pa
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
-from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.output.words import escaped, problem_lines
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.release.rollback import Rollback
@@ -82,8 +82,8 @@ Exit codes:
                 self._roll_back(given, stack)
         except ReleaseError as error:
             for each in error.problems:
-                self.line_error(escaped(f"Error {each.code}: {each.message}", "error"))
-                self.line_error(f"  {escaped(each.remedy, 'c1')}")
+                for line in problem_lines(each):
+                    self.line_error(line)
             return error.verdict.exit_code or 1
         except KeyboardInterrupt:
             self.line_error("Interrupted. Run the same command again to go on.")

@@ -32,6 +32,11 @@ _KIND = "the {} of a run"
 _LOCK_TIMEOUT = 30.0
 
 
+def on_github() -> bool:
+    """Whether this is a job of GitHub Actions, which reads annotations and the files it names."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def refuse_unwritable(given: RunSettings, *, for_users: bool) -> None:
     """Raise ReleaseError where a file that the settings name cannot be written in the end."""
     faults, known = [], {given.receipt: "receipt"} if given.receipt else {}
@@ -77,7 +82,7 @@ def leave_files(given: RunSettings, report: Reporting, *, for_users: bool) -> No
                 problem = _unwritten(key, path, error)
                 if all(each["message"] != problem.message for _, each in all_problems(receipt)):
                     report.show(problem)
-        if os.environ.get("GITHUB_ACTIONS") == "true":
+        if on_github():
             _for_github(make["summary"](), ci.github_outputs(found), receipt, report)
 
 

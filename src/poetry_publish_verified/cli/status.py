@@ -1,6 +1,5 @@
 """`poetry publish-verified status`: is all out that should be?"""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from poetry_publish_verified.cli.options import SuggestingCommand, value_option
 from poetry_publish_verified.cli.projects import config_of, found_projects, read_project
 from poetry_publish_verified.cli.records import Records
 from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.run_files import on_github
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.awaited import AwaitedRelease, NotAwaitableError, of_receipt
 from poetry_publish_verified.core.expectation import ExactFiles
@@ -38,7 +38,7 @@ from poetry_publish_verified.errors import Problem, ReleaseError, Verdict, grave
 from poetry_publish_verified.output import status as output
 from poetry_publish_verified.output.ci import annotation
 from poetry_publish_verified.output.json_lines import one_line
-from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.output.words import escaped, problem_lines
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.project import Project, versioned_by
 from poetry_publish_verified.release.interfaces import Plan
@@ -186,13 +186,11 @@ class _Report:
             self._console.line(line)
         of_projects = [problem for each in self.projects for problem in each.problems]
         for problem in (*found, *dict.fromkeys(of_projects)):
-            style = problem.severity
-            if os.environ.get("GITHUB_ACTIONS") == "true":
-                line = annotation(problem.code, style, problem.message, problem.remedy)
+            if on_github():
+                line = annotation(problem.code, problem.severity, problem.message, problem.remedy)
                 self._console.line(line.replace("<", "\\<"))
-            words = f"{style.title()} {problem.code}: {escaped(problem.message)}"
-            self._console.error_line(f"<{style}>{words}</{style}>")
-            self._console.error_line(f"  {escaped(problem.remedy, 'c1')}")
+            for line in problem_lines(problem):
+                self._console.error_line(line)
         last = output.verdict_line(self.projects, verdict)
         if verdict.exit_code == 0:
             self._console.line(escaped(last, "success"))

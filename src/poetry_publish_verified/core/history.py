@@ -7,6 +7,7 @@ from poetry_publish_verified.core.receipt_document import (
     ReceiptDocument,
     ReleaseEntry,
     VerdictName,
+    problems_in,
 )
 
 SCHEMA: Final = "publish-verified.history/1"
@@ -40,7 +41,6 @@ class HistoryLine(TypedDict):
 
 def history_line(receipt: ReceiptDocument) -> HistoryLine:
     """The line of a run that has ended."""
-    of_releases = [each for release in receipt["releases"] for each in release["problems"]]
     return {
         "schema": SCHEMA,
         "started": receipt["started"],
@@ -50,7 +50,7 @@ def history_line(receipt: ReceiptDocument) -> HistoryLine:
         "summary": receipt["summary"],
         "tool": receipt["tool"]["version"],
         "commit": receipt["sources"]["commit"],
-        "problems": sorted({each["code"] for each in (*receipt["problems"], *of_releases)}),
+        "problems": sorted({each["code"] for each in problems_in(receipt)}),
         "releases": [_release(each) for each in receipt["releases"]],
     }
 

@@ -1,8 +1,9 @@
-"""What the world is told about a run that has ended: hooks, and who is notified."""
+"""What hooks and notifications say of a run that has ended."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from poetry_publish_verified.core.receipt_document import problems_in
 from poetry_publish_verified.sanitize import harmless, redacted
 
 PREFIX = "PUBLISH_VERIFIED_"
@@ -34,8 +35,7 @@ def notification(receipt: Mapping[str, Any]) -> dict[str, Any]:
 
     Slack, Mattermost and Teams show `text`. Nobody is mentioned in it, whatever a server says.
     """
-    problems = [*receipt["problems"], *(p for r in receipt["releases"] for p in r["problems"])]
-    errors = [each for each in problems if each["severity"] == "error"]
+    errors = [each for each in problems_in(receipt) if each["severity"] == "error"]
     lines = [receipt["summary"], *(f"{e['code']}: {e['message']}" for e in errors[:_ERRORS])]
     if len(errors) > _ERRORS:
         lines.append(f"and {len(errors) - _ERRORS} more errors")

@@ -1,6 +1,7 @@
 """What a receipt consists of; moments are UTC, ISO 8601, and null until they have come."""
 
-from typing import Annotated, Literal, TypedDict
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypedDict
 
 from poetry_publish_verified.core.events import Upload
 from poetry_publish_verified.errors import Severity, Verdict
@@ -202,3 +203,10 @@ class ReceiptDocument(TypedDict):
     confirmation: ConfirmationEntry | None
     problems: list[ProblemEntry]
     releases: list[ReleaseEntry]
+
+
+def problems_in(receipt: Mapping[str, Any]) -> Iterator[ProblemEntry]:
+    """Every problem of a receipt: those of the run, then those of its releases."""
+    yield from receipt["problems"]
+    for release in receipt["releases"]:
+        yield from release["problems"]

@@ -11,7 +11,7 @@ from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.output import summary
 from poetry_publish_verified.output.releases import Release, Releases
 from poetry_publish_verified.output.tables import UploadTable, WaitTable, project_rows
-from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.output.words import escaped, problem_lines
 
 _VERBS: dict[summary.Kind, str] = {
     "publish": "Publishing",
@@ -135,15 +135,16 @@ class Text:
         yield from self._late_lines(event, seconds, title, of)
 
     def _say_problem(self, problem: Problem, of: str) -> None:
-        style, say = problem.severity, self._terminal.error_line
+        say = self._terminal.error_line
         if problem.code in _NOTES and not self._terminal.verbose:
             if problem.code not in self._noted:
                 say(f"Note {problem.code}: {escaped(problem.message)}")
             self._noted.add(problem.code)
             return
-        say(f"<{style}>{style.title()} {problem.code}: {of}{escaped(problem.message)}</{style}>")
+        first, remedy = problem_lines(problem, of)
+        say(first)
         if problem.remedy != self._advised:  # else it is just above
-            say(f"  {_name(problem.remedy)}")
+            say(remedy)
         self._advised = problem.remedy
 
     def _release_lines(self, event: events.Event, of: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.sanitize import harmless
 
 
@@ -11,6 +12,13 @@ def escaped(text: str, style: str = "") -> str:
     # A backslash at the end would escape the tag that follows.
     words += " " if words.endswith("\\") else ""
     return f"<{style}>{words}</{style}>" if style else words
+
+
+def problem_lines(problem: Problem, of: str = "") -> tuple[str, str]:
+    """A problem and its remedy, in cleo's styles; `of` is in these already."""
+    style, message = problem.severity, escaped(problem.message)
+    first = f"<{style}>{style.title()} {problem.code}: {of}{message}</{style}>"
+    return first, f"  {escaped(problem.remedy, 'c1')}"
 
 
 def unstyled(text: str) -> str:
