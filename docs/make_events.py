@@ -1,4 +1,4 @@
-"""Writes docs/events.md from the code itself: `python docs/make_events.py > docs/events.md`."""
+"""Writes docs/reference/events.md from the code itself: `python docs/make_events.py > docs/reference/events.md`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ With `--format json`, standard output has one JSON object per line: every event,
 [receipt](receipt.md) as the last line. (Generated from the code by `docs/make_events.py`.)
 
 Each line has `event` (the name below), `time` (UTC, ISO 8601) and `of` (name and version of the
-release, or null for the run as a whole). What happens on a [stage](stages.md) has its name as
+release, or null for the run as a whole). What happens on a [stage](../how-to/stages.md) has its name as
 `stage`. The [JSON Schemas](records.md#json-schemas) have the types. New events and fields may be
 added; ignore those that you do not know.
 

@@ -272,7 +272,7 @@ class Code(StrEnum):
     @property
     def anchor(self) -> str:
         """Where it is explained, below docs/."""
-        return f"codes.md#{self.lower()}"
+        return f"reference/codes.md#{self.lower()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "poetry_publish_verified"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # `path/of/module.py`, or a package's directory, and what is named after it: `module.py`: `a`, `B.c`
 PLACE = re.compile(r"`((?:[a-z_]+/)*(?:[a-z_]+\.py|[a-z_]+/))`(?:: `([A-Za-z_.]+)`)?")
 
@@ -40,14 +40,14 @@ def anchors_of(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", ["codes", "events"])
 def test_pages_that_are_generated_from_the_code(page: str) -> None:
-    """docs/codes.md is what docs/make_codes.py prints, and so on."""
+    """docs/reference/codes.md is what docs/make_codes.py prints, and so on."""
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / f"make_{page}.py"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    assert (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") == made
+    assert (ROOT / "docs" / "reference" / f"{page}.md").read_text(encoding="utf-8") == made
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -65,8 +65,8 @@ def test_links_between_pages_resolve(page: Path) -> None:
 
 
 def test_design_page_names_only_what_exists() -> None:
-    """Every file, directory and function that docs/design.md names is in the package."""
-    named = PLACE.findall((ROOT / "docs" / "design.md").read_text(encoding="utf-8"))
+    """Every file, directory and function that docs/explanation/design.md names is in the package."""
+    named = PLACE.findall((ROOT / "docs" / "explanation" / "design.md").read_text(encoding="utf-8"))
     assert len(named) > 30
     missing = [
         f"{path}: {name}" if name else path

@@ -319,8 +319,8 @@ POLICIES = [
 
 
 def documented(event: str) -> list[set[str]]:
-    """The words in code of an event's row in docs/uploads.md, by column."""
-    page = (ROOT / "docs" / "uploads.md").read_text(encoding="utf-8")
+    """The words in code of an event's row in docs/explanation/uploads.md, by column."""
+    page = (ROOT / "docs" / "explanation" / "uploads.md").read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| {re.escape(event)} \| (.*`.*) \|$", page, re.MULTILINE)
     return [{*re.findall(r"`([a-z]+(?:-[a-z]+)*)`", cell)} for cell in row.split(" | ")]
 
@@ -355,7 +355,7 @@ def state_after(transfer: Transfer, event: Event, now: float) -> str:
 
 @pytest.mark.parametrize("event", ANSWERS)
 def test_documented_answers(event: str) -> None:
-    """The first table in docs/uploads.md has exactly what follows each answer."""
+    """The first table in docs/explanation/uploads.md has exactly what follows each answer."""
     fresh, doubted = set(), set()
     for policy in (RetryPolicy(0, 900.0), *POLICIES):
         fresh.add(state_after(after(policy), ANSWERS[event], 1.0))

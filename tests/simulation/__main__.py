@@ -18,7 +18,7 @@ from tests.simulation.plot import plot
 from tests.simulation.policies import OURS, POLICIES
 from tests.simulation.report import table, verdicts
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "explanation"
 BEGIN, END = "<!-- figures: make simulate -->\n", "<!-- end of figures -->"
 
 
