@@ -1,4 +1,4 @@
-"""Writes docs/reference/codes.md from the code itself: `python docs/make_codes.py > docs/reference/codes.md`."""
+"""Prints docs/reference/codes.md, made from the code itself."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ any "already exists", the file's hash on the index decides.
 EXCHANGE_HEAD = """
 ## What the token exchange says
 
-With [trusted publishing](../how-to/trusted-publishing.md), refusals to exchange the identity token of the CI
-system for an upload token are recognized in the same way, by these words and any status from 400.
+With [trusted publishing](../how-to/trusted-publishing.md), refusals to exchange the identity token
+of the CI system for an upload token are recognized in the same way, by these words and any status
+from 400.
 
 | the server says | code | cause | what to do |
 | --- | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""Writes docs/reference/events.md from the code itself: `python docs/make_events.py > docs/reference/events.md`."""
+"""Prints docs/reference/events.md, made from the code itself."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ With `--format json`, standard output has one JSON object per line: every event,
 [receipt](receipt.md) as the last line. (Generated from the code by `docs/make_events.py`.)
 
 Each line has `event` (the name below), `time` (UTC, ISO 8601) and `of` (name and version of the
-release, or null for the run as a whole). What happens on a [stage](../how-to/stages.md) has its name as
-`stage`. The [JSON Schemas](records.md#json-schemas) have the types. New events and fields may be
-added; ignore those that you do not know.
+release, or null for the run as a whole). What happens on a [stage](../how-to/stages.md) has its
+name as `stage`. The [JSON Schemas](records.md#json-schemas) have the types. New events and fields
+may be added; ignore those that you do not know.
 
 | event | fields | meaning |
 | --- | --- | --- |

@@ -65,7 +65,7 @@ def test_links_between_pages_resolve(page: Path) -> None:
 
 
 def test_design_page_names_only_what_exists() -> None:
-    """Every file, directory and function that docs/explanation/design.md names is in the package."""
+    """Every file, directory and function that the page on design names is in the package."""
     named = PLACE.findall((ROOT / "docs" / "explanation" / "design.md").read_text(encoding="utf-8"))
     assert len(named) > 30
     missing = [
