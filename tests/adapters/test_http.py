@@ -536,7 +536,7 @@ def test_download_from_a_closed_port(url: str) -> None:
 
 
 def test_upload(file: Path) -> None:
-    """The form arrives as given, lists item by item, with file and credentials."""
+    """The form arrives as given, lists item by item, with file, digests and credentials."""
     told: list[int] = []
     fields: dict[str, str | list[str]] = {
         "summary": "Größe\nzwei Zeilen",
@@ -572,8 +572,14 @@ def test_upload(file: Path) -> None:
                 if not part.is_multipart()
             ]
             # The action comes last: without it, no index stores anything of a request that is cut.
+            content = file.read_bytes()
             assert parts == [
-                ("content", file.read_bytes()),
+                ("content", content),
+                ("md5_digest", hashlib.md5(content).hexdigest().encode()),  # noqa: S324
+                (
+                    "blake2_256_digest",
+                    hashlib.blake2b(content, digest_size=32).hexdigest().encode(),
+                ),
                 ("summary", "Größe\nzwei Zeilen".encode()),
                 ("classifiers", b"A :: B"),
                 ("classifiers", b"C"),

@@ -34,9 +34,7 @@ def distribution(
     return Distribution(
         filename,
         len(content),
-        hashlib.md5(content, usedforsecurity=False).hexdigest(),
         sha256(content),
-        hashlib.blake2b(content, digest_size=32).hexdigest(),
         core_metadata() if metadata is None else metadata,
         contents,
     )

@@ -200,9 +200,7 @@ def test_shared_problem_is_reported_once() -> None:
 def test_large_file_is_a_warning() -> None:
     """A file over PyPI's default limit is a warning, as projects may get more."""
     built = distribution(WHEEL)
-    large = Distribution(
-        WHEEL, MORE_THAN_100_MB, built.md5, built.sha256, built.blake2_256, built.metadata
-    )
+    large = Distribution(WHEEL, MORE_THAN_100_MB, built.sha256, built.metadata)
     assert reported(large, public=True) == [(Code.FILE_LARGE, "warning")]
     assert reported(large, public=False) == []
 

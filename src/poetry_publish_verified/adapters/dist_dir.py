@@ -123,18 +123,11 @@ def attestations(dist_dir: Path, distributions: Iterable[Distribution]) -> dict[
     return found
 
 
-def _hash(path: Path, stopped: Callable[[], bool]) -> tuple[int, str, str, str]:
-    """A file's size, md5, sha256 and blake2_256."""
-    digests = (
-        hashlib.md5(usedforsecurity=False),
-        hashlib.sha256(),
-        hashlib.blake2b(digest_size=32),
-    )
-    size = 0
+def _hash(path: Path, stopped: Callable[[], bool]) -> tuple[int, str]:
+    """A file's size and sha256."""
+    digest, size = hashlib.sha256(), 0
     with path.open("rb") as stream:
         while not stopped() and (chunk := stream.read(_CHUNK)):
             size += len(chunk)
-            for digest in digests:
-                digest.update(chunk)
-    md5, sha256, blake2_256 = (digest.hexdigest() for digest in digests)
-    return size, md5, sha256, blake2_256
+            digest.update(chunk)
+    return size, digest.hexdigest()

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,7 @@ from poetry_publish_verified.adapters.http import (
     plain,
     said,
 )
+from poetry_publish_verified.core.upload.form import OTHER_DIGESTS
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import Access
 
@@ -99,10 +101,28 @@ class _ChangedError(Exception):
     """The file is no longer what preflight read."""
 
 
+class _Digest(BytesIO):
+    """The value of a form field: a digest of the file before it, of which only the length is known.
+
+    httpx asks for the length first, and reads the fields in their order.
+    """
+
+    def __init__(self, hasher: hashlib._Hash | hashlib.blake2b) -> None:
+        super().__init__(hasher.hexdigest().encode())
+        self.update = hasher.update
+        self._hasher = hasher
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The digest of what has been read of the file."""
+        self.getbuffer()[:] = self._hasher.hexdigest().encode()
+        return super().read(size)
+
+
 class _OutgoingFile:
     """A file that reports how much of it httpx has read.
 
-    The last piece is only given out if all of them together have the right sha256.
+    The last piece is only given out if all of them together have the right sha256. `digests` are
+    the form fields whose values are computed on the way.
     """
 
     def __init__(self, stream: IO[bytes], sha256: str, on_read: Callable[[int], None]) -> None:
@@ -110,12 +130,15 @@ class _OutgoingFile:
         self._size = os.fstat(stream.fileno()).st_size
         self._sha256 = sha256
         self._digest = hashlib.sha256()
+        self.digests = {name: _Digest(new()) for name, new in OTHER_DIGESTS.items()}
         self._on_read = on_read
 
     def read(self, size: int = -1) -> bytes:
         """The next piece; raises _ChangedError instead of the last one if the hash is wrong."""
         piece = self._stream.read(size)
         self._digest.update(piece)
+        for other in self.digests.values():
+            other.update(piece)
         if self._stream.tell() >= self._size and self._digest.hexdigest() != self._sha256:
             raise _ChangedError
         self._on_read(self._stream.tell())
@@ -156,8 +179,9 @@ class _Body(httpx.AsyncByteStream):
 def _form(
     filename: str, file: _OutgoingFile, fields: Mapping[str, str | list[str]]
 ) -> list[tuple[str, Any]]:
-    """The parts of a form, the file first."""
+    """The parts of a form, the file first, then what is computed of it."""
     parts: list[tuple[str, Any]] = [("content", (filename, file, "application/octet-stream"))]
+    parts += [(name, (None, digest)) for name, digest in file.digests.items()]
     for name, value in fields.items():
         parts += [(name, (None, each)) for each in (value if isinstance(value, list) else [value])]
     return parts

@@ -118,14 +118,12 @@ def _without_zeros(release: list[int]) -> list[int]:
 class Distribution:
     """One built file. `metadata` holds the bytes of its METADATA or PKG-INFO; `size` in bytes.
 
-    Digests are lower-case hexadecimal. `contents` is None if nobody looked.
+    `sha256` is lower-case hexadecimal. `contents` is None if nobody looked.
     """
 
     filename: str
     size: int
-    md5: str
     sha256: str
-    blake2_256: str
     metadata: bytes = field(repr=False)
     contents: Contents | None = field(default=None, repr=False, compare=False)
 

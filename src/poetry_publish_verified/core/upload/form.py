@@ -3,7 +3,10 @@
 Specification: "Upload API" in PyPI's own documentation.
 """
 
+import hashlib
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 from poetry_publish_verified.core.distribution import Distribution
@@ -33,6 +36,13 @@ _FORM_NAMES = {
     "import_namespaces": "import_namespace",
 }
 
+# Fields with digests of the file that only the index compares: they are computed as the file is
+# sent, and follow it. Hashing for them would take most of the time that reading takes before.
+OTHER_DIGESTS: Mapping[str, Callable[[], "hashlib._Hash | hashlib.blake2b"]] = {
+    "md5_digest": partial(hashlib.md5, usedforsecurity=False),
+    "blake2_256_digest": partial(hashlib.blake2b, digest_size=32),
+}
+
 
 def form_fields(
     distribution: Distribution, attestation: str | None = None
@@ -40,17 +50,16 @@ def form_fields(
     """The form fields of one upload, to follow the file itself; a list is sent once per item.
 
     All metadata fields come from the archive itself, whatever tool built it; `attestation` is an
-    object of PEP 740 in JSON. `:action` comes last: without it no index stores anything, while some
-    (pypiserver under gunicorn) store what they got of a request that was cut off.
+    object of PEP 740 in JSON. Those of `OTHER_DIGESTS` are left to the sender. `:action` comes
+    last: without it no index stores anything, while some (pypiserver under gunicorn) store what
+    they got of a request that was cut off.
     """
     parsed = distribution.parsed
     fields: dict[str, str | list[str]] = {
         "protocol_version": "1",
         "filetype": "bdist_wheel" if parsed.kind == "wheel" else "sdist",
         "pyversion": parsed.pyversion,
-        "md5_digest": distribution.md5,
         "sha256_digest": distribution.sha256,
-        "blake2_256_digest": distribution.blake2_256,
     }
     for key, value in distribution.raw_metadata.items():
         name = _FORM_NAMES.get(key, key)
