@@ -20,7 +20,7 @@ help:
 	@echo 'make test-all  run them on every minor of Poetry with more examples, and the short stress tests (25 minutes)'
 	@echo 'make simulate  measure the wait for a release on a virtual clock and write the figures in the docs'
 	@echo 'make stress    race Poetry processes, compare them with stock, delay indexes, break uploads (three hours)'
-	@echo 'make bench     measure the plugin'\''s cost, and its uploads next to other tools'\'''
+	@echo 'make bench     measure how fast the plugin is next to other tools, and write docs/bench.json (12 minutes)'
 	@echo 'make lint      run the linters and check the import contracts'
 	@echo 'make clean     remove everything that these targets made'
 
@@ -69,8 +69,7 @@ stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.monorepo --short
 
 bench: $(DEV)/.stamp
-	$(DEV)/bin/python -m tests.stress.cost
-	$(DEV)/bin/python -m tests.bench.uploads
+	$(DEV)/bin/python -m tests.bench $(BENCH_ARGS)
 
 lint: $(DEV)/.stamp
 	$(DEV)/bin/python -m ruff check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import textwrap
 import zipfile
 from dataclasses import dataclass, field
@@ -95,6 +96,29 @@ def write_wheel(project: Project, platform: str, size: int, build: int | None = 
     source.files = {f"{module}/light.bin": _noise(source.filename, size)}
     project.dist.mkdir(exist_ok=True)
     return source.build(project.dist).name
+
+
+def write_large_wheel(project: Project, platform: str, megabytes: int) -> str:
+    """The same of any size: its members have a megabyte each, and memory holds one of them."""
+    source = WheelSource(
+        project.name, project.version, {}, metadata=_OF_PROJECTS, tag=f"py3-none-{platform}"
+    )
+    project.dist.mkdir(exist_ok=True)
+    with (
+        zipfile.ZipFile(io.BytesIO(source.content())) as empty,
+        zipfile.ZipFile(project.dist / source.filename, "w") as archive,
+    ):
+        *others, record = empty.namelist()
+        lines = []
+        for number in range(megabytes):
+            name = f"{project.name.replace('-', '_')}/light{number}.bin"
+            content = _noise(name, 1_000_000)
+            archive.writestr(name, content)
+            lines.append(f"{name},{_recorded(content)}\n")
+        for name in others:
+            archive.writestr(name, empty.read(name))
+        archive.writestr(record, "".join(lines).encode() + empty.read(record))
+    return source.filename
 
 
 def write_sdist(project: Project, size: int) -> str:
