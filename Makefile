@@ -4,13 +4,14 @@
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help rehearse test test-all simulate stress stress-short bench lint format clean
+.PHONY: help rehearse test test-all simulate stress stress-short bench docs pages lint format clean
 
 # Some containers set it: each process would then compile all tests and sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
 DEV := .venv/dev
 REHEARSE := .venv/rehearse
+DOCS := .venv/docs
 SAMPLE := examples/lighthouse
 SOURCES := $(shell find src -name '*.py') pyproject.toml README.md LICENSE
 
@@ -21,6 +22,8 @@ help:
 	@echo 'make simulate  measure the wait for a release on a virtual clock and write the figures in the docs'
 	@echo 'make stress    race Poetry processes, compare them with stock, delay indexes, break uploads (three hours)'
 	@echo 'make bench     measure how fast the plugin is next to other tools, and write docs/bench.json (12 minutes)'
+	@echo 'make docs      build the documentation in build/docs, and check its links'
+	@echo 'make pages     write the pages and schemas that are made from the code'
 	@echo 'make lint      run the linters and check the import contracts'
 	@echo 'make clean     remove everything that these targets made'
 
@@ -71,6 +74,18 @@ stress-short: $(DEV)/.stamp
 bench: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.bench $(BENCH_ARGS)
 
+# Any warning ends it: a page that no list has, a link or an anchor that leads nowhere.
+docs: $(DOCS)/.stamp
+	@rm -rf build/docs
+	@$(DOCS)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -d $(DOCS)/doctrees docs build/docs
+	@$(DOCS)/bin/python docs/check_site.py build/docs
+	@echo 'The documentation is in build/docs/index.html'
+
+PAGES := codes commands events fields settings
+pages: $(DEV)/.stamp
+	@$(DEV)/bin/python docs/make_schemas.py
+	@for page in $(PAGES); do $(DEV)/bin/python docs/make_$$page.py > docs/reference/$$page.md || exit 1; done
+
 lint: $(DEV)/.stamp
 	$(DEV)/bin/python -m ruff check
 	$(DEV)/bin/python -m ruff format --check
@@ -88,10 +103,10 @@ clean:
 
 # A venv contains its own path: it is recreated if the checkout has moved, if its interpreter is
 # gone, and after an interrupted set-up, which leaves no stamp.
-$(foreach venv,$(DEV) $(REHEARSE),$(shell \
+$(foreach venv,$(DEV) $(REHEARSE) $(DOCS),$(shell \
   [ "$$(cat $(venv)/.python 2>/dev/null)" = "$$PWD" ] && $(venv)/bin/python -c '' 2>/dev/null \
   || rm -f $(venv)/.python))
-$(DEV)/.python $(REHEARSE)/.python:
+$(DEV)/.python $(REHEARSE)/.python $(DOCS)/.python:
 	@.ci/make-venv "$(@D)" $(PYTHON)
 	@pwd > $@
 
@@ -100,6 +115,11 @@ $(DEV)/.stamp: $(DEV)/.python pyproject.toml
 	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --group backends \
 	  || echo 'Some build backends are not available here: their tests are skipped'
+	@touch $@
+
+$(DOCS)/.stamp: $(DOCS)/.python pyproject.toml
+	@echo 'Setting up $(DOCS): what builds the documentation'
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
 
 $(REHEARSE)/.wheel: $(REHEARSE)/.python $(SOURCES)

@@ -38,9 +38,9 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", ["codes", "events"])
+@pytest.mark.parametrize("page", ["codes", "commands", "events", "fields", "settings"])
 def test_pages_that_are_generated_from_the_code(page: str) -> None:
-    """docs/reference/codes.md is what docs/make_codes.py prints, and so on."""
+    """docs/reference/codes.md is what docs/make_codes.py prints, and so on: see `make pages`."""
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / f"make_{page}.py"],
         check=True,
