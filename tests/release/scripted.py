@@ -321,7 +321,9 @@ class ScriptedClient:
     optional: bool = False
     fault: str | None = None
     script: list[ClientFile | ClientFailure | ClientAbstains] = field(default_factory=list)
+    takes: float = 0.0
     asked: list[tuple[ClientRequest, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     resolved: list[ClientRequest] = field(default_factory=list)
     remedy: str | None = None
     caches_asked: list[tuple[ClientRequest, str]] = field(default_factory=list)
@@ -349,6 +351,8 @@ class ScriptedClient:
         await anyio.lowlevel.checkpoint()
         assert timeout > 0
         self.asked.append((wheel, index_url))
+        self.times.append(self.index.clock.now)
+        await self.index.clock.sleep(self.takes)
         if self.script:
             return self.script.pop(0)
         wheels = [name for name in sorted(self.index.shelf) if name.endswith(".whl")]

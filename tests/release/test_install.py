@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 
 from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.events import ClientAsked, FileVerified
+from poetry_publish_verified.core.events import BecameVisible, ClientAsked, FileVerified
 from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.variants import DEFAULT_CLIENTS
 from poetry_publish_verified.core.verification import (
     ClientAbstains,
     ClientFailure,
     ClientFile,
     Download,
+    NotDownloaded,
 )
 from poetry_publish_verified.errors import Code, Verdict
 from poetry_publish_verified.release import install
@@ -178,10 +180,30 @@ def test_wheel_that_no_python_accepts(world: World) -> None:
     assert_outcome(ending, Verdict.VERIFICATION_FAILED, Code.CLIENT_CANNOT_INSTALL)
 
 
-def test_clients_are_not_asked_for_wrong_bytes(world: World) -> None:
-    """Once the bytes are wrong, no client is asked."""
-    world.index.fetches[WHEEL] = [Download(5, {"sha256": OTHER})] * 9
+def test_wrong_bytes_stop_the_clients(world: World) -> None:
+    """Once the bytes are wrong, nobody waits for what clients say about them."""
+    world.index.fetches[WHEEL] = [Download(5, {"sha256": OTHER})]
+    world.client.takes = 60.0
     assert_outcome(
         world.publish(INSTALLABLE, *BUILT), Verdict.VERIFICATION_FAILED, Code.OTHER_BYTES_SERVED
     )
-    assert world.client.asked == []
+    assert world.clock.now < 60.0
+
+
+def test_clients_are_asked_while_files_are_downloaded(world: World) -> None:
+    """What they must get is known from what was built."""
+    world.index.fetches[WHEEL] = [NotDownloaded("cut")] * 3
+    assert_outcome(world.publish(INSTALLABLE, *BUILT), Verdict.VERIFIED)
+    assert world.client.times == [0.0]
+    assert world.clock.now > 3.0
+
+
+def test_clients_are_asked_before_the_second_look(world: World) -> None:
+    """They are asked once each has seen the release, and the last look comes after them."""
+    world.client.takes = 7.0
+    assert_outcome(world.publish(INSTALLABLE, *BUILT), Verdict.VERIFIED)
+    assert world.client.times == [0.0]
+    for client in DEFAULT_CLIENTS:
+        assert [at for at, look in world.index.looks if look == client] == [0.0, 0.25, 7.0]
+    kinds = [type(e) for e in world.events if isinstance(e, BecameVisible | FileVerified)]
+    assert kinds == [BecameVisible] * 3 + [FileVerified] * 3

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.events import (
     BecameVisible,
+    FileVerified,
     IndexEnded,
     MetadataVerified,
     NotYetVisible,
@@ -23,6 +24,7 @@ from poetry_publish_verified.core.simple.page import Hashes, IndexFile, ProjectP
 from poetry_publish_verified.core.variants import DEFAULT_CLIENTS, UNSEEN
 from poetry_publish_verified.core.verification import (
     ClientFailure,
+    ClientFile,
     Download,
     NotDownloaded,
     OwnMetadata,
@@ -112,6 +114,16 @@ def test_relapse_makes_other_clients_look_again(world: World) -> None:
     world.index.answers["uv"] = [listing(), EMPTY]
     assert_outcome(world.publish(PLAN, *BUILT), Verdict.VERIFIED)
     assert len(looks_of(world.index, "pip")) == 2 + 4 + 1
+
+
+def test_what_came_before_a_relapse_does_not_count(world: World) -> None:
+    """If the release was gone again, the bytes may have come from a server that lacks it."""
+    world.index.answers["uv"] = [listing(), EMPTY]
+    world.index.fetches[WHEEL] = [Download(5, {"sha256": OTHER})]
+    world.client.script = [ClientFile(WHEEL, OTHER)]
+    assert_outcome(world.publish(replace(PLAN, until=Until.INSTALLABLE), *BUILT), Verdict.VERIFIED)
+    assert len(world.client.asked) == 2
+    assert len(world.events_of(FileVerified)) == len(BUILT) + 1
 
 
 @pytest.mark.parametrize("gone", [EMPTY, Observation("absent"), Observation("moved")])

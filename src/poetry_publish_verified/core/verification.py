@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
@@ -61,6 +62,13 @@ class Download:
     def sha256(self) -> str:
         """The digest that counts."""
         return self.digests["sha256"]
+
+
+class Published(NamedTuple):
+    """A file as it was published: `size` in bytes, sha256 in hex."""
+
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from poetry_publish_verified.core.verification import (
     ClientFailure,
     ClientFile,
     ClientRequest,
-    Download,
+    Published,
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.release.interfaces import Client, VerifyContext
@@ -66,25 +66,26 @@ class Clients:
 async def ask_clients(
     index_url: str,
     requests: Sequence[ClientRequest],
-    served: Mapping[str, Download],
+    published: Mapping[str, Published],
     context: VerifyContext,
     deadline: float,
 ) -> list[ReleaseError]:
     """Ask every client for every wheel; returns the failures. `deadline` is a clock time.
 
-    `requests` are wheels, or the sdists of a release without any; `served` has every file of the
-    release by name. Of the wheels, the smallest that fit the bound are downloaded, the others only
-    resolved.
+    `requests` are wheels, or the sdists of a release without any; `published` has every file of
+    the release by name. Of the wheels, the smallest that fit the bound are downloaded, the others
+    only resolved.
     """
     downloaded = set[str]()
     left = DOWNLOADED_AT_MOST
-    for request in sorted((r for r in requests if r.target), key=lambda r: served[r.filename].size):
-        left -= served[request.filename].size
+    wheels = (request for request in requests if request.target)
+    for request in sorted(wheels, key=lambda each: published[each.filename].size):
+        left -= published[request.filename].size
         if downloaded and left < 0:
             break
         downloaded.add(request.filename)
     asked = [
-        _Asked(client, index_url, requests, served, downloaded, context, deadline)
+        _Asked(client, index_url, requests, published, downloaded, context, deadline)
         for client in await context.clients()
     ]
     async with anyio.create_task_group() as group:
@@ -110,7 +111,7 @@ class _Asked:
     client: Client
     index_url: str
     requests: Sequence[ClientRequest]
-    served: Mapping[str, Download]
+    published: Mapping[str, Published]
     downloaded: Collection[str]
     context: VerifyContext
     deadline: float
@@ -177,7 +178,7 @@ class _Asked:
         """Compare what the client downloaded with what was published."""
         name = request.filename
         names = (self.client.name, name, self.index_url)
-        published = self.served.get(got.filename)
+        published = self.published.get(got.filename)
         if published is None or published.sha256 != got.sha256:
             problem = problems.client_got_other_bytes(*names, got=got.filename, sha256=got.sha256)
             self.failures.append(ReleaseError(Verdict.VERIFICATION_FAILED, problem))

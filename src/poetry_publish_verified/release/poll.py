@@ -1,6 +1,6 @@
 """Polling: wait until one index shows a release to every client."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import anyio
 import anyio.abc
@@ -48,8 +48,12 @@ class IndexPoller:
         expected: ExpectedRelease,
         context: VerifyContext,
         deadline: float,
+        on_seen: Callable[[Mapping[str, ProjectPage]], None] = lambda _: None,
     ) -> None:
-        """`deadline` is a moment of the world's clock."""
+        """`deadline` is a moment of the world's clock.
+
+        `on_seen` gets the pages once each client has seen the release; it may be gone again.
+        """
         self._index = index
         self._expected = expected
         self._plan = context.plan
@@ -62,8 +66,11 @@ class IndexPoller:
         self._watches: dict[str, Watch] = {}
         self._variants: dict[str, Variant] = {}
         self._asking: dict[str, anyio.Event] = {}
+        self._on_seen = on_seen
         # When the last answer to each variant came.
         self._looked: dict[str, float] = {}
+        # The first complete page of each variant.
+        self._seen: dict[str, ProjectPage] = {}
         self._late: list[str] = []
         # What the index's root said, where that is that there is none.
         self._no_root: str | None = None
@@ -73,6 +80,11 @@ class IndexPoller:
         self._vary: frozenset[str] | None = None
         self.pages: dict[str, ProjectPage] = {}
         self.failures: list[ReleaseError] = []
+
+    @property
+    def relapses(self) -> int:
+        """How often a client missed what it had seen before."""
+        return max((watch.relapses for watch in self._watches.values()), default=self._relapses)
 
     async def run(self) -> bool:
         """Wait; whether every client sees the release."""
@@ -122,7 +134,7 @@ class IndexPoller:
             self._tell_late()
             if self.failures:
                 return False
-            self._relapses = max(watch.relapses for watch in self._watches.values())
+            self._relapses = self.relapses
             if self._relapses == before:
                 return True
 
@@ -166,6 +178,7 @@ class IndexPoller:
             step = watch.observe(seen, self._clock.monotonic())
             if seen.state == "page":
                 self._vary = seen.vary
+            self._note(variant, seen, watch)
             if isinstance(step, LookAgain):
                 self._tell_look(variant, watch)
                 if not step.fresh:
@@ -183,6 +196,14 @@ class IndexPoller:
                 group.cancel_scope.cancel()
             if not isinstance(step, LookAgain):
                 return
+
+    def _note(self, variant: Variant, seen: Observation, watch: Watch) -> None:
+        """Say so once each client has seen the release, if nobody missed it again before."""
+        if seen.page is None or not watch.judgement.satisfied or variant.name in self._seen:
+            return
+        self._seen[variant.name] = seen.page
+        if all(each.name in self._seen for each in self._asked) and not self.relapses:
+            self._on_seen(dict(self._seen))
 
     async def _until_due(self, variant: Variant, watch: Watch) -> None:
         """Sleep until the next look, which moves when another variant sees the same copy."""

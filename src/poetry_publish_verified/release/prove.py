@@ -1,6 +1,6 @@
 """Proving: every index lists the release and serves it, and real clients can get it."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from poetry_publish_verified.core import events
 from poetry_publish_verified.core.expectation import AnyFiles, ExactFiles, ExpectedFile, not_offered
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.simple.page import ProjectPage
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, VerifyContext
 from poetry_publish_verified.release.poll import IndexPoller
@@ -79,16 +80,37 @@ class _Proof:
             raise ReleaseError.combine(self._failures)
 
     async def _prove(self, index: Index) -> None:
-        poller = await self._wait(index)
+        held = _HeldBack(self._context.report)
+        verification, has_begun = self._verification(index, held), False
+        async with anyio.create_task_group() as group:
+
+            def begin(pages: Mapping[str, ProjectPage]) -> None:
+                nonlocal has_begun
+                has_begun = True
+                group.start_soon(verification.run, pages)
+
+            poller = await self._wait(index, begin)
+            if poller is None or poller.relapses:
+                group.cancel_scope.cancel()
+            else:
+                held.release()
         if poller is None:
             self._context.report(events.IndexEnded(index.url, proven=False))
             return
-        page = next(iter(poller.pages.values()))
-        files = self._expected.expectation.files(page)
-        verification = Verification(
-            index, self._expected, files, self._context, self._deadline, self._downloads
-        )
-        failures = await verification.run(poller.pages)
+        if poller.relapses or not has_begun:
+            # What was downloaded early may have come from a server that lacked the release.
+            self._downloads = Downloads() if has_begun else self._downloads
+            verification = self._verification(index, self._context.report)
+            await verification.run(poller.pages)
+        await self._end(index, poller, verification)
+
+    def _verification(self, index: Index, report: Callable[[events.Event], None]) -> Verification:
+        context = replace(self._context, report=report)
+        return Verification(index, self._expected, context, self._deadline, self._downloads)
+
+    async def _end(self, index: Index, poller: IndexPoller, verification: Verification) -> None:
+        """Look once more after everything else, and say whether the index is proven."""
+        failures = verification.failures
         check = self._context.provenance
         if check is not None and not failures:
             digests = verification.digests(poller.pages)
@@ -101,10 +123,13 @@ class _Proof:
         elif downloaded:
             failures = poller.failures
         self._failures += failures
-        lacking = tuple(not_offered(page, files))
+        page = next(iter(poller.pages.values()))
+        lacking = tuple(not_offered(page, self._expected.expectation.files(page)))
         self._context.report(events.IndexEnded(index.url, proven=not failures, not_offered=lacking))
 
-    async def _wait(self, index: Index) -> IndexPoller | None:
+    async def _wait(
+        self, index: Index, on_seen: Callable[[Mapping[str, ProjectPage]], None] = lambda _: None
+    ) -> IndexPoller | None:
         """What has seen the complete pages; None if any variant sees none."""
         judge = self._expected.expectation.judge
         known = self._pollers.get(index.url)
@@ -114,7 +139,7 @@ class _Proof:
             await self._own_is_known.wait()
             if not self._own_shows_it:
                 return None
-        poller = IndexPoller(index, self._expected, self._context, self._deadline)
+        poller = IndexPoller(index, self._expected, self._context, self._deadline, on_seen)
         if not await self._run(poller, own=index is self._context.own):
             return None
         self._pollers[index.url] = poller
@@ -135,3 +160,24 @@ class _Proof:
             self._own_shows_it = shown
             self._own_is_known.set()
         return shown
+
+
+class _HeldBack:
+    """What is reported before it is known to count."""
+
+    def __init__(self, report: Callable[[events.Event], None]) -> None:
+        self._report = report
+        self._events: list[events.Event] | None = []
+
+    def __call__(self, event: events.Event) -> None:
+        """Report it, or keep it until then."""
+        if self._events is None:
+            self._report(event)
+        else:
+            self._events.append(event)
+
+    def release(self) -> None:
+        """Report what was kept, and from now on everything at once."""
+        kept, self._events = self._events or [], None
+        for event in kept:
+            self._report(event)

@@ -15,6 +15,7 @@ from poetry_publish_verified.core.verification import (
     ClientRequest,
     Download,
     NotDownloaded,
+    Published,
     pip_target,
 )
 from poetry_publish_verified.errors import Problem, ReleaseError, Severity, Verdict
@@ -67,21 +68,23 @@ class Verification:
 
     _index: Index
     _expected: ExpectedRelease
-    _files: tuple[ExpectedFile, ...]
     _context: VerifyContext
     _deadline: float
     _downloads: Downloads
     _limiter: anyio.CapacityLimiter = field(
         default_factory=lambda: anyio.CapacityLimiter(_DOWNLOADS_AT_ONCE)
     )
-    _failures: list[ReleaseError] = field(default_factory=list)
+    # What failed so far; none in the end if everything is proven.
+    failures: list[ReleaseError] = field(default_factory=list)
+    _files: tuple[ExpectedFile, ...] = ()
     # What came first, by filename.
     _served: dict[str, Download] = field(default_factory=dict)
     _followed: set[IndexFile] = field(default_factory=set)
 
-    async def run(self, pages: Mapping[str, ProjectPage]) -> list[ReleaseError]:
-        """The failures; none if everything is proven. `pages` are by the variant that saw them."""
+    async def run(self, pages: Mapping[str, ProjectPage]) -> None:
+        """Verify what these pages list; they are by the variant that saw them."""
         page = next(iter(pages.values()))
+        self._files = self._expected.expectation.files(page)
         for file in self._files:
             listed = page.files[file.filename]
             # What follows the question mark is a signature, if anything.
@@ -91,12 +94,23 @@ class Verification:
         self._warn_of_extra_files(pages.values())
         self._warn_of_the_status(page)
         self._judge_missing_hashes(page)
-        if self._context.plan.until is Until.LISTED:
-            return self._failures
-        await self.follow_links(pages)
-        if self._context.plan.until is Until.INSTALLABLE and not self._failures:
+        if self._context.plan.until is Until.DOWNLOADABLE:
+            await self.follow_links(pages)
+        elif self._context.plan.until is Until.INSTALLABLE:
+            await self._download_and_ask(pages)
+
+    async def _download_and_ask(self, pages: Mapping[str, ProjectPage]) -> None:
+        """Clients are asked during the downloads, if it is known what they must get."""
+        page = next(iter(pages.values()))
+        at_once = not self.failures and all(_published(file) for file in self._files)
+        async with anyio.create_task_group() as group:
+            if at_once:
+                group.start_soon(self._ask_clients, page)
+            if await self.follow_links(pages):
+                # What clients say about wrong files, after several tries, is nothing new.
+                group.cancel_scope.cancel()
+        if not at_once and not self.failures:
             await self._ask_clients(page)
-        return self._failures
 
     async def follow_links(self, pages: Mapping[str, ProjectPage]) -> list[ReleaseError]:
         """Verify what these pages link to and was not verified before; what failed so far.
@@ -106,7 +120,7 @@ class Verification:
         async with anyio.create_task_group() as group:
             for file in self._files:
                 group.start_soon(self._verify_file, file, pages)
-        return self._failures
+        return self.failures
 
     def digests(self, pages: Mapping[str, ProjectPage]) -> dict[str, str]:
         """The sha256 of each file: what was published, else was served, else is listed.
@@ -129,7 +143,7 @@ class Verification:
         if problem.severity == "warning":
             self._context.report(events.ProblemFound(problem))
         else:
-            self._failures.append(ReleaseError(verdict, problem))
+            self.failures.append(ReleaseError(verdict, problem))
 
     def _left(self) -> float:
         return max(self._deadline - self._context.clock.monotonic(), 0.0)
@@ -255,12 +269,19 @@ class Verification:
 
     async def _ask_clients(self, page: ProjectPage) -> None:
         """Have the real clients get every wheel, or find the sdists where there is none."""
+        published = {file.filename: self._of(file) for file in self._files}
         wheels = [file for file in self._files if file.parsed.kind == "wheel"]
         asked = [self._request(file, page.files[file.filename]) for file in wheels or self._files]
         requests = [request for request in asked if request is not None]
-        self._failures += await ask_clients(
-            self._index.url, requests, self._served, self._context, self._deadline
+        self.failures += await ask_clients(
+            self._index.url, requests, published, self._context, self._deadline
         )
+
+    def _of(self, file: ExpectedFile) -> Published:
+        if (known := _published(file)) is not None:
+            return known
+        served = self._served[file.filename]
+        return Published(served.size, served.sha256)
 
     def _request(self, file: ExpectedFile, listed: IndexFile) -> ClientRequest | None:
         parsed = file.parsed
@@ -271,8 +292,16 @@ class Verification:
             if target is None:
                 self._tell(problems.fits_no_python(self._index.url, file.filename))
                 return None
-        sha256 = self._served[file.filename].sha256
-        return ClientRequest(file.filename, sha256, parsed.name, str(parsed.version), target)
+        return ClientRequest(
+            file.filename, self._of(file).sha256, parsed.name, str(parsed.version), target
+        )
+
+
+def _published(file: ExpectedFile) -> Published | None:
+    """What clients must get of a file, if that is known without downloading it."""
+    if file.listed_only or file.sha256 is None or file.size is None:
+        return None
+    return Published(file.size, file.sha256)
 
 
 def _wrong(listed: Iterable[tuple[str, str]], got: Download) -> list[tuple[str, str, str | None]]:
