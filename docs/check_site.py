@@ -56,4 +56,4 @@ def faults(site: Path) -> list[str]:
 
 if __name__ == "__main__":
     found = faults(Path(sys.argv[1]).resolve())
-    sys.exit("\n".join(found))
+    sys.exit("\n".join(found) or 0)
