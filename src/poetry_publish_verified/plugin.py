@@ -81,7 +81,14 @@ class PublishVerifiedPlugin(ApplicationPlugin):
     def activate(self, application: Application) -> None:
         """Register each command by name; its class is imported when it is run."""
         if "publish-verified" in sys.argv:
+            import atexit
+            import gc
             import signal
+
+            # Python's last collections would walk all that Poetry has loaded: that would be most of
+            # the end of a run. PyPy has nothing of the kind.
+            if hasattr(gc, "freeze"):
+                atexit.register(gc.freeze)
 
             # Until a run reports its own end, cleo would make 1 of it, as of wrong usage.
             with suppress(ValueError):

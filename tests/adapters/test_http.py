@@ -10,6 +10,8 @@ import gzip
 import hashlib
 import os
 import ssl
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, TypeVar
@@ -872,6 +874,39 @@ def test_verification_can_be_disabled() -> None:
     checked, unchecked = tls_context(Access()), tls_context(Access(verify=False))
     assert (checked.verify_mode, checked.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert (unchecked.verify_mode, unchecked.check_hostname) == (ssl.CERT_NONE, False)
+
+
+def test_what_differs_in_credentials_alone_shares_its_certificates() -> None:
+    """They are loaded once, however many pools and tokens a run has."""
+    assert tls_context(Access("harbour", "secret")) is tls_context(Access())
+    assert tls_context(Access("harbour", "secret"), trust_usual=True) is tls_context(Access())
+    assert tls_context(Access(verify=False)) is not tls_context(Access())
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_loaded_early(tmp_path: Path, content: str | None) -> None:
+    """The thread that loads them says nothing; who needs them gets the error."""
+    path = tmp_path / "usual.pem"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    program = """
+import sys, threading
+import certifi
+certifi.where = lambda: sys.argv[1]
+from poetry_publish_verified.adapters.tls import load_usual_certificates, tls_context
+from poetry_publish_verified.core.urls import Access
+load_usual_certificates()
+for thread in threading.enumerate()[1:]:
+    thread.join()
+try:
+    tls_context(Access())
+except OSError as error:
+    print(type(error).__name__)
+"""
+    command = [sys.executable, "-c", program, str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG)
+    assert done.stdout.strip() == ("FileNotFoundError" if content is None else "SSLError")
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("which", ["ca", "client_cert"])

@@ -1,10 +1,12 @@
-"""What the plugin costs every other Poetry command: next to nothing."""
+"""What the plugin costs every other Poetry command: next to nothing; and how its own ones end."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from tests.beds.environments import PoetryEnvironment
@@ -56,3 +58,23 @@ print(json.dumps(sorted(sys.modules)))
     more = loaded(poetry_environment) - loaded(stock_environment)
     assert "poetry_publish_verified.plugin" in more
     assert {name for name in more if not name.startswith("poetry_publish_verified")} == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "spared"), [("publish-verified explain", True), ("about", False)]
+)
+def test_end_collects_no_garbage(
+    poetry_environment: PoetryEnvironment, command: str, spared: bool
+) -> None:
+    """Only the plugin's own commands end without a last search for garbage among all modules."""
+    program = """
+import atexit, gc, sys
+atexit.register(lambda: print("frozen:", gc.get_freeze_count() > 0))
+from poetry.console.application import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [poetry_environment.python, "-I", "-c", program, *command.split()],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == f"frozen: {spared}"

@@ -8,6 +8,7 @@ from cleo.helpers import option
 from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
 
+from poetry_publish_verified.adapters.tls import load_usual_certificates
 from poetry_publish_verified.cli.after_run import tell_others
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import (
@@ -140,6 +141,7 @@ Exit codes:
 
     def handle(self) -> int:
         started = datetime.now(UTC)
+        load_usual_certificates()
         settings = read_settings(self, _DEFAULTS)
         if self.option("plan"):
             return self._show_plan(settings, started)
