@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
     "_lines": Kind("a list; in a string, one per line", "'packages/*'", '["packages/*"]'),
     "_text": Kind("a path", "{}", '"{}"'),
     "_seconds": Kind(DURATION, "30m", '"30m"'),
+    "_silence": Kind("a duration of at least a minute, or `off`", "10m", '"10m"'),
     "_flag": Kind("`true` or `false`", "true", "true"),
     "_command": Kind(
         "a program and its arguments: a list, or a string that is split as a shell would",
@@ -102,10 +103,14 @@ MORE: dict[str, str] = {
     "stages": "[Stages](../how-to/stages.md)",
     "confirm": "[Confirm before publishing](../how-to/confirm.md)",
     "checklist": "[Checklist](../how-to/confirm.md#checklist)",
+    "lock-stale": "[A holder that is gone for good]"
+    "(../explanation/locks.md#a-holder-that-is-gone-for-good)",
 }
 # No option describes these.
 SAID = {
     "checklist": "Questions that `--confirm` asks one by one before it asks whether to publish.",
+    "lock-stale": "How long a run may give no sign of life before another one takes the lock of the"
+    " release away from it.",
     "publish": "Whether this project is published at all. Counts in the project's own"
     " pyproject.toml.",
 }
@@ -116,6 +121,7 @@ DEFAULTS: dict[str, str] = {
     "until": "`installable`; for `wait`: `downloadable`",
     "grace": "`1h`",
     "hook-timeout": "`60s`",
+    "lock-stale": "`off`",
     "tags": "`v{version}`, `{version}`",
 }
 

@@ -31,6 +31,7 @@ class Verdict(StrEnum):
     UPLOAD_FAILED = "upload-failed", 4
     NOT_VISIBLE = "not-visible", 6
     UNKNOWN = "unknown", 6
+    LOCK_LOST = "lock-lost", 8
     LOCK_TIMEOUT = "lock-timeout", 8
     PREFLIGHT_REFUSED = "preflight-refused", 3
     KEPT_REMOTE = "kept-remote", 0
@@ -254,6 +255,9 @@ class Code(StrEnum):
     LOCK_NOT_FREE = "PV801", "Another process did not release a lock in time."
     LOCK_UNAVAILABLE = "PV802", "A lock is not available on this filesystem."
     LOCK_ORDER = "PV803", "A nested command would have to wait for its own parent."
+    LOCK_LOST = "PV804", "Another process broke the lock of this release."
+    LOCK_BROKEN = "PV805", "This run broke the lock of another process."
+    LOCKS_OF_ONE_HOST = "PV806", "The locks of this filesystem do not exclude other hosts."
     TAGGED_NOT_PUBLISHED = "PV901", "A version is tagged in git, but not published."
     PUBLISHED_NOT_TAGGED = "PV902", "A version is published, but not tagged in git."
     METADATA_BEHIND = "PV903", "The release metadata is behind the index."

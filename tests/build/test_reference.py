@@ -69,7 +69,7 @@ def test_the_spellings_of_a_setting_mean_the_same(key: str) -> None:
     """Option, variable and key, as shown, give one value, which is not the default."""
     field = {"index": "indexes"}.get(key, key.replace("-", "_"))
     values = [getattr(each, field) for each in resolved(key)]
-    assert len(values) == 3 - (key == "checklist")
+    assert len(values) == 3 - (key in {"checklist", "lock-stale"})
     assert [each for each in values if each != values[0]] == []
     assert values[0] != getattr(Settings(), field)
 

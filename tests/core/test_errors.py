@@ -19,6 +19,7 @@ ORDER = [
     Verdict.UPLOAD_FAILED,
     Verdict.NOT_VISIBLE,
     Verdict.UNKNOWN,
+    Verdict.LOCK_LOST,
     Verdict.LOCK_TIMEOUT,
     Verdict.PREFLIGHT_REFUSED,
     Verdict.KEPT_REMOTE,
@@ -36,8 +37,8 @@ def test_gravest_verdict_wins(graver: Verdict, other: Verdict) -> None:
 
 def test_verdict_exit_codes() -> None:
     """Each failure has its own exit code; an unfinished run has none."""
-    failures = [verdict.exit_code for verdict in ORDER[:10]]
-    assert failures == [130, 1, 7, 5, 9, 4, 6, 6, 8, 3]
+    failures = [verdict.exit_code for verdict in ORDER[:11]]
+    assert failures == [130, 1, 7, 5, 9, 4, 6, 6, 8, 8, 3]
     assert Verdict.RUNNING.exit_code is None
     assert Verdict.BLOCKED.exit_code is None
 

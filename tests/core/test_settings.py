@@ -36,6 +36,7 @@ def test_defaults() -> None:
         ),
         ("timeout", "1h", "90", 30, "timeout", [3600.0, 90.0, 30.0]),
         ("format", "json", "text", "json", "format", ["json", "text", "json"]),
+        ("lock-stale", "1m", "off", 3600, "lock_stale", [60.0, None, 3600.0]),
         ("metadata", "a.json", "b.json", "c.json", "metadata", ["a.json", "b.json", "c.json"]),
         ("history", "a.jsonl", "b", "c", "history", ["a.jsonl", "b", "c"]),
         ("report", "a.html", "b", "c", "report", ["a.html", "b", "c"]),
@@ -157,6 +158,16 @@ def test_invalid_timeout_in_a_table(value: object) -> None:
     """A timeout that is not a positive duration is a fault, whatever its type."""
     with pytest.raises(ReleaseError, match=r"Invalid value for .*timeout"):
         resolve({}, {}, {"timeout": value}).checked()
+
+
+@pytest.mark.parametrize("value", ["59s", 10, "never", True, ""])
+def test_invalid_lock_stale(value: object) -> None:
+    """A holder cannot be silent for less than a minute, and nothing else switches it off."""
+    resolved = resolve({}, {}, {"lock-stale": value})
+    if value:
+        with pytest.raises(ReleaseError, match=r"Invalid value for .*lock-stale"):
+            resolved.checked()
+    assert resolved.found.lock_stale is None
 
 
 @pytest.mark.parametrize("value", [2, 2.5])

@@ -11,6 +11,8 @@ import pytest
 from cleo.testers.command_tester import CommandTester
 
 from poetry_publish_verified.cli.doctor import DoctorCommand
+from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.guard.locks.breaking import Breaking
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.plugin_sets.store import PluginSets
@@ -182,3 +184,18 @@ def test_who_else_can_clean() -> None:
             os.chown(path, OWNER, OWNER)
         (parent / ".poetry" / ".nox").chmod(0o555)
         assert as_user(OWNER, "clean", parent).endswith(": could not be removed\n")
+
+
+@pytest.mark.usefixtures("home")
+def test_broken_lock_is_removed(project: Path) -> None:
+    """Whoever still holds the file of a broken lock holds up nobody, least of all from afar."""
+    release = LockPlaces(None).release(project, "https://upload.example/legacy/")
+    said: list[Problem] = []
+    with holder_of(release):
+        breaking = Breaking(said.append, at_once=True)
+        with acquire(release, print, required=True, breaking=breaking) as ours:
+            assert ours
+        code, out = clean(project)
+    assert said
+    assert code == 0, out
+    assert not (project / ".poetry").exists()

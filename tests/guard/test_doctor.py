@@ -15,6 +15,7 @@ from poetry_publish_verified.guard.doctor.lock_trial import Trial, try_locks
 from poetry_publish_verified.guard.doctor.locks import FilesystemCheck
 from poetry_publish_verified.guard.doctor.plugins import diagnose
 from poetry_publish_verified.guard.locks.filesystems import Filesystem, filesystem_of
+from poetry_publish_verified.guard.locks.holders import record_of
 from poetry_publish_verified.guard.locks.places import LockPlaces
 from tests.beds.plugins import write_project
 from tests.beds.poetry import Poetry
@@ -199,6 +200,23 @@ def test_locks_and_holders(newest: Poetry) -> None:
     assert left == set()
 
 
+def test_release_held_elsewhere(newest: Poetry) -> None:
+    """The way out is to break the lock of a release, and to delete any other."""
+    not_to_release(newest)
+    places = LockPlaces(None)
+    project = places.project(newest.project)
+    release = places.release(newest.project, "https://upload.example/legacy/")
+    with holder_of(project), holder_of(release):
+        for lock in (project.path, release.path):
+            record = record_of(lock)
+            away = {**json.loads(record.read_text()), "process": "0" * 12 + "-1-1", "host": "far"}
+            record.write_text(json.dumps(away))
+        told = newest.run("publish-verified", "doctor").out.replace("\n", " ")
+    assert f"If far is gone for good, delete {project.path}." in told
+    way_out = f"If far is gone for good, publish with --break-lock, which renames {release.path}."
+    assert way_out in told
+
+
 def test_filesystem_without_locks(newest: Poetry) -> None:
     """A filesystem without locks is a finding, with its consequences."""
     not_to_release(newest)
@@ -248,6 +266,7 @@ def test_fuse_mount(tmp_path: Path) -> None:
         ("nfs", "local_lock=flock", "local_lock=flock"),
         ("nfs", "local_lock=posix", ""),
         ("cifs", "nobrl", "nobrl"),
+        ("fuse.sshfs", "user_id=0", "sshfs"),
     ],
 )
 def test_mount_options_without_locks(
@@ -257,10 +276,26 @@ def test_mount_options_without_locks(
     table = f"1 0 0:5 / / rw,relatime shared:1 - {kind} server:/x rw,vers=3,{option},addr=10.0.0.1"
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
     found = filesystem_of(tmp_path)
-    assert found.option_without_locks == alone
+    assert found.why_local == alone
     trial = Trial(found, excludes=True, frees=True)
     assert trial.is_sound == (not alone)
-    assert ("work on this host only" in FilesystemCheck(("a cache",), trial).words) == bool(alone)
+    check = FilesystemCheck(("a cache",), trial)
+    assert ("work on this host only" in check.words) == bool(alone)
+    assert check.state == ("warning" if alone else "ok")
+    assert "refuses" not in check.remedy
+
+
+def test_what_follows_from_a_trial() -> None:
+    """A release is refused only where no lock can be taken."""
+    here = Filesystem("nfs", Path("/srv"), frozenset({"nolock"}))
+    checks = [
+        FilesystemCheck(("a cache",), trial)
+        for trial in (Trial(here), Trial(here, excludes=True), Trial(here, error="No locks"))
+    ]
+    assert [check.state for check in checks] == ["error"] * 3
+    assert ["refuses to run" in check.remedy for check in checks] == [False, False, True]
+    assert "two processes held the same one" in checks[0].words
+    assert "still held after its holder was killed" in checks[1].words
 
 
 def test_escaped_mount_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -274,5 +309,5 @@ def test_escaped_mount_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert filesystem_of(tmp_path) == Filesystem("ext4", Path("/"), frozenset({"rw"}))
     shared = filesystem_of(tmp_path / "my share" / "below")
     assert (shared.kind, shared.is_shared) == ("nfs4", True)
-    assert shared.option_without_locks == ""
+    assert shared.why_local == ""
     assert filesystem_of(tmp_path / "my share2").kind == "ext4"

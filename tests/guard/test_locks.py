@@ -204,7 +204,7 @@ def test_full_or_read_only_disk(
 
 
 def test_lock_file_of_a_lost_host(resource: Resource) -> None:
-    """The message names the file to delete if the holder's host is gone for good."""
+    """The message names host, file and the way out if the holder's host is gone for good."""
     with holder_of(resource):
         file = resource.path.with_name("thing.holder")
         away = {**json.loads(file.read_text()), "process": "0" * 12 + "-1-1", "host": "far"}
@@ -219,8 +219,9 @@ def test_lock_file_of_a_lost_host(resource: Resource) -> None:
             acquire(resource, print, required=True, default_timeout=0),
         ):
             pytest.fail("It has what another process holds")
-    assert "delete" not in here.value.problem.remedy
-    assert f"If far is gone for good, delete {resource.path}." in there.value.problem.remedy
+    assert "gone for good" not in here.value.problem.remedy
+    way_out = f"If far is gone for good, publish with --break-lock, which renames {resource.path}."
+    assert way_out in there.value.problem.remedy
 
 
 def test_record_of_a_killed_holder(resource: Resource) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.building import make_builds_differ
 from tests.beds.indexes import Index
+from tests.beds.processes import HANG
 from tests.beds.projects import read_receipt
-from tests.beds.release import ended, holds, publish
+from tests.beds.proxy import is_upload
+from tests.beds.release import REPOSITORY, ended, holds, problems, publish, uploads
 from tests.guard.holding import holder_of
 
 if TYPE_CHECKING:
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.beds.poetry import Poetry, Run
     from tests.beds.projects import Project
+    from tests.beds.proxy import Answer, Exchange, FaultProxy
 
 
 def lock_of(project: Project) -> Resource:
@@ -99,3 +105,58 @@ def test_two_repositories_at_once(
         ended(run, 0)
     assert len(log.read_text(encoding="utf-8").splitlines()) == 1
     assert pypi.stored(project.name) == devpi.stored(project.name) == project.hashes()
+
+
+def test_holder_that_wakes_up_after_its_lock_was_broken(
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index, tmp_path: Path
+) -> None:
+    """It sends no other file and ends in 8; its receipt says what it sent, and all is out."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold_up(exchange: Exchange) -> Answer:
+        arrived.set()
+        assert go_on.wait(HANG)
+        return exchange.forward()
+
+    proxy.on(is_upload, hold_up, times=1)
+    mine = tmp_path / "mine.json"
+    options = ("publish-verified", "-n", "-r", REPOSITORY, "--until", "listed", "--receipt", mine)
+    known = poetry.with_variables(**behind.environment(REPOSITORY))
+    with known.started(*options, cwd=project.path) as holder:
+        assert arrived.wait(HANG)
+        os.killpg(holder.pid, signal.SIGSTOP)
+        run = publish(poetry, project, behind, "--break-lock", "--format", "json")
+        go_on.set()
+        os.killpg(holder.pid, signal.SIGCONT)
+        out, err = holder.communicate(timeout=HANG)
+    ended(run, 0)
+    (warning,) = problems(project.receipt())
+    assert (warning["code"], warning["severity"]) == ("PV805", "warning")
+    assert f"process {holder.pid} on" in warning["message"]
+    assert any(event.get("problem", {}).get("code") == "PV805" for event in run.events)
+    assert holder.returncode == 8, out + err
+    assert "PV804" in out + err
+    states = uploads(holds(read_receipt(mine), "lock-lost", 8))
+    assert sorted(states.values()) == ["already-there", "not-sent"]
+    # The one that was under way, and two of the other run.
+    assert len(proxy.uploads) == 3
+
+
+def test_lock_is_broken_before_a_rollback(
+    poetry: Poetry, project: Project, open_pypi: Index
+) -> None:
+    """Rollback breaks a lock too, says so, and only if that is asked for."""
+    project.build()
+    ended(publish(poetry, project, open_pypi), 0)
+    receipt = project.dist / ".publish-verified" / "lantern-1.0.json"
+    rollback = ("publish-verified", "rollback", "-n", "--yes", "--receipt", receipt)
+    at_once = poetry.with_variables(
+        POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT="0", **open_pypi.environment(REPOSITORY)
+    )
+    with holder_of(lock_of(project)) as holder:
+        ended(at_once.run(*rollback, cwd=project.path), 8)
+        run = at_once.run(*rollback, "--break-lock", cwd=project.path)
+    ended(run, 0)
+    assert "PV805" in run.err
+    assert f"process {holder.pid} on" in run.err
+    assert open_pypi.stored("lantern") == {}

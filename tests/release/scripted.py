@@ -425,6 +425,7 @@ class World:
         self.read_for = 0.0
         self.slots = 32
         self.provenance: ProvenanceCheck | None = None
+        self.lost_after = math.inf
         self.client: ScriptedClient = ScriptedClient(self.index)
         self.others: list[ScriptedClient] = []
         self.events: list[Event] = []
@@ -477,6 +478,12 @@ class World:
         self.report(RunEnded(verdict))
         return self.outcome(verdict)
 
+    async def require_locks(self) -> None:
+        """Raise ReleaseError once as many uploads as `lost_after` have been sent."""
+        if len(self.repository.sent) >= self.lost_after:
+            problem = Problem(Code.LOCK_LOST, "Another run has the lock.", "Let it finish.")
+            raise ReleaseError(Verdict.LOCK_LOST, problem)
+
     def release(self, release: Release) -> Release:
         """The release as it is read."""
         return release
@@ -494,6 +501,7 @@ class World:
             encodings=Encodings(),
             jitter=lambda: 0.0,
             slots=anyio.CapacityLimiter(self.slots),
+            require_locks=self.require_locks,
             provenance=self.provenance,
         )
 

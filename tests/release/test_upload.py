@@ -95,6 +95,31 @@ def test_failure_stops_new_uploads() -> None:
     assert sorted(world.repository.sent) == sorted([WHEELS[1], WHEELS[4], WHEELS[5], SDIST])
 
 
+@pytest.mark.parametrize("sent", [0, 1, 3])
+def test_lost_lock_stops_new_uploads(sent: int) -> None:
+    """Nothing is sent after the lock is lost, and the receipt says what was."""
+    world = World()
+    world.lost_after = sent
+    ending = world.publish(replace(PLAN, jobs=1), *MANY)
+    assert ending.verdict is Verdict.LOCK_LOST
+    assert ending.receipt["exit_code"] == 8
+    assert ending.codes == [Code.LOCK_LOST]
+    assert len(world.repository.sent) == sent
+    states = list(ending.uploads.values())
+    assert states.count("uploaded") == sent
+    assert set(states) - {"uploaded"} <= {"not-sent", "pending"}
+
+
+def test_lost_lock_ends_retries() -> None:
+    """A file whose upload failed is not sent again after the lock is lost."""
+    world = World()
+    world.lost_after = 1
+    world.repository.scripts = {WHEELS[0]: [BUSY]}
+    ending = world.publish(PLAN, *MANY)
+    assert ending.verdict is Verdict.LOCK_LOST
+    assert world.repository.sent == [WHEELS[0]]
+
+
 @pytest.mark.parametrize("fault", [GONE, BUSY, NOT_REACHED, SLOW_DOWN])
 def test_transient_failure_is_retried(fault: ScriptedAnswer) -> None:
     """A transient failure costs a pause and another try, and both are reported."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -103,6 +104,7 @@ class Monorepo:
             encodings=Encodings(),
             jitter=lambda: 0.0,
             slots=nullcontext(),
+            require_locks=anyio.lowlevel.checkpoint,
         )
         member = WorkspaceMember(identity.name, identity.version, f"packages/{name}")
         source = InMemoryRelease(Release(identity, (built,)), self.clock)

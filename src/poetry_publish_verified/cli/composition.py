@@ -280,6 +280,7 @@ class _Adapters:
             if extra_is_installed()
             else None,
             slots=self.slots,
+            require_locks=source.started.require_locks,
             tokens=tokens,
             attester=self.attester(tokens, plan),
         )

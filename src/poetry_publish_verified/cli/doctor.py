@@ -148,20 +148,12 @@ def _locks(root: Path | None) -> Iterator[Check]:
         locked_privately,
     )
     from poetry_publish_verified.guard.locks.attempt import is_free
-    from poetry_publish_verified.guard.problems import LOCKS_DO_NOT_WORK, holder_host_gone
+    from poetry_publish_verified.guard.locks.places import is_of_a_release
+    from poetry_publish_verified.guard.problems import break_if_gone, delete_if_gone
 
     places = lock_directories(root)
     for one in check_filesystems(places):
-        # What cannot be written cannot be broken by two at once either.
-        works = one.trial is None or one.trial.is_sound
-        broken = not works and one.trial is not None and one.trial.unknown is None
-        state: Literal["ok", "warning", "error"] = "error" if not works else "ok"
-        yield Check(
-            "locks",
-            "warning" if one.trial is None else state,
-            one.words,
-            LOCKS_DO_NOT_WORK if broken else "",
-        )
+        yield Check("locks", one.state, one.words, one.remedy)
     for name in locked_privately(root):
         words = f"The lock of {name} is yours alone: others who can change {name} ignore it."
         yield Check("locks", "note", words)
@@ -170,7 +162,8 @@ def _locks(root: Path | None) -> Iterator[Check]:
             words = f"{holder.resource} is free, because its holder was killed: {holder}."
             yield Check("locks", "ok", words)
         else:
-            remedy = holder_host_gone(holder.host, lock) if holder.is_elsewhere else ""
+            way_out = break_if_gone if is_of_a_release(lock) else delete_if_gone
+            remedy = way_out(holder.host, lock) if holder.is_elsewhere else ""
             yield Check("locks", "note", f"{holder.resource} is in use by {holder}.", remedy)
 
 

@@ -1,5 +1,6 @@
 """`poetry publish-verified explain`: what a code means, what is true then, and what to do."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from cleo.helpers import argument
@@ -9,7 +10,7 @@ from poetry_publish_verified.cli.options import SuggestingCommand
 from poetry_publish_verified.core.problems.usage import unknown_code
 from poetry_publish_verified.core.settings import closest
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.guard.problems import lock_not_free, lock_unavailable
+from poetry_publish_verified.guard import problems
 from poetry_publish_verified.output.explanations import Explanation, explain, in_text
 from poetry_publish_verified.output.words import escaped, problem_lines
 
@@ -48,12 +49,17 @@ class ExplainCommand(SuggestingCommand):
 
 def explained(code: Code) -> Explanation:
     """The explanation of a code, with those of the guard."""
-    busy = "the project /home/me/lantern was not free within 300 s; in use by poetry install"
+    release, lock = "the release of lantern to this repository", Path("/srv/lantern/release")
+    holder = "`poetry publish-verified` (process 4711 on build-7, another host or container)"
+    busy = f"{release} was not free within 900 s; in use by {holder}."
     return explain(
         code,
         (
-            lock_not_free(f"{busy}.", "", is_nested=False),
-            lock_not_free(f"{busy}.", "", is_nested=True),
-            lock_unavailable("/home/me/lantern cannot be locked: No locks available."),
+            problems.lock_not_free(busy, problems.break_if_gone("build-7", lock), is_nested=False),
+            problems.lock_not_free(busy, "", is_nested=True),
+            problems.lock_unavailable(f"{release} cannot be locked: No locks available."),
+            problems.lock_lost(release, lock, holder),
+            problems.lock_broken(release, holder, 7260.0, lock.with_name("release.broken-4f1e")),
+            problems.locks_of_one_host("nfs at /srv", "nolock"),
         ),
     )

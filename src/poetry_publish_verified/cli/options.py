@@ -117,6 +117,16 @@ def release_options(defaults: Settings, indexes: str) -> list[Option]:
     ]
 
 
+def break_lock_option() -> Option:
+    """The option of the commands that lock a release."""
+    return option(
+        "break-lock",
+        None,
+        "If another process holds the lock of the release, take it away from that process, which"
+        " then stops before its next upload. For a host that is gone for good.",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
     """The options that apply to every release of a run, as `poetry publish` has them."""
@@ -130,6 +140,7 @@ class PublishOptions:
     rehearsal: bool
     stage_only: bool
     yes: bool
+    break_lock: bool
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -149,6 +160,7 @@ class PublishOptions:
             rehearsal=bool(command.option("rehearse")),
             stage_only=bool(command.option("stage-only")),
             yes=bool(command.option("yes")),
+            break_lock=bool(command.option("break-lock")),
         )
 
     @property

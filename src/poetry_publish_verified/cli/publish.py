@@ -68,10 +68,10 @@ def publish_one(
     except Exception:
         keep_receipt(project)
         raise
-    locks, hold = stack.enter_context(ExitStack()), partial(release.hold, command)
+    locks, hold = stack.enter_context(ExitStack()), partial(release.hold, command, again=True)
     if not options.rehearsal:
         # The default receipt belongs to whoever holds the lock.
-        hold(locks)
+        release.hold(command, locks)
     keep_receipt(project)
     built = build.build_here(command, release) if options.build else None
     source = DistDirRelease(release, built, records.of_project(project.identity.name))
@@ -155,12 +155,12 @@ def publish_many(
     refuse_unwritable(given, for_users=options.for_users)
     if options.for_users:
         records.refuse_unwritable(each.project.identity.name for each in releases)
-    locks, hold = stack.enter_context(ExitStack()), partial(_hold, command, releases)
+    locks, hold = stack.enter_context(ExitStack()), partial(_hold, command, releases, again=True)
     if not options.rehearsal:
         if options.build:
             build.confirm_build(command, releases)
         _make_room_for_files(_FILES_BESIDE + 2 * len(releases))
-        hold(locks)
+        _hold(command, releases, locks)
     built = anyio.run(_build, command, releases, settings.jobs) if options.build else {}
     arriving = [
         DistDirRelease(each, built.get(each), records.of_project(each.project.identity.name))
@@ -180,10 +180,12 @@ def publish_many(
     return verdict
 
 
-def _hold(command: Command, releases: Iterable[StartedRelease], locks: ExitStack) -> None:
+def _hold(
+    command: Command, releases: Iterable[StartedRelease], locks: ExitStack, *, again: bool = False
+) -> None:
     """Lock all checkouts, always in the same order, so that no two runs deadlock."""
     for release in sorted(releases, key=lambda each: str(each.project.root)):
-        release.hold(command, locks)
+        release.hold(command, locks, again=again)
 
 
 def _start(

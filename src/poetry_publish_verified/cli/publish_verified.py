@@ -14,6 +14,7 @@ from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import (
     PublishOptions,
     SuggestingCommand,
+    break_lock_option,
     release_options,
     value_option,
 )
@@ -104,6 +105,7 @@ class PublishVerifiedCommand(SuggestingCommand):
             "Publish only this project, once those of --projects that it depends on are visible."
             " For jobs on several machines.",
         ),
+        break_lock_option(),
         option("fail-fast", None, "Do not start another project once one has failed."),
         option("plan", None, "Only show which projects would be published, and in which order."),
         option(
@@ -133,7 +135,7 @@ Exit codes:
     5  The index has different content under the same file name.
     6  The release was not visible in time.
     7  An index serves something other than what was built.
-    8  A lock was not free in time.
+    8  A lock was not free in time, or another process broke it.
   130  Interrupted.
 """
 

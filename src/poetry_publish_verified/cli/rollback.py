@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,12 +23,17 @@ from poetry_publish_verified.adapters.index import SimpleIndex
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.removal import WHY_NOT, HttpRemover
 from poetry_publish_verified.cli.composition import check_certificates, user_agent
-from poetry_publish_verified.cli.options import PublishOptions, SuggestingCommand, value_option
+from poetry_publish_verified.cli.options import (
+    PublishOptions,
+    SuggestingCommand,
+    break_lock_option,
+    value_option,
+)
 from poetry_publish_verified.cli.projects import project_or_member
 from poetry_publish_verified.cli.questions import ask
+from poetry_publish_verified.cli.release_locks import Taking, release_locks, require
 from poetry_publish_verified.cli.run import termination_as_interrupt
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
-from poetry_publish_verified.cli.started_release import hold
 from poetry_publish_verified.core.awaited import NotAwaitableError
 from poetry_publish_verified.core.problems import rollback as problems
 from poetry_publish_verified.core.problems import usage
@@ -36,8 +42,8 @@ from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.rollback import SentRelease, sent_in
 from poetry_publish_verified.core.rollback_plan import next_version, releases_page
 from poetry_publish_verified.core.settings import Settings
-from poetry_publish_verified.errors import ReleaseError, Verdict
-from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
+from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.output.words import escaped, problem_lines
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
@@ -56,6 +62,7 @@ class RollbackCommand(SuggestingCommand):
         value_option("receipt", "The receipt of the run to take back."),
         option("repository", "r", "Only what went to this repository.", flag=False),
         option("yes", None, "Delete without asking, such as in CI."),
+        break_lock_option(),
         value_option("timeout", "How long to wait for the index. Default is `15m`."),
         *(each for each in PublishCommand.options if each.name in _OPTIONS),
     ]
@@ -71,7 +78,7 @@ Exit codes:
     3  Nothing was deleted.
     4  The index did not delete everything.
     6  The index does not say whether everything was deleted.
-    8  A lock was not free in time.
+    8  A lock was not free in time, or another process broke it.
   130  Interrupted. Run the same command again to go on.
 """
 
@@ -82,13 +89,16 @@ Exit codes:
                 self._roll_back(given, stack)
         except ReleaseError as error:
             for each in error.problems:
-                for line in problem_lines(each):
-                    self.line_error(line)
+                self._show(each)
             return error.verdict.exit_code or 1
         except KeyboardInterrupt:
             self.line_error("Interrupted. Run the same command again to go on.")
             return Verdict.INTERRUPTED.exit_code or 1
         return 0
+
+    def _show(self, problem: Problem) -> None:
+        for line in problem_lines(problem):
+            self.line_error(line)
 
     def _roll_back(self, given: RunSettings, stack: ExitStack) -> None:
         settings = given.checked()
@@ -100,9 +110,14 @@ Exit codes:
         except Exception as error:
             raise ReleaseError.refused(no_project(error)) from error
         taken, root = self._targets(poetry, sent, settings), poetry.pyproject_path.parent
-        places = LockPlaces(user_lock_directory())
-        for url in sorted({each.release.url for each in taken}):
-            hold(self, places.release(root, url), stack, settings.timeout)
+        locks = release_locks(root, {each.release.url for each in taken})
+        Taking(
+            command=self,
+            timeout=settings.timeout,
+            report=self._show,
+            at_once=self.option("break-lock"),
+            silent_for=settings.lock_stale,
+        ).releases(locks, stack)
         there = anyio.run(_look, taken, settings.timeout)
         gone = [each for each in taken if each not in [one.taken for one in there]]
         for each in gone:
@@ -113,7 +128,7 @@ Exit codes:
         for one in there:
             title, own = one.taken.release.title, one.taken.targets.own.url
             self.line(escaped(f"Deleting {title}, and waiting until nothing of it is on {own}"))
-            anyio.run(_delete, one.taken, settings.timeout)
+            anyio.run(_delete, one.taken, settings.timeout, locks)
             self._say_gone(one)
 
     def _targets(self, poetry: Poetry, sent: list[SentRelease], settings: Settings) -> list[_Taken]:
@@ -213,10 +228,10 @@ async def _look(taken: list[_Taken], timeout: float) -> list[_There]:
     return found
 
 
-async def _delete(taken: _Taken, timeout: float) -> None:
+async def _delete(taken: _Taken, timeout: float, locks: list[Resource]) -> None:
     async with _adapters(taken, timeout) as (rollback, remover):
         await _refuse_unable(rollback, remover, taken)
-        await rollback.delete(remover)
+        await rollback.delete(remover, partial(require, locks))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from poetry_publish_verified.adapters.kept_directory import KEPT
 from poetry_publish_verified.adapters.rehearsal import throwaway_index
 from poetry_publish_verified.adapters.trusted_publishing import ambient_provider
 from poetry_publish_verified.cli.options import PublishOptions
+from poetry_publish_verified.cli.release_locks import Taking, release_locks, require
 from poetry_publish_verified.core import events
 from poetry_publish_verified.core.problems import stages as problems
 from poetry_publish_verified.core.release_order import WorkspaceMember
@@ -21,10 +22,8 @@ from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.core.trusted_publishing import trusted
 from poetry_publish_verified.core.urls import Access, IndexTarget, RepositoryTarget
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
-from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
-from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
-from poetry_publish_verified.guard.seams.application import Notifier
+from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.project import Project
@@ -35,8 +34,9 @@ from poetry_publish_verified.release.interfaces import Plan
 class StartedRelease:
     """One release of a run: its project, what is asked for, where it goes, what reports its events.
 
-    `member` is the project as one of several. While `build_lock` is open, no other process
-    builds the project, or reads what is built for another repository.
+    Locks of holders that were `silent_for` so many seconds are broken. `member` is the project as
+    one of several. While `build_lock` is open, no other process builds the project, or reads what
+    is built for another repository.
     """
 
     project: Project
@@ -46,6 +46,7 @@ class StartedRelease:
     stages: tuple[tuple[Targets, Plan], ...]
     dist_dir: Path
     report: Callable[[events.Event], None]
+    silent_for: float | None = None
     member: WorkspaceMember | None = None
     build_lock: ExitStack = field(default_factory=ExitStack)
 
@@ -65,32 +66,36 @@ class StartedRelease:
         stages = tuple((place, replace(plan, dry_run=True)) for place, plan in self.stages)
         return replace(self, plan=replace(self.plan, dry_run=True), stages=stages, report=quietly)
 
-    def hold(self, command: Command, stack: ExitStack) -> None:
+    def hold(self, command: Command, stack: ExitStack, *, again: bool = False) -> None:
         """Lock the checkout, waiting no longer than for indexes; raises ReleaseError.
 
-        To the end of `stack`, no other process releases this project to this repository.
+        To the end of `stack`, no other process releases this project to this repository. Whoever
+        has taken the lock since `--break-lock` keeps it if this is called `again`.
         """
         stack.push(self.build_lock)
-        places, root = LockPlaces(user_lock_directory()), self.project.root
-        locks = [(places.build(root), self.build_lock)]
+        take = Taking(
+            command=command,
+            timeout=self.plan.timeout,
+            report=lambda problem: self.report(events.ProblemFound(problem)),
+            at_once=self.options.break_lock and not again,
+            silent_for=self.silent_for,
+            export=self.member is None,
+        )
         if self.options.for_users:
-            urls = {each.repository.url for each in (self.targets, *self.stage_targets)}
-            # Always in the same order, so that no two runs deadlock.
-            locks = [*((places.release(root, url), stack) for url in sorted(urls)), *locks]
-        for resource, until in locks:
-            hold(command, resource, until, self.plan.timeout, export=self.member is None)
+            take.releases(self._release_locks(), stack)
+        take.all([self._build_lock], self.build_lock)
 
+    async def require_locks(self) -> None:
+        """Raise ReleaseError if another process has broken a lock that this run holds."""
+        await require([*self._release_locks(), self._build_lock])
 
-def hold(
-    command: Command, resource: Resource, until: ExitStack, timeout: float, *, export: bool = True
-) -> None:
-    """Lock something to the end of `until`, waiting for `timeout` seconds; raises ReleaseError."""
-    try:
-        on_wait = Notifier(command.io).warn
-        lock = acquire(resource, on_wait, required=True, default_timeout=timeout, export=export)
-        until.enter_context(lock)
-    except LockRefusedError as error:
-        raise ReleaseError(Verdict.LOCK_TIMEOUT, error.problem) from error
+    def _release_locks(self) -> list[Resource]:
+        urls = {each.repository.url for each in (self.targets, *self.stage_targets)}
+        return release_locks(self.project.root, urls)
+
+    @property
+    def _build_lock(self) -> Resource:
+        return LockPlaces(user_lock_directory()).build(self.project.root)
 
 
 def start_release(
@@ -128,6 +133,7 @@ def start_release(
         stages=tuple((stage, options.stage_plan(settings, stage)) for stage in stages),
         dist_dir=dist_dir,
         report=report,
+        silent_for=settings.lock_stale,
         member=member,
     )
 

@@ -21,7 +21,7 @@ ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 _TABLE = "[tool.publish-verified]"
 # Read elsewhere, before any command runs.
 _OTHER_VARIABLES = ("GUARD", "PLUGIN_SETS", "LOCK_TIMEOUT", "LOCKS_HELD")
-
+_LEAST_SILENCE = 60.0
 
 OPTIONS = {"stages": "stage"}
 """The names of options that are not those of their settings."""
@@ -59,7 +59,8 @@ class Origin(StrEnum):
 class Settings:
     """The settings of a run. Times are in seconds; hooks are a program and its arguments.
 
-    `tags` are patterns of git tags, none if these do not count; None for the usual ones.
+    `lock_stale` is None if no lock is ever broken because its holder is silent. `tags` are patterns
+    of git tags, none if these do not count; None for the usual ones.
     """
 
     indexes: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class Settings:
     stages: tuple[str, ...] = ()
     confirm: bool = False
     checklist: tuple[str, ...] = ()
+    lock_stale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,16 @@ def _seconds(value: Any) -> float:
     return durations.parse(_text(value))
 
 
+def _silence(value: Any) -> float | None:
+    if value == "off":
+        return None
+    seconds = _seconds(value)
+    # A holder has a heartbeat every ten seconds, which others may see half a minute later.
+    if seconds < _LEAST_SILENCE:
+        raise ValueError("expected a duration of at least 1m, or off")
+    return seconds
+
+
 def _one_of(known: Iterable[str], value: Any) -> Any:
     for each in known:
         if value == each:
@@ -315,6 +327,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "stages": ("stages", _texts),
     "confirm": ("confirm", _flag),
     "checklist": ("checklist", _lines),
+    "lock-stale": ("lock_stale", _silence),
 }
 KEYS = tuple(_KEYS)
 """The names of all settings, in pyproject.toml and on the command line."""

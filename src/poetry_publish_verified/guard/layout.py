@@ -10,3 +10,6 @@ LOCKS_DIR = STATE_DIR / "locks-1"
 ARCHIVE_LOCKS_DIR = ".poetry-locks-1"
 LOCK_SUFFIX = ".poetry-lock"
 HOLDER_SUFFIX = ".holder"
+# The lock of those who break a lock, and a lock file that was broken.
+BREAKING_SUFFIX = ".breaking"
+BROKEN = ".broken-"

@@ -187,8 +187,14 @@ def no_answer(seconds: float) -> str:
     return f"no answer within {seconds:g} s"
 
 
-def holder_host_gone(host: str, lock: Path) -> str:
+def delete_if_gone(host: str, lock: Path) -> str:
     return f"If {host} is gone for good, delete {lock}." if host else ""
+
+
+def break_if_gone(host: str, lock: Path) -> str:
+    """`host` is empty where nobody knows who holds the lock."""
+    who = host or "the process that holds the lock"
+    return f"If {who} is gone for good, publish with --break-lock, which renames {lock}."
 
 
 def lock_unavailable(reason: str) -> Problem:
@@ -210,6 +216,46 @@ def lock_not_free(reason: str, if_host_gone: str, *, is_nested: bool) -> Problem
             f" {TIMEOUT_VARIABLE} (in seconds)."
         )
     return _problem(code, reason, f"{remedy} {if_host_gone}".rstrip())
+
+
+def lock_not_broken(reason: str, error: Exception) -> Problem:
+    message = f"{reason} Its lock cannot be broken: {error}."
+    return _problem("LOCK_NOT_FREE", message, "Run this as a user who may rename that file.")
+
+
+def lock_broken(resource: str, holder: str, silent_for: float | None, aside: Path) -> Problem:
+    from poetry_publish_verified.errors import Code, Problem
+
+    since = "" if silent_for is None else f", without a sign of life for {silent_for:.0f} s"
+    return Problem(
+        Code.LOCK_BROKEN,
+        f"Broke the lock of {resource}, held by {holder}{since}. Its file is now {aside}.",
+        "No action needed: if that process still runs, it stops before its next upload.",
+        "warning",
+    )
+
+
+def locks_of_one_host(where: str, why: str) -> Problem:
+    from poetry_publish_verified.errors import Code, Problem
+
+    message = f"Locks on {where} work on this host only, because of {why}. {LOCKS_OF_ONE_HOST}"
+    remedy = (
+        "Publish from one host at a time, or mount it with locks. Later runs do not repeat this."
+    )
+    return Problem(Code.LOCKS_OF_ONE_HOST, message, remedy, "warning")
+
+
+def lock_lost(resource: str, lock: Path, successor: str) -> Problem:
+    from poetry_publish_verified.errors import Code, Problem
+
+    by = f" It is now in use by {successor}." if successor else ""
+    return Problem(
+        Code.LOCK_LOST,
+        f"This run has lost the lock of {resource}: another process renamed or deleted {lock}.{by}"
+        " Nothing else was uploaded or deleted.",
+        "Let the other run finish, or run this again: what is on the index already is recognized"
+        " by its hash.",
+    )
 
 
 def _problem(code: str, message: str, remedy: str) -> Problem:
@@ -306,14 +352,14 @@ def _stock(code: str, message: str, root: Path, stock: Path) -> Finding:
 
 
 def filesystem_locks(
-    where: str, *, option: str, excludes: bool, frees: bool, is_shared: bool
+    where: str, *, why_local: str, excludes: bool, frees: bool, is_shared: bool
 ) -> str:
-    if option:
-        return f"Locks {where} work on this host only: the filesystem is mounted with {option}."
     if not excludes:
         return f"Locks {where} do not work: two processes held the same one at once."
     if not frees:
         return f"A lock {where} was still held after its holder was killed."
+    if why_local:
+        return f"Locks {where} work on this host only, because of {why_local}."
     sound = f"Locks {where} work between processes on this host, and after kill -9."
     unknown = " Whether they work between hosts cannot be tested from one host."
     return sound + unknown if is_shared else sound
@@ -324,9 +370,11 @@ TRIAL_SILENT = "the second process did not answer"
 TRIAL_BUSY = "a new lock was refused as if it were in use"
 
 
-LOCKS_DO_NOT_WORK = (
-    "Parallel Poetry processes can still break each other there, and publish-verified refuses to"
-    " run without a lock."
+LOCKS_DO_NOT_WORK = "Parallel Poetry processes can still break each other there."
+LOCKS_ABSENT = f"{LOCKS_DO_NOT_WORK} publish-verified refuses to run there."
+LOCKS_OF_ONE_HOST = (
+    "Poetry processes on different hosts can still break each other there. If two hosts publish a"
+    " release at once, both build and upload it, and the index decides by hash."
 )
 
 

@@ -213,6 +213,7 @@ _GIVEN: dict[str, Any] = {
 _BY_TYPE = {"bool": False, "int": 3, "float": 3.0}
 _FILES = "The receipt says which files are on the index. The run ends with exit code"
 _STATES: dict[str, str] = {
+    "PV804": "What was sent before is in the receipt. The run ends with exit code 8.",
     "PV1": "Nothing was changed. The command ends with exit code 1.",
     "PV2": "Nothing was uploaded. The run ends with exit code 3.",
     "PV3": f"Nothing more is uploaded. {_FILES} 3 if there is none yet, else with 4.",

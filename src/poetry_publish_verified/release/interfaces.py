@@ -283,12 +283,14 @@ class VerifyContext:
 class PublishContext(VerifyContext):
     """The world of a release that is to be sent; each file takes one of the `slots` meanwhile.
 
+    `require_locks` raises ReleaseError if another process has broken a lock of the release.
     `tokens` is None if the configured credentials, or none, are used; `attester` if
     nothing is to be attested. The `stages` come first.
     """
 
     repository: Repository
     slots: AbstractAsyncContextManager[object]
+    require_locks: Callable[[], Awaitable[None]]
     tokens: TrustedPublisher | None = None
     attester: Attester | None = None
     stages: tuple[Stage, ...] = ()

@@ -133,10 +133,13 @@ async def send_and_prove(release: Release, found: Reconciled, context: PublishCo
     """Everything after the preflight; returns VERIFIED or KEPT_REMOTE."""
     missing = [each for each in release.distributions if each.filename not in found.remote]
     attestations: Mapping[str, str] = {}
+    if missing:
+        # Before anything is signed, too: what is in Sigstore's log stays there.
+        await context.require_locks()
     if context.tokens is not None and missing:
         await context.tokens.current(release.identity.name)
         if context.attester is not None:
-            # After the token, because what is in Sigstore's log stays there.
+            # After the token, for the same reason.
             attestations = await context.attester.attest(
                 missing, release.attestations, context.report
             )

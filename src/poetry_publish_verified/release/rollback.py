@@ -1,6 +1,6 @@
 """Taking a release back where the index lets that be done: look, delete, and look again."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from poetry_publish_verified.core.distribution import versions_among
@@ -55,14 +55,16 @@ class Rollback:
         self._urls = [file.url for file in listed.values()]
         return held
 
-    async def delete(self, remover: Remover) -> None:
+    async def delete(self, remover: Remover, require_lock: Callable[[], Awaitable[None]]) -> None:
         """Look again, delete, and return when nothing of the version is there any more.
 
-        Raises ReleaseError as `files` does, or if something is still there in the end.
+        Raises ReleaseError as `files` and `require_lock` do, or if something is still there in the
+        end.
         """
         held = await self.files()
         if not held:
             return
+        await require_lock()
         self._asked = True
         said = await remover.delete(self.release.name, held)
         end, pause = self._clock.monotonic() + self._timeout, 0.1

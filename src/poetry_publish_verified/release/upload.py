@@ -133,6 +133,10 @@ class _Sending:
                 token = await tokens.current(self._identity.name) if tokens else None
             except ReleaseError as error:
                 return Failed("not-sent", Verdict.UPLOAD_FAILED, error.problems[0])
+            try:
+                await self._context.require_locks()
+            except ReleaseError as error:
+                return Failed("not-sent", error.verdict, error.problems[0])
             report(events.UploadStarted(filename, distribution.size, attempt, attempts))
             answer = await self._context.repository.upload(
                 distribution,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import (
     ARCHIVE_LOCKS_DIR,
+    BROKEN,
     HOLDER_SUFFIX,
     LOCK_SUFFIX,
     LOCKS_DIR,
@@ -95,7 +96,8 @@ def remove(
 
 
 def _why_in_use(lock: Path) -> str:
-    if is_free(lock):
+    # Nobody looks at a broken one, whoever may still hold it.
+    if BROKEN in lock.name or is_free(lock):
         return ""
     if not os.access(lock, os.R_OK | os.W_OK):
         return problems.kept_unopened(lock)

@@ -40,9 +40,14 @@ class Trial(NamedTuple):
     """Whether it got the lock once the first one was killed."""
 
     @property
+    def works_here(self) -> bool:
+        """Whether everything was as it should be between processes of this host."""
+        return self.excludes and self.frees
+
+    @property
     def is_sound(self) -> bool:
-        """Whether everything was as it should be."""
-        return self.excludes and self.frees and not self.filesystem.option_without_locks
+        """Whether nothing is known to be wrong between hosts, either."""
+        return self.works_here and not self.filesystem.why_local
 
 
 def try_locks(directory: Path) -> Trial:

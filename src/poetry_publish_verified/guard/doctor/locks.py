@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.doctor.lock_trial import Trial, try_locks
@@ -37,11 +37,29 @@ class FilesystemCheck(NamedTuple):
             return problems.locks_absent(where, trial.error)
         return problems.filesystem_locks(
             where,
-            option=filesystem.option_without_locks,
+            why_local=filesystem.why_local,
             excludes=trial.excludes,
             frees=trial.frees,
             is_shared=filesystem.is_shared,
         )
+
+    @property
+    def state(self) -> Literal["ok", "warning", "error"]:
+        """Locks of one host alone are worth something; where none can be taken, none is needed."""
+        if self.trial is None:
+            return "warning"
+        if self.trial.is_sound:
+            return "ok"
+        return "warning" if self.trial.works_here else "error"
+
+    @property
+    def remedy(self) -> str:
+        """What follows from it, and what to do."""
+        if self.trial is None or self.trial.is_sound or self.trial.unknown is not None:
+            return ""
+        if self.trial.error is not None:
+            return problems.LOCKS_ABSENT
+        return problems.LOCKS_OF_ONE_HOST if self.trial.works_here else problems.LOCKS_DO_NOT_WORK
 
 
 def _resources(root: Path | None) -> dict[str, Resource]:

@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.locks.files import LockNotNeededError, prepare_lock_file
 from poetry_publish_verified.guard.locks.fresh_view import look_again
+from poetry_publish_verified.guard.locks.lock_file import LockFile
 from poetry_publish_verified.guard.locks.resource import Resource
 
 _FIRST_REPORT_AFTER = 1.0
 _NEXT_REPORT_AFTER = 30.0
 _POLL_INTERVAL = 0.05
+# How often a required lock's file may turn out to be another one than the one just opened.
+_OPENINGS = 5
 
 
 class LockState(Enum):
@@ -45,7 +48,7 @@ def try_lock(resource: Resource, timeout: float, grace: float) -> Iterator[Outco
     """
     attempt = LockAttempt(resource, timeout, grace, required=True)
     try:
-        attempt.wait(lambda _: None)
+        attempt.wait(lambda _: False)
         yield Outcome(attempt.state, attempt.why)
     finally:
         attempt.end()
@@ -65,6 +68,8 @@ class LockAttempt:
         self.untrusted = ""
         """Why the lock file's usual place is not used, though something is there."""
         self.error: Exception | None = None
+        self.file: LockFile | None = None
+        """The file that it got, or that others hold: of a required lock, if there is any."""
         self.timeout = timeout
         self._grace = grace
         self._required = required
@@ -84,8 +89,11 @@ class LockAttempt:
         """Why there is no lock, unless because others hold it."""
         return str(self.error or problems.no_answer(self.timeout + self._grace))
 
-    def wait(self, report: Callable[[float], None]) -> None:
-        """Wait until the attempt ends; `report` gets the seconds left, once in a while."""
+    def wait(self, report: Callable[[float], bool]) -> None:
+        """Wait until the attempt ends, or until `report` says so, once in a while.
+
+        `report` gets the seconds left.
+        """
         until = time.monotonic() + self.timeout
         try:
             self._thread.start()
@@ -97,17 +105,17 @@ class LockAttempt:
         # The thread ends by itself unless something hangs.
         while (left := until + self._grace - time.monotonic()) > 0:
             self._thread.join(min(pause, left))
-            if not self._thread.is_alive():
+            if not self._thread.is_alive() or report(until - time.monotonic()):
                 return
-            report(until - time.monotonic())
             pause = _NEXT_REPORT_AFTER
 
-    def _poll(self, until: float, report: Callable[[float], None]) -> None:
+    def _poll(self, until: float, report: Callable[[float], bool]) -> None:
         next_report = time.monotonic() + _FIRST_REPORT_AFTER
         self._acquire(0)
         while self.state is LockState.BUSY and (now := time.monotonic()) < until:
             if now > next_report:
-                report(until - now)
+                if report(until - now):
+                    break
                 next_report = now + _NEXT_REPORT_AFTER
             time.sleep(_POLL_INTERVAL)
             self._acquire(0)
@@ -118,9 +126,12 @@ class LockAttempt:
         with self._deciding:
             self._is_abandoned = True
             lock, self._lock = self._lock, None
+            file, self.file = self.file, None
         if lock is not None:
             with suppress(OSError):
                 lock.release()
+        if file is not None:
+            file.close()
 
     def _take(self, timeout: float) -> None:
         self._acquire(timeout)
@@ -132,16 +143,13 @@ class LockAttempt:
 
     def _acquire(self, timeout: float) -> None:
         try:
-            self.path, self.untrusted = prepare_lock_file(self._resource, required=self._required)
-            lock = _file_lock(self.path)
-            if not _is_acquired(lock, 0):
-                self.state = LockState.BUSY
-                if not timeout or not _is_acquired(lock, timeout):
-                    return
+            lock = self._try(time.monotonic() + timeout)
         # Whoever asked for the lock reports what went wrong.
         except Exception as error:  # noqa: BLE001
             self.error = error
             self.state = LockState.FAILED
+            return
+        if lock is None:
             return
         with self._deciding:
             if not self._is_abandoned:
@@ -150,6 +158,31 @@ class LockAttempt:
                 return
         with suppress(OSError):
             lock.release()
+
+    def _try(self, until: float) -> Any:
+        """What was acquired; None if others still hold it at `until`."""
+        for tries_left in range(_OPENINGS, -1, -1):
+            self.path, self.untrusted = prepare_lock_file(self._resource, required=self._required)
+            lock = _file_lock(self.path)
+            # Where even a file that was just opened is never the one in place, nobody can tell.
+            self._keep(LockFile(self.path) if self._required and tries_left else None)
+            if not _is_acquired(lock, 0):
+                self.state = LockState.BUSY
+                left = until - time.monotonic()
+                if left <= 0 or not _is_acquired(lock, left):
+                    break
+            if self.file is None or self.file.is_in_place():
+                return lock
+            # Somebody has broken the lock of those for whom this waited.
+            lock.release()
+        return None
+
+    def _keep(self, file: LockFile | None) -> None:
+        with self._deciding:
+            if not self._is_abandoned:
+                self.file, file = file, self.file
+        if file is not None:
+            file.close()
 
 
 def is_free(path: Path) -> bool:

@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+# nfs(5), mount.cifs(8). `local_lock=posix` does not affect the kind of lock used here.
 _OPTIONS_WITHOUT_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl", "localflocks"}
+# Programs that pass no lock on; the kernel then has its own for each mount.
+_WITHOUT_LOCKS = ("fuse.sshfs",)
 # Their locks are up to a server or another program: one host cannot know.
 _NETWORK = (
     "9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
@@ -22,11 +25,10 @@ class Filesystem(NamedTuple):
     """As the filesystem itself names them, `local_lock=all` for example."""
 
     @property
-    def option_without_locks(self) -> str:
-        """The mount option that hides locks from other hosts, if there is one.
-
-        nfs(5), mount.cifs(8). `local_lock=posix` does not affect the kind of lock used here.
-        """
+    def why_local(self) -> str:
+        """What hides its locks from other hosts, as far as its mount says; empty if nothing."""
+        if self.kind in _WITHOUT_LOCKS:
+            return self.kind.removeprefix("fuse.")
         return ", ".join(sorted(self.options & _OPTIONS_WITHOUT_LOCKS))
 
     @property

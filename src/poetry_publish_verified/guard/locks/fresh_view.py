@@ -15,7 +15,7 @@ from pathlib import Path
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 
 # linux/fcntl.h and linux/stat.h
-_AT_FDCWD, _FORCE_SYNC, _BASIC_STATS, _BUFFER = -100, 0x2000, 0x7FF, 256
+_AT_FDCWD, _EMPTY_PATH, _FORCE_SYNC, _BASIC_STATS, _BUFFER = -100, 0x1000, 0x2000, 0x7FF, 256
 
 
 def look_again(path: Path) -> None:
@@ -43,18 +43,22 @@ def is_listed(path: Path) -> bool:
 
 
 def _list(directory: Path, *, until: str | None) -> None:
-    _ask_server(directory)
+    ask_server(directory)
     # Who may not list a directory may still know what lies deeper.
     with suppress(PermissionError), os.scandir(directory) as entries:
         # Home directories lie among thousands.
         any(entry.name == until for entry in entries)
 
 
-def _ask_server(directory: Path) -> None:
-    """Have the kernel ask for the directory's times; statx(2). Python has it from 3.15 on."""
+def ask_server(place: Path | int) -> None:
+    """Have the kernel ask for the times of a path, or of an open file; raises nothing.
+
+    statx(2). Python has it from 3.15 on.
+    """
     import ctypes
 
+    directory, path = (_AT_FDCWD, bytes(place)) if isinstance(place, Path) else (place, b"")
     with suppress(AttributeError, OSError):
         statx = ctypes.CDLL(None).statx
         answer = ctypes.create_string_buffer(_BUFFER)
-        statx(_AT_FDCWD, bytes(directory), _FORCE_SYNC, _BASIC_STATS, answer)
+        statx(directory, path, _EMPTY_PATH | _FORCE_SYNC, _BASIC_STATS, answer)

@@ -13,11 +13,11 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
-from poetry_publish_verified.guard.locks.fresh_view import look_again
+from poetry_publish_verified.guard.locks.fresh_view import ask_server, look_again
 from poetry_publish_verified.guard.ownership import SharedDirectory, read_regular_file
 from poetry_publish_verified.guard.processes import ProcessId
 from poetry_publish_verified.sanitize import printable
@@ -46,6 +46,8 @@ class Holder:
     """Seconds since the epoch, by the holder's clock."""
     nonce: str
     """Identifies this one holding; a nested process shows it."""
+    heartbeat: float = 0.0
+    """Seconds from one heartbeat to the next; 0 if there are none."""
 
     @classmethod
     def this_process(cls, resource: str) -> Self:
@@ -92,9 +94,38 @@ def describe(lock: Path) -> str:
     return str(holder)
 
 
+class Heartbeat(NamedTuple):
+    """The last sign of life of a holder: its moment on the filesystem, and its age in seconds."""
+
+    moment: int
+    age: float
+
+
+def last_heartbeat(lock: Path) -> Heartbeat | None:
+    """That of the holder recorded beside `lock`; None if it has none, or nobody can tell.
+
+    Its age is the difference to a new file there: clocks of hosts differ.
+    """
+    holder, record = read_record(lock), record_of(lock)
+    if holder is None or not holder.heartbeat:
+        return None
+    new = record.with_name(f"{record.name}.{secrets.token_hex(8)}")
+    try:
+        ask_server(record)
+        moment = record.stat().st_mtime_ns
+        SharedDirectory.at(lock.parent, lock).make_file(new)
+        now = new.stat().st_mtime_ns
+    except OSError:
+        return None
+    finally:
+        with suppress(OSError):
+            new.unlink()
+    return Heartbeat(moment, max(0.0, (now - moment) / 1e9))
+
+
 def write_record(lock: Path, holder: Holder) -> bool:
     """Leave a record beside `lock`; whether that succeeded."""
-    record = _record(lock)
+    record = record_of(lock)
     private = record.with_name(f"{record.name}.{holder.nonce}")
     try:
         # Whoever may lock may read who does, whatever the umask.
@@ -108,15 +139,17 @@ def write_record(lock: Path, holder: Holder) -> bool:
     return True
 
 
-def erase_record(lock: Path) -> None:
-    """Remove the record, while the lock is still held."""
-    with suppress(OSError):
-        _record(lock).unlink()
+def erase_record(lock: Path, nonce: str | None = None) -> None:
+    """Remove the record, while the lock is still held; unless it has another `nonce`."""
+    found = read_record(lock) if nonce else None
+    if found is None or found.nonce == nonce:
+        with suppress(OSError):
+            record_of(lock).unlink()
 
 
 def read_record(lock: Path) -> Holder | None:
     """The record beside `lock`, its text made harmless; None if there is no good one."""
-    record = _record(lock)
+    record = record_of(lock)
     try:
         SharedDirectory.at(lock.parent).require_trusted(record)
         found = json.loads(read_regular_file(record, _MAX_RECORD))
@@ -124,6 +157,8 @@ def read_record(lock: Path) -> Holder | None:
         holder = Holder(
             pid=int(found["pid"]),
             since=float(found["since"]),
+            # Those of earlier versions have none.
+            heartbeat=float(found.get("heartbeat", 0)),
             **{name: printable(str(found[name]), _MAX_TEXT) for name in texts},
         )
     # Somebody else's file may hold anything.
@@ -174,5 +209,6 @@ def _option_name(word: str) -> str:
     return letters[0] if letters else word[:2]
 
 
-def _record(lock: Path) -> Path:
+def record_of(lock: Path) -> Path:
+    """Where the record of a lock is."""
     return lock.with_name(lock.name + HOLDER_SUFFIX)

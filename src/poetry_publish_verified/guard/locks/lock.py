@@ -4,23 +4,34 @@ Where a lock is not available, Poetry's own commands say so once and run as they
 only a caller that requires the lock is refused. Few commands need a lock, so few load this.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.locks import holders, nesting
+from poetry_publish_verified.guard.locks import heartbeat, holders, nesting
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
+
+if TYPE_CHECKING:
+    from poetry_publish_verified.errors import Problem
+    from poetry_publish_verified.guard.locks.breaking import Breaking, Silence
 
 DEFAULT_TIMEOUT = 300.0
 # Beyond the time-out. On a busy machine a thread can be without the CPU for seconds, and has then
 # been refused nothing; a dead mount delays a command by no more than this.
 _GRACE = 10.0
+# Until a silent holder has been watched from one look to the next.
+_WATCH = 40.0
 
 
 def timeout_from_environment(default: float = DEFAULT_TIMEOUT) -> float:
@@ -41,6 +52,7 @@ def acquire(
     only_if_free: bool = False,
     default_timeout: float = DEFAULT_TIMEOUT,
     export: bool = True,
+    breaking: Breaking | None = None,
 ) -> Iterator[bool]:
     """Hold the lock of `resource`, or go on without it: yields whether it is held.
 
@@ -53,7 +65,8 @@ def acquire(
     no room for hundreds of locks. Where an ancestor holds another lock of the same place in the
     order, or a later one, this does not wait: each could wait for the other.
 
-    Raises LockRefusedError where the lock is `required` and not available.
+    Raises LockRefusedError where the lock is `required` and not available. A required lock has a
+    heartbeat, and `breaking` says when that of others is broken.
     """
     held = _held_here(resource)
     if held is None:
@@ -64,10 +77,12 @@ def acquire(
         latest = max((token.order for token in inherited), default=0)
         may_wait = not only_if_free and latest < resource.order
         timeout = timeout_from_environment(default_timeout) if may_wait else 0
-        attempt = LockAttempt(resource, timeout, _GRACE, required=required)
-        _run(attempt, resource, on_wait)
+        if breaking is not None:
+            attempt = _attempt_breaking(resource, timeout, on_wait, breaking)
+        else:
+            attempt = _attempt(resource, timeout, on_wait, required=required)
         if attempt.state is LockState.HELD:
-            held = _HeldLock(resource, attempt, export=export)
+            held = _HeldLock(resource, attempt, export=export, beats=required)
         elif required:
             raise _refusal(attempt, resource, is_nested=latest > resource.order)
         elif attempt.is_needed and not (only_if_free and attempt.state is LockState.BUSY):
@@ -87,21 +102,43 @@ def acquire(
 class _HeldLock:
     """A lock that this process holds, how many times over, and what tells others so."""
 
-    def __init__(self, resource: Resource, attempt: LockAttempt, *, export: bool) -> None:
+    def __init__(
+        self, resource: Resource, attempt: LockAttempt, *, export: bool, beats: bool
+    ) -> None:
         self.thread = threading.get_ident()
         self._resource = resource
         self._attempt = attempt
         # What a download starts has no use for its lock.
         self._export = export and resource.order < Order.CACHE
+        self._beats = beats
         self._holder = holders.Holder.this_process(resource.name)
         self._depth = 0
 
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self._attempt.path
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file is not in place any more."""
+        return self._attempt.file is not None and not self._attempt.file.is_in_place()
+
+    @property
+    def successor(self) -> str:
+        """Who has the lock instead, for people; empty where nobody says so."""
+        found = holders.read_record(self.lock)
+        return str(found) if found is not None and found.nonce != self._holder.nonce else ""
+
     def enter(self) -> None:
         if not self._depth:
-            is_recorded = holders.write_record(self._attempt.path, self._holder)
+            beating = holders.record_of(self.lock)
+            if self._beats and heartbeat.begin(beating, self._holder.nonce):
+                self._holder = replace(self._holder, heartbeat=heartbeat.INTERVAL)
+            is_recorded = holders.write_record(self.lock, self._holder)
             _HELD[self._resource.path] = self
             if self._export:
-                holder, record = self._holder, str(self._attempt.path) if is_recorded else ""
+                holder, record = self._holder, str(self.lock) if is_recorded else ""
                 lock, order = str(self._resource.path), int(self._resource.order)
                 nesting.export(nesting.Token(lock, order, holder.process, holder.nonce, record))
         self._depth += 1
@@ -111,12 +148,30 @@ class _HeldLock:
         if not self._depth:
             nesting.withdraw(self._holder.nonce)
             _HELD.pop(self._resource.path, None)
-            holders.erase_record(self._attempt.path)
+            heartbeat.end(holders.record_of(self.lock))
+            holders.erase_record(self.lock, self._holder.nonce)
             self._attempt.end()
 
 
 _HELD: dict[Path, _HeldLock] = {}
 _REPORTED: set[tuple[str, str]] = set()
+
+
+def lost_lock(resource: Resource) -> Problem | None:
+    """What to say if this process had the lock of `resource`, and others have broken it.
+
+    Looks afresh: the process may have been stopped meanwhile, or cut off from the network.
+    """
+    held = _HELD.get(resource.path)
+    if held is None or not held.is_lost:
+        return None
+    return problems.lock_lost(resource.name, held.lock, held.successor)
+
+
+def held_file(resource: Resource) -> Path | None:
+    """The lock file of `resource`, if this process itself has locked it."""
+    held = _HELD.get(resource.path)
+    return held.lock if held is not None else None
 
 
 def _held_here(resource: Resource) -> _HeldLock | None:
@@ -126,13 +181,62 @@ def _held_here(resource: Resource) -> _HeldLock | None:
     return held if held is not None and held.thread in threads else None
 
 
-def _run(attempt: LockAttempt, resource: Resource, on_wait: Callable[[str], None]) -> None:
-    """Wait for the attempt's end; it holds the lock afterwards, or nothing."""
+def _attempt(
+    resource: Resource, timeout: float, on_wait: Callable[[str], None], *, required: bool
+) -> LockAttempt:
+    """An attempt that has come to its end."""
+    attempt = LockAttempt(resource, timeout, _GRACE, required=required)
+    _wait(attempt, resource, on_wait)
+    if attempt.state is not LockState.HELD:
+        attempt.end()
+    return attempt
 
-    def report(seconds_left: float) -> None:
+
+def _attempt_breaking(
+    resource: Resource, timeout: float, on_wait: Callable[[str], None], breaking: Breaking
+) -> LockAttempt:
+    """The same for a required lock, which is broken first if that is due; LockRefusedError."""
+    from poetry_publish_verified.guard.locks.breaking import Silence, break_lock
+
+    if breaking.silent_for is not None:
+        timeout = max(timeout, _WATCH)
+    until, at_once = time.monotonic() + timeout, breaking.at_once
+    while True:
+        silence = Silence(breaking.silent_for)
+        left = 0 if at_once else max(0.0, until - time.monotonic())
+        attempt = LockAttempt(resource, left, _GRACE, required=True)
+        _wait(attempt, resource, on_wait, silence)
+        if attempt.state is LockState.HELD:
+            return attempt
+        try:
+            if attempt.state is not LockState.BUSY or not (at_once or silence.has_lasted):
+                return attempt
+            said = break_lock(attempt, resource)
+        except OSError as error:
+            reason = _reason(attempt, resource)
+            raise LockRefusedError(problems.lock_not_broken(reason, error)) from error
+        finally:
+            attempt.end()
+        at_once = False
+        if said is not None:
+            breaking.report(said)
+
+
+def _wait(
+    attempt: LockAttempt,
+    resource: Resource,
+    on_wait: Callable[[str], None],
+    silence: Silence | None = None,
+) -> None:
+    """Wait for the attempt's end, or for a silence that lasts; an error ends the attempt."""
+
+    def report(seconds_left: float) -> bool:
         if seconds_left > 0:
             holder = _holder_of(attempt)
             on_wait(problems.waiting_for_lock(resource.name, holder, seconds_left))
+        if silence is None or attempt.state is not LockState.BUSY:
+            return False
+        return silence.lasts(attempt.path)
 
     try:
         attempt.wait(report)
@@ -141,8 +245,6 @@ def _run(attempt: LockAttempt, resource: Resource, on_wait: Callable[[str], None
         raise
     if attempt.untrusted:
         _report_once(on_wait, attempt.path, problems.lock_place_untrusted(attempt.untrusted))
-    if attempt.state is not LockState.HELD:
-        attempt.end()
 
 
 def _holder_of(attempt: LockAttempt) -> str:
@@ -166,8 +268,9 @@ def _refusal(attempt: LockAttempt, resource: Resource, *, is_nested: bool) -> Lo
     if attempt.state is not LockState.BUSY:
         return LockRefusedError(problems.lock_unavailable(reason))
     holder = holders.read_record(attempt.path)
-    host = holder.host if holder is not None and holder.is_elsewhere else ""
-    if_gone = problems.holder_host_gone(host, attempt.path)
+    is_alive = holder is not None and not (holder.is_elsewhere or holder.is_gone)
+    who = holder.host if holder is not None and holder.is_elsewhere else ""
+    if_gone = "" if is_alive else problems.break_if_gone(who, attempt.path)
     return LockRefusedError(problems.lock_not_free(reason, if_gone, is_nested=is_nested))
 
 

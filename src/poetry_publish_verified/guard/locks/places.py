@@ -109,6 +109,11 @@ class LockPlaces(NamedTuple):
         return _real(self.personal) / f"{path.name[:40]}-{unique}"
 
 
+def is_of_a_release(lock: Path) -> bool:
+    """Whether the lock file is one that `publish-verified` requires."""
+    return lock.name.partition("-")[0] in {"release", "build"}
+
+
 def archive_lock(cache: Path, archive: Path) -> Resource:
     """The download of one archive into Poetry's cache."""
     # One of 4096 names, so that lock files do not pile up; the same one wherever a host has mounted

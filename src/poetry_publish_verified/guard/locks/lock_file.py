@@ -1,0 +1,35 @@
+"""The file of a lock that one process has opened, and whether its path still leads there.
+
+Whoever breaks a lock renames its file, and locks a new one in its place. Only a descriptor that was
+opened before says so to the holder, which may have been stopped meanwhile.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from poetry_publish_verified.guard.locks.fresh_view import ask_server, look_again
+
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+
+
+class LockFile:
+    """An open lock file; raises OSError where it cannot be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to it; also True where the filesystem does not say."""
+        look_again(self.path)
+        ask_server(self.path)
+        ask_server(self._descriptor)
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except OSError as error:
+            return error.errno not in _GONE
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
