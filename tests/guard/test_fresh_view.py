@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.locks.fresh_view import is_listed
-from tests.beds import fuse_mounts
+from tests.beds.mounts import missing, sshfs_mounts
 
 # Lists what is listed below a mount while `action` runs.
 LISTING = """
@@ -61,9 +61,9 @@ SETS = "project/.poetry/.nox/plugin-sets"
 @pytest.fixture
 def mounts(tmp_path: Path) -> Iterator[list[Path]]:
     """One directory, mounted twice by sshfs."""
-    if reason := fuse_mounts.missing("sshfs", "sshd", "ssh-keygen"):
+    if reason := missing("sshfs", "sshd", "ssh-keygen"):
         pytest.skip(reason)
-    with fuse_mounts.sshfs_mounts(tmp_path / "sshfs") as points:
+    with sshfs_mounts(tmp_path / "sshfs") as points:
         yield points
 
 

@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.beds import fuse_mounts, nfs
+from tests.beds import kernels, mounts
 from tests.beds.environments import pythons
 from tests.beds.plugins import VENV_IN_PROJECT
 from tests.beds.poetry import isolated
@@ -225,7 +225,7 @@ CASES = (another_hosts_set, another_hosts_environment, one_download)
 
 @contextmanager
 def _nfs(work: Path) -> Iterator[tuple[str, list[Place]]]:
-    with nfs.hosts(work / "nfs") as hosts:
+    with kernels.hosts(work / "nfs") as hosts:
 
         def place(version: str, *options: str) -> Place:
             root, _ = [hosts.mount(client, version, *options) for client in hosts.clients]
@@ -259,14 +259,14 @@ def _own_directory(_: int) -> Path:
     return Path("/var/tmp/home")  # noqa: S108
 
 
-def _mounted(kind: str, mounts: list[Path]) -> Place:
+def _mounted(kind: str, points: list[Path]) -> Place:
     is_gluster = kind == "gluster"
     return Place(
         "GlusterFS" if is_gluster else "sshfs",
-        mounts,
+        points,
         on=lambda start, host: on_host(start, f"host{host}"),
-        copy=lambda source, name: _copy(source, mounts[1] / name),
-        homes=lambda host: mounts[0].with_name(f"home{host}"),
+        copy=lambda source, name: _copy(source, points[1] / name),
+        homes=lambda host: points[0].with_name(f"home{host}"),
         excludes=is_gluster,
         holds_environments=is_gluster,
     )
@@ -283,14 +283,14 @@ def _bed(kind: str, work: Path) -> Iterator[tuple[str, list[Place]]]:
         if kind == "nfs":
             yield stack.enter_context(_nfs(work))
         else:
-            mount = fuse_mounts.gluster_mounts if kind == "gluster" else fuse_mounts.sshfs_mounts
+            mount = mounts.gluster_mounts if kind == "gluster" else mounts.sshfs_mounts
             yield "127.0.0.1", [_mounted(kind, stack.enter_context(mount(work / kind)))]
 
 
 OBSTACLES: dict[str, Callable[[], str]] = {
-    "sshfs": lambda: fuse_mounts.missing("sshfs", "sshd", "unshare"),
-    "gluster": lambda: fuse_mounts.missing("glusterfs", "glusterfsd", "unshare"),
-    "nfs": nfs.obstacle,
+    "sshfs": lambda: mounts.missing("sshfs", "sshd", "unshare"),
+    "gluster": lambda: mounts.missing("glusterfs", "glusterfsd", "unshare"),
+    "nfs": kernels.obstacle,
 }
 
 

@@ -1,7 +1,7 @@
 """Runs commands on a host of its own kernel: as a server there, and as a program that asks it here.
 
-    python nfs_agent.py                      serve, on the host
-    python nfs_agent.py ADDRESS CWD COMMAND  run a command there, with this process's environment
+    python kernel_agent.py                      serve, on the host
+    python kernel_agent.py ADDRESS CWD COMMAND  run a command there, with this process's environment
 
 A connection carries one command, as a line of JSON, and the answer, how it ended.
 """

@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.beds.nfs_agent import ask
+from tests.beds.kernel_agent import ask
 from tests.beds.processes import HANG
 
 _HERE = Path(__file__).parent
-_AGENT = _HERE / "nfs_agent.py"
+_AGENT = _HERE / "kernel_agent.py"
 _MODULES = Path("/usr/lib/uml/modules")
 _TOOLS = ("linux.uml", "rpc.nfsd", "modprobe", "ip")
 SERVER = "server"
@@ -84,7 +84,7 @@ class Hosts:
             "linux.uml",
             *(f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
             *("con=null", "con0=null,fd:1", f"vec0:transport=tap,ifname={tap},depth=64,mac={mac}"),
-            *(f"uml_dir={self._work}", f"umid={name}", f"init={_HERE / 'nfs_init.sh'}"),
+            *(f"uml_dir={self._work}", f"umid={name}", f"init={_HERE / 'kernel_init.sh'}"),
             *(f"BED_NAME={name}", f"BED_ADDRESS={self._address_of(name)}"),
             *(f"BED_ROLE={'server' if name == SERVER else 'client'}",),
             *(f"BED_MODULES={self._work}", f"BED_PYTHON={os.path.realpath(sys.executable)}"),
