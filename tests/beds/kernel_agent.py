@@ -3,15 +3,19 @@
     python kernel_agent.py                      serve, on the host
     python kernel_agent.py ADDRESS CWD COMMAND  run a command there, with this process's environment
 
-A connection carries one command, as a line of JSON, and the answer, how it ended.
+A connection carries one command, as a line of JSON, and the answer, how it ended. If the program
+that asks is killed, so is what it runs there.
 """
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import socketserver
 import subprocess
 import sys
+import threading
 
 PORT = 9000
 
@@ -20,20 +24,30 @@ class _Command(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         asked = json.loads(self.rfile.readline())
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 asked["argv"],
                 cwd=asked["cwd"],
                 env=asked["environ"],
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                check=False,
+                start_new_session=True,
             )
-            answer = [done.returncode, done.stdout, done.stderr]
+            threading.Thread(target=self._end_with_asker, args=(process,), daemon=True).start()
+            out, err = process.communicate()
+            answer = [process.returncode, out, err]
         except OSError as error:
             answer = [1, "", str(error)]
-        self.wfile.write(json.dumps(answer).encode() + b"\n")
+        with contextlib.suppress(OSError):
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+    def _end_with_asker(self, process: subprocess.Popen[str]) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 class _Agent(socketserver.ThreadingTCPServer):

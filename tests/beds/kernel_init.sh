@@ -26,6 +26,6 @@ if [ "$BED_ROLE" = server ]; then
     rpc.mountd
     rpc.nfsd 8
 else
-    load nfs nfsv3 nfsv4
+    load nfs nfsv3 nfsv4 cifs hmac cmac ctr ecb ccm gcm ghash_generic sha512_generic
 fi
 exec "$BED_PYTHON" "$BED_AGENT"

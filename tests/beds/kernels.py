@@ -1,44 +1,43 @@
-"""Real NFS between real Linux kernels on one machine: user-mode Linux, without a disk image.
+"""Real NFS and SMB between real Linux kernels on one machine: user-mode Linux, no disk image.
 
-Each host is a process with a kernel of its own, and with it an NFS client or server, a lock manager
-and caches. Its root is this machine's, read-only, so environments made here run there; what it
-writes outside its mounts is in memory. Needs root, /dev/net/tun and Debian's user-mode-linux,
-nfs-kernel-server, kmod and iproute2.
+Each host is a process with a kernel of its own, and with it an NFS or SMB client or an NFS server,
+a lock manager and caches. Its root is this machine's, read-only, so environments made here run
+there; what it writes outside its mounts is in memory. Needs root, /dev/net/tun and Debian's
+user-mode-linux, nfs-kernel-server, nfs-common, rpcbind, kmod and iproute2; samba for SMB.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.beds.kernel_agent import ask
+from tests.beds.mounts import Disk
+from tests.beds.network import PATH, Bridge, ip, missing
 from tests.beds.processes import HANG
 
 _HERE = Path(__file__).parent
 _AGENT = _HERE / "kernel_agent.py"
 _MODULES = Path("/usr/lib/uml/modules")
-_TOOLS = ("linux.uml", "rpc.nfsd", "modprobe", "ip")
+_TOOLS = ("linux.uml", "modprobe", "ip", "/dev/net/tun")
 SERVER = "server"
-# The hosts drop frames that a network card would have to cut up, and long answers with them.
-_UNSEGMENTED = ("gso_max_size", "1500", "gso_max_segs", "1")
 
 
-def obstacle() -> str:
+def nfs_obstacle() -> str:
     """Why there can be no NFS here; empty where it can."""
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    missing = [tool for tool in _TOOLS if shutil.which(tool, path=path) is None]
-    if missing:
-        return f"needs {', '.join(missing)}"
-    if os.geteuid() != 0 or not Path("/dev/net/tun").exists():
-        return "needs root and /dev/net/tun"
-    return ""
+    return missing(*_TOOLS, "rpc.nfsd", "mount.nfs", "rpcbind")
+
+
+def smb_obstacle() -> str:
+    """Why there can be no SMB here; empty where it can."""
+    return missing(*_TOOLS, "smbd", "mount.cifs")
 
 
 class Hosts:
@@ -46,40 +45,37 @@ class Hosts:
 
     def __init__(self, work: Path, clients: int) -> None:
         self._work = work
-        self._names = [SERVER, *(f"client{number + 1}" for number in range(clients))]
-        number = os.getpid() % 200 + 20
-        self._net = f"10.99.{number}"
-        self._bridge = f"bed{number}"
+        self.names = [SERVER, *(f"client{number + 1}" for number in range(clients))]
+        self._bridge = Bridge(99)
         self._kernels: dict[str, subprocess.Popen[bytes]] = {}
-        self.address = f"{self._net}.254"
-        """This machine's, for a server that the hosts can reach."""
+        self._mounts: defaultdict[str, list[list[str]]] = defaultdict(list)
+        self.disk = Disk(Path("/srv"), self._on_server)
+        self.address = self._bridge.address
 
     @property
     def clients(self) -> list[str]:
         """The names of the clients."""
-        return self._names[1:]
+        return self.names[1:]
 
     def start(self) -> None:
         """Start them all, and wait until they answer."""
         modules = self._work / "lib" / "modules"
         modules.parent.mkdir(parents=True)
         modules.symlink_to(_MODULES)
-        _ip("link", "add", self._bridge, "type", "bridge")
-        _ip("address", "add", f"{self.address}/24", "dev", self._bridge)
-        _ip("link", "set", self._bridge, "up", *_UNSEGMENTED)
-        for name in self._names:
-            self.boot(name)
-        for name in self._names:
+        self._bridge.start()
+        for name in self.names:
+            self._boot(name)
+        for name in self.names:
             self._wait_for(name)
 
-    def boot(self, name: str) -> None:
-        """Switch one host on."""
-        tap = f"{self._bridge}-{self._names.index(name)}"
+    def _boot(self, name: str) -> None:
+        number = self.names.index(name)
+        tap = self._bridge.port(number)
         with suppress(subprocess.CalledProcessError):
-            _ip("tuntap", "add", "dev", tap, "mode", "tap")
-        _ip("link", "set", tap, "master", self._bridge, "up", *_UNSEGMENTED)
-        mac = f"02:00:00:00:99:{self._names.index(name) + 1:02x}"
+            ip("tuntap", "add", "dev", tap, "mode", "tap")
+        self._bridge.plug_in(number)
         memory = "768M" if name == SERVER else "1200M"
+        mac = f"02:00:00:00:99:{number + 1:02x}"
         command = [
             "linux.uml",
             *(f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
@@ -99,6 +95,14 @@ class Hosts:
                 start_new_session=True,
             )
 
+    def power_on(self, name: str) -> None:
+        """Switch one host on again, with all its mounts."""
+        self._boot(name)
+        self._wait_for(name)
+        for mount in self._mounts[name]:
+            self.check(name, "mkdir", "-p", mount[-1])
+            self.check(name, *mount)
+
     def power_off(self, name: str) -> None:
         """Let one host lose its power."""
         kernel = self._kernels.pop(name)
@@ -107,25 +111,43 @@ class Hosts:
 
     def cut(self, name: str) -> None:
         """Unplug one host from the network."""
-        _ip("link", "set", f"{self._bridge}-{self._names.index(name)}", "nomaster")
+        self._bridge.unplug(self.names.index(name))
 
     def heal(self, name: str) -> None:
         """Plug it in again."""
-        tap = f"{self._bridge}-{self._names.index(name)}"
-        _ip("link", "set", tap, "master", self._bridge, "up")
+        self._bridge.plug_in(self.names.index(name))
+
+    def restart_server(self) -> None:
+        """Restart the NFS server: clients get their locks again, and nobody new for 10 s."""
+        self._on_server("rpc.nfsd", "0")
+        self._on_server("rpc.nfsd", "8")
+        # It goes on in the background.
+        self._on_server("sh", "-c", "sm-notify -f > /dev/null 2>&1")
 
     def mount(self, name: str, version: str, *options: str) -> Path:
-        """Mount the export on a host, at the same path on each; several mounts are one export."""
-        point = Path("/mnt", "-".join([f"v{version}", *options]))
-        given = ",".join([f"vers={version}", "proto=tcp", "nosharecache", *options])
+        """Mount the NFS export on a host, at one path on all; several mounts are one export."""
+        given = [f"vers={version}", "proto=tcp", "nosharecache", *options]
         root = "/" if version.startswith("4") else "/srv/export"
+        point = Path("/mnt", "-".join([f"v{version}", *options]))
+        return self._mount(name, "nfs", f"{self._address_of(SERVER)}:{root}", point, given)
+
+    def mount_smb(self, name: str, port: int, *options: str) -> Path:
+        """Mount the SMB share of this machine on a host."""
+        given = [f"port={port}", "guest", "vers=3.1.1", *options]
+        # Links are files that only Linux understands: samba gives no others by default.
+        given += ["mfsymlinks", "noperm"]
+        return self._mount(name, "cifs", f"//{self.address}/shared", Path("/mnt/smb"), given)
+
+    def _mount(self, name: str, kind: str, source: str, point: Path, options: list[str]) -> Path:
+        mount = ["mount", "-t", kind, "-o", ",".join(options), source, str(point)]
         self.check(name, "mkdir", "-p", str(point))
-        self.check(name, "mount", "-o", given, f"{self._address_of(SERVER)}:{root}", str(point))
+        self.check(name, *mount)
+        self._mounts[name].append(mount)
         return point
 
     def check(self, name: str, *argv: str) -> str:
         """Run a command on a host, which must succeed; its output."""
-        environ = {"PATH": os.environ["PATH"]}
+        environ = {"PATH": PATH}
         code, out, err = ask(self._address_of(name), list(argv), "/", environ, HANG)
         assert code == 0, f"{name}: {argv}: {out}{err}"
         return out
@@ -138,14 +160,13 @@ class Hosts:
         """Switch all of them off, and take the bridge down."""
         for name in list(self._kernels):
             self.power_off(name)
-        for number in range(len(self._names)):
-            with suppress(subprocess.CalledProcessError):
-                _ip("link", "delete", f"{self._bridge}-{number}")
-        with suppress(subprocess.CalledProcessError):
-            _ip("link", "delete", self._bridge)
+        self._bridge.stop(len(self.names))
+
+    def _on_server(self, *argv: str) -> str:
+        return self.check(SERVER, *argv)
 
     def _address_of(self, name: str) -> str:
-        return f"{self._net}.{self._names.index(name) + 1}"
+        return f"{self._bridge.net}.{self.names.index(name) + 1}"
 
     def _wait_for(self, name: str) -> None:
         until = time.monotonic() + HANG
@@ -170,7 +191,3 @@ def hosts(work: Path, clients: int = 2) -> Iterator[Hosts]:
         yield made
     finally:
         made.stop()
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)

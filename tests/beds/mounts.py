@@ -1,4 +1,8 @@
-"""Network filesystems in user space, mounted twice on this machine: sshfs and GlusterFS."""
+"""Shared directories of a server on this machine, mounted by its hosts or several times.
+
+sshfs and GlusterFS are network filesystems in user space. bindfs, overlayfs and tmpfs have no
+server: hosts are containers then.
+"""
 
 from __future__ import annotations
 
@@ -7,59 +11,173 @@ import shutil
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from tests.beds.network import PATH
 from tests.beds.processes import HANG, free_port
 
-_SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+OnNetwork = Callable[[int, Sequence[str]], list[str]]
 
 
-def missing(*tools: str) -> str:
-    """Which of these programs this machine lacks, in words; empty where it has all."""
-    lacks = [tool for tool in tools if shutil.which(tool, path=_SBIN) is None]
-    if not Path("/dev/fuse").exists():
-        lacks.append("/dev/fuse")
-    return f"needs {', '.join(lacks)}" if lacks else ""
+class Disk:
+    """A filesystem in memory that can be full or read-only; `run` runs commands on its host."""
+
+    def __init__(self, point: Path, run: Callable[..., str]) -> None:
+        self._point = str(point)
+        self._run = run
+
+    def fill(self) -> None:
+        """Leave hardly any space."""
+        used = int(self._run("df", "-k", "--output=used", self._point).split()[-1])
+        self._run("mount", "-o", f"remount,size={used + 16}k", self._point)
+
+    def free(self) -> None:
+        """Leave space again."""
+        self._run("mount", "-o", "remount,size=90%", self._point)
+
+    def protect(self) -> None:
+        """Let nobody write."""
+        self._run("mount", "-o", "remount,ro", self._point)
+
+    def unprotect(self) -> None:
+        """Let everybody write again."""
+        self._run("mount", "-o", "remount,rw", self._point)
 
 
-@contextmanager
-def sshfs_mounts(work: Path, count: int = 2) -> Iterator[list[Path]]:
-    """One directory mounted `count` times by sshfs, through an sshd on loopback."""
-    work.mkdir()
-    shared = work / "shared"
-    shared.mkdir()
-    for key in ("host", "user"):
-        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(work / key))
-    shutil.copy(work / "user.pub", work / "authorized")
-    port = free_port()
-    settings = {
-        "Port": port,
-        "ListenAddress": "127.0.0.1",
-        "HostKey": work / "host",
-        "AuthorizedKeysFile": work / "authorized",
-        "PidFile": "none",
-        "StrictModes": "no",
-        "UsePAM": "no",
-        "Subsystem": "sftp internal-sftp",
-    }
-    config = work / "sshd_config"
-    config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-    Path("/run/sshd").mkdir(exist_ok=True)
-    options = [f"Port={port}", f"IdentityFile={work / 'user'}", "StrictHostKeyChecking=no"]
-    options += ["UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
-    points = [work / f"mount{number}" for number in range(count)]
-    with ExitStack() as stack:
-        stack.enter_context(_running(["sshd", "-D", "-e", "-f", str(config)], work / "sshd.log"))
-        for point in points:
+class Shared(ABC):
+    """One directory, its server if it has one, and its mounts."""
+
+    label: str
+    tools: tuple[str, ...]
+    """The programs and devices that it needs."""
+    locks_exclude = True
+    """Whether a lock keeps other hosts out."""
+    takes_link_modes = True
+    """Whether virtualenv can make an environment there."""
+    has_server = False
+
+    def __init__(
+        self,
+        work: Path,
+        count: int = 2,
+        address: str = "127.0.0.1",
+        on_network: OnNetwork = lambda _, argv: [*argv],
+    ) -> None:
+        """`on_network` makes a command use the network of a mount's host."""
+        work.mkdir()
+        self.work = work
+        self.address = address
+        self.shared = work / "shared"
+        self.points = [work / f"mount{number}" for number in range(count)]
+        self.disk = Disk(self.shared, run)
+        self._on_network = on_network
+        self._programs: dict[int | None, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start the server, and mount its directory."""
+        self.shared.mkdir()
+        if os.geteuid() == 0:
+            run("mount", "-t", "tmpfs", "-o", "size=90%", "tmpfs", str(self.shared))
+        self.start_server()
+        for number, point in enumerate(self.points):
             point.mkdir()
-            flags = [word for option in options for word in ("-o", option)]
-            mount = ["sshfs", *flags, f"127.0.0.1:{shared}", str(point)]
-            _until(partial(_succeeds, mount), work / "sshd.log")
-            stack.callback(_unmount, point)
-        yield points
+            self.mount(number)
+
+    def start_server(self) -> None:  # noqa: B027 - some have none
+        """Start the server."""
+
+    @abstractmethod
+    def mount(self, number: int) -> None:
+        """Mount it for a host."""
+
+    def lose(self, number: int) -> None:
+        """End what a host's mount runs, as a host that loses its power does."""
+        self._end(number)
+        _unmount(self.points[number])
+
+    def restart_server(self) -> None:
+        """End the server, and start it again."""
+        self._end(None)
+        self.start_server()
+
+    def stop(self) -> None:
+        """End all of it."""
+        for number in range(len(self.points)):
+            self.lose(number)
+        self._end(None)
+        _unmount(self.shared)
+
+    def _begin(self, number: int | None, command: Sequence[str], is_up: Callable[[], bool]) -> None:
+        log = self.work / f"{'server' if number is None else number}.log"
+        program = shutil.which(command[0], path=PATH) or command[0]
+        argv = [program, *command[1:]]
+        argv = argv if number is None else self._on_network(number, argv)
+        until = time.monotonic() + HANG
+        while True:
+            with log.open("ab") as output:
+                self._programs[number] = subprocess.Popen(
+                    argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                )
+            while self._programs[number].poll() is None:
+                if is_up():
+                    return
+                time.sleep(0.1)
+            if time.monotonic() > until:
+                raise RuntimeError(log.read_text(errors="replace")[-2000:])
+            # The server may not listen yet, or its port may still be in use.
+            time.sleep(0.1)
+
+    def _end(self, number: int | None) -> None:
+        if program := self._programs.pop(number, None):
+            program.kill()
+            program.wait()
+
+
+class Sshfs(Shared):
+    """An sshd, and sshfs with its usual caching."""
+
+    label = "sshfs"
+    tools = ("sshfs", "sshd", "ssh-keygen", "/dev/fuse")
+    locks_exclude = False
+    takes_link_modes = False  # sshfs refuses the mode of a link
+    has_server = True
+
+    def start_server(self) -> None:
+        """Start an sshd with keys of its own."""
+        config = self.work / "sshd_config"
+        if not config.exists():
+            for key in ("host", "user"):
+                run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.work / key))
+            shutil.copy(self.work / "user.pub", self.work / "authorized")
+            self._port = free_port()
+            settings = {
+                "Port": self._port,
+                "ListenAddress": self.address,
+                "HostKey": self.work / "host",
+                "AuthorizedKeysFile": self.work / "authorized",
+                "PidFile": "none",
+                "StrictModes": "no",
+                "UsePAM": "no",
+                "MaxStartups": 100,
+                "Subsystem": "sftp internal-sftp",
+            }
+            config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+            Path("/run/sshd").mkdir(exist_ok=True)
+        is_up = partial(listens, self.address, self._port)
+        self._begin(None, ["sshd", "-D", "-e", "-f", str(config)], is_up)
+
+    def mount(self, number: int) -> None:
+        """Mount it with sshfs, which connects again if its server comes back."""
+        options = [f"Port={self._port}", f"IdentityFile={self.work / 'user'}", "reconnect"]
+        options += ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        flags = [word for option in options for word in ("-o", option)]
+        point = str(self.points[number])
+        command = ["sshfs", "-f", *flags, f"{self.address}:{self.shared}", point]
+        self._begin(number, command, partial(os.path.ismount, point))
 
 
 _BRICK = """
@@ -78,9 +196,10 @@ end-volume
 volume server
   type protocol/server
   option transport-type tcp
-  option transport.socket.bind-address 127.0.0.1
+  option transport.socket.bind-address {address}
   option transport.socket.listen-port {port}
-  option auth.addr.brick.allow 127.0.0.1
+  option transport.tcp-user-timeout 10
+  option auth.addr.brick.allow *
   subvolumes brick
 end-volume
 """
@@ -88,70 +207,105 @@ _CLIENT = """
 volume client
   type protocol/client
   option transport-type tcp
-  option remote-host 127.0.0.1
+  option remote-host {address}
   option remote-port {port}
   option remote-subvolume brick
+  option ping-timeout 10
 end-volume
 """
 
 
-@contextmanager
-def gluster_mounts(work: Path, count: int = 2) -> Iterator[list[Path]]:
-    """A GlusterFS brick on loopback, mounted `count` times with the usual caching."""
-    brick = work / "brick"
-    brick.mkdir(parents=True)
-    port = free_port()
-    (work / "server.vol").write_text(_BRICK.format(brick=brick, port=port))
-    (work / "client.vol").write_text(_CLIENT.format(port=port))
-    points = [work / f"mount{number}" for number in range(count)]
-    log = work / "server.log"
-    with ExitStack() as stack:
-        server = ["glusterfsd", "-N", "-f", str(work / "server.vol"), "-l", str(log)]
-        stack.enter_context(_running(server, log))
-        _until(partial(_listens, port), log)
-        for point in points:
-            point.mkdir()
-            own = work / f"{point.name}.log"
-            mount = ["glusterfs", "-N", "-f", str(work / "client.vol"), "-l", str(own), str(point)]
-            stack.enter_context(_running(mount, own))
-            stack.callback(_unmount, point)
-            _until(partial(_succeeds, ["mountpoint", "-q", str(point)]), own)
-        yield points
+class Gluster(Shared):
+    """A GlusterFS brick, and mounts with the usual caching; who is gone is so after 10 s."""
+
+    label = "GlusterFS"
+    tools = ("glusterfs", "glusterfsd", "/dev/fuse")
+    has_server = True
+
+    def start_server(self) -> None:
+        """Start a brick without glusterd."""
+        volume = self.work / "server.vol"
+        if not volume.exists():
+            self._port = free_port()
+            where = {"address": self.address, "port": self._port, "brick": self.shared}
+            volume.write_text(_BRICK.format(**where))
+            (self.work / "client.vol").write_text(_CLIENT.format(**where))
+        log = str(self.work / "brick.log")
+        is_up = partial(listens, self.address, self._port)
+        self._begin(None, ["glusterfsd", "-N", "-f", str(volume), "-l", log], is_up)
+
+    def mount(self, number: int) -> None:
+        """Mount it."""
+        point = str(self.points[number])
+        files = ["-f", str(self.work / "client.vol"), "-l", str(self.work / f"client{number}.log")]
+        is_up = partial(os.path.ismount, point)
+        self._begin(number, ["glusterfs", "-N", *files, point], is_up)
+
+
+class Bindfs(Shared):
+    """The directory as bindfs shows it, once for each host."""
+
+    label = "bindfs"
+    tools = ("bindfs", "/dev/fuse")
+    locks_exclude = False
+
+    def mount(self, number: int) -> None:
+        """Mount it."""
+        point = str(self.points[number])
+        is_up = partial(os.path.ismount, point)
+        self._begin(number, ["bindfs", "-f", str(self.shared), point], is_up)
+
+
+class Tmpfs(Shared):
+    """The directory itself, as containers of one machine share it."""
+
+    label = "tmpfs"
+    tools = ("mount",)
+
+    def mount(self, number: int) -> None:
+        """Bind it."""
+        run("mount", "--bind", str(self.shared), str(self.points[number]))
+
+
+class Overlay(Shared):
+    """An overlay whose upper directory is the shared one, as containers of one pod share it."""
+
+    label = "overlayfs"
+    tools = ("mount",)
+
+    def mount(self, number: int) -> None:
+        """Make the overlay for the first host, and bind it for the others."""
+        if number:
+            run("mount", "--bind", str(self.points[0]), str(self.points[number]))
+            return
+        parts = [self.shared / name for name in ("lower", "upper", "work")]
+        for part in parts:
+            part.mkdir(exist_ok=True)
+        options = "lowerdir={},upperdir={},workdir={}".format(*parts)
+        run("mount", "-t", "overlay", "-o", options, "overlay", str(self.points[0]))
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[None]:
-    program = shutil.which(command[0], path=_SBIN) or command[0]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
+def mounted(shared: Shared) -> Iterator[list[Path]]:
+    """Its mounts, while the context is entered."""
     try:
-        yield
+        shared.start()
+        yield shared.points
     finally:
-        process.terminate()
-        process.wait()
+        shared.stop()
 
 
-def _until(is_true: Callable[[], bool], log: Path) -> None:
-    until = time.monotonic() + HANG
-    while not is_true():
-        if time.monotonic() > until:
-            raise RuntimeError(log.read_text(errors="replace")[-2000:])
-        time.sleep(0.1)
+def run(*command: str) -> str:
+    """Run a program here, which must succeed; its output."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
 
 
-def _listens(port: int) -> bool:
+def listens(address: str, port: int) -> bool:
+    """Whether a server listens there."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _succeeds(command: Sequence[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+        return probe.connect_ex((address, port)) == 0
 
 
 def _unmount(point: Path) -> None:

@@ -25,7 +25,8 @@ from poetry_publish_verified.guard.locks.filesystems import Filesystem
 from poetry_publish_verified.guard.locks.lock import acquire, lost_lock
 from poetry_publish_verified.guard.locks.lock_file import LockFile
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
-from tests.beds import fuse_mounts
+from tests.beds.mounts import Sshfs, mounted
+from tests.beds.network import missing
 from tests.beds.processes import HANG, wait_until
 
 HOUR = 3600.0
@@ -358,9 +359,9 @@ def test_first_warning(resource: Resource, monkeypatch: pytest.MonkeyPatch, opti
 
 def test_sshfs_does_not_exclude(tmp_path: Path) -> None:
     """Two mounts of one directory have a lock each, and the mount's type says so."""
-    if missing := fuse_mounts.missing("sshfs", "sshd", "ssh-keygen"):
-        pytest.skip(missing)
-    with fuse_mounts.sshfs_mounts(tmp_path / "ssh") as (one, other):
+    if reason := missing(*Sshfs.tools):
+        pytest.skip(reason)
+    with mounted(Sshfs(tmp_path / "ssh")) as (one, other):
         here = Resource("a release", one / "locks" / "release-1")
         with (
             release_held(here._replace(path=other / "locks" / "release-1")),

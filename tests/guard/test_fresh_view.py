@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from poetry_publish_verified.guard.locks.fresh_view import is_listed
-from tests.beds.mounts import missing, sshfs_mounts
+from tests.beds.mounts import Sshfs, mounted
+from tests.beds.network import missing
 
 # Lists what is listed below a mount while `action` runs.
 LISTING = """
@@ -61,9 +62,9 @@ SETS = "project/.poetry/.nox/plugin-sets"
 @pytest.fixture
 def mounts(tmp_path: Path) -> Iterator[list[Path]]:
     """One directory, mounted twice by sshfs."""
-    if reason := missing("sshfs", "sshd", "ssh-keygen"):
+    if reason := missing(*Sshfs.tools):
         pytest.skip(reason)
-    with sshfs_mounts(tmp_path / "sshfs") as points:
+    with mounted(Sshfs(tmp_path / "sshfs")) as points:
         yield points
 
 

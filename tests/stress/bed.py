@@ -35,6 +35,8 @@ class Bed:
     index: SimpleIndex
     lock_file: Path
     rounds: int
+    address: str = "127.0.0.1"
+    """Where servers for it listen."""
     real_wheels: bool = False
     """Whether the index has poetry-dynamic-versioning, and real wheels of Poetry's dependencies."""
 

@@ -48,7 +48,7 @@ def set_up(rounds: int, address: str = "127.0.0.1") -> Iterator[Bed]:
         for name in ("wheels", "lock"):
             (work / name).mkdir()
         with SimpleIndex(work / "wheels", address) as index:
-            bed = Bed(work, index, work / "lock/poetry.lock", rounds)
+            bed = Bed(work, index, work / "lock/poetry.lock", rounds, address)
             bed.real_wheels = fill_index(work / "wheels", bed.poetry(stock=True))
             write_project(work / "lock", index.url, "")
             locking = bed.start(bed.poetry(stock=True), work / "lock", work, "lock")
