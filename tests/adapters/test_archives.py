@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tarfile
+import threading
 import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from poetry_publish_verified.adapters import archives, dist_dir
 from poetry_publish_verified.core.preflight import Identity, check
 from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.errors import Code
-from tests.adapters.archives import IN_SDIST, NOISE, sdist, tar, zipped_sdist
+from tests.adapters.archives import IN_SDIST, METADATA, NOISE, sdist, tar, wheel, zipped_sdist
+from tests.beds.processes import HANG
 from tests.beds.projects import make_project
 from tests.core.distributions import SDIST, WHEEL
 
@@ -183,6 +185,59 @@ def test_decompression_bomb(tmp_path: Path, filename: str) -> None:
     (problem,) = look(tmp_path).broken
     assert (problem.code, problem.filename) == (Code.ARCHIVE_BOMB, filename)
     assert "unpacks to more than" in problem.message
+
+
+def of_large_files(directory: Path) -> tuple[Path, dict[str, bytes]]:
+    """A wheel of a few files that count as large, and one small one between them."""
+    files = {f"lantern/{name}.so": NOISE[number:] * 8 for number, name in enumerate("abcd")}
+    files["lantern/c.py"] = b"light = 1\n"
+    files["lantern-1.0.dist-info/METADATA"] = METADATA
+    (directory / WHEEL).write_bytes(wheel(tuple(sorted(files.items()))))
+    return directory / WHEEL, files
+
+
+@pytest.fixture
+def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of 16 KiB are read side by side, by two threads."""
+    monkeypatch.setattr(archives, "_LARGE", 16 * 1024)
+    monkeypatch.setattr(archives, "_THREADS", 2)
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_large_files_in_a_wheel_are_read_side_by_side(tmp_path: Path) -> None:
+    """Two large files are read at the same time; all are listed in the archive's order."""
+    path, files = of_large_files(tmp_path)
+    both = threading.Barrier(2)
+    reading = set[int | None]()
+
+    def stopped() -> bool:
+        thread = threading.current_thread()
+        if thread is not threading.main_thread() and thread.ident not in reading:
+            reading.add(thread.ident)
+            both.wait(HANG)
+        return False
+
+    _, contents = archives.wheel(path, stopped)
+    assert len(reading) == 2
+    assert [member.name for member in contents.members] == sorted(files)
+    for member in contents.members:
+        content = files[member.name]
+        assert member.digests == {"sha256": hashlib.sha256(content).hexdigest()}
+    assert contents.unpacked == sum(map(len, files.values()))
+
+
+@pytest.mark.usefixtures("small_is_large")
+def test_damage_in_one_of_several_large_files(tmp_path: Path) -> None:
+    """A flipped bit in a file that is read beside others is found."""
+    path, files = of_large_files(tmp_path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    whole = path.read_bytes()
+    place = whole.index(files["lantern/c.so"])
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    (problem,) = look(tmp_path).broken
+    assert (problem.code, problem.filename) == (Code.ARCHIVE_BROKEN, WHEEL)
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])

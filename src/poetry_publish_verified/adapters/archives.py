@@ -2,12 +2,17 @@
 
 import gzip
 import hashlib
+import os
 import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import IO
 
 from packaging.metadata import parse_email
@@ -19,6 +24,9 @@ from poetry_publish_verified.core.verification import OwnMetadata
 from poetry_publish_verified.sanitize import printable
 
 _CHUNK = 1024 * 1024
+# Inflating and hashing leave other threads their turn; for a small file none is worth its start.
+_LARGE = 16 * 1024 * 1024
+_THREADS = min(os.cpu_count() or 1, 4)
 # Metadata is a page of text with a README in it; more is an accident or an attack.
 _MAX_METADATA = 16 * 1024 * 1024
 # A RECORD has a line for each file: this is room for half a million.
@@ -50,13 +58,15 @@ class _Budget:
 
     def __init__(self, path: Path, stopped: Callable[[], bool] = lambda: False) -> None:
         self._stopped = stopped
+        self._counting = Lock()
         self._most = min(_MOST_UNPACKED, max(_LEAST_UNPACKED, _MOST_FOLD * path.stat().st_size))
         self.used = 0
 
     def take(self, chunk: bytes) -> bytes:
         if self._stopped():
             raise StoppedError
-        self.used += len(chunk)
+        with self._counting:
+            self.used += len(chunk)
         if self.used > self._most:
             raise BombError(f"it unpacks to more than {self._most // 1024**2} MiB")
         return chunk
@@ -90,11 +100,22 @@ def own_metadata(path: Path, kind: Kind) -> OwnMetadata:
 def _zipped(
     archive: zipfile.ZipFile, budget: _Budget, hashed_by: Iterable[str] = ("sha256",)
 ) -> Iterator[ArchiveMember]:
-    for info in archive.infolist():
-        if not info.is_dir():
-            # To the end, where zipfile compares the checksum.
-            with archive.open(info) as stream:
-                yield _hashed(info.filename, stream, hashed_by, budget.take)
+    """Each file, read to the end, where zipfile compares the checksum; large ones side by side."""
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    read = partial(_hashed, hashed_by=hashed_by, take=budget.take)
+    with ExitStack() as streams, ThreadPoolExecutor(_THREADS) as threads:
+        # zipfile lets threads read, but not open or close.
+        large = {
+            info: threads.submit(read, info.filename, streams.enter_context(archive.open(info)))
+            for info in infos
+            if info.file_size >= _LARGE
+        }
+        for info in infos:
+            if info in large:
+                yield large[info].result()
+            else:
+                with archive.open(info) as stream:
+                    yield read(info.filename, stream)
 
 
 def _of_zip(archive: zipfile.ZipFile, pattern: str, limit: int) -> bytes | None:
