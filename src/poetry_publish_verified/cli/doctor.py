@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class DoctorCommand(SuggestingCommand):
-    """Looks at a checkout from outside; works where no project is; only `--clean` changes it."""
+    """Looks at a checkout from outside; works where no project is; changes nothing unless told."""
 
     name = "publish-verified doctor"
     description = "Checks what a release of a checkout would need, and says how to fix problems."
@@ -50,6 +50,12 @@ class DoctorCommand(SuggestingCommand):
             "Remove what this plugin keeps in the checkout and for this user: plugin sets, records,"
             " and locks that nobody holds.",
         ),
+        option(
+            "build-plugins",
+            None,
+            "Build the plugin set that the project requires, for this Poetry and its Python, but"
+            " install nothing else: for an image, or a cache.",
+        ),
     ]
 
     help = """The doctor command asks for all that a release would need, as a run does, and sends
@@ -57,7 +63,7 @@ nothing.
 
 Exit codes:
     0  A release would find what it needs, as far as that can be known.
-    1  It would fail, or wrong usage.
+    1  It would fail, or wrong usage. With <c1>--build-plugins</c1>: there is no plugin set.
     8  With <c1>--clean</c1>: something is in use, or may not be removed.
 """
 
@@ -74,13 +80,10 @@ Exit codes:
         if self.option("clean"):
             return self._clean(root)
         settings = self._settings(root)
-        checks = [_versions(), *_plugins(root or given), *_locks(root)]
-        if root is None:
-            checks.append(Check("project", "note", f"There is no project at {given}."))
+        if self.option("build-plugins"):
+            checks = [self._build_plugins(root, given, settings)]
         else:
-            from poetry_publish_verified.cli.doctor_release import check_release
-
-            checks += check_release(self, root, settings)
+            checks = [*self._checks(root, given, settings)]
         if settings.found.format == "json":
             words = as_json(checks, str(root) if root else None)
             self.line(words.replace("<", "\\<"))
@@ -88,6 +91,35 @@ Exit codes:
             for line in as_lines(checks):
                 self.line(line)
         return 1 if any(each.state == "error" for each in checks) else 0
+
+    def _checks(
+        self, root: Path | None, given: Path, settings: ResolvedSettings
+    ) -> Iterator[Check]:
+        yield _versions()
+        yield from _plugins(root or given)
+        yield from _locks(root)
+        if root is None:
+            yield Check("project", "note", f"There is no project at {given}.")
+        else:
+            from poetry_publish_verified.cli.doctor_release import check_release
+
+            yield from check_release(self, root, settings)
+
+    def _build_plugins(self, root: Path | None, given: Path, settings: ResolvedSettings) -> Check:
+        if root is None:
+            return Check("project", "error", f"There is no project at {given}.")
+        from cleo.io.io import IO
+
+        from poetry_publish_verified.guard.doctor.building import build_plugins
+
+        io: IO = self.io
+        if settings.found.format == "json":
+            # Standard output has the one object alone.
+            io = IO(io.input, io.error_output, io.error_output)
+        found = build_plugins(self.get_application(), root / "pyproject.toml", io)
+        if isinstance(found, str):
+            return Check("plugins", "ok", found)
+        return Check("plugins", "error", found.message, found.remedy, found.code)
 
     def _settings(self, root: Path | None) -> ResolvedSettings:
         from poetry_publish_verified.core.settings import resolve
@@ -129,9 +161,10 @@ def _versions() -> Check:
 def _plugins(root: Path) -> Iterator[Check]:
     """The plugins that a project requires, seen from outside."""
     from poetry_publish_verified.guard.doctor.plugins import diagnose
+    from poetry_publish_verified.guard.plugin_sets.import_path import is_of_a_project
     from poetry_publish_verified.guard.python_environment import installed_distributions
 
-    own = installed_distributions(entry for entry in sys.path if not _is_of_a_project(Path(entry)))
+    own = installed_distributions(entry for entry in sys.path if not is_of_a_project(entry))
     findings = diagnose(root, own)
     for found in findings:
         state: Literal["error", "warning"] = "error" if found.stops else "warning"
@@ -165,12 +198,6 @@ def _locks(root: Path | None) -> Iterator[Check]:
             way_out = break_if_gone if is_of_a_release(lock) else delete_if_gone
             remedy = way_out(holder.host, lock) if holder.is_elsewhere else ""
             yield Check("locks", "note", f"{holder.resource} is in use by {holder}.", remedy)
-
-
-def _is_of_a_project(entry: Path) -> bool:
-    """Whether it is a plugin set, or Poetry's own `.poetry/plugins`, of whatever project."""
-    stock = entry.parts[-2:] == (".poetry", "plugins")
-    return stock or (entry.parent / "set.json").is_file()
 
 
 def _is_project(directory: Path) -> bool:

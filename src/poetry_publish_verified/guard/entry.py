@@ -37,10 +37,9 @@ def install_guard(application: Application) -> None:
     A failure of the guard itself becomes one warning, and Poetry runs as stock; errors of the
     project's plugins pass through, as they would without the guard.
     """
-    # By name: most commands never need the module that has it.
-    switch = os.environ.get("POETRY_PUBLISH_VERIFIED_GUARD", "").strip().lower()
-    if switch in _OFF:
+    if is_off():
         return
+    switch = _switch()
     if switch not in _ON:
         _warn_of_switch(application, switch)
     load = None
@@ -55,6 +54,16 @@ def install_guard(application: Application) -> None:
         _warn_of_failure(application, error)
     if load is not None:
         load()
+
+
+def is_off() -> bool:
+    """Whether the user has switched the guard off."""
+    return _switch() in _OFF
+
+
+def _switch() -> str:
+    # By name: most commands never need the module that has it.
+    return os.environ.get("POETRY_PUBLISH_VERIFIED_GUARD", "").strip().lower()
 
 
 def _warn_of_switch(application: Application, switch: str) -> None:
@@ -76,7 +85,7 @@ def _plugin_loader(application: Application) -> Callable[[], None] | None:
     from poetry_publish_verified.guard.seams import application as seams
 
     file = seams.project_file(application)
-    settings = _settings(file) if file is not None else None
+    settings = plugin_settings(file) if file is not None else None
     if file is None or settings is None:
         return None
     mismatch = seams.mismatch(application)
@@ -123,7 +132,7 @@ def _command_wrapper(application: Application) -> Callable[[], None] | None:
     return lambda: seams.wrap_commands(application, around)
 
 
-def _settings(file: Path) -> dict[str, Any] | None:
+def plugin_settings(file: Path) -> dict[str, Any] | None:
     """`[tool.poetry]` of a project that seems to require plugins, else None; always with a name.
 
     Plugins that write pyproject.toml in place leave it empty or cut off for a moment, so it is read

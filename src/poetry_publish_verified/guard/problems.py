@@ -121,6 +121,21 @@ def set_lost_files(path: Path) -> str:
     return f"{path} is missing files. Rebuilding it."
 
 
+GUARD_IS_OFF = f"{SWITCH} switches the guard off, so no command would use a plugin set."
+NO_SET_NEEDED = (
+    "Poetry's own environment has all plugins that the project requires, so it needs no plugin set."
+)
+
+
+def sets_hindered(obstacle: str) -> str:
+    return f"Plugin sets cannot be stored, because {obstacle}. {_keep_sets_elsewhere(obstacle)}"
+
+
+def set_built(names: Sequence[str], path: Path, is_new: bool) -> str:
+    which = "Built the plugin set" if is_new else "The plugin set is there already,"
+    return f"{which} in {path}: {', '.join(names)}."
+
+
 def copying_set(path: Path) -> str:
     return f"Poetry's own environment has changed: copying {path} for it."
 
@@ -307,6 +322,22 @@ def plugins_not_active(names: str, obstacle: str, root: Path | None = None) -> F
         code, why = "guard.set-absent", "They are not built yet for this Poetry and Python."
         remedy = f"Run `poetry install`{f' in {root}' if root else ''}."
     return Finding(code, f"{whose} are not active: {names}. {why}", remedy)
+
+
+def nothing_required(file: Path) -> Finding:
+    message = f"{file} requires no Poetry plugins, or cannot be read."
+    remedy = "List them in [tool.poetry.requires-plugins]."
+    return Finding("guard.nothing-required", message, remedy)
+
+
+def set_not_built(reason: str) -> Finding:
+    return Finding("guard.set-not-built", f"No plugin set was built. {reason}", "")
+
+
+def installing_plugins_failed(error: Exception) -> Finding:
+    message = f"No plugin set was built: {_words(error)}."
+    remedy = "Check that the project's sources can be reached, then run this again."
+    return Finding("guard.set-not-built", message, remedy)
 
 
 def set_damaged(path: Path) -> Finding:

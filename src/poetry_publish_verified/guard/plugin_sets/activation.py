@@ -39,6 +39,10 @@ _WITHOUT_PLUGINS = (
 )  # fmt: skip
 
 
+class NoSetError(Exception):
+    """There is no use for a plugin set, or no place; `str` says why, as a sentence."""
+
+
 class ProjectPlugins:
     """Decides which plugin set this process uses, and lets `install` and `sync` build it."""
 
@@ -167,6 +171,29 @@ class ProjectPlugins:
         without = [problems.PLUGIN, *self._environment]
         seams.load_plugins(self._application, found.site, without=without)
         self._stale_entries |= import_path.entries_of(found.site)
+
+    def build_ahead(self, io: IO) -> tuple[PluginSet | None, bool]:
+        """The set that this Poetry needs, and whether it was built now; it is not loaded.
+
+        None where Poetry's own environment has everything. Raises NoSetError, and what Poetry's
+        installer raises.
+        """
+        self._notifier = seams.Notifier(io)
+        self._examine([entry for entry in sys.path if not import_path.is_of_a_project(entry)])
+        if self._is_project_plugin():
+            raise NoSetError(problems.PROJECT_PLUGIN_ONLY)
+        for plugin, version in self._required.unsatisfied:
+            constraint = plugin.pretty_constraint
+            raise NoSetError(problems.unsatisfied_plugin(plugin.name, version, constraint))
+        if not self._required.missing:
+            return None, False
+        if obstacle := self._sets.prepare():
+            raise NoSetError(problems.sets_hindered(obstacle))
+        before = self._sets.find(self._key)
+        found = self._ensure_set(io)
+        if found is None or found.path.parent != self._sets.directory:
+            raise NoSetError(problems.sets_hindered(self._sets.untrusted or "others change it"))
+        return found, before is None or found.record["built"] != before.record["built"]
 
     def around(self, run: Callable[[], int], command: Command, io: IO) -> int:
         """Run a command; `install` and `sync` first build the set that is missing."""

@@ -31,6 +31,12 @@ def absolute(path: str | Path) -> str:
     return os.path.normpath(Path(path).absolute())
 
 
+def is_of_a_project(entry: str) -> bool:
+    """Whether it is a plugin set, or Poetry's own `.poetry/plugins`, of whatever project."""
+    path = Path(entry)
+    return path.parts[-2:] == (".poetry", "plugins") or (path.parent / "set.json").is_file()
+
+
 def is_in_use(stock: Path) -> bool:
     """Whether Poetry has taken, or will take, anything from its own plugin directory."""
     inside = str(stock) + os.sep
