@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
 import random
-import shutil
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -34,10 +17,6 @@ from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import metadata_server
 from poetry_publish_verified.adapters.attestations import SigstoreSigner
-from poetry_publish_verified.adapters.clients.pip import Pip
-from poetry_publish_verified.adapters.clients.poetry import PoetryClient
-from poetry_publish_verified.adapters.clients.shared import ClientSetup
-from poetry_publish_verified.adapters.clients.uv import Uv
 from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
@@ -46,11 +25,12 @@ from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.adapters.trusted_publishing import IndexTokenExchange, ambient_provider
+from poetry_publish_verified.cli.clients import clients_of
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import Identity
-from poetry_publish_verified.core.problems.project import no_client, poetry_cache_not_cleared
+from poetry_publish_verified.core.problems.project import poetry_cache_not_cleared
 from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
@@ -323,46 +303,6 @@ def attester_for(tokens: TrustedPublisher | None, plan: Plan) -> Attester | None
         tries=tries,
         jobs=plan.jobs,
     )
-
-
-def clients_of(
-    stack: AsyncExitStack,
-    indexes: Mapping[str, IndexTarget],
-    plan: Plan,
-    pace: Pace,
-    *,
-    proxies: bool,
-) -> list[interfaces.Client]:
-    """The real clients to ask: those here that `--clients` names, if any is to be asked."""
-    if plan.until is not Until.INSTALLABLE:
-        return []
-    stack.enter_context(_without_poetrys_log())
-    setup = ClientSetup(
-        directory=Path(stack.enter_context(temporary_directory())),
-        kept_in=kept_in() / "clients",
-        environment=os.environ,
-        indexes=indexes,
-        pace=pace,
-        proxies=proxies,
-    )
-    uv = shutil.which("uv") if "uv" in plan.clients else None
-    clients: list[interfaces.Client] = [Pip(setup)] if "pip" in plan.clients else []
-    clients += [Uv(uv, setup)] if uv else []
-    clients += [PoetryClient(setup, pypi_index())] if "poetry" in plan.clients else []
-    if not clients:
-        raise ReleaseError.refused(no_client())
-    return clients
-
-
-@contextmanager
-def _without_poetrys_log() -> Iterator[None]:
-    """Silence Poetry as a client: it logs the URLs that it meets, with their signatures."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def forget_in_poetrys_caches(

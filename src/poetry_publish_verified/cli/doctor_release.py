@@ -20,10 +20,10 @@ from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.server_clock import seconds_ahead
 from poetry_publish_verified.adapters.trusted_publishing import ambient_provider
+from poetry_publish_verified.cli.clients import clients_of
 from poetry_publish_verified.cli.composition import (
     attester_for,
     check_certificates,
-    clients_of,
     publisher_at,
     user_agent,
 )

@@ -1,0 +1,63 @@
+"""The real clients that a run asks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from poetry_publish_verified.adapters.clients.pip import Pip
+from poetry_publish_verified.adapters.clients.poetry import PoetryClient
+from poetry_publish_verified.adapters.clients.shared import ClientSetup
+from poetry_publish_verified.adapters.clients.uv import Uv
+from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
+from poetry_publish_verified.core.problems.project import no_client
+from poetry_publish_verified.core.settings import Until
+from poetry_publish_verified.core.urls import IndexTarget
+from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.poetry_api.repositories import pypi_index
+from poetry_publish_verified.release.interfaces import Client, Plan
+
+
+def clients_of(
+    stack: AsyncExitStack,
+    indexes: Mapping[str, IndexTarget],
+    plan: Plan,
+    pace: Pace,
+    *,
+    proxies: bool,
+) -> list[Client]:
+    """The real clients to ask: those here that `--clients` names, if any is to be asked."""
+    if plan.until is not Until.INSTALLABLE:
+        return []
+    stack.enter_context(_without_poetrys_log())
+    setup = ClientSetup(
+        directory=Path(stack.enter_context(temporary_directory())),
+        kept_in=kept_in() / "clients",
+        environment=os.environ,
+        indexes=indexes,
+        pace=pace,
+        proxies=proxies,
+    )
+    uv = shutil.which("uv") if "uv" in plan.clients else None
+    clients: list[Client] = [Pip(setup)] if "pip" in plan.clients else []
+    clients += [Uv(uv, setup)] if uv else []
+    clients += [PoetryClient(setup, pypi_index())] if "poetry" in plan.clients else []
+    if not clients:
+        raise ReleaseError.refused(no_client())
+    return clients
+
+
+@contextmanager
+def _without_poetrys_log() -> Iterator[None]:
+    """Silence Poetry as a client: it logs the URLs that it meets, with their signatures."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
