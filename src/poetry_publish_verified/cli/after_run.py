@@ -3,12 +3,6 @@
 import os
 from functools import partial
 
-import anyio
-
-from poetry_publish_verified.adapters import hooks, webhook
-from poetry_publish_verified.adapters.http import Http
-from poetry_publish_verified.adapters.pace import Pace, SystemClock
-from poetry_publish_verified.cli.composition import user_agent
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.run import termination_as_interrupt
 from poetry_publish_verified.cli.settings import RunSettings
@@ -17,7 +11,6 @@ from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.isolated_python import without_identity
-from poetry_publish_verified.poetry_api.repositories import proxy_for
 from poetry_publish_verified.sanitize import redacted
 
 _TIMEOUT = 10.0
@@ -44,6 +37,14 @@ def tell_others(settings: RunSettings, report: Reporting, exit_code: int) -> Non
 
 
 def _notify(url: str, report: Reporting) -> Problem | None:
+    import anyio
+
+    from poetry_publish_verified.adapters import webhook
+    from poetry_publish_verified.adapters.http import Http
+    from poetry_publish_verified.adapters.pace import Pace, SystemClock
+    from poetry_publish_verified.cli.composition import user_agent
+    from poetry_publish_verified.poetry_api.repositories import proxy_for
+
     async def post() -> str:
         async with Http(user_agent(), _TIMEOUT, proxy_for, Pace(SystemClock())) as http:
             return await webhook.post(http, url, notification(report.receipt), _TIMEOUT)
@@ -59,6 +60,8 @@ def _notify(url: str, report: Reporting) -> Problem | None:
 def _run_hook(
     name: str, command: tuple[str, ...], settings: RunSettings, report: Reporting
 ) -> None:
+    from poetry_publish_verified.adapters import hooks
+
     path = report.receipt_path
     known = variables(report.receipt, str(path.absolute()) if path else "")
     run = partial(hooks.run, command, settings.base(name), without_identity(os.environ) | known)

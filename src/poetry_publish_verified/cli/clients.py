@@ -16,7 +16,6 @@ from poetry_publish_verified.adapters.clients.uv import Uv
 from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.problems.project import no_client
-from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.errors import ReleaseError
 from poetry_publish_verified.poetry_api.repositories import pypi_index
@@ -31,9 +30,7 @@ def clients_of(
     *,
     proxies: bool,
 ) -> list[Client]:
-    """The real clients to ask: those here that `--clients` names, if any is to be asked."""
-    if plan.until is not Until.INSTALLABLE:
-        return []
+    """The real clients to ask: those here that `--clients` names."""
     stack.enter_context(_without_poetrys_log())
     setup = ClientSetup(
         directory=Path(stack.enter_context(temporary_directory())),

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from poetry.__version__ import __version__ as poetry_version
 
-from poetry_publish_verified.adapters import metadata_server
-from poetry_publish_verified.adapters.attestations import SigstoreSigner
 from poetry_publish_verified.adapters.decoding import ZSTD_IS_KNOWN
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.index import SimpleIndex
@@ -25,7 +23,6 @@ from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.adapters.trusted_publishing import IndexTokenExchange, ambient_provider
-from poetry_publish_verified.cli.clients import clients_of
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.events import Event, ProblemFound
@@ -35,7 +32,6 @@ from poetry_publish_verified.core.problems.repository import bad_certificate
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import Until
-from poetry_publish_verified.core.status import Known, ProjectStatus, Stated
 from poetry_publish_verified.core.urls import IndexTarget, RepositoryTarget
 from poetry_publish_verified.core.variants import Encodings
 from poetry_publish_verified.errors import ReleaseError, Verdict
@@ -52,11 +48,11 @@ from poetry_publish_verified.release.attestations import Attester
 from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
-from poetry_publish_verified.release.stage import RepositoryStage
-from poetry_publish_verified.release.status import status_of
 from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
-from poetry_publish_verified.release.wait import wait_for
-from poetry_publish_verified.release.workspace import PlannedRelease, publish_all
+
+if TYPE_CHECKING:
+    from poetry_publish_verified.adapters.metadata_server import Found
+    from poetry_publish_verified.core.status import Known, ProjectStatus, Stated
 
 Report = Callable[[Event], None]
 Ticking = Callable[[], Coroutine[Any, Any, None]]
@@ -103,6 +99,8 @@ async def run_workspace(
     fail_fast: bool,
 ) -> Verdict:
     """`publish_all` with real adapters; `report` takes the events of the run itself."""
+    from poetry_publish_verified.release.workspace import PlannedRelease, publish_all
+
     async with _to_publish(sources, report, ticking) as adapters:
         releases = [
             PlannedRelease(each.started.member, each, adapters.to_publish(each, receipt))
@@ -129,35 +127,44 @@ def _to_publish(
 
 async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
     """`wait_for` with real adapters."""
+    from poetry_publish_verified.release.wait import wait_for
+
     targets = [target for each in awaited for target in each.indexes]
     async with _adapters(targets, plan, awaited[0].report, ticking, proxies=True) as adapters:
         return await wait_for([(each.expected, adapters.to_wait(each, plan)) for each in awaited])
 
 
-async def metadata_at(url: str, timeout: float) -> metadata_server.Found:
+async def metadata_at(url: str, timeout: float) -> Found:
     """Release metadata on a server, or the last good copy; raises NoMetadataError."""
     return await _metadata_at(url, timeout, kept_in() / "metadata")
 
 
-async def _metadata_at(url: str, timeout: float, copies: Path) -> metadata_server.Found:
+async def _metadata_at(url: str, timeout: float, copies: Path) -> Found:
+    from poetry_publish_verified.adapters.metadata_server import MetadataServer
+
     clock = SystemClock()
     async with Http(user_agent(), timeout, proxy_for, Pace(clock)) as http:
-        server = metadata_server.MetadataServer(http, copies, clock)
+        server = MetadataServer(http, copies, clock)
         return await server.read(url, timeout)
 
 
 async def _stated_at(url: str, known: Known, timeout: float) -> Stated:
     """What a server has now: a copy proves nothing."""
+    from poetry_publish_verified.adapters.metadata_server import NoMetadataError
+    from poetry_publish_verified.core.status import Stated
+
     with temporary_directory() as none:
         try:
             found = await _metadata_at(url, timeout, Path(none))
-        except metadata_server.NoMetadataError as error:
+        except NoMetadataError as error:
             return Stated.unusable(url, error)
     return Stated.of(url, found.metadata, known.name)
 
 
 async def run_status(checks: Sequence[Check], plan: Plan) -> list[ProjectStatus]:
     """`status_of` with real adapters for several projects at once, in their order."""
+    from poetry_publish_verified.release.status import status_of
+
     found: dict[int, ProjectStatus] = {}
     targets = [target for check in checks for target in check.indexes]
 
@@ -190,7 +197,12 @@ async def _adapters(
     pace = Pace(SystemClock())
     failure: ReleaseError | None = None
     async with AsyncExitStack() as stack:
-        clients = Clients(clients_of(stack, by_url, plan, pace, proxies=proxies), report)
+        asked: list[interfaces.Client] = []
+        if plan.until is Until.INSTALLABLE:
+            from poetry_publish_verified.cli.clients import clients_of
+
+            asked = clients_of(stack, by_url, plan, pace, proxies=proxies)
+        clients = Clients(asked, report)
         proxy = proxy_for if proxies else lambda _: None
         http = await stack.enter_async_context(Http(user_agent(), plan.timeout, proxy, pace))
         indexes = {url: SimpleIndex(http, target, plan.timeout) for url, target in by_url.items()}
@@ -234,6 +246,10 @@ class _Adapters:
     def to_publish(self, source: DistDirRelease, receipt: Any) -> interfaces.PublishContext:
         """What sends and proves one release, on its stages first."""
         started = source.started
+        if not started.stages:
+            return self._at(started.targets, started.plan, source)
+        from poetry_publish_verified.release.stage import RepositoryStage
+
         last = started.targets.repository.name
         stages = tuple(
             RepositoryStage(at.repository, self._at(at, plan, source), last, receipt)
@@ -296,6 +312,8 @@ def attester_for(tokens: TrustedPublisher | None, plan: Plan) -> Attester | None
     """What attests the files of a run; None if that is not wanted."""
     if plan.attest == "off":
         return None
+    from poetry_publish_verified.adapters.attestations import SigstoreSigner
+
     required, tries = plan.attest == "require", plan.retries + 1
     return Attester(
         *(SigstoreSigner(), tokens, SystemClock()),

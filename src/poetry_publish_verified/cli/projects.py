@@ -22,7 +22,6 @@ from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.core.release_order import LeftOut, WorkspaceMember
 from poetry_publish_verified.core.settings import Settings, resolve
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
-from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
 from poetry_publish_verified.poetry_api.repositories import is_public_repository, malformed_url
@@ -57,6 +56,10 @@ def read_project(command: Command) -> Project:
 
 def refuse_missing_plugins(poetry: Poetry) -> None:
     """Raise ReleaseError where plugins that the project requires are not active."""
+    if not poetry.local_config.get("requires-plugins"):
+        return
+    from poetry_publish_verified.guard.plugin_sets.activation import missing_plugins
+
     if missing := missing_plugins(poetry.pyproject_path):
         raise ReleaseError.refused(project_problems.plugins_not_active(missing))
 

@@ -18,14 +18,12 @@ from poetry_publish_verified.cli.options import (
     release_options,
     value_option,
 )
-from poetry_publish_verified.cli.projects import workspace_of
 from poetry_publish_verified.cli.publish import publish_many, publish_one
 from poetry_publish_verified.cli.run import run_and_report
 from poetry_publish_verified.cli.run_files import leave_files
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError, Verdict
-from poetry_publish_verified.output import plan as plan_output
 from poetry_publish_verified.output.summary import Kind
 
 _DEFAULTS = Settings()
@@ -159,6 +157,9 @@ Exit codes:
 
     def _show_plan(self, settings: RunSettings, started: datetime) -> int:
         """Show what would be done; standard output has the plan or nothing."""
+        from poetry_publish_verified.cli.projects import workspace_of
+        from poetry_publish_verified.output import plan as plan_output
+
         report = Reporting(self.io, "dry-run", as_json=False, started=started)
         try:
             settings.checked()

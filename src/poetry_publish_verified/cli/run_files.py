@@ -15,18 +15,9 @@ from poetry_publish_verified.core.receipt_document import ReceiptDocument
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
-from poetry_publish_verified.output import ci, html_report, markdown
-from poetry_publish_verified.output.run_tables import all_problems
 
-_OF_DOTENV = "RELEASE_VERSION="
-# What a file that this run replaces or adds to begins with, by the setting that names it.
-_MARKS = {
-    "summary": markdown.MARK,
-    "report": html_report.MARK,
-    "junit": ci.JUNIT_MARK,
-    "dotenv": _OF_DOTENV,
-    "history": history.SCHEMA,
-}
+# The settings that name a file.
+_KEYS = ("summary", "report", "junit", "dotenv", "history")
 _KIND = "the {} of a run"
 # Seconds for a lock that others hold as long as a line takes.
 _LOCK_TIMEOUT = 30.0
@@ -46,7 +37,7 @@ def refuse_unwritable(given: RunSettings, *, for_users: bool) -> None:
             raise ReleaseError(Verdict.ERROR, problems.invalid_setting(key, fault))
         known[path] = key
         try:
-            receipt_file.earlier(path, _MARKS[key], _KIND.format(key))
+            receipt_file.earlier(path, _mark(key), _KIND.format(key))
             receipt_file.refuse_unwritable(path)
             if key == "history":  # the others are replaced, links too
                 receipt_file.refuse_link(path)
@@ -61,6 +52,12 @@ def leave_files(given: RunSettings, report: Reporting, *, for_users: bool) -> No
 
     Only runs `for_users` are recorded in the history.
     """
+    named = list(_named(given, for_users=for_users))
+    if not (named or on_github()):
+        return
+    from poetry_publish_verified.output import ci, html_report, markdown
+    from poetry_publish_verified.output.run_tables import all_problems
+
     receipt = report.receipt
     found = ci.outputs(receipt, str(report.receipt_path or ""))
     make: dict[str, Callable[[], str]] = {
@@ -70,10 +67,10 @@ def leave_files(given: RunSettings, report: Reporting, *, for_users: bool) -> No
         "dotenv": lambda: ci.dotenv(found),
     }
     with interrupts_ignored():
-        for key, path in _named(given, for_users=for_users):
+        for key, path in named:
             try:
                 # What is there by now may be what the build has made.
-                receipt_file.earlier(path, _MARKS[key], _KIND.format(key))
+                receipt_file.earlier(path, _mark(key), _KIND.format(key))
                 if key == "history":
                     _append(given.root, path, receipt, report)
                 else:
@@ -83,11 +80,26 @@ def leave_files(given: RunSettings, report: Reporting, *, for_users: bool) -> No
                 if all(each["message"] != problem.message for _, each in all_problems(receipt)):
                     report.show(problem)
         if on_github():
-            _for_github(make["summary"](), ci.github_outputs(found), receipt, report)
+            for line in ci.annotations(receipt):
+                report.command_ci(line)
+            _for_github(make["summary"](), ci.github_outputs(found), report)
+
+
+def _mark(key: str) -> str:
+    """What a file that this run replaces or adds to begins with, by the setting that names it."""
+    from poetry_publish_verified.output import ci, html_report, markdown
+
+    return {
+        "summary": markdown.MARK,
+        "report": html_report.MARK,
+        "junit": ci.JUNIT_MARK,
+        "dotenv": "RELEASE_VERSION=",
+        "history": history.SCHEMA,
+    }[key]
 
 
 def _named(given: RunSettings, *, for_users: bool) -> Iterator[tuple[str, Path]]:
-    for key in _MARKS:
+    for key in _KEYS:
         path = given.path(key)
         if path is not None and (for_users or key != "history"):
             yield key, path
@@ -100,10 +112,8 @@ def _append(root: Path, path: Path, receipt: ReceiptDocument, report: Reporting)
         receipt_file.append(path, line)
 
 
-def _for_github(summary: str, outputs: str, receipt: ReceiptDocument, report: Reporting) -> None:
-    """The job summary, the step's outputs and its annotations."""
-    for line in ci.annotations(receipt):
-        report.command_ci(line)
+def _for_github(summary: str, outputs: str, report: Reporting) -> None:
+    """The job summary and the step's outputs."""
     for variable, text in (("GITHUB_STEP_SUMMARY", summary), ("GITHUB_OUTPUT", outputs)):
         place = os.environ.get(variable)
         if not place:

@@ -17,7 +17,8 @@ from poetry_publish_verified.sanitize import harmless
 JUNIT_MARK = "<!-- publish-verified.junit/1 -->"
 # GitHub shows ten of each kind for a step.
 _MOST = 10
-_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Compiled when it is needed: that takes milliseconds, for the many characters.
+_NOT_IN_XML = r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def annotations(receipt: ReceiptDocument) -> list[str]:
@@ -131,4 +132,4 @@ def _attribute(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _NOT_IN_XML.sub("", harmless(text, 2000))
+    return re.sub(_NOT_IN_XML, "", harmless(text, 2000))
