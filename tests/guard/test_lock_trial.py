@@ -14,7 +14,6 @@ import pytest
 from cleo.testers.command_tester import CommandTester
 
 from poetry_publish_verified.cli.doctor import DoctorCommand
-from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.doctor import lock_trial
 from poetry_publish_verified.guard.doctor import locks as locks_in_use
 from poetry_publish_verified.guard.doctor.lock_trial import Trial, try_locks
@@ -23,6 +22,7 @@ from poetry_publish_verified.guard.locks import attempt
 from poetry_publish_verified.guard.locks import lock as locks
 from poetry_publish_verified.guard.locks.attempt import LockState, Outcome, try_lock
 from poetry_publish_verified.guard.locks.lock import acquire
+from poetry_publish_verified.guard.locks.problems import TIMEOUT_VARIABLE
 from poetry_publish_verified.guard.locks.resource import Order, Resource
 
 # One of Poetry's dependencies warns when it is imported.
@@ -121,7 +121,7 @@ class Starved(threading.Thread):
 def starved(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine under load: no attempt gets the CPU at first."""
     monkeypatch.setattr(threading, "Thread", Starved)
-    monkeypatch.setenv(problems.TIMEOUT_VARIABLE, str(_HANG_GUARD))
+    monkeypatch.setenv(TIMEOUT_VARIABLE, str(_HANG_GUARD))
     monkeypatch.setattr(locks, "_GRACE", _HANG_GUARD)
     for waiting in ("_FIRST_REPORT_AFTER", "_NEXT_REPORT_AFTER"):
         monkeypatch.setattr(attempt, waiting, _HANG_GUARD)

@@ -182,7 +182,7 @@ def _locks(root: Path | None) -> Iterator[Check]:
     )
     from poetry_publish_verified.guard.locks.attempt import is_free
     from poetry_publish_verified.guard.locks.places import is_of_a_release
-    from poetry_publish_verified.guard.problems import break_if_gone, delete_if_gone
+    from poetry_publish_verified.guard.locks.problems import break_if_gone, delete_if_gone
 
     places = lock_directories(root)
     for one in check_filesystems(places):

@@ -10,7 +10,7 @@ from poetry_publish_verified.cli.options import SuggestingCommand
 from poetry_publish_verified.core.problems.usage import unknown_code
 from poetry_publish_verified.core.settings import closest
 from poetry_publish_verified.errors import Code
-from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.locks import problems
 from poetry_publish_verified.output.explanations import Explanation, explain, in_text
 from poetry_publish_verified.output.words import escaped, problem_lines
 

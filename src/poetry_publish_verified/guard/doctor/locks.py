@@ -11,6 +11,7 @@ from poetry_publish_verified.guard.locks.files import is_locked_privately
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.holders import Holder
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
+from poetry_publish_verified.guard.locks.problems import LOCKS_OF_ONE_HOST
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.seams import application as seams
 
@@ -59,7 +60,7 @@ class FilesystemCheck(NamedTuple):
             return ""
         if self.trial.error is not None:
             return problems.LOCKS_ABSENT
-        return problems.LOCKS_OF_ONE_HOST if self.trial.works_here else problems.LOCKS_DO_NOT_WORK
+        return LOCKS_OF_ONE_HOST if self.trial.works_here else problems.LOCKS_DO_NOT_WORK
 
 
 def _resources(root: Path | None) -> dict[str, Resource]:

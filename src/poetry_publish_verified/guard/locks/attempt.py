@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.locks import problems
 from poetry_publish_verified.guard.locks.files import LockNotNeededError, prepare_lock_file
 from poetry_publish_verified.guard.locks.fresh_view import look_again
 from poetry_publish_verified.guard.locks.lock_file import LockFile

@@ -11,9 +11,8 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import BREAKING_SUFFIX, BROKEN
-from poetry_publish_verified.guard.locks import holders
+from poetry_publish_verified.guard.locks import holders, problems
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState, try_lock
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.layout import HOLDER_SUFFIX
+from poetry_publish_verified.guard.locks import problems
 from poetry_publish_verified.guard.locks.fresh_view import ask_server, look_again
 from poetry_publish_verified.guard.ownership import SharedDirectory, read_regular_file
 from poetry_publish_verified.guard.processes import ProcessId

@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard import problems
-from poetry_publish_verified.guard.locks import heartbeat, holders, nesting
+from poetry_publish_verified.guard.locks import heartbeat, holders, nesting, problems
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState
 from poetry_publish_verified.guard.locks.filesystems import filesystem_of
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from poetry_publish_verified.guard import problems
+from poetry_publish_verified.guard.locks import problems
 from poetry_publish_verified.guard.locks.filesystems import Filesystem, filesystem_of
 from poetry_publish_verified.guard.ownership import SharedDirectory
 
