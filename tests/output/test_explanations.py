@@ -10,8 +10,9 @@ from poetry_publish_verified.errors import Code
 
 @pytest.mark.parametrize("code", list(Code))
 def test_every_code_has_an_example_and_a_remedy(code: Code) -> None:
-    """What is true then, and for each example a message and what to do, in whole words."""
+    """A cause, what is true then, and for each example a message and what to do."""
     found = explained(code)
+    assert found.cause.endswith(".")
     assert found.state.endswith(".")
     assert found.examples
     for example in found.examples:

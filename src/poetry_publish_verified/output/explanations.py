@@ -16,6 +16,7 @@ from poetry_publish_verified.core.upload.refusals.exchange import EXCHANGE
 from poetry_publish_verified.core.upload.refusals.general import GENERAL, UNKNOWN
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code, Problem
+from poetry_publish_verified.output.causes import CAUSES
 
 _SHA256, _OTHER = "9f86d081884c7d65", "2c26b46b68ffc68f"
 _SDIST, _WHEEL = "lantern-1.0.tar.gz", "lantern-1.0-py3-none-any.whl"
@@ -248,9 +249,10 @@ _STRICT = f"{_WARNED} With --strict it is an error, and the run ends with exit c
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A code with what is true then, and an example of each of its problems, remedies included."""
+    """A code: its usual cause, what is true then, an example of each problem, with its remedy."""
 
     code: Code
+    cause: str
     state: str
     examples: tuple[Problem, ...]
 
@@ -266,11 +268,12 @@ def explain(code: Code, others: Iterable[Problem] = ()) -> Explanation:
     state = next(_STATES[key] for key in (code, code[:4], code[:3]) if key in _STATES)
     if examples and all(each.severity == "warning" for each in examples):
         state = _STRICT if code.startswith("PV2") else _WARNED
-    return Explanation(code, state, examples)
+    return Explanation(code, CAUSES[code], state, examples)
 
 
 def in_text(explanation: Explanation) -> Iterator[tuple[str, str]]:
     """The paragraphs of an explanation, each with its heading."""
+    yield "Usual cause", explanation.cause
     yield "What is true then", explanation.state
     number = len(explanation.examples)
     for place, each in enumerate(explanation.examples, 1):
