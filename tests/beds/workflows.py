@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,14 @@ def load(text: str) -> Any:
 def blocks(page: str) -> list[str]:
     """The blocks of YAML on a page."""
     return re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+def check_schema(schema: str, *files: Path) -> None:
+    """Check files by the published schema of a CI system."""
+    assert files
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    done = subprocess.run([*command, *files], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 @dataclass(frozen=True)
@@ -190,9 +199,13 @@ class Artifacts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def kept(self, name: str) -> Path:
+        """The directory of an artifact."""
+        return self._folder / name
+
     def upload(self, job: Job, inputs: Mapping[str, str]) -> None:
         """Keep a file or the files of a directory, without hidden ones, as the action does."""
-        target, source = self._folder / inputs["name"], job.workspace / inputs["path"]
+        target, source = self.kept(inputs["name"]), job.workspace / inputs["path"]
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))
         else:
@@ -202,7 +215,7 @@ class Artifacts:
     def download(self, job: Job, inputs: Mapping[str, str]) -> None:
         """Bring them back."""
         where = job.workspace / inputs.get("path", ".")
-        shutil.copytree(self._folder / inputs["name"], where, dirs_exist_ok=True)
+        shutil.copytree(self.kept(inputs["name"]), where, dirs_exist_ok=True)
 
     def all(self) -> dict[str, Callable[[Job, Mapping[str, str]], None]]:
         """Both, by their names."""

@@ -38,7 +38,7 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", ["codes", "commands", "events", "fields", "settings"])
+@pytest.mark.parametrize("page", ["codes", "commands", "events", "fields", "settings", "supported"])
 def test_pages_that_are_generated_from_the_code(page: str) -> None:
     """docs/reference/codes.md is what docs/make_codes.py prints, and so on: see `make pages`."""
     made = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.beds.workflows import (
     Ended,
     Job,
     blocks,
+    check_schema,
     component,
     gitlab_script,
     load,
@@ -138,13 +138,6 @@ def test_poetry_is_installed(job: Job, project: Project, pypi: Index) -> None:
     assert job.variables["PATH"].startswith(f"{added.parent}:")
 
 
-def valid(schema: str, *files: Path) -> None:
-    """Check files by their published schema."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
-    done = subprocess.run([*command, *files], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
 def test_versions() -> None:
     """Both install this version of the plugin, with the newest Poetry that is tested."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -158,13 +151,13 @@ def test_versions() -> None:
 
 def test_schemas(tmp_path: Path) -> None:
     """Both are as the published schemas have them."""
-    valid("github-actions", ACTION)
+    check_schema("github-actions", ACTION)
     header, text = component(COMPONENT.read_text(encoding="utf-8"), {})
     head, body = tmp_path / "head.yml", tmp_path / "body.yml"
     head.write_text(COMPONENT.read_text(encoding="utf-8").partition("\n---\n")[0], "utf-8")
     body.write_text(text, encoding="utf-8")
     assert set(header) == {"spec"}
-    valid("gitlab-ci", head, body)
+    check_schema("gitlab-ci", head, body)
 
 
 def test_component(job: Job, project: Project, pypi: Index, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.beds.environments import ROOT
-from tests.beds.workflows import blocks, component, load, run_script, scripts
+from tests.beds.workflows import blocks, check_schema, component, load, run_script, scripts
 
 _PROGRAMS = ("poetry", "pipx", "pip", "python3", "sha256sum")
 _USES = re.compile(r"uses: ([\w./-]+)@(\S+)(.*)")
@@ -85,3 +85,25 @@ def test_programs_are_pinned() -> None:
                 ):
                     assert word.endswith("=="), (name, place, line)
             assert not re.search(r"(curl|wget).*\|", script), (name, place)
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("github-workflows", "workflows/*.yml"),
+        ("github-issue-forms", "ISSUE_TEMPLATE/[!c]*.yml"),
+        ("github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+        ("dependabot", "dependabot.yml"),
+    ],
+)
+def test_files_of_this_repository(schema: str, pattern: str) -> None:
+    """Each is as its published schema has it."""
+    check_schema(schema, *sorted((ROOT / ".github").glob(pattern)))
+
+
+def test_issues_ask_for_what_doctor_says() -> None:
+    """A bug cannot be reported without it."""
+    form = load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text(encoding="utf-8"))
+    (asked,) = [each for each in form["body"] if each.get("id") == "doctor"]
+    assert asked["attributes"]["label"] == "poetry publish-verified doctor --format json"
+    assert asked["validations"] == {"required": True}
