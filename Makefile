@@ -4,7 +4,7 @@
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help rehearse test test-all simulate stress stress-short bench docs pages lint format clean
+.PHONY: help rehearse test test-all simulate stress stress-short bench docs pages terminal lint format clean
 
 # Some containers set it: each process would then compile all tests and sources again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,19 +24,26 @@ help:
 	@echo 'make bench     measure how fast the plugin is next to other tools, and write docs/bench.json (12 minutes)'
 	@echo 'make docs      build the documentation in build/docs, and check its links'
 	@echo 'make pages     write the pages and schemas that are made from the code'
+	@echo 'make terminal  record a rehearsal for the README'
 	@echo 'make lint      run the linters and check the import contracts'
 	@echo 'make clean     remove everything that these targets made'
 
 # As a user has it: the built wheel in Poetry's own environment, and a Poetry that is isolated
 # from the one that you may have.
+REHEARSAL = cd $(SAMPLE) && env -u POETRY_HOME \
+  POETRY_CONFIG_DIR="$(CURDIR)/.venv/poetry-home/config" \
+  POETRY_CACHE_DIR="$(CURDIR)/.venv/poetry-home/cache" \
+  POETRY_DATA_DIR="$(CURDIR)/.venv/poetry-home/data" \
+  POETRY_VIRTUALENVS_CREATE=false \
+  PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring \
+  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
+
 rehearse: $(REHEARSE)/.wheel
-	@cd $(SAMPLE) && env -u POETRY_HOME \
-	  POETRY_CONFIG_DIR="$(CURDIR)/.venv/poetry-home/config" \
-	  POETRY_CACHE_DIR="$(CURDIR)/.venv/poetry-home/cache" \
-	  POETRY_DATA_DIR="$(CURDIR)/.venv/poetry-home/data" \
-	  POETRY_VIRTUALENVS_CREATE=false \
-	  PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring \
-	  "$(CURDIR)/$(REHEARSE)/bin/python" -m poetry publish-verified --rehearse --build --no-interaction
+	@$(REHEARSAL)
+
+terminal: $(REHEARSE)/.wheel $(DEV)/.stamp
+	@rm -rf $(SAMPLE)/dist
+	@($(REHEARSAL) --ansi) | $(DEV)/bin/python docs/make_terminal.py > docs/_static/terminal.svg
 
 # Tests wait for servers more than for the CPU, hence two more processes than CPUs. Each keeps to
 # neighbouring tests, which share servers and environments.
@@ -81,9 +88,10 @@ docs: $(DOCS)/.stamp
 	@$(DOCS)/bin/python docs/check_site.py build/docs
 	@echo 'The documentation is in build/docs/index.html'
 
-PAGES := codes commands events fields settings
+PAGES := codes commands events fields settings supported
 pages: $(DEV)/.stamp
 	@$(DEV)/bin/python docs/make_schemas.py
+	@$(DEV)/bin/python docs/make_readme.py
 	@for page in $(PAGES); do $(DEV)/bin/python docs/make_$$page.py > docs/reference/$$page.md || exit 1; done
 
 lint: $(DEV)/.stamp
