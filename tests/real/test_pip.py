@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ensurepip
+import os
+import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -12,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 import anyio
 import pytest
 
+from poetry_publish_verified.adapters.clients import pip
 from poetry_publish_verified.adapters.clients.pip import Pip
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile
 from tests.beds.clients import (
@@ -22,12 +27,15 @@ from tests.beds.clients import (
     visible_command_lines,
     wheel_wanted,
 )
-from tests.beds.environments import share_pip
+from tests.beds.environments import environment, share_pip
 from tests.beds.indexes import PASSWORD, Index
+from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG
 from tests.beds.proxy import Answer, Exchange, is_page
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from poetry_publish_verified.core.urls import IndexTarget
     from poetry_publish_verified.core.verification import ClientRequest
     from tests.conftest import MakeProxy
@@ -52,6 +60,16 @@ def directory(fresh: Path) -> Path:
     return fresh
 
 
+@contextlib.asynccontextmanager
+async def ready(client: Pip) -> AsyncIterator[None]:
+    """Set the client up, and end its processes afterwards."""
+    assert await client.prepare() is None
+    try:
+        yield
+    finally:
+        await client.close()
+
+
 def ask(
     directory: Path, wheel: ClientRequest, target: IndexTarget, timeout: float = HANG, **more: str
 ) -> ClientFile | ClientFailure:
@@ -59,8 +77,8 @@ def ask(
     client = Pip(setup(directory, target, **more))
 
     async def prepared() -> ClientFile | ClientFailure:
-        assert await client.prepare() is None
-        return await client.download(wheel, target.url, timeout)
+        async with ready(client):
+            return await client.download(wheel, target.url, timeout)
 
     return anyio.run(prepared)
 
@@ -70,8 +88,8 @@ def resolve(directory: Path, request: ClientRequest, target: IndexTarget) -> Cli
     client = Pip(setup(directory, target))
 
     async def prepared() -> ClientFailure | None:
-        assert await client.prepare() is None
-        return await client.resolve(request, target.url, HANG)
+        async with ready(client):
+            return await client.resolve(request, target.url, HANG)
 
     return anyio.run(prepared)
 
@@ -136,20 +154,16 @@ def test_missing_version(closed: Index, directory: Path) -> None:
 
 
 def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, directory: Path) -> None:
-    """While pip waits for the index it is isolated, and has no secrets but the index's."""
+    """While pip waits for the index it is isolated, and no secret is where others may see it."""
     wheel = put_wheel(closed, WHEEL)
     proxy = make_proxy(closed.origin)
     target = target_of(closed.behind(proxy.origin))
     arguments: list[str] = []
-    started: list[bytes] = []
+    variables: list[bytes] = []
 
     def look(exchange: Exchange) -> Answer:
         arguments.extend(visible_command_lines())
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # it may have ended
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                if words[:3] == ISOLATED and (process / "cwd").readlink() == directory:
-                    started.append((process / "environ").read_bytes())
+        variables.extend(environ for _, environ in pips(directory))
         return exchange.forward()
 
     proxy.on(is_page, look)
@@ -158,10 +172,23 @@ def test_environment_of_pip(closed: Index, make_proxy: MakeProxy, directory: Pat
     )
     assert isinstance(got, ClientFile)
     assert not [line for line in arguments if PASSWORD in line]
-    (environment,) = started
-    assert PASSWORD.encode() in unquote_to_bytes(environment)
-    assert SECRET.encode() not in environment
-    assert b"elsewhere" not in environment
+    # What has imported pip, and its fork, which asks.
+    assert len(variables) == 2
+    for each in variables:
+        assert PASSWORD.encode() not in unquote_to_bytes(each)
+        assert SECRET.encode() not in each
+        assert b"elsewhere" not in each
+
+
+def pips(directory: Path) -> list[tuple[int, bytes]]:
+    """The processes of pip that work there, with their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may have ended
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[:3] == ISOLATED and (process / "cwd").readlink() == directory:
+                found.append((int(process.name), (process / "environ").read_bytes()))
+    return sorted(found)
 
 
 def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
@@ -173,7 +200,65 @@ def test_hanging_server(open_pypi: Index, make_proxy: MakeProxy, directory: Path
     assert ask(directory, wheel, target, timeout=2) == ClientFailure(
         "pip did not finish within 2 s"
     )
-    assert not [line for line in visible_command_lines() if str(directory) in line]
+    assert pips(directory) == []
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["the server", "its fork"])
+def test_pip_that_is_killed(
+    open_pypi: Index, make_proxy: MakeProxy, directory: Path, which: int
+) -> None:
+    """The next try has a new one: an ended server is replaced at once, an ended pip says so."""
+    wheel = put_wheel(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    target = target_of(open_pypi.behind(proxy.origin))
+    killed: list[int] = []
+
+    def kill(exchange: Exchange) -> Answer:
+        if not killed:
+            killed.append(pips(directory)[which][0])
+            os.kill(killed[0], signal.SIGKILL)
+        return exchange.forward()
+
+    proxy.on(is_page, kill)
+    client = Pip(setup(directory, target))
+
+    async def twice() -> list[ClientFile | ClientFailure]:
+        async with ready(client):
+            return [await client.download(wheel, target.url, HANG) for _ in range(2)]
+
+    first, second = anyio.run(twice)
+    assert second == ClientFile(wheel.filename, wheel.sha256)
+    assert first == (second if which == 0 else ClientFailure("pip was ended by signal 9"))
+    assert pips(directory) == []
+
+
+def test_several_requests_at_once(closed: Index, directory: Path) -> None:
+    """Each has a pip of its own, and its own credentials."""
+    wheels = [put_wheel(closed, f"lantern-1.{n}-py3-none-any.whl") for n in range(3)]
+    client = Pip(setup(directory, target := target_of(closed)))
+    got: dict[str, object] = {}
+
+    async def download(wheel: ClientRequest) -> None:
+        got[wheel.filename] = await client.download(wheel, target.url, HANG)
+
+    async def all_of_them() -> None:
+        async with ready(client), anyio.create_task_group() as group:
+            for wheel in wheels:
+                group.start_soon(download, wheel)
+
+    anyio.run(all_of_them)
+    assert got == {each.filename: ClientFile(each.filename, each.sha256) for each in wheels}
+    assert pips(directory) == []
+
+
+def test_pip_where_nothing_can_fork(
+    open_pypi: Index, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started for each request."""
+    monkeypatch.setattr(pip, "CAN_FORK", False)
+    wheel = put_wheel(open_pypi, WHEEL)
+    got = ask(directory, wheel, target_of(open_pypi))
+    assert got == ClientFile(wheel.filename, wheel.sha256)
 
 
 def test_pip_is_unpacked_once(open_pypi: Index, fresh: Path) -> None:
@@ -185,12 +270,57 @@ def test_pip_is_unpacked_once(open_pypi: Index, fresh: Path) -> None:
     before = kept.stat().st_ino
     assert isinstance(ask(fresh, wheel, target), ClientFile)
     assert kept.stat().st_ino == before
-    for damage in (Path.unlink, Path.touch):
-        (kept / "pip" / "__main__.py").unlink(missing_ok=True)
-        damage(kept / "pip" / "__init__.py")
+    module = kept / "pip" / "__init__.py"
+    zeros = b"\0" * module.stat().st_size
+    for damage in (
+        module.unlink,
+        partial(module.write_bytes, b""),
+        partial(module.write_bytes, zeros),
+    ):
+        damage()
         assert isinstance(ask(fresh, wheel, target), ClientFile)
+        assert kept.stat().st_ino != before
+        before = kept.stat().st_ino
     assert list(kept_in.iterdir()) == [kept]
     assert not (fresh / kept.name).exists()
+
+
+def test_damaged_compiled_file(open_pypi: Index, fresh: Path) -> None:
+    """pip is unpacked for this run, and the next one has a new copy."""
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    (kept,) = setup(fresh, target).kept_in.iterdir()
+    (compiled,) = (kept / "pip" / "_internal" / "cli" / "__pycache__").glob("main.*.pyc")
+    compiled.write_bytes(compiled.read_bytes()[:100])
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    assert not kept.exists()
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    assert kept.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_copy_of_another_user(open_pypi: Index, fresh: Path) -> None:
+    """What somebody else has put there is not run, but replaced."""
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    (kept,) = setup(fresh, target).kept_in.iterdir()
+    os.chown(kept, 1234, -1)
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    assert kept.stat().st_uid == 0
+
+
+def test_virtualenv_without_a_wheel(tmp_path: Path) -> None:
+    """Where it was stripped of its wheels, Python's own pip is taken."""
+    own = environment().copy(tmp_path / "environment")
+    for wheel in own.site.glob("virtualenv/seed/wheels/embed/pip-*.whl"):
+        wheel.unlink()
+    code = (
+        "import sys, anyio, pathlib; from poetry_publish_verified.adapters import embedded_pip;"
+        "print(anyio.run(embedded_pip.unpacked, pathlib.Path(sys.argv[1])))"
+    )
+    place = Poetry(own, tmp_path / "home", tmp_path).python(code, tmp_path / "kept").ok()
+    (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    assert Path(place.strip()).name.startswith(bundled.stem)
 
 
 def test_pip_cannot_be_kept(open_pypi: Index, fresh: Path) -> None:

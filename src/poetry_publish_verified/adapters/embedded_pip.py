@@ -2,7 +2,10 @@
 
 import hashlib
 import sys
+import sysconfig
 import zipfile
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import anyio.to_thread
@@ -25,8 +28,7 @@ async def unpacked(directory: Path) -> Path:
             await anyio.to_thread.run_sync(archive.extractall, new)
 
         async def is_whole(place: Path) -> bool:
-            sizes = {place / file.filename: file.file_size for file in archive.infolist()}
-            return all(f.is_file() and f.stat().st_size == size for f, size in sizes.items())
+            return await anyio.to_thread.run_sync(_is_whole, place, archive)
 
         await make_once(place, unpack, is_whole)
     return place
@@ -39,11 +41,32 @@ def command(place: Path) -> list[str]:
     )
 
 
-def _wheel() -> Path:
-    # The one part of virtualenv that says where distributions of Linux keep its wheels.
-    from virtualenv.seed.wheels.embed import get_embed_wheel
+def _is_whole(place: Path, archive: zipfile.ZipFile) -> bool:
+    """Whether each file of the archive is there, as it is in the archive."""
+    try:
+        return all(
+            zlib.crc32((place / file.filename).read_bytes()) == file.CRC
+            for file in archive.infolist()
+            if not file.is_dir()
+        )
+    except OSError:
+        return False
 
-    wheel = get_embed_wheel("pip", f"{sys.version_info.major}.{sys.version_info.minor}")
-    if wheel is None:
-        raise FileNotFoundError("virtualenv comes without a pip")
-    return Path(wheel.path)
+
+def _wheel() -> Path:
+    """virtualenv's own wheel of pip; where it was stripped of that, the one of Python's venv."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with suppress(ImportError, OSError, RuntimeError):
+        # The one part of virtualenv that says where distributions of Linux keep its wheels.
+        from virtualenv.seed.wheels.embed import get_embed_wheel
+
+        wheel = get_embed_wheel("pip", version)
+        if wheel is not None and Path(wheel.path).is_file():
+            return Path(wheel.path)
+    import ensurepip
+
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    for place in (bundled, Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or bundled)):
+        for found in place.glob("pip-*.whl"):
+            return found
+    raise FileNotFoundError("neither virtualenv nor Python comes with a pip")

@@ -1,5 +1,6 @@
 """Directories that are made once and kept in Poetry's cache, for the next run."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -21,9 +22,14 @@ async def make_once(
 ) -> None:
     """Have `make` make `place` anew if it does not work.
 
-    Several processes may do this at the same time. Raises OSError, and what `make` raises.
+    Several processes may do this at the same time. What another user has made is not used. Raises
+    OSError, and what `make` raises.
     """
-    if await works(place):
+
+    async def is_usable() -> bool:
+        return _is_trusted(place) and await works(place)
+
+    if await is_usable():
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     _sweep(place.parent)
@@ -32,15 +38,24 @@ async def make_once(
         new = private / "new"
         await make(new)
         # Another process may have been quicker, and be using it.
-        if not await works(place):
+        if not await is_usable():
             with suppress(FileNotFoundError):
                 place.rename(private / "broken")
             with suppress(OSError):
                 new.rename(place)
     finally:
         shutil.rmtree(private, ignore_errors=True)
-    if not await works(place):
+    if not await is_usable():
         raise FileNotFoundError(f"{place} is not whole")
+
+
+def _is_trusted(place: Path) -> bool:
+    """Whether this user or root has made it; it is code to run."""
+    owners = {0, os.geteuid()} if hasattr(os, "geteuid") else {0}
+    try:
+        return place.stat().st_uid in owners
+    except OSError:
+        return False
 
 
 def _sweep(directory: Path) -> None:

@@ -41,7 +41,11 @@ def clients_of(
         proxies=proxies,
     )
     uv = shutil.which("uv") if "uv" in plan.clients else None
-    clients: list[Client] = [Pip(setup)] if "pip" in plan.clients else []
+    clients: list[Client] = []
+    if "pip" in plan.clients:
+        pip = Pip(setup)
+        stack.push_async_callback(pip.close)
+        clients.append(pip)
     clients += [Uv(uv, setup)] if uv else []
     clients += [PoetryClient(setup, pypi_index())] if "poetry" in plan.clients else []
     if not clients:

@@ -1,7 +1,9 @@
 """pip as a client, without the user's caches and settings. Tried with pip 24.0 to 26.3."""
 
 import os
+import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from poetry_publish_verified.adapters import embedded_pip
 from poetry_publish_verified.adapters.clients import shared
+from poetry_publish_verified.adapters.clients.pip_server import CAN_FORK, NoServerError, PipServer
 from poetry_publish_verified.core import client_words
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
@@ -28,21 +31,39 @@ class Pip:
     optional = False
 
     def __init__(self, setup: shared.ClientSetup) -> None:
-        """`prepare` comes before all else."""
+        """`prepare` comes before all else, `close` after it."""
         self._setup = setup
-        self._command: list[str] = []
+        self._place = Path()
+        self._server: PipServer | None = None
 
     async def prepare(self) -> str | None:
-        """Unpack pip, for good if possible; why that failed."""
+        """Unpack pip, for good if possible, and have it imported; why that failed."""
+        return await self._prepare(self._setup.kept_in, self._setup.directory)
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        # Else it runs `lsb_release` and `rustc`, only to name their versions to the index.
+        return self._setup.variables | {"PATH": str(self._setup.directory)}
+
+    async def _prepare(self, *directories: Path) -> str | None:
         fault = ""
-        for directory in (self._setup.kept_in, self._setup.directory):
+        for directory in directories:
             try:
-                self._command = embedded_pip.command(await embedded_pip.unpacked(directory))
+                self._place = await embedded_pip.unpacked(directory)
+                if CAN_FORK:
+                    variables, work = self._variables, self._setup.directory
+                    self._server = PipServer(self._place, variables, work)
+                    await self._server.start()
             except embedded_pip.NOT_UNPACKED as error:
                 fault = printable(str(error))
             else:
                 return None
         return fault
+
+    async def close(self) -> None:
+        """End what waits for further requests."""
+        if self._server is not None:
+            await self._server.close()
 
     async def download(
         self, request: ClientRequest, index_url: str, timeout: float
@@ -83,13 +104,32 @@ class Pip:
     async def _ask(
         self, arguments: list[str], place: Path, index_url: str, timeout: float
     ) -> subprocess.CompletedProcess[bytes] | ClientFailure:
-        environment = self._setup.variables | _settings(self._setup.indexes[index_url])
+        environment = _settings(self._setup.indexes[index_url])
         environment |= shared.temporary_files_in(place)
-        command = [*self._command, *arguments]
-        done = await self._setup.ask(self.name, command, environment, index_url, timeout)
+        run = partial(self._run, arguments, environment)
+        done = await self._setup.ask(self.name, run, index_url, timeout)
         if isinstance(done, ClientFailure) or done.returncode == 0:
             return done
+        if done.returncode < 0:
+            return ClientFailure(f"pip was ended by signal {-done.returncode}")
         return ClientFailure(client_words.of_pip(done.stdout))
+
+    async def _run(
+        self, arguments: list[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
+        if self._server is None:
+            command = [*embedded_pip.command(self._place), *arguments]
+            variables = self._variables | environment
+            return await shared.run(command, variables, self._setup.directory)
+        try:
+            return await self._server.ask(arguments, environment)
+        except NoServerError as error:
+            if error.crashed:
+                # What was compiled is compared with nothing, and may be damaged.
+                shutil.rmtree(self._place, ignore_errors=True)
+        if (fault := await self._prepare(self._setup.directory)) is not None:
+            raise OSError(fault)
+        return await self._server.ask(arguments, environment)
 
 
 def _target(request: ClientRequest) -> list[str]:

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -50,16 +50,15 @@ class ClientSetup:
     async def ask(
         self,
         client: str,
-        command: Sequence[str],
-        environment: Mapping[str, str],
+        run: Callable[[], Awaitable[subprocess.CompletedProcess[bytes]]],
         index_url: str,
         timeout: float,
     ) -> subprocess.CompletedProcess[bytes] | ClientFailure:
-        """Run the program of a client, which asks one index, once it has its turn."""
+        """`run` the program of a client, which asks one index, once it has its turn."""
         async with self.pace.clients_turn(index_url, timeout):
             try:
                 with anyio.fail_after(timeout):
-                    return await run(command, environment, self.directory)
+                    return await run()
             except TimeoutError:
                 return ClientFailure(f"{client} did not finish within {timeout:.0f} s")
             except OSError as error:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -144,7 +145,8 @@ class Uv:
             command += ["--no-config", "--require-hashes", "--only-binary", ":all:"]
             command += [*_common(target, goal), "-r", str(self._requirements(request, place))]
             environment |= shared.temporary_files_in(place)
-            done = await self._setup.ask(self.name, command, environment, index_url, timeout)
+            run = partial(shared.run, command, environment, self._setup.directory)
+            done = await self._setup.ask(self.name, run, index_url, timeout)
             if isinstance(done, ClientFailure):
                 return done
             if done.returncode == 0 and (options or any(goal.glob("*.dist-info"))):
