@@ -24,7 +24,7 @@ OTHER_WORDS = {
     *("CERTIFICATE_VERIFY_FAILED", "TCP_NOTSENT_LOWAT", "O_NOFOLLOW", "O_NONBLOCK"),
     *("LOCK_NOT_FREE", "LOCK_UNAVAILABLE", "LOCK_ORDER"),
     # Of the machine; kept where the plugin starts a program.
-    *("PROCESSOR_ARCHITECTURE", "LOCALE_ARCHIVE"),
+    *("PROCESSOR_ARCHITECTURE", "LOCALE_ARCHIVE", "WHEEL_PKG_DIR"),
     # Set for uv alone.
     "MACOSX_DEPLOYMENT_TARGET",
 }

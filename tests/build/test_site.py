@@ -31,12 +31,12 @@ def test_links_and_what_is_loaded(html: str, said: str, tmp_path: Path) -> None:
     """A link that leads nowhere, and whatever comes from another server, is named."""
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     (tmp_path / "other.html").write_text('<p id="here"></p>', encoding="utf-8")
-    command = [sys.executable, ROOT / "docs" / "check_site.py", tmp_path]
+    command = (sys.executable, ROOT / "docs" / "check_site.py", tmp_path)
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, said in done.stderr) == (1 if said else 0, True)
 
 
 def test_no_page_at_all_is_a_fault(tmp_path: Path) -> None:
     """An empty directory does not pass."""
-    command = [sys.executable, ROOT / "docs" / "check_site.py", tmp_path]
+    command = (sys.executable, ROOT / "docs" / "check_site.py", tmp_path)
     assert subprocess.run(command, check=False).returncode == 1
