@@ -77,6 +77,7 @@ stress-short: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.stress.kills --short
 	$(DEV)/bin/python -m tests.stress.jobs --short
 	$(DEV)/bin/python -m tests.stress.monorepo --short
+	$(DEV)/bin/python -m tests.stress.shared_filesystems --short
 
 bench: $(DEV)/.stamp
 	$(DEV)/bin/python -m tests.bench $(BENCH_ARGS)

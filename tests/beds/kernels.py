@@ -20,24 +20,25 @@ from pathlib import Path
 
 from tests.beds.kernel_agent import ask
 from tests.beds.mounts import Disk
-from tests.beds.network import PATH, Bridge, ip, missing
+from tests.beds.network import PATH, Bridge, ip, obstacle
 from tests.beds.processes import HANG
 
 _HERE = Path(__file__).parent
 _AGENT = _HERE / "kernel_agent.py"
 _MODULES = Path("/usr/lib/uml/modules")
-_TOOLS = ("linux.uml", "modprobe", "ip", "/dev/net/tun")
+_TOOLS = ("linux.uml", "modprobe", "/dev/net/tun")
 SERVER = "server"
+EXPORT = "/srv/export"
 
 
 def nfs_obstacle() -> str:
     """Why there can be no NFS here; empty where it can."""
-    return missing(*_TOOLS, "rpc.nfsd", "mount.nfs", "rpcbind")
+    return obstacle(*_TOOLS, "rpc.nfsd", "mount.nfs", "rpcbind")
 
 
 def smb_obstacle() -> str:
     """Why there can be no SMB here; empty where it can."""
-    return missing(*_TOOLS, "smbd", "mount.cifs")
+    return obstacle(*_TOOLS, "smbd", "mount.cifs")
 
 
 class Hosts:
@@ -74,7 +75,7 @@ class Hosts:
         with suppress(subprocess.CalledProcessError):
             ip("tuntap", "add", "dev", tap, "mode", "tap")
         self._bridge.plug_in(number)
-        memory = "768M" if name == SERVER else "1200M"
+        memory = "2000M" if name == SERVER else "1200M"
         mac = f"02:00:00:00:99:{number + 1:02x}"
         command = [
             "linux.uml",
@@ -127,7 +128,7 @@ class Hosts:
     def mount(self, name: str, version: str, *options: str) -> Path:
         """Mount the NFS export on a host, at one path on all; several mounts are one export."""
         given = [f"vers={version}", "proto=tcp", "nosharecache", *options]
-        root = "/" if version.startswith("4") else "/srv/export"
+        root = "/" if version.startswith("4") else EXPORT
         point = Path("/mnt", "-".join([f"v{version}", *options]))
         return self._mount(name, "nfs", f"{self._address_of(SERVER)}:{root}", point, given)
 

@@ -20,6 +20,11 @@ def missing(*tools: str) -> str:
     return f"needs {', '.join(lacks)}" if lacks else ""
 
 
+def obstacle(*tools: str) -> str:
+    """What is missing to make a network of hosts with these programs; empty where it can be."""
+    return missing(*tools, "ip") or ("" if os.geteuid() == 0 else "needs root")
+
+
 def ip(*words: str) -> None:
     """Run a command of iproute2, which must succeed."""
     subprocess.run(["ip", *words], check=True, capture_output=True)

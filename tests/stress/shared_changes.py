@@ -50,9 +50,15 @@ def changes(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:
         tally.add(race(starts))
         _check(checkout, tally)
         tally.add([run(checkout.start(poetry, host, "install")) for host in (0, 1)])
+        for name in (checkout.shared_home, _packed(checkout), f"{_packed(checkout)}.tar"):
+            place.remove(name)
 
 
 _LOCAL = ("installer.parallel", "solver.lazy-wheel")
+
+
+def _packed(checkout: Checkout) -> str:
+    return f"poetry-{checkout.name}"
 
 
 def _share_poetry(bed: Bed, checkout: Checkout, poetry: Path) -> list[list[str]]:
@@ -62,7 +68,7 @@ def _share_poetry(bed: Bed, checkout: Checkout, poetry: Path) -> list[list[str]]
         home.mkdir()
         source_of_poetry(bed, home)
         checkout.place.copy(home, home.name)
-        packed = Path(directory, f"poetry-{checkout.name}")
+        packed = Path(directory, _packed(checkout))
         # One file is copied faster than thousands.
         shutil.make_archive(str(packed), "tar", poetry.parents[1])
         checkout.place.copy(packed.with_suffix(".tar"), f"{packed.name}.tar")

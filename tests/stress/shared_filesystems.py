@@ -1,7 +1,7 @@
 """Try real shared filesystems: several hosts, one checkout, one cache, stock and guarded Poetry.
 
     python -m tests.stress.shared_filesystems [--bed KIND] [--place WORDS] [--case WORD]
-        [--short] [--rounds N] [--clients N]
+        [--short] [--guarded] [--rounds N] [--clients N]
 
 NFS and SMB hosts have kernels of their own; the others are namespaces with a mount each. Prints one
 line per case and filesystem, and a table at the end. Exits 1 if a guarded process failed, or if a
@@ -22,6 +22,7 @@ from tests.stress.bed import Bed
 from tests.stress.racing import Tally
 from tests.stress.rounds import say, set_up
 from tests.stress.shared_changes import changes
+from tests.stress.shared_faults import disk_full, doctor, read_only, server_restarted
 from tests.stress.shared_places import KINDS, Place
 from tests.stress.shared_releases import cut_and_healed, killed, plain, power_loss, publish
 from tests.stress.shared_views import (
@@ -32,7 +33,8 @@ from tests.stress.shared_views import (
     one_download,
 )
 
-SCRIPTED = (another_hosts_set, another_hosts_environment, one_download)
+SHORT = ("sshfs", "gluster", "nfs")
+SCRIPTED = (another_hosts_set, another_hosts_environment, one_download, doctor)
 RACES = (
     cold(4, shares_cache=False),
     cold(4, shares_cache=True),
@@ -40,7 +42,8 @@ RACES = (
     changes,
 )
 RELEASES = tuple(publish(happens) for happens in (plain, killed, power_loss, cut_and_healed))
-GUARDED_ONLY = RELEASES
+FAULTS = (server_restarted, disk_full, read_only)
+GUARDED_ONLY = (*RELEASES, *FAULTS, doctor)
 
 
 def main() -> int:
@@ -49,18 +52,21 @@ def main() -> int:
     parser.add_argument("--bed", choices=KINDS, action="append")
     parser.add_argument("--place", default="", help="only filesystems whose name ends with it")
     parser.add_argument("--case", action="append", help="only cases whose name contains it")
-    parser.add_argument("--short", action="store_true", help="one round of the scripted cases")
+    about = f"one round of the scripted cases on {', '.join(SHORT)}"
+    parser.add_argument("--short", action="store_true", help=about)
+    parser.add_argument("--guarded", action="store_true", help="without stock Poetry beside it")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--clients", type=int, default=2)
     options = parser.parse_args()
     # What has been started is ended then, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rounds = 1 if options.short else options.rounds
-    cases = SCRIPTED if options.short else (*SCRIPTED, *RACES, *RELEASES)
+    cases = SCRIPTED if options.short else (*SCRIPTED, *RACES, *RELEASES, *FAULTS)
+    kinds = ("guarded",) if options.guarded or options.short else ("stock", "guarded")
     if options.case:
         cases = tuple(one for one in cases if any(word in one.__name__ for word in options.case))
     results: dict[tuple[str, str], str] = {}
-    for kind in options.bed or KINDS:
+    for kind in options.bed or (SHORT if options.short else KINDS):
         if reason := KINDS[kind].obstacle():
             say(f"{kind} skipped: {reason}")
             continue
@@ -68,18 +74,20 @@ def main() -> int:
             Path(work).chmod(0o755)
             opened = KINDS[kind].open(Path(work), options.clients)
             with opened as (address, places), set_up(rounds, address) as bed:
-                for place in places:
+                for place in places[:2] if options.short else places:
                     if place.name.endswith(options.place):
-                        results |= _try(bed, place, cases)
+                        results |= _try(bed, place, cases, kinds)
     say(*_table(results))
     return int(any("failed" in result for result in results.values()))
 
 
-def _try(bed: Bed, place: Place, cases: Sequence[Case]) -> dict[tuple[str, str], str]:
+def _try(
+    bed: Bed, place: Place, cases: Sequence[Case], kinds: Sequence[str]
+) -> dict[tuple[str, str], str]:
     """Run the cases in one place and print their lines; guarded Poetry's results."""
     results = {}
     for case in cases:
-        for kind in ("guarded",) if case in GUARDED_ONLY else ("stock", "guarded"):
+        for kind in ("guarded",) if case in GUARDED_ONLY else kinds:
             tally = Tally(f"{place.name}: {case.__name__} {kind}")
             for _ in range(bed.rounds):
                 begun = time.monotonic()

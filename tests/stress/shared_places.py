@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tests.beds import kernels
 from tests.beds.mounts import Bindfs, Disk, Gluster, Overlay, Shared, Sshfs, Tmpfs, mounted
-from tests.beds.network import Namespaces, missing
+from tests.beds.network import Namespaces, obstacle
 from tests.beds.plugins import VENV_IN_PROJECT
 from tests.beds.poetry import isolated
 from tests.beds.processes import HANG, wait_until
@@ -59,6 +59,8 @@ class Place:
     """Makes a process run on a host."""
     copy: Callable[[Path, str], None]
     """Copies a file or directory into it, under a name."""
+    remove: Callable[[str], None]
+    """Removes it again."""
     homes: Callable[[int], Path]
     """A host's own directory."""
     faults: Faults | None = None
@@ -149,21 +151,28 @@ class Checkout:
 @contextmanager
 def project(bed: Bed, place: Place, plugins: str = OLD_LIST) -> Iterator[Checkout]:
     """A fresh checkout that requires plugins."""
-    with bed.project(plugins) as source:
-        yield shared(bed, place, source)
+    with bed.project(plugins) as source, shared(bed, place, source) as checkout:
+        yield checkout
 
 
 @contextmanager
 def consuming(bed: Bed, place: Place, extra: str = "") -> Iterator[Checkout]:
     """A fresh checkout that depends on packages; `extra` goes into its pyproject.toml."""
     with consumer(bed, extra) as source:
-        yield shared(bed, place, source)
+        # Locking has made one.
+        shutil.rmtree(source / ".venv", ignore_errors=True)
+        with shared(bed, place, source) as checkout:
+            yield checkout
 
 
-def shared(bed: Bed, place: Place, source: Path) -> Checkout:
+@contextmanager
+def shared(bed: Bed, place: Place, source: Path) -> Iterator[Checkout]:
     """A copy of a checkout in the shared directory."""
     place.copy(source, source.name)
-    return Checkout(place, source.name, bed)
+    try:
+        yield Checkout(place, source.name, bed)
+    finally:
+        place.remove(source.name)
 
 
 class _Kernels:
@@ -201,13 +210,20 @@ class _Mounts:
         self._server = server
         self.disk = server.disk
         self.lose, self.boot = server.lose, server.mount
-        self.restart_server = server.restart_server
 
     def cut(self, host: int) -> None:
         self._hosts.bridge.unplug(host)
 
     def heal(self, host: int) -> None:
         self._hosts.bridge.plug_in(host)
+        self._wait_for_mount(host)
+
+    def restart_server(self) -> None:
+        self._server.restart_server()
+        for host in range(len(self._hosts.names)):
+            self._wait_for_mount(host)
+
+    def _wait_for_mount(self, host: int) -> None:
         wait_until(lambda: _answers(self._server.points[host]), "the mount to answer", pause=1)
 
 
@@ -227,12 +243,19 @@ def _on_kernels(hosts: kernels.Hosts, name: str, root: Path, server: Samba | Non
     def copy(source: Path, target: str) -> None:
         hosts.check(hosts.clients[1], "cp", "-r", str(source), str(root / target))
 
+    def remove(target: str) -> None:
+        if server:
+            _remove(server.shared / target)
+        else:
+            hosts.check(kernels.SERVER, "rm", "-rf", f"{kernels.EXPORT}/{target}")
+
     return Place(
         name,
         [root] * len(hosts.clients),
         hosts.clients,
         on,
         copy,
+        remove,
         # Each has its own at this path, in memory.
         homes=lambda _: Path("/var/tmp/home"),  # noqa: S108
         faults=_Kernels(hosts, server),
@@ -317,11 +340,19 @@ def _on_namespaces(hosts: Namespaces, server: Shared, roots: list[Path]) -> Plac
         hosts.names,
         on,
         copy,
+        lambda target: _remove(roots[1] / target),
         homes=lambda host: server.work / f"home{host}",
         faults=_Mounts(hosts, server) if server.has_server else None,
         excludes=server.locks_exclude,
         holds_environments=server.takes_link_modes,
     )
+
+
+def _remove(target: Path) -> None:
+    if target.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+    else:
+        target.unlink(missing_ok=True)
 
 
 def _copy_file(source: str, target: str) -> None:
@@ -331,7 +362,7 @@ def _copy_file(source: str, target: str) -> None:
 
 
 def _needs(kind: type[Shared]) -> Callable[[], str]:
-    return lambda: missing(*kind.tools, "ip", "nsenter", "unshare", "df")
+    return lambda: obstacle(*kind.tools, "nsenter", "unshare")
 
 
 KINDS = {

@@ -18,7 +18,7 @@ from tests.beds.proxy import Answer, Exchange, FaultProxy, is_upload
 from tests.beds.release import REPOSITORY
 from tests.stress.bed import TIMEOUT_VARIABLE, Bed
 from tests.stress.racing import Start, Tally, begin, finish, kill
-from tests.stress.shared_places import Place, shared
+from tests.stress.shared_places import Checkout, Place, shared
 from tests.stress.shared_views import Case
 from tests.stress.upload_bed import PUBLISH, index_faults, sent
 
@@ -37,18 +37,12 @@ _PATIENCE = 45
 class _Release:
     """A project in a shared directory, and its index, which holds back its first answer."""
 
-    def __init__(self, bed: Bed, place: Place, poetry: Path, index: indexes.Index) -> None:
-        name = f"lantern-{uuid.uuid4().hex[:8]}"
-        with tempfile.TemporaryDirectory() as directory:
-            project = make_project(Path(directory, name), name)
-            # Relative: where each host sees it.
-            log_builds(project, Path("builds"))
-            (project.path / "builds").touch()
-            self._checkout = shared(bed, place, project.path)
-        self.place = place
+    def __init__(self, checkout: Checkout, poetry: Path, index: indexes.Index) -> None:
+        self._checkout = checkout
+        self.place = checkout.place
         self._poetry = poetry
         self._index = index
-        self.proxy = FaultProxy(index.origin, address=bed.address)
+        self.proxy = FaultProxy(index.origin, address=checkout.bed.address)
         self.is_stored = threading.Event()
         """The index has the first file, and its client does not know."""
         self.answer = threading.Event()
@@ -114,7 +108,7 @@ class _Running:
         wait_until(
             lambda: self.process.poll() is not None or "Waiting for" in self.said(),
             "the second host to wait",
-            pause=1,
+            pause=3,
         )
         said = self.said()
         if place.excludes and not re.search(rf" on {place.hosts[0]}[,)]", said):
@@ -206,8 +200,14 @@ def publish(happens: Callable[[_Release, _Running, _Running, Tally], None]) -> C
 def _release(bed: Bed, place: Place, poetry: Path) -> Iterator[_Release]:
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        name = f"lantern-{uuid.uuid4().hex[:8]}"
+        project = make_project(work / name, name)
+        # Relative: where each host sees it.
+        log_builds(project, Path("builds"))
+        (project.path / "builds").touch()
+        checkout = stack.enter_context(shared(bed, place, project.path))
         # It does not handle one request at a time.
         index = stack.enter_context(indexes.pypiserver(work / "index", server="auto"))
-        release = _Release(bed, place, poetry, index)
+        release = _Release(checkout, poetry, index)
         stack.enter_context(release.proxy)
         yield release
