@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -326,7 +327,12 @@ def test_words_for_an_unknown_holder(resource: Resource) -> None:
 
     with release_held(resource):
         assert "--break-lock" not in remedy()
-        holders.record_of(resource.path).unlink()
+        record = holders.record_of(resource.path)
+        away = {**json.loads(record.read_text()), "process": "0" * 12 + "-1-1", "host": "far"}
+        record.write_text(json.dumps(away))
+        make_silent(resource)
+        assert re.search(r"If far \(last sign of life 36\d\d s ago\) is gone for good", remedy())
+        record.unlink()
         assert "If the process that holds the lock is gone for good" in remedy()
 
 

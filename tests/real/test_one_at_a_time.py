@@ -108,7 +108,7 @@ def test_two_repositories_at_once(
 
 
 def test_holder_that_wakes_up_after_its_lock_was_broken(
-    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index, tmp_path: Path
+    poetry: Poetry, project: Project, proxy: FaultProxy, behind: Index
 ) -> None:
     """It sends no other file and ends in 8; its receipt says what it sent, and all is out."""
     arrived, go_on = threading.Event(), threading.Event()
@@ -119,8 +119,7 @@ def test_holder_that_wakes_up_after_its_lock_was_broken(
         return exchange.forward()
 
     proxy.on(is_upload, hold_up, times=1)
-    mine = tmp_path / "mine.json"
-    options = ("publish-verified", "-n", "-r", REPOSITORY, "--until", "listed", "--receipt", mine)
+    options = ("publish-verified", "-n", "-r", REPOSITORY, "--until", "listed")
     known = poetry.with_variables(**behind.environment(REPOSITORY))
     with known.started(*options, cwd=project.path) as holder:
         assert arrived.wait(HANG)
@@ -130,12 +129,17 @@ def test_holder_that_wakes_up_after_its_lock_was_broken(
         os.killpg(holder.pid, signal.SIGCONT)
         out, err = holder.communicate(timeout=HANG)
     ended(run, 0)
-    (warning,) = problems(project.receipt())
+    # What the holder wrote afterwards lies beside it.
+    receipt = project.receipt()
+    holds(receipt, "verified", 0)
+    (warning,) = problems(receipt)
     assert (warning["code"], warning["severity"]) == ("PV805", "warning")
     assert f"process {holder.pid} on" in warning["message"]
     assert any(event.get("problem", {}).get("code") == "PV805" for event in run.events)
     assert holder.returncode == 8, out + err
     assert "PV804" in out + err
+    mine = project.receipt_file.with_name("lantern-1.0.lock-lost.json")
+    assert str(mine) in out + err
     states = uploads(holds(read_receipt(mine), "lock-lost", 8))
     assert sorted(states.values()) == ["already-there", "not-sent"]
     # The one that was under way, and two of the other run.

@@ -16,6 +16,8 @@ DIRECTORY = OWN_FILES
 _LARGEST = 64 * 1024 * 1024
 # Characters that a receipt hardly exceeds.
 _USUAL = 64 * 1024
+# Bytes that have the fields before the first release.
+_HEAD = 1024
 # As Linux has it for one path.
 _MOST_LINKS = 40
 
@@ -184,6 +186,14 @@ def earlier(path: Path, schema: str, kind: str = "a receipt") -> Any:
     if start and schema.encode() not in start:
         raise FileExistsError(f"the file exists and is not {kind}")
     return read(path) or {} if start else None
+
+
+def is_of_another_run(path: Path, started: str) -> bool:
+    """Whether `path` has the receipt of a run that started at another time."""
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        start = stream.read(_HEAD)
+        return bool(start) and f'"started": "{started}"'.encode() not in start
+    return False
 
 
 def _is_null(path: Path) -> bool:

@@ -181,6 +181,7 @@ def _locks(root: Path | None) -> Iterator[Check]:
         locked_privately,
     )
     from poetry_publish_verified.guard.locks.attempt import is_free
+    from poetry_publish_verified.guard.locks.holders import last_heartbeat
     from poetry_publish_verified.guard.locks.places import is_of_a_release
     from poetry_publish_verified.guard.locks.problems import break_if_gone, delete_if_gone
 
@@ -195,8 +196,11 @@ def _locks(root: Path | None) -> Iterator[Check]:
             words = f"{holder.resource} is free, because its holder was killed: {holder}."
             yield Check("locks", "ok", words)
         else:
-            way_out = break_if_gone if is_of_a_release(lock) else delete_if_gone
-            remedy = way_out(holder.host, lock) if holder.is_elsewhere else ""
+            last = last_heartbeat(lock)
+            remedy = delete_if_gone(holder.host, lock)
+            if is_of_a_release(lock):
+                remedy = break_if_gone(holder.host, lock, last.age if last else None)
+            remedy = remedy if holder.is_elsewhere else ""
             yield Check("locks", "note", f"{holder.resource} is in use by {holder}.", remedy)
 
 

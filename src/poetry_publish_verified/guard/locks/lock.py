@@ -200,9 +200,9 @@ def _attempt_breaking(
     if breaking.silent_for is not None:
         timeout = max(timeout, _WATCH)
     until, at_once = time.monotonic() + timeout, breaking.at_once
+    left = 0 if at_once else timeout
     while True:
         silence = Silence(breaking.silent_for)
-        left = 0 if at_once else max(0.0, until - time.monotonic())
         attempt = LockAttempt(resource, left, _GRACE, required=True)
         _wait(attempt, resource, on_wait, silence)
         if attempt.state is LockState.HELD:
@@ -216,7 +216,7 @@ def _attempt_breaking(
             raise LockRefusedError(problems.lock_not_broken(reason, error)) from error
         finally:
             attempt.end()
-        at_once = False
+        at_once, left = False, max(0.0, round(until - time.monotonic()))
         if said is not None:
             breaking.report(said)
 
@@ -269,7 +269,9 @@ def _refusal(attempt: LockAttempt, resource: Resource, *, is_nested: bool) -> Lo
     holder = holders.read_record(attempt.path)
     is_alive = holder is not None and not (holder.is_elsewhere or holder.is_gone)
     who = holder.host if holder is not None and holder.is_elsewhere else ""
-    if_gone = "" if is_alive else problems.break_if_gone(who, attempt.path)
+    last = None if is_alive else holders.last_heartbeat(attempt.path)
+    silent_for = last.age if last is not None else None
+    if_gone = "" if is_alive else problems.break_if_gone(who, attempt.path, silent_for)
     return LockRefusedError(problems.lock_not_free(reason, if_gone, is_nested=is_nested))
 
 

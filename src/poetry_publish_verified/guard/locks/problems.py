@@ -60,9 +60,10 @@ def delete_if_gone(host: str, lock: Path) -> str:
     return f"If {host} is gone for good, delete {lock}." if host else ""
 
 
-def break_if_gone(host: str, lock: Path) -> str:
-    """`host` is empty where nobody knows who holds the lock."""
+def break_if_gone(host: str, lock: Path, silent_for: float | None = None) -> str:
+    """`host` is empty where nobody knows who holds the lock; `silent_for` is in seconds."""
     who = host or "the process that holds the lock"
+    who += "" if silent_for is None else f" (last sign of life {silent_for:.0f} s ago)"
     return f"If {who} is gone for good, publish with --break-lock, which renames {lock}."
 
 
