@@ -3,8 +3,8 @@
 A class's name is the event's name in `--format json`: `UploadStarted` is `upload-started`.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal, dataclass_transform
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, Literal, dataclass_transform
 
 from poetry_publish_verified.core.release_order import LeftOut
 from poetry_publish_verified.errors import Problem, Verdict
@@ -34,12 +34,14 @@ class FileFacts:
 
 
 @dataclass_transform(frozen_default=True)
-@dataclass(frozen=True)
 class Event:
-    """Something that happens; what inherits from this is a frozen dataclass too."""
+    """Something that happens; what inherits from this is a dataclass, frozen for type checkers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def __init_subclass__(cls) -> None:
-        dataclass(frozen=True)(cls)
+        # To freeze each of forty classes would take as long as to make it.
+        dataclass(unsafe_hash=True)(cls)
 
 
 class RunStarted(Event):
