@@ -8,11 +8,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from poetry_publish_verified.guard.locks.resource import Resource
 from tests.beds.building import make_builds_differ
 from tests.beds.indexes import Index
+from tests.beds.mounts import Sshfs, mounted
+from tests.beds.network import missing
 from tests.beds.processes import HANG
-from tests.beds.projects import read_receipt
+from tests.beds.projects import make_project, read_receipt
 from tests.beds.proxy import is_upload
 from tests.beds.release import REPOSITORY, ended, holds, problems, publish, uploads
 from tests.guard.holding import holder_of
@@ -164,3 +168,29 @@ def test_lock_is_broken_before_a_rollback(
     assert "PV805" in run.err
     assert f"process {holder.pid} on" in run.err
     assert open_pypi.stored("lantern") == {}
+
+
+def test_first_release_on_a_mount_without_locks(
+    poetry: Poetry, open_pypi: Index, tmp_path: Path
+) -> None:
+    """It says that other hosts are not excluded; with -q only the receipt does, and later none."""
+    if reason := missing(*Sshfs.tools):
+        pytest.skip(reason)
+
+    def told(run: Run, project: Project) -> list[str]:
+        """The message, as the receipt has it."""
+        ended(run, 0)
+        found = problems(project.receipt())
+        return [each["message"] for each in found if each["code"] == "PV806"]
+
+    with mounted(Sshfs(tmp_path / "ssh")) as (here, _):
+        lantern, harbour = (make_project(here / name, name=name) for name in ("lantern", "harbour"))
+        for project in (lantern, harbour):
+            project.build()
+        first = publish(poetry, lantern, open_pypi, "--format", "json", until="listed")
+        assert f"Locks on fuse.sshfs at {here} work on this host only" in told(first, lantern)[0]
+        assert [e for e in first.events if e.get("problem", {}).get("code") == "PV806"]
+        assert told(publish(poetry, lantern, open_pypi, until="listed"), lantern) == []
+        quiet = publish(poetry, harbour, open_pypi, "-q", until="listed")
+        assert len(told(quiet, harbour)) == 1
+        assert quiet.said.strip() == ""
