@@ -16,6 +16,7 @@ PAGES = {
     "action": "how-to/action.md",
     "codes": "reference/codes.md",
     "commands": "reference/commands.md",
+    "comparison": "explanation/comparison.md",
     "doctor": "how-to/doctor.md",
     "exit codes": "reference/exit-codes.md",
     "github": "how-to/github-actions.md",
