@@ -273,10 +273,10 @@ class Code(StrEnum):
         """Its name for programs: `tagged-not-published`."""
         return self.name.lower().replace("_", "-")
 
-    @property
-    def anchor(self) -> str:
-        """Where it is explained, below docs/."""
-        return f"reference/codes.md#{self.lower()}"
+
+def anchor(code: str) -> str:
+    """Where a code is explained on the documentation's site."""
+    return f"reference/codes.html#{code.lower()}"
 
 
 @dataclass(frozen=True, slots=True)

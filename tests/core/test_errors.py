@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict, gravest
+from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict, anchor, gravest
 
 # 130, 1, 7, 5, 9, 4, 6, 8, 3: the documented order; `status` alone ends with 9.
 ORDER = [
@@ -69,6 +69,7 @@ def test_errors_combine_into_the_gravest_with_every_problem_once() -> None:
 
 def test_code_has_an_anchor_on_the_page_of_codes() -> None:
     """What a code points to is on the page, with its meaning."""
-    file, _, name = Code.CONFLICT.anchor.partition("#")
-    page = (Path(__file__).parents[2] / "docs" / file).read_text(encoding="utf-8")
+    file, _, name = anchor(Code.CONFLICT).partition("#")
+    source = Path(__file__).parents[2] / "docs" / file.replace(".html", ".md")
+    page = source.read_text(encoding="utf-8")
     assert f"### {name.upper()}\n\n{Code.CONFLICT.meaning}\n" in page

@@ -103,6 +103,14 @@ def test_markdown() -> None:
     assert all(re.fullmatch(r"    [\w .+/()-]+ :\w+, \d+, \d+", line) for line in gantt[4:])
 
 
+def test_codes_lead_to_the_documentation() -> None:
+    """Where it is known, summary and report link each code to its place there."""
+    site = "https://docs.example/"
+    page = f"{site}reference/codes.html#pv601"
+    assert f"**Error [PV601]({page})**: " in markdown.summary(receipt(), site)
+    assert f'<a href="{page}" rel="noreferrer">PV601</a>' in html_report.report(receipt(), site)
+
+
 def test_markdown_has_no_foreign_markup() -> None:
     """All that a server may have said is text: no HTML, no links, no cells, no mentions."""
     text = markdown.summary(receipt())

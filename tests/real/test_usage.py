@@ -72,6 +72,7 @@ def test_explanation_of_a_code(poetry: Poetry, tmp_path: Path) -> None:
     assert said.startswith("PV409: Cannot tell whether a file was stored.\n")
     for words in ("What is true then", "exit code 4", "What to do", "Run the same command again"):
         assert words in said
+    assert said.endswith("/reference/codes.html#pv409\n")
     assert poetry.run("publish-verified", "explain", "409", cwd=tmp_path).ok() == said
     listed = poetry.run("publish-verified", "explain", cwd=tmp_path).ok()
     assert [line[:5] for line in listed.splitlines()] == list(Code)

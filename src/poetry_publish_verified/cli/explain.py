@@ -6,6 +6,7 @@ from typing import ClassVar
 from cleo.helpers import argument
 from cleo.io.inputs.argument import Argument
 
+from poetry_publish_verified.cli.documentation import page_of
 from poetry_publish_verified.cli.options import SuggestingCommand
 from poetry_publish_verified.core.problems.usage import unknown_code
 from poetry_publish_verified.core.settings import closest
@@ -44,6 +45,8 @@ class ExplainCommand(SuggestingCommand):
         self.line(f"<c1>{code}</c1>: {escaped(code.meaning)}")
         for heading, text in in_text(found):
             self.line(f"\n<info>{heading}</info>\n  {escaped(text)}")
+        if page_of(code):
+            self.line(f"\n{escaped(page_of(code))}")
         return 0
 
 

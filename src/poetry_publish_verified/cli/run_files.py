@@ -7,6 +7,7 @@ from pathlib import Path
 
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.cli.console import Reporting
+from poetry_publish_verified.cli.documentation import site
 from poetry_publish_verified.cli.run import interrupts_ignored
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core import history
@@ -61,8 +62,8 @@ def leave_files(given: RunSettings, report: Reporting, *, for_users: bool) -> No
     receipt = report.receipt
     found = ci.outputs(receipt, str(report.receipt_path or ""))
     make: dict[str, Callable[[], str]] = {
-        "summary": lambda: markdown.summary(receipt),
-        "report": lambda: html_report.report(receipt),
+        "summary": lambda: markdown.summary(receipt, site()),
+        "report": lambda: html_report.report(receipt, site()),
         "junit": lambda: ci.junit(receipt),
         "dotenv": lambda: ci.dotenv(found),
     }

@@ -6,7 +6,7 @@ from html import escape
 
 from poetry_publish_verified.core.receipt_document import ReceiptDocument
 from poetry_publish_verified.core.timeline import Lane, timeline
-from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.errors import Verdict, anchor
 from poetry_publish_verified.output.run_tables import (
     ReleasePart,
     Table,
@@ -48,8 +48,8 @@ display:block}td:empty{display:none}.bar{grid-template-columns:1fr;gap:.1em;padd
 """
 
 
-def report(receipt: ReceiptDocument) -> str:
-    """The whole page."""
+def report(receipt: ReceiptDocument, site: str = "") -> str:
+    """The whole page; codes link to the documentation, if `site` is its URL."""
     parts, title = release_parts(receipt), title_of(receipt)
     return "\n".join(
         [
@@ -62,7 +62,7 @@ def report(receipt: ReceiptDocument) -> str:
             f"<h1>{_text(title)}: {_verdict(receipt['verdict'])}</h1>",
             f"<p>{_text(receipt['summary'] or '')}</p>",
             f'<p class="dim">{_text(facts(receipt))}</p>',
-            *_problems(receipt),
+            *_problems(receipt, site),
             *_timeline(timeline(receipt)),
             *(line for part in parts for line in _release(part)),
             "</body></html>\n",
@@ -91,14 +91,16 @@ def _table(table: Table) -> Iterator[str]:
     yield "</table>"
 
 
-def _problems(receipt: ReceiptDocument) -> Iterator[str]:
+def _problems(receipt: ReceiptDocument, site: str) -> Iterator[str]:
     found = all_problems(receipt)
     if found:
         yield "<h2>Problems</h2>"
     for of, problem in found:
         where = f"{_text(of)}: " if of else ""
         code, severity = _text(problem["code"]), _text(problem["severity"])
-        yield f'<div class="problem {severity}"><p><b>{severity.title()} {code}</b>: {where}'
+        page = _text(site + anchor(code))
+        linked = f'<a href="{page}" rel="noreferrer">{code}</a>' if site else code
+        yield f'<div class="problem {severity}"><p><b>{severity.title()} {linked}</b>: {where}'
         yield f'{_text(problem["message"])}</p><p class="dim">{_text(problem["remedy"])}</p></div>'
 
 

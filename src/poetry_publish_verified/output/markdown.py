@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from poetry_publish_verified.core.receipt_document import ReceiptDocument
 from poetry_publish_verified.core.timeline import timeline
+from poetry_publish_verified.errors import anchor
 from poetry_publish_verified.output.run_tables import (
     Table,
     all_problems,
@@ -24,8 +25,8 @@ _MOST_ROWS = 2000
 _MOST_BARS = 200
 
 
-def summary(receipt: ReceiptDocument) -> str:
-    """The whole document."""
+def summary(receipt: ReceiptDocument, site: str = "") -> str:
+    """The whole document; codes link to the documentation, if `site` is its URL."""
     parts = release_parts(receipt)
     lines = [MARK, "", f"## {_text(title_of(receipt))}: {receipt['verdict']}", ""]
     lines += [_text(receipt["summary"] or ""), "", _text(facts(receipt)), ""]
@@ -43,7 +44,9 @@ def summary(receipt: ReceiptDocument) -> str:
         lines += ["The receipt has the other releases.", ""]
     for of, problem in all_problems(receipt)[:_MOST_BARS]:
         where = f"{_text(of)}: " if of else ""
-        lines.append(f"- **{problem['severity'].title()} {problem['code']}**: {where}")
+        code = problem["code"]
+        linked = f"[{code}]({site}{anchor(code)})" if site else code
+        lines.append(f"- **{problem['severity'].title()} {linked}**: {where}")
         lines[-1] += f"{_text(problem['message'])} *{_text(problem['remedy'])}*"
     return "\n".join([*lines, "", *_gantt(receipt)]).rstrip("\n") + "\n"
 
