@@ -221,6 +221,35 @@ def test_endless_or_invalid_redirect(place: str) -> None:
     run(story())
 
 
+def test_connection_is_open_before_the_request() -> None:
+    """What may not be asked yet waits with an open connection."""
+    accepted, told = asyncio.Event(), list[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        told.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    async def before() -> None:
+        await accepted.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        told.append(b"now")
+
+    async def story() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1")
+        port = server.sockets[0].getsockname()[1]
+        async with server, Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http:
+            asked = Asked(LIMIT, HANG, fresh=True, before=before)
+            page = await http.page(f"http://127.0.0.1:{port}/simple/", HEADERS, ME, asked)
+            assert (page.status, page.body) == (200, b"ok")
+
+    run(story())
+    assert told[0] == b"now"
+    assert told[1].startswith(b"GET /simple/ ")
+
+
 def test_no_cookie_is_kept(file: Path) -> None:
     """A balancer's cookie is sent back by no page, redirect, download or upload."""
     cookies = ("Set-Cookie: SERVERID=a; Path=/", "Set-Cookie: b=c; Max-Age=600")

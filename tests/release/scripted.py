@@ -57,7 +57,7 @@ from poetry_publish_verified.release.interfaces import (
 from poetry_publish_verified.release.publish import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from poetry_publish_verified.core.distribution import Distribution, Kind
     from poetry_publish_verified.core.variants import Variant
@@ -168,8 +168,11 @@ class ScriptedIndex:
         *,
         fresh: bool = False,
         patience: float = math.inf,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Observation:
         """One observation."""
+        if before is not None:
+            await before()
         assert version
         assert patience >= 0
         await anyio.lowlevel.checkpoint()

@@ -10,8 +10,17 @@ import contextlib
 import hashlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO
 from urllib.parse import urljoin
@@ -91,10 +100,10 @@ class Asked:
 
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on
     a connection of its own where it is to be `fresh`. Before that, the server is left alone as it
-    has asked, for at most `patience` seconds. A redirect is an answer unless it is to `follow`;
-    with `anywhere`, to other servers too. With `post`, this is sent; or what is
-    there is to `delete`. `access` is used only on the origin of `home`; None if that is the server
-    of the page.
+    has asked, for at most `patience` seconds; and `before` is awaited once a connection is open. A
+    redirect is an answer unless it is to `follow`; with `anywhere`, to other servers too. With
+    `post`, this is sent; or what is there is to `delete`. `access` is used only on the origin of
+    `home`; None if that is the server of the page.
     """
 
     limit: int
@@ -106,6 +115,7 @@ class Asked:
     post: bytes | None = None
     home: str | None = None
     delete: bool = False
+    before: Callable[[], Awaitable[None]] | None = None
 
     @property
     def method(self) -> str:
@@ -154,11 +164,24 @@ class Http:
         for any other. HttpError where no whole answer came.
         """
         with _errors_told():
-            await self._pace.turn(url, patience=asked.patience)
-            with _bounded(asked.timeout):
+            before = asked.before
+            if before is None:
+                await self._pace.turn(url, patience=asked.patience)
+            with _bounded(asked.timeout) as scope:
+
+                async def once_it_is_open() -> None:
+                    nonlocal before
+                    if before is not None:
+                        # The time for the answer begins only then.
+                        scope.deadline = math.inf
+                        await before()
+                        await self._pace.turn(url, patience=asked.patience)
+                        scope.deadline, before = anyio.current_time() + asked.timeout, None
+
                 for _ in range(_MAX_REDIRECTS):
                     home = asked.home or url
-                    async with self._stream(url, headers, access, home, asked) as answer:
+                    asking = self._stream(url, headers, access, home, asked, once_it_is_open)
+                    async with asking as answer:
                         status, fields = answer.status_code, plain(answer.headers)
                         if status not in _REDIRECTS or not asked.follow:
                             coding = fields.get("content-encoding", "identity")
@@ -210,11 +233,15 @@ class Http:
         access: Access,
         home: str,
         asked: Asked = _DOWNLOAD,
+        once_it_is_open: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         at_home, method = origin(url) == origin(home), asked.method
         client = self._client(url, access, trust_usual=not at_home, fresh=asked.fresh)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
-        request = client.build_request(method, url, headers=dict(headers), content=asked.post)
+        extensions = {"trace": partial(_trace, once_it_is_open)} if once_it_is_open else {}
+        request = client.build_request(
+            method, url, headers=dict(headers), content=asked.post, extensions=extensions
+        )
         response = await client.send(request, auth=auth, stream=True)
         if (pause := retry_after(plain(response.headers))) and response.status_code not in GIVEN:
             self._pace.hold(url, pause)
@@ -292,6 +319,14 @@ class Progress:
             raise HttpError(f"less than {PORTION // 1024} KiB arrived within {self.stretch:.0f} s")
 
 
+async def _trace(
+    once_it_is_open: Callable[[], Awaitable[None]], event: str, _: Mapping[str, object]
+) -> None:
+    """httpcore awaits this at each step; at this one, the connection is open."""
+    if event == "http11.send_request_headers.started":
+        await once_it_is_open()
+
+
 def plain(headers: httpx.Headers) -> dict[str, str]:
     """With names in lower case."""
     return {name.lower(): value for name, value in headers.items()}
@@ -355,10 +390,10 @@ def _errors_told() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _bounded(timeout: float) -> Iterator[None]:
+def _bounded(timeout: float) -> Iterator[anyio.CancelScope]:
     try:
-        with anyio.fail_after(timeout):
-            yield
+        with anyio.fail_after(timeout) as scope:
+            yield scope
     except TimeoutError:
         raise HttpError(f"no complete answer within {timeout:.0f} s") from None
 

@@ -92,12 +92,14 @@ class SimpleIndex:
         *,
         fresh: bool = False,
         patience: float = math.inf,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Observation:
         """Ask for a page of `project` (its normalized name) as `variant` does.
 
         `fresh`: on a connection of its own and without a validator, as a stale replica's 304
         would confirm what that replica does not have. `patience`: for how many seconds at most
-        the server is left alone before, where it has asked for that.
+        the server is left alone before, where it has asked for that. `before` is
+        awaited once the connection is open.
         """
         url = f"{self.url}{project}/"
         if variant.page == "version":
@@ -111,7 +113,7 @@ class SimpleIndex:
         if kept is not None:
             headers["If-None-Match"] = kept.etag
         patience = min(patience, self._timeout)
-        asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh, patience=patience)
+        asked = Asked(MAX_PAGE_BYTES, self._timeout, fresh=fresh, patience=patience, before=before)
         try:
             answer = await self._http.page(url, headers, self._access, asked)
         except HttpError as error:

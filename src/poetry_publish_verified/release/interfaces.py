@@ -60,10 +60,12 @@ class Index(Protocol):
         *,
         fresh: bool = False,
         patience: float = math.inf,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Observation:
         """One observation of a project's page, or of its version's.
 
-        It first waits as long as the server asked for (`Retry-After`), `patience` seconds at most.
+        It first waits as long as the server asked for (`Retry-After`), `patience` seconds at most,
+        and for `before`, with the connection already open.
         """
 
     async def root(self) -> tuple[RootState, str]:

@@ -33,6 +33,9 @@ from poetry_publish_verified.release.interfaces import ExpectedRelease, Index, V
 
 # Every answer gets at least this long, even after the deadline.
 _LAST_ANSWER = 1.0
+# A connection takes up to three, of which the answer to the last look took about one. It is not
+# opened much earlier, as a server with one worker serves nobody else meanwhile.
+_ROUND_TRIPS = 3
 
 
 class IndexPoller:
@@ -69,6 +72,8 @@ class IndexPoller:
         self._on_seen = on_seen
         # When the last answer to each variant came.
         self._looked: dict[str, float] = {}
+        # How many seconds before the next one a new connection is opened.
+        self._lead: dict[str, float] = {}
         # The first complete page of each variant.
         self._seen: dict[str, ProjectPage] = {}
         self._late: list[str] = []
@@ -104,10 +109,9 @@ class IndexPoller:
 
         async def look(name: str) -> None:
             nonlocal gone
-            rest = self._looked[name] + SHORTEST_PAUSE - self._clock.monotonic()
-            if rest > 0:
-                await self._clock.sleep(rest)
-            seen = await self._look(self._variants[name], fresh=True)
+            at = self._looked[name] + SHORTEST_PAUSE
+            await self._sleep_until(at - self._lead[name])
+            seen = await self._look(self._variants[name], LookAgain(at, fresh=True))
             self._watches[name].requests += 1
             self._context.report(Rechecked(self._index.url, name, self._watches[name].requests))
             if seen.page is not None and expected.expectation.judge(seen.page).satisfied:
@@ -143,7 +147,7 @@ class IndexPoller:
         watch = self._watch(UNSEEN)
         while True:
             await self._until_due(UNSEEN, watch)
-            seen = await self._look(UNSEEN, fresh=False)
+            seen = await self._look(UNSEEN, watch.next)
             if seen.page is not None and not self._expected.expectation.judge(seen.page).absent:
                 del self._watches[UNSEEN.name]
                 return True
@@ -174,7 +178,7 @@ class IndexPoller:
     async def _follow(self, variant: Variant, watch: Watch, group: anyio.abc.TaskGroup) -> None:
         while True:
             await self._until_due(variant, watch)
-            seen = await self._look(variant, fresh=watch.next.fresh)
+            seen = await self._look(variant, watch.next)
             step = watch.observe(seen, self._clock.monotonic())
             if seen.state == "page":
                 self._vary = seen.vary
@@ -206,16 +210,26 @@ class IndexPoller:
             self._on_seen(dict(self._seen))
 
     async def _until_due(self, variant: Variant, watch: Watch) -> None:
-        """Sleep until the next look, which moves when another variant sees the same copy."""
+        """Sleep until the next look, which moves when another variant sees the same copy.
+
+        The connection for one that needs a new one is opened before.
+        """
         while True:
-            rest = watch.next.at - self._clock.monotonic()
-            if rest > 0:
-                await self._clock.sleep(rest)
+            if watch.next.fresh:
+                await self._sleep_until(watch.next.at - self._lead[variant.name])
+                return
+            if watch.next.at > self._clock.monotonic():
+                await self._sleep_until(watch.next.at)
                 continue
-            other = None if watch.next.fresh else self._who_asks_for_the_same(variant)
+            other = self._who_asks_for_the_same(variant)
             if other is None:
                 return
             await other.wait()
+
+    async def _sleep_until(self, at: float) -> None:
+        rest = at - self._clock.monotonic()
+        if rest > 0:
+            await self._clock.sleep(rest)
 
     def _who_asks_for_the_same(self, variant: Variant) -> anyio.Event | None:
         for name, answered in self._asking.items():
@@ -223,24 +237,35 @@ class IndexPoller:
                 return answered
         return None
 
-    async def _look(self, variant: Variant, *, fresh: bool) -> Observation:
+    async def _look(self, variant: Variant, look: LookAgain) -> Observation:
         seen = Observation("unknown", detail="no answer in time")
-        self._asking[variant.name] = anyio.Event()
-        expected = self._expected
+        expected, begun = self._expected, self._clock.monotonic()
+
+        async def until_it_may_ask() -> None:
+            nonlocal begun
+            await self._sleep_until(look.at)
+            begun, self._asking[variant.name] = self._clock.monotonic(), anyio.Event()
+
         try:
             left = self._deadline - self._clock.monotonic()
             with anyio.move_on_after(max(left, _LAST_ANSWER)):
+                if not look.fresh:
+                    await until_it_may_ask()
                 seen = await self._index.look(
                     expected.name,
                     str(expected.version),
                     variant,
-                    fresh=fresh,
+                    fresh=look.fresh,
+                    before=until_it_may_ask if look.fresh else None,
                     # The last look is made, however long the server asks to wait.
                     patience=max(left - _LAST_ANSWER, 0.0),
                 )
         finally:
-            self._looked[variant.name] = self._clock.monotonic()
-            self._asking.pop(variant.name).set()
+            now = self._clock.monotonic()
+            self._lead[variant.name] = min(_ROUND_TRIPS * (now - begun), SHORTEST_PAUSE)
+            self._looked[variant.name] = now
+            if answered := self._asking.pop(variant.name, None):
+                answered.set()
         return seen
 
     def _share(self, variant: Variant, seen: Observation) -> None:
