@@ -5,11 +5,9 @@ leave anything there: a record counts only if it is complete, and what this proc
 is not taken for damaged.
 """
 
-import compileall
 import hashlib
 import json
 import os
-import py_compile
 import re
 import stat
 import sys
@@ -92,8 +90,9 @@ class PluginSet:
     def is_whole(self) -> bool:
         """Whether every recorded file is there in its size: cleaners of /tmp take some."""
         try:
+            # There may be thousands: a Path for each would take most of the time.
             return all(
-                (self.path / name).stat().st_size == size
+                os.stat(os.path.join(self.path, name)).st_size == size  # noqa: PTH116, PTH118
                 for name, size in self.record["files"].items()
             )
         # ValueError: a name that no file can have.
@@ -215,6 +214,10 @@ def compile_modules(site: Path, final: Path) -> None:
     For readers without `-O`, and for those at this process's own level: where PYTHONOPTIMIZE is set
     it is set for all. Every level would take three times as long.
     """
+    # Only a builder needs them, and every command loads this module.
+    import compileall
+    import py_compile
+
     prefix, sys.pycache_prefix = sys.pycache_prefix, None
     try:
         for level in {0, sys.flags.optimize}:

@@ -34,14 +34,15 @@ def required_plugins(
     from poetry.factory import Factory
     from poetry.utils.env import EnvManager
 
-    marker_env = EnvManager.get_system_env(naive=True).marker_env
     relevant: dict[str, Dependency] = {}
     for name, constraints in section.items():
         for constraint in constraints if isinstance(constraints, list) else [constraints]:
             # Stock gives no root: its relative paths depend on where Poetry was called.
             with _silence() if quiet else nullcontext():
                 dependency = Factory.create_dependency(name, constraint, root_dir=root)
-            if dependency.marker.validate(marker_env):
+            marker = dependency.marker
+            # Few have a marker, and to know this environment's takes a millisecond.
+            if marker.is_any() or marker.validate(EnvManager.get_system_env(naive=True).marker_env):
                 relevant[dependency.name] = dependency
     missing, unsatisfied = [], []
     for name, dependency in relevant.items():
