@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _METADATA_OF = {".dist-info": "METADATA", ".egg-info": "PKG-INFO"}
+_ENDINGS = tuple(_METADATA_OF)
 
 
 def canonical_name(name: str) -> str:
@@ -41,12 +42,12 @@ def installed_distributions(path: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in path:
         with suppress(OSError), os.scandir(entry or os.curdir) as listing:
-            for item in sorted(listing, key=lambda item: item.name):
+            infos = [item for item in listing if item.name.endswith(_ENDINGS)]
+            for item in sorted(infos, key=lambda item: item.name):
                 stem, _, ending = item.name.rpartition(".")
-                suffix = f".{ending}"
-                if suffix not in _METADATA_OF or stem.startswith("~"):
+                if stem.startswith("~"):
                     continue
-                named = _name_and_version(item.path, stem, suffix)
+                named = _name_and_version(item.path, stem, f".{ending}")
                 if named is not None:
                     found.setdefault(canonical_name(named[0]), named[1])
     return found

@@ -280,8 +280,9 @@ def load_plugins(application: Application, directory: Path, without: Collection[
     entry_points = [
         entry_point
         for distribution in metadata.distributions(path=[str(directory)])
-        if canonical_name(distribution.name) not in without
         for entry_point in distribution.entry_points
+        # Only then the name: that parses the distribution's whole METADATA.
+        if entry_point.group in PLUGIN_GROUPS and canonical_name(distribution.name) not in without
     ]
 
     class SetPluginManager(PluginManager):
