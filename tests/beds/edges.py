@@ -210,12 +210,14 @@ def nginx(
     key_on_accept: bool = True,
     cache_control: str | None = None,
     not_found_ttl: float | None = None,
+    buffers_uploads: bool = True,
 ) -> Iterator[Edge]:
     """Run nginx with an empty cache; all times are in seconds, rounded up to whole ones.
 
     It never says how old an answer is or what it varies by. With `key_on_accept` each Accept has
     its own copy; otherwise the first request decides what everybody gets. A 404 is cached for
-    `not_found_ttl` (None: never).
+    `not_found_ttl` (None: never). With `buffers_uploads` the index gets no part of an upload before
+    nginx has all of it.
     """
     command = program("nginx")
     directory.mkdir(parents=True, exist_ok=True)
@@ -246,7 +248,11 @@ http {{
     server {{
         listen 127.0.0.1:{own};
         location = {_HEALTH} {{ return 204; }}
-        location / {{ proxy_pass {upstream_origin}; }}
+        location / {{
+            proxy_pass {upstream_origin};
+            proxy_http_version 1.1;
+            proxy_request_buffering {"on" if buffers_uploads else "off"};
+        }}
         location ~ "{_KEPT}" {{
             proxy_pass {upstream_origin};
             proxy_cache pages;

@@ -231,6 +231,19 @@ def _requirements(wheel: Path, extra: str = "") -> list[str]:
 
 
 @functools.cache
+def gunicorn() -> Path:
+    """The gunicorn of an environment that has pypiserver and gevent."""
+
+    def make(directory: Path) -> None:
+        run_checked(uv(), "venv", "--quiet", "--python", sys.executable, directory)
+        PoetryEnvironment(directory).install(*needed)
+
+    needed = (PYPISERVER.replace(">", "[passlib]>", 1), "gunicorn", "gevent")
+    made = build_once(f"gunicorn-{cache_key(*needed, sys.executable)}", make)
+    return made / "bin" / "gunicorn"
+
+
+@functools.cache
 def wheels_of(requirement: str) -> Path:
     """A directory with the wheels this Python needs for a requirement, downloaded once."""
 

@@ -16,8 +16,9 @@ import urllib.request
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from tests.beds.environments import gunicorn
 from tests.beds.processes import HANG, free_port, running
 
 if TYPE_CHECKING:
@@ -186,13 +187,14 @@ def pypiserver(
     password: bool = True,
     protect: str = "update",
     options: tuple[str, ...] = ("--disable-fallback",),
-    server: str = "wsgiref",
+    server: Literal["wsgiref", "auto", "gunicorn", "gevent"] = "wsgiref",
 ) -> Iterator[Index]:
     """Run pypiserver over an empty directory; the actions in `protect` need the password.
 
-    `server` wsgiref handles one request at a time; auto is waitress, which comes with devpi-server
-    and handles several. Without `--disable-fallback` in the options, requests for an unknown
-    project are redirected to the public index.
+    `server` wsgiref handles one request at a time, and so does gunicorn with its only worker, but
+    not gunicorn's gevent; auto is waitress, which comes with devpi-server. Without
+    `--disable-fallback` in the options, requests for an unknown project are redirected to the
+    public index.
     """
     root = directory / "packages"
     root.mkdir(parents=True)
@@ -210,6 +212,20 @@ def pypiserver(
         "--server", server, "--health-endpoint", "/healthz", "--hash-algo", "sha256",
         *passwords, *options, str(root),
     ]  # fmt: skip
+    if server in {"gunicorn", "gevent"}:
+        settings = {
+            "root": str(root),
+            "health_endpoint": "/healthz",
+            "disable_fallback": True,
+            "hash_algo": "sha256",
+            "authenticate": [protect] if password else [],
+            "password_file": passwords[-1],
+        }
+        app = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        command = [
+            str(gunicorn()), "-b", f"127.0.0.1:{port}", "-k", server.replace("gunicorn", "sync"),
+            f"pypiserver:app({app})",
+        ]  # fmt: skip
     base = f"http://127.0.0.1:{port}/"
     with running(command, log=directory / "pypiserver.log", health=f"{base}healthz"):
         yield Index(

@@ -91,11 +91,15 @@ class Rule:
 
 @dataclass
 class Break:
-    """Which uploads to break off, after which share of the file, and how often (None: always)."""
+    """Which uploads to break off, after which share of the file, and how often (None: always).
+
+    With this answer, if there is one.
+    """
 
     match: Match
     share: float
     times: int | None
+    answer: Answer | None = None
 
 
 def is_page(request: Request) -> bool:
@@ -204,9 +208,14 @@ class FaultProxy:
 
         return self.on(match, act, times)
 
-    def break_off(self, match: Match, share: float, times: int | None = None) -> None:
-        """Reset the connection of an upload after this share of the file (0: before it)."""
-        self._breaks.insert(0, Break(match, share, times))
+    def break_off(
+        self, match: Match, share: float, times: int | None = None, answer: Answer | None = None
+    ) -> None:
+        """Reset the connection of an upload after this share of the file (0: before it).
+
+        Or answer then, and close it.
+        """
+        self._breaks.insert(0, Break(match, share, times, answer))
 
     def clear(self) -> None:
         """Remove all rules: pass everything on."""
@@ -267,7 +276,7 @@ class FaultProxy:
 
         return self.on(lambda _: True, act)
 
-    def share_to_take(self, request: Request) -> float | None:
+    def share_to_take(self, request: Request) -> tuple[float, Answer | None] | None:
         """Which share of an upload's file to take before the connection ends (None: all)."""
         with self._lock:
             for each in self._breaks:
@@ -275,7 +284,7 @@ class FaultProxy:
                     if each.times is not None:
                         each.times -= 1
                     self.requests.append(request)
-                    return each.share
+                    return each.share, each.answer
         return None
 
     def act_on(self, request: Request) -> Answer | Raw:

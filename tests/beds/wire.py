@@ -70,8 +70,11 @@ class Responder(Protocol):
     tls: ssl.SSLContext | None
     stopped: threading.Event
 
-    def share_to_take(self, request: Request) -> float | None:
-        """Which share of an upload's file to take; called just before the file's bytes."""
+    def share_to_take(self, request: Request) -> tuple[float, Answer | None] | None:
+        """Which share of an upload's file to take; called just before the file's bytes.
+
+        And the answer to give then; without one, the connection is reset.
+        """
         ...
 
     def act_on(self, request: Request) -> Answer | Raw:
@@ -136,10 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = b""
         if begun.headers.get("content-type", "").startswith("multipart/"):
             body = self._up_to_the_file(size)
-            share = self.proxy.share_to_take(replace(begun, body=body))
-            if share is not None:
-                self.rfile.read(int((size - len(body)) * share))
-                self._reset()
+            broken = self.proxy.share_to_take(replace(begun, body=body))
+            if broken is not None:
+                self.rfile.read(int((size - len(body)) * broken[0]))
+                self._break_off(broken[1])
         body += self.rfile.read(size - len(body))
         if len(body) < size:  # the client has disconnected
             raise CutError
@@ -155,8 +158,11 @@ class _Handler(BaseHTTPRequestHandler):
                 break
         return body
 
-    def _reset(self) -> None:
-        """End the connection with a reset, as a crashing server does."""
+    def _break_off(self, answer: Answer | None) -> None:
+        """Answer early, or end the connection with a reset, as a crashing server does."""
+        if answer is not None:
+            self._send(answer)
+            raise CutError
         at_once = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         raise CutError
