@@ -103,7 +103,7 @@ def test_every_text_of_an_event_is_redacted() -> None:
         *("client", "downloaded", "resolved", "release", "needs", "by", "verdict", "seconds"),
         *("predicate", "log_index", "verified"),
         *("names", "only", "used", "stage", "event", "proof", "confirmed"),
-        "versions",
+        *("versions", "waits_for"),
     }
     found = {each.name for kind in Event.__subclasses__() for each in fields(kind)}
     assert found - kept == _TEXTS

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from poetry_publish_verified.core.events import (
+    UploadBrokenOff,
     UploadDelayed,
     UploadEnded,
+    UploadHeld,
     UploadProgressed,
     UploadStarted,
     UploadUncertain,
@@ -34,6 +36,27 @@ def test_bar_while_waiting_for_the_answer(size: int) -> None:
     screen = Screen()
     show(screen, (0.0, UploadStarted(WHEEL, size, 1, 6)), (1.0, UploadProgressed(WHEEL, size)))
     assert screen.table == [f"  {WHEEL} sent, waiting for the server's answer"]
+
+
+def test_file_sent_ahead_names_what_it_waits_for() -> None:
+    """Once all of it but the end has left, or it was broken off, until the others are there."""
+    screen = Screen()
+    other = "lantern-1.0-py3-none-win32.whl"
+    begun = [(0.0, UploadStarted(name, 1000, 1, 6)) for name in (WHEEL, other, SDIST)]
+    held = (0.0, UploadHeld(SDIST, (WHEEL, other)))
+    column = f"  {SDIST:<{max(map(len, (WHEEL, other)))}}"
+    show(screen, *begun, held, (1.0, UploadProgressed(SDIST, 500)))
+    assert screen.table[-1] == f"{column} [{'=' * 6 + '>':<12}]  50%"
+    whole = (2.0, UploadProgressed(SDIST, 1000))
+    show(screen, *begun, held, whole)
+    assert screen.table[-1] == f"{column} waiting for 2 files"
+    ended = (3.0, UploadEnded(other, "uploaded"))
+    show(screen, *begun, held, whole, ended)
+    assert screen.table[-1] == f"  {SDIST:<{len(WHEEL)}} waiting for {WHEEL}"
+    show(screen, *begun, held, ended, (3.0, UploadBrokenOff(SDIST)))
+    assert screen.table[-1] == f"  {SDIST:<{len(WHEEL)}} waiting for {WHEEL}"
+    show(screen, *begun, held, whole, ended, (4.0, UploadEnded(WHEEL, "uploaded")))
+    assert screen.table == [f"  {SDIST} sent, waiting for the server's answer"]
 
 
 def test_finished_file_leaves_a_line() -> None:

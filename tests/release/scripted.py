@@ -252,10 +252,14 @@ class ScriptedVerifier:
 
 @dataclass(frozen=True)
 class ScriptedAnswer:
-    """How one upload ends: the answer, and whether the file arrived."""
+    """How one upload ends: the answer, and whether the file arrived.
+
+    An `early` answer does not wait for the end of the request.
+    """
 
     answer: Answered | NoAnswer
     stored: bool
+    early: bool = False
 
 
 OK = ScriptedAnswer(Answered(200, b"OK"), stored=True)
@@ -273,7 +277,9 @@ class ScriptedRepository:
     scripts: dict[str, list[ScriptedAnswer]] = field(default_factory=dict)
     takes: float = 0.0
     slow: dict[str, float] = field(default_factory=dict)
+    stalls: bool = False
     sent: list[str] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     attestations: list[str | None] = field(default_factory=list)
     times: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -294,6 +300,7 @@ class ScriptedRepository:
         on_sent: Callable[[int], None],
         token: str | None = None,
         attestation: str | None = None,
+        until: Callable[[], Awaitable[object]] | None = None,
     ) -> Answered | NoAnswer:
         """Accept a file as scripted, by default with 200."""
         await anyio.lowlevel.checkpoint()
@@ -304,12 +311,19 @@ class ScriptedRepository:
         self.before(distribution)
         started = self.shows_on[0].clock.monotonic()
         await anyio.lowlevel.checkpoint()
-        await self.shows_on[0].clock.sleep(self.slow.get(distribution.filename, self.takes))
+        takes = self.slow.get(distribution.filename, self.takes)
+        for second in range(1, int(takes) + 1):  # those who wait see that it moves
+            await self.shows_on[0].clock.sleep(takes / int(takes))
+            if second < takes and not self.stalls:
+                on_sent(int(distribution.size * (0.5 + second / takes / 2)))
         self.times[distribution.filename] = (started, self.shows_on[0].clock.monotonic())
         on_sent(distribution.size)
         script = self.scripts.get(distribution.filename, self.script)
         says = script.pop(0) if script else OK
+        if until is not None and not says.early:
+            await until()
         if says.stored:
+            self.stored.append(distribution.filename)
             for index in self.shows_on:
                 index.put(distribution)
         return says.answer

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_publish_verified.core.distribution import in_upload_order
-from poetry_publish_verified.core.events import SendingStarted, UploadDelayed, UploadStarted
+from poetry_publish_verified.core.events import (
+    SendingStarted,
+    UploadBrokenOff,
+    UploadDelayed,
+    UploadHeld,
+    UploadStarted,
+)
 from poetry_publish_verified.core.former_build import OtherSources
 from poetry_publish_verified.core.settings import Until
 from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
@@ -21,11 +30,16 @@ from poetry_publish_verified.release.interfaces import Plan
 from tests.core.distributions import SDIST, WHEEL, distribution
 from tests.release.scripted import OK, ScriptedAnswer, World, changed
 
+if TYPE_CHECKING:
+    from poetry_publish_verified.core.distribution import Distribution
+
 WHEELS = [f"lantern-1.0-cp3{n}-cp3{n}-manylinux_2_28_x86_64.whl" for n in range(10, 16)]
 # Later ones are larger.
 MANY = in_upload_order(
     [*(distribution(name, b"light" * n) for n, name in enumerate(WHEELS, 2)), distribution(SDIST)]
 )
+# Large enough to be sent ahead of their turn.
+LARGE = tuple(replace(each, size=1_000_000 + each.size) for each in MANY)
 BUILT = in_upload_order([distribution(WHEEL, b"light in a wheel"), distribution(SDIST)])
 PLAN = Plan(Until.DOWNLOADABLE, 900.0)
 LOST = NoAnswer("the server did not answer in time", sent=True)
@@ -39,6 +53,8 @@ NOT_REACHED = ScriptedAnswer(NoAnswer("connection refused", sent=False, passing=
 NEVER = ScriptedAnswer(Answered(400, b"Only one sdist may be uploaded per release."), stored=False)
 LIE = ScriptedAnswer(Answered(200), stored=False)
 EXISTS = ScriptedAnswer(Answered(409, b"Conflict"), stored=False)
+EARLY = replace(NEVER, early=True)
+CUT = ScriptedAnswer(NoAnswer("the connection was lost", sent=True), stored=False, early=True)
 
 
 def test_upload_order() -> None:
@@ -70,6 +86,170 @@ def test_existing_release_needs_no_first_file() -> None:
     world.index.put(MANY[0], since=0.0)
     assert world.publish(PLAN, *MANY).verdict is Verdict.VERIFIED
     assert [start for start, _ in world.repository.times.values()].count(0.0) == 4
+
+
+def test_sent_ahead_stored_in_order() -> None:
+    """Files are on their way before their turn, and still stored in the same order."""
+    world = World()
+    world.repository.takes = 3.0
+    world.repository.slow = {WHEELS[0]: 5.0}
+    assert world.publish(PLAN, *LARGE).verdict is Verdict.VERIFIED
+    repository = world.repository
+    assert [start for start, _ in repository.times.values()] == [0.0] * 4 + [5.0] * 3
+    assert [e.filename for e in world.events_of(UploadHeld)] == [*WHEELS[:2:-1], SDIST]
+    assert world.events_of(UploadHeld)[0].waits_for == (WHEELS[0],)
+    assert set(world.events_of(UploadHeld)[-1].waits_for) == {WHEELS[1], WHEELS[2]}
+    assert (repository.stored[0], repository.stored[-1]) == (WHEELS[0], SDIST)
+    assert not world.events_of(UploadBrokenOff)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 32])
+def test_jobs_limits_what_is_held_back(jobs: int) -> None:
+    """Requests that wait for their end count as uploads."""
+    world = World()
+    world.repository.takes = 3.0
+    assert world.publish(replace(PLAN, jobs=jobs), *LARGE).verdict is Verdict.VERIFIED
+    assert [start for start, _ in world.repository.times.values()].count(0.0) == min(jobs, 7)
+
+
+@pytest.mark.parametrize("early", [EARLY, CUT, replace(EXISTS, early=True)])
+def test_early_answer_to_what_is_held_back(early: ScriptedAnswer) -> None:
+    """It is that file's own; what goes on is the first file, and a retry in its turn."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 4.0}
+    world.repository.scripts = {WHEELS[5]: [early]}
+    ending = world.publish(PLAN, *LARGE)
+    assert world.repository.stored[0] == WHEELS[0]
+    if early is CUT:
+        assert ending.verdict is Verdict.VERIFIED
+        assert world.repository.stored[-1] == SDIST
+        attempts = {f["filename"]: f["attempts"] for f in ending.release["distributions"]}
+        assert attempts == dict.fromkeys(attempts, 1) | {WHEELS[5]: 2}
+    else:
+        assert ending.verdict is Verdict.UPLOAD_FAILED
+        # "Already exists" is no failure until the index was looked at for a minute.
+        rest, end = ("not-sent", "failed") if early is EARLY else ("uploaded", "unknown")
+        assert ending.uploads == {
+            WHEELS[0]: "uploaded",
+            **dict.fromkeys(WHEELS[1:5], rest),
+            WHEELS[5]: end,
+            SDIST: "not-sent",
+        }
+    assert {e.filename for e in world.events_of(UploadBrokenOff)} == {WHEELS[4], WHEELS[3]}
+
+
+def test_stalled_first_file_is_left_alone() -> None:
+    """What waits for a file that has not moved for two seconds is dropped, and sent in its turn."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 4.0}
+    world.repository.stalls = True
+    ending = world.publish(replace(PLAN, retries=0), *LARGE)
+    assert ending.verdict is Verdict.VERIFIED
+    assert [e.filename for e in world.events_of(UploadBrokenOff)] == WHEELS[5:2:-1]
+    assert world.repository.stored == [WHEELS[0], *WHEELS[:0:-1], SDIST]
+    assert {f["attempts"] for f in ending.release["distributions"]} == {1}
+    # Nothing is sent ahead again.
+    assert len(world.events_of(UploadHeld)) == 3
+
+
+@pytest.mark.parametrize("first", [NEVER, GONE, BUSY, SLOW_DOWN])
+def test_first_file_without_success(first: ScriptedAnswer) -> None:
+    """What was sent ahead of it is broken off, and is `not-sent` only as the index lacks it."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 1.5}
+    world.repository.scripts = {WHEELS[0]: [first]}
+    ending = world.publish(replace(PLAN, timeout=60), *LARGE)
+    assert len(world.events_of(UploadBrokenOff)) == 3
+    if first is NEVER:
+        assert ending.verdict is Verdict.UPLOAD_FAILED
+        rest = dict.fromkeys([*WHEELS[1:], SDIST], "not-sent")
+        assert ending.uploads == {WHEELS[0]: "failed", **rest}
+        # One look before the first upload, and one for each file that was broken off.
+        assert len(world.index.looks) == 4
+    else:
+        assert ending.verdict is Verdict.VERIFIED
+        assert (world.repository.stored[0], world.repository.stored[-1]) == (WHEELS[0], SDIST)
+
+
+def test_broken_off_is_not_absent_without_proof() -> None:
+    """Where the index does not say what it has, the state of what was broken off is unknown."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 1.5}
+    world.repository.scripts = {WHEELS[0]: [NEVER]}
+    silent = [Observation("unknown", detail="503")] * 1000
+    world.index.answers[UNSEEN.name] = [Observation("absent"), *silent]
+    ending = world.publish(replace(PLAN, timeout=60), *LARGE)
+    assert ending.uploads == {
+        WHEELS[0]: "failed",
+        **dict.fromkeys([*WHEELS[1:3], SDIST], "not-sent"),
+        **dict.fromkeys(WHEELS[3:], "unknown"),
+    }
+
+
+def test_stored_though_broken_off() -> None:
+    """Should a server store what was broken off, the index shows it by its hash."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 1.5}
+    world.repository.scripts = {WHEELS[0]: [NEVER]}
+    whole, half = LARGE[5], changed(LARGE[4], "ee" * 32)
+
+    def store(distribution: Distribution) -> None:
+        if distribution is whole:
+            world.index.put(whole, since=1.0)
+            world.index.put(half, since=1.0)
+
+    world.repository.before = store
+    ending = world.publish(PLAN, *LARGE)
+    assert ending.verdict is Verdict.CONFLICT
+    assert ending.uploads[WHEELS[5]] == "uploaded"
+    assert ending.uploads[WHEELS[4]] == "failed"
+    assert ending.uploads[WHEELS[3]] == "not-sent"
+
+
+def test_lock_lost_while_something_is_held_back() -> None:
+    """Its end does not leave: another run may be at work, so its state is unknown."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 1.0}
+    world.lost_after = 4
+    ending = world.publish(PLAN, *LARGE)
+    assert (ending.verdict, ending.codes) == (Verdict.LOCK_LOST, [Code.LOCK_LOST])
+    assert world.repository.stored == [WHEELS[0]]
+    assert ending.uploads == {
+        WHEELS[0]: "uploaded",
+        **dict.fromkeys([*WHEELS[1:3], SDIST], "not-sent"),
+        **dict.fromkeys(WHEELS[3:], "unknown"),
+    }
+
+
+def test_connections_that_others_need() -> None:
+    """Where other releases use up the connections, nothing is sent ahead."""
+    world = World()
+    world.slots = 1
+    world.repository.takes = 1.0
+    assert world.publish(PLAN, *LARGE).verdict is Verdict.VERIFIED
+    assert not world.events_of(UploadHeld)
+    assert {e.attempt for e in world.events_of(UploadStarted)} == {1}
+
+
+def test_interrupted_while_something_is_held_back() -> None:
+    """The receipt says what is there, and that the rest may be."""
+    world = World()
+    world.repository.slow = {WHEELS[0]: 2.0, SDIST: 2.0}
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(world.publish_async, PLAN, *LARGE))
+            await world.clock.sleep(1.9)
+            group.cancel_scope.cancel()
+
+    anyio.run(story)
+    ending = world.outcome(Verdict.INTERRUPTED)
+    assert world.repository.stored == []
+    assert ending.uploads == {
+        WHEELS[0]: "unknown",
+        **dict.fromkeys([*WHEELS[1:3], SDIST], "not-sent"),
+        **dict.fromkeys(WHEELS[3:], "unknown"),
+    }
 
 
 def test_failure_stops_new_uploads() -> None:
@@ -230,36 +410,59 @@ def test_conflict_explains_changed_sources() -> None:
     st.dictionaries(
         st.sampled_from([each.filename for each in MANY]),
         st.lists(
-            st.sampled_from([OK, GONE, BUSY, LATE, SLOW_DOWN, NOT_REACHED, NEVER, EXISTS, LIE]),
+            st.sampled_from(
+                [OK, GONE, BUSY, LATE, SLOW_DOWN, NOT_REACHED, NEVER, EXISTS, LIE, EARLY, CUT]
+            ),
             max_size=8,
         ),
     ),
+    st.dictionaries(
+        st.sampled_from([each.filename for each in MANY]), st.sampled_from([1.0, 1.9, 2.5, 12.0])
+    ),
+    st.sampled_from([MANY, LARGE]),
+    st.booleans(),
     st.sampled_from([0.0, 3.0, 20.0]),
     st.integers(1, 5),
     st.booleans(),
 )
 def test_any_answers_keep_the_promise(
-    scripts: dict[str, list[ScriptedAnswer]], delay: float, jobs: int, public: bool
+    scripts: dict[str, list[ScriptedAnswer]],
+    slow: dict[str, float],
+    files: tuple[Distribution, ...],
+    stalls: bool,
+    delay: float,
+    jobs: int,
+    public: bool,
 ) -> None:
-    """Verified only with every byte there, and a file known to be there is never sent."""
+    """Verified only with every byte there, in order; what is known to be there is not sent."""
     world = World(delay=delay)
+    world.repository.slow = slow
+    world.repository.stalls = stalls
     world.repository.scripts = {name: list(says) for name, says in scripts.items()}
     plan = replace(PLAN, timeout=120.0, jobs=jobs, public=public)
-    ending = world.publish(plan, *MANY)
+    ending = world.publish(plan, *files)
+    stored = world.repository.stored
+    begun = {event.filename for event in world.events_of(UploadStarted)}
+    assert {event.filename for event in world.events_of(UploadBrokenOff)} <= begun
+    lies = {name for name, says in scripts.items() if LIE in says}
+    if not lies:
+        assert stored[:1] in ([], [WHEELS[0]])
+        assert SDIST not in stored or set(stored[: stored.index(SDIST)]) == set(WHEELS)
     there = {name for name, s in world.index.shelf.items() if s.since <= world.clock.now}
     if ending.verdict is Verdict.VERIFIED:
-        assert there == {each.filename for each in MANY}
+        assert there == {each.filename for each in files}
     for name, state in ending.uploads.items():
         if state == "already-there":
             assert name in world.index.shelf
         if state == "not-sent":
-            assert name not in world.repository.sent
+            assert name not in world.repository.stored
+    # Once more where it was sent ahead in vain.
     sends = {name: world.repository.sent.count(name) for name in world.repository.sent}
-    assert max(sends.values(), default=0) <= 6
+    assert max(sends.values(), default=0) <= 6 + (files is LARGE)
     # Again without faults: it completes whatever state the first run left.
     world.repository.scripts.clear()
     before = set(world.index.shelf)
     world.clock.now += delay
     world.repository.sent.clear()
-    assert world.publish(plan, *MANY).verdict is Verdict.VERIFIED
+    assert world.publish(plan, *files).verdict is Verdict.VERIFIED
     assert not before & set(world.repository.sent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -103,7 +102,7 @@ class Monorepo:
             report=report,
             encodings=Encodings(),
             jitter=lambda: 0.0,
-            slots=nullcontext(),
+            slots=anyio.CapacityLimiter(1),
             require_locks=anyio.lowlevel.checkpoint,
         )
         member = WorkspaceMember(identity.name, identity.version, f"packages/{name}")

@@ -29,11 +29,12 @@ from tests.beds.projects import Project, make_project
 from tests.beds.proxy import FaultProxy
 from tests.beds.release import uploads
 from tests.stress.rounds import say
-from tests.stress.upload_bed import PUBLISH, Bed, index_faults, remove, sent, set_up
+from tests.stress.upload_bed import PUBLISH, Bed, index_faults, remove, sent, set_up, whole_uploads
 from tests.stress.upload_faults import FAULTS, Fault, Site
 
-# In the order in which they are sent: wheels first, by size.
-_SIZES = (200_000, 300_000, 400_000, 500_000)
+# In the order in which they are sent: wheels first, by size. Each is large enough for the next to
+# be sent ahead.
+_SIZES = (300_000, 350_000, 400_000, 450_000)
 _POSITIONS = {"first": 0, "middle": 1, "sdist": 3}
 # Each starts Poetry, which takes a second of one core and then mostly waits.
 _AT_ONCE = 2
@@ -123,10 +124,21 @@ def judge(setup: Setup, run: Run) -> Iterator[str]:
     if end.there == "other":
         held[name] = hashlib.sha256(bytes(byte ^ 1 for byte in setup.site.content)).hexdigest()
     yield from index_faults(setup.index, setup.project.name, held)
-    if setup.files[-1] in posts and not all(states[file] in _DONE for file in setup.files[:-1]):
-        yield "the sdist was sent before all wheels were there"
+    yield from _out_of_order(setup)
     if setup.site.elsewhere.requests:
         yield f"another host got requests: {setup.site.elsewhere.requests}"
+
+
+def _out_of_order(setup: Setup) -> Iterator[str]:
+    """What was sent to its end too early: before the first file, or the sdist before a wheel."""
+    whole = list(whole_uploads(setup.site.proxy))
+    first, *_, sdist = setup.files
+    if first in whole[whole.count(first) :]:
+        yield f"the first file was not sent before all others: {whole}"
+    if sdist in whole and set(whole[whole.index(sdist) :]) != {sdist}:
+        yield f"the sdist was not sent after all wheels: {whole}"
+    if sdist in whole and set(whole) != set(setup.files):
+        yield f"the sdist was sent without all wheels: {whole}"
 
 
 def run_again(setup: Setup, code: int) -> Iterator[str]:

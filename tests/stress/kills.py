@@ -3,13 +3,13 @@
     python -m tests.stress.kills [--short] [--rounds N] [--seed N]
 
 In each round `poetry publish-verified --build --receipt receipt.json` slowly uploads a release of
-three wheels and an sdist. The run is killed at a random moment with everything it started, and so
-is its repetition; then the same command must exit with 0, and the index must hold each file once,
-exactly as in the dist directory. Meanwhile the root gets the receipt, a growing log and scratch
-files. Projects are outside git, in a repository or below its root; they are built by poetry-core,
-by poetry-core so that each build differs from the last, or by hatchling, which packs whatever git
-does not ignore. No run may rebuild what another one has begun to send. Prints a line per round, and
-exits 1 if one ended otherwise.
+three wheels and an sdist, each large enough for the next to be sent ahead. The run is killed at a
+random moment with everything it started, and so is its repetition; then the same command must exit
+with 0, and the index must hold each file once, exactly as in the dist directory. Meanwhile the root
+gets the receipt, a growing log and scratch files. Projects are outside git, in a repository or
+below its root; they are built by poetry-core, by poetry-core so that each build differs from the
+last, or by hatchling, which packs whatever git does not ignore. No run may rebuild what another one
+has begun to send. Prints a line per round, and exits 1 if one ended otherwise.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _SHORT = 9
 # Seconds before and after the index has a file, so that uploads are half of a run.
 _SLOWNESS = 0.3
 _LONGEST = 12.0
+_SIZE = 300_000
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,10 @@ def make(params: Round, directory: Path) -> Project:
         for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "All")):
             me = ("-c", "user.name=x", "-c", "user.email=x@example.org")
             subprocess.run(("git", *me, *words), cwd=root, check=True)
+    noise = random.Random(directory.name).randbytes(_SIZE)  # noqa: S311 - any bytes will do
+    (project.path / project.name.replace("-", "_") / "chart.bin").write_bytes(noise)
     for platform in PLATFORMS[:2]:
-        write_wheel(project, platform, 100_000)
+        write_wheel(project, platform, _SIZE + 100_000)
     return project
 
 

@@ -73,6 +73,13 @@ def sent(proxy: FaultProxy) -> dict[str, list[Request]]:
     return found
 
 
+def whole_uploads(proxy: FaultProxy) -> Iterator[str]:
+    """The file names of the uploads that came to their end, in this order."""
+    for request in proxy.uploads:
+        if b'name=":action"' in request.body and (match := _FILENAME.search(request.body)):
+            yield match[1].decode()
+
+
 def index_faults(index: Index, project: str, right: Mapping[str, str]) -> list[str]:
     """What is wrong on an index that must hold exactly `right` (sha256 by file name).
 

@@ -20,6 +20,7 @@ _PATIENT, _SHORT = "15m", "10s"
 _TOO_LONG = 13.0
 _GARBAGE = Raw(b"\x16\x03\x01 this is no HTTP \x1b[31m\x00\xff\r\n\r\n")
 _CUT_HEAD = Raw(b"HTTP/1.1 200 OK\r\nContent-Type: te")
+_CONFLICTS = Answer(409, b"", b"Conflict")
 _EXISTS = Answer(400, b"<html>400</html>", b"File already exists")
 _SERVER_ERRORS = (500, 502, 503, 504)
 
@@ -98,6 +99,11 @@ def _answers(answer: Answer | Raw, times: int | None, *, storing: bool) -> Calla
 
 def _breaks_off(share: float) -> Callable[[Site], None]:
     return lambda site: site.proxy.break_off(site.is_its_upload, share, times=1)
+
+
+def _answers_early(answer: Answer, times: int | None = None) -> Callable[[Site], None]:
+    """Answer in the middle of the file, which may be sent ahead, and close."""
+    return lambda site: site.proxy.break_off(site.is_its_upload, 0.5, times, answer)
 
 
 def _cuts(*, storing: bool) -> Callable[[Site], None]:
@@ -204,6 +210,10 @@ def _bursts() -> list[Fault]:
 FAULTS = (
     Fault("reset before the file", _breaks_off(0), _recovered(2)),
     Fault("reset in the file", _breaks_off(0.5), _recovered(2)),
+    Fault("early 403", _answers_early(Answer(403)), _failed("failed")),
+    Fault("early 413", _answers_early(Answer(413)), _failed("failed")),
+    Fault("early 409", _answers_early(_CONFLICTS), _failed("unknown"), _SHORT),
+    Fault("early 503 once", _answers_early(Answer(503), 1), _recovered(2)),
     Fault("cut before it is stored", _cuts(storing=False), _recovered(2)),
     Fault("cut after it is stored", _cuts(storing=True), _recovered(1)),
     Fault("answer after 3 s", _delays(3, storing=True), _recovered(1)),

@@ -9,7 +9,8 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -34,6 +35,10 @@ _LONGEST_INTERIM = 64 * 1024
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, ssl.SSLError)
 # Alerts by which a server ends the handshake of TLS 1.3 after the client took it for complete.
 _REFUSED_BY_TLS = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DENIED)")
+
+# What the next empty piece of a body stands for: send nothing until then. httpcore calls `write`
+# for it in the body's own task, and passes nothing else on.
+PAUSE: ContextVar[Callable[[], Awaitable[object]] | None] = ContextVar("PAUSE", default=None)
 
 
 class DuplexTransport(httpx.AsyncHTTPTransport):
@@ -173,6 +178,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send it while listening: httpcore takes a WriteError for a reason to read the answer."""
         if not buffer:
+            await self._pause()
             return
         with _as(httpcore.WriteTimeout, httpcore.WriteError), anyio.fail_after(timeout):
             async with anyio.create_task_group() as group:
@@ -180,6 +186,26 @@ class _Stream(httpcore.AsyncNetworkStream):
                 with contextlib.suppress(*_BROKEN):
                     await self._stream.send(buffer)
                 group.cancel_scope.cancel()
+        self._check()
+
+    async def _pause(self) -> None:
+        """Send nothing until the body goes on; only listen."""
+        if (until := PAUSE.get()) is None:
+            return
+        # h11 writes an empty piece at the end of each request, too.
+        PAUSE.set(None)
+        async with anyio.create_task_group() as group:
+
+            async def listen() -> None:
+                await self._listen()
+                group.cancel_scope.cancel()
+
+            group.start_soon(listen)
+            await until()
+            group.cancel_scope.cancel()
+        self._check()
+
+    def _check(self) -> None:
         if self._connection.stopped:
             raise httpcore.WriteError("the server stopped taking data")
 

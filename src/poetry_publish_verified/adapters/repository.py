@@ -1,6 +1,6 @@
 """The repository: where distributions are uploaded to."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from poetry_publish_verified.adapters.http import Asked, Http
@@ -46,6 +46,7 @@ class HttpRepository:
         on_sent: Callable[[int], None],
         token: str | None = None,
         attestation: str | None = None,
+        until: Callable[[], Awaitable[object]] | None = None,
     ) -> Answered | NoAnswer:
         try:
             return await post_file(
@@ -56,6 +57,7 @@ class HttpRepository:
                 self._access.with_token(token),
                 on_sent,
                 sha256=distribution.sha256,
+                until=until,
             )
         except OSError as error:
             return NoAnswer(f"it cannot be read: {printable(str(error))}", sent=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from io import BytesIO
@@ -16,6 +17,7 @@ from typing import IO, Any
 import anyio
 import httpx
 
+from poetry_publish_verified.adapters.duplex import PAUSE
 from poetry_publish_verified.adapters.http import (
     CONNECT_TIMEOUT,
     NEVER_ARRIVED,
@@ -37,7 +39,7 @@ _MAX_ANSWER = 256 * 1024
 _WHEN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
 
 
-async def post_file(
+async def post_file(  # noqa: PLR0913 - all of a request
     http: Http,
     url: str,
     fields: Mapping[str, str | list[str]],
@@ -46,10 +48,12 @@ async def post_file(
     on_sent: Callable[[int], None],
     *,
     sha256: str,
+    until: Callable[[], Awaitable[object]] | None = None,
 ) -> Answered | NoAnswer:
     """POST a form, the file before the `fields`; `on_sent` gets the bytes read so far.
 
-    A file that is not of this `sha256` never leaves whole: the server drops what breaks off.
+    A file that is not of this `sha256` never leaves whole: the server drops what breaks off. The
+    fields leave after `until`, if that is given.
     """
     with file.open("rb") as stream:
         outgoing = _OutgoingFile(stream, sha256, on_sent)
@@ -64,7 +68,9 @@ async def post_file(
         except UNUSABLE as error:
             return NoAnswer(said(error), sent=False)
         progress = Progress(http.stretch)
-        body = request.stream = _Body(request.stream, progress, http.answer_timeout)
+        body = request.stream = _Body(
+            request.stream, outgoing, progress, http.answer_timeout, until
+        )
         return await _exchange(client, request, body, access)
 
 
@@ -119,7 +125,7 @@ class _Digest(BytesIO):
 
 
 class _OutgoingFile:
-    """A file that reports how much of it httpx has read.
+    """A file that reports how much of it httpx has read; `ended` once it has found the end.
 
     The last piece is only given out if all of them together have the right sha256. `digests` are
     the form fields whose values are computed on the way.
@@ -132,10 +138,12 @@ class _OutgoingFile:
         self._digest = hashlib.sha256()
         self.digests = {name: _Digest(new()) for name, new in OTHER_DIGESTS.items()}
         self._on_read = on_read
+        self.ended = False
 
     def read(self, size: int = -1) -> bytes:
         """The next piece; raises _ChangedError instead of the last one if the hash is wrong."""
         piece = self._stream.read(size)
+        self.ended = not piece
         self._digest.update(piece)
         for other in self.digests.values():
             other.update(piece)
@@ -149,20 +157,42 @@ class _OutgoingFile:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an upload on its way; `whole` once all of it has left."""
+    """The body of an upload on its way; `whole` once all of it has left.
 
-    def __init__(self, stream: Any, progress: Progress, answer_timeout: float) -> None:
+    What follows the file, `:action` included, leaves in one piece, and after `until`.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        file: _OutgoingFile,
+        progress: Progress,
+        answer_timeout: float,
+        until: Callable[[], Awaitable[object]] | None,
+    ) -> None:
         self._stream = stream
+        self._file = file
         self.progress = progress
         self._answer_timeout = answer_timeout
+        self._until = until
         self.begun = False
         self.whole = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.begun = True
+        end = bytearray()
         async for piece in self._stream:
-            yield piece
-            self.progress.moved(len(piece))
+            if self._file.ended:
+                end += piece
+            else:
+                yield piece
+                self.progress.moved(len(piece))
+        if self._until is not None:
+            self.progress.end_in(math.inf)
+            PAUSE.set(self._until)
+            yield b""
+            self.progress.end_in(self.progress.stretch)
+        yield bytes(end)
         self.whole = True
         self.progress.end_in(self._answer_timeout)
 

@@ -203,6 +203,22 @@ class UploadProgressed(Event):
     sent: int
 
 
+class UploadHeld(Event):
+    """A file is sent ahead of its turn, all but the end: that follows once `waits_for` are there.
+
+    An index stores nothing before it has the end.
+    """
+
+    filename: str
+    waits_for: tuple[str, ...]
+
+
+class UploadBrokenOff(Event):
+    """What was sent ahead of a file is dropped; the file is sent again when it is its turn."""
+
+    filename: str
+
+
 class UploadUncertain(Event):
     """The answer to an upload proves nothing (`words` quotes it), so the index is asked."""
 

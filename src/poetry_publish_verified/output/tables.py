@@ -13,22 +13,32 @@ _BAR = 12
 # What moves is above what waits.
 _ORDER = ("uploading", "visible", "building", "built", "waiting", "ready")
 _LONGEST_NAME = 40
+_LONGEST_AWAITED = 32
 
 
 @dataclass(slots=True)
 class _UploadRow:
-    """One file of `size` bytes, `sent` of which have left; or the moment of its next attempt."""
+    """One file of `size` bytes, `sent` of which have left; or the moment of its next attempt.
+
+    It `waits_for` these with the last of it; or with all of it, once it is `broken_off`.
+    """
 
     size: int
     sent: int = 0
     uncertain: bool = False
     again: float | None = None
+    waits_for: tuple[str, ...] = ()
+    broken_off: bool = False
 
     def words(self, now: float) -> str:
         if self.again is not None:
             return f"retrying in {durations.in_words(max(self.again - now, 0.0))}"
         if self.uncertain:
             return "checking whether the index has it"
+        if self.waits_for and (self.broken_off or self.sent >= self.size):
+            name = shortened(unstyled(self.waits_for[0]), _LONGEST_AWAITED)
+            many = len(self.waits_for) > 1
+            return f"waiting for {f'{len(self.waits_for)} files' if many else name}"
         if self.sent >= self.size:
             return "sent, waiting for the server's answer"
         share = self.sent / self.size
@@ -49,12 +59,18 @@ class UploadTable:
                 self._rows[filename] = _UploadRow(size)
             case events.UploadProgressed(filename, sent):
                 self._rows[filename].sent = sent
+            case events.UploadHeld(filename, waits_for):
+                self._rows[filename].waits_for = waits_for
+            case events.UploadBrokenOff(filename):
+                self._rows[filename].broken_off = True
             case events.UploadUncertain(filename):
                 self._rows[filename].uncertain = True
             case events.UploadDelayed(filename, pause=pause):
                 self._rows[filename].again = now + pause
             case events.UploadEnded(filename):
                 self._rows.pop(filename, None)
+                for each in self._rows.values():
+                    each.waits_for = tuple(name for name in each.waits_for if name != filename)
 
     def lines(self, now: float, width: int) -> list[str]:
         """The rows, none longer than `width` characters."""

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import anyio
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -111,10 +111,12 @@ class Repository(Protocol):
         on_sent: Callable[[int], None],
         token: str | None = None,
         attestation: str | None = None,
+        until: Callable[[], Awaitable[object]] | None = None,
     ) -> Answered | NoAnswer:
         """Send one file once, with its `attestation` (JSON) if it has one.
 
-        `token` is used instead of the configured credentials if it is given.
+        `token` is used instead of the configured credentials if it is given. The end of the
+        request, without which nothing is stored, leaves after `until`, if that is given.
         """
 
 
@@ -291,7 +293,7 @@ class PublishContext(VerifyContext):
     """
 
     repository: Repository
-    slots: AbstractAsyncContextManager[object]
+    slots: anyio.CapacityLimiter
     require_locks: Callable[[], Awaitable[None]]
     tokens: TrustedPublisher | None = None
     attester: Attester | None = None

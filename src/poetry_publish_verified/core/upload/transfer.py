@@ -2,7 +2,7 @@
 
 Pure: from the judged answers, what the index shows and the time, it decides what to do next. After
 a doubtful answer nothing is sent before the index is checked, and a file that was seen there is
-never sent again.
+never sent again. When it is a file's turn, `schedule` decides.
 """
 
 from collections.abc import Callable
@@ -138,7 +138,7 @@ class _Announced:
 
 
 class Transfer:
-    """The transfer of one file: `begin`, then `answered` and `looked` after each send and look."""
+    """The transfer of one file: `begin`, then a call for how each send and look has ended."""
 
     def __init__(
         self, target: UploadTarget, policy: RetryPolicy, jitter: Callable[[], float]
@@ -180,6 +180,22 @@ class Transfer:
                 send_at = None if problem else self._when_to_send(now, rest)
                 until = self._within(patience, now)
                 self._state = _Lost(problem or self._unknown(words), send_at, until)
+        return Look(now)
+
+    def not_started(self, now: float) -> Send:
+        """The next step if a send that was due has not begun: it does not count."""
+        self._attempts -= 1
+        return self._send(now)
+
+    def broken_off(self, now: float) -> Look:
+        """The next step after this machine broke off a send before its end, which does not count.
+
+        No index stores what it has of such a request. Only the index knows that for sure.
+        """
+        self._attempts -= 1
+        problem = self._unknown("the request was broken off before its end")
+        until = now + min(_PATIENCE_UNKNOWN, self._policy.timeout)
+        self._state = _Lost(problem, now, until)
         return Look(now)
 
     def looked(self, lookup: IndexLookup, now: float) -> TransferStep:
