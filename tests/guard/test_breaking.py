@@ -18,14 +18,14 @@ import pytest
 
 from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.guard.layout import BREAKING_SUFFIX, BROKEN
-from poetry_publish_verified.guard.locks import attempt, heartbeat, holders, one_host
+from poetry_publish_verified.guard.locks import attempt, heartbeat, holders, nesting, one_host
 from poetry_publish_verified.guard.locks import lock as locks
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState
 from poetry_publish_verified.guard.locks.breaking import Breaking, Silence, break_lock
 from poetry_publish_verified.guard.locks.filesystems import Filesystem
 from poetry_publish_verified.guard.locks.lock import acquire, lost_lock
 from poetry_publish_verified.guard.locks.lock_file import LockFile
-from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
+from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order, Resource
 from tests.beds.mounts import Sshfs, mounted
 from tests.beds.network import missing
 from tests.beds.processes import HANG, wait_until
@@ -175,6 +175,21 @@ def test_silent_holder(resource: Resource) -> None:
         assert [each.code for each in said] == [Code.LOCK_BROKEN]
         assert "without a sign of life for 36" in said[0].message
         assert holder.says() == Code.LOCK_LOST
+
+
+def test_nested_command_watches_nobody(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each could wait for the other, so it is refused at once."""
+    token = nesting.Token("another lock", int(Order.ARCHIVE), "", "", "")
+    monkeypatch.setattr(nesting, "inherited_locks", lambda: [token])
+    monkeypatch.setattr(locks, "_WATCH", HANG)
+    stale = Breaking(print, silent_for=60.0)
+    with (
+        release_held(resource),
+        pytest.raises(LockRefusedError) as refused,
+        acquire(resource, pytest.fail, required=True, breaking=stale),
+    ):
+        pytest.fail("It has what another process holds")
+    assert refused.value.problem.code is Code.LOCK_ORDER
 
 
 @contextmanager

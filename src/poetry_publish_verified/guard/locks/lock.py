@@ -77,6 +77,8 @@ def acquire(
         may_wait = not only_if_free and latest < resource.order
         timeout = timeout_from_environment(default_timeout) if may_wait else 0
         if breaking is not None:
+            # Nor is a holder watched then.
+            breaking = breaking if may_wait else breaking._replace(silent_for=None)
             attempt = _attempt_breaking(resource, timeout, on_wait, breaking)
         else:
             attempt = _attempt(resource, timeout, on_wait, required=required)
