@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 def test_plugin_imports_nothing_heavy(poetry_environment: PoetryEnvironment) -> None:
     """Importing the plugin imports only its own light modules."""
+    # Poetry loads contextlib in any case, on some Pythons only later.
     program = """
-import json, sys
+import contextlib, json, sys
 import poetry.plugins.application_plugin
 before = set(sys.modules)
 import poetry_publish_verified.plugin
