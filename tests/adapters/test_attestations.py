@@ -129,9 +129,11 @@ def test_deep_attestation(sigstore: PlayedSigstore) -> None:
         session.fault_of('{"a":' * deep + "1" + "}" * deep)
         for deep in range(limit - 60, limit + 10)
     }
+    # Which of the missing fields is named differs between Pythons.
     assert said <= {
         "it is not valid JSON",
         "it has an attestation whose verification_material is malformed",
+        "it has an attestation whose version is malformed",
     }
 
 
