@@ -6,6 +6,7 @@ import contextlib
 import ensurepip
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -27,10 +28,10 @@ from tests.beds.clients import (
     visible_command_lines,
     wheel_wanted,
 )
-from tests.beds.environments import environment, share_pip
+from tests.beds.environments import ROOT, environment, share_pip
 from tests.beds.indexes import PASSWORD, Index
 from tests.beds.poetry import Poetry
-from tests.beds.processes import HANG
+from tests.beds.processes import HANG, wait_until
 from tests.beds.proxy import Answer, Exchange, is_page
 
 if TYPE_CHECKING:
@@ -230,6 +231,25 @@ def test_pip_that_is_killed(
     assert second == ClientFile(wheel.filename, wheel.sha256)
     assert first == (second if which == 0 else ClientFailure("pip was ended by signal 9"))
     assert pips(directory) == []
+
+
+def test_pip_ends_with_who_asked(open_pypi: Index, make_proxy: MakeProxy, directory: Path) -> None:
+    """If that is killed while the index keeps pip waiting, nothing of pip stays."""
+    put_wheel(open_pypi, WHEEL)
+    proxy = make_proxy(open_pypi.origin)
+    proxy.stall(is_page)
+    target = target_of(open_pypi.behind(proxy.origin))
+    code = f"""
+from pathlib import Path
+from poetry_publish_verified.core.urls import Access, IndexTarget
+from tests.real.test_pip import WHEEL, ask, wheel_wanted
+ask(Path({str(directory)!r}), wheel_wanted(WHEEL, b""), IndexTarget({target.url!r}, Access()))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as asking:
+        wait_until(lambda: bool(proxy.pages), "pip's request")
+        assert len(pips(directory)) == 2
+        asking.kill()
+    wait_until(lambda: not pips(directory), "the end of pip")
 
 
 def test_several_requests_at_once(closed: Index, directory: Path) -> None:
