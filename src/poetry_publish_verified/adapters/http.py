@@ -19,7 +19,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO
@@ -29,7 +29,7 @@ import anyio
 import httpx
 
 from poetry_publish_verified.adapters.connection_failure import connection_failure
-from poetry_publish_verified.adapters.decoding import UNDONE, decoded
+from poetry_publish_verified.adapters.decoding import UNDONE, TooLargeError, decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
 from poetry_publish_verified.adapters.http_errors import (
     HttpError,
@@ -57,6 +57,8 @@ CONNECT_TIMEOUT = 10.0
 # thousand a second, of which any line has several times more. Answers in pieces, headers and
 # `100 Continue` are no progress.
 _STRETCH = 60.0
+# What is left of an answer is not worth a longer wait than a new connection takes.
+_READ_OFF = 0.5
 PORTION = 64 * 1024
 # An index may think long about a file that has arrived: unpack it, scan it, store it elsewhere.
 _ANSWER_TIMEOUT = 300.0
@@ -103,7 +105,8 @@ class Asked:
     has asked, for at most `patience` seconds; and `before` is awaited once a connection is open. A
     redirect is an answer unless it is to `follow`; with `anywhere`, to other servers too. With
     `post`, this is sent; or what is there is to `delete`. `access` is used only on the origin of
-    `home`; None if that is the server of the page.
+    `home`; None if that is the server of the page. Where an `upload_follows`, it may use the same
+    connection.
     """
 
     limit: int
@@ -116,6 +119,7 @@ class Asked:
     home: str | None = None
     delete: bool = False
     before: Callable[[], Awaitable[None]] | None = None
+    upload_follows: bool = False
 
     @property
     def method(self) -> str:
@@ -187,6 +191,8 @@ class Http:
                             coding = fields.get("content-encoding", "identity")
                             chunks, limit = answer.aiter_raw(), asked.limit
                             body = await decoded(chunks, coding, limit) if limit else b""
+                            if asked.upload_follows:
+                                await _read_off(chunks)
                             return Page(url, status, fields, body, location_of(url, answer))
                         target = urljoin(url, fields.get("location", ""))
                     if is_sign_in(target) and not is_sign_in(url):
@@ -237,6 +243,8 @@ class Http:
     ) -> AsyncIterator[httpx.Response]:
         at_home, method = origin(url) == origin(home), asked.method
         client = self._client(url, access, trust_usual=not at_home, fresh=asked.fresh)
+        if asked.upload_follows:
+            client = self._uploads(url, access)
         auth = httpx.BasicAuth(*access.basic) if at_home and access.basic else None
         extensions = {"trace": partial(_trace, once_it_is_open)} if once_it_is_open else {}
         request = client.build_request(
@@ -271,8 +279,12 @@ class Http:
         What a page's answer asked for is no word on uploads, which keep to their own.
         """
         await self._pace.turn(url, patience=0.0)
+        return self._uploads(url, access)
+
+    def _uploads(self, url: str, access: Access) -> httpx.AsyncClient:
         proxy = self._proxy_for(url)
-        key = (access, proxy)
+        # Each request has its own credentials, such as a newly minted token.
+        key = (replace(access, username=None, password=None), proxy)
         if key not in self._clients:
             self._clients[key] = self._by(DuplexTransport(tls_context(access), proxy))
         return self._clients[key]
@@ -359,6 +371,12 @@ async def _download(
     undone = next((coding for coding in map(str.strip, codings) if coding in UNDONE), "")
     digests = {algorithm: each.hexdigest() for algorithm, each in hashers.items()}
     return Download(size, digests, cut, undone)
+
+
+async def _read_off(rest: AsyncIterator[bytes]) -> None:
+    """What is left of an answer, if that is little: only then the connection can be used again."""
+    with contextlib.suppress(httpx.HTTPError, TooLargeError), anyio.move_on_after(_READ_OFF):
+        await decoded(rest, "identity", PORTION)
 
 
 def location_of(url: str, response: httpx.Response) -> str:

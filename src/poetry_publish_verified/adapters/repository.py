@@ -13,7 +13,7 @@ from poetry_publish_verified.core.urls import RepositoryState, RepositoryTarget,
 from poetry_publish_verified.sanitize import printable
 
 # Only whether anyone answers: upload URLs answer a GET with 405, which is enough.
-_JUST_THERE = Asked(limit=0, timeout=10.0, patience=10.0, follow=False)
+_JUST_THERE = Asked(limit=0, timeout=10.0, patience=10.0, follow=False, upload_follows=True)
 
 
 class HttpRepository:
