@@ -56,8 +56,8 @@ class Shared(ABC):
     """The programs and devices that it needs."""
     locks_exclude = True
     """Whether a lock keeps other hosts out."""
-    takes_link_modes = True
-    """Whether virtualenv can make an environment there."""
+    holds_environments = True
+    """Whether hosts can share a virtual environment there."""
     has_server = False
 
     def __init__(
@@ -143,7 +143,7 @@ class Sshfs(Shared):
     label = "sshfs"
     tools = ("sshfs", "sshd", "ssh-keygen", "/dev/fuse")
     locks_exclude = False
-    takes_link_modes = False  # sshfs refuses the mode of a link
+    holds_environments = False  # virtualenv sets the mode of links, which sshfs refuses
     has_server = True
 
     def start_server(self) -> None:
@@ -248,6 +248,7 @@ class Bindfs(Shared):
     label = "bindfs"
     tools = ("bindfs", "/dev/fuse")
     locks_exclude = False
+    holds_environments = False  # stock Poetry fails where another mount has written its .pth file
 
     def mount(self, number: int) -> None:
         """Mount it."""

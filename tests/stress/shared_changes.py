@@ -17,9 +17,12 @@ _LACKS = """
 import pathlib, sys, tomllib
 for argument in sys.argv[1:]:
     file, _, word = argument.partition("=")
-    text = pathlib.Path(file).read_text()
     try:
+        text = pathlib.Path(file).read_text()
         tomllib.loads(text)
+    except FileNotFoundError:
+        print("silent: no", pathlib.Path(file).name)
+        continue
     except ValueError:
         print("silent:", pathlib.Path(file).name, "does not parse")
     if word not in text:
@@ -31,7 +34,7 @@ def changes(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:
     """`add`, `lock`, `config`, `self add` and `cache clear`, each on both hosts at once."""
     with consuming(bed, place) as checkout:
         checkout.shared_home = f"home-{checkout.name}"
-        copies = _share_poetry(bed, checkout, poetry)
+        poetries = _share_poetry(bed, checkout, poetry)
         starts = [
             checkout.start(poetry, host, *command)
             for number in range(2)
@@ -44,8 +47,8 @@ def changes(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:
             )
         ]
         starts += [
-            checkout.start(copies[number], number, "self", "add", ADDONS[2 + number])
-            for number in range(2)
+            checkout.start(own, number, "self", "add", ADDONS[2 + number])
+            for number, own in enumerate(poetries)
         ]
         tally.add(race(starts))
         _check(checkout, tally)
@@ -62,12 +65,17 @@ def _packed(checkout: Checkout) -> str:
 
 
 def _share_poetry(bed: Bed, checkout: Checkout, poetry: Path) -> list[list[str]]:
-    """Put Poetry and a home into the shared directory; how each host starts that Poetry."""
+    """Put Poetry and a home into the shared directory; how each host starts that Poetry.
+
+    None where no environment can be: the home alone.
+    """
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory, checkout.shared_home)
         home.mkdir()
         source_of_poetry(bed, home)
         checkout.place.copy(home, home.name)
+        if not checkout.place.holds_environments:
+            return []
         packed = Path(directory, _packed(checkout))
         # One file is copied faster than thousands.
         shutil.make_archive(str(packed), "tar", poetry.parents[1])
@@ -88,9 +96,9 @@ def _check(checkout: Checkout, tally: Tally) -> None:
             "poetry.lock": ADDONS[:2],
             "poetry.toml": ("parallel", "lazy-wheel"),
             f"{config}/config.toml": ("r0", "r1"),
-            f"{config}/pyproject.toml": ADDONS[2:4],
-            f"{config}/poetry.lock": ADDONS[2:4],
         }
+        if checkout.place.holds_environments:
+            words |= {f"{config}/{name}": ADDONS[2:4] for name in ("pyproject.toml", "poetry.lock")}
         arguments = [
             f"{file}={word if checkout.place.excludes else ''}"
             for file, those in words.items()

@@ -22,6 +22,7 @@ from tests.stress.bed import Bed
 from tests.stress.racing import Tally
 from tests.stress.rounds import say, set_up
 from tests.stress.shared_changes import changes
+from tests.stress.shared_costs import requests
 from tests.stress.shared_faults import disk_full, doctor, read_only, server_restarted
 from tests.stress.shared_places import KINDS, Place
 from tests.stress.shared_releases import cut_and_healed, killed, plain, power_loss, publish
@@ -43,7 +44,7 @@ RACES = (
 )
 RELEASES = tuple(publish(happens) for happens in (plain, killed, power_loss, cut_and_healed))
 FAULTS = (server_restarted, disk_full, read_only)
-GUARDED_ONLY = (*RELEASES, *FAULTS, doctor)
+GUARDED_ONLY = (*RELEASES, *FAULTS, doctor, requests)
 
 
 def main() -> int:
@@ -61,7 +62,7 @@ def main() -> int:
     # What has been started is ended then, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rounds = 1 if options.short else options.rounds
-    cases = SCRIPTED if options.short else (*SCRIPTED, *RACES, *RELEASES, *FAULTS)
+    cases = SCRIPTED if options.short else (*SCRIPTED, *RACES, *RELEASES, *FAULTS, requests)
     kinds = ("guarded",) if options.guarded or options.short else ("stock", "guarded")
     if options.case:
         cases = tuple(one for one in cases if any(word in one.__name__ for word in options.case))

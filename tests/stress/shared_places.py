@@ -68,7 +68,7 @@ class Place:
     excludes: bool = True
     """Whether its locks exclude other hosts."""
     holds_environments: bool = True
-    """Whether virtualenv can make one there."""
+    """Whether hosts can share a virtual environment there."""
     frees_lost_locks: bool = True
     """Whether the locks of a host that is gone for good are free after some time."""
 
@@ -344,7 +344,7 @@ def _on_namespaces(hosts: Namespaces, server: Shared, roots: list[Path]) -> Plac
         homes=lambda host: server.work / f"home{host}",
         faults=_Mounts(hosts, server) if server.has_server else None,
         excludes=server.locks_exclude,
-        holds_environments=server.takes_link_modes,
+        holds_environments=server.holds_environments,
     )
 
 
