@@ -20,7 +20,7 @@ unknown key and an invalid value are errors (PV101), an empty variable counts as
 shows where each setting comes from. A path is relative to the current directory, or, in
 pyproject.toml, to that file. (Generated from the code by `docs/make_settings.py`.)
 
-The variables that are no settings are [environment variables](environment.md).
+Variables that are not settings are on [a page of their own](environment.md).
 
 | setting | default | what it is |
 | --- | --- | --- |

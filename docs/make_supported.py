@@ -19,7 +19,7 @@ PYTHONS = CI["jobs"]["checks"]["strategy"]["matrix"]["python"]
 def page() -> str:
     """The whole page."""
     rows = "".join(
-        f"| {python} | everything | all that touches Poetry's inside | the same |\n"
+        f"| {python} | everything | all that touches Poetry's internals | the same |\n"
         for python in PYTHONS
     )
     others = ", ".join(POETRY_MINORS[1:-1])
@@ -32,7 +32,7 @@ Linux, on each of these Pythons with {len(POETRY_MINORS)} versions of Poetry:
 | Python | Poetry {NEWEST_POETRY} | Poetry {OLDEST_POETRY} | Poetry {others} |
 | --- | --- | --- | --- |
 {rows}
-On another version of Poetry 2, the guard compares Poetry's inside with what it knows, and leaves
+On another version of Poetry 2, the guard compares Poetry's internals with what it knows, and leaves
 alone what differs: that part is then as without the plugin
 ([known limits](../explanation/guard.md#known-limits)). macOS and Windows are not tested.
 
