@@ -40,6 +40,7 @@ from poetry_publish_verified.adapters.http_errors import (
     UntrustedError,
 )
 from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.progress import PORTION, STRETCH, Progress, bounded
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.core.caching import retry_after
 from poetry_publish_verified.core.urls import (
@@ -53,13 +54,8 @@ from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.sanitize import printable
 
 CONNECT_TIMEOUT = 10.0
-# A transfer goes on as long as so many bytes get through in each stretch of so many seconds: a
-# thousand a second, of which any line has several times more. Answers in pieces, headers and
-# `100 Continue` are no progress.
-_STRETCH = 60.0
 # What is left of an answer is not worth a longer wait than a new connection takes.
 _READ_OFF = 0.5
-PORTION = 64 * 1024
 # An index may think long about a file that has arrived: unpack it, scan it, store it elsewhere.
 _ANSWER_TIMEOUT = 300.0
 # Answers that have what was asked for: 203 is what a proxy makes of 200, and clients take it.
@@ -147,7 +143,7 @@ class Http:
         self._proxy_for = proxy_for
         self._pace = pace
         self._headers = {"User-Agent": user_agent}
-        self.stretch = min(_STRETCH, timeout)
+        self.stretch = min(STRETCH, timeout)
         self.answer_timeout = min(_ANSWER_TIMEOUT, timeout)
         self._connect_timeout = min(CONNECT_TIMEOUT, timeout)
         self._clients: dict[Hashable, httpx.AsyncClient] = {}
@@ -171,7 +167,7 @@ class Http:
             before = asked.before
             if before is None:
                 await self._pace.turn(url, patience=asked.patience)
-            with _bounded(asked.timeout) as scope:
+            with bounded(asked.timeout) as scope:
 
                 async def once_it_is_open() -> None:
                     nonlocal before
@@ -302,35 +298,6 @@ class Http:
         )
 
 
-class Progress:
-    """Bounds a transfer: its end moves on with every portion that gets through."""
-
-    def __init__(self, stretch: float) -> None:
-        """`stretch`: seconds for each portion, connecting and the headers included at first."""
-        self.scope = anyio.CancelScope(deadline=anyio.current_time() + stretch)
-        self.stretch = stretch
-        self._left = PORTION
-
-    def moved(self, size: int) -> None:
-        """So many bytes got through."""
-        self._left -= size
-        if self._left <= 0:
-            self._left = PORTION
-            self.end_in(self.stretch)
-
-    def end_in(self, seconds: float) -> None:
-        """Give it so many seconds from now."""
-        self.scope.deadline = anyio.current_time() + seconds
-
-    @contextlib.contextmanager
-    def or_error(self) -> Iterator[Progress]:
-        """Raise HttpError where it was not enough."""
-        with self.scope:
-            yield self
-        if self.scope.cancelled_caught:
-            raise HttpError(f"less than {PORTION // 1024} KiB arrived within {self.stretch:.0f} s")
-
-
 async def _trace(
     once_it_is_open: Callable[[], Awaitable[None]], event: str, _: Mapping[str, object]
 ) -> None:
@@ -405,15 +372,6 @@ def _errors_told() -> Iterator[None]:
         raise kind(said(error)) from error
     except (httpx.HTTPError, *UNUSABLE) as error:
         raise HttpError(said(error)) from error
-
-
-@contextlib.contextmanager
-def _bounded(timeout: float) -> Iterator[anyio.CancelScope]:
-    try:
-        with anyio.fail_after(timeout) as scope:
-            yield scope
-    except TimeoutError:
-        raise HttpError(f"no complete answer within {timeout:.0f} s") from None
 
 
 _WORDS: dict[type[BaseException], str] = {

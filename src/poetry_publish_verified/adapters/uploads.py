@@ -21,14 +21,13 @@ from poetry_publish_verified.adapters.duplex import PAUSE
 from poetry_publish_verified.adapters.http import (
     CONNECT_TIMEOUT,
     NEVER_ARRIVED,
-    PORTION,
     UNUSABLE,
     Http,
-    Progress,
     location_of,
     plain,
     said,
 )
+from poetry_publish_verified.adapters.progress import PORTION, Progress
 from poetry_publish_verified.core.upload.form import OTHER_DIGESTS
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
 from poetry_publish_verified.core.urls import Access
