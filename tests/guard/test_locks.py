@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import pytest
 
 from poetry_publish_verified.errors import Code
@@ -105,6 +106,23 @@ def test_lock_held_by_another_process(resource: Resource, monkeypatch: pytest.Mo
     assert holders.read_record(resource.path) is not None
     with acquire(resource, said.append) as ours:
         assert ours
+
+
+def test_long_waits_ask_less_often(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock's server is asked by everybody who waits."""
+    pauses = []
+
+    def acquire_later(_: object, timeout: float, poll_interval: float) -> None:
+        assert timeout <= 10 * poll_interval
+        if timeout:
+            pauses.append(poll_interval)
+        if len(pauses) < 6:
+            raise filelock.Timeout("busy")
+
+    monkeypatch.setattr(filelock.BaseFileLock, "acquire", acquire_later)
+    with attempt.try_lock(resource, 1000, grace=HANG) as outcome:
+        assert outcome.state is attempt.LockState.HELD
+    assert pauses == [0.05, 0.1, 0.2, 0.25, 0.25, 0.25]
 
 
 def test_without_threads(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:

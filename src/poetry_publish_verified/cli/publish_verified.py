@@ -120,7 +120,7 @@ All options of <c1>poetry publish</c1> mean the same here. Running it again is a
 
 Subcommands:
   <c1>poetry publish-verified wait</c1>      Waits for releases that somebody else publishes.
-  <c1>poetry publish-verified status</c1>    Compares project, git tags and indexes: is everything published?
+  <c1>poetry publish-verified status</c1>    Compares the project and its git tags with the indexes.
   <c1>poetry publish-verified doctor</c1>    Checks what a release of a checkout would need.
   <c1>poetry publish-verified rollback</c1>  Deletes what a run uploaded, if the index can do that.
   <c1>poetry publish-verified explain</c1>   Explains a code such as PV409.

@@ -18,7 +18,9 @@ from poetry_publish_verified.guard.locks.resource import Resource
 
 _FIRST_REPORT_AFTER = 1.0
 _NEXT_REPORT_AFTER = 30.0
+# Seconds between two tries, growing with the wait: a server of files is asked at each.
 _POLL_INTERVAL = 0.05
+_LONGEST_INTERVAL = 0.25
 # How often a required lock's file may turn out to be another one than the one just opened.
 _OPENINGS = 5
 
@@ -201,11 +203,17 @@ def _is_acquired(lock: Any, timeout: float) -> bool:
     """Acquire it; False where others hold it. A server's own time-out is an error."""
     from filelock import Timeout
 
-    try:
-        lock.acquire(timeout=timeout, poll_interval=_POLL_INTERVAL)
-    except Timeout:
-        return False
-    return True
+    until, pause = time.monotonic() + timeout, _POLL_INTERVAL
+    while True:
+        left = until - time.monotonic()
+        try:
+            lock.acquire(timeout=max(0, min(left, 10 * pause)), poll_interval=pause)
+        except Timeout:
+            if left <= 10 * pause:
+                return False
+            pause = min(2 * pause, _LONGEST_INTERVAL)
+        else:
+            return True
 
 
 def _file_lock(path: Path) -> Any:
