@@ -104,7 +104,7 @@ A version in pyproject.toml that is not released yet is normal. Everything else 
 named: tagged, not published; published, not tagged; metadata behind; mirror behind; incomplete.
 
 Exit codes:
-    0  All that should be out is out.
+    0  Everything that should be published is.
     1  Wrong usage, or a bug.
     3  There is no project, or an index cannot be used.
     6  Unknown: an index cannot be reached, or the clone has no tags.

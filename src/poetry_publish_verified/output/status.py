@@ -148,7 +148,7 @@ def verdict_line(projects: Sequence[ProjectStatus], verdict: Verdict) -> str:
     if not bad and len(projects) == 1:
         return f"{verdict}: {_what_is_out(projects[0])}"
     if not bad:
-        return f"{verdict}: all that should be out of {plural(len(projects), 'project')} is out"
+        return f"{verdict}: all of {plural(len(projects), 'project')} that should be published is"
     reasons = [f"{each.name} ({'; '.join(dict.fromkeys(_reasons(each)))})" for each in bad]
     of = f"{len(bad)} of {plural(len(projects), 'project')}: " if len(projects) > 1 else ""
     return f"{verdict}: {of}{', '.join(reasons)}"
