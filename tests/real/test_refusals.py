@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from poetry_publish_verified.cli import documentation
 from tests.beds.indexes import Index
 from tests.beds.processes import free_port
 from tests.beds.projects import Project, make_project, read_receipt
@@ -40,6 +41,8 @@ def refused(run: Run, receipt: dict[str, Any], words: str, code: int = 3) -> Non
         assert "\n" not in problem["message"]
         assert problem["code"] in run.said
         assert problem["remedy"] in run.said
+    first = next(each["code"] for each in found if each["severity"] == "error")
+    assert f"More about {first}: {documentation.page_of(first)}" in run.err
     assert words.lower() in " ".join(p["message"] + p["remedy"] for p in found).lower()
 
 

@@ -19,6 +19,7 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
+from poetry_publish_verified.cli.documentation import page_of
 from poetry_publish_verified.cli.lasting_output import send_to_nowhere
 from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
@@ -258,6 +259,10 @@ class Reporting:
         path = str(self.receipt_path) if self.receipt_path else None
         for line in rollback.lines(self.receipt, path):
             self.error_line(line)
+        found = error.problems if isinstance(error, ReleaseError) else ()
+        code = next((each.code for each in found if each.severity == "error"), None)
+        if code and (page := page_of(code)):
+            self.error_line(f"More about {code}: {escaped(page)}")
         with self._output():
             self._text.end(verdict, path)
         with self._output():
