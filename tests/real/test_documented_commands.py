@@ -42,7 +42,7 @@ RELEASED = {
     f"docs/{page}.md"
     for page in (
         *("how-to/wait", "how-to/jenkins", "how-to/containers", "how-to/coming-from"),
-        *("how-to/status", "explanation/one-vantage-point", "troubleshooting"),
+        *("how-to/status", "explanation/locks", "explanation/one-vantage-point", "troubleshooting"),
     )
 }
 # Who names no repository and no index means PyPI.
