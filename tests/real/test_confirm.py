@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import pty
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.beds import terminal
 from tests.beds.monorepo import add_member, make_root
 from tests.beds.processes import HANG
 from tests.beds.release import ended, holds, problems, publish
+from tests.beds.terminal import shown_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,29 +32,7 @@ def on_terminal(
     poetry: Poetry, cwd: Path, answers: list[bytes | Callable[[], bytes]], *options: str
 ) -> tuple[int, str]:
     """Run it on a terminal, and answer each question; the exit code and all that it showed."""
-    terminal, inside = pty.openpty()
-    streams = {"stdin": inside, "stdout": inside, "stderr": inside}
-    with poetry.started(*CALL, *options, cwd=cwd, **streams) as process:
-        os.close(inside)
-        shown = b""
-        while part := _read(terminal):
-            shown += part
-            if shown.rstrip().endswith(ASKED) and answers:
-                answer = answers.pop(0)
-                os.write(terminal, answer() if callable(answer) else answer)
-                shown += b"\n"
-        code = process.wait(HANG)
-    os.close(terminal)
-    assert not answers
-    return code, shown.decode()
-
-
-def _read(terminal: int) -> bytes:
-    """What a terminal shows next; nothing once the program has closed it."""
-    try:
-        return os.read(terminal, 10_000)
-    except OSError:
-        return b""
+    return terminal.on_terminal(partial(poetry.started, *CALL, *options, cwd=cwd), ASKED, answers)
 
 
 @pytest.fixture
@@ -109,18 +90,18 @@ def test_ctrl_c_at_the_question(asking: Poetry, project: Project, pypi: Index) -
     project.build()
     ended(publish(asking, project, pypi, "--stage-only", "--stage", "quay"), 3)
     before = project.receipt()
-    terminal, inside = pty.openpty()
+    outside, inside = pty.openpty()
     streams = {"stdin": inside, "stdout": inside, "stderr": inside}
     with asking.started(*CALL, cwd=project.path, **streams) as process:
         os.close(inside)
         shown = b""
         while not shown.rstrip().endswith(ASKED):
-            shown += _read(terminal)
+            shown += shown_next(outside)
         process.send_signal(signal.SIGINT)
-        while part := _read(terminal):
+        while part := shown_next(outside):
             shown += part
         assert process.wait(HANG) == 130, shown
-    os.close(terminal)
+    os.close(outside)
     assert b"interrupted: nothing was uploaded" in shown
     assert project.receipt() == before
     assert pypi.stored("lantern") == {}

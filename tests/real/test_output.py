@@ -20,6 +20,7 @@ from tests.beds.processes import HANG, wait_until
 from tests.beds.projects import make_project, read_receipt
 from tests.beds.proxy import is_upload
 from tests.beds.release import ended, holds, publish, uploads
+from tests.beds.terminal import shown_next
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,20 +111,12 @@ def test_terminal(poetry: Poetry, project: Project, pypi: Index, variable: str) 
     call = poetry.with_variables(**environ)
     process = call.start(*CALL, cwd=project.path, stdin=inside, stdout=inside, stderr=inside)
     os.close(inside)
-    shown = b"".join(iter(lambda: _read(terminal), b""))
+    shown = b"".join(iter(lambda: shown_next(terminal), b""))
     os.close(terminal)
     assert process.wait(HANG) == 0
     assert b"verified: lantern 1.0 is" in shown
     assert (b"\x1b[0J" in shown) == (variable == "")
     assert (b"\x1b[" in shown) == (name != "NO_COLOR")
-
-
-def _read(terminal: int) -> bytes:
-    """What a terminal shows next; nothing once the program has closed it."""
-    try:
-        return os.read(terminal, 10_000)
-    except OSError:
-        return b""
 
 
 def test_no_password_in_output_or_receipt(poetry: Poetry, project: Project, pypi: Index) -> None:

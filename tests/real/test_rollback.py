@@ -17,6 +17,7 @@ from tests.beds.processes import HANG
 from tests.beds.projects import Project, make_project
 from tests.beds.proxy import Answer, CutError
 from tests.beds.release import ended, problems, publish, uploads
+from tests.beds.terminal import shown_next
 from tests.thorough import some
 
 if TYPE_CHECKING:
@@ -295,18 +296,11 @@ def on_a_terminal(
             process.send_signal(signal.SIGINT)
         else:
             os.write(terminal, answer.encode() + b"\n")
-        while chunk := _read(terminal):
+        while chunk := shown_next(terminal):
             said += chunk
         code = process.wait(HANG)
     os.close(terminal)
     return said.decode(), code
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4096)
-    except OSError:  # Linux says so where nobody writes any more
-        return b""
 
 
 def test_wrong_receipt(poetry: Poetry, project: Project, open_pypi: Index, tmp_path: Path) -> None:
