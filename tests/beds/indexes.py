@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 USER = "harbour"
 PASSWORD = "a-pass/word:with%40 signs"
+TOKEN = "pypi-of-a-reader"
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -191,19 +192,21 @@ def pypiserver(
 ) -> Iterator[Index]:
     """Run pypiserver over an empty directory; the actions in `protect` need the password.
 
-    `server` wsgiref handles one request at a time, and so does gunicorn with its only worker, but
-    not gunicorn's gevent; auto is waitress, which comes with devpi-server. Without
-    `--disable-fallback` in the options, requests for an unknown project are redirected to the
-    public index.
+    A token serves as well, with the user name `__token__` as on PyPI. `server` wsgiref handles one
+    request at a time, and so does gunicorn with its only worker, but not gunicorn's gevent; auto is
+    waitress, which comes with devpi-server. Without `--disable-fallback` in the options, requests
+    for an unknown project are redirected to the public index.
     """
     root = directory / "packages"
     root.mkdir(parents=True)
     port = free_port()
     if password:
         # The only hash that needs no library to compute; pypiserver checks it with passlib.
-        digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()  # noqa: S324
         users = directory / "htpasswd"
-        users.write_text(f"{USER}:{{SHA}}{digest}\n", encoding="utf-8")
+        with users.open("w", encoding="utf-8") as file:
+            for user, secret in ((USER, PASSWORD), ("__token__", TOKEN)):
+                digest = base64.b64encode(hashlib.sha1(secret.encode()).digest()).decode()  # noqa: S324
+                file.write(f"{user}:{{SHA}}{digest}\n")
         passwords = ["-a", protect, "-P", str(users)]
     else:
         passwords = ["-a", ".", "-P", "."]

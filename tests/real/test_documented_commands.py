@@ -1,12 +1,16 @@
 """The commands that the documentation shows are run, page by page, as a reader would.
 
-What PyPI would do, a pypiserver does, and TestPyPI is another one.
+What PyPI would do, a pypiserver does, and TestPyPI is another one. A third one has the plugin, for
+the pages that install it.
 """
 
 from __future__ import annotations
 
-import shlex
+import contextlib
 import subprocess
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,20 +18,20 @@ import pytest
 from tests.beds import indexes
 from tests.beds.documentation import PAGES, ROOT, Block, blocks
 from tests.beds.environments import share_pip
-from tests.beds.git import make_repository
-from tests.beds.monorepo import make_root
-from tests.beds.processes import HANG
-from tests.beds.projects import make_project
-from tests.beds.release import ended
-from tests.thorough import some
+from tests.beds.newcomer import Newcomer, newcomer
+from tests.beds.plugins import write_project
+from tests.beds.processes import HANG, end_group
+from tests.beds.readers import Reader, Servers, reader
+from tests.beds.terminal import on_terminal
+from tests.thorough import THOROUGH, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.beds.indexes import Index
     from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
+    from tests.beds.proxy import FaultProxy
 
 TO_RUN = {
     str(page.relative_to(ROOT)): found
@@ -35,27 +39,16 @@ TO_RUN = {
     if (found := [block for block in blocks(page) if block.kind == "run"])
 }
 # The quickest first: `make test` runs them.
-QUICK = ("docs/how-to/guard-off.md", "docs/how-to/tox-and-nox.md")
-ORDER = sorted(TO_RUN, key=lambda page: (page not in QUICK, page))
-# Readers of these pages have released before.
-RELEASED = {
-    f"docs/{page}.md"
-    for page in (
-        *("how-to/wait", "how-to/jenkins", "how-to/containers", "how-to/coming-from"),
-        *("how-to/status", "explanation/locks", "explanation/one-vantage-point", "troubleshooting"),
-    )
+QUICK = ("docs/how-to/guard-off.md", "docs/how-to/confirm.md")
+# Readers of these pages do not have the plugin yet.
+INSTALL = {
+    "docs/index.md",
+    "docs/tutorial/first-release.md",
+    "docs/explanation/guard.md",
+    "docs/how-to/install.md",
+    "docs/how-to/tox-and-nox.md",
 }
-# Who names no repository and no index means PyPI.
-AS_PYPI = """#!/bin/bash
-case "$*" in
-    *--rehearse*|*--plan*|*--index*|*' -r '*|*--repository*|*explain*|*--clean*) more=() ;;
-    'publish-verified wait'*--from-receipt*|*--metadata*) more=() ;;
-    'publish-verified wait'*) more=(--index my-index) ;;
-    publish-verified*) more=(--repository my-index) ;;
-    *) more=() ;;
-esac
-exec {poetry} "$@" "${{more[@]}}"
-"""
+ORDER = sorted(TO_RUN.keys() - INSTALL, key=lambda page: (page not in QUICK, page))
 
 
 @pytest.fixture
@@ -63,6 +56,12 @@ def testpypi(tmp_path: Path) -> Iterator[Index]:
     """A second index."""
     with indexes.pypiserver(tmp_path / "testpypi") as index:
         yield index
+
+
+@pytest.fixture
+def servers(pypi: Index, testpypi: Index, devpi: Index, proxy: FaultProxy) -> Servers:
+    """All that pages need."""
+    return Servers(pypi, testpypi, devpi, proxy)
 
 
 def script(found: list[Block]) -> str:
@@ -77,64 +76,85 @@ def script(found: list[Block]) -> str:
     return "\n".join(lines)
 
 
-def prepare(page: str, poetry: Poetry, project: Project, pypi: Index) -> Path:
-    """What a reader of the page has already; the directory to start in."""
-    if page == "docs/tutorial/first-release.md":
-        return poetry.home
-    if page == "docs/how-to/monorepo.md":
-        root = make_root(project.path.parent / "beacon")
-        make_project(root / "packages/core", "beacon-core")
-        make_project(root / "packages/app", "beacon-app", requires=["beacon-core>=1"])
-        return root
-    if page in RELEASED:
-        repository = make_repository(project.path)
-        repository.commit()
-        repository.tag("v1.0")
-        files = "--receipt", "receipt.json", "--metadata", "latest-release.json"
-        command = "publish-verified", "-n", "--build", "--repository", "my-index", *files
-        ended(poetry.run(*command, cwd=project.path, **pypi.environment("my-index")), 0)
-    return project.path
-
-
 @pytest.mark.parametrize("page", some(len(QUICK), ORDER))
-def test_commands_of_a_page(
-    page: str, poetry: Poetry, project: Project, pypi: Index, testpypi: Index, devpi: Index
-) -> None:
+def test_commands_of_a_page(page: str, poetry: Poetry, project: Project, servers: Servers) -> None:
     """Each command ends as the page says, in the order of the page."""
-    share_pip(poetry.home / "cache/publish-verified/clients", poetry.environment.python)
-    start = prepare(page, poetry, project, pypi)
-    shims = poetry.home / "shims"
-    shims.mkdir(parents=True)
-    shim = shims / "poetry"
-    shim.write_text(AS_PYPI.format(poetry=shlex.quote(str(poetry.program))), encoding="utf-8")
-    shim.chmod(0o755)
-    own = poetry.call_environment()
-    variables = pypi.environment("my-index") | testpypi.environment("testpypi")
-    if page == "docs/how-to/private-indexes.md":
-        variables = private_indexes(testpypi, devpi, pypi)
-    done = subprocess.run(
-        ["bash", "-c", script(TO_RUN[page])],
-        cwd=start,
-        env=own | variables | {"PATH": f"{shims}:{own['PATH']}"},
-        capture_output=True,
+    follow(page, reader(page, poetry, project, servers))
+
+
+@contextlib.contextmanager
+def started(
+    text: str, by: Reader, *, stdin: int, stdout: int, stderr: int
+) -> Iterator[subprocess.Popen[str]]:
+    """Start commands; whatever is left of them ends with the block."""
+    with subprocess.Popen(
+        ["bash", "-c", text],
+        cwd=by.start,
+        env=by.environment(),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
         text=True,
-        timeout=HANG,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            end_group(process)
 
 
-def private_indexes(private: Index, devpi: Index, pypi: Index) -> dict[str, str]:
-    """The variables in the commands of that page, one index for each of its parts."""
-    found = {"UPLOAD_URL": private.upload_url, "INDEX_URL": private.simple_url}
-    for name, index in (("", private), ("DEVPI_", devpi), ("PYPISERVER_", pypi)):
-        user = "USERNAME" if not name else "USER"
-        found |= {
-            f"{name}URL": index.upload_url,
-            f"{name}{user}": index.username or "",
-            f"{name}PASSWORD": index.password or "",
-        }
-    return found
+def follow(page: str, by: Reader) -> None:
+    """Run the commands of a page."""
+    python = by.poetry.environment.python
+    share_pip(by.poetry.home / "cache/publish-verified/clients", python)
+    text = script(TO_RUN[page])
+    for example, real in by.places.items():
+        assert example in text
+        text = text.replace(example, real)
+    if by.answer:
+        asked, answer = by.answer
+        code, shown = on_terminal(partial(started, text, by), asked, [answer])
+    else:
+        nothing, pipe, both = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+        with started(text, by, stdin=nothing, stdout=pipe, stderr=both) as process:
+            shown, _ = process.communicate(timeout=HANG)
+        code = process.returncode
+    assert code == 0, shown
+
+
+@pytest.mark.skipif(not THOROUGH, reason="installs Poetry; with TESTS_THOROUGH=1")
+@pytest.mark.parametrize("page", sorted(INSTALL))
+def test_installing_as_a_page_says(
+    page: str, project: Project, tmp_path: Path, pypi: Index
+) -> None:
+    """From an index, with each installer; the plugin is in each Poetry that it was installed in."""
+    with newcomer(tmp_path / "newcomer") as new:
+        poetry, start = new.poetry, project.path
+        if page == "docs/explanation/guard.md":
+            plugins = 'stamp-plugin = "*"'
+            start = write_project(tmp_path / "demo", new.index_url, plugins)
+        if page == "docs/how-to/tox-and-nox.md":
+            new.run("pipx", "install", "poetry")
+            poetry = replace(poetry, script=Path(new.variables["PIPX_BIN_DIR"]) / "poetry")
+        if page == "docs/tutorial/first-release.md":
+            start = poetry.home
+        variables = new.variables | pypi.environment("my-index")
+        follow(page, Reader(poetry, start, variables))
+        check_installed(page, new)
+
+
+def check_installed(page: str, new: Newcomer) -> None:
+    """Each Poetry has the plugin, or has it no more."""
+    tools = [*new.tools()]
+    assert len(tools) == {"install": 2, "tox-and-nox": 1}.get(Path(page).stem, 0)
+    for tool in tools:
+        assert "PV409" in new.run(tool, "publish-verified", "explain", "PV409")
+    if Path(page).stem == "install":
+        assert (new.poetry.environment.site / "sigstore").is_dir(), "the extras are not installed"
+    if not tools:
+        removed = page == "docs/explanation/guard.md"
+        found = new.poetry.run("publish-verified", "explain", "PV409", cwd=new.poetry.home)
+        assert (found.code != 0) is removed, found.said
 
 
 def test_script_ends_where_a_command_does(tmp_path: Path) -> None:
