@@ -78,23 +78,23 @@ class Reader:
         command = ("publish-verified", "-n", "--build", "--repository", "my-index", *options)
         ended(self.poetry.run(*command, cwd=self.start, **self.variables), 0)
 
+    def has_released(self, *options: str) -> None:
+        """Publish the project from git, and keep the receipt and metadata."""
+        repository = make_repository(self.start)
+        repository.commit()
+        repository.tag("v1.0")
+        self.release("--receipt", "receipt.json", "--metadata", "latest-release.json", *options)
+
 
 def reader(page: str, poetry: Poetry, project: Project, servers: Servers) -> Reader:
     """Who reads this page."""
     variables = servers.pypi.environment("my-index") | servers.testpypi.environment("testpypi")
     made = Reader(poetry, project.path, {**poetry.call_environment(), **variables})
     if page in _RELEASED:
-        _has_released(made, servers)
+        made.has_released()
     if more := _MORE.get(page):
         more(made, servers)
     return made
-
-
-def _has_released(made: Reader, _: Servers) -> None:
-    repository = make_repository(made.start)
-    repository.commit()
-    repository.tag("v1.0")
-    made.release("--receipt", "receipt.json", "--metadata", "latest-release.json")
 
 
 def _monorepo(made: Reader, _: Servers) -> None:
@@ -183,7 +183,7 @@ def _roll_back(made: Reader, _: Servers) -> None:
 _RELEASED = {
     f"docs/{page}.md"
     for page in (
-        *("how-to/wait", "how-to/jenkins", "how-to/containers", "how-to/coming-from"),
+        *("how-to/jenkins", "how-to/containers", "how-to/coming-from"),
         *("how-to/status", "explanation/one-vantage-point", "explanation/locks", "troubleshooting"),
     )
 }

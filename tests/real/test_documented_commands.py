@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.beds import indexes
+from tests.beds.attested import accepted, serve
 from tests.beds.documentation import PAGES, ROOT, Block, blocks
-from tests.beds.environments import share_pip
+from tests.beds.environments import environment, share_pip
 from tests.beds.newcomer import Newcomer, newcomer
 from tests.beds.plugins import write_project
+from tests.beds.poetry import Poetry
 from tests.beds.processes import HANG, end_group
+from tests.beds.publishing import TrustedIndex
 from tests.beds.readers import Reader, Servers, reader
+from tests.beds.sigstore import PlayedSigstore
 from tests.beds.terminal import on_terminal
 from tests.thorough import THOROUGH, some
 
@@ -29,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.beds.indexes import Index
-    from tests.beds.poetry import Poetry
     from tests.beds.projects import Project
     from tests.beds.proxy import FaultProxy
+    from tests.conftest import MakeProxy
 
 TO_RUN = {
     str(page.relative_to(ROOT)): found
@@ -48,7 +52,9 @@ INSTALL = {
     "docs/how-to/install.md",
     "docs/how-to/tox-and-nox.md",
 }
-ORDER = sorted(TO_RUN.keys() - INSTALL, key=lambda page: (page not in QUICK, page))
+# Readers of these pages have released with attestations.
+ATTESTED = {"docs/how-to/wait.md", "docs/how-to/trusted-publishing.md"}
+ORDER = sorted(TO_RUN.keys() - INSTALL - ATTESTED, key=lambda page: (page not in QUICK, page))
 
 
 @pytest.fixture
@@ -120,6 +126,24 @@ def follow(page: str, by: Reader) -> None:
             shown, _ = process.communicate(timeout=HANG)
         code = process.returncode
     assert code == 0, shown
+
+
+@pytest.mark.skipif(not THOROUGH, reason="signs a release; with TESTS_THOROUGH=1")
+@pytest.mark.parametrize("page", sorted(ATTESTED))
+def test_commands_after_an_attested_release(
+    page: str, project: Project, tmp_path: Path, open_pypi: Index, make_proxy: MakeProxy
+) -> None:
+    """Sigstore and the index that checks what it signs are played."""
+    trusted = TrustedIndex(make_proxy(open_pypi.origin))
+    serve(trusted.proxy, partial(accepted, trusted.proxy))
+    sigstore = PlayedSigstore(make_proxy("http://127.0.0.1:1"), trusted)
+    job = sigstore.variables(tmp_path / "known") | trusted.variables("github", tmp_path / "bin")
+    poetry = Poetry(environment(extra="attestations"), tmp_path / "home").with_variables(**job)
+    index = open_pypi.behind(trusted.proxy.origin)
+    variables = poetry.call_environment() | index.environment("my-index")
+    by = Reader(poetry, project.path, variables)
+    by.has_released("--attest=require")
+    follow(page, by)
 
 
 @pytest.mark.skipif(not THOROUGH, reason="installs Poetry; with TESTS_THOROUGH=1")
