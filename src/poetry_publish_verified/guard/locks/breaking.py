@@ -26,7 +26,7 @@ _PATIENCE = 10.0
 
 
 class Breaking(NamedTuple):
-    """When a lock that others hold is broken, and what is told whose lock it was."""
+    """When to break a lock that others hold, and where to report whose lock it was."""
 
     report: Callable[[Problem], None]
     at_once: bool = False
