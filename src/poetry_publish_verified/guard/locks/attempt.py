@@ -112,15 +112,11 @@ class LockAttempt:
             pause = _NEXT_REPORT_AFTER
 
     def _poll(self, until: float, report: Callable[[float], bool]) -> None:
-        next_report = time.monotonic() + _FIRST_REPORT_AFTER
-        self._acquire(0)
-        while self.state is LockState.BUSY and (now := time.monotonic()) < until:
-            if now > next_report:
-                if report(until - now):
-                    break
-                next_report = now + _NEXT_REPORT_AFTER
-            time.sleep(_POLL_INTERVAL)
-            self._acquire(0)
+        self._acquire(min(_FIRST_REPORT_AFTER, self.timeout))
+        while self.state is LockState.BUSY and (left := until - time.monotonic()) > 0:
+            if report(left):
+                break
+            self._acquire(min(_NEXT_REPORT_AFTER, left))
         self._see_afresh()
 
     def end(self) -> None:
