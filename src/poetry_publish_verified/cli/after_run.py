@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 from poetry_publish_verified.cli.console import Reporting
-from poetry_publish_verified.cli.run import termination_as_interrupt
+from poetry_publish_verified.cli.run import run_async, termination_as_interrupt
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.core.outcome import PREFIX, notification, variables
 from poetry_publish_verified.core.problems import usage as problems
@@ -37,8 +37,6 @@ def tell_others(settings: RunSettings, report: Reporting, exit_code: int) -> Non
 
 
 def _notify(url: str, report: Reporting) -> Problem | None:
-    import anyio
-
     from poetry_publish_verified.adapters import webhook
     from poetry_publish_verified.adapters.http import Http
     from poetry_publish_verified.adapters.pace import Pace, SystemClock
@@ -50,7 +48,7 @@ def _notify(url: str, report: Reporting) -> Problem | None:
             return await webhook.post(http, url, notification(report.receipt), _TIMEOUT)
 
     try:
-        failure = anyio.run(post)
+        failure = run_async(post)
     except Exception as error:  # noqa: BLE001 - the release has ended, whatever this is
         failure = str(error) or type(error).__name__
     scheme, host, port = origin(url)

@@ -16,7 +16,7 @@ from poetry_publish_verified.adapters import git, receipt_file
 from poetry_publish_verified.adapters.changes import changed_since
 from poetry_publish_verified.cli.projects import poetry_in
 from poetry_publish_verified.cli.questions import agrees
-from poetry_publish_verified.cli.run import interrupts_recorded
+from poetry_publish_verified.cli.run import interrupts_recorded, run_async
 from poetry_publish_verified.cli.started_release import StartedRelease, temporary_directory
 from poetry_publish_verified.core import events, former_build
 from poetry_publish_verified.core.former_build import OtherSources
@@ -117,7 +117,7 @@ def build_here(command: Command, release: StartedRelease) -> ReleaseBuild:
     Raises ReleaseError if the build fails.
     """
     before = _BeforeBuild.of(release)
-    if before.former and (reused := anyio.run(_reused, command, before)):
+    if before.former and (reused := run_async(_reused, command, before)):
         return reused
     with interrupts_recorded() as interrupts:
         try:

@@ -10,7 +10,6 @@ from pathlib import Path
 from shutil import which
 from time import monotonic
 
-import anyio
 from poetry.console.commands.command import Command
 from poetry.poetry import Poetry
 
@@ -28,6 +27,7 @@ from poetry_publish_verified.cli.composition import (
     user_agent,
 )
 from poetry_publish_verified.cli.projects import project_or_member
+from poetry_publish_verified.cli.run import run_async
 from poetry_publish_verified.core.events import Event, ProblemFound
 from poetry_publish_verified.core.preflight import credentials
 from poetry_publish_verified.core.problems.project import no_project
@@ -64,7 +64,7 @@ def check_release(command: Command, root: Path, settings: ResolvedSettings) -> I
     for name in dict.fromkeys((command.option("repository"), *settings.found.stages)):
         yield from _place(poetry, name, settings.found, places, last=not places)
     if places:
-        yield from anyio.run(_clients, places, settings.found)
+        yield from run_async(_clients, places, settings.found)
     yield from _hooks(root, settings)
 
 
@@ -92,7 +92,7 @@ def _place(
     if all(each.state != "error" for each in certificates):
         places.append(targets)
         plan = Plan(settings.until, settings.timeout, attest=settings.attest if last else "off")
-        yield from anyio.run(_ask, targets, poetry.package.name, plan)
+        yield from run_async(_ask, targets, poetry.package.name, plan)
 
 
 def _hooks(root: Path, settings: ResolvedSettings) -> Iterator[Check]:

@@ -21,6 +21,7 @@ from poetry_publish_verified.cli.options import PublishOptions
 from poetry_publish_verified.cli.projects import Workspace, needed_by, read_project, workspace_of
 from poetry_publish_verified.cli.records import Records
 from poetry_publish_verified.cli.release_source import DistDirRelease
+from poetry_publish_verified.cli.run import run_async
 from poetry_publish_verified.cli.run_files import refuse_unwritable
 from poetry_publish_verified.cli.settings import RunSettings
 from poetry_publish_verified.cli.started_release import (
@@ -78,9 +79,9 @@ def publish_one(
     keep_receipt(source.project)
     if confirmation:
         look = partial(run_release, source.for_a_look(), (), report.keep_ticking, report.earlier)
-        if refused := confirmation.obtain([source], partial(anyio.run, look), hold, locks):
+        if refused := confirmation.obtain([source], partial(run_async, look), hold, locks):
             return refused
-    verdict = anyio.run(run_release, source, needed, report.keep_ticking, report.earlier)
+    verdict = run_async(run_release, source, needed, report.keep_ticking, report.earlier)
     _forget([source])
     if options.for_users:
         records.write_metadata({source: verdict}, report)
@@ -161,7 +162,7 @@ def publish_many(
             build.confirm_build(command, releases)
         _make_room_for_files(_FILES_BESIDE + 2 * len(releases))
         _hold(command, releases, locks)
-    built = anyio.run(_build, command, releases, settings.jobs) if options.build else {}
+    built = run_async(_build, command, releases, settings.jobs) if options.build else {}
     arriving = [
         DistDirRelease(each, built.get(each), records.of_project(each.project.identity.name))
         for each in releases
@@ -170,9 +171,9 @@ def publish_many(
     run = partial(run_workspace, ticking=ticking, receipt=report.earlier, fail_fast=fail_fast)
     if confirmation:
         look = partial(run, [each.for_a_look() for each in arriving], report)
-        if refused := confirmation.obtain(arriving, partial(anyio.run, look), hold, locks):
+        if refused := confirmation.obtain(arriving, partial(run_async, look), hold, locks):
             return refused
-    verdict = anyio.run(run, arriving, report)
+    verdict = run_async(run, arriving, report)
     _forget(arriving)
     if options.for_users:
         verdicts = {each["name"]: Verdict(each["verdict"]) for each in report.receipt["releases"]}

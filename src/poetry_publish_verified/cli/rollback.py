@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import anyio
 from cleo.helpers import option
 from cleo.io.inputs.option import Option
 from poetry.console.commands.publish import PublishCommand
@@ -32,7 +31,7 @@ from poetry_publish_verified.cli.options import (
 from poetry_publish_verified.cli.projects import project_or_member
 from poetry_publish_verified.cli.questions import ask
 from poetry_publish_verified.cli.release_locks import Taking, release_locks, require
-from poetry_publish_verified.cli.run import termination_as_interrupt
+from poetry_publish_verified.cli.run import run_async, termination_as_interrupt
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.awaited import NotAwaitableError
 from poetry_publish_verified.core.problems import rollback as problems
@@ -118,7 +117,7 @@ Exit codes:
             at_once=self.option("break-lock"),
             silent_for=settings.lock_stale,
         ).releases(locks, stack)
-        there = anyio.run(_look, taken, settings.timeout)
+        there = run_async(_look, taken, settings.timeout)
         gone = [each for each in taken if each not in [one.taken for one in there]]
         for each in gone:
             own = escaped(each.targets.own.url)
@@ -128,7 +127,7 @@ Exit codes:
         for one in there:
             title, own = one.taken.release.title, one.taken.targets.own.url
             self.line(escaped(f"Deleting {title}, and waiting until nothing of it is on {own}"))
-            anyio.run(_delete, one.taken, settings.timeout, locks)
+            run_async(_delete, one.taken, settings.timeout, locks)
             self._say_gone(one)
 
     def _targets(self, poetry: Poetry, sent: list[SentRelease], settings: Settings) -> list[_Taken]:

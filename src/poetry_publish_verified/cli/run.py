@@ -2,12 +2,16 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from poetry_publish_verified.errors import ReleaseError, Verdict
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # Windows has no SIGHUP.
 _TERMINATING = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
@@ -35,6 +39,41 @@ def run_and_report(report: Ends, run: Callable[[ExitStack], Verdict]) -> int:
             problem, verdict = error, Verdict.ERROR
         with interrupts_ignored():
             return report.end(problem, verdict)
+
+
+def run_async(work: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> T:
+    """Like anyio.run, but an interrupt cancels the work between two steps of the event loop.
+
+    asyncio's own handler cancels the main task in the middle of whatever runs. A cancel scope that
+    is being left may take that for its own cancellation (seen with anyio 4.16), and the work goes
+    on without its children. A second interrupt ends the run at once.
+    """
+    import asyncio
+
+    import anyio
+
+    cancel: Callable[[], object] | None = None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal cancel
+        if cancel is None:
+            signal.default_int_handler(number, frame)
+        else:
+            cancel()
+            cancel = None
+
+    async def main() -> T:
+        nonlocal cancel
+        with anyio.CancelScope() as scope:
+            cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, scope.cancel)
+            try:
+                return await work(*arguments)
+            finally:
+                cancel = None
+        raise KeyboardInterrupt
+
+    with _handlers({signal.SIGINT: interrupt}):
+        return anyio.run(main)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import anyio
 from cleo.helpers import option
 from cleo.io.inputs.option import Option
 from cleo.io.io import IO
@@ -22,7 +21,7 @@ from poetry_publish_verified.cli.console import Console
 from poetry_publish_verified.cli.options import SuggestingCommand, value_option
 from poetry_publish_verified.cli.projects import config_of, found_projects, read_project
 from poetry_publish_verified.cli.records import Records
-from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.run import run_and_report, run_async
 from poetry_publish_verified.cli.run_files import on_github
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core.awaited import AwaitedRelease, NotAwaitableError, of_receipt
@@ -136,7 +135,7 @@ Exit codes:
             url, stated = _metadata(given, known.name)
             checks.append(Check(replace(known, metadata=stated), targets, url))
         plan = Plan(Until.LISTED, settings.timeout, strict=settings.strict, jobs=settings.jobs)
-        report.projects = anyio.run(run_status, checks, plan)
+        report.projects = run_async(run_status, checks, plan)
         return gravest([each.verdict for each in report.projects])
 
     def _is_public(self, settings: Settings) -> bool:

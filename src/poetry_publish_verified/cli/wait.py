@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import anyio
 from cleo.helpers import argument
 from cleo.io.inputs.argument import Argument
 from cleo.io.inputs.option import Option
@@ -24,7 +23,7 @@ from poetry_publish_verified.cli.composition import (
 from poetry_publish_verified.cli.console import Reporting
 from poetry_publish_verified.cli.options import SuggestingCommand, release_options, value_option
 from poetry_publish_verified.cli.projects import config_of, poetry_if_any
-from poetry_publish_verified.cli.run import run_and_report
+from poetry_publish_verified.cli.run import run_and_report, run_async
 from poetry_publish_verified.cli.run_files import leave_files, refuse_unwritable
 from poetry_publish_verified.cli.settings import RunSettings, read_settings
 from poetry_publish_verified.core import events
@@ -131,7 +130,7 @@ Exit codes:
             strict=settings.strict,
             provenance=settings.provenance,
         )
-        verdict = anyio.run(run_wait, awaited, plan, report.keep_ticking)
+        verdict = run_async(run_wait, awaited, plan, report.keep_ticking)
         for each in awaited:
             forget_in_poetrys_caches(each.indexes, each.expected, each.report)
         return verdict
@@ -172,7 +171,7 @@ Exit codes:
             if not place.lower().startswith(("https://", "http://")):
                 return [of_metadata(read_metadata(receipt_file.read(Path(place))))]
             learn_url(place)
-            found = anyio.run(metadata_at, place, settings.timeout)
+            found = run_async(metadata_at, place, settings.timeout)
         except (OSError, NotMetadataError, NoMetadataError) as error:
             raise ReleaseError.refused(problems.metadata_unusable(place, error)) from None
         if found.why_a_copy:
