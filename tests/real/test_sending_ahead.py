@@ -155,5 +155,8 @@ def test_end_while_held_back(
             assert set(states.values()) <= {"unknown", "not-sent"}
         run = publish(poetry, project, bed.index)
         ended(run, 0)
-        assert set(uploads(holds(project.receipt(), "verified", 0)).values()) == {"uploaded"}
+        states = uploads(holds(project.receipt(), "verified", 0))
+        # Nothing holds the first file back: the system may send its end after the process's.
+        assert states.pop(first) in {"uploaded", "already-there"}
+        assert set(states.values()) == {"uploaded"}
         assert bed.index.stored("lantern") == project.hashes()
