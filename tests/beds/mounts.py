@@ -59,6 +59,8 @@ class Shared(ABC):
     holds_environments = True
     """Whether hosts can share a virtual environment there."""
     has_server = False
+    says_full = "No space left"
+    """What a program is told where its disk is full."""
 
     def __init__(
         self,
@@ -145,6 +147,7 @@ class Sshfs(Shared):
     locks_exclude = False
     holds_environments = False  # virtualenv sets the mode of links, which sshfs refuses
     has_server = True
+    says_full = "Input/output error"  # SFTP 3 has no code for it
 
     def start_server(self) -> None:
         """Start an sshd with keys of its own."""

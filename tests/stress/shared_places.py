@@ -71,6 +71,8 @@ class Place:
     """Whether hosts can share a virtual environment there."""
     frees_lost_locks: bool = True
     """Whether the locks of a host that is gone for good are free after some time."""
+    says_full: str = Shared.says_full
+    """What a program is told where the disk is full."""
 
 
 @dataclass
@@ -345,6 +347,7 @@ def _on_namespaces(hosts: Namespaces, server: Shared, roots: list[Path]) -> Plac
         faults=_Mounts(hosts, server) if server.has_server else None,
         excludes=server.locks_exclude,
         holds_environments=server.holds_environments,
+        says_full=server.says_full,
     )
 
 
