@@ -103,14 +103,13 @@ MORE: dict[str, str] = {
     "stages": "[Stages](../how-to/stages.md)",
     "confirm": "[Confirm before publishing](../how-to/confirm.md)",
     "checklist": "[Checklist](../how-to/confirm.md#checklist)",
-    "lock-stale": "[A holder that is gone for good]"
-    "(../explanation/locks.md#a-holder-that-is-gone-for-good)",
+    "lock-stale": "[Silent holders](../explanation/locks.md#silent-holders)",
 }
 # No option describes these.
 SAID = {
     "checklist": "Questions that `--confirm` asks one by one before it asks whether to publish.",
     "lock-stale": "How long a run may give no sign of life before another one takes the lock of the"
-    " release away from it.",
+    " release away from it. The variable also counts for the locks of Poetry's own commands.",
     "publish": "Whether this project is published at all. Counts in the project's own"
     " pyproject.toml.",
 }

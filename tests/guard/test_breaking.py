@@ -18,7 +18,14 @@ import pytest
 
 from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.guard.layout import BREAKING_SUFFIX, BROKEN
-from poetry_publish_verified.guard.locks import attempt, heartbeat, holders, nesting, one_host
+from poetry_publish_verified.guard.locks import (
+    attempt,
+    heartbeat,
+    holders,
+    nesting,
+    one_host,
+    problems,
+)
 from poetry_publish_verified.guard.locks import lock as locks
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState
 from poetry_publish_verified.guard.locks.breaking import Breaking, Silence, break_lock
@@ -29,6 +36,7 @@ from poetry_publish_verified.guard.locks.resource import LockRefusedError, Order
 from tests.beds.mounts import Sshfs, mounted
 from tests.beds.network import missing
 from tests.beds.processes import HANG, wait_until
+from tests.guard.holding import holder_of
 
 HOUR = 3600.0
 # Holds a required lock, and answers each line with the code of what it has to say.
@@ -190,6 +198,39 @@ def test_nested_command_watches_nobody(resource: Resource, monkeypatch: pytest.M
     ):
         pytest.fail("It has what another process holds")
     assert refused.value.problem.code is Code.LOCK_ORDER
+
+
+@pytest.mark.parametrize("stale", ["off", "30m"])
+def test_silent_holder_of_an_ordinary_lock(
+    resource: Resource, monkeypatch: pytest.MonkeyPatch, stale: str
+) -> None:
+    """Poetry's own commands break its lock if the environment says so, and else go on without."""
+    monkeypatch.setenv(problems.STALE_VARIABLE, "30m")
+    with holder_of(resource):
+        make_silent(resource)
+        monkeypatch.setenv(problems.STALE_VARIABLE, stale)
+        said: list[str] = []
+        with acquire(resource, said.append, default_timeout=0.5) as ours:
+            assert ours == (stale != "off")
+        with acquire(resource, said.append, only_if_free=True) as ours:
+            assert ours == (stale != "off")
+    assert len(broken(resource)) == int(stale != "off")
+    assert ("Broke the lock" in " ".join(said)) == (stale != "off")
+
+
+def test_ordinary_lock_that_cannot_be_broken(
+    resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Poetry's own commands then go on without it."""
+    monkeypatch.setenv(problems.STALE_VARIABLE, "30m")
+    monkeypatch.setattr(locks, "_REPORTED", set())
+    monkeypatch.setattr(Path, "rename", refuse_access)
+    said: list[str] = []
+    with holder_of(resource):
+        make_silent(resource)
+        with acquire(resource, said.append, default_timeout=0.5) as ours:
+            assert not ours
+    assert "Continuing without a lock" in said[-1]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _NEXT_REPORT_AFTER = 30.0
 # Seconds between two tries, growing with the wait: a server of files is asked at each.
 _POLL_INTERVAL = 0.05
 _LONGEST_INTERVAL = 0.25
-# How often a required lock's file may turn out to be another one than the one just opened.
+# How often a breakable lock's file may turn out to be another one than the one just opened.
 _OPENINGS = 5
 
 
@@ -63,18 +63,30 @@ class LockAttempt:
     thread is then left behind, and releases the lock should it ever get it.
     """
 
-    def __init__(self, resource: Resource, timeout: float, grace: float, *, required: bool) -> None:
-        """`timeout` and `grace` are in seconds, as for `try_lock`."""
+    def __init__(
+        self,
+        resource: Resource,
+        timeout: float,
+        grace: float,
+        *,
+        required: bool,
+        breakable: bool = False,
+    ) -> None:
+        """`timeout` and `grace` are in seconds, as for `try_lock`.
+
+        A lock that is `required` is `breakable`, too: others may rename its file.
+        """
         self.path = resource.path
         self.state = LockState.UNKNOWN
         self.untrusted = ""
         """Why the lock file's usual place is not used, though something is there."""
         self.error: Exception | None = None
         self.file: LockFile | None = None
-        """The file that it got, or that others hold: of a required lock, if there is any."""
+        """The file that it got, or that others hold: of a breakable lock, if there is any."""
         self.timeout = timeout
         self._grace = grace
         self._required = required
+        self._breakable = required or breakable
         self._resource = resource
         self._deciding = threading.Lock()
         self._is_abandoned = False
@@ -163,7 +175,7 @@ class LockAttempt:
             self.path, self.untrusted = prepare_lock_file(self._resource, required=self._required)
             lock = _file_lock(self.path)
             # Where even a file that was just opened is never the one in place, nobody can tell.
-            self._keep(LockFile(self.path) if self._required and tries_left else None)
+            self._keep(LockFile(self.path) if self._breakable and tries_left else None)
             if not _is_acquired(lock, 0):
                 self.state = LockState.BUSY
                 left = until - time.monotonic()

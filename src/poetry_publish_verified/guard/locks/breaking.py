@@ -1,16 +1,19 @@
 """Breaking the lock of a release whose holder nobody can ask, because its host has gone.
 
-The lock file is renamed: a holder that lives after all finds that out (`lock_file`), and whoever
-breaks the lock then acquires a new file like everybody else. Only locks that a release requires
-are broken: Poetry's own commands go on without a lock after their time-out anyway.
+The lock file is renamed: a release that lives after all finds that out (`lock_file`), and whoever
+breaks the lock then acquires a new file like everybody else. Poetry's own commands break locks only
+where the environment asks for it: they go on without a lock after their time-out anyway.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from poetry_publish_verified.core import durations
 from poetry_publish_verified.guard.layout import BREAKING_SUFFIX, BROKEN
 from poetry_publish_verified.guard.locks import holders, problems
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState, try_lock
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 # Seconds for a rename by somebody else.
 _PATIENCE = 10.0
+# Seconds of silence; `publish-verified` refuses a setting below that.
+_LEAST = 60.0
 
 
 class Breaking(NamedTuple):
@@ -32,6 +37,14 @@ class Breaking(NamedTuple):
     at_once: bool = False
     silent_for: float | None = None
     """Seconds without a heartbeat after which it is broken; None for never."""
+
+
+def from_environment(report: Callable[[str], None]) -> Breaking:
+    """How Poetry's own commands break locks: never, where the variable is no duration."""
+    silent_for = None
+    with suppress(ValueError):
+        silent_for = max(_LEAST, durations.parse(os.environ[problems.STALE_VARIABLE]))
+    return Breaking(lambda problem: report(problem.message), silent_for=silent_for)
 
 
 class Silence:

@@ -65,7 +65,8 @@ def acquire(
     order, or a later one, this does not wait: each could wait for the other.
 
     Raises LockRefusedError where the lock is `required` and not available. A required lock has a
-    heartbeat, and `breaking` says when that of others is broken.
+    heartbeat, and `breaking` says when that of others is broken; without it, the environment does,
+    and then any lock has a heartbeat.
     """
     held = _held_here(resource)
     if held is None:
@@ -76,14 +77,19 @@ def acquire(
         latest = max((token.order for token in inherited), default=0)
         may_wait = not only_if_free and latest < resource.order
         timeout = timeout_from_environment(default_timeout) if may_wait else 0
+        stale = problems.STALE_VARIABLE in os.environ
+        if breaking is None and stale:
+            from poetry_publish_verified.guard.locks.breaking import from_environment
+
+            breaking = from_environment(on_wait)
         if breaking is not None:
             # Nor is a holder watched then.
             breaking = breaking if may_wait else breaking._replace(silent_for=None)
-            attempt = _attempt_breaking(resource, timeout, on_wait, breaking)
+            attempt = _attempt_breaking(resource, timeout, on_wait, breaking, required=required)
         else:
             attempt = _attempt(resource, timeout, on_wait, required=required)
         if attempt.state is LockState.HELD:
-            held = _HeldLock(resource, attempt, export=export, beats=required)
+            held = _HeldLock(resource, attempt, export=export, beats=required or stale)
         elif required:
             raise _refusal(attempt, resource, is_nested=latest > resource.order)
         elif attempt.is_needed and not (only_if_free and attempt.state is LockState.BUSY):
@@ -194,18 +200,23 @@ def _attempt(
 
 
 def _attempt_breaking(
-    resource: Resource, timeout: float, on_wait: Callable[[str], None], breaking: Breaking
+    resource: Resource,
+    timeout: float,
+    on_wait: Callable[[str], None],
+    breaking: Breaking,
+    *,
+    required: bool,
 ) -> LockAttempt:
-    """The same for a required lock, which is broken first if that is due; LockRefusedError."""
+    """The same for a lock that is broken first if that is due; LockRefusedError if required."""
     from poetry_publish_verified.guard.locks.breaking import Silence, break_lock
 
-    if breaking.silent_for is not None:
+    if required and breaking.silent_for is not None:
         timeout = max(timeout, _WATCH)
     until, at_once = time.monotonic() + timeout, breaking.at_once
     left = 0 if at_once else timeout
     while True:
         silence = Silence(breaking.silent_for)
-        attempt = LockAttempt(resource, left, _GRACE, required=True)
+        attempt = LockAttempt(resource, left, _GRACE, required=required, breakable=True)
         _wait(attempt, resource, on_wait, silence)
         if attempt.state is LockState.HELD:
             return attempt
@@ -214,6 +225,8 @@ def _attempt_breaking(
                 return attempt
             said = break_lock(attempt, resource)
         except OSError as error:
+            if not required:
+                return attempt
             reason = _reason(attempt, resource)
             raise LockRefusedError(problems.lock_not_broken(reason, error)) from error
         finally:

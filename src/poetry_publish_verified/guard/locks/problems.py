@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from poetry_publish_verified.errors import Problem
 
 TIMEOUT_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT"
+STALE_VARIABLE = "POETRY_PUBLISH_VERIFIED_LOCK_STALE"
 LOCKS_OF_ONE_HOST = (
     "Poetry processes on different hosts can still break each other there. If two hosts publish a"
     " release at once, both build and upload it, and the index decides by hash."
