@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from poetry_publish_verified.adapters import uploads
 from poetry_publish_verified.adapters.http import Http
 from poetry_publish_verified.adapters.http_errors import HttpError
 from poetry_publish_verified.adapters.pace import Pace, SystemClock
@@ -68,13 +69,14 @@ async def post(
     times: int = 1,
     timeout: float = HANG,
     proxy: str | None = None,
+    on_sent: Callable[[int], None] = lambda _: None,
 ) -> list[Answered | NoAnswer]:
     """Upload a file some times, in one run."""
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     async with Http("tester/1", timeout, lambda _: proxy, Pace(SystemClock())) as http:
         return [
-            await post_file(http, url, {}, file, access, lambda _: None, sha256=sha256)
+            await post_file(http, url, {}, file, access, on_sent, sha256=sha256)
             for _ in range(times)
         ]
 
@@ -384,6 +386,12 @@ def test_server_that_takes_a_drip(large: Path) -> None:
     run(story())
 
 
+async def taking(request: Request) -> None:
+    """Take the whole request."""
+    await request.reader.readexactly(int(request.headers["content-length"]))
+    await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
 def test_upload_that_takes_long(large: Path) -> None:
     """Above that rate an upload takes as long as it takes: there is no bound on the whole."""
 
@@ -403,6 +411,50 @@ def test_upload_that_takes_long(large: Path) -> None:
             assert got == [Answered(200, b"OK", b"")]
 
     run(story())
+
+
+def test_hashing_leaves_the_loop_alone(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests are computed in other threads, so that no other upload waits for them."""
+    threads: set[int] = set()
+
+    class Noting:
+        def __init__(self) -> None:
+            self.hexdigest = (md5 := hashlib.md5(usedforsecurity=False)).hexdigest
+            self._update = md5.update
+
+        def update(self, data: bytes) -> None:
+            threads.add(threading.get_ident())
+            self._update(data)
+
+    monkeypatch.setattr(uploads, "OTHER_DIGESTS", {"md5_digest": Noting})
+
+    async def story() -> None:
+        async with serving(taking) as server:
+            assert await post(server.url, large, Access()) == [Answered(200, b"OK", b"")]
+
+    run(story())
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_progress_within_a_piece(large: Path) -> None:
+    """Every byte that leaves is reported, so a slow line is not taken for a stalled one."""
+    reports: list[int] = []
+
+    async def sipping(request: Request) -> None:
+        server_socket = request.writer.get_extra_info("socket")
+        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        await taking(request)
+
+    async def story() -> None:
+        async with serving(sipping) as server:
+            await post(server.url, large, Access(), on_sent=reports.append)
+
+    run(story())
+    size = large.stat().st_size
+    assert reports == sorted(reports)
+    assert reports[-1] == size
+    assert len(set(reports)) > 1.5 * size / (MiB / 4)
 
 
 def test_download_in_drips() -> None:

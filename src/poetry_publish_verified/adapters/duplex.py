@@ -39,6 +39,9 @@ _REFUSED_BY_TLS = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DE
 # What the next empty piece of a body stands for: send nothing until then. httpcore calls `write`
 # for it in the body's own task, and passes nothing else on.
 PAUSE: ContextVar[Callable[[], Awaitable[object]] | None] = ContextVar("PAUSE", default=None)
+# Gets the number of bytes whenever the system takes some of a body: a stalled line is known long
+# before a whole piece has left.
+TAKEN: ContextVar[Callable[[int], None] | None] = ContextVar("TAKEN", default=None)
 
 
 class DuplexTransport(httpx.AsyncHTTPTransport):
@@ -117,10 +120,13 @@ class Connection(anyio.abc.ByteStream):
     async def send(self, item: bytes) -> None:
         """All bytes of it, unless stopped."""
         await anyio.lowlevel.checkpoint()
-        rest = memoryview(item)
+        rest, taken = memoryview(item), TAKEN.get()
         while rest and not self.stopped:
             try:
-                rest = rest[self._socket.send(rest) :]
+                size = self._socket.send(rest)
+                rest = rest[size:]
+                if taken is not None:
+                    taken(size)
             except BlockingIOError:
                 with anyio.CancelScope() as self._waiting:
                     await anyio.wait_writable(self._socket)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import math
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from io import BytesIO
@@ -17,7 +18,7 @@ from typing import IO, Any
 import anyio
 import httpx
 
-from poetry_publish_verified.adapters.duplex import PAUSE
+from poetry_publish_verified.adapters.duplex import PAUSE, TAKEN
 from poetry_publish_verified.adapters.http import (
     CONNECT_TIMEOUT,
     NEVER_ARRIVED,
@@ -34,6 +35,9 @@ from poetry_publish_verified.core.urls import Access
 
 # What an upload's answer may say at most.
 _MAX_ANSWER = 256 * 1024
+# How much of a file is read, hashed and sent at once. Of pieces of 64 KiB, as httpx reads them,
+# each costs more time than its bytes.
+_PIECE = 256 * 1024
 # What an answer says of when to come again.
 _WHEN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
 
@@ -49,13 +53,13 @@ async def post_file(  # noqa: PLR0913 - all of a request
     sha256: str,
     until: Callable[[], Awaitable[object]] | None = None,
 ) -> Answered | NoAnswer:
-    """POST a form, the file before the `fields`; `on_sent` gets the bytes read so far.
+    """POST a form, the file before the `fields`; `on_sent` gets the bytes of it that have left.
 
     A file that is not of this `sha256` never leaves whole: the server drops what breaks off. The
     fields leave after `until`, if that is given.
     """
     with file.open("rb") as stream:
-        outgoing = _OutgoingFile(stream, sha256, on_sent)
+        outgoing = _OutgoingFile(stream, sha256)
         try:
             client = await http.uploader(url, access)
             request = client.build_request(
@@ -68,9 +72,14 @@ async def post_file(  # noqa: PLR0913 - all of a request
             return NoAnswer(said(error), sent=False)
         progress = Progress(http.stretch)
         body = request.stream = _Body(
-            request.stream, outgoing, progress, http.answer_timeout, until
+            request.stream, outgoing, progress, on_sent, http.answer_timeout, until
         )
-        return await _exchange(client, request, body, access)
+        try:
+            return await _exchange(client, request, body, access)
+        finally:
+            TAKEN.set(None)
+            with anyio.CancelScope(shield=True):
+                await body.unread()
 
 
 async def _exchange(
@@ -124,31 +133,29 @@ class _Digest(BytesIO):
 
 
 class _OutgoingFile:
-    """A file that reports how much of it httpx has read; `ended` once it has found the end.
+    """A file that httpx reads; `ended` once it has found the end.
 
     The last piece is only given out if all of them together have the right sha256. `digests` are
     the form fields whose values are computed on the way.
     """
 
-    def __init__(self, stream: IO[bytes], sha256: str, on_read: Callable[[int], None]) -> None:
+    def __init__(self, stream: IO[bytes], sha256: str) -> None:
         self._stream = stream
-        self._size = os.fstat(stream.fileno()).st_size
+        self.size = os.fstat(stream.fileno()).st_size
         self._sha256 = sha256
         self._digest = hashlib.sha256()
         self.digests = {name: _Digest(new()) for name, new in OTHER_DIGESTS.items()}
-        self._on_read = on_read
         self.ended = False
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, _: int = -1) -> bytes:
         """The next piece; raises _ChangedError instead of the last one if the hash is wrong."""
-        piece = self._stream.read(size)
+        piece = self._stream.read(_PIECE)
         self.ended = not piece
         self._digest.update(piece)
         for other in self.digests.values():
             other.update(piece)
-        if self._stream.tell() >= self._size and self._digest.hexdigest() != self._sha256:
+        if self._stream.tell() >= self.size and self._digest.hexdigest() != self._sha256:
             raise _ChangedError
-        self._on_read(self._stream.tell())
         return piece
 
     def __getattr__(self, name: str) -> Any:
@@ -158,42 +165,72 @@ class _OutgoingFile:
 class _Body(httpx.AsyncByteStream):
     """The body of an upload on its way; `whole` once all of it has left.
 
-    What follows the file, `:action` included, leaves in one piece, and after `until`.
+    A thread reads and hashes one piece while the one before is sent. What follows the file,
+    `:action` included, leaves in one piece, and after `until`.
     """
 
     def __init__(
         self,
-        stream: Any,
+        form: Any,
         file: _OutgoingFile,
         progress: Progress,
+        on_sent: Callable[[int], None],
         answer_timeout: float,
         until: Callable[[], Awaitable[object]] | None,
     ) -> None:
-        self._stream = stream
+        """`form`: the whole body, in pieces."""
+        self._pieces: Iterator[bytes] = iter(form)
         self._file = file
         self.progress = progress
+        self._on_sent = on_sent
         self._answer_timeout = answer_timeout
         self._until = until
+        self._sent = 0
+        self._end = b""
         self.begun = False
         self.whole = False
+        self._ahead = self._soon()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self.begun = True
-        end = bytearray()
-        async for piece in self._stream:
-            if self._file.ended:
-                end += piece
-            else:
-                yield piece
-                self.progress.moved(len(piece))
+        TAKEN.set(self._taken)
+        # Else a thread could still be reading when the file is closed.
+        while piece := await asyncio.shield(self._ahead):
+            self._ahead = self._soon()
+            yield piece
         if self._until is not None:
             self.progress.end_in(math.inf)
             PAUSE.set(self._until)
             yield b""
             self.progress.end_in(self.progress.stretch)
-        yield bytes(end)
+        yield self._end
         self.whole = True
         self.progress.end_in(self._answer_timeout)
+
+    async def unread(self) -> None:
+        """Return once no thread reads the file any more."""
+        await asyncio.gather(self._ahead, return_exceptions=True)
+
+    def _soon(self) -> asyncio.Future[bytes]:
+        return asyncio.get_running_loop().run_in_executor(None, self._read)
+
+    def _read(self) -> bytes:
+        """The next piece, the first one with the form's start; empty once the file has ended."""
+        found = bytearray()
+        for piece in self._pieces:
+            if self._file.ended:
+                self._end = piece + b"".join(self._pieces)
+                break
+            found += piece
+            if len(found) >= _PIECE:
+                break
+        return bytes(found)
+
+    def _taken(self, size: int) -> None:
+        """So many bytes have left, the form's start and what TLS adds included."""
+        self.progress.moved(size)
+        self._sent += size
+        self._on_sent(min(self._sent, self._file.size))
 
     def why_it_ended(self) -> str:
         """Why there is no answer, where the time was up."""
