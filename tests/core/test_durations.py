@@ -61,6 +61,9 @@ def test_invalid_durations(text: str) -> None:
     """Anything else, zero, and more than a week are refused."""
     with pytest.raises(ValueError, match="expected"):
         durations.parse(text)
+    if text not in {"0", "0s", "0h0m0s"}:
+        with pytest.raises(ValueError, match="expected"):
+            durations.parse(text, zero=True)
 
 
 @given(st.integers(0, 100), st.integers(0, 59), st.integers(0, 59))
@@ -71,6 +74,7 @@ def test_written_duration_reads_back(hours: int, minutes: int, seconds: int) -> 
     if total == 0:
         with pytest.raises(ValueError, match="more than 0"):
             durations.parse(written)
+        assert durations.parse(written, zero=True) == 0
         return
     assert durations.parse(written) == total
     assert durations.parse(str(total)) == durations.parse(f"{total}s") == total

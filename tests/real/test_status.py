@@ -188,6 +188,7 @@ def test_young_tag(poetry: Poetry, project: Project, repository: Repository, pyp
     ended(run, 0)
     assert "not late yet: 1.1 is 30 min old" in run.out
     ended(status(poetry, project.path, *index, "--grace", "10m"), 9)
+    ended(status(poetry, project.path, *index, "--grace", "0"), 9)
 
 
 def test_shallow_clone(

@@ -76,7 +76,7 @@ class StatusCommand(SuggestingCommand):
         value_option(
             "grace",
             "How old a tag or an upload must be before anything that lags behind counts as late."
-            " Default is `1h`.",
+            " Default is `1h`; with `0`, everything is old enough.",
         ),
         value_option(
             "metadata",

@@ -5,8 +5,11 @@ import re
 _DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]+)?)s)?")
 
 
-def parse(text: str) -> float:
-    """Seconds of `90`, `90s`, `15m`, `1h` or `1h30m`; ValueError for anything else or for 0."""
+def parse(text: str, *, zero: bool = False) -> float:
+    """Seconds of `90`, `90s`, `15m`, `1h` or `1h30m`, and of `0` if there may be `zero`.
+
+    Raises ValueError for anything else.
+    """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]+)?", text):
         seconds = float(text)
@@ -15,8 +18,9 @@ def parse(text: str) -> float:
         seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest)
     else:
         raise ValueError("expected a duration such as 90, 90s, 15m or 1h30m")
-    if not 0 < seconds <= 7 * 86400:
-        raise ValueError("expected a duration of more than 0 and at most 7 days")
+    if not (0 < seconds or zero) or seconds > 7 * 86400:
+        bounds = "of at most" if zero else "of more than 0 and at most"
+        raise ValueError(f"expected a duration {bounds} 7 days")
     return seconds
 
 

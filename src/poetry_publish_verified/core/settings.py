@@ -232,11 +232,11 @@ def _webhook(value: Any) -> str:
     return url
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: Any, *, zero: bool = False) -> float:
     # A bare number in TOML; True is an int to Python, not to anyone else.
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    return durations.parse(_text(value))
+    return durations.parse(_text(value), zero=zero)
 
 
 def _silence(value: Any) -> float | None:
@@ -316,7 +316,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "projects": ("projects", _lines),
     "exclude": ("exclude", _lines),
     "tags": ("tags", _tag_patterns),
-    "grace": ("grace", _seconds),
+    "grace": ("grace", partial(_seconds, zero=True)),
     "trusted-publishing": ("trusted_publishing", partial(_one_of, get_args(TrustedPublishing))),
     "attest": ("attest", _attest),
     "on-success": ("on_success", _command),
