@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core.caching import expires_in, retry_after, vary
+from poetry_publish_verified.core.caching import expires_in, is_transient, retry_after, vary
 
 DATE = "Fri, 02 Jan 2026 12:00:00 GMT"
 LATER = "Fri, 02 Jan 2026 12:01:30 GMT"
@@ -120,3 +120,13 @@ def test_any_headers_give_seconds_or_nothing(headers: dict[str, str]) -> None:
     left, rest = expires_in(headers), retry_after(headers)
     assert left is None or left <= WEEK
     assert rest is None or 0 <= rest <= WEEK
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"),
+    [(200, False), (401, False), (404, False), (409, False)]
+    + [(each, True) for each in (408, 425, 429, 500, 503, 599, 600)],
+)
+def test_transient_statuses(status: int, transient: bool) -> None:
+    """The same request may succeed later."""
+    assert is_transient(status) is transient

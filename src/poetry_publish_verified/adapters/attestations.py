@@ -14,7 +14,7 @@ import anyio
 from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_is_installed
 from poetry_publish_verified.adapters.threads import in_daemon_thread
 from poetry_publish_verified.core.attestations import EXTRA, fault_in
-from poetry_publish_verified.core.caching import retry_after
+from poetry_publish_verified.core.caching import is_transient, retry_after
 from poetry_publish_verified.core.problems import attestations as problems
 from poetry_publish_verified.core.problems.usage import extra_missing
 from poetry_publish_verified.core.publishers import NamedPublisher
@@ -156,7 +156,7 @@ def _refusal(
         return Refusal(failed(_words(error)), 1.0)
     said = json_object(answer.content).get("message")
     words = f"{answer.status_code} {printable(str(said or answer.reason or ''), 200)}".strip()
-    if answer.status_code < 500 and answer.status_code != 429:
+    if not is_transient(answer.status_code):
         return Refusal((refused or failed)(words))
     headers: Mapping[str, str] = {k.lower(): v for k, v in answer.headers.items()}
     return Refusal(failed(words), min(retry_after(headers) or 1.0, 60.0))

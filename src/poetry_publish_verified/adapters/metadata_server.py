@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from poetry_publish_verified.adapters import receipt_file
 from poetry_publish_verified.adapters.http import GIVEN, Asked, Http, Page
 from poetry_publish_verified.adapters.http_errors import HttpError, StatusError, UntrustedError
+from poetry_publish_verified.core.caching import is_transient
 from poetry_publish_verified.core.release_metadata import (
     NotMetadataError,
     ReleaseMetadata,
@@ -24,7 +25,6 @@ _LARGEST = 8 * 1024 * 1024
 # Seconds for one answer, and before each further attempt.
 _ANSWER_TIMEOUT = 15.0
 _PAUSES = (1.0, 2.0, 4.0)
-_TRANSIENT = frozenset({408, 425, 429})
 # What makes the next request conditional, by the header of an answer (RFC 9110, 13.1).
 _CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
 
@@ -88,7 +88,7 @@ class MetadataServer:
                 return await self._ask(url, copy, left)
             except (HttpError, NotMetadataError) as error:
                 final = isinstance(error, UntrustedError) or (
-                    isinstance(error, StatusError) and _is_final(error.status)
+                    isinstance(error, StatusError) and not is_transient(error.status)
                 )
                 if final or self._clock.monotonic() + pause >= deadline:
                     raise
@@ -113,10 +113,6 @@ class MetadataServer:
                 else "it is older than what was there before"
             )
         return new
-
-
-def _is_final(status: int) -> bool:
-    return status < 500 and status not in _TRANSIENT
 
 
 def _of_page(page: Page) -> _Copy:

@@ -8,13 +8,13 @@ import anyio
 
 from poetry_publish_verified.adapters.http import Asked, Http
 from poetry_publish_verified.adapters.http_errors import HttpError, UntrustedError
+from poetry_publish_verified.core.caching import is_transient
 from poetry_publish_verified.core.urls import Access, split_credentials
 
 _TRIES = 3
 # Seconds before another try, and once more before the next.
 _PAUSE = 1.0
 _LARGEST = 4096
-_TRANSIENT = {408, 425, 429, *range(500, 600)}
 
 
 async def post(http: Http, url: str, value: Mapping[str, Any], timeout: float) -> str:
@@ -42,6 +42,6 @@ async def post(http: Http, url: str, value: Mapping[str, Any], timeout: float) -
         if page.status < 300:
             return ""
         failure = f"the server answered {page.status}"
-        if page.status not in _TRANSIENT:
+        if not is_transient(page.status):
             return failure
     return f"{failure}, {_TRIES} times"

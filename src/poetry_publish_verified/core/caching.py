@@ -26,6 +26,11 @@ def expires_in(headers: Mapping[str, str]) -> float | None:
     return _sane(lifetime - age)
 
 
+def is_transient(status: int) -> bool:
+    """Whether an HTTP status lets the same request succeed later (RFC 9110, 6585, 8470)."""
+    return status >= 500 or status in {408, 425, 429}
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait before asking again: `Retry-After`, in seconds or as a date (RFC 9110)."""
     text = headers.get("retry-after", "").strip()

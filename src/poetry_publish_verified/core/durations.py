@@ -18,7 +18,7 @@ def parse(text: str, *, zero: bool = False) -> float:
         seconds = int(hours) * 3600 + int(minutes) * 60 + float(rest)
     else:
         raise ValueError("expected a duration such as 90, 90s, 15m or 1h30m")
-    if not (0 < seconds or zero) or seconds > 7 * 86400:
+    if not (seconds > 0 or zero) or seconds > 7 * 86400:
         bounds = "of at most" if zero else "of more than 0 and at most"
         raise ValueError(f"expected a duration {bounds} 7 days")
     return seconds

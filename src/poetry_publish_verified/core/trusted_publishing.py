@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from poetry_publish_verified.core.caching import moment_of, retry_after
+from poetry_publish_verified.core.caching import is_transient, moment_of, retry_after
 from poetry_publish_verified.core.problems import trusted_publishing as problems
 from poetry_publish_verified.core.settings import TrustedPublishing
 from poetry_publish_verified.core.upload.outcomes import Answered, NoAnswer
@@ -206,7 +206,7 @@ def read_minted(
         return Minted(token, left if 0 < left < _LIFETIME else _LIFETIME)
     if answer.status < 400:
         return Refusal(problems.exchange_failed(upload_url, f"no token, status {answer.status}"))
-    if answer.status >= 500 or answer.status == 429:
+    if is_transient(answer.status):
         again = min(retry_after(answer.headers) or 1.0, 60.0)
         return Refusal(problems.exchange_failed(upload_url, server_words(answer)), again)
     errors = said["errors"] if isinstance(said.get("errors"), list) else []
