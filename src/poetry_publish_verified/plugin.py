@@ -20,15 +20,25 @@ if TYPE_CHECKING:
     from poetry.console.commands.command import Command
 
 
+def _keep_for_good() -> None:
+    """Let Python look for no garbage among what there is now. PyPy has nothing of the kind."""
+    import gc
+
+    if hasattr(gc, "freeze"):
+        gc.freeze()
+
+
 def _publish_verified() -> Command:
     import gc
 
-    # What so many modules bring is no garbage: looking for some would take a tenth of the time.
+    # What so many modules bring is no garbage: looking for some, now and again later, would take a
+    # tenth of the time until the first byte leaves.
     collects = gc.isenabled()
     gc.disable()
     try:
         from poetry_publish_verified.cli.publish_verified import PublishVerifiedCommand
     finally:
+        _keep_for_good()
         if collects:
             gc.enable()
     return PublishVerifiedCommand()
@@ -90,13 +100,11 @@ class PublishVerifiedPlugin(ApplicationPlugin):
         """Register each command by name; its class is imported when it is run."""
         if "publish-verified" in sys.argv:
             import atexit
-            import gc
             import signal
 
             # Python's last collections would walk all that Poetry has loaded: that would be most of
-            # the end of a run. PyPy has nothing of the kind.
-            if hasattr(gc, "freeze"):
-                atexit.register(gc.freeze)
+            # the end of a run.
+            atexit.register(_keep_for_good)
 
             # Until a run reports its own end, cleo would make 1 of it, as of wrong usage.
             with suppress(ValueError):
