@@ -1,9 +1,10 @@
 """Every error: a stable code, what is true now, what to do next, and the exit code."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
+
+from poetry_publish_verified.values import Value
 
 Severity = Literal["error", "warning"]
 
@@ -279,8 +280,7 @@ def anchor(code: str) -> str:
     return f"reference/codes.html#{code.lower()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Value):
     """One thing that is wrong.
 
     `code` is stable and never reused. `message` says what is true now, `remedy` what to

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ BASE = SetKey(
 
 def key(**changed: object) -> SetKey:
     """The base key with one part changed."""
-    parts = {name: getattr(BASE, name) for name in BASE.__slots__}
+    parts = {each.name: getattr(BASE, each.name) for each in fields(BASE)}
     return SetKey(**{**parts, **changed})
 
 

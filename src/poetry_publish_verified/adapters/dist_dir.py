@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -23,6 +22,7 @@ from poetry_publish_verified.core.problems.distributions import unreadable
 from poetry_publish_verified.core.problems.project import dist_dir_unreadable
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.sanitize import decoded
+from poetry_publish_verified.values import Value
 
 _CHUNK = 1024 * 1024
 _MAX_THREADS = 4
@@ -57,8 +57,7 @@ def releases(dist_dir: Path) -> list[tuple[NormalizedName, Version]]:
     return sorted({(parsed.name, parsed.version) for parsed in found if parsed is not None})
 
 
-@dataclass(frozen=True, slots=True)
-class DistDirContents:
+class DistDirContents(Value):
     """A release's distributions in upload order, and the problems of the broken ones."""
 
     distributions: tuple[Distribution, ...]

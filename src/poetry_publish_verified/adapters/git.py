@@ -4,12 +4,12 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.receipt import START, is_written_by_runs
+from poetry_publish_verified.values import Value
 
 _GIT_TIMEOUT = 30
 _LATEST = 2**32
@@ -77,8 +77,7 @@ def tags_at_head(project: Path) -> tuple[str, ...]:
     return tuple((_git(project, "tag", "--points-at", "HEAD") or "").splitlines())
 
 
-@dataclass(frozen=True, slots=True)
-class DatedTags:
+class DatedTags(Value):
     """A repository's tags, each with the moment when it (if lightweight: its commit) was made.
 
     `lacking` says why the repository may have more than this clone does, else it is empty;

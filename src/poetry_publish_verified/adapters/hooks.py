@@ -6,9 +6,10 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
+
+from poetry_publish_verified.values import Value
 
 # Seconds: for what a hook has printed to arrive, and for one that is asked to end.
 _REST = 1.0
@@ -18,8 +19,7 @@ _KEPT = 64 * 1024
 _LINES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class HookResult:
+class HookResult(Value):
     """How a hook ended: why it failed (empty if it did not), and the last lines that it printed."""
 
     failure: str

@@ -19,7 +19,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO
@@ -52,6 +52,7 @@ from poetry_publish_verified.core.urls import (
 )
 from poetry_publish_verified.core.verification import Download
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 CONNECT_TIMEOUT = 10.0
 # What is left of an answer is not worth a longer wait than a new connection takes.
@@ -78,8 +79,7 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Value):
     """A whole answer. `url` is where it came from in the end; header names are lower case.
 
     `location`: where a redirect leads, fit to show.
@@ -92,8 +92,7 @@ class Page:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Value):
     """How a page is asked for.
 
     At most `limit` bytes of it (0: only its status and headers) in at most `timeout` seconds, on

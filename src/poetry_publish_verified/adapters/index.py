@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -40,6 +40,7 @@ from poetry_publish_verified.core.variants import PIP, Variant
 from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation, RootState
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 _INTEGRITY = "application/vnd.pypi.integrity.v1+json"
 _EDGE_HEADERS = ("x-served-by", "x-cache", "age", "via", "x-pypi-last-serial", "x-devpi-serial")
@@ -51,8 +52,7 @@ _PAGE_TIMEOUT = 60.0
 _ROOT_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Value):
     """A page and its validator (RFC 9110, 8.8.3), so that an unchanged one is not sent again."""
 
     etag: str

@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +18,7 @@ from poetry_publish_verified.core.release_metadata import (
     read_metadata,
 )
 from poetry_publish_verified.core.urls import Access
+from poetry_publish_verified.values import Value
 
 # Several times what a release of thousands of files needs.
 _LARGEST = 8 * 1024 * 1024
@@ -45,8 +45,7 @@ class Found(NamedTuple):
     why_a_copy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(Value):
     """The last good document of a URL, and what makes the next request conditional."""
 
     metadata: ReleaseMetadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from poetry_publish_verified.guard.ownership import checkout_directory, make_in_
 from poetry_publish_verified.output.words import escaped
 from poetry_publish_verified.poetry_api import build as poetry_build
 from poetry_publish_verified.poetry_api import project as poetry_project
+from poetry_publish_verified.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +43,7 @@ _in_thread = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
 _LAST_LINES = 25
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseBuild:
+class ReleaseBuild(Value):
     """What was built, or is used again, and the project as it was meanwhile.
 
     `record` is for the next run, still without what was built just now. `other_sources`: an
@@ -179,8 +179,7 @@ async def _reused(command: Command, before: _BeforeBuild) -> ReleaseBuild | None
     return ReleaseBuild(release.project, replace(former, rest=_without(former.made, before.files)))
 
 
-@dataclass(frozen=True, slots=True)
-class _BeforeBuild:
+class _BeforeBuild(Value):
     """A release just before it is built: its sources, and the sha256 of each by its path.
 
     `former` is what an earlier run built of it and began to send.

@@ -6,7 +6,7 @@ import platform
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,7 @@ from poetry_publish_verified.release.install import Clients
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.release.publish import publish
 from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
+from poetry_publish_verified.values import Value
 
 if TYPE_CHECKING:
     from poetry_publish_verified.adapters.metadata_server import Found
@@ -58,8 +59,7 @@ Report = Callable[[Event], None]
 Ticking = Callable[[], Coroutine[Any, Any, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Awaited:
+class Awaited(Value):
     """A release that somebody else publishes, the indexes that must show it, and what reports it.
 
     The first of `indexes` is the repository's own: the others are asked once it is complete.
@@ -70,8 +70,7 @@ class Awaited:
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Value):
     """A project to look at, its indexes (the own one first), and the URL of its metadata."""
 
     known: Known
@@ -226,8 +225,7 @@ async def _set_up(clients: Clients) -> None:
         await clients.ready()
 
 
-@dataclass(frozen=True, slots=True)
-class _Adapters:
+class _Adapters(Value):
     """What the releases of a run share."""
 
     http: Http

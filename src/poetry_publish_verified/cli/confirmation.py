@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from cleo.io.io import IO
 
@@ -18,12 +17,12 @@ from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import ReleaseError, Verdict
 from poetry_publish_verified.output import confirmation as output
 from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.values import Value
 
 _CHANGED = "Since you were asked, files have appeared on an index or vanished from one."
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(Value):
     """Asks on a terminal; `yes` is the answer if it was given in advance."""
 
     io: IO

@@ -1,7 +1,7 @@
 """The options of the commands, and what they suggest for a typo."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,7 @@ from poetry_publish_verified.poetry_api import repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.release.interfaces import Plan
 from poetry_publish_verified.sanitize import printable, redacted
+from poetry_publish_verified.values import Value
 
 
 class SuggestingCommand(Command):
@@ -127,8 +128,7 @@ def break_lock_option() -> Option:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishOptions:
+class PublishOptions(Value, kw_only=True):
     """The options that apply to every release of a run, as `poetry publish` has them."""
 
     repository: str | None

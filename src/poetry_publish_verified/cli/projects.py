@@ -25,6 +25,7 @@ from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.poetry_api import project as poetry_project
 from poetry_publish_verified.poetry_api.project import Project
 from poetry_publish_verified.poetry_api.repositories import is_public_repository, malformed_url
+from poetry_publish_verified.values import Value
 
 
 def poetry_if_any(command: Command) -> Poetry | None:
@@ -99,8 +100,7 @@ class Checkout(NamedTuple):
     member: WorkspaceMember
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Value):
     """Projects in the order of their release, those that are left out, and what that entails."""
 
     root: Path
@@ -114,8 +114,7 @@ class Workspace:
         return tuple(each.member for each in self.checkouts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(Value):
     """Patterns of projects below `base`; and those to leave out: as an option, base, pattern.
 
     `public`: the projects go to PyPI or TestPyPI.

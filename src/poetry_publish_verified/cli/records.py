@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -18,12 +17,12 @@ from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.receipt import iso
 from poetry_publish_verified.core.release_metadata import MetadataDocument, NotMetadataError
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
+from poetry_publish_verified.values import Value
 
 _NAME = "{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Value):
     """Where a run for users leaves its records; None for those that nobody asked for.
 
     `metadata` may have `{name}` in it, which becomes that of the project.

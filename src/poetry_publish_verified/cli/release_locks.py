@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from poetry_publish_verified.guard.locks.one_host import first_warning
 from poetry_publish_verified.guard.locks.places import LockPlaces, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import LockRefusedError, Resource
 from poetry_publish_verified.guard.seams.application import Notifier
+from poetry_publish_verified.values import Value
 
 
 def release_locks(root: Path, urls: Collection[str]) -> list[Resource]:
@@ -24,8 +24,7 @@ def release_locks(root: Path, urls: Collection[str]) -> list[Resource]:
     return [places.release(root, url) for url in sorted(urls)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taking:
+class Taking(Value, kw_only=True):
     """How a command takes its locks: `timeout` in seconds, and when it breaks those of others.
 
     `at_once`: as soon as one is not free; or after a holder was `silent_for` so many seconds.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -47,6 +46,7 @@ from poetry_publish_verified.output.words import escaped, problem_lines
 from poetry_publish_verified.poetry_api import indexes, repositories
 from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.release.rollback import Rollback
+from poetry_publish_verified.values import Value
 
 _OPTIONS = ("username", "password", "cert", "client-cert")
 
@@ -181,16 +181,14 @@ Exit codes:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(Value):
     """A release to take back, and where it was sent to."""
 
     release: SentRelease
     targets: Targets
 
 
-@dataclass(frozen=True, slots=True)
-class _There:
+class _There(Value):
     """What is there of it: the sha256 of each file, and the later versions of the project."""
 
     taken: _Taken

@@ -1,6 +1,5 @@
 """The settings of a run, from the command line, the environment and pyproject.toml."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from cleo.io.outputs.output import Verbosity
@@ -22,10 +21,10 @@ from poetry_publish_verified.poetry_api.project import (
     project_file,
     settings_table,
 )
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
+class RunSettings(Value):
     """The settings of a run, and the directory of the pyproject.toml that has some of them.
 
     It need not be a Poetry project. `unreadable` says why the file cannot be read.

@@ -1,7 +1,6 @@
 """What to wait for, as users and receipts name it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -17,14 +16,14 @@ from poetry_publish_verified.core.release_metadata import ReleaseMetadata
 from poetry_publish_verified.core.urls import index_of, own_index
 from poetry_publish_verified.errors import Problem, Verdict
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 
 class NotAwaitableError(ValueError):
     """Not something to wait for; the message says why, and is printable."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitedRelease:
+class AwaitedRelease(Value):
     """One release that must become visible; `indexes` are URLs from a receipt.
 
     `doubt`: that receipt says that not everything was uploaded.

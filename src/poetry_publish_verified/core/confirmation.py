@@ -1,7 +1,7 @@
 """What somebody is asked to confirm: which files would go where, and what is unusual about them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from packaging.version import Version
@@ -10,13 +10,13 @@ from poetry_publish_verified.core.distribution import recognize
 from poetry_publish_verified.core.kinds_of_files import kinds_of
 from poetry_publish_verified.core.preflight import Identity
 from poetry_publish_verified.core.simple.page import IndexFile
+from poetry_publish_verified.values import Value
 
 _UNUSUAL = 2.0
 """How many times as large or as small as before a file stands out."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedFile:
+class ProposedFile(Value):
     """One file; `size` is in bytes, `there` names the repositories that have it already."""
 
     filename: str
@@ -25,8 +25,7 @@ class ProposedFile:
     there: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedRelease:
+class ProposedRelease(Value):
     """One release, the repositories that it goes to in this order, and its files.
 
     `unusual` is what differs from the release before, in sentences; `previous` is that version,

@@ -2,17 +2,18 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from installer.records import Hash, InvalidRecordEntry, RecordEntry, parse_record_file
+
+from poetry_publish_verified.values import Value
 
 # What the wheel specification lets a RECORD use: sha256 or better.
 _ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})
 _LEAST = frozenset({"sha256"})
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveMember:
+class ArchiveMember(Value):
     """One file in an archive: its name as packed, its size in bytes as unpacked.
 
     `digests` are lower-case hexadecimal by algorithm, of a regular file only; `target` is where
@@ -27,8 +28,7 @@ class ArchiveMember:
     start: bytes = field(default=b"", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Value):
     """The files of an archive in their order (directories left out), and `unpacked` bytes in all.
 
     `record` and `wheel` are a wheel's RECORD and WHEEL, None if it has none.

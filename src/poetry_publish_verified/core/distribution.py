@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from packaging.metadata import RawMetadata, parse_email
@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName, parse_sdist_filename, parse_wheel_fi
 from packaging.version import Version
 
 from poetry_publish_verified.core.contents import Contents
+from poetry_publish_verified.values import Value
 
 # What names, versions and tags are made of (PEP 427, 440, 508, 625).
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", re.ASCII)
@@ -52,8 +53,7 @@ def comparable_specifiers(text: str | None) -> object:
         return ((text or "").strip(),)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedFilename:
+class ParsedFilename(Value):
     """What a distribution's file name says; `tags` and `pyversion` are a wheel's."""
 
     kind: Kind
@@ -114,8 +114,7 @@ def _without_zeros(release: list[int]) -> list[int]:
     return release
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Value):
     """One built file. `metadata` holds the bytes of its METADATA or PKG-INFO; `size` in bytes.
 
     `sha256` is lower-case hexadecimal. `contents` is None if nobody looked.

@@ -3,25 +3,23 @@
 A class's name is the event's name in `--format json`: `UploadStarted` is `upload-started`.
 """
 
-from dataclasses import Field, dataclass
-from typing import Any, ClassVar, Literal, dataclass_transform
+from typing import Any, Literal
 
 from poetry_publish_verified.core.release_order import LeftOut
 from poetry_publish_verified.errors import Problem, Verdict
+from poetry_publish_verified.values import Value
 
 Upload = Literal["uploaded", "already-there", "kept-remote", "not-sent", "failed", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Value):
     """What a release is built from: the commit (None outside git) and a digest of the files."""
 
     commit: str | None
     digest: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileFacts(Value):
     """One distribution; `size` is in bytes; what is not known is None.
 
     `requires_python` is what its metadata says; None also if that has no such field.
@@ -33,15 +31,8 @@ class FileFacts:
     requires_python: str | None = None
 
 
-@dataclass_transform(frozen_default=True)
-class Event:
-    """Something that happens; what inherits from this is a dataclass, frozen for type checkers."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    def __init_subclass__(cls) -> None:
-        # To freeze each of forty classes would take as long as to make it.
-        dataclass(unsafe_hash=True)(cls)
+class Event(Value):
+    """Something that happens."""
 
 
 class RunStarted(Event):

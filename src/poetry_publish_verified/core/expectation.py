@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -17,18 +16,17 @@ from poetry_publish_verified.core.distribution import (
 from poetry_publish_verified.core.problems import verification as problems
 from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltMetadata:
+class BuiltMetadata(Value):
     """What a file's own metadata says: `Requires-Python`, and the sha256 of METADATA itself."""
 
     requires_python: str | None
     metadata_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedFile:
+class ExpectedFile(Value):
     """One file as every index must show it.
 
     `sha256` is None if only the name is known, `size` if the bytes are not at hand, and `built`
@@ -61,8 +59,7 @@ def as_built(distribution: Distribution) -> ExpectedFile:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PageFault:
+class PageFault(Value):
     """Something that a page lists wrongly; `words` go on after the index's name."""
 
     code: Code
@@ -70,8 +67,7 @@ class PageFault:
     filename: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PageAssessment:
+class PageAssessment(Value):
     """A page compared with what is expected.
 
     `absent` names files that are not listed, or not properly: `flaws` says in which way. `faults`
@@ -89,8 +85,7 @@ class PageAssessment:
         return not self.absent and not self.faults
 
 
-@dataclass(frozen=True, slots=True)
-class ExactFiles:
+class ExactFiles(Value):
     """These files, under these hashes; others of the same version may be there too."""
 
     expected: tuple[ExpectedFile, ...]
@@ -122,8 +117,7 @@ class ExactFiles:
         return self.expected
 
 
-@dataclass(frozen=True, slots=True)
-class AnyFiles:
+class AnyFiles(Value):
     """At least one file of a release, not yanked: all that a name and a version imply."""
 
     name: NormalizedName

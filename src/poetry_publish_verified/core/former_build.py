@@ -5,7 +5,7 @@ one under the same name, which no index takes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 
 from packaging.tags import Tag
@@ -14,14 +14,14 @@ from poetry_publish_verified.core.distribution import Distribution, recognize
 from poetry_publish_verified.core.events import Sources
 from poetry_publish_verified.core.preflight.layout import without_dot
 from poetry_publish_verified.core.receipt import is_written_by_runs
+from poetry_publish_verified.values import Value
 
 SCHEMA = "publish-verified.build/1"
 Packed = Mapping[str, Mapping[str, str]]
 """sha256 by path in the project (in a wheel: in the wheel), by the name of the archive."""
 
 
-@dataclass(frozen=True, slots=True)
-class OtherSources:
+class OtherSources(Value):
     """An earlier run built this release from sources (of this commit) that make other archives.
 
     `differing` are the members in which these differ, by their paths in the project.
@@ -31,8 +31,7 @@ class OtherSources:
     differing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormerBuild:
+class FormerBuild(Value, kw_only=True):
     """The files (names to sha256) that were built from these sources.
 
     `packed` is what is in the sdist (without one: in each wheel), see `packed`. `made` are the

@@ -6,7 +6,6 @@ of each attestation was issued to.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from poetry_publish_verified.core.problems import provenance as problems
@@ -14,6 +13,7 @@ from poetry_publish_verified.core.publishers import GITLAB, NamedPublisher, Sign
 from poetry_publish_verified.core.trusted_publishing import Publisher
 from poetry_publish_verified.errors import Problem, Severity
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 MAX_BYTES = 2 * 1024 * 1024
 # PyPI has two kinds of attestation; each is 5 to 10 kB.
@@ -36,8 +36,7 @@ def named(publisher: Publisher) -> NamedPublisher | None:
     return NamedPublisher(publisher.provider, f"{group}/{project}", workflow)
 
 
-@dataclass(frozen=True, slots=True)
-class Attested:
+class Attested(Value):
     """An attestation that is genuine and about the file.
 
     `predicate` is the URL of its kind, `log_index` its number in the transparency log. `claimed`:
@@ -56,16 +55,14 @@ Fault = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Unverified:
+class Unverified(Value):
     """An attestation that proves nothing; `detail` is whatever else the problem needs to say."""
 
     fault: Fault
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotVerifiable:
+class NotVerifiable(Value):
     """Why this machine cannot verify anything, which says nothing about an attestation."""
 
     reason: str

@@ -1,10 +1,10 @@
 """Publishers of attested files: as users name them, and as certificates do."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 Kind = Literal["github", "gitlab", "google"]
 GITLAB = "https://gitlab.com"
@@ -28,8 +28,7 @@ _NAMED: dict[Kind, re.Pattern[str]] = {
 _FORMS = "github:owner/repo[:workflow.yml], gitlab:group/project[:config path] or google:email"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPublisher:
+class NamedPublisher(Value):
     """A publisher as users name it: `github:octo/lantern:release.yml`.
 
     `name` is the repository, the project or the e-mail address. Without `workflow` (GitHub's file
@@ -56,8 +55,7 @@ def parse_publisher(text: str) -> NamedPublisher:
     raise ValueError(f"expected {_FORMS}")
 
 
-@dataclass(frozen=True, slots=True)
-class SignerIdentity:
+class SignerIdentity(Value):
     """Whom a certificate was issued to, in the words of Sigstore's extensions.
 
     `repository` and `workflow` are URLs, the latter with `@` and the ref or commit, which are also

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict
 
@@ -15,6 +14,7 @@ from poetry_publish_verified.core.foreign_json import plain_text, sha256_of
 from poetry_publish_verified.core.receipt_document import Moment
 from poetry_publish_verified.core.simple.page import DIGITS
 from poetry_publish_verified.core.urls import split_credentials
+from poetry_publish_verified.values import Value
 
 SCHEMA: Final = "publish-verified.metadata/1"
 _ANY_HASH = re.compile(r"(?:[0-9a-fA-F]{2})+")
@@ -53,8 +53,7 @@ class NotMetadataError(ValueError):
     """Not a usable document; the message says why, and is printable."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseMetadata:
+class ReleaseMetadata(Value):
     """What a document says: a release, when it was proven, and on which index URLs."""
 
     name: NormalizedName

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from packaging.requirements import Requirement
@@ -12,10 +11,10 @@ from packaging.version import Version
 from poetry_publish_verified.core.distribution import valid_requirement
 from poetry_publish_verified.core.problems import workspace as problems
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceMember:
+class WorkspaceMember(Value):
     """One of several projects: what it would release, from which directory, and what it needs.
 
     `requires` are its Requires-Dist, extras included and groups not; `builds_with` its
@@ -32,8 +31,7 @@ class WorkspaceMember:
         return f"{self.name} {self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Value):
     """A directory whose project is not published, and why: `publish = false`."""
 
     directory: str

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import NormalizedName
@@ -10,13 +9,13 @@ from packaging.version import Version
 
 from poetry_publish_verified.core.awaited import of_receipt
 from poetry_publish_verified.core.distribution import belongs_to, recognize
+from poetry_publish_verified.values import Value
 
 # What an upload may have left on the index. `unknown`: it was sent, and no answer says more.
 _SENT = {"uploaded", "unknown"}
 
 
-@dataclass(frozen=True, slots=True)
-class SentRelease:
+class SentRelease(Value):
     """One release of a receipt: where its run sent it, and the sha256 of each file by name.
 
     `staged`: that is a stage.

@@ -1,7 +1,7 @@
 """Settings: the command line, then the environment, then pyproject.toml, then the default."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
@@ -16,6 +16,7 @@ from poetry_publish_verified.core.variants import CLIENTS, DEFAULT_CLIENTS, Clie
 from poetry_publish_verified.core.version_tags import checked_pattern
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.sanitize import harmless, learn, learn_url, redacted
+from poetry_publish_verified.values import Value
 
 ENVIRONMENT_PREFIX = "POETRY_PUBLISH_VERIFIED_"
 _TABLE = "[tool.publish-verified]"
@@ -55,8 +56,7 @@ class Origin(StrEnum):
                 return f"{_TABLE} {harmless(key)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Value, kw_only=True):
     """The settings of a run. Times are in seconds; hooks are a program and its arguments.
 
     `lock_stale` is None if no lock is ever broken because its holder is silent. `tags` are patterns
@@ -96,8 +96,7 @@ class Settings:
     lock_stale: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedSettings:
+class ResolvedSettings(Value):
     """The settings of a run, where each comes from, and everything that is wrong with them.
 
     `given` has, by key, the origin and the text of each setting that somebody gave. `found` has

@@ -5,7 +5,7 @@ Pure: from what the checkout and the indexes say, `judge` names every disagreeme
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal, Self
@@ -28,6 +28,7 @@ from poetry_publish_verified.core.release_metadata import ReleaseMetadata
 from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.version_tags import Tag, VersionTags
 from poetry_publish_verified.errors import Code, Problem, Verdict
+from poetry_publish_verified.values import Value
 
 Kind = Literal["project", "tag", "metadata", "index", "mirror"]
 # What is wrong then is that nobody can tell.
@@ -41,8 +42,7 @@ _UNKNOWN = {
 _Releases = Mapping[Version, tuple[IndexFile, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Value):
     """What one index shows: a page, which is empty if it does not have the project.
 
     Without a page, `problem` says why; where there is none either, the index was not asked.
@@ -53,8 +53,7 @@ class Shown:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(Value):
     """The version and files that the release metadata at a place has; None if there is none yet.
 
     `problem` says why that is not known.
@@ -78,8 +77,7 @@ class Stated:
         return cls(place, problem=metadata_unusable(place, reason))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Value, kw_only=True):
     """What is known of a project before any index is asked.
 
     `tags` is None outside git, or if tags do not count; `patterns` are theirs. `recorded` are the
@@ -99,8 +97,7 @@ class Known:
     from_git: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value):
     """One place, its newest version, and how that compares.
 
     `state` is `agrees`, `ahead` (not released yet), `young` (not late yet), `none` (there is
@@ -115,8 +112,7 @@ class Place:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectStatus:
+class ProjectStatus(Value):
     """A project's places, and what follows from them."""
 
     name: NormalizedName

@@ -1,7 +1,6 @@
 """When everything in a run happened: the bars of a timeline, from its receipt."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -12,14 +11,14 @@ from poetry_publish_verified.core.receipt_document import (
     ReleaseEntry,
 )
 from poetry_publish_verified.errors import Verdict
+from poetry_publish_verified.values import Value
 
 _THERE = {"uploaded", "already-there", "kept-remote"}
 # With more bars than this, each release has one.
 _MANY = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Value):
     """Something that took time; `open` if the run ended before it did."""
 
     label: str
@@ -28,8 +27,7 @@ class Bar:
     state: Literal["good", "bad", "open"]
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Value):
     """The bars of one release, or of one on a stage, in the order of their start."""
 
     title: str

@@ -6,7 +6,7 @@ The protocol is in PyPI's documentation: "Trusted Publishers", "Internals and Te
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -21,6 +21,7 @@ from poetry_publish_verified.core.upload.server_words import json_object, server
 from poetry_publish_verified.core.urls import RepositoryTarget, goes_in_the_clear
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.sanitize import harmless, printable
+from poetry_publish_verified.values import Value
 
 # Seconds for which PyPI's tokens are valid, and the share of them after which a new one is taken.
 _LIFETIME = 900.0
@@ -96,8 +97,7 @@ def gitlab_variable(audience: str) -> str:
     return re.sub(r"[^A-Z0-9_]|^[^A-Z_]", "_", audience.upper()) + "_ID_TOKEN"
 
 
-@dataclass(frozen=True, slots=True)
-class Publisher:
+class Publisher(Value):
     """Who an identity token says that it is for.
 
     `fields` are named as on PyPI's page for publishers of this `provider` (empty if unknown);
@@ -139,8 +139,7 @@ class Publisher:
         return f"{words} ({root}manage/{path}{'?' if query else ''}{query})"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Value):
     """Why an index gives no audience or token, and after how many seconds it may, if ever."""
 
     problem: Problem
@@ -163,8 +162,7 @@ def read_audience(answer: Answered | NoAnswer, upload_url: str, *, public: bool)
     return said
 
 
-@dataclass(frozen=True, slots=True)
-class Minted:
+class Minted(Value):
     """An upload token, and for how many seconds it is valid."""
 
     token: str = field(repr=False)

@@ -2,9 +2,11 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from poetry_publish_verified.values import Value
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -24,8 +26,7 @@ class InvalidUrlError(ValueError):
     """Not an absolute http or https URL; the message never contains credentials."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Value):
     """How to talk to one origin: credentials and TLS. Never printed whole.
 
     `ca` is a file or directory of trusted certificates (None: the usual ones),
@@ -74,8 +75,7 @@ def credential_variables(repository: str) -> tuple[str, ...]:
     return f"POETRY_PYPI_TOKEN_{variable}", f"{basic}_USERNAME", f"{basic}_PASSWORD"
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryTarget:
+class RepositoryTarget(Value):
     """A repository by Poetry's name for it, its upload URL (no credentials) and access.
 
     `half_login`: there is a user name for it, without a password anywhere; `empty`: environment
@@ -92,8 +92,7 @@ class RepositoryTarget:
     trusted: Literal["auto", "always"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IndexTarget:
+class IndexTarget(Value):
     """Where an index is (its simple API's root, with a slash at the end) and how to speak to it.
 
     `certain`: its address is known from the kind of server, not a person's word and not a guess;
@@ -211,8 +210,7 @@ _INDEX_PATHS: tuple[tuple[str, str, str, bool], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ImpliedIndex:
+class ImpliedIndex(Value):
     """The index that an upload URL implies; `certain`: the kind of server leaves no doubt."""
 
     url: str

@@ -1,9 +1,9 @@
 """The machine that uv resolves a wheel for: it knows fewer than pip, under other names."""
 
 import re
-from dataclasses import dataclass
 
 from poetry_publish_verified.core.verification import ClientAbstains, PipTarget
+from poetry_publish_verified.values import Value
 
 # Values of `--python-platform`, as `uv pip install --help` lists them. A glibc between two
 # of them is asked for with the next one up, which takes everything older too.
@@ -26,8 +26,7 @@ _LINUX = re.compile(r"(?P<system>manylinux\d+|manylinux_2_\d+|musllinux_1_\d+|li
 _MACOS = re.compile(r"macosx_(?P<version>\d+_\d+)_(?P<arch>.+)")
 
 
-@dataclass(frozen=True, slots=True)
-class UvTarget:
+class UvTarget(Value):
     """The machine: `platform` None for this one, `macos` the oldest macOS that it runs."""
 
     python_version: str

@@ -5,8 +5,10 @@ letters (`Vary`, RFC 9110, 12.5.5).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from poetry_publish_verified.values import Value
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = "application/vnd.pypi.simple.v1+html"
@@ -17,8 +19,7 @@ CLIENTS: tuple[Client, ...] = ("pip", "uv", "poetry", "html")
 DEFAULT_CLIENTS: tuple[Client, ...] = ("pip", "uv", "poetry")
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Value):
     """One way a client asks an index.
 
     `page` is the project's page of the simple API, or the JSON page of one version
@@ -47,8 +48,7 @@ _POETRY_VERSION = Variant("poetry-json", "*/*", _USUAL_ENCODINGS, page="version"
 _SIMPLE_TOOLS = Variant("html", "text/html", _USUAL_ENCODINGS)
 
 
-@dataclass(frozen=True, slots=True)
-class Encodings:
+class Encodings(Value):
     """What can be decoded here (`zstd`), and the Accept-Encoding that this Poetry sends."""
 
     zstd: bool = False

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -11,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from poetry_publish_verified.core.distribution import ParsedFilename, parse_filename, valid_version
 from poetry_publish_verified.sanitize import harmless
+from poetry_publish_verified.values import Value
 
 _INTERPRETER = re.compile(r"([a-z]+)(\d)(\d*)")
 # Beyond any released Python, so that `>=3.x` of a new project finds one.
@@ -18,8 +18,7 @@ _NEWEST_MINOR = 40
 _NEWEST_PATCH = 30
 
 
-@dataclass(frozen=True, slots=True)
-class OwnMetadata:
+class OwnMetadata(Value):
     """The name and version in an archive's own metadata; `flaw` is why they cannot be read.
 
     `sha256` is that of the metadata itself.
@@ -44,8 +43,7 @@ class OwnMetadata:
         return f"its own metadata is that of {said or 'no project'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Value):
     """A file as a server sent it: `size` bytes, and their digests in hex, by algorithm.
 
     `cut` where it was longer than it may be; `coding` is the Content-Encoding under which it came,
@@ -71,38 +69,33 @@ class Published(NamedTuple):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotDownloaded:
+class NotDownloaded(Value):
     """Why a file did not come; `final` where trying again changes nothing."""
 
     detail: str
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFile:
+class ClientFile(Value):
     """A file that a real client downloaded."""
 
     filename: str
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFailure:
+class ClientFailure(Value):
     """Why a real client did not download; `detail` quotes its last lines."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAbstains:
+class ClientAbstains(Value):
     """Why a real client cannot be asked for this wheel at all: it says nothing of the index."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PipTarget:
+class PipTarget(Value):
     """The machine a wheel is for, in pip's words.
 
     `any_python`: the wheel's Requires-Python is not known here, so the version named may not
@@ -126,8 +119,7 @@ class PipTarget:
         return [*named, "--ignore-requires-python"] if self.any_python else named
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(Value):
     """A file that a client is asked for: `name` normalized, `version` as PEP 440 writes it.
 
     `target` is the machine of a wheel; None for an sdist, which no client is to build.

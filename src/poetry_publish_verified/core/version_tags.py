@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import valid_version
+from poetry_publish_verified.values import Value
 
 PATTERNS = ("v{version}", "{version}")
 IN_MONOREPO = ("{name}-{version}", *PATTERNS)
@@ -16,8 +16,7 @@ IN_MONOREPO = ("{name}-{version}", *PATTERNS)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Value):
     """A tag, the version that it names, and when it (if lightweight: its commit) was made."""
 
     name: str
@@ -25,8 +24,7 @@ class Tag:
     made: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class VersionTags:
+class VersionTags(Value):
     """The tags that name a project's versions.
 
     `lacking` says why the repository may have more of them than this clone; empty if it has all.

@@ -4,11 +4,11 @@ Pure: from observations and the time, it decides when to look next, or how the w
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.core.expectation import Expectation
 from poetry_publish_verified.core.simple.page import ProjectPage
+from poetry_publish_verified.values import Value
 
 # The pause before each look is a share of the time waited so far, so that a release is seen at
 # most that share too late, however long it takes; it stays between these bounds.
@@ -39,8 +39,7 @@ _STEADIEST = 8
 RootState = Literal["there", "none", "denied", "unreachable", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Value):
     """One answer of one index to one variant.
 
     `state`: `page` (it is in `page`), `absent` (the index has no such project), `moved` (it
@@ -70,8 +69,7 @@ class Observation:
     refers: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(Value):
     """Look again at `at`; with `fresh`, on a connection of its own."""
 
     at: float
@@ -85,15 +83,13 @@ no such kind of page, so that waiting longer changes nothing; or the deadline ha
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Value):
     """State: the release is not there, or not as it should be; `seen_whole`: it was, before."""
 
     seen_whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Confirming:
+class _Confirming(Value):
     """State: the last `times` pages in a row said the same, which counts once they are enough.
 
     `said` is what is listed wrongly, or everything that is listed as it should be.

@@ -6,13 +6,13 @@ import os
 import re
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from poetry_publish_verified.values import Value
 
-@dataclass(frozen=True, slots=True)
-class ProcessId:
+
+class ProcessId(Value):
     """One process, in a form that others can read later to find out whether it died.
 
     `host` is one PID namespace of one boot of one machine: process ids mean something only

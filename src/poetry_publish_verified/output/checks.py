@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 
 from poetry_publish_verified.errors import Problem
 from poetry_publish_verified.output.words import escaped
+from poetry_publish_verified.values import Value
 
 SCHEMA = "publish-verified.doctor/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Value):
     """One thing that a run needs, what is true of it, and what to do if that is wrong.
 
     A run would fail if its `state` is "error"; "note" is worth knowing.

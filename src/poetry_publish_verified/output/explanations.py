@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -17,6 +16,7 @@ from poetry_publish_verified.core.upload.refusals.general import GENERAL, UNKNOW
 from poetry_publish_verified.core.upload.refusals.row import Row
 from poetry_publish_verified.errors import Code, Problem
 from poetry_publish_verified.output.causes import CAUSES
+from poetry_publish_verified.values import Value
 
 _SHA256, _OTHER = "9f86d081884c7d65", "2c26b46b68ffc68f"
 _SDIST, _WHEEL = "lantern-1.0.tar.gz", "lantern-1.0-py3-none-any.whl"
@@ -247,8 +247,7 @@ _WARNED = "This is a warning, which does not end the run."
 _STRICT = f"{_WARNED} With --strict it is an error, and the run ends with exit code 3."
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Value):
     """A code: its usual cause, what is true then, an example of each problem, with its remedy."""
 
     code: Code

@@ -1,7 +1,5 @@
 """What people read of a run that has ended, as tables of plain text, from its receipt."""
 
-from dataclasses import dataclass
-
 from poetry_publish_verified.core.receipt_document import (
     IndexEntry,
     PlaceEntry,
@@ -11,6 +9,7 @@ from poetry_publish_verified.core.receipt_document import (
 from poetry_publish_verified.core.timeline import moment_of, places
 from poetry_publish_verified.core.variants import CLIENTS
 from poetry_publish_verified.output.words import plural
+from poetry_publish_verified.values import Value
 
 _UPLOADS = {
     "uploaded": "uploaded",
@@ -22,16 +21,14 @@ _UPLOADS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Value):
     """A table of plain text; a cell may be empty."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleasePart:
+class ReleasePart(Value):
     """One release, or one on a stage: its files, and each index with what each client saw there."""
 
     title: str

@@ -6,7 +6,7 @@ Tried with Poetry 2.0 to 2.5.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -31,12 +31,12 @@ from poetry_publish_verified.core.urls import (
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.poetry_api.repositories import access_to, is_public, pypi_index
 from poetry_publish_verified.sanitize import learn, learn_url, printable
+from poetry_publish_verified.values import Value
 
 _VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(Value):
     """Where a release goes, the repository's own index, and every index that must show it.
 
     `proxies`: whether to use any proxy.

@@ -8,7 +8,6 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from poetry_publish_verified.core.problems.project import invalid_name, not_a_pa
 from poetry_publish_verified.core.release_order import WorkspaceMember
 from poetry_publish_verified.core.settings import ENVIRONMENT_PREFIX
 from poetry_publish_verified.errors import ReleaseError
+from poetry_publish_verified.values import Value
 
 _POETRY_CORE = "poetry.core.masonry.api"
 # Plugins that do not change requirements: this one, Poetry's own, and one that sets the version.
@@ -35,8 +35,7 @@ _NO_HAND_IN_IT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Value):
     """One project: Poetry's view of it, its directory, and the release it would make.
 
     `declared` is what Poetry itself would write into the metadata; None where another build

@@ -4,7 +4,6 @@ Tried with Poetry 2.0 to 2.5.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,10 +21,10 @@ from poetry_publish_verified.core.urls import (
 )
 from poetry_publish_verified.errors import Problem, ReleaseError
 from poetry_publish_verified.sanitize import learn, learn_login, learn_url
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(Value, kw_only=True):
     """Credentials and certificates from the command line."""
 
     username: str | None = None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import anyio
@@ -31,6 +31,7 @@ from poetry_publish_verified.core.verification import (
 from poetry_publish_verified.core.visibility import Observation, RootState
 from poetry_publish_verified.release.attestations import Attester
 from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
+from poetry_publish_verified.values import Value
 
 
 class Index(Protocol):
@@ -159,8 +160,7 @@ class Verifier(Protocol):
         """An assessment of each attestation in a provenance document of a file; never raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenanceCheck:
+class ProvenanceCheck(Value):
     """Who must have published the files; empty: whoever the provenance of each file names.
 
     Unless it is `required`, only provenance that is there is verified, once.
@@ -178,8 +178,7 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Value):
     """What goes out: the project's own name and version, and the files built for it.
 
     `circumstances` are what is known beside them; `built_before`: an earlier run built this
@@ -224,8 +223,7 @@ class Stage(Protocol):
         """Send what was prepared, and prove that it is there; raises ReleaseError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value):
     """What was asked for; `timeout` in seconds, from the end of the last upload.
 
     `strict`: what would be a warning is a failure; `public`: the release goes to PyPI or TestPyPI.
@@ -249,8 +247,7 @@ class Plan:
     stage_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedRelease:
+class ExpectedRelease(Value):
     """What has to be proven: one release, and what every index must show of it.
 
     `uploaded`: it is known that it was; else no look may leave a page without it in the copies
@@ -263,8 +260,7 @@ class ExpectedRelease:
     uploaded: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyContext:
+class VerifyContext(Value, kw_only=True):
     """What was asked for, and the indexes' side of the world: all that proving needs.
 
     `own` is the repository's own index, `indexes` all that must show the release; `clients` gives
@@ -283,8 +279,7 @@ class VerifyContext:
     provenance: ProvenanceCheck | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishContext(VerifyContext):
+class PublishContext(VerifyContext, kw_only=True):
     """The world of a release that is to be sent; each file takes one of the `slots` meanwhile.
 
     `require_locks` raises ReleaseError if another process has broken a lock of the release.

@@ -1,7 +1,7 @@
 """Reconciling: compare with what is there by hash, before anything is sent."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import anyio
@@ -42,6 +42,7 @@ from poetry_publish_verified.release.interfaces import (
     Release,
     Repository,
 )
+from poetry_publish_verified.values import Value
 
 # How often somebody is asked before the first upload, should there be no answer at once.
 _TRIES = 3
@@ -54,8 +55,7 @@ Patient = Callable[[], Awaitable[bool]]
 """Whether somebody who does not answer is asked again: not while a refusal is known already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Value):
     """What the repository's own index holds of a release.
 
     `remote`: file names to sha256; `any_file`: it lists some file of this version; and whether it

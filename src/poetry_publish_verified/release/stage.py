@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from poetry_publish_verified.core.events import (
@@ -24,10 +24,10 @@ from poetry_publish_verified.release.interfaces import PublishContext, Release
 from poetry_publish_verified.release.prepare import prepare
 from poetry_publish_verified.release.publish import send_and_prove
 from poetry_publish_verified.release.reconcile import Reconciled
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Value):
     """A release that is read already, as the source of one."""
 
     release: Release

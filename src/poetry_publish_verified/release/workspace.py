@@ -1,7 +1,7 @@
 """Many releases: each is sent as soon as everything it depends on is verified."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import anyio
 from packaging.utils import NormalizedName
@@ -18,10 +18,10 @@ from poetry_publish_verified.release.publish import (
     prepare_everywhere,
     send_and_prove,
 )
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRelease:
+class PlannedRelease(Value):
     """One of the releases: the project as it is known so far, and its own side of the world."""
 
     member: WorkspaceMember
@@ -29,8 +29,7 @@ class PlannedRelease:
     context: PublishContext
 
 
-@dataclass(frozen=True, slots=True)
-class _PreparedRelease:
+class _PreparedRelease(Value):
     """A part that has been read and looked for; `member` is as its files say."""
 
     planned: PlannedRelease

@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +19,7 @@ from poetry_publish_verified.adapters.threads import in_daemon_thread
 from poetry_publish_verified.core.urls import IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure, ClientFile, ClientRequest
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 if TYPE_CHECKING:
     from poetry.config.config import Config
@@ -33,8 +33,7 @@ _SOURCE = "publish-verified"
 _PYPI = "PyPI"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Value):
     """A release as Poetry reads it: its links, and the hash that it locks for each, by filename."""
 
     links: dict[str, Link]

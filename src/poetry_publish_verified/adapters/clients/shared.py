@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,10 +18,10 @@ from poetry_publish_verified.adapters.pace import Pace
 from poetry_publish_verified.core.urls import Access, IndexTarget
 from poetry_publish_verified.core.verification import ClientFailure
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSetup:
+class ClientSetup(Value, kw_only=True):
     """What a client is given.
 
     `directory` may be thrown away, what is in `kept_in` is there for the next run; `environment` is

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from poetry_publish_verified.core.distribution import comparable_specifiers
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 # Several times what the largest projects have.
 MAX_FILES = 200_000
@@ -40,8 +41,7 @@ class UnreadablePageError(ValueError):
         super().__init__(printable(reason, 300))
 
 
-@dataclass(frozen=True, slots=True)
-class Hashes:
+class Hashes(Value):
     """The hashes of one file; `flaw` says how they violate the standards."""
 
     sha256: str | None = None
@@ -49,8 +49,7 @@ class Hashes:
     flaw: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexFile:
+class IndexFile(Value):
     """One file of a page. `url` is absolute; what the page does not say is None.
 
     `yanked` (PEP 592) is the reason, empty if none is given, None if the file is not yanked;
@@ -75,8 +74,7 @@ class IndexFile:
     uploaded: datetime | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectPage:
+class ProjectPage(Value):
     """A project's page: its files by name, and its status (PEP 792), `active` if none is given."""
 
     files: Mapping[str, IndexFile]

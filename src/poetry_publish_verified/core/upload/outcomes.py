@@ -1,18 +1,18 @@
 """How an upload ends: the answer, and what it proves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from poetry_publish_verified.errors import Problem
+from poetry_publish_verified.values import Value
 
 # Whether a refused file may be sent again unchanged, without user action: never; once, as it may
 # have been chance; when the index is open again; when its limit is reset; after a pause.
 Again = Literal["no", "once", "later", "after-reset", "yes"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Value):
     """The server's answer to an upload; `reason` is the raw reason phrase, `body` its start.
 
     `headers` holds those that say when to retry, under lower-case names. `location` is where a
@@ -28,8 +28,7 @@ class Answered:
     early: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(Value):
     """The answer never came; `sent` is False if the request certainly never arrived.
 
     `passing`: what was in the way may be gone a moment later, unlike a certificate's fault;
@@ -42,13 +41,11 @@ class NoAnswer:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Value):
     """The server says that it stored the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doubtful:
+class Doubtful(Value):
     """The file may or may not be there: only the index can tell.
 
     With a `problem` it is not sent again: that is reported if the index does not list the file.
@@ -59,8 +56,7 @@ class Doubtful:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Value):
     """The server, or a proxy, refused the file, and nothing was stored."""
 
     problem: Problem

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poetry_publish_verified.core.distribution import Distribution
+from poetry_publish_verified.values import Value
 
 # How much of each file before it must have left without an answer: whoever refuses the credentials
 # does so by then.
@@ -23,30 +24,26 @@ _STALLED = 2.0
 _LONGEST_REST = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Value):
     """Send a file; its end only once those that it `waits_for` are there."""
 
     filename: str
     waits_for: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Value):
     """Send the end of a file that was sent ahead."""
 
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class BreakOff:
+class BreakOff(Value):
     """Drop the request of a file that was sent ahead."""
 
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Value):
     """Do not send a file."""
 
     filename: str

@@ -6,13 +6,14 @@ never sent again. When it is a file's turn, `schedule` decides.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from poetry_publish_verified.core.events import Upload
 from poetry_publish_verified.core.problems import upload as problems
 from poetry_publish_verified.core.upload.outcomes import Doubtful, Refused, Stored, UploadOutcome
 from poetry_publish_verified.errors import Problem, Verdict
+from poetry_publish_verified.values import Value
 
 # Pauses before a file is sent again: doubled each time, each shortened by up to a half, so that
 # the jobs of a matrix do not retry together.
@@ -29,8 +30,7 @@ _PATIENCE_UNKNOWN = 60.0
 _PATIENCE_ABSENT = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class UploadTarget:
+class UploadTarget(Value):
     """What is sent: a file's name and sha256, and the index that must show it."""
 
     filename: str
@@ -42,8 +42,7 @@ class UploadTarget:
         return problems.conflict(self.filename, self.index, remote=remote, local=self.sha256)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Value):
     """When to give up: after `retries` more sends, or `timeout` seconds after the first failure.
 
     `takes_identical`: the index is known to answer 200 to the same bytes again, so what it holds
@@ -58,8 +57,7 @@ class RetryPolicy:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class IndexLookup:
+class IndexLookup(Value):
     """What the index showed of the file.
 
     `elsewhere` is the name under which it lists the same bytes; `final`: it will not tell later
@@ -73,31 +71,27 @@ class IndexLookup:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Value):
     """Send the file at `at`, for the `attempt`th time."""
 
     at: float
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Value):
     """Look at the index at `at`."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Value):
     """The file is there, under this sha256."""
 
     upload: Upload
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Value):
     """The file is not there, or that is unknown."""
 
     upload: Upload
@@ -109,13 +103,11 @@ class Failed:
 TransferStep = Send | Look | Arrived | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class _Sending:
+class _Sending(Value):
     """State: an upload is under way, or about to be."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Lost:
+class _Lost(Value):
     """State: an answer was lost, so the file may be there; it is looked for.
 
     Where that does no harm it is sent again at `send_at`. `problem` is what is reported if the
@@ -128,8 +120,7 @@ class _Lost:
     pause: float = _FIRST_LOOK
 
 
-@dataclass(frozen=True, slots=True)
-class _Announced:
+class _Announced(Value):
     """State: the index says, in these `words`, that it has the file, but must still list it."""
 
     words: str

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -21,6 +21,7 @@ from poetry_publish_verified.guard.locks.fresh_view import ask_server, look_agai
 from poetry_publish_verified.guard.ownership import SharedDirectory, read_regular_file
 from poetry_publish_verified.guard.processes import ProcessId
 from poetry_publish_verified.sanitize import printable
+from poetry_publish_verified.values import Value
 
 _MAX_TEXT = 200
 _MAX_RECORD = 65536
@@ -31,8 +32,7 @@ _SECRET_OPTIONS = ("--password", "--username")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:.*@)?([^/?#@]*).*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Value, kw_only=True):
     """The process that holds a lock, as it recorded itself."""
 
     resource: str

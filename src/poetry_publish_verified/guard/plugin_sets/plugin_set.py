@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +23,7 @@ from poetry_publish_verified.guard.ownership import read_regular_file
 from poetry_publish_verified.guard.python_environment import canonical_name, installed_distributions
 from poetry_publish_verified.guard.removal import age
 from poetry_publish_verified.guard.seams.application import PLUGIN_GROUPS
+from poetry_publish_verified.values import Value
 
 FORMAT = 1
 SITE = "site-packages"
@@ -50,8 +50,7 @@ class State(Enum):
     OTHER = "nothing, another version's set, or what this process may not look at now"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetKey:
+class SetKey(Value, kw_only=True):
     """Everything that makes one plugin set differ from another."""
 
     interpreter: Mapping[str, str]
@@ -75,8 +74,7 @@ class SetKey:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PluginSet:
+class PluginSet(Value):
     """One published set, or a private one for this process alone."""
 
     path: Path

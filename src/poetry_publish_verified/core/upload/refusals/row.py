@@ -1,9 +1,8 @@
 """A row of the catalog, and the phrases that many rows share."""
 
-from dataclasses import dataclass
-
 from poetry_publish_verified.core.upload.outcomes import Again
 from poetry_publish_verified.errors import Code
+from poetry_publish_verified.values import Value
 
 
 class Said:
@@ -24,8 +23,7 @@ class Said:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value):
     """One cause of refusals, recognized by what the server says.
 
     `cause` and `remedy` are templates: see `PAGES`, `PHRASES`, and `in_full`, which fills them.
