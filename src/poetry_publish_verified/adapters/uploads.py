@@ -9,6 +9,7 @@ import math
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from io import BytesIO
@@ -38,6 +39,9 @@ _MAX_ANSWER = 256 * 1024
 # How much of a file is read, hashed and sent at once. Of pieces of 64 KiB, as httpx reads them,
 # each costs more time than its bytes.
 _PIECE = 256 * 1024
+# A thread computes the digests of some 300 MB/s; with one per file, the event loop would have to
+# wait for a core.
+_READERS = ThreadPoolExecutor(max(1, min((os.cpu_count() or 1) // 2, 4)))
 # What an answer says of when to come again.
 _WHEN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset")
 
@@ -212,7 +216,7 @@ class _Body(httpx.AsyncByteStream):
         await asyncio.gather(self._ahead, return_exceptions=True)
 
     def _soon(self) -> asyncio.Future[bytes]:
-        return asyncio.get_running_loop().run_in_executor(None, self._read)
+        return asyncio.get_running_loop().run_in_executor(_READERS, self._read)
 
     def _read(self) -> bytes:
         """The next piece, the first one with the form's start; empty once the file has ended."""
