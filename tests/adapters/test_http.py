@@ -1007,3 +1007,32 @@ def test_changed_file_is_not_sent_completely(tmp_path: Path) -> None:
 
     run(story())
     assert whole == []
+
+
+def test_file_that_shrinks_is_not_sent_completely(tmp_path: Path) -> None:
+    """If the file is cut while it is sent, no server gets what would make it store the rest."""
+    file = tmp_path / "lantern-1.0.tar.gz"
+    with file.open("w+b") as sparse:
+        sparse.truncate(40_000_000)
+        sha256 = hashlib.file_digest(sparse, "sha256").hexdigest()
+    end = b""
+
+    async def story() -> None:
+        async def taking(request: Request) -> None:
+            nonlocal end
+            os.truncate(file, 30_000_000)
+            while piece := await request.reader.read(65536):
+                end = (end + piece)[-10_000:]
+
+        async with (
+            serving(taking) as server,
+            Http("tester/1", HANG, proxy_for, Pace(SystemClock())) as http,
+        ):
+            fields: dict[str, str | list[str]] = {":action": "file_upload"}
+            got = await post_file(http, server.url, fields, file, ME, lambda _: None, sha256=sha256)
+        assert isinstance(got, NoAnswer)
+        assert (got.changed, got.sent) == (True, False)
+
+    run(story())
+    assert end
+    assert b"file_upload" not in end

@@ -158,7 +158,8 @@ class _OutgoingFile:
         self._digest.update(piece)
         for other in self.digests.values():
             other.update(piece)
-        if self._stream.tell() >= self.size and self._digest.hexdigest() != self._sha256:
+        last = self.ended or self._stream.tell() >= self.size
+        if last and self._digest.hexdigest() != self._sha256:
             raise _ChangedError
         return piece
 
