@@ -551,6 +551,27 @@ def test_root(status: str, state: str) -> None:
     run(story())
 
 
+def test_root_after_a_page_that_is_not_there() -> None:
+    """It is asked for on the same connection."""
+
+    async def story() -> None:
+        async def keeping(request: Request) -> None:
+            await request.send(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno")
+            assert b"GET /simple/ " in await request.reader.readuntil(b"\r\n\r\n")
+            await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+
+        async with (
+            serving(keeping) as server,
+            Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http,
+        ):
+            index = SimpleIndex(http, IndexTarget(f"{server.url}simple/", Access()), HANG)
+            assert (await index.look("lantern", "1.0", UNSEEN)).state == "absent"
+            assert (await index.root())[0] == "there"
+            assert server.lines == ["GET /simple/lantern/ HTTP/1.1"]
+
+    run(story())
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://index.invalid/"])
 def test_unreachable_root(url: str) -> None:
     """A closed port and an unknown host differ from a server that refuses."""

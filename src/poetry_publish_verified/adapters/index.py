@@ -133,7 +133,7 @@ class SimpleIndex:
     async def root(self) -> tuple[RootState, str]:
         headers = {"Accept": PIP.accept, "Accept-Encoding": "identity"}
         timeout = min(_ROOT_TIMEOUT, self._timeout)
-        asked = Asked(0, timeout, fresh=True, patience=timeout)
+        asked = Asked(0, timeout, patience=timeout)
         try:
             answer = await self._http.page(self.url, headers, self._access, asked)
         except UnreachableError as error:
