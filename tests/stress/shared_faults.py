@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from poetry_publish_verified.guard.locks.problems import STALE_VARIABLE
 from tests.stress.bed import Bed
 from tests.stress.racing import Finished, Start, Tally, begin, kill, run
 from tests.stress.shared_places import Checkout, Place, consuming, project
@@ -75,6 +76,30 @@ def read_only(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:
             tally.add([run(fresh.start(poetry, 0, "version", right="9.1.0"))])
         finally:
             place.faults.disk.unprotect()
+
+
+def lost_while_installing(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:
+    """A host loses its power during an install; the next one breaks its lock once it is silent."""
+    if place.faults is None or not (place.excludes and place.holds_environments):
+        return
+    with consuming(bed, place) as checkout:
+        checkout.variables = {STALE_VARIABLE: "1m"}
+        install = checkout.start(poetry, 0, "install")
+        with bed.index.gated("gear_data") as gate:
+            lost = begin(install)
+            while lost.poll() is None and not gate.reached.wait(1):
+                pass
+            place.faults.lose(0)
+            kill(lost)
+        ended = [run(checkout.start(poetry, 1, "install"))]
+        place.faults.boot(0)
+        ended.append(run(checkout.start(poetry, 0, "install")))
+        tally.add(ended)
+        for one in ended:
+            if "Continuing without" in one.err:
+                tally.fail("a lock that stayed", one.out + one.err)
+        if "Waiting for" not in ended[0].err:
+            tally.fail("nothing to wait for", ended[0].out + ended[0].err)
 
 
 def doctor(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:

@@ -23,9 +23,22 @@ from tests.stress.racing import Tally
 from tests.stress.rounds import say, set_up
 from tests.stress.shared_changes import changes
 from tests.stress.shared_costs import requests
-from tests.stress.shared_faults import disk_full, doctor, read_only, server_restarted
+from tests.stress.shared_faults import (
+    disk_full,
+    doctor,
+    lost_while_installing,
+    read_only,
+    server_restarted,
+)
 from tests.stress.shared_places import KINDS, Place
-from tests.stress.shared_releases import cut_and_healed, killed, plain, power_loss, publish
+from tests.stress.shared_releases import (
+    cut_and_healed,
+    killed,
+    lock_broken,
+    plain,
+    power_loss,
+    publish,
+)
 from tests.stress.shared_views import (
     Case,
     another_hosts_environment,
@@ -42,8 +55,8 @@ RACES = (
     cold(8, shares_cache=True),
     changes,
 )
-RELEASES = tuple(publish(happens) for happens in (plain, killed, power_loss, cut_and_healed))
-FAULTS = (server_restarted, disk_full, read_only)
+RELEASES = tuple(map(publish, (plain, killed, lock_broken, power_loss, cut_and_healed)))
+FAULTS = (server_restarted, disk_full, read_only, lost_while_installing)
 GUARDED_ONLY = (*RELEASES, *FAULTS, doctor, requests)
 
 

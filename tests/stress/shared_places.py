@@ -211,7 +211,15 @@ class _Mounts:
         self._hosts = hosts
         self._server = server
         self.disk = server.disk
-        self.lose, self.boot = server.lose, server.mount
+
+    def lose(self, host: int) -> None:
+        # Its server is not told that it has gone.
+        self._hosts.bridge.unplug(host)
+        self._server.lose(host)
+
+    def boot(self, host: int) -> None:
+        self._hosts.bridge.plug_in(host)
+        self._server.mount(host)
 
     def cut(self, host: int) -> None:
         self._hosts.bridge.unplug(host)

@@ -134,12 +134,22 @@ def killed(release: _Release, first: _Running, second: _Running, tally: Tally) -
     second.end(tally)
 
 
+def lock_broken(release: _Release, first: _Running, second: _Running, tally: Tally) -> None:
+    """The second one breaks the lock of the first, which lives, and stops once it finds out."""
+    second.kill()
+    said = release.run(1, "--break-lock").end(tally)
+    if "PV805" not in said:
+        tally.fail("no lock was broken", said)
+    release.answer.set()
+    first.end(tally, code=8)
+
+
 def power_loss(release: _Release, first: _Running, second: _Running, tally: Tally) -> None:
     """The first host loses its power; where its lock stays for good, there is a way out."""
     faults = release.place.faults
     assert faults is not None
-    first.kill()
     faults.lose(0)
+    first.kill()
     release.answer.set()
     if release.place.frees_lost_locks:
         second.end(tally)
@@ -170,6 +180,8 @@ def publish(happens: Callable[[_Release, _Running, _Running, Tally], None]) -> C
     def case(bed: Bed, place: Place, tally: Tally, poetry: Path) -> None:
         needs_faults = happens in (power_loss, cut_and_healed)
         if needs_faults and place.faults is None:
+            return
+        if happens is lock_broken and not place.excludes:
             return
         with _release(bed, place, poetry) as release:
             first = release.run(0)
