@@ -116,6 +116,8 @@ class Checkout:
             "POETRY_CACHE_DIR": str(root / cache if cache else home / "cache"),
             "PYTHONDONTWRITEBYTECODE": "1",
             TIMEOUT_VARIABLE: str(HANG),
+            # Poetry gives another Python 5 s to say its version, few for a host that is emulated.
+            "POETRY_VIRTUALENVS_USE_POETRY_PYTHON": "true",
             # A download that the index holds up is not asked for again.
             "POETRY_REQUESTS_TIMEOUT": str(int(HANG)),
             **self.variables,
