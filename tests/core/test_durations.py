@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_publish_verified.core import durations
+from poetry_publish_verified import durations
 
 WEEK = 7 * 86400
 

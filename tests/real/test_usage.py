@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_publish_verified.core import durations
+from poetry_publish_verified import durations
 from poetry_publish_verified.core.settings import Settings
 from poetry_publish_verified.errors import Code
 

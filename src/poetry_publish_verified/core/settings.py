@@ -8,7 +8,7 @@ from functools import partial
 from shlex import split
 from typing import Any, Literal, get_args
 
-from poetry_publish_verified.core import durations
+from poetry_publish_verified import durations
 from poetry_publish_verified.core.problems import usage as problems
 from poetry_publish_verified.core.publishers import NamedPublisher, parse_publisher
 from poetry_publish_verified.core.urls import goes_in_the_clear, split_credentials

@@ -14,7 +14,6 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from poetry_publish_verified.core.distribution import recognize
-from poetry_publish_verified.core.durations import age_in_words
 from poetry_publish_verified.core.expectation import ExactFiles, ExpectedFile
 from poetry_publish_verified.core.kinds_of_files import in_words, kinds
 from poetry_publish_verified.core.problems import status as problems
@@ -27,6 +26,7 @@ from poetry_publish_verified.core.problems.verification import (
 from poetry_publish_verified.core.release_metadata import ReleaseMetadata
 from poetry_publish_verified.core.simple.page import IndexFile, ProjectPage
 from poetry_publish_verified.core.version_tags import Tag, VersionTags
+from poetry_publish_verified.durations import age_in_words
 from poetry_publish_verified.errors import Code, Problem, Verdict
 from poetry_publish_verified.values import Value
 

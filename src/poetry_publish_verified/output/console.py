@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
 
-from poetry_publish_verified.core import durations, events
+from poetry_publish_verified import durations
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.errors import Code, Problem, Verdict

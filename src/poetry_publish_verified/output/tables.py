@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from poetry_publish_verified.core import durations, events
+from poetry_publish_verified import durations
+from poetry_publish_verified.core import events
 from poetry_publish_verified.core.problems.words import some
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.output.releases import Release, Releases

@@ -14,7 +14,6 @@ from poetry_publish_verified.core.distribution import (
     parse_filename,
     versions_among,
 )
-from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.events import (
     FileCompared,
     FileFacts,
@@ -33,6 +32,7 @@ from poetry_publish_verified.core.urls import origin
 from poetry_publish_verified.core.variants import UNSEEN
 from poetry_publish_verified.core.verification import Download, NotDownloaded
 from poetry_publish_verified.core.visibility import Observation, RootState
+from poetry_publish_verified.durations import in_words
 from poetry_publish_verified.errors import Code, Problem, ReleaseError, Severity, Verdict
 from poetry_publish_verified.release.collect import refuse
 from poetry_publish_verified.release.interfaces import (

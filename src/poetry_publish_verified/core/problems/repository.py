@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem
+from poetry_publish_verified.durations import in_words
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import harmless, printable
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
-from poetry_publish_verified.core.durations import in_words
 from poetry_publish_verified.core.problems.repository import get_an_answer, give_credentials
 from poetry_publish_verified.core.problems.words import RERUN, Text, problem, some, why
+from poetry_publish_verified.durations import in_words
 from poetry_publish_verified.errors import Code, Problem, Severity
 from poetry_publish_verified.sanitize import printable, redacted
 

@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from poetry_publish_verified.core import caching, durations
+from poetry_publish_verified import durations
+from poetry_publish_verified.core import caching
 from poetry_publish_verified.core.distribution import recognize
 from poetry_publish_verified.core.problems.upload import refused
 from poetry_publish_verified.core.upload.outcomes import Answered, Refused

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from poetry_publish_verified.core import durations
+from poetry_publish_verified import durations
 from poetry_publish_verified.guard.layout import BREAKING_SUFFIX, BROKEN
 from poetry_publish_verified.guard.locks import holders, problems
 from poetry_publish_verified.guard.locks.attempt import LockAttempt, LockState, try_lock
