@@ -63,13 +63,17 @@ class End:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault; `timeout` is the run's. `at_look`: it affects the page instead of an upload."""
+    """A fault; `timeout` is the run's. `at_look`: it affects the page instead of an upload.
+
+    `silent`: the index says nothing any more, so the state of what was broken off is unknown.
+    """
 
     name: str
     put: Callable[[Site], None]
     end: End
     timeout: str = _PATIENT
     at_look: bool = False
+    silent: bool = False
 
 
 def _recovered(posts: int, pause: float = 0.0) -> End:
@@ -227,7 +231,13 @@ FAULTS = (
     Fault("429, wait until", _wait_until, _recovered(2, pause=2.0)),
     *_bursts(),
     Fault("503, stored", _answers(Answer(503), 1, storing=True), _recovered(1)),
-    Fault("503 and no page, not stored", _then_no_page, _failed("unknown", most=MOST), _SHORT),
+    Fault(
+        "503 and no page, not stored",
+        _then_no_page,
+        _failed("unknown", most=MOST),
+        _SHORT,
+        silent=True,
+    ),
     Fault("headers cut, stored", _answers(_CUT_HEAD, 1, storing=True), _recovered(1)),
     Fault("headers cut, not stored", _answers(_CUT_HEAD, 1, storing=False), _recovered(2)),
     Fault(
