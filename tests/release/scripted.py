@@ -507,6 +507,7 @@ class World:
 
     def context(self, plan: Plan) -> PublishContext:
         """The context that `publish` receives."""
+        self.limiter = anyio.CapacityLimiter(self.slots)
         return PublishContext(
             plan=plan,
             repository=self.repository,
@@ -517,7 +518,7 @@ class World:
             report=self.report,
             encodings=Encodings(),
             jitter=lambda: 0.0,
-            slots=anyio.CapacityLimiter(self.slots),
+            slots=self.limiter,
             require_locks=self.require_locks,
             provenance=self.provenance,
         )

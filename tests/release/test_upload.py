@@ -231,6 +231,32 @@ def test_connections_that_others_need() -> None:
     assert {e.attempt for e in world.events_of(UploadStarted)} == {1}
 
 
+def test_retry_waits_for_a_connection() -> None:
+    """What was sent ahead is sent again like any file: once other releases leave a connection."""
+    world = World()
+    world.slots = 4
+    world.repository.slow = {WHEELS[0]: 1.0}
+    world.repository.scripts = {WHEELS[5]: [BUSY]}
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(world.publish_async, PLAN, *LARGE))
+            # Between the answer and the retry.
+            await world.clock.sleep(1.3)
+            others = [object() for _ in range(4)]
+            for other in others:
+                world.limiter.acquire_on_behalf_of_nowait(other)
+            await world.clock.sleep(5.0)
+            assert world.repository.sent.count(WHEELS[5]) == 1
+            for other in others:
+                world.limiter.release_on_behalf_of(other)
+
+    anyio.run(story)
+    assert world.outcome(Verdict.VERIFIED).uploads == dict.fromkeys([*WHEELS, SDIST], "uploaded")
+    assert [e.filename for e in world.events_of(UploadHeld)].count(WHEELS[5]) == 1
+    assert {e.attempt for e in world.events_of(UploadStarted)} == {1, 2}
+
+
 def test_interrupted_while_something_is_held_back() -> None:
     """The receipt says what is there, and that the rest may be."""
     world = World()
@@ -422,7 +448,7 @@ def test_conflict_explains_changed_sources() -> None:
     st.sampled_from([MANY, LARGE]),
     st.booleans(),
     st.sampled_from([0.0, 3.0, 20.0]),
-    st.integers(1, 5),
+    st.tuples(st.integers(1, 5), st.sampled_from([1, 2, 32])),
     st.booleans(),
 )
 def test_any_answers_keep_the_promise(
@@ -431,13 +457,14 @@ def test_any_answers_keep_the_promise(
     files: tuple[Distribution, ...],
     stalls: bool,
     delay: float,
-    jobs: int,
+    room: tuple[int, int],
     public: bool,
 ) -> None:
     """Verified only with every byte there, in order; what is known to be there is not sent."""
     world = World(delay=delay)
     world.repository.slow = slow
     world.repository.stalls = stalls
+    jobs, world.slots = room
     world.repository.scripts = {name: list(says) for name, says in scripts.items()}
     plan = replace(PLAN, timeout=120.0, jobs=jobs, public=public)
     ending = world.publish(plan, *files)

@@ -171,6 +171,8 @@ class _Sending:
                 self._turns[filename] = _Turn()
             self._changed.set()
             await self._turns[filename].begun.wait()
+        elif self._turns[filename].released.is_set():  # its end left, so now it is like any other
+            self._turns[filename] = _Turn()
         return self._turns[filename]
 
     async def _send(self, distribution: Distribution) -> None:
