@@ -116,7 +116,7 @@ class Code(StrEnum):
     EXTRA_MISSING = "PV248", "An extra of this plugin is needed, and not installed."
     UPLOAD_NOT_CONFIRMED = (
         "PV249",
-        "Nobody confirmed the release, or its files changed afterwards.",
+        "The release was not confirmed, or its files changed afterwards.",
     )
     RECORD_NOT_WRITABLE = "PV250", "A file that records the run cannot be written."
     RECORD_PACKED = "PV251", "An archive contains a file in which runs are recorded."
@@ -204,7 +204,7 @@ class Code(StrEnum):
     )
     CANNOT_DELETE = "PV510", "The index cannot delete a release, so it was not taken back."
     OTHERS_FILES = "PV511", "The version has files that the receipt's run did not upload."
-    NOT_CONFIRMED = "PV512", "Nobody confirmed that the release is to be deleted."
+    NOT_CONFIRMED = "PV512", "The deletion was not confirmed."
     DELETION_FAILED = "PV513", "The index still has files that it was asked to delete."
     ANOTHER_REPOSITORY = "PV514", "The receipt is for another repository URL than Poetry has."
     NOT_LISTED_IN_TIME = "PV601", "An index did not list every file in time."

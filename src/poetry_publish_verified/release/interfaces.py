@@ -261,7 +261,7 @@ class ExpectedRelease(Value):
 
 
 class VerifyContext(Value, kw_only=True):
-    """What was asked for, and the indexes' side of the world: all that proving needs.
+    """What was asked for, and the indexes: all that proving needs.
 
     `own` is the repository's own index, `indexes` all that must show the release; `clients` gives
     the real clients to be asked, once they are set up, or raises ReleaseError; `jitter` gives
@@ -280,11 +280,11 @@ class VerifyContext(Value, kw_only=True):
 
 
 class PublishContext(VerifyContext, kw_only=True):
-    """The world of a release that is to be sent; each file takes one of the `slots` meanwhile.
+    """What sending a release needs; each file takes one of the `slots` meanwhile.
 
     `require_locks` raises ReleaseError if another process has broken a lock of the release.
     `tokens` is None if the configured credentials, or none, are used; `attester` if
-    nothing is to be attested. The `stages` come first.
+    nothing is attested. The `stages` come first.
     """
 
     repository: Repository

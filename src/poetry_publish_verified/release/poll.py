@@ -53,7 +53,7 @@ class IndexPoller:
         deadline: float,
         on_seen: Callable[[Mapping[str, ProjectPage]], None] = lambda _: None,
     ) -> None:
-        """`deadline` is a moment of the world's clock.
+        """`deadline` is a moment of the run's clock.
 
         `on_seen` gets the pages once each client has seen the release; it may be gone again.
         """

@@ -28,7 +28,7 @@ _IF_NOT_REQUIRED = 30.0
 
 @dataclass(slots=True)
 class Provenances:
-    """Verifies those of one release on one index, by a moment of the world's clock."""
+    """Verifies those of one release on one index, until a moment of the run's clock."""
 
     _index: Index
     _expected: ExpectedRelease

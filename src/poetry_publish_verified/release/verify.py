@@ -61,7 +61,7 @@ class Downloads:
 
 @dataclass(slots=True)
 class Verification:
-    """Verifies one index that shows the release to every client, by a moment of the world's clock.
+    """Verifies one index that shows the release to every client, until a moment of the run's clock.
 
     `_downloads` are those of all indexes.
     """

@@ -22,7 +22,7 @@ from poetry_publish_verified.values import Value
 
 
 class PlannedRelease(Value):
-    """One of the releases: the project as it is known so far, and its own side of the world."""
+    """One of the releases: the project as far as it is known, and what sending it needs."""
 
     member: WorkspaceMember
     source: ReleaseSource

@@ -35,7 +35,7 @@ def not_confirmed(releases: Sequence[str], *, asked: bool) -> Text:
         + ("the answer was not yes." if asked else "nobody can be asked without a terminal."),
         "Run the same command again and type yes."
         if asked
-        else "Add --yes if the release is to be deleted.",
+        else "Add --yes to delete it without a question.",
     )
 
 
