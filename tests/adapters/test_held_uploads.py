@@ -112,12 +112,14 @@ def tls(request: pytest.FixtureRequest, tmp_path: Path) -> ssl.SSLContext | None
 
 
 @contextlib.asynccontextmanager
-async def held(tls: ssl.SSLContext | None, directory: Path) -> AsyncIterator[Upload]:
+async def held(
+    tls: ssl.SSLContext | None, directory: Path, timeout: float = HANG
+) -> AsyncIterator[Upload]:
     """An upload of which the server has all that leaves before the end."""
     file = directory / WHEEL
     file.write_bytes(CONTENT)
     access, released = Access(ca=str(directory / "ca.pem")), anyio.Event()
-    async with serving(tls) as server, Http(*ARGUMENTS) as h:
+    async with serving(tls) as server, Http("tester/1", timeout, *ARGUMENTS[2:]) as h:
         posting = post_file(
             *(h, server.url, FIELDS, file, access, lambda _: None),
             sha256=hashlib.sha256(CONTENT).hexdigest(),
@@ -170,6 +172,19 @@ def test_early_success_while_held_back(tls: ssl.SSLContext | None, tmp_path: Pat
         async with held(tls, tmp_path) as upload:
             await upload.server.send(TAKEN)
             assert await upload.task == Answered(200, b"OK", b"", early=True)
+
+    run(story())
+
+
+def test_answer_without_end_while_held_back(tls: ssl.SSLContext | None, tmp_path: Path) -> None:
+    """An answer that begins too early has to come to its end in time, like any other."""
+
+    async def story() -> None:
+        async with held(tls, tmp_path, timeout=0.7) as upload:
+            await upload.server.send(REFUSAL[:20])
+            got = await upload.task
+            assert isinstance(got, NoAnswer)
+            assert got.sent
 
     run(story())
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -204,13 +205,19 @@ class _Body(httpx.AsyncByteStream):
             self._ahead = self._soon()
             yield piece
         if self._until is not None:
-            self.progress.end_in(math.inf)
-            PAUSE.set(self._until)
+            PAUSE.set(partial(self._pause, self._until))
             yield b""
-            self.progress.end_in(self.progress.stretch)
         yield self._end
         self.whole = True
         self.progress.end_in(self._answer_timeout)
+
+    async def _pause(self, until: Callable[[], Awaitable[object]]) -> None:
+        """Wait, however long it takes; cancelled once the server answers, which has its time."""
+        self.progress.end_in(math.inf)
+        try:
+            await until()
+        finally:
+            self.progress.end_in(self.progress.stretch)
 
     async def unread(self) -> None:
         """Return once no thread reads the file any more."""
