@@ -409,6 +409,27 @@ def test_cause_of_a_failed_connection(url: str, words: str) -> None:
         run(page(url))
 
 
+def test_tls_for_a_server_without(file: Path) -> None:
+    """The message says what to change in the URL."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async def story() -> None:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            with pytest.raises(HttpError, match="may start with http, not https"):
+                await page(url)
+            got = await post(url, file)
+            assert isinstance(got, NoAnswer)
+            assert "may start with http, not https" in got.detail
+            assert not got.passing
+
+    run(story())
+
+
 # Files
 
 
@@ -820,6 +841,23 @@ def test_proxies_can_be_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
             async with Http("tester/1", HANG, lambda _: None, Pace(SystemClock())) as http:
                 await http.page(direct.url, HEADERS, ME, Asked(LIMIT, HANG))
             assert proxy.lines == []
+
+    run(story())
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_out_of_reach(file: Path, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is named, without its password: the index itself was not asked."""
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://me:hidden@127.0.0.1:1")
+    words = "cannot reach the proxy http://127.0.0.1:1: connection refused"
+
+    async def story() -> None:
+        with pytest.raises(HttpError, match=words) as refused:
+            await page(f"{scheme}://index.example/simple/")
+        assert str(refused.value) == words
+        got = await post(f"{scheme}://index.example/legacy/", file)
+        assert got == NoAnswer(words, sent=False, passing=True)
 
     run(story())
 

@@ -19,6 +19,8 @@ def connection_failure(error: BaseException) -> str:
         seen.append(each)
         if isinstance(each, socket.gaierror) and each.strerror:
             return f"cannot find the host: {each.strerror}"
+        if isinstance(each, ssl.SSLError) and each.reason == "WRONG_VERSION_NUMBER":
+            return "the server does not speak TLS; its URL may start with http, not https"
         # The numbers of TLS are its own.
         if isinstance(each, OSError) and each.errno and not isinstance(each, ssl.SSLError):
             return os.strerror(each.errno).lower()
@@ -26,3 +28,12 @@ def connection_failure(error: BaseException) -> str:
         if isinstance(each, BaseExceptionGroup):
             todo += each.exceptions
     return ""
+
+
+def is_of_tls(error: BaseException | None) -> bool:
+    """Whether it is for a certificate or the like that no connection came about."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -28,7 +28,7 @@ from urllib.parse import urljoin
 import anyio
 import httpx
 
-from poetry_publish_verified.adapters.connection_failure import connection_failure
+from poetry_publish_verified.adapters.connection_failure import connection_failure, is_of_tls
 from poetry_publish_verified.adapters.decoding import UNDONE, TooLargeError, decoded
 from poetry_publish_verified.adapters.duplex import DuplexTransport
 from poetry_publish_verified.adapters.http_errors import (
@@ -162,7 +162,7 @@ class Http:
         Redirects are followed on the same server only, unless they may lead `anywhere`: MovedError
         for any other. HttpError where no whole answer came.
         """
-        with _errors_told():
+        with self._errors_told(url):
             before = asked.before
             if before is None:
                 await self._pace.turn(url, patience=asked.patience)
@@ -216,7 +216,7 @@ class Http:
         HttpError where the transfer broke off. `patience` is that of `Asked`.
         """
         headers = {"Accept-Encoding": "identity"}
-        with _errors_told():
+        with self._errors_told(url):
             for _ in range(_MAX_REDIRECTS):
                 await self._pace.turn(url, patience=patience)
                 with Progress(self.stretch).or_error() as progress:
@@ -267,6 +267,25 @@ class Http:
             )
             self._clients[key] = self._by(transport)
         return self._clients[key]
+
+    @contextlib.contextmanager
+    def _errors_told(self, url: str) -> Iterator[None]:
+        try:
+            yield
+        except NEVER_ARRIVED as error:
+            untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            kind = UntrustedError if untrusted else UnreachableError
+            raise kind(self.said(error, url)) from error
+        except (httpx.HTTPError, *UNUSABLE) as error:
+            raise HttpError(said(error)) from error
+
+    def said(self, error: Exception, url: str) -> str:
+        """Why nothing arrived at this URL, fit to print."""
+        words = said(error)
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not is_of_tls(error):
+            proxy = self._proxy_for(url)
+            return f"cannot reach the proxy {_place(proxy)}: {words}" if proxy else words
+        return words
 
     async def uploader(self, url: str, access: Access) -> httpx.AsyncClient:
         """The client for uploads to a URL, once it may be asked.
@@ -359,18 +378,6 @@ def location_of(url: str, response: httpx.Response) -> str:
 def _place(url: str) -> str:
     """A foreign URL fit to show: without credentials, query (signatures) and control characters."""
     return printable(without_credentials(url).split("?", 1)[0], 200)
-
-
-@contextlib.contextmanager
-def _errors_told() -> Iterator[None]:
-    try:
-        yield
-    except NEVER_ARRIVED as error:
-        untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        kind = UntrustedError if untrusted else UnreachableError
-        raise kind(said(error)) from error
-    except (httpx.HTTPError, *UNUSABLE) as error:
-        raise HttpError(said(error)) from error
 
 
 _WORDS: dict[type[BaseException], str] = {

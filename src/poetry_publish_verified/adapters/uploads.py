@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import math
 import os
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import IO, Any
 import anyio
 import httpx
 
+from poetry_publish_verified.adapters.connection_failure import is_of_tls
 from poetry_publish_verified.adapters.duplex import PAUSE, TAKEN
 from poetry_publish_verified.adapters.http import (
     CONNECT_TIMEOUT,
@@ -80,7 +80,7 @@ async def post_file(  # noqa: PLR0913 - all of a request
             request.stream, outgoing, progress, on_sent, http.answer_timeout, until
         )
         try:
-            return await _exchange(client, request, body, access)
+            return await _exchange(http, client, request, body, access)
         finally:
             TAKEN.set(None)
             with anyio.CancelScope(shield=True):
@@ -88,9 +88,10 @@ async def post_file(  # noqa: PLR0913 - all of a request
 
 
 async def _exchange(
-    client: httpx.AsyncClient, request: httpx.Request, body: _Body, access: Access
+    http: Http, client: httpx.AsyncClient, request: httpx.Request, body: _Body, access: Access
 ) -> Answered | NoAnswer:
     """Send an upload's request, and read the answer."""
+    url = str(request.url)
     auth = httpx.BasicAuth(*access.basic) if access.basic else None
     response: httpx.Response | None = None
     try:
@@ -99,7 +100,8 @@ async def _exchange(
     except _ChangedError:
         return NoAnswer("the file has changed", sent=False, changed=True)
     except NEVER_ARRIVED as error:
-        return NoAnswer(said(error), sent=False, passing=not _is_of_tls(error))
+        lasts = is_of_tls(error) or isinstance(error, httpx.UnsupportedProtocol)
+        return NoAnswer(http.said(error, url), sent=False, passing=not lasts)
     except UNUSABLE as error:
         return NoAnswer(said(error), sent=False)
     except httpx.HTTPError as error:
@@ -111,7 +113,7 @@ async def _exchange(
     finally:
         await response.aclose()
     reason = response.extensions.get("reason_phrase", b"")
-    when, location = _when(plain(response.headers)), location_of(str(request.url), response)
+    when, location = _when(plain(response.headers)), location_of(url, response)
     early = response.is_success and not body.whole
     return Answered(response.status_code, reason, start, when, location, early)
 
@@ -270,15 +272,6 @@ def _when(headers: Mapping[str, str]) -> dict[str, str]:
     said = {name: headers[name] for name in _WHEN if name in headers}
     now = format_datetime(datetime.now(UTC))
     return {**said, "date": headers.get("date", now)} if said else {}
-
-
-def _is_of_tls(error: BaseException | None) -> bool:
-    """Whether it is for a certificate or the like that no connection came about."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError | httpx.UnsupportedProtocol):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 async def _start_of_body(response: httpx.Response) -> bytes:
