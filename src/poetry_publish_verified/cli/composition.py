@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import field, replace
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from poetry_publish_verified.adapters.provenance import SigstoreVerifier, extra_
 from poetry_publish_verified.adapters.repository import HttpRepository
 from poetry_publish_verified.adapters.tls import tls_context
 from poetry_publish_verified.adapters.trusted_publishing import IndexTokenExchange, ambient_provider
+from poetry_publish_verified.cli.documentation import own_version
 from poetry_publish_verified.cli.release_source import DistDirRelease
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.events import Event, ProblemFound
@@ -335,7 +335,7 @@ def user_agent() -> str:
     """The User-Agent: this tool, where to find its makers, Poetry, Python and the system."""
     home = pypi_index().removesuffix("simple/") + f"project/{TOOL}/"
     return (
-        f"{TOOL}/{version(TOOL)} (+{home}) Poetry/{poetry_version}"
+        f"{TOOL}/{own_version()} (+{home}) Poetry/{poetry_version}"
         f" {platform.python_implementation()}/{platform.python_version()}"
         f" {platform.system()}/{platform.release()}"
     )

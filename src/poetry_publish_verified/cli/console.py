@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ import anyio
 from poetry.__version__ import __version__ as poetry_version
 
 from poetry_publish_verified.adapters import receipt_file
-from poetry_publish_verified.cli.documentation import page_of
+from poetry_publish_verified.cli.documentation import own_version, page_of
 from poetry_publish_verified.cli.lasting_output import send_to_nowhere
 from poetry_publish_verified.core import events, receipt
 from poetry_publish_verified.core.problems import usage as problems
@@ -117,9 +116,7 @@ class Reporting:
         self._json = _standard_output_of(io) if as_json else None
         self._console = Console(io, as_json=as_json)
         self._text = Text(self._console, kind)
-        self._receipt = receipt.Receipt(
-            receipt.TOOL, version(receipt.TOOL), poetry_version, started
-        )
+        self._receipt = receipt.Receipt(receipt.TOOL, own_version(), poetry_version, started)
         self._path: Path | None = None
         # What the receipt of an earlier run at that path is of, and whether it is replaced now.
         self._earlier: set[tuple[str, str]] | None = None

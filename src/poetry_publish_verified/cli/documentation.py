@@ -1,10 +1,17 @@
-"""Where the documentation is on the web, by this distribution's own metadata."""
+"""This distribution by its own metadata: its version, and where the documentation is on the web."""
 
 from functools import cache
-from importlib.metadata import metadata
+from importlib.metadata import metadata, version
 
 from poetry_publish_verified.core.receipt import TOOL
 from poetry_publish_verified.errors import Code, anchor
+
+
+# A search of everything installed, and far slower once keyring has brought importlib-metadata.
+@cache
+def own_version() -> str:
+    """The version of this distribution."""
+    return version(TOOL)
 
 
 @cache

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import field
+from functools import cached_property
 from typing import Literal
 
 from packaging.metadata import RawMetadata, parse_email
@@ -126,12 +127,12 @@ class Distribution(Value):
     metadata: bytes = field(repr=False)
     contents: Contents | None = field(default=None, repr=False, compare=False)
 
-    @property
+    @cached_property
     def parsed(self) -> ParsedFilename:
         """What the file name says."""
         return parse_filename(self.filename)
 
-    @property
+    @cached_property
     def raw_metadata(self) -> RawMetadata:
         """The archive's own metadata, unchecked (core metadata, PEP 566 and later).
 

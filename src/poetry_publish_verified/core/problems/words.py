@@ -33,11 +33,11 @@ def problem(
     """
 
     def of_text(text: Callable[Given, Text]) -> Callable[Given, Problem]:
-        signature = inspect.signature(text)
-
         @wraps(text)
         def made(*args: Given.args, **kwargs: Given.kwargs) -> Problem:
-            given = {"severity": severity} | signature.bind(*args, **kwargs).arguments
+            # Not for each function at the start, as most runs make no problem.
+            bound = inspect.signature(text).bind(*args, **kwargs)
+            given = {"severity": severity} | bound.arguments
             own = {key: given[key] for key in ("filename", "index", "severity") if key in given}
             return Problem(code, *text(*args, **kwargs), **own)
 
