@@ -309,6 +309,7 @@ def test_invalid_holder_record(
 ) -> None:
     """Whatever is in its place, nobody fails and the lock is acquired."""
     monkeypatch.setenv("POETRY_PUBLISH_VERIFIED_LOCK_TIMEOUT", "0")
+    monkeypatch.setattr(holders, "_MOMENT", 0)
     with holder_of(resource):
         record = resource.path.with_name("thing.holder")
         record.write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -318,6 +319,17 @@ def test_invalid_holder_record(
         assert "in use by an unknown process" in said[0]
     with acquire(resource, print) as ours:
         assert ours
+
+
+def test_holder_that_has_just_got_it(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the lock is still the record of one that was killed; the new one is named."""
+    gone = {**RECORD, "process": f"{ProcessId.current().host}-9999999999-1"}
+    record, its_own = holders.record_of(resource.path), resource.path.with_name("its own")
+    with holder_of(resource) as holder:
+        record.rename(its_own)
+        record.write_text(json.dumps(gone))
+        monkeypatch.setattr(holders, "look_again", lambda _: its_own.replace(record))
+        assert f"process {holder.pid} on" in holders.describe(resource.path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "directory"])

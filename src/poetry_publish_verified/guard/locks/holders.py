@@ -23,6 +23,8 @@ from poetry_publish_verified.guard.processes import ProcessId
 from poetry_publish_verified.sanitize import printable
 from poetry_publish_verified.values import Value
 
+# Seconds from having a lock to its record, on a busy host and a shared filesystem.
+_MOMENT = 0.5
 _MAX_TEXT = 200
 _MAX_RECORD = 65536
 # Beyond this there are no process ids, and until 2106 no times.
@@ -85,8 +87,10 @@ class Holder(Value, kw_only=True):
 def describe(lock: Path) -> str:
     """The holder of a lock that is busy, for people."""
     holder = read_record(lock)
-    if holder is None:
-        # This host may have looked before another one wrote it.
+    if holder is None or holder.is_gone:
+        # Whoever has just got the lock is about to write its record, and this host may remember
+        # that another one had not.
+        time.sleep(_MOMENT)
         look_again(lock)
         holder = read_record(lock)
     if holder is None or holder.is_gone:
