@@ -271,6 +271,49 @@ def test_several_requests_at_once(closed: Index, directory: Path) -> None:
     assert pips(directory) == []
 
 
+def test_pip_that_began_early(open_pypi: Index, directory: Path) -> None:
+    """The process that imports pip before an index is known is the one that is asked later."""
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
+    early = pip.begun_early(setup(directory, target))
+    assert early is not None
+    begun = pips(directory)
+    client = Pip(setup(directory, target), early)
+
+    async def prepared() -> ClientFile | ClientFailure:
+        async with ready(client):
+            assert pips(directory) == begun
+            got = await client.download(wheel, target.url, HANG)
+            assert pips(directory) == begun
+            return got
+
+    assert anyio.run(prepared) == ClientFile(wheel.filename, wheel.sha256)
+    assert len(begun) == 1
+    assert pips(directory) == []
+
+
+def test_damaged_pip_that_began_early(open_pypi: Index, fresh: Path) -> None:
+    """It is not asked, and nothing begins where nothing is kept."""
+    wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
+    assert pip.begun_early(setup(fresh, target)) is None
+    assert isinstance(ask(fresh, wheel, target), ClientFile)
+    (kept,) = setup(fresh, target).kept_in.iterdir()
+    with (kept / "pip" / "__init__.py").open("a") as module:
+        module.write("\nprint('damaged')\n")
+    early = pip.begun_early(setup(fresh, target))
+    assert early is not None
+    client = Pip(setup(fresh, target), early)
+
+    async def prepared() -> ClientFile | ClientFailure:
+        async with ready(client):
+            assert len(pips(fresh)) == 2
+            early.close()
+            assert len(pips(fresh)) == 1
+            return await client.download(wheel, target.url, HANG)
+
+    assert anyio.run(prepared) == ClientFile(wheel.filename, wheel.sha256)
+    assert pips(fresh) == []
+
+
 def test_pip_where_nothing_can_fork(
     open_pypi: Index, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from poetry_publish_verified import isolated_python
-from poetry_publish_verified.adapters.kept_directory import make_once
+from poetry_publish_verified.adapters.kept_directory import is_trusted, make_once
 
 NOT_UNPACKED = (ImportError, OSError, RuntimeError, zipfile.BadZipFile)
 """What `unpacked` raises."""
@@ -20,8 +20,7 @@ NOT_UNPACKED = (ImportError, OSError, RuntimeError, zipfile.BadZipFile)
 async def unpacked(directory: Path) -> Path:
     """The place in `directory` where pip is. Run from its wheel it takes a second longer."""
     wheel = await anyio.to_thread.run_sync(_wheel)
-    # Another distribution's pip may have the same name.
-    place = directory / f"{wheel.stem}-{hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]}"
+    place = _place_of(wheel, directory)
     with zipfile.ZipFile(wheel) as archive:
 
         async def unpack(new: Path) -> None:
@@ -34,11 +33,25 @@ async def unpacked(directory: Path) -> Path:
     return place
 
 
+def left_there(directory: Path) -> Path | None:
+    """The same place if an earlier run has filled it, not compared with the wheel."""
+    try:
+        place = _place_of(_wheel(), directory)
+    except NOT_UNPACKED:
+        return None
+    return place if is_trusted(place) else None
+
+
 def command(place: Path) -> list[str]:
     """The command that runs the pip there; more words are its arguments."""
     return isolated_python.alone(
         place, "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
     )
+
+
+def _place_of(wheel: Path, directory: Path) -> Path:
+    # Another distribution's pip may have the same name.
+    return directory / f"{wheel.stem}-{hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]}"
 
 
 def _is_whole(place: Path, archive: zipfile.ZipFile) -> bool:

@@ -27,7 +27,7 @@ async def make_once(
     """
 
     async def is_usable() -> bool:
-        return _is_trusted(place) and await works(place)
+        return is_trusted(place) and await works(place)
 
     if await is_usable():
         return
@@ -49,7 +49,7 @@ async def make_once(
         raise FileNotFoundError(f"{place} is not whole")
 
 
-def _is_trusted(place: Path) -> bool:
+def is_trusted(place: Path) -> bool:
     """Whether this user or root has made it; it is code to run."""
     owners = {0, os.geteuid()} if hasattr(os, "geteuid") else {0}
     try:

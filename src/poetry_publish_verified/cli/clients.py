@@ -6,14 +6,15 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from poetry_publish_verified.adapters.clients.pip import Pip
+from poetry_publish_verified.adapters.clients.pip import Pip, begun_early
+from poetry_publish_verified.adapters.clients.pip_server import PipServer
 from poetry_publish_verified.adapters.clients.poetry import PoetryClient
 from poetry_publish_verified.adapters.clients.shared import ClientSetup
 from poetry_publish_verified.adapters.clients.uv import Uv
-from poetry_publish_verified.adapters.pace import Pace
+from poetry_publish_verified.adapters.pace import Pace, SystemClock
 from poetry_publish_verified.cli.started_release import kept_in, temporary_directory
 from poetry_publish_verified.core.problems.project import no_client
 from poetry_publish_verified.core.urls import IndexTarget
@@ -29,21 +30,15 @@ def clients_of(
     pace: Pace,
     *,
     proxies: bool,
+    early: PipServer | None = None,
 ) -> list[Client]:
     """The real clients to ask: those here that `--clients` names."""
     stack.enter_context(_without_poetrys_log())
-    setup = ClientSetup(
-        directory=Path(stack.enter_context(temporary_directory())),
-        kept_in=kept_in() / "clients",
-        environment=os.environ,
-        indexes=indexes,
-        pace=pace,
-        proxies=proxies,
-    )
+    setup = _setup(Path(stack.enter_context(temporary_directory())), indexes, pace, proxies=proxies)
     uv = shutil.which("uv") if "uv" in plan.clients else None
     clients: list[Client] = []
     if "pip" in plan.clients:
-        pip = Pip(setup)
+        pip = Pip(setup, early)
         stack.push_async_callback(pip.close)
         clients.append(pip)
     clients += [Uv(uv, setup)] if uv else []
@@ -51,6 +46,34 @@ def clients_of(
     if not clients:
         raise ReleaseError.refused(no_client())
     return clients
+
+
+def early_pip(stack: ExitStack) -> PipServer | None:
+    """pip, on its way while the rest is loaded; None if it has to be unpacked first.
+
+    It ends with `stack` at the latest.
+    """
+    directory = Path(stack.enter_context(temporary_directory()))
+    # What keeps it from starting is said when it is asked.
+    with suppress(OSError):
+        server = begun_early(_setup(directory, {}, Pace(SystemClock()), proxies=True))
+        if server is not None:
+            stack.callback(server.close)
+        return server
+    return None
+
+
+def _setup(
+    directory: Path, indexes: Mapping[str, IndexTarget], pace: Pace, *, proxies: bool
+) -> ClientSetup:
+    return ClientSetup(
+        directory=directory,
+        kept_in=kept_in() / "clients",
+        environment=os.environ,
+        indexes=indexes,
+        pace=pace,
+        proxies=proxies,
+    )
 
 
 @contextmanager

@@ -52,6 +52,7 @@ from poetry_publish_verified.release.trusted_publishing import TrustedPublisher
 from poetry_publish_verified.values import Value
 
 if TYPE_CHECKING:
+    from poetry_publish_verified.adapters.clients.pip_server import PipServer
     from poetry_publish_verified.adapters.metadata_server import Found
     from poetry_publish_verified.core.status import Known, ProjectStatus, Stated
 
@@ -121,7 +122,8 @@ def _to_publish(
     targets = [url for place in places for url in (place.own, *place.shown_by)]
     # Whatever is enough elsewhere, clients are asked on a stage.
     plan = replace(first.plan, until=Until.INSTALLABLE) if first.stages else first.plan
-    return _adapters(targets, plan, report, ticking, proxies=first.targets.proxies)
+    proxies = first.targets.proxies
+    return _adapters(targets, plan, report, ticking, proxies=proxies, early=first.pip)
 
 
 async def run_wait(awaited: Sequence[Awaited], plan: Plan, ticking: Ticking) -> Verdict:
@@ -187,7 +189,13 @@ async def run_status(checks: Sequence[Check], plan: Plan) -> list[ProjectStatus]
 
 @asynccontextmanager
 async def _adapters(
-    targets: Iterable[IndexTarget], plan: Plan, report: Report, ticking: Ticking, *, proxies: bool
+    targets: Iterable[IndexTarget],
+    plan: Plan,
+    report: Report,
+    ticking: Ticking,
+    *,
+    proxies: bool,
+    early: PipServer | None = None,
 ) -> AsyncIterator[_Adapters]:
     """The adapters of a run. Meanwhile clients are set up, and the terminal is kept up to date."""
     by_url = {target.url: target for target in targets}
@@ -200,7 +208,7 @@ async def _adapters(
         if plan.until is Until.INSTALLABLE:
             from poetry_publish_verified.cli.clients import clients_of
 
-            asked = clients_of(stack, by_url, plan, pace, proxies=proxies)
+            asked = clients_of(stack, by_url, plan, pace, proxies=proxies, early=early)
         clients = Clients(asked, report)
         proxy = proxy_for if proxies else lambda _: None
         http = await stack.enter_async_context(Http(user_agent(), plan.timeout, proxy, pace))

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 from poetry.console.commands.command import Command
@@ -31,10 +33,13 @@ from poetry_publish_verified.cli.started_release import (
 )
 from poetry_publish_verified.core.events import ProjectsFound, RunStarted
 from poetry_publish_verified.core.problems.workspace import not_to_be_published
-from poetry_publish_verified.core.settings import Settings
+from poetry_publish_verified.core.settings import Settings, Until
 from poetry_publish_verified.errors import Problem, ReleaseError, Verdict
 from poetry_publish_verified.poetry_api.project import Project
 from poetry_publish_verified.release.collect import collecting, refuse
+
+if TYPE_CHECKING:
+    from poetry_publish_verified.adapters.clients.pip_server import PipServer
 
 RECEIPT = "run.json"
 # Files that a run opens besides two locks per release: connections, and what is uploaded.
@@ -48,6 +53,7 @@ def publish_one(
     options = PublishOptions.of(command)
     if given.receipt:
         report.keep_receipt(given.receipt)
+    pip = _early_pip(options, given, stack)
     project = _project(command, given)
 
     def keep_receipt(project: Project) -> None:
@@ -59,6 +65,7 @@ def publish_one(
         settings, records = given.checked(), Records.of(given)
         confirmation = Confirmation.wanted(command.io, report, options, settings)
         release = _started(given, options, settings, project, report=report, stack=stack)
+        release = replace(release, pip=pip)
         if options.for_users:
             records.refuse_unwritable([project.identity.name])
         # A rehearsal's index has no dependencies.
@@ -86,6 +93,18 @@ def publish_one(
     if options.for_users:
         records.write_metadata({source: verdict}, report)
     return verdict
+
+
+def _early_pip(options: PublishOptions, given: RunSettings, stack: ExitStack) -> "PipServer | None":
+    """pip, if it will be asked; it ends with `stack`."""
+    found = given.resolved.found
+    asked = found.stages or options.until(found) is Until.INSTALLABLE
+    # A rehearsal uses no proxy.
+    if options.rehearsal or not asked or "pip" not in found.clients:
+        return None
+    from poetry_publish_verified.cli.clients import early_pip
+
+    return early_pip(stack)
 
 
 def _started(
@@ -137,7 +156,8 @@ def publish_many(
     options = PublishOptions.of(command)
     if given.receipt:
         report.keep_receipt(given.receipt)
-    settings, workspace = given.checked(), workspace_of(command, given)
+    settings, pip = given.checked(), _early_pip(options, given, stack)
+    workspace = workspace_of(command, given)
     records = Records.of(given, several=len(workspace.checkouts) > 1)
     stages = options.stages(settings)
     confirmation = Confirmation.wanted(command.io, report, options, settings)
@@ -152,7 +172,7 @@ def publish_many(
         report(stages)
     rehearsal = rehearsal_targets(stack) if options.rehearsal else None
     start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
-    releases = _start(start, workspace, report)
+    releases = [replace(each, pip=pip) for each in _start(start, workspace, report)]
     refuse_unwritable(given, for_users=options.for_users)
     if options.for_users:
         records.refuse_unwritable(each.project.identity.name for each in releases)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from poetry.config.config import Config
 from poetry.console.commands.command import Command
@@ -29,6 +29,9 @@ from poetry_publish_verified.poetry_api.indexes import Targets
 from poetry_publish_verified.poetry_api.project import Project
 from poetry_publish_verified.release.interfaces import Plan
 
+if TYPE_CHECKING:
+    from poetry_publish_verified.adapters.clients.pip_server import PipServer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StartedRelease:
@@ -36,7 +39,7 @@ class StartedRelease:
 
     Locks of holders that were `silent_for` so many seconds are broken. `member` is the project as
     one of several. While `build_lock` is open, no other process builds the project, or reads what
-    is built for another repository.
+    is built for another repository. `pip` may be on its way already.
     """
 
     project: Project
@@ -49,6 +52,7 @@ class StartedRelease:
     silent_for: float | None = None
     member: WorkspaceMember | None = None
     build_lock: ExitStack = field(default_factory=ExitStack)
+    pip: "PipServer | None" = None
 
     @property
     def stage_targets(self) -> tuple[Targets, ...]:

@@ -30,20 +30,16 @@ class Pip:
     name = "pip"
     optional = False
 
-    def __init__(self, setup: shared.ClientSetup) -> None:
-        """`prepare` comes before all else, `close` after it."""
+    def __init__(self, setup: shared.ClientSetup, early: PipServer | None = None) -> None:
+        """`prepare` comes before all else, `close` after it; `early` may have begun already."""
         self._setup = setup
         self._place = Path()
+        self._early = early
         self._server: PipServer | None = None
 
     async def prepare(self) -> str | None:
         """Unpack pip, for good if possible, and have it imported; why that failed."""
         return await self._prepare(self._setup.kept_in, self._setup.directory)
-
-    @property
-    def _variables(self) -> dict[str, str]:
-        # Else it runs `lsb_release` and `rustc`, only to name their versions to the index.
-        return self._setup.variables | {"PATH": str(self._setup.directory)}
 
     async def _prepare(self, *directories: Path) -> str | None:
         fault = ""
@@ -51,9 +47,8 @@ class Pip:
             try:
                 self._place = await embedded_pip.unpacked(directory)
                 if CAN_FORK:
-                    variables, work = self._variables, self._setup.directory
-                    self._server = PipServer(self._place, variables, work)
-                    await self._server.start()
+                    is_early = self._early is not None and self._early.is_of(self._place)
+                    self._server = self._early if is_early else _server(self._setup, self._place)
             except embedded_pip.NOT_UNPACKED as error:
                 fault = printable(str(error))
             else:
@@ -62,8 +57,9 @@ class Pip:
 
     async def close(self) -> None:
         """End what waits for further requests."""
-        if self._server is not None:
-            await self._server.close()
+        for server in (self._server, self._early):
+            if server is not None:
+                server.close()
 
     async def download(
         self, request: ClientRequest, index_url: str, timeout: float
@@ -119,7 +115,7 @@ class Pip:
     ) -> subprocess.CompletedProcess[bytes]:
         if self._server is None:
             command = [*embedded_pip.command(self._place), *arguments]
-            variables = self._variables | environment
+            variables = _variables(self._setup) | environment
             return await shared.run(command, variables, self._setup.directory)
         try:
             return await self._server.ask(arguments, environment)
@@ -130,6 +126,27 @@ class Pip:
         if (fault := await self._prepare(self._setup.directory)) is not None:
             raise OSError(fault)
         return await self._server.ask(arguments, environment)
+
+
+def begun_early(setup: shared.ClientSetup) -> PipServer | None:
+    """The pip that an earlier run has kept, on its way; None where there is none, or no fork.
+
+    It takes as long to import as a project takes to be read, and is compared with its wheel before
+    anything is asked.
+    """
+    place = embedded_pip.left_there(setup.kept_in) if CAN_FORK else None
+    return _server(setup, place) if place is not None else None
+
+
+def _server(setup: shared.ClientSetup, place: Path) -> PipServer:
+    server = PipServer(place, _variables(setup), setup.directory)
+    server.start()
+    return server
+
+
+def _variables(setup: shared.ClientSetup) -> dict[str, str]:
+    # Else it runs `lsb_release` and `rustc`, only to name their versions to the index.
+    return setup.variables | {"PATH": str(setup.directory)}
 
 
 def _target(request: ClientRequest) -> list[str]:

@@ -13,12 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import anyio
-import anyio.abc
+import anyio.to_thread
 
 from poetry_publish_verified import isolated_python
 from poetry_publish_verified.core import client_words
 
 CAN_FORK = hasattr(os, "fork")
+# Seconds.
+_LONGEST_END = 5.0
 # What `pip download` and `pip index versions` import; what a version of pip lacks is left out.
 _SERVE = """
 import os, select, sys
@@ -67,39 +69,51 @@ class PipServer:
     """As many such processes as requests are made at once; `close` ends them."""
 
     def __init__(self, place: Path, variables: Mapping[str, str], directory: Path) -> None:
-        """`place` is where pip is, `directory` where it works, with these variables."""
+        """`place` is where pip is, `directory` where it works, with these variables.
+
+        Raises OSError if the place is not there.
+        """
+        self._place = place.stat()
         self._command = isolated_python.alone(place, _SERVE)
         self._variables = variables
         self._directory = directory
-        self._idle: list[anyio.abc.Process] = []
+        self._idle: list[subprocess.Popen[bytes]] = []
 
-    async def start(self) -> None:
+    def is_of(self, place: Path) -> bool:
+        """Whether it runs the pip there, which may have been made anew meanwhile."""
+        return os.path.samestat(self._place, place.stat())
+
+    def start(self) -> None:
         """Start a process, so that it has imported pip when the first request is made."""
-        self._idle.append(await self._open())
+        self._idle.append(self._open())
 
     async def ask(
         self, arguments: Sequence[str], environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[bytes]:
         """What pip says to these arguments; raises NoServerError or OSError where it cannot run."""
-        process = self._idle.pop() if self._idle else await self._open()
+        process = self._idle.pop() if self._idle else self._open()
         end = secrets.token_hex(16)
         asked = {"arguments": [*arguments], "environment": {**environment}, "end": end}
         try:
             said, status = await _answer(process, asked, end.encode())
         except BaseException:
-            await _end(process)
+            _end(process)
             raise
         self._idle.append(process)
         return subprocess.CompletedProcess(("pip", *arguments), status, said)
 
-    async def close(self) -> None:
-        """End all processes."""
+    def close(self) -> None:
+        """End all processes; further requests start new ones."""
         while self._idle:
-            await _end(self._idle.pop())
+            _end(self._idle.pop())
 
-    async def _open(self) -> anyio.abc.Process:
-        return await anyio.open_process(
+    def _open(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             self._command,
+            # What anyio starts belongs to an event loop, and there is none yet when this begins.
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=self._directory,
             env=self._variables,
@@ -108,23 +122,30 @@ class PipServer:
 
 
 async def _answer(
-    process: anyio.abc.Process, asked: Mapping[str, object], end: bytes
+    process: subprocess.Popen[bytes], asked: Mapping[str, object], end: bytes
 ) -> tuple[bytes, int]:
     to, of, said = process.stdin, process.stdout, b""
-    try:
+    with suppress(BrokenPipeError):
         if to is not None and of is not None:
-            await to.send(json.dumps(asked).encode() + b"\n")
+            to.write(json.dumps(asked).encode() + b"\n")
             while not said.endswith(b"\n") or end not in said:
-                said += await of.receive()
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-        raise NoServerError(said, crashed=await process.wait() > 0) from None
+                await anyio.wait_readable(of)
+                if not (piece := of.read(65536)):
+                    break
+                said += piece
+    if end not in said:
+        raise NoServerError(said, crashed=await anyio.to_thread.run_sync(process.wait) > 0)
     said, _, status = said.rpartition(b"\n" + end)
     return said, int(status)
 
 
-async def _end(process: anyio.abc.Process) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process, and what it has forked."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    with anyio.CancelScope(shield=True):
-        await process.aclose()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    # Where it works on a dead mount, it may not even obey that signal.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_LONGEST_END)
