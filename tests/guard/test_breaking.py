@@ -22,6 +22,7 @@ from poetry_publish_verified.guard.locks import (
     attempt,
     heartbeat,
     holders,
+    lock_file,
     nesting,
     one_host,
     problems,
@@ -332,6 +333,21 @@ def test_lock_file_that_others_remove(resource: Resource, how: str) -> None:
         # Of itself it does not say that it has the lock instead.
         assert "in use by" not in lost.message
     assert lost_lock(resource) is None
+
+
+def test_path_of_an_open_file_that_is_believed(
+    resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMB's client finds the open file under its old name, and lists the new one."""
+    mount = Filesystem("cifs", Path(resource.path.anchor))
+    monkeypatch.setattr(lock_file, "filesystem_of", lambda _: mount)
+    with acquire(resource, print, required=True):
+        before = resource.path.stat()
+        resource.path.rename(resource.path.with_name("aside"))
+        resource.path.touch()
+        with monkeypatch.context() as believing:
+            believing.setattr(Path, "stat", lambda _: before)
+            assert lost_lock(resource) is not None
 
 
 def test_lock_of_a_parent_is_not_lost(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,13 @@ def is_listed(path: Path) -> bool:
         return False
 
 
+def listed_number(path: Path) -> int | None:
+    """The inode number that its directory lists for it; None if it lists none."""
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        return next((entry.inode() for entry in entries if entry.name == path.name), None)
+    return None
+
+
 def _list(directory: Path, *, until: str | None) -> None:
     ask_server(directory)
     # Who may not list a directory may still know what lies deeper.

@@ -8,7 +8,8 @@ import errno
 import os
 from pathlib import Path
 
-from poetry_publish_verified.guard.locks.fresh_view import ask_server, look_again
+from poetry_publish_verified.guard.locks.filesystems import filesystem_of
+from poetry_publish_verified.guard.locks.fresh_view import ask_server, listed_number, look_again
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
@@ -19,6 +20,11 @@ class LockFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        # Some FUSE filesystems list all files with one number.
+        self._has_listed_number = (
+            filesystem_of(path).is_shared
+            and listed_number(path) == os.fstat(self._descriptor).st_ino
+        )
 
     def is_in_place(self) -> bool:
         """Whether its path still leads to it; also True where the filesystem does not say."""
@@ -26,7 +32,11 @@ class LockFile:
         ask_server(self.path)
         ask_server(self._descriptor)
         try:
-            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+            own = os.fstat(self._descriptor)
+            # Linux's SMB client finds an open file under the name that it had, whatever others have
+            # renamed, until it is closed; but it lists what is there.
+            listed = listed_number(self.path) if self._has_listed_number else None
+            return listed in (None, own.st_ino) and os.path.samestat(own, self.path.stat())
         except OSError as error:
             return error.errno not in _GONE
 
