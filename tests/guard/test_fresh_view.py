@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from poetry.core.packages.utils.link import Link
+from poetry.utils.cache import ArtifactCache
 
 from poetry_publish_verified.guard.locks.fresh_view import is_listed
+from poetry_publish_verified.guard.seams.storage import atomic_storage
 from tests.beds.mounts import Sshfs, mounted
 from tests.beds.network import missing
 
@@ -105,6 +109,29 @@ def test_an_archive_that_the_listing_lacks(mounts: list[Path]) -> None:
     assert (here / "some.whl").exists()
     assert not is_listed(here / "some.whl")
     assert is_listed(there / "some.whl")
+
+
+def test_an_archive_that_only_its_name_finds(mounts: list[Path]) -> None:
+    """It is downloaded again, so that Poetry lists it when it looks for the best one."""
+    link = Link("https://example.org/some-1.0-py3-none-any.whl")
+    caches = [ArtifactCache(cache_dir=mount / "artifacts") for mount in mounts]
+    here, there = (cache.get_cache_directory_for_link(link) for cache in caches)
+    there.mkdir(parents=True)
+    assert os.listdir(here) == []  # noqa: PTH208 - as Poetry's glob does
+    (there / link.filename).write_text("another host's")
+    asked: list[str] = []
+
+    def download(url: str, private: Path) -> None:
+        asked.append(url)
+        private.write_text("whole")
+
+    with atomic_storage(lambda *_: nullcontext(True)):
+        for _ in range(2):
+            archive = caches[0].get_cached_archive_for_link(
+                link, strict=True, download_func=download
+            )
+            assert is_listed(archive)
+    assert asked == [link.url]
 
 
 def _listed(mount: Path, action: str) -> list[str]:

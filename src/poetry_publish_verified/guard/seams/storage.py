@@ -125,13 +125,15 @@ def _get_archive(
         # Stock unlinks whatever it sees fail, no matter who finished it.
         try:
             with lock(cache._cache_dir, archive):
-                # Poetry looks for it in the listing.
                 if not is_listed(archive):
                     atomic_files.fetch(archive, lambda private: download_func(url, private))
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 
     archive = stock(cache, link, download_func=download, **kwargs)
+    # Poetry may have found it by name, but then looks for it in the listing.
+    if not failed and not is_listed(archive):
+        download(link.url, archive)
     if failed:
         raise failed[0]
     return archive
