@@ -53,7 +53,6 @@ def publish_one(
     options = PublishOptions.of(command)
     if given.receipt:
         report.keep_receipt(given.receipt)
-    pip = _early_pip(options, given, stack)
     project = _project(command, given)
 
     def keep_receipt(project: Project) -> None:
@@ -65,7 +64,6 @@ def publish_one(
         settings, records = given.checked(), Records.of(given)
         confirmation = Confirmation.wanted(command.io, report, options, settings)
         release = _started(given, options, settings, project, report=report, stack=stack)
-        release = replace(release, pip=pip)
         if options.for_users:
             records.refuse_unwritable([project.identity.name])
         # A rehearsal's index has no dependencies.
@@ -81,6 +79,7 @@ def publish_one(
         # The default receipt belongs to whoever holds the lock.
         release.hold(command, locks)
     keep_receipt(project)
+    release = replace(release, pip=_early_pip(options, given, stack))
     built = build.build_here(command, release) if options.build else None
     source = DistDirRelease(release, built, records.of_project(project.identity.name))
     keep_receipt(source.project)
@@ -96,7 +95,10 @@ def publish_one(
 
 
 def _early_pip(options: PublishOptions, given: RunSettings, stack: ExitStack) -> "PipServer | None":
-    """pip, if it will be asked; it ends with `stack`."""
+    """pip, if it will be asked; it ends with `stack`.
+
+    Begun before the project is read, it would take the CPU from what has to be done first.
+    """
     found = given.resolved.found
     asked = found.stages or options.until(found) is Until.INSTALLABLE
     # A rehearsal uses no proxy.
@@ -156,8 +158,7 @@ def publish_many(
     options = PublishOptions.of(command)
     if given.receipt:
         report.keep_receipt(given.receipt)
-    settings, pip = given.checked(), _early_pip(options, given, stack)
-    workspace = workspace_of(command, given)
+    settings, workspace = given.checked(), workspace_of(command, given)
     records = Records.of(given, several=len(workspace.checkouts) > 1)
     stages = options.stages(settings)
     confirmation = Confirmation.wanted(command.io, report, options, settings)
@@ -172,7 +173,7 @@ def publish_many(
         report(stages)
     rehearsal = rehearsal_targets(stack) if options.rehearsal else None
     start = partial(start_release, options, settings, stack=stack, rehearsal=rehearsal)
-    releases = [replace(each, pip=pip) for each in _start(start, workspace, report)]
+    releases = _start(start, workspace, report)
     refuse_unwritable(given, for_users=options.for_users)
     if options.for_users:
         records.refuse_unwritable(each.project.identity.name for each in releases)
@@ -182,6 +183,8 @@ def publish_many(
             build.confirm_build(command, releases)
         _make_room_for_files(_FILES_BESIDE + 2 * len(releases))
         _hold(command, releases, locks)
+    pip = _early_pip(options, given, stack)
+    releases = [replace(each, pip=pip) for each in releases]
     built = run_async(_build, command, releases, settings.jobs) if options.build else {}
     arriving = [
         DistDirRelease(each, built.get(each), records.of_project(each.project.identity.name))

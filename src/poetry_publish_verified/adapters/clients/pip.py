@@ -131,8 +131,8 @@ class Pip:
 def begun_early(setup: shared.ClientSetup) -> PipServer | None:
     """The pip that an earlier run has kept, on its way; None where there is none, or no fork.
 
-    It takes as long to import as a project takes to be read, and is compared with its wheel before
-    anything is asked.
+    It takes longer to import than the files take to be checked, and is compared with its wheel
+    before anything is asked.
     """
     place = embedded_pip.left_there(setup.kept_in) if CAN_FORK else None
     return _server(setup, place) if place is not None else None
