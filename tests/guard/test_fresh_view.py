@@ -9,12 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from poetry.core.packages.utils.link import Link
 from poetry.utils.cache import ArtifactCache
 
+from poetry_publish_verified.guard.command_guard import CommandGuard
 from poetry_publish_verified.guard.locks.fresh_view import is_listed
+from poetry_publish_verified.guard.seams import application as seams
 from poetry_publish_verified.guard.seams.storage import atomic_storage
 from tests.beds.mounts import Sshfs, mounted
 from tests.beds.network import missing
@@ -132,6 +136,26 @@ def test_an_archive_that_only_its_name_finds(mounts: list[Path]) -> None:
             )
             assert is_listed(archive)
     assert asked == [link.url]
+
+
+def test_a_project_that_another_host_has_replaced(
+    mounts: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sshfs cuts it at its former length, until a command has its lock."""
+    here, there = (mount / "pyproject.toml" for mount in mounts)
+    there.write_text("former")
+    monkeypatch.setattr(seams, "project_file", lambda _: here)
+    monkeypatch.setattr(seams, "notifier_of", lambda _: None)
+    reset: list[bool] = []
+    application: Any = SimpleNamespace(reset_poetry=lambda: reset.append(True))
+    guard = CommandGuard(application)
+    assert here.read_text() == "former"
+    new = there.with_name("new")
+    new.write_text("a longer one")
+    new.replace(there)
+    guard._reread_if_changed()  # noqa: SLF001 - what follows an acquired lock
+    assert here.read_text() == "a longer one"
+    assert reset == [True]
 
 
 def _listed(mount: Path, action: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from poetry_publish_verified.guard import problems
 from poetry_publish_verified.guard.locks.environments import EnvironmentLocks
+from poetry_publish_verified.guard.locks.fresh_view import look_again
 from poetry_publish_verified.guard.locks.places import LockPlaces, archive_lock, user_lock_directory
 from poetry_publish_verified.guard.locks.resource import Resource
 from poetry_publish_verified.guard.seams import application as seams
@@ -135,6 +136,9 @@ class CommandGuard:
 
         Poetry reads pyproject.toml before it waits for anything, and poetry.lock after that.
         """
+        # Through sshfs, what another host has replaced is cut at its former length for 20 s.
+        for file in _files(self._file):
+            look_again(file)
         now = _identity(self._file)
         if now != self._before:
             self._before = now
@@ -163,10 +167,14 @@ class CommandGuard:
             yield
 
 
+def _files(file: Path | None) -> tuple[Path, ...]:
+    return (file, file.with_name("poetry.lock")) if file is not None else ()
+
+
 def _identity(file: Path | None) -> tuple[object, ...]:
     """Tells pyproject.toml and the poetry.lock beside it from changed ones."""
     found: list[object] = []
-    for one in (file, file.with_name("poetry.lock")) if file is not None else ():
+    for one in _files(file):
         try:
             if one.is_file():
                 # NFS then asks the server how it is now (nfs(5), "Close-to-open").
