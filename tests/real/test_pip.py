@@ -276,6 +276,8 @@ def test_pip_that_began_early(open_pypi: Index, directory: Path) -> None:
     wheel, target = put_wheel(open_pypi, WHEEL), target_of(open_pypi)
     early = pip.begun_early(setup(directory, target))
     assert early is not None
+    # Until it runs its program it has no command line.
+    wait_until(lambda: pips(directory), "pip's process to begin")
     begun = pips(directory)
     client = Pip(setup(directory, target), early)
 
@@ -305,7 +307,7 @@ def test_damaged_pip_that_began_early(open_pypi: Index, fresh: Path) -> None:
 
     async def prepared() -> ClientFile | ClientFailure:
         async with ready(client):
-            assert len(pips(fresh)) == 2
+            wait_until(lambda: len(pips(fresh)) == 2, "another process to begin")
             early.close()
             assert len(pips(fresh)) == 1
             return await client.download(wheel, target.url, HANG)
