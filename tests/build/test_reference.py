@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PACKAGE = ROOT / "src" / "poetry_publish_verified"
 # They look like variables, and are none that anybody sets.
 OTHER_WORDS = {
-    *("CERTIFICATE_VERIFY_FAILED", "TCP_NOTSENT_LOWAT", "O_NOFOLLOW", "O_NONBLOCK"),
+    *("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER"),
+    *("TCP_NOTSENT_LOWAT", "O_NOFOLLOW", "O_NONBLOCK"),
     *("LOCK_NOT_FREE", "LOCK_UNAVAILABLE", "LOCK_ORDER"),
     # Of the machine; kept where the plugin starts a program.
     *("PROCESSOR_ARCHITECTURE", "LOCALE_ARCHIVE", "WHEEL_PKG_DIR"),
