@@ -275,11 +275,11 @@ class Http:
         except NEVER_ARRIVED as error:
             untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
             kind = UntrustedError if untrusted else UnreachableError
-            raise kind(self.said(error, url)) from error
+            raise kind(self.why_not_reached(error, url)) from error
         except (httpx.HTTPError, *UNUSABLE) as error:
             raise HttpError(said(error)) from error
 
-    def said(self, error: Exception, url: str) -> str:
+    def why_not_reached(self, error: Exception, url: str) -> str:
         """Why nothing arrived at this URL, fit to print."""
         words = said(error)
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not is_of_tls(error):

@@ -101,7 +101,7 @@ async def _exchange(
         return NoAnswer("the file has changed", sent=False, changed=True)
     except NEVER_ARRIVED as error:
         lasts = is_of_tls(error) or isinstance(error, httpx.UnsupportedProtocol)
-        return NoAnswer(http.said(error, url), sent=False, passing=not lasts)
+        return NoAnswer(http.why_not_reached(error, url), sent=False, passing=not lasts)
     except UNUSABLE as error:
         return NoAnswer(said(error), sent=False)
     except httpx.HTTPError as error:

@@ -20,10 +20,7 @@ class Sources(Value):
 
 
 class FileFacts(Value):
-    """One distribution; `size` is in bytes; what is not known is None.
-
-    `requires_python` is what its metadata says; None also if that has no such field.
-    """
+    """One distribution; `size` is in bytes; None is unknown, or a field its metadata lacks."""
 
     filename: str
     size: int | None
