@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +14,15 @@ from typing import Any
 
 import pytest
 from poetry.core.packages.utils.link import Link
+from poetry.core.pyproject.toml import PyProjectTOML as CoreProject
+from poetry.packages import Locker
+from poetry.pyproject.toml import PyProjectTOML
+from poetry.toml import TOMLFile
 from poetry.utils.cache import ArtifactCache
 
 from poetry_publish_verified.guard.command_guard import CommandGuard
-from poetry_publish_verified.guard.locks.fresh_view import is_listed
+from poetry_publish_verified.guard.entry import plugin_settings
+from poetry_publish_verified.guard.locks.fresh_view import ask_server, is_listed
 from poetry_publish_verified.guard.seams import application as seams
 from poetry_publish_verified.guard.seams.storage import atomic_storage
 from tests.beds.mounts import Sshfs, mounted
@@ -65,6 +70,17 @@ elif action == "reader":
     print(json.dumps(listed))
 """
 SETS = "project/.poetry/.nox/plugin-sets"
+
+
+_CONTENT_HASH = Locker(Path("poetry.lock"), {})._content_hash  # noqa: SLF001 - Poetry's own
+# Whether each reader of Poetry's finds the last line of a file.
+_WHOLE: dict[str, Callable[[Path], bool]] = {
+    "TOMLFile": lambda file: "content-hash" in TOMLFile(file).read()["metadata"],
+    "poetry-core": lambda file: "content-hash" in CoreProject(file).data["metadata"],
+    "PyProjectTOML": lambda file: "content-hash" in PyProjectTOML(file).data["metadata"],
+    "Locker": lambda file: "content-hash" in Locker(file, {}).lock_data["metadata"],
+    "is_fresh": lambda file: Locker(file, {}).is_fresh(),
+}
 
 
 @pytest.fixture
@@ -156,6 +172,41 @@ def test_a_project_that_another_host_has_replaced(
     guard._reread_if_changed()  # noqa: SLF001 - what follows an acquired lock
     assert here.read_text() == "a longer one"
     assert reset == [True]
+
+
+@pytest.mark.parametrize("whole", _WHOLE.values(), ids=_WHOLE)
+def test_a_file_that_another_host_has_replaced(
+    mounts: list[Path], whole: Callable[[Path], bool]
+) -> None:
+    """Poetry reads all of it, where sshfs has it as long as the former one."""
+    former = '[metadata]\nlock-version = "2.1"\n'
+    latter = f'{former}content-hash = "{_CONTENT_HASH}"\n'
+    stock, guarded = (_replaced(mounts, name, former, latter) for name in ("stock", "guarded"))
+    assert not whole(stock)
+    with atomic_storage(lambda *_: nullcontext(True)):
+        assert whole(guarded)
+
+
+def test_plugins_that_another_host_requires(mounts: list[Path]) -> None:
+    """They are found before any command runs."""
+    former = '[project]\nname = "some"\n'
+    latter = f"{former}[tool.poetry.requires-plugins]\nother = '*'\n"
+    settings = plugin_settings(_replaced(mounts, "pyproject.toml", former, latter))
+    assert settings is not None
+    assert settings["requires-plugins"] == {"other": "*"}
+
+
+def _replaced(mounts: list[Path], name: str, former: str, latter: str) -> Path:
+    """A file, read here before there is another one in its place, and looked up again."""
+    here, there = (mount / name for mount in mounts)
+    there.write_text(former)
+    assert here.read_text() == former
+    new = there.with_name(f"{name}.new")
+    new.write_text(latter)
+    new.replace(there)
+    # The kernel does that by itself after a second.
+    ask_server(here)
+    return here
 
 
 def _listed(mount: Path, action: str) -> list[str]:

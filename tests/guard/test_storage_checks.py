@@ -29,7 +29,8 @@ def loaded() -> None:
 
 def altered(function: types.FunctionType, code: types.CodeType) -> types.FunctionType:
     """The same function with other code."""
-    made = types.FunctionType(code, function.__globals__, function.__name__)
+    closure = function.__closure__
+    made = types.FunctionType(code, function.__globals__, function.__name__, closure=closure)
     made.__module__ = function.__module__
     return made
 
@@ -87,7 +88,9 @@ def test_unexpected_attribute_is_left_alone(
     seam: Seam, change: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is checked separately; the others are replaced and restored."""
-    monkeypatch.setattr(seam.find_owner(), seam.name, change(getattr(seam.find_owner(), seam.name)))
+    stock = getattr(seam.find_owner(), seam.name)
+    changed = property(change(stock.fget)) if isinstance(stock, property) else change(stock)
+    monkeypatch.setattr(seam.find_owner(), seam.name, changed)
     before = [getattr(one.find_owner(), one.name) for one in SEAMS]
     with atomic_storage(no_lock) as left:
         (reason,) = left

@@ -15,8 +15,10 @@ from tests.stress.shared_state import source_of_poetry
 # Prints which of these files (given as FILE=WORD) do not parse, or lack the word.
 _LACKS = """
 import pathlib, sys, tomllib
+from poetry_publish_verified.guard.locks.fresh_view import see_whole
 for argument in sys.argv[1:]:
     file, _, word = argument.partition("=")
+    see_whole(pathlib.Path(file))
     try:
         text = pathlib.Path(file).read_text()
         tomllib.loads(text)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Seam(NamedTuple):
-    """A method `module:owner.name`, and what is relied upon in the versions that were read.
+    """A method or property `module:owner.name`, and what is relied upon in versions that were read.
 
     `replacement(stock, context, self, …)` is called instead; `replaced` is given the context.
     """
@@ -32,7 +32,7 @@ class Seam(NamedTuple):
     def is_replaced(self) -> bool:
         """Whether it is replaced already: a command may call another."""
         owner = getattr(sys.modules.get(self.module), self.owner, None)
-        return getattr(getattr(owner, self.name, None), "__module__", None) == __name__
+        return getattr(_function(getattr(owner, self.name, None)), "__module__", None) == __name__
 
     def find_owner(self) -> type:
         """The class; raises KeyError or AttributeError where it is not loaded."""
@@ -45,7 +45,7 @@ class Seam(NamedTuple):
             found = getattr(self.find_owner(), self.name)
         except (AttributeError, KeyError):
             return f"{self} is missing"
-        function = getattr(found, "__func__", found)
+        function = _function(found)
         while getattr(function, "__module__", None) == __name__:
             function = function.__wrapped__
         home = self.defined_in or self.module
@@ -63,6 +63,12 @@ class Seam(NamedTuple):
         return None
 
 
+def _function(attribute: Any) -> Any:
+    """What a class attribute calls: that of a method or property, or itself."""
+    getter = attribute.fget if isinstance(attribute, property) else attribute
+    return getattr(getter, "__func__", getter)
+
+
 @contextmanager
 def replaced(seams: Sequence[Seam], context: Any) -> Iterator[list[str]]:
     """Replace these methods inside; yields those left as stock, in a few words each."""
@@ -78,14 +84,15 @@ def replaced(seams: Sequence[Seam], context: Any) -> Iterator[list[str]]:
 def _replace(seam: Seam, context: Any, restoring: ExitStack) -> str | None:
     owner = seam.find_owner()
     before = vars(owner).get(seam.name)
-    stock = getattr(before, "__func__", None) or getattr(owner, seam.name)
+    stock = _function(before) or getattr(owner, seam.name)
 
     @functools.wraps(stock)
     def ours(*args: Any, **kwargs: Any) -> Any:
         return seam.replacement(stock, context, *args, **kwargs)
 
     ours.__module__ = __name__
-    new = classmethod(ours) if isinstance(before, classmethod) else ours
+    kind = next((one for one in (classmethod, property) if isinstance(before, one)), None)
+    new = kind(ours) if kind else ours
     try:
         setattr(owner, seam.name, new)
     except (AttributeError, TypeError) as error:

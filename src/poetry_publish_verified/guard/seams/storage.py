@@ -25,6 +25,8 @@ the content stays stock's. Read in Poetry 2.0 to 2.5, cachecontrol 0.14, tomlkit
 `TOMLFile.write` (tomlkit's, set on Poetry's subclass), `Locker._write_lock_data`
     Truncate config.toml, auth.toml, envs.toml, pyproject.toml and poetry.lock in place. Now a new
     file replaces the old one.
+`TOMLFile.read`, `PyProjectTOML.data` (poetry-core's), `Locker.is_fresh`, `_get_lock_data`
+    sshfs cuts what another host has just replaced. Now the file is asked for its length first.
 """
 
 # Poetry's private names are what this file is for.
@@ -38,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 from poetry_publish_verified.guard import atomic_files
-from poetry_publish_verified.guard.locks.fresh_view import is_listed
+from poetry_publish_verified.guard.locks.fresh_view import is_listed, see_whole
 from poetry_publish_verified.guard.seams.replacement import Seam, replaced
 
 ArchiveLock = Callable[[Path, Path], AbstractContextManager[bool]]
@@ -147,6 +149,23 @@ def _prepare(
     )
 
 
+def _read_toml(stock: Any, _: object, file: Any) -> Any:
+    see_whole(file.path)
+    return stock(file)
+
+
+def _read_project(stock: Any, _: object, project: Any) -> Any:
+    # It is asked for many times, and read once.
+    if project._data is None:
+        see_whole(project.path)
+    return stock(project)
+
+
+def _read_lock(stock: Any, _: object, locker: Any) -> Any:
+    see_whole(locker.lock)
+    return stock(locker)
+
+
 def _write_toml(stock: Any, _: object, file: Any, data: Any) -> None:
     path = Path(file._path)
     atomic_files.rewrite(path, lambda place: stock(_stand_in(file, _path=place), data))
@@ -173,8 +192,9 @@ _ARCHIVE = "get_cached_archive_for_link"
 _RESPONSES = ("cachecontrol.caches.file_cache", "_FileCacheMixin", "_write")
 _CONTROLLER = ("cachecontrol.controller", "CacheController", "_cache_set")
 _CHEF = ("poetry.installation.chef", "Chef", "_prepare")
-_TOML = ("poetry.toml.file", "TOMLFile", "write")
-_LOCKER = ("poetry.packages.locker", "Locker", "_write_lock_data")
+_TOML = ("poetry.toml.file", "TOMLFile")
+_PROJECT = ("poetry.core.pyproject.toml", "PyProjectTOML", "data")
+_LOCKER = ("poetry.packages.locker", "Locker")
 SEAMS = (
     Seam(_CACHE, "FileCache", "put", _put, "self key value minutes", "_path"),
     Seam(_CACHE, "FileCache", "forget", _forget, "self key"),
@@ -194,6 +214,10 @@ SEAMS = (
         uses="get_cache_directory_for_link",
     ),
     Seam(*_CHEF, _prepare, "self directory destination", may_take_more=True),
-    Seam(*_TOML, _write_toml, "self data", "_path", defined_in="tomlkit.toml_file"),
-    Seam(*_LOCKER, _write_lock_data, "self data", "lock _lock_data"),
+    Seam(*_TOML, "read", _read_toml, "self", "path"),
+    Seam(*_TOML, "write", _write_toml, "self data", "_path", defined_in="tomlkit.toml_file"),
+    Seam(*_PROJECT, _read_project, "self", "_data path"),
+    Seam(*_LOCKER, "is_fresh", _read_lock, "self", "lock"),
+    Seam(*_LOCKER, "_get_lock_data", _read_lock, "self", "lock"),
+    Seam(*_LOCKER, "_write_lock_data", _write_lock_data, "self data", "lock _lock_data"),
 )
