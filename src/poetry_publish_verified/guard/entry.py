@@ -169,5 +169,5 @@ def plugin_settings(file: Path) -> dict[str, Any] | None:
 
 
 def _has_no_device(file: Path) -> bool:
-    """Whether its filesystem may be a network's or a program's: these have no disk."""
+    """Whether a program may serve its filesystem: then it is on no disk."""
     return hasattr(os, "major") and os.major(file.stat().st_dev) == 0

@@ -34,7 +34,12 @@ class Filesystem(NamedTuple):
     @property
     def is_shared(self) -> bool:
         """Whether its locks involve more than this host's kernel."""
-        return self.kind in _NETWORK or self.kind == "fuse" or self.kind.startswith("fuse.")
+        return self.kind in _NETWORK or self.is_of_a_program
+
+    @property
+    def is_of_a_program(self) -> bool:
+        """Whether a program serves it, as sshfs does (FUSE)."""
+        return self.kind == "fuse" or self.kind.startswith("fuse.")
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.mount}"

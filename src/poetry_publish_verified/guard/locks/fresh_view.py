@@ -35,13 +35,13 @@ def look_again(path: Path) -> None:
 
 
 def see_whole(file: Path) -> None:
-    """Have whoever reads a file next see all of it, on a filesystem that others change.
+    """Have whoever reads a file next see all of it, where a program serves its filesystem.
 
     Through sshfs, what another host has put in its place has the length of the former file for
     20 s. Opening it has sshfs ask the server, and asking the open file has the kernel ask sshfs.
-    Raises nothing.
+    NFS asks by itself (nfs(5), "Close-to-open"). Raises nothing.
     """
-    if not filesystem_of(file).is_shared:
+    if not filesystem_of(file).is_of_a_program:
         return
     with suppress(OSError):
         # A pipe would wait for whoever writes it.
