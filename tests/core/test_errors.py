@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
+from poetry_publish_verified.core.problems.words import words_of
 from poetry_publish_verified.errors import Code, Problem, ReleaseError, Verdict, anchor, gravest
 
 # 130, 1, 7, 5, 9, 4, 6, 8, 3: the documented order; `status` alone ends with 9.
@@ -73,3 +75,14 @@ def test_code_has_an_anchor_on_the_page_of_codes() -> None:
     source = Path(__file__).parents[2] / "docs" / file.replace(".html", ".md")
     page = source.read_text(encoding="utf-8")
     assert f"### {name.upper()}\n\n{Code.CONFLICT.meaning}\n" in page
+
+
+def test_the_systems_words(tmp_path: Path) -> None:
+    """Without a number and the path, which the sentence has already; other errors as they are."""
+    for path, words in ((tmp_path / "none", "no such file or directory"), (tmp_path, "directory")):
+        with pytest.raises(OSError, match=re.escape(str(path))) as caught:
+            path.read_text()
+        assert words_of(caught.value).endswith(words)
+        assert str(tmp_path) not in words_of(caught.value)
+    assert words_of(ValueError("It is no receipt.")) == "It is no receipt"
+    assert words_of(OSError("No words of the system")) == "No words of the system"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from poetry_publish_verified.core.problems.words import Text, problem, some
+from poetry_publish_verified.core.problems.words import Text, problem, some, words_of
 from poetry_publish_verified.errors import Code, Problem, Severity
 from poetry_publish_verified.sanitize import harmless, printable
 
@@ -37,7 +37,7 @@ def none_found(release: str, place: str, *, built: bool) -> Text:
 def unreadable(filename: str, error: Exception, *, bomb: bool) -> Problem:
     return Problem(
         Code.ARCHIVE_BOMB if bomb else Code.ARCHIVE_BROKEN,
-        f"Cannot read {filename}: {printable(str(error)) or type(error).__name__}.",
+        f"Cannot read {filename}: {words_of(error) or type(error).__name__}.",
         f"Delete {filename} and build again.",
         filename=filename,
     )

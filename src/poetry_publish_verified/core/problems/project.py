@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from poetry_publish_verified.core.problems.words import RERUN, Text, problem
+from poetry_publish_verified.core.problems.words import RERUN, Text, problem, words_of
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import harmless, printable
 
@@ -19,7 +19,7 @@ def no_project(error: object) -> Text:
 @problem(Code.NO_PROJECT)
 def unreadable(file: str, error: object) -> Text:
     return Text(
-        f"Cannot read {harmless(file)}: {printable(str(error))}",
+        f"Cannot read {harmless(file)}: {words_of(error)}.",
         f"Fix the file (poetry check shows what is wrong), then {RERUN}.",
     )
 
@@ -28,7 +28,7 @@ def unreadable(file: str, error: object) -> Text:
 def member_unreadable(directory: str, error: object) -> Text:
     directory = harmless(directory)
     return Text(
-        f"Cannot read {directory}/pyproject.toml: {printable(str(error))}",
+        f"Cannot read {directory}/pyproject.toml: {words_of(error)}.",
         f"Fix the file (poetry check -C {directory} shows what is wrong), or leave {directory}"
         " out of --projects.",
     )

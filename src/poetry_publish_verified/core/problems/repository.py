@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from poetry_publish_verified.core.problems.words import RERUN, Text, problem
+from poetry_publish_verified.core.problems.words import RERUN, Text, problem, words_of
 from poetry_publish_verified.durations import in_words
 from poetry_publish_verified.errors import Code
 from poetry_publish_verified.sanitize import harmless, printable
@@ -199,7 +199,7 @@ def bad_certificate(path: object, error: object, name: str | None) -> Text:
     """A certificate file cannot be used; `name` is that of the repository or source."""
     setting = f", or set one with poetry config certificates.{harmless(name)}.cert" if name else ""
     return Text(
-        f"Cannot use the certificate file {harmless(str(path))}: {printable(str(error))}.",
+        f"Cannot use the certificate file {harmless(str(path))}: {words_of(error)}.",
         f"Pass a PEM file with --cert or --client-cert{setting}.",
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from poetry_publish_verified.core.problems.words import Text, problem, some
+from poetry_publish_verified.core.problems.words import Text, problem, some, words_of
 from poetry_publish_verified.errors import Code, Severity
 from poetry_publish_verified.sanitize import harmless, printable
 
@@ -74,7 +74,7 @@ def receipt_would_be_lost() -> Text:
 @problem(Code.RECEIPT_UNREADABLE)
 def receipt_unreadable(path: str, reason: object) -> Text:
     return Text(
-        f"Cannot use the receipt {harmless(path)}: {printable(str(reason)).rstrip('.')}.",
+        f"Cannot use the receipt {harmless(path)}: {words_of(reason)}.",
         "Pass the receipt that the publishing run wrote. CI systems skip hidden directories such as"
         " dist/.publish-verified when they upload files.",
     )
@@ -83,7 +83,7 @@ def receipt_unreadable(path: str, reason: object) -> Text:
 @problem(Code.RECORD_NOT_WRITABLE)
 def record_not_writable(key: str, path: str, error: object, severity: Severity = "error") -> Text:
     return Text(
-        f"Cannot write the {key} file {harmless(path)}: {printable(str(error))}.",
+        f"Cannot write the {key} file {harmless(path)}: {words_of(error)}.",
         f"Name another path with --{key} or in the settings. Running the same command again sends"
         " nothing twice.",
     )
@@ -101,7 +101,7 @@ def newer_metadata(path: str, there: str, version: str) -> Text:
 @problem(Code.METADATA_UNUSABLE)
 def metadata_unusable(place: str, reason: object) -> Text:
     return Text(
-        f"Cannot use the release metadata at {printable(place)}: {printable(str(reason))}.",
+        f"Cannot use the release metadata at {printable(place)}: {words_of(reason)}.",
         "Pass the URL or the path of a document that a run with the setting metadata wrote.",
     )
 
@@ -114,7 +114,7 @@ def metadata_copy(
     if severity == "warning":
         copy = "The last good copy is used instead"
     return Text(
-        f"Cannot use the release metadata at {printable(place)}: {printable(str(reason))}."
+        f"Cannot use the release metadata at {printable(place)}: {words_of(reason)}."
         f" {copy}: {release}, released {released}.",
         "Check what the server has. A newer release may be out.",
     )
@@ -123,7 +123,7 @@ def metadata_copy(
 @problem(Code.RECEIPT_NOT_WRITABLE)
 def receipt_not_writable(path: str, error: object) -> Text:
     return Text(
-        f"Cannot write the receipt {harmless(path)}: {printable(str(error))}.",
+        f"Cannot write the receipt {harmless(path)}: {words_of(error)}.",
         "Pass another path with --receipt FILE.",
     )
 

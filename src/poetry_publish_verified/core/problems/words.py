@@ -52,6 +52,13 @@ def why(reason: str | None) -> str:
     return f" ({printable(reason, 200)})" if reason else ""
 
 
+def words_of(error: object) -> str:
+    """What went wrong, to end a sentence; a system's error has no number and no path here."""
+    is_systems = isinstance(error, OSError) and type(error).__str__ is OSError.__str__
+    said = getattr(error, "strerror", None) if is_systems else None
+    return printable(said.lower() if said else str(error)).rstrip(".")
+
+
 def some(names: Collection[str], most: int = _NAMES) -> str:
     """The first names of many, fit to print, and how many more there are."""
     shown = [harmless(name, 120) for name in list(names)[:most]]
