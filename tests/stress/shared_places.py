@@ -67,6 +67,8 @@ class Place:
     """Where there is a server, and more than one host."""
     excludes: bool = True
     """Whether its locks exclude other hosts."""
+    keeps_locks: bool = True
+    """Whether they still do when a second process of the holder's host has asked for one."""
     holds_environments: bool = True
     """Whether hosts can share a virtual environment there."""
     frees_lost_locks: bool = True
@@ -316,7 +318,10 @@ def _smb(work: Path, clients: int) -> Iterator[tuple[str, list[Place]]]:
         server = Samba(work / "samba", hosts.address)
         with mounted(server):
             root, *_ = [hosts.mount_smb(client, server.port) for client in hosts.clients]
-            yield hosts.address, [_on_kernels(hosts, "SMB", root, server)]
+            made = _on_kernels(hosts, "SMB", root, server)
+            # Both processes have one handle on the server, and whoever closes it ends its locks.
+            made.keeps_locks = False
+            yield hosts.address, [made]
 
 
 def _namespaces(kind: type[Shared]) -> _Open:
