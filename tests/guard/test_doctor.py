@@ -274,7 +274,7 @@ def test_mount_options_without_locks(
 ) -> None:
     """Mount options reveal what a trial on one host cannot."""
     table = f"1 0 0:5 / / rw,relatime shared:1 - {kind} server:/x rw,vers=3,{option},addr=10.0.0.1"
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: table.encode())
     found = filesystem_of(tmp_path)
     assert found.why_local == alone
     trial = Trial(found, excludes=True, frees=True)
@@ -299,15 +299,17 @@ def test_what_follows_from_a_trial() -> None:
 
 
 def test_escaped_mount_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel writes spaces in octal; the last of the longest matches counts."""
+    """The kernel writes spaces in octal, but no others; the last of the longest matches counts."""
     table = (
         "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
         f"2 1 0:5 / {tmp_path!s}/my\\040share rw shared:1 - tmpfs none rw\n"
         f"3 1 0:6 / {tmp_path!s}/my\\040share rw - nfs4 server:/x rw\nnonsense\n"
+        f"4 1 0:7 / {tmp_path!s}/\udce4\N{NO-BREAK SPACE}b rw - fuse.sshfs host:/\u2028 rw\n"
     )
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: table)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: os.fsencode(table))
     assert filesystem_of(tmp_path) == Filesystem("ext4", Path("/"), frozenset({"rw"}))
     shared = filesystem_of(tmp_path / "my share" / "below")
     assert (shared.kind, shared.is_shared) == ("nfs4", True)
     assert shared.why_local == ""
     assert filesystem_of(tmp_path / "my share2").kind == "ext4"
+    assert filesystem_of(tmp_path / "\udce4\N{NO-BREAK SPACE}b").kind == "fuse.sshfs"

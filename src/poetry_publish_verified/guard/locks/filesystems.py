@@ -53,18 +53,20 @@ def filesystem_of(path: Path) -> Filesystem:
     target = os.path.realpath(path)
     found = Filesystem("unknown filesystem", Path(Path.cwd().anchor))
     try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        # A path may hold bytes that are no text, and characters that Python takes for spaces.
+        table = Path("/proc/self/mountinfo").read_bytes()
     except OSError:
         return found
-    for line in lines.splitlines():
-        before, _, after = line.partition(" - ")
+    for line in table.splitlines():
+        before, _, after = line.partition(b" - ")
         fields = before.split()
         if len(fields) < 5 or not after:
             continue
-        mount = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), fields[4])
+        mount = os.fsdecode(point)
         is_inside = target == mount or target.startswith(mount.rstrip("/") + "/")
         if is_inside and len(mount) >= len(str(found.mount)):
             # Its type, its source, its own options.
-            own = after.split()
+            own = [os.fsdecode(word) for word in after.split()]
             found = Filesystem(own[0], Path(mount), frozenset(own[2].split(",") if own[2:] else ()))
     return found
