@@ -22,7 +22,9 @@ from poetry.utils.cache import ArtifactCache
 
 from poetry_publish_verified.guard.command_guard import CommandGuard
 from poetry_publish_verified.guard.entry import plugin_settings
-from poetry_publish_verified.guard.locks.fresh_view import ask_server, is_listed
+from poetry_publish_verified.guard.locks import fresh_view
+from poetry_publish_verified.guard.locks.filesystems import Filesystem
+from poetry_publish_verified.guard.locks.fresh_view import ask_server, is_listed, see_whole
 from poetry_publish_verified.guard.seams import application as seams
 from poetry_publish_verified.guard.seams.storage import atomic_storage
 from tests.beds.mounts import Sshfs, mounted
@@ -219,3 +221,12 @@ def _listed(mount: Path, action: str) -> list[str]:
     assert done.returncode == 0, done.stderr
     found: list[str] = json.loads(done.stdout.splitlines()[0])
     return found
+
+
+def test_pipe_is_left_to_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes settings to a pipe would take a look at it for Poetry's reading."""
+    monkeypatch.setattr(fresh_view, "filesystem_of", lambda _: Filesystem("fuse", tmp_path))
+    os.mkfifo(tmp_path / "config.toml")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", lambda *_: pytest.fail("it was opened"))
+        see_whole(tmp_path / "config.toml")
