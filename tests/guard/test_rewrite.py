@@ -162,6 +162,23 @@ def test_rewrite_on_a_full_disk(tmp_path: Path, bound: bool) -> None:
         assert names(disk) == ["config.toml"]
 
 
+def test_full_disk_that_is_noticed_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sshfs writes later: only fsync says that there was no room, and the old file stays."""
+    target, synced = tmp_path / "config.toml", []
+    target.write_bytes(OLD)
+    (tmp_path / "another").hardlink_to(target)
+
+    def fsync(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error"):
+        atomic_files.rewrite(target, write_new)
+    assert target.read_bytes() == OLD
+
+
 @needs_root
 def test_rewrite_without_room_for_a_private_file(tmp_path: Path) -> None:
     """If no file fits next to it, it is overwritten in its own space, as by stock."""

@@ -279,6 +279,8 @@ def _fill(file: FileIO, content: bytes) -> None:
     while view:
         view = view[file.write(view) :]
     file.truncate(len(content))
+    # sshfs says only then that there was no room.
+    os.fsync(file.fileno())
 
 
 def _sweep(directory: Path, prefix: str) -> None:
