@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -12,6 +13,7 @@ from hatchling.builders.sdist import SdistBuilder
 
 from poetry_publish_verified.guard.layout import LOCKS_DIR, STATE_DIR
 from poetry_publish_verified.guard.locks.files import is_locked_privately
+from poetry_publish_verified.guard.locks.holders import records_in
 from poetry_publish_verified.guard.locks.lock import acquire
 from poetry_publish_verified.guard.locks.places import LockPlaces, archive_lock, user_lock_directory
 
@@ -124,3 +126,15 @@ def test_an_archives_lock_does_not_depend_on_where_its_cache_is_mounted(tmp_path
     }
     assert len(names) == 1
     assert archive_lock(one, one / "ab" / "other.whl").path.relative_to(one) not in names
+
+
+def test_directory_whose_server_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doctor goes on: nothing can be written there, and no holder is recorded."""
+    resource = LockPlaces(tmp_path / "own").environment(tmp_path / "venv")
+
+    def stat(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert not is_locked_privately(resource)
+    assert records_in(tmp_path) == {}

@@ -100,6 +100,7 @@ def _can_write(path: Path) -> bool:
     try:
         while not path.exists() and path != path.parent:
             path = path.parent
-    except PermissionError:
+    # It may be out of sight, or its server may have gone.
+    except OSError:
         return False
     return os.access(path, os.W_OK)

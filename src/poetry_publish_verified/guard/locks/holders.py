@@ -173,8 +173,10 @@ def read_record(lock: Path) -> Holder | None:
 
 
 def records_in(directory: Path) -> dict[Path, Holder]:
-    """By lock file, the records in a directory."""
-    records = sorted(directory.glob(f"*{HOLDER_SUFFIX}"))
+    """By lock file, the records in a directory; none where it cannot be read."""
+    records: list[Path] = []
+    with suppress(OSError):
+        records = sorted(directory.glob(f"*{HOLDER_SUFFIX}"))
     locks = [record.with_name(record.name.removesuffix(HOLDER_SUFFIX)) for record in records]
     return {lock: holder for lock in locks if (holder := read_record(lock)) is not None}
 
