@@ -7,6 +7,7 @@ server: hosts are containers then.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.beds.network import PATH
-from tests.beds.processes import HANG, free_port
+from tests.beds.processes import HANG, free_port, wait_until
 
 OnNetwork = Callable[[int, Sequence[str]], list[str]]
 
@@ -40,8 +41,9 @@ class Disk:
         self._run("mount", "-o", "remount,size=90%", self._point)
 
     def protect(self) -> None:
-        """Let nobody write."""
-        self._run("mount", "-o", "remount,ro", self._point)
+        """Let nobody write, as soon as the server has closed what it keeps open."""
+        command = f"mount -o remount,ro {shlex.quote(self._point)} || echo busy"
+        wait_until(lambda: not self._run("sh", "-c", command), "files to be closed", pause=1)
 
     def unprotect(self) -> None:
         """Let everybody write again."""
