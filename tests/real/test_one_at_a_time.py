@@ -142,7 +142,7 @@ def test_holder_that_wakes_up_after_its_lock_was_broken(
     assert any(event.get("problem", {}).get("code") == "PV805" for event in run.events)
     assert holder.returncode == 8, out + err
     assert "PV804" in out + err
-    mine = project.receipt_file.with_name("lantern-1.0.lock-lost.json")
+    mine = project.receipt_file.with_name("lantern-1.0.second-run.json")
     assert str(mine) in out + err
     states = uploads(holds(read_receipt(mine), "lock-lost", 8))
     assert sorted(states.values()) == ["already-there", "not-sent"]

@@ -287,8 +287,8 @@ class Reporting:
                 receipt_file.earlier(self._path, receipt.SCHEMA)
             document = self._receipt.as_dict()
             if self._written and receipt_file.is_of_another_run(self._path, document["started"]):
-                # One that has broken this run's lock.
-                self._path = self._path.with_suffix(f".{Verdict.LOCK_LOST}{self._path.suffix}")
+                # One that has broken this run's lock, or that had the same lock at once.
+                self._path = self._path.with_suffix(f".second-run{self._path.suffix}")
             receipt_file.write(self._path, document)
             self._written, self._unwritable = True, False
             # One of three hundred releases takes long to write, and there are thousands of events.

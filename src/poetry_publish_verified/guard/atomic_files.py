@@ -279,8 +279,13 @@ def _fill(file: FileIO, content: bytes) -> None:
     while view:
         view = view[file.write(view) :]
     file.truncate(len(content))
-    # sshfs says only then that there was no room.
-    os.fsync(file.fileno())
+    try:
+        # sshfs says only then that there was no room.
+        os.fsync(file.fileno())
+    except OSError as error:
+        # Some filesystems only know no such call.
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def _sweep(directory: Path, prefix: str) -> None:

@@ -76,10 +76,14 @@ def _locks_of_user() -> list[Path]:
     places = LockPlaces(user_lock_directory())
     own = places.poetry_environment(seams.poetry_prefix()).path
     config = places.config(seams.config_directory()).path
-    found = [own, config, *sorted(seams.environments_directory().glob(f".*{LOCK_SUFFIX}"))]
+    found = [own, config]
+    # The server of a mount may have gone.
+    with suppress(OSError):
+        found += sorted(seams.environments_directory().glob(f".*{LOCK_SUFFIX}"))
     if places.personal is not None:
         found += _locks_in(places.personal)
-    return [lock for lock in dict.fromkeys(found) if lock.is_file()]
+    # Unlike that of Path, it raises nothing.
+    return [lock for lock in dict.fromkeys(found) if os.path.isfile(lock)]  # noqa: PTH113
 
 
 def remove(

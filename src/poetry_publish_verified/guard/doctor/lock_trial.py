@@ -1,6 +1,5 @@
 """Tries the locks of a filesystem with two processes of this host."""
 
-import errno
 import json
 import os
 import subprocess
@@ -56,8 +55,6 @@ def try_locks(directory: Path) -> Trial:
     Raises OSError where nothing can be written there.
     """
     place = next(one for one in (directory, *directory.parents) if one.is_dir())
-    if not os.access(place, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
     filesystem = filesystem_of(place)
     with _lock_file(place) as path:
         resource = Resource("a trial", path)
@@ -93,7 +90,10 @@ def hold() -> None:
 @contextmanager
 def _lock_file(place: Path) -> Iterator[Path]:
     # A file: whoever lists that directory may take a directory in it for one of their own.
-    descriptor, name = tempfile.mkstemp(prefix=".poetry-lock-trial-", dir=place)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".poetry-lock-trial-", dir=place)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from error
     os.close(descriptor)
     try:
         yield Path(name)
