@@ -354,6 +354,22 @@ def test_path_of_an_open_file_that_is_believed(
             assert lost_lock(resource) is not None
 
 
+def test_file_that_was_renamed_behind_numbers_that_say_nothing(
+    resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMB's client may give files numbers of its own; the name of a broken lock is there, too."""
+    aside = resource.path.with_name(f"{resource.path.name}{BROKEN}0")
+    with acquire(resource, print, required=True):
+        monkeypatch.setattr(os.path, "samestat", lambda *_: True)
+        assert lost_lock(resource) is None
+        resource.path.rename(aside)
+        resource.path.touch()
+        assert lost_lock(resource) is not None
+    # It is that of an earlier holder now.
+    with acquire(resource, print, required=True):
+        assert lost_lock(resource) is None
+
+
 def test_lock_of_a_parent_is_not_lost(resource: Resource, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process looks only at the locks that it has taken itself."""
     assert lost_lock(resource) is None
