@@ -401,7 +401,7 @@ def test_receipt_of_two_releases(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(None, "No such file", id="missing"),
+        pytest.param(None, "no such file", id="missing"),
         pytest.param("", "it is not a receipt", id="empty"),
         pytest.param('{"schema": "publish-verified.rec', "it is not a receipt", id="cut"),
         pytest.param('{"schema": "something/1"}', "it is not a receipt", id="another"),
