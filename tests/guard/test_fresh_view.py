@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -230,3 +231,14 @@ def test_pipe_is_left_to_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", lambda *_: pytest.fail("it was opened"))
         see_whole(tmp_path / "config.toml")
+
+
+def test_file_that_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Poetry says so itself, when it reads it."""
+    monkeypatch.setattr(fresh_view, "filesystem_of", lambda _: Filesystem("fuse", tmp_path))
+
+    def stat(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(Path, "stat", stat)
+    see_whole(tmp_path / "pyproject.toml")

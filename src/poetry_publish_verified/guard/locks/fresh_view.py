@@ -41,10 +41,10 @@ def see_whole(file: Path) -> None:
     20 s. Opening it has sshfs ask the server, and asking the open file has the kernel ask sshfs.
     NFS asks by itself (nfs(5), "Close-to-open"). Raises nothing.
     """
-    # Whoever waits to write to a pipe would take this for its reader.
-    if not filesystem_of(file).is_of_a_program or not file.is_file():
-        return
     with suppress(OSError):
+        # Whoever waits to write to a pipe would take this for its reader.
+        if not filesystem_of(file).is_of_a_program or not file.is_file():
+            return
         # It may have become a pipe, which would wait for whoever writes to it.
         opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
         try:
