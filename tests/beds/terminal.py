@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tests.beds.processes import HANG
@@ -50,3 +51,9 @@ def shown_next(terminal: int) -> bytes:
         return os.read(terminal, 10_000)
     except OSError:
         return b""
+
+
+def waits(pid: int) -> bool:
+    """Whether a program waits. One that is about to read is not woken by a signal before that."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    return stat.rpartition(")")[2].split()[0] == "S"

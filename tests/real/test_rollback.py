@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.beds.monorepo import add_member, make_root
-from tests.beds.processes import HANG
+from tests.beds.processes import HANG, wait_until
 from tests.beds.projects import Project, make_project
 from tests.beds.proxy import Answer, CutError
 from tests.beds.release import ended, problems, publish, uploads
-from tests.beds.terminal import shown_next
+from tests.beds.terminal import shown_next, waits
 from tests.thorough import some
 
 if TYPE_CHECKING:
@@ -293,6 +293,7 @@ def on_a_terminal(
             said += os.read(terminal, 4096)
         meanwhile()
         if answer is None:
+            wait_until(lambda: waits(process.pid), "the program to read")
             process.send_signal(signal.SIGINT)
         else:
             os.write(terminal, answer.encode() + b"\n")
