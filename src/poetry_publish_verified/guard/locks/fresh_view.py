@@ -61,11 +61,11 @@ def is_listed(path: Path) -> bool:
         return False
 
 
-def listed_number(path: Path) -> int | None:
-    """The inode number that its directory lists for it; None if it lists none."""
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        return next((entry.inode() for entry in entries if entry.name == path.name), None)
-    return None
+def listed(directory: Path) -> dict[str, int]:
+    """The names that a directory lists, with their inode numbers; none where it cannot be read."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        return {entry.name: entry.inode() for entry in entries}
+    return {}
 
 
 def _list(directory: Path, *, until: str | None) -> None:
